@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+# Tandem: `make demo` builds and runs the default workload, `make check` passes the tests; `make help` lists the rest.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+CC ?= gcc
+PACKAGES := build-essential pkg-config clang clang-format libclang-rt-14-dev libgsl-dev libsqlite3-dev libcjson-dev \
+            zlib1g-dev libcmocka-dev python3
+LIBS := gsl sqlite3 libcjson zlib
+
+ROOMS := base workloads policies profiles sim reports planner cli
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -I. $(WARNINGS) $(WERROR) $(CFLAGS) $(SANITIZE) \
+             $(shell pkg-config --cflags $(LIBS))
+ALL_LIBS = $(shell pkg-config --libs $(LIBS)) -lm
+
+SOURCES := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/shipped_files.o $(BUILD)/schema.o
+LIBRARY := $(filter-out $(BUILD)/cli/%,$(OBJECTS))
+TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json workloads/scenarios/*.json)
+FORMATTED := $(foreach room,$(ROOMS) tests tests/fuzz,$(wildcard $(room)/*.[ch]))
+
+.PHONY: all demo check test bench asan fuzz lint format install uninstall deps deps-if-missing clean help
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/tandem ## build the program at build/tandem
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+demo: deps-if-missing ## install what is missing, build, and replay the default workload
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/tandem run default --db $(BUILD)/demo.db
+
+deps: ## install the Debian packages that building and testing need
+	@echo "installing: $(PACKAGES)"
+	@SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null
+
+deps-if-missing:
+	@command -v dpkg-query >/dev/null || exit 0; \
+	for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || \
+	    { echo "$$p is not installed"; exec $(MAKE) --no-print-directory deps; }; done
+
+$(BUILD)/tandem: $(OBJECTS)
+	$(CC) $(ALL_CFLAGS) $^ $(ALL_LIBS) -o $@
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/shipped_files.o: $(BUILD)/shipped_files.c
+	$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -c $< -o $@
+
+$(BUILD)/schema.o: $(BUILD)/schema.c
+	$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -c $< -o $@
+
+# Each shipped JSON file becomes a C string, so that the program is one file.
+QUOTE := sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/    "&\\n"/'
+
+$(BUILD)/shipped_files.c: $(SHIPPED) Makefile
+	@mkdir -p $(@D)
+	@{ echo '#include "profiles/shipped.h"'; echo 'const struct shipped_file shipped_files[] = {'; \
+	for f in $(SHIPPED); do kind=$$(basename $$(dirname $$f)); \
+	    echo "    {\"$${kind%s}\", \"$$(basename $$f .json)\","; $(QUOTE) $$f; echo '    },'; done; \
+	echo '    {0}};'; } > $@
+
+$(BUILD)/schema.c: reports/schema.sql Makefile
+	@mkdir -p $(@D)
+	@{ echo 'extern const char schema_sql[];'; echo 'const char schema_sql[] ='; $(QUOTE) $<; echo '    ;'; } > $@
+
+$(BUILD)/tests/%: tests/%.c $(LIBRARY) $(wildcard tests/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -lcmocka -o $@
+
+test: $(BUILD)/tandem $(TESTS) ## run the tests of the build at hand
+	@tests/run $(BUILD)
+
+check: deps-if-missing ## what CI runs: warnings as errors, sanitizers, format, house rules, tests
+	@tests/check-rooms
+	@tests/check-format $(FORMATTED)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' WERROR=-Werror \
+	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' test
+
+asan: ## build with address and undefined-behaviour sanitizers at build/asan/tandem
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all
+
+FUZZ_SECONDS ?= 60
+fuzz: ## fuzz scenario JSON and traces, FUZZ_SECONDS (60) each
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' SANITIZE='-fsanitize=fuzzer-no-link,address,undefined' fuzzers
+	@for f in $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)); do mkdir -p $(BUILD)/fuzz/corpus/$$f; \
+	    $(BUILD)/fuzz/tests/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -timeout=10 \
+	    -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus/$$f tests/seeds/$$f || exit 1; done
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(LIBRARY) $(ALL_LIBS) -o $@
+
+bench: all ## simulated requests per second and memory on a million requests
+	@tests/bench $(BUILD)/tandem
+
+lint: ## static analysis
+	clang-tidy --quiet --checks='-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters' $(SOURCES) -- $(ALL_CFLAGS)
+
+format: ## format every source file
+	clang-format -i $(FORMATTED)
+
+install: all ## install to PREFIX (/usr/local)
+	install -D -m 755 $(BUILD)/tandem $(DESTDIR)$(PREFIX)/bin/tandem
+
+uninstall: ## take it away again
+	rm -f $(DESTDIR)$(PREFIX)/bin/tandem
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+-include $(SOURCES:%.c=$(BUILD)/%.d)

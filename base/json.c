@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/json.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+
+int json_parse(const char *text, const char *name, struct json *root, struct error *err)
+{
+    const char *end = NULL;
+    cJSON *node = cJSON_ParseWithOpts(text, &end, 1);
+    if (!node) {
+        int line = 1;
+        for (const char *c = text; end && c < end && *c; c++)
+            line += *c == '\n';
+        return error_set(err, ERROR_INPUT, "%s:%d: not valid JSON near \"%.20s\"", name, line, end ? end : "");
+    }
+    *root = (struct json){.node = node, .file = name, .path = ""};
+    return 0;
+}
+
+int json_load(const char *file, struct json *root, struct error *err)
+{
+    FILE *in = fopen(file, "rb");
+    if (!in)
+        return error_set(err, ERROR_INPUT, "%s: cannot be opened: %s", file, strerror(errno));
+    char *text = NULL;
+    size_t length = 0, capacity = 0, got;
+    int status = 0;
+    do {
+        char *grown = array_grow(text, &capacity, length + 65537, 1);
+        if (!grown) {
+            status = error_no_memory(err);
+            break;
+        }
+        text = grown;
+        got = fread(text + length, 1, 65536, in);
+        length += got;
+        text[length] = 0;
+    } while (got > 0);
+    if (status == 0 && ferror(in))
+        status = error_set(err, ERROR_IO, "%s: cannot be read", file);
+    fclose(in);
+    if (status == 0 && strlen(text) != length)
+        status = error_set(err, ERROR_INPUT, "%s: holds a NUL byte, expected JSON text", file);
+    if (status == 0)
+        status = json_parse(text, file, root, err);
+    free(text);
+    return status;
+}
+
+struct json json_member(const struct json *object, const char *key)
+{
+    struct json at = {.node = object->node ? cJSON_GetObjectItemCaseSensitive(object->node, key) : NULL,
+                      .file = object->file};
+    snprintf(at.path, sizeof at.path, "%.100s%s%.50s", object->path, object->path[0] ? "." : "", key);
+    return at;
+}
+
+struct json json_element(const struct json *array, int index)
+{
+    struct json at = {.node = cJSON_GetArrayItem(array->node, index), .file = array->file};
+    snprintf(at.path, sizeof at.path, "%.140s[%d]", array->path, index);
+    return at;
+}
+
+int json_complain(const struct json *at, const char *expected, struct error *err)
+{
+    const char *path = at->path[0] ? at->path : "(top)";
+    if (!at->node)
+        return error_set(err, ERROR_INPUT, "%s: %s: is missing, expected %s", at->file, path, expected);
+    char *found = cJSON_PrintUnformatted(at->node);
+    error_set(err, ERROR_INPUT, "%s: %s: expected %s, found %.60s", at->file, path, expected, found ? found : "?");
+    free(found);
+    return -1;
+}
+
+int json_check_keys(const struct json *object, const char *const *allowed, struct error *err)
+{
+    if (!cJSON_IsObject(object->node))
+        return json_complain(object, "an object", err);
+    for (const cJSON *child = object->node->child; child; child = child->next) {
+        bool known = false;
+        for (const char *const *a = allowed; *a && !known; a++)
+            known = strcmp(*a, child->string) == 0;
+        if (known)
+            continue;
+        char list[600] = "";
+        for (const char *const *a = allowed; *a; a++) {
+            size_t used = strlen(list);
+            snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", *a);
+        }
+        return error_set(err, ERROR_INPUT, "%s: %s: unknown key \"%.60s\"; allowed: %s", object->file,
+                         object->path[0] ? object->path : "(top)", child->string, list);
+    }
+    return 0;
+}
+
+int json_read_number(const struct json *object, const char *key, bool required, double min, double max, double *out,
+                     struct error *err)
+{
+    struct json at = json_member(object, key);
+    if (!at.node && !required)
+        return 0;
+    if (!cJSON_IsNumber(at.node) || !(at.node->valuedouble >= min && at.node->valuedouble <= max)) {
+        char expected[80];
+        snprintf(expected, sizeof expected, "a number from %g to %g", min, max);
+        return json_complain(&at, expected, err);
+    }
+    *out = at.node->valuedouble;
+    return 0;
+}
+
+int json_read_integer(const struct json *object, const char *key, bool required, long long min, long long max,
+                      long long *out, struct error *err)
+{
+    struct json at = json_member(object, key);
+    if (!at.node && !required)
+        return 0;
+    double value = cJSON_IsNumber(at.node) ? at.node->valuedouble : NAN;
+    if (!(value >= (double)min && value <= (double)max) || value != floor(value)) {
+        char expected[80];
+        snprintf(expected, sizeof expected, "a whole number from %lld to %lld", min, max);
+        return json_complain(&at, expected, err);
+    }
+    *out = (long long)value;
+    return 0;
+}
+
+int json_read_bool(const struct json *object, const char *key, bool *out, struct error *err)
+{
+    struct json at = json_member(object, key);
+    if (!at.node)
+        return 0;
+    if (!cJSON_IsBool(at.node))
+        return json_complain(&at, "true or false", err);
+    *out = cJSON_IsTrue(at.node);
+    return 0;
+}
+
+int json_read_string(const struct json *object, const char *key, bool required, const char **out, struct error *err)
+{
+    struct json at = json_member(object, key);
+    if (!at.node && !required)
+        return 0;
+    if (!cJSON_IsString(at.node))
+        return json_complain(&at, "a string", err);
+    *out = at.node->valuestring;
+    return 0;
+}
+
+int json_set_path(struct json *root, const char *path, const char *text, struct error *err)
+{
+    cJSON *at = (cJSON *)(uintptr_t)root->node;
+    const char *rest = path;
+    for (;;) {
+        char key[100];
+        size_t length = strcspn(rest, ".");
+        if (length == 0 || length >= sizeof key || !cJSON_IsObject(at))
+            return error_set(err, ERROR_INPUT, "--set %s: not a path of object keys joined by dots", path);
+        memcpy(key, rest, length);
+        key[length] = 0;
+        rest += length;
+        if (!*rest) {
+            cJSON *value = cJSON_ParseWithOpts(text, NULL, 1);
+            if (!value)
+                value = cJSON_CreateString(text);
+            if (!value)
+                return error_no_memory(err);
+            cJSON_DeleteItemFromObjectCaseSensitive(at, key);
+            cJSON_AddItemToObject(at, key, value);
+            return 0;
+        }
+        rest++;
+        cJSON *child = cJSON_GetObjectItemCaseSensitive(at, key);
+        if (cJSON_IsString(child)) { /* "batching": "continuous" opens up to { "name": "continuous" } */
+            cJSON *object = cJSON_CreateObject();
+            cJSON_AddStringToObject(object, "name", child->valuestring);
+            cJSON_ReplaceItemInObjectCaseSensitive(at, key, object);
+            child = object;
+        }
+        at = child ? child : cJSON_AddObjectToObject(at, key);
+    }
+}

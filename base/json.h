@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* json.h — JSON in, strictly: every complaint names the file, the JSON path, what was found and what
+ * is allowed. Thin over cJSON. */
+#ifndef TANDEM_BASE_JSON_H
+#define TANDEM_BASE_JSON_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+
+/* A place in a document. Copies freely; the document's root owns the nodes. */
+struct json {
+    const cJSON *node; /* NULL where the member is absent */
+    const char *file;
+    char path[160];
+};
+
+/* Reads a whole file, or parses text that is called `name` in messages. `root` is owned by the caller
+ * (cJSON_Delete((cJSON *)root.node)). Names and text must outlive the places. */
+int json_load(const char *file, struct json *root, struct error *err);
+int json_parse(const char *text, const char *name, struct json *root, struct error *err);
+
+/* The member `key` of an object (node NULL when absent), or element `index` of an array. */
+struct json json_member(const struct json *object, const char *key);
+struct json json_element(const struct json *array, int index);
+
+/* Fails unless the node is an object whose every key is in the NULL-ended list. */
+int json_check_keys(const struct json *object, const char *const *allowed, struct error *err);
+
+/* Typed reads of a member. An absent member leaves *out as it is when `required` is false. */
+int json_read_number(const struct json *object, const char *key, bool required, double min, double max, double *out,
+                     struct error *err);
+int json_read_integer(const struct json *object, const char *key, bool required, long long min, long long max,
+                      long long *out, struct error *err);
+int json_read_bool(const struct json *object, const char *key, bool *out, struct error *err);
+/* The string lives as long as the document. */
+int json_read_string(const struct json *object, const char *key, bool required, const char **out, struct error *err);
+
+/* Fills err with "FILE: PATH: expected EXPECTED, found ..." and returns -1. */
+int json_complain(const struct json *at, const char *expected, struct error *err);
+
+/* Sets root's member at a dotted path ("policy.batching.name") to the JSON value written in `text`; a
+ * value that is not JSON is taken as a string. Missing objects on the way are made. */
+int json_set_path(struct json *root, const char *path, const char *text, struct error *err);
+
+#endif

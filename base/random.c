@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/random.h"
+
+/* splitmix64 finaliser (Steele, Lea, Flood 2014): spreads neighbouring seeds over the whole range. */
+static uint64_t mix(uint64_t x)
+{
+    x ^= x >> 30;
+    x *= 0xbf58476d1ce4e5b9u;
+    x ^= x >> 27;
+    x *= 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+gsl_rng *random_stream_create(uint64_t seed, const char *purpose)
+{
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a over the name */
+    for (const char *c = purpose; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+    gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
+    if (rng)
+        gsl_rng_set(rng, (unsigned long)(mix(seed + mix(hash)) & 0xffffffffu));
+    return rng;
+}

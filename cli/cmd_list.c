@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* `list` and `describe`: everything a scenario may name, from the tables that check it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "policies/batching.h"
+#include "policies/routing.h"
+#include "profiles/shipped.h"
+#include "workloads/generator.h"
+#include "workloads/trace.h"
+
+static const struct option_spec no_options[] = {{0}};
+
+static void list_policies(void)
+{
+    printf("batching\n");
+    for (const struct batching_policy *const *p = batching_policies; *p; p++)
+        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
+    printf("routing\n");
+    for (const struct routing_policy *const *p = routing_policies; *p; p++)
+        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
+    printf("order\n  %-26s first come, first served\n", "fcfs");
+    printf("preemption\n  %-26s drop the KV, prefill again from the front of the queue\n", "recompute");
+    printf("admission\n  %-26s blocks as they are needed\n  %-26s blocks for prompt and longest output at once\n",
+           "on_demand", "reserve_max");
+}
+
+static void list_workloads(void)
+{
+    printf("arrivals\n");
+    for (const struct arrival_process *const *a = arrival_processes; *a; a++)
+        printf("  %-26s %s\n", (*a)->name, (*a)->summary);
+    printf("lengths\n");
+    for (const struct length_distribution *const *d = length_distributions; *d; d++)
+        printf("  %-26s %s\n", (*d)->name, (*d)->summary);
+    printf("trace formats\n");
+    for (const struct trace_format *const *f = trace_formats; *f; f++)
+        printf("  %-26s %s\n", (*f)->name, (*f)->summary);
+}
+
+static void list_shipped(const char *kind)
+{
+    printf("%ss\n", kind);
+    for (const struct shipped_file *f = shipped_files; f->kind; f++)
+        if (strcmp(f->kind, kind) == 0)
+            printf("  %s\n", f->name);
+}
+
+static int run_list(const struct arguments *args, struct error *err)
+{
+    if (need_words(args, 0, 1, command_list.usage, err))
+        return EXIT_BAD_INPUT;
+    const char *what = args->word_count ? args->words[0] : "all";
+    bool all = strcmp(what, "all") == 0, known = all;
+    static const char *const kinds[] = {"model", "device", "scenario"};
+    if (all || strcmp(what, "policies") == 0)
+        known = true, list_policies();
+    if (all || strcmp(what, "workloads") == 0)
+        known = true, list_workloads();
+    for (size_t i = 0; i < 3; i++)
+        if (all || (strncmp(what, kinds[i], strlen(kinds[i])) == 0 && strcmp(what + strlen(kinds[i]), "s") == 0))
+            known = true, list_shipped(kinds[i]);
+    if (known)
+        return EXIT_DONE;
+    error_set(err, ERROR_INPUT, "\"%s\" cannot be listed; allowed: policies, workloads, models, devices, scenarios",
+              what);
+    return EXIT_BAD_INPUT;
+}
+
+static void describe_params(const struct param_spec *specs)
+{
+    if (!specs->name)
+        printf("  no parameters\n");
+    for (const struct param_spec *p = specs; p->name; p++) {
+        printf("  %-24s ", p->name);
+        if (p->type == PARAM_TEXT)
+            printf("%s, default %s", p->choices ? p->choices : "text", p->preset_text ? p->preset_text : "none");
+        else
+            printf("%g … %g %s, default %g", p->min, p->max, p->unit, p->preset);
+        printf("\n  %-24s   %s\n", "", p->help);
+    }
+}
+
+static bool describe(const char *name)
+{
+    bool known = false;
+    for (const struct batching_policy *const *p = batching_policies; *p; p++)
+        if (strcmp((*p)->name, name) == 0) {
+            printf("batching policy %s: %s\nsource: %s\nadmission: %s\n", name, (*p)->summary, (*p)->source,
+                   (*p)->admission == ADMIT_RESERVE_MAX ? "reserve_max" : "on_demand");
+            describe_params((*p)->params);
+            known = true;
+        }
+    for (const struct routing_policy *const *p = routing_policies; *p; p++)
+        if (strcmp((*p)->name, name) == 0) {
+            printf("routing policy %s: %s\n", name, (*p)->summary);
+            describe_params((*p)->params);
+            known = true;
+        }
+    for (const struct arrival_process *const *a = arrival_processes; *a; a++)
+        if (strcmp((*a)->name, name) == 0) {
+            printf("arrival process %s: %s\n", name, (*a)->summary);
+            describe_params((*a)->params);
+            known = true;
+        }
+    for (const struct length_distribution *const *d = length_distributions; *d; d++)
+        if (strcmp((*d)->name, name) == 0) {
+            printf("length distribution %s: %s\n", name, (*d)->summary);
+            describe_params((*d)->params);
+            known = true;
+        }
+    for (const struct shipped_file *f = shipped_files; f->kind; f++)
+        if (strcmp(f->name, name) == 0) {
+            printf("%s %s:\n%s", f->kind, name, f->text);
+            known = true;
+        }
+    return known;
+}
+
+static int run_describe(const struct arguments *args, struct error *err)
+{
+    if (need_words(args, 1, 1, command_describe.usage, err))
+        return EXIT_BAD_INPUT;
+    if (describe(args->words[0]))
+        return EXIT_DONE;
+    error_set(err, ERROR_INPUT, "nothing is called \"%s\"; see tandem list", args->words[0]);
+    return EXIT_BAD_INPUT;
+}
+
+const struct command command_list = {
+    .name = "list",
+    .usage = "list [policies|workloads|models|devices|scenarios]",
+    .summary = "what a scenario may name",
+    .options = no_options,
+    .run = run_list,
+};
+
+const struct command command_describe = {
+    .name = "describe",
+    .usage = "describe NAME",
+    .summary = "a policy's or generator's parameters; a model's, device's or scenario's JSON",
+    .options = no_options,
+    .run = run_describe,
+};

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* `profile import` and `profile show`. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "profiles/cost.h"
+#include "profiles/import.h"
+
+enum { OPT_MODEL, OPT_BASE, OPT_NAME, OPT_TP, OPT_OUT };
+
+static const struct option_spec options[] = {
+    {"--model", "NAME", "import: the model that was measured; show: the model to cost (default llama-3.1-8b)"},
+    {"--base", "DEVICE", "import: the device whose memory and links hold (default rtx-4090)"},
+    {"--name", "NAME", "import: the new profile's name (default: measured)"},
+    {"--tensor-parallel", "N", "import: the degree that was measured (default 1)"},
+    {"--out", "FILE", "import: the profile to write (default profile.json)"},
+    {0},
+};
+
+static const char *value_or(const struct arguments *args, int option, const char *otherwise)
+{
+    return args->values[option] ? args->values[option] : otherwise;
+}
+
+static int import(const struct arguments *args, uint32_t tp, struct error *err)
+{
+    struct import_options o = {.folder = args->words[1],
+                               .model = value_or(args, OPT_MODEL, "llama-3.1-8b"),
+                               .base_device = value_or(args, OPT_BASE, "rtx-4090"),
+                               .name = value_or(args, OPT_NAME, "measured"),
+                               .tensor_parallel = tp};
+    const char *file = value_or(args, OPT_OUT, "profile.json");
+    cJSON *profile = import_llmservingsim(&o, err);
+    if (!profile)
+        return -1;
+    int status = profile_write(profile, file, err);
+    if (status == 0)
+        printf("wrote %s: %d tables of %s on %s, tensor parallel %u\n", file,
+               cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(profile, "tables")), o.model, o.base_device, tp);
+    cJSON_Delete(profile);
+    return status;
+}
+
+static void show_tables(const struct device *d)
+{
+    for (size_t i = 0; i < d->table_count; i++) {
+        const struct cost_table *t = &d->tables[i];
+        printf("  %-20s %zu × %zu points, %g … %g", t->op, t->rows, t->columns, t->row_axis[0],
+               t->row_axis[t->rows - 1]);
+        if (t->columns > 1)
+            printf(" by %g … %g", t->column_axis[0], t->column_axis[t->columns - 1]);
+        printf(", first %.3g µs, last %.3g µs\n", t->ns[0] * 1e-3, t->ns[t->rows * t->columns - 1] * 1e-3);
+    }
+}
+
+static int show(const struct arguments *args, uint32_t tp, struct error *err)
+{
+    static const double lengths[] = {128, 512, 2048, 8192};
+    static const double sequences[] = {1, 8, 32, 128};
+    struct cost_model cm;
+    if (cost_model_create(&cm, value_or(args, OPT_MODEL, "llama-3.1-8b"), args->words[1], tp, err))
+        return -1;
+    printf("%s, costing %s with tensor parallel %u\n  %s\n  KV cache: %llu tokens\n", cm.device.name, cm.model.name, tp,
+           cm.device.source, (unsigned long long)cost_model_kv_tokens(&cm));
+    show_tables(&cm.device);
+    const struct cost_backend *k = &cm.backend;
+    double outside = 0;
+    for (size_t i = 0; i < 4; i++)
+        printf("  prefill of %5.0f tokens       %9.3f ms\n", lengths[i],
+               1e-6 * (k->token_ns(k->self, lengths[i], &outside) + k->prefill_ns(k->self, lengths[i], 0, &outside) +
+                       k->head_ns(k->self, 1, &outside) + cm.host_ns + cm.host_ns_per_sequence));
+    for (size_t i = 0; i < 4; i++)
+        printf("  decode of %3.0f × 1024 KV      %9.3f ms\n", sequences[i],
+               1e-6 *
+                   (k->token_ns(k->self, sequences[i], &outside) +
+                    k->decode_ns(k->self, sequences[i], sequences[i] * 1024, &outside) +
+                    k->head_ns(k->self, sequences[i], &outside) + cm.host_ns + cm.host_ns_per_sequence * sequences[i]));
+    cost_model_release(&cm);
+    return 0;
+}
+
+static int run(const struct arguments *args, struct error *err)
+{
+    if (need_words(args, 2, 2, command_profile.usage, err))
+        return EXIT_BAD_INPUT;
+    char *end = NULL;
+    long tp = strtol(value_or(args, OPT_TP, "1"), &end, 10);
+    if (*end || tp < 1 || tp > 64) {
+        error_set(err, ERROR_INPUT, "--tensor-parallel: expected a whole number from 1 to 64, found %s",
+                  args->values[OPT_TP]);
+        return EXIT_BAD_INPUT;
+    }
+    if (strcmp(args->words[0], "import") == 0)
+        return import(args, (uint32_t)tp, err) ? exit_for(err) : EXIT_DONE;
+    if (strcmp(args->words[0], "show") == 0)
+        return show(args, (uint32_t)tp, err) ? exit_for(err) : EXIT_DONE;
+    error_set(err, ERROR_INPUT, "profile %s: unknown action; allowed: import, show", args->words[0]);
+    return EXIT_BAD_INPUT;
+}
+
+const struct command command_profile = {
+    .name = "profile",
+    .usage = "profile import FOLDER, profile show DEVICE",
+    .summary = "turn an LLMServingSim bundle into a profile; see what a device or profile costs",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "profiles/shipped.h"
+#include "reports/store.h"
+#include "reports/text.h"
+
+enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET };
+
+static const struct option_spec options[] = {
+    {"--set", "PATH=VALUE", "override a scenario value, e.g. --set policy.batching=continuous; may be repeated"},
+    {"--db", "FILE", "results database (default tandem.db)"},
+    {"--no-db", NULL, "keep nothing; only print the summary"},
+    {"--check-slo", NULL, "exit with status 3 when the SLO is not met"},
+    {"--quiet", NULL, "print nothing but errors"},
+    {0},
+};
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_stop(int signal_number)
+{
+    (void)signal_number;
+    stop_asked = 1;
+}
+
+static double wall_clock_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int load_scenario(const struct arguments *args, struct scenario *s, struct error *err)
+{
+    struct json root;
+    if (shipped_load("scenario", args->words[0], &root, err))
+        return -1;
+    for (int i = 0; i < args->set_count; i++) {
+        char path[200];
+        const char *equals = strchr(args->sets[i], '=');
+        size_t length = equals ? (size_t)(equals - args->sets[i]) : 0;
+        int status = 0;
+        if (!equals || length == 0 || length >= sizeof path)
+            status = error_set(err, ERROR_INPUT, "--set %s: expected PATH=VALUE", args->sets[i]);
+        else {
+            memcpy(path, args->sets[i], length);
+            path[length] = 0;
+            status = json_set_path(&root, path, equals + 1, err);
+        }
+        if (status) {
+            cJSON_Delete((cJSON *)(uintptr_t)root.node);
+            return -1;
+        }
+    }
+    return scenario_compile(s, root, err);
+}
+
+static int simulate(struct scenario *s, struct run_metrics *m, struct run_summary *summary, struct error *err)
+{
+    struct request_source source;
+    struct cluster_totals totals;
+    if (scenario_open_workload(s, &source, err))
+        return -1;
+    struct observer observer = run_metrics_observer(m);
+    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, &stop_asked, &totals, err);
+    request_source_destroy(&source);
+    return status ? -1 : run_metrics_summarise(m, s, &totals, summary, err);
+}
+
+static int run_and_keep(const struct arguments *args, struct scenario *s, struct store *store, struct run_metrics *m,
+                        struct error *err)
+{
+    struct run_summary summary;
+    double start = wall_clock_s();
+    if (store && s->keep_requests) {
+        if (store_keep_requests(store, err))
+            return exit_for(err);
+        m->sink = store_request_sink(store);
+    }
+    if (simulate(s, m, &summary, err))
+        return exit_for(err);
+    double wall = wall_clock_s() - start;
+    int64_t id = store ? store_save_run(store, s, m, &summary, wall, err) : 0;
+    if (id < 0)
+        return exit_for(err);
+    if (!args->values[OPT_QUIET]) {
+        text_print_summary(stdout, s, &summary, m->reject_reason, wall);
+        if (store)
+            printf("  kept       run %lld in %s\n", (long long)id,
+                   args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db");
+    }
+    if (summary.totals.stopped) {
+        error_set(err, ERROR_RUN, "interrupted; what had finished was kept with status \"interrupted\"");
+        return EXIT_FAILED;
+    }
+    return args->values[OPT_CHECK_SLO] && summary.slo_asked && !summary.slo_met ? EXIT_SLO_MISSED : EXIT_DONE;
+}
+
+static int run(const struct arguments *args, struct error *err)
+{
+    struct scenario s;
+    struct store *store = NULL;
+    if (need_words(args, 1, 1, command_run.usage, err) || load_scenario(args, &s, err))
+        return exit_for(err);
+    struct sigaction action = {.sa_handler = ask_stop};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    struct run_metrics *m = malloc(sizeof *m);
+    int status;
+    if (!m) {
+        error_no_memory(err);
+        status = EXIT_FAILED;
+    } else if (!args->values[OPT_NO_DB] &&
+               store_open(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db", &store, err)) {
+        status = exit_for(err);
+    } else {
+        run_metrics_init(m, &s.slo);
+        status = run_and_keep(args, &s, store, m, err);
+        run_metrics_release(m);
+    }
+    store_close(store);
+    free(m);
+    scenario_release(&s);
+    return status;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .usage = "run SCENARIO [--set PATH=VALUE]...",
+    .summary = "simulate one scenario (a file, or \"default\"); print the summary, keep the rows",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* command.h — one row per command; its options table both parses and prints --help. */
+#ifndef TANDEM_CLI_COMMAND_H
+#define TANDEM_CLI_COMMAND_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+
+enum { OPTIONS_MAX = 12, SETS_MAX = 64, WORDS_MAX = 8 };
+
+enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BAD_INPUT = 2, EXIT_SLO_MISSED = 3 };
+
+struct option_spec {
+    const char *name;  /* "--db"; NULL ends the table */
+    const char *value; /* "FILE", or NULL for a switch */
+    const char *help;
+};
+
+struct arguments {
+    const char *words[WORDS_MAX]; /* what is not an option */
+    int word_count;
+    const char *values[OPTIONS_MAX]; /* by place in the options table; a switch has "" */
+    const char *sets[SETS_MAX];      /* every --set PATH=VALUE, in order */
+    int set_count;
+};
+
+struct command {
+    const char *name, *usage, *summary;
+    const struct option_spec *options;
+    /* Returns an exit status; on EXIT_FAILED or EXIT_BAD_INPUT the error is filled and printed by main. */
+    int (*run)(const struct arguments *args, struct error *err);
+};
+
+extern const struct command command_run, command_list, command_describe, command_trace, command_profile, command_report;
+
+/* EXIT_BAD_INPUT or EXIT_FAILED, by the error's code. */
+int exit_for(const struct error *err);
+
+/* Parses "--set" values, trace names and so on into the workload's JSON. Fills err and returns -1 when a word is
+ * missing. */
+int need_words(const struct arguments *args, int least, int most, const char *usage, struct error *err);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/version.h"
+#include "cli/command.h"
+
+static const struct command *const commands[] = {
+    &command_run, &command_list, &command_describe, &command_trace, &command_profile, &command_report, NULL};
+
+int exit_for(const struct error *err)
+{
+    return err->code == ERROR_INPUT ? EXIT_BAD_INPUT : EXIT_FAILED;
+}
+
+int need_words(const struct arguments *args, int least, int most, const char *usage, struct error *err)
+{
+    if (args->word_count >= least && args->word_count <= most)
+        return 0;
+    return error_set(err, ERROR_INPUT, "found %d arguments, expected: tandem %s", args->word_count, usage);
+}
+
+static void print_help(void)
+{
+    printf("tandem %s — simulate and plan the serving of large language models\n\n", TANDEM_VERSION);
+    for (const struct command *const *c = commands; *c; c++)
+        printf("  tandem %-44s %s\n", (*c)->usage, (*c)->summary);
+    printf("\ntandem COMMAND --help says more. Exit status: 0 done, 1 the run failed, 2 bad input, 3 SLO not met.\n");
+}
+
+static void print_command_help(const struct command *c)
+{
+    printf("usage: tandem %s\n\n%s\n", c->usage, c->summary);
+    for (const struct option_spec *o = c->options; o->name; o++)
+        printf("\n  %s%s%s\n      %s\n", o->name, o->value ? " " : "", o->value ? o->value : "", o->help);
+}
+
+static int find_option(const struct command *c, const char *text, size_t length)
+{
+    for (int i = 0; c->options[i].name; i++)
+        if (strlen(c->options[i].name) == length && strncmp(c->options[i].name, text, length) == 0)
+            return i;
+    return -1;
+}
+
+/* Takes one option at argv[*i], stepping over its value. */
+static int take_option(const struct command *c, int argc, char **argv, int *i, struct arguments *out, struct error *err)
+{
+    const char *text = argv[*i], *equals = strchr(text, '=');
+    int option = find_option(c, text, equals ? (size_t)(equals - text) : strlen(text));
+    if (option < 0)
+        return error_set(err, ERROR_INPUT, "unknown option %s; see tandem %s --help", text, c->name);
+    const char *value = equals ? equals + 1 : "";
+    if (c->options[option].value && !equals) {
+        if (*i + 1 == argc)
+            return error_set(err, ERROR_INPUT, "%s: expected %s after it", text, c->options[option].value);
+        value = argv[++*i];
+    }
+    if (strcmp(c->options[option].name, "--set") == 0) {
+        if (out->set_count == SETS_MAX)
+            return error_set(err, ERROR_INPUT, "more than %d --set options", SETS_MAX);
+        out->sets[out->set_count++] = value;
+    }
+    out->values[option] = value;
+    return 0;
+}
+
+static int parse(const struct command *c, int argc, char **argv, struct arguments *out, struct error *err)
+{
+    for (int i = 2; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) == 0) {
+            if (take_option(c, argc, argv, &i, out, err))
+                return -1;
+        } else if (out->word_count < WORDS_MAX) {
+            out->words[out->word_count++] = argv[i];
+        } else {
+            return error_set(err, ERROR_INPUT, "too many arguments; usage: tandem %s", c->usage);
+        }
+    }
+    return 0;
+}
+
+static bool asks_help(int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = {0};
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help();
+        return argc < 2 ? EXIT_BAD_INPUT : EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("tandem %s\n", TANDEM_VERSION);
+        return EXIT_DONE;
+    }
+    for (const struct command *const *c = commands; *c; c++) {
+        if (strcmp((*c)->name, argv[1]) != 0)
+            continue;
+        if (asks_help(argc, argv)) {
+            print_command_help(*c);
+            return EXIT_DONE;
+        }
+        struct arguments args = {0};
+        int status = parse(*c, argc, argv, &args, &err) ? EXIT_BAD_INPUT : (*c)->run(&args, &err);
+        if (err.code != ERROR_NONE && (status == EXIT_FAILED || status == EXIT_BAD_INPUT))
+            fprintf(stderr, "tandem %s: %s\n", (*c)->name, err.text);
+        return fflush(stdout) == 0 ? status : EXIT_FAILED;
+    }
+    fprintf(stderr, "tandem: unknown command \"%s\"; see tandem --help\n", argv[1]);
+    return EXIT_BAD_INPUT;
+}

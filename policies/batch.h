@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* batch.h — what one iteration holds, as a policy decides it and an executor runs it. */
+#ifndef TANDEM_POLICIES_BATCH_H
+#define TANDEM_POLICIES_BATCH_H
+
+#include "workloads/request.h"
+
+enum batch_layout {
+    BATCH_RAGGED, /* variable-length kernels: only real tokens */
+    BATCH_PADDED, /* `rows` rows of `row_tokens` tokens, each over `row_kv` earlier tokens */
+    BATCH_PACKED, /* as padded, but a row (bin) holds several prompts, kept apart by the mask */
+};
+
+/* How attention runs over packed rows: on the row's full square, or on each prompt's block alone. */
+enum packed_attention { PACKED_MASKED, PACKED_VARLEN };
+
+struct batch_item {
+    struct request *req;
+    uint32_t new_tokens; /* prompt tokens, or 1 decode token */
+    bool decode;         /* how the request stood when the batch was formed */
+};
+
+struct batch {
+    struct batch_item *items;
+    size_t count, capacity;
+    enum batch_layout layout;
+    enum packed_attention packed_attention;
+    uint32_t rows;       /* PADDED: sequences, finished ones that still cost included; PACKED: bins */
+    uint32_t row_tokens; /* new tokens of every row */
+    uint32_t row_kv;     /* KV tokens before them in every row */
+    sim_time wake_at;    /* for an empty batch: ask again then, SIM_TIME_NEVER for at the next arrival */
+};
+
+/* Adds an item; the batch has room for every running request (the replica sees to it). */
+static inline void batch_add(struct batch *b, struct request *r, uint32_t new_tokens)
+{
+    b->items[b->count++] = (struct batch_item){.req = r, .new_tokens = new_tokens, .decode = request_decodes(r)};
+}
+
+/* Tokens that real requests asked for, and tokens that token-wise operations run on. */
+static inline uint64_t batch_real_tokens(const struct batch *b)
+{
+    uint64_t tokens = 0;
+    for (size_t i = 0; i < b->count; i++)
+        tokens += b->items[i].new_tokens;
+    return tokens;
+}
+
+static inline uint64_t batch_padded_tokens(const struct batch *b)
+{
+    return b->layout == BATCH_RAGGED ? batch_real_tokens(b) : (uint64_t)b->rows * b->row_tokens;
+}
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* batching.h — decides what one replica does next.
+ *
+ * A policy is one file that defines one struct batching_policy, and one line in registry.c. It has
+ * no clock, no I/O and no randomness of its own, and cannot tell a simulated run from a real one. */
+#ifndef TANDEM_POLICIES_BATCHING_H
+#define TANDEM_POLICIES_BATCHING_H
+
+#include "base/param.h"
+#include "policies/batch.h"
+#include "policies/view.h"
+
+struct batching_policy {
+    const char *name;    /* as written in a scenario: "chunked_prefill" */
+    const char *summary; /* one line for `tandem list policies` */
+    const char *source;  /* the paper or program whose rules these are */
+    const struct param_spec *params;
+    enum kv_admission admission; /* when the scenario does not say */
+    /* Request-level batching: a finished request's KV stays until the whole batch has finished. */
+    bool holds_finished_kv;
+    /* *state is owned by the policy until destroy(); both may be NULL for a policy without state. */
+    int (*create)(void **state, const struct param_set *params, struct error *err);
+    /* Fills an empty batch. May admit, reserve and preempt through the view. An empty batch means
+     * nothing to do before the next arrival or out->wake_at. */
+    void (*form_batch)(void *state, struct replica_view *view, struct batch *out);
+    /* Why this request can never run here, or NULL. Asked at arrival; may be NULL. */
+    const char *(*refuses)(const void *state, const struct replica_view *view, const struct request *r);
+    void (*destroy)(void *state);
+};
+
+/* NULL-ended; find returns NULL for an unknown name. */
+extern const struct batching_policy *const batching_policies[];
+const struct batching_policy *batching_policy_find(const char *name);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "policies/batching.h"
+
+struct chunked_prefill {
+    uint32_t token_budget, max_sequences;
+    double watermark;
+};
+
+static const struct param_spec params[] = {
+    {"token_budget", PARAM_INTEGER, "tokens", 512, 1, 1e6, "tokens of an iteration, decodes first", NULL, NULL},
+    {"max_sequences", PARAM_INTEGER, "sequences", 128, 1, 65536, "most running requests", NULL, NULL},
+    {"watermark", PARAM_NUMBER, "", 0.01, 0, 0.9, "share of the KV pool kept free when admitting", NULL, NULL},
+    {0},
+};
+
+static int create(void **state, const struct param_set *set, struct error *err)
+{
+    struct chunked_prefill *c = malloc(sizeof *c);
+    *state = c;
+    if (!c)
+        return error_no_memory(err);
+    c->token_budget = (uint32_t)param_number(set, "token_budget");
+    c->max_sequences = (uint32_t)param_number(set, "max_sequences");
+    c->watermark = param_number(set, "watermark");
+    return 0;
+}
+
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Decodes are never refused for budget: what is left is clipped at 0. When memory is short the last
+ * request not yet visited goes, never a partial prefill that was already set aside. */
+static uint32_t add_decodes(struct replica_view *view, struct batch *out, uint32_t budget)
+{
+    for (struct request *r = view->running->head, *next; r; r = next) {
+        next = r->next;
+        if (!request_decodes(r))
+            continue;
+        if (!view_reserve_or_preempt(view, r, r->computed + 1))
+            break;
+        next = r->next; /* the one after may have been evicted */
+        batch_add(out, r, 1);
+        budget -= budget > 0;
+    }
+    return budget;
+}
+
+static void form_batch(void *state, struct replica_view *view, struct batch *out)
+{
+    const struct chunked_prefill *c = state;
+    uint32_t budget = add_decodes(view, out, c->token_budget);
+    for (struct request *r = view->running->head; r && budget > 0; r = r->next) {
+        if (r->generated > 0 && request_uncomputed(r) == 1)
+            continue;
+        uint32_t chunk = min_u32(request_uncomputed(r), budget);
+        batch_add(out, r, chunk);
+        budget -= chunk;
+    }
+    for (struct request *r = view->waiting->head; r && budget > 0 && view->running->count < c->max_sequences;
+         r = view->waiting->head) {
+        uint32_t needed = request_uncomputed(r);
+        uint32_t reserved = view_admission_tokens(view, r, needed);
+        if (!view_admits(view, view_blocks(view, reserved), c->watermark))
+            break;
+        view_reserve(view, r, reserved);
+        view_admit(view, r);
+        uint32_t chunk = min_u32(needed, budget);
+        batch_add(out, r, chunk);
+        budget -= chunk;
+    }
+}
+
+const struct batching_policy policy_chunked_prefill = {
+    .name = "chunked_prefill",
+    .summary = "stall-free: all decodes, then prompts cut to what is left of a token budget",
+    .source = "Sarathi-Serve (Agrawal et al., OSDI 2024)",
+    .params = params,
+    .create = create,
+    .form_batch = form_batch,
+    .destroy = free,
+};

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "policies/batching.h"
+
+struct continuous {
+    uint32_t max_sequences;
+};
+
+static const struct param_spec params[] = {
+    {"max_sequences", PARAM_INTEGER, "sequences", 128, 1, 65536, "most requests in a batch", NULL, NULL},
+    {0},
+};
+
+static int create(void **state, const struct param_set *set, struct error *err)
+{
+    struct continuous *c = malloc(sizeof *c);
+    *state = c;
+    if (!c)
+        return error_no_memory(err);
+    c->max_sequences = (uint32_t)param_number(set, "max_sequences");
+    return 0;
+}
+
+static void form_batch(void *state, struct replica_view *view, struct batch *out)
+{
+    const struct continuous *c = state;
+    for (struct request *r = view->running->head, *next; r; r = next) {
+        if (!view_reserve_or_preempt(view, r, r->computed + request_uncomputed(r)))
+            break;
+        next = r->next;
+        batch_add(out, r, request_uncomputed(r));
+    }
+    for (struct request *r = view->waiting->head; r && view->running->count < c->max_sequences;
+         r = view->waiting->head) {
+        if (!view_reserve(view, r, view_admission_tokens(view, r, request_uncomputed(r))))
+            break;
+        view_admit(view, r);
+        batch_add(out, r, request_uncomputed(r));
+    }
+}
+
+const struct batching_policy policy_continuous = {
+    .name = "continuous",
+    .summary = "iteration-level batches of whole prompts and decodes; KV reserved for the longest output",
+    .source = "Orca (Yu et al., OSDI 2022)",
+    .params = params,
+    .admission = ADMIT_RESERVE_MAX,
+    .create = create,
+    .form_batch = form_batch,
+    .destroy = free,
+};

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "policies/batching.h"
+
+struct prefill_first {
+    uint32_t max_sequences;
+    uint32_t max_batched_tokens; /* 0: the model's longest sequence */
+    double watermark;
+};
+
+static const struct param_spec params[] = {
+    {"max_sequences", PARAM_INTEGER, "sequences", 256, 1, 65536, "most running requests", NULL, NULL},
+    {"max_batched_tokens", PARAM_INTEGER, "tokens", 0, 0, 1e8,
+     "most prompt tokens in one prefill batch; 0: the model's longest sequence", NULL, NULL},
+    {"watermark", PARAM_NUMBER, "", 0.01, 0, 0.9, "share of the KV pool kept free when admitting", NULL, NULL},
+    {0},
+};
+
+static int create(void **state, const struct param_set *set, struct error *err)
+{
+    struct prefill_first *p = malloc(sizeof *p);
+    *state = p;
+    if (!p)
+        return error_no_memory(err);
+    p->max_sequences = (uint32_t)param_number(set, "max_sequences");
+    p->max_batched_tokens = (uint32_t)param_number(set, "max_batched_tokens");
+    p->watermark = param_number(set, "watermark");
+    return 0;
+}
+
+static uint32_t token_limit(const struct prefill_first *p, const struct replica_view *view)
+{
+    return p->max_batched_tokens ? p->max_batched_tokens : view->max_tokens;
+}
+
+static const char *refuses(const void *state, const struct replica_view *view, const struct request *r)
+{
+    return r->prompt_tokens > token_limit(state, view) ? "prompt longer than max_batched_tokens" : NULL;
+}
+
+static void form_batch(void *state, struct replica_view *view, struct batch *out)
+{
+    const struct prefill_first *p = state;
+    uint64_t tokens = 0, limit = token_limit(p, view);
+    for (struct request *r = view->waiting->head; r && view->running->count < p->max_sequences;
+         r = view->waiting->head) {
+        uint32_t needed = request_uncomputed(r);
+        uint32_t reserved = view_admission_tokens(view, r, needed);
+        /* A preempted request may have grown past the limit; alone it still runs. */
+        if ((tokens && tokens + needed > limit) || !view_admits(view, view_blocks(view, reserved), p->watermark))
+            break;
+        view_reserve(view, r, reserved);
+        view_admit(view, r);
+        batch_add(out, r, needed);
+        tokens += needed;
+    }
+    if (out->count)
+        return;
+    for (struct request *r = view->running->head; r; r = r->next) {
+        if (!view_reserve_or_preempt(view, r, r->computed + 1))
+            break;
+        batch_add(out, r, 1);
+    }
+}
+
+const struct batching_policy policy_prefill_first = {
+    .name = "prefill_first",
+    .summary = "prefill-only batches whenever a waiting request fits, else decode all; decodes stall behind prefills",
+    .source = "vLLM v0 (Kwon et al., SOSP 2023)",
+    .params = params,
+    .create = create,
+    .form_batch = form_batch,
+    .refuses = refuses,
+    .destroy = free,
+};

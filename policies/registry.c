@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* The one place that lists policies: a new one is a file of its own and a line here. */
+#include <string.h>
+
+#include "policies/batching.h"
+#include "policies/routing.h"
+
+extern const struct batching_policy policy_static_padded, policy_static_prepacked, policy_continuous,
+    policy_prefill_first, policy_chunked_prefill, policy_unified_budget;
+
+const struct batching_policy *const batching_policies[] = {
+    &policy_static_padded,
+    &policy_static_prepacked,
+    &policy_continuous,
+    &policy_prefill_first,
+    &policy_chunked_prefill,
+    &policy_unified_budget,
+    NULL,
+};
+
+extern const struct routing_policy routing_round_robin, routing_least_outstanding_tokens, routing_central_queue;
+
+const struct routing_policy *const routing_policies[] = {
+    &routing_round_robin,
+    &routing_least_outstanding_tokens,
+    &routing_central_queue,
+    NULL,
+};
+
+const struct batching_policy *batching_policy_find(const char *name)
+{
+    for (const struct batching_policy *const *p = batching_policies; *p; p++)
+        if (strcmp((*p)->name, name) == 0)
+            return *p;
+    return NULL;
+}
+
+const struct routing_policy *routing_policy_find(const char *name)
+{
+    for (const struct routing_policy *const *p = routing_policies; *p; p++)
+        if (strcmp((*p)->name, name) == 0)
+            return *p;
+    return NULL;
+}

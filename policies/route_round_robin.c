@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#include "policies/routing.h"
+
+static size_t choose(uint64_t *cursor, const struct replica_load *loads, size_t count, const struct request *r)
+{
+    (void)loads, (void)r;
+    return (size_t)((*cursor)++ % count);
+}
+
+static const struct param_spec params[] = {{0}};
+
+const struct routing_policy routing_round_robin = {.name = "round_robin",
+                                                   .summary = "each replica in turn",
+                                                   .params = params,
+                                                   .choose = choose};

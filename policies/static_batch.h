@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* static_batch.h — request-level batching, shared by the padded and the prepacked variant. */
+#ifndef TANDEM_POLICIES_STATIC_BATCH_H
+#define TANDEM_POLICIES_STATIC_BATCH_H
+
+#include "policies/batching.h"
+
+struct static_batch {
+    uint32_t max_sequences;
+    sim_time batch_wait;
+    uint32_t rows;    /* of the batch being served, finished ones included */
+    uint32_t longest; /* its longest prompt */
+    uint32_t steps;   /* decode iterations done */
+    enum packed_attention packed_attention;
+    uint32_t *scratch; /* [4][max_sequences], of the prepacked variant */
+};
+
+int static_batch_create(void **state, const struct param_set *params, struct error *err);
+void static_batch_destroy(void *state);
+
+/* Admits the next batch when the replica is idle. True when one was admitted and is to be prefilled. */
+bool static_batch_admit(struct static_batch *s, struct replica_view *view, struct batch *out);
+
+/* One padded decode step of every row of the batch at hand. */
+void static_batch_decode(struct static_batch *s, struct replica_view *view, struct batch *out);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "policies/packing.h"
+#include "policies/static_batch.h"
+
+static const struct param_spec params[] = {
+    {"max_sequences", PARAM_INTEGER, "sequences", 32, 1, 65536, "most requests in a batch", NULL, NULL},
+    {"batch_wait_s", PARAM_NUMBER, "s", 0, 0, 3600, "how long the oldest request waits for a full batch", NULL, NULL},
+    {"attention", PARAM_TEXT, "", 0, 0, 0, "on a bin's full square (as the paper does) or on each prompt's block",
+     "masked", "masked|varlen"},
+    {0},
+};
+
+static int create(void **state, const struct param_set *set, struct error *err)
+{
+    if (static_batch_create(state, set, err))
+        return -1;
+    struct static_batch *s = *state;
+    s->packed_attention = strcmp(param_text(set, "attention"), "varlen") == 0 ? PACKED_VARLEN : PACKED_MASKED;
+    return 0;
+}
+
+/* Bins are as long as the longest prompt; the tensor is bins × longest bin. */
+static void pack(struct static_batch *s, struct batch *out)
+{
+    uint32_t *lengths = s->scratch, *bins = lengths + s->max_sequences, *room = bins + s->max_sequences,
+             *order = room + s->max_sequences;
+    for (size_t i = 0; i < out->count; i++)
+        lengths[i] = out->items[i].new_tokens;
+    out->layout = BATCH_PACKED;
+    out->packed_attention = s->packed_attention;
+    out->rows = pack_first_fit_decreasing(lengths, out->count, s->longest, bins, room, order);
+    out->row_tokens = s->longest; /* the longest prompt fills a bin of its own */
+}
+
+static void form_batch(void *state, struct replica_view *view, struct batch *out)
+{
+    struct static_batch *s = state;
+    if (view->running->count)
+        static_batch_decode(s, view, out);
+    else if (static_batch_admit(s, view, out))
+        pack(s, out);
+}
+
+const struct batching_policy policy_static_prepacked = {
+    .name = "static_prepacked",
+    .summary = "as static_padded, but prompts share rows (first-fit decreasing) instead of being padded",
+    .source = "Prepacking (Zhao et al. 2024)",
+    .params = params,
+    .admission = ADMIT_RESERVE_MAX,
+    .holds_finished_kv = true,
+    .create = create,
+    .form_batch = form_batch,
+    .destroy = static_batch_destroy,
+};

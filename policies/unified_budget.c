@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "policies/batching.h"
+
+struct unified_budget {
+    uint32_t token_budget, max_sequences, long_prefill_threshold;
+};
+
+static const struct param_spec params[] = {
+    {"token_budget", PARAM_INTEGER, "tokens", 2048, 1, 1e6, "tokens of an iteration", NULL, NULL},
+    {"max_sequences", PARAM_INTEGER, "sequences", 256, 1, 65536, "most running requests", NULL, NULL},
+    {"long_prefill_threshold", PARAM_INTEGER, "tokens", 0, 0, 1e6,
+     "most tokens of one request in an iteration; 0: no cap", NULL, NULL},
+    {0},
+};
+
+static int create(void **state, const struct param_set *set, struct error *err)
+{
+    struct unified_budget *u = malloc(sizeof *u);
+    *state = u;
+    if (!u)
+        return error_no_memory(err);
+    u->token_budget = (uint32_t)param_number(set, "token_budget");
+    u->max_sequences = (uint32_t)param_number(set, "max_sequences");
+    u->long_prefill_threshold = (uint32_t)param_number(set, "long_prefill_threshold");
+    return 0;
+}
+
+static uint32_t share(const struct unified_budget *u, const struct request *r, uint32_t budget)
+{
+    uint32_t tokens = request_uncomputed(r);
+    if (u->long_prefill_threshold && tokens > u->long_prefill_threshold)
+        tokens = u->long_prefill_threshold;
+    return tokens < budget ? tokens : budget;
+}
+
+/* In list order the victim is always the last running request, which has not been visited in this
+ * step unless it is the asking one, so no tokens need to be given back. */
+static void form_batch(void *state, struct replica_view *view, struct batch *out)
+{
+    const struct unified_budget *u = state;
+    uint32_t budget = u->token_budget;
+    size_t waiting_before = view->waiting->count;
+    for (struct request *r = view->running->head; r && budget > 0; r = r->next) {
+        uint32_t tokens = share(u, r, budget);
+        if (!view_reserve_or_preempt(view, r, r->computed + tokens))
+            break;
+        batch_add(out, r, tokens);
+        budget -= tokens;
+    }
+    if (view->waiting->count > waiting_before)
+        return; /* somebody was preempted in this step: nobody new comes in */
+    for (struct request *r = view->waiting->head; r && budget > 0 && view->running->count < u->max_sequences;
+         r = view->waiting->head) {
+        uint32_t tokens = share(u, r, budget);
+        if (!view_reserve(view, r, view_admission_tokens(view, r, r->computed + tokens)))
+            break;
+        view_admit(view, r);
+        batch_add(out, r, tokens);
+        budget -= tokens;
+    }
+}
+
+const struct batching_policy policy_unified_budget = {
+    .name = "unified_budget",
+    .summary = "one token budget over running requests in order, then waiting ones; prompts chunked to fit",
+    .source = "vLLM v1 (vllm/v1/core/sched/scheduler.py)",
+    .params = params,
+    .create = create,
+    .form_batch = form_batch,
+    .destroy = free,
+};

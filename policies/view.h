@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* view.h — what a policy sees of its replica, and the four things it may do there. */
+#ifndef TANDEM_POLICIES_VIEW_H
+#define TANDEM_POLICIES_VIEW_H
+
+#include "workloads/request.h"
+
+/* How much KV a request must find free when it is admitted. */
+enum kv_admission {
+    ADMIT_ON_DEMAND,   /* what its first batch needs; more is reserved as it grows */
+    ADMIT_RESERVE_MAX, /* its prompt and longest output, so that it is never preempted */
+};
+
+struct replica_view {
+    sim_time now;
+    struct request_list *waiting; /* in the queue policy's order */
+    struct request_list *running; /* in order of admission */
+    enum kv_admission admission;
+    uint32_t kv_block_tokens;
+    uint64_t kv_total_blocks, kv_free_blocks;
+    uint32_t max_tokens; /* the model's longest sequence */
+    const struct replica_verbs *verbs;
+    void *replica;
+};
+
+struct replica_verbs {
+    bool (*reserve)(struct replica_view *view, struct request *r, uint32_t tokens);
+    void (*admit)(struct replica_view *view, struct request *r);
+    void (*preempt)(struct replica_view *view, struct request *r);
+};
+
+static inline uint64_t view_blocks(const struct replica_view *view, uint64_t tokens)
+{
+    return (tokens + view->kv_block_tokens - 1) / view->kv_block_tokens;
+}
+
+/* Makes the request's blocks cover `tokens` tokens. False, and nothing changes, when too few are free. */
+static inline bool view_reserve(struct replica_view *view, struct request *r, uint32_t tokens)
+{
+    return (uint64_t)r->kv_blocks * view->kv_block_tokens >= tokens || view->verbs->reserve(view, r, tokens);
+}
+
+/* Moves a waiting request to the end of the running ones. */
+static inline void view_admit(struct replica_view *view, struct request *r)
+{
+    view->verbs->admit(view, r);
+}
+
+/* Evicts a running request by the scenario's preemption policy; it waits again, at the front. */
+static inline void view_preempt(struct replica_view *view, struct request *r)
+{
+    view->verbs->preempt(view, r);
+}
+
+/* Tokens to reserve for a request that is admitted now and would need `needed` on demand. */
+static inline uint32_t view_admission_tokens(const struct replica_view *view, const struct request *r, uint32_t needed)
+{
+    return view->admission == ADMIT_RESERVE_MAX ? r->prompt_tokens + r->max_output_tokens : needed;
+}
+
+/* Reserves the request's first decode slot or chunk, evicting from the end of the running list while
+ * memory is short. False when it had to evict the request itself. */
+bool view_reserve_or_preempt(struct replica_view *view, struct request *r, uint32_t tokens);
+
+/* Whether `blocks` can be taken at admission and leave `watermark` of the pool free; an empty pool always admits. */
+bool view_admits(const struct replica_view *view, uint64_t blocks, double watermark);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#include "profiles/device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "profiles/shipped.h"
+
+static void table_release(struct cost_table *t)
+{
+    free(t->row_axis);
+    free(t->column_axis);
+    free(t->ns);
+}
+
+void device_release(struct device *device)
+{
+    for (size_t i = 0; i < device->table_count; i++)
+        table_release(&device->tables[i]);
+    free(device->tables);
+    device->tables = NULL;
+    device->table_count = 0;
+}
+
+const struct cost_table *device_table(const struct device *device, const char *op)
+{
+    for (size_t i = 0; i < device->table_count; i++)
+        if (strcmp(device->tables[i].op, op) == 0)
+            return &device->tables[i];
+    return NULL;
+}
+
+static int read_roofline(const struct json *o, struct device *d, struct error *err)
+{
+    static const char *const keys[] = {"name",
+                                       "kind",
+                                       "memory_bytes",
+                                       "bandwidth_bytes_per_s",
+                                       "peak_flops",
+                                       "gemm_efficiency",
+                                       "attention_efficiency",
+                                       "bandwidth_efficiency",
+                                       "half_peak_tokens",
+                                       "launch_ns",
+                                       "host_ns",
+                                       "host_ns_per_sequence",
+                                       "link_bytes_per_s",
+                                       "link_latency_ns",
+                                       "memory_utilization",
+                                       "reserved_bytes",
+                                       "price_per_hour",
+                                       "source",
+                                       NULL};
+    return json_check_keys(o, keys, err) || json_read_number(o, "memory_bytes", true, 1, 1e15, &d->memory_bytes, err) ||
+           json_read_number(o, "bandwidth_bytes_per_s", true, 1, 1e15, &d->bandwidth_bytes_per_s, err) ||
+           json_read_number(o, "peak_flops", true, 1, 1e18, &d->peak_flops, err) ||
+           json_read_number(o, "gemm_efficiency", false, 0.01, 1, &d->gemm_efficiency, err) ||
+           json_read_number(o, "attention_efficiency", false, 0.01, 1, &d->attention_efficiency, err) ||
+           json_read_number(o, "bandwidth_efficiency", false, 0.01, 1, &d->bandwidth_efficiency, err) ||
+           json_read_number(o, "half_peak_tokens", false, 0, 1e5, &d->half_peak_tokens, err) ||
+           json_read_number(o, "launch_ns", false, 0, 1e9, &d->launch_ns, err) ||
+           json_read_number(o, "host_ns", false, 0, 1e12, &d->host_ns, err) ||
+           json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &d->host_ns_per_sequence, err) ||
+           json_read_number(o, "link_bytes_per_s", false, 1, 1e15, &d->link_bytes_per_s, err) ||
+           json_read_number(o, "link_latency_ns", false, 0, 1e12, &d->link_latency_ns, err) ||
+           json_read_number(o, "memory_utilization", false, 0.01, 1, &d->memory_utilization, err) ||
+           json_read_number(o, "reserved_bytes", false, 0, 1e15, &d->reserved_bytes, err) ||
+           json_read_number(o, "price_per_hour", false, 0, 1e6, &d->price_per_hour, err);
+}
+
+static int read_linear(const struct json *o, struct device *d, struct error *err)
+{
+    static const char *const keys[] = {"name",
+                                       "kind",
+                                       "memory_bytes",
+                                       "base_ns",
+                                       "ns_per_prefill_token",
+                                       "ns_per_decode_sequence",
+                                       "ns_per_kv_token",
+                                       "source",
+                                       NULL};
+    d->memory_bytes = 1e15;
+    return json_check_keys(o, keys, err) ||
+           json_read_number(o, "memory_bytes", false, 1, 1e18, &d->memory_bytes, err) ||
+           json_read_number(o, "base_ns", false, 0, 1e12, &d->base_ns, err) ||
+           json_read_number(o, "ns_per_prefill_token", false, 0, 1e9, &d->ns_per_prefill_token, err) ||
+           json_read_number(o, "ns_per_decode_sequence", false, 0, 1e9, &d->ns_per_decode_sequence, err) ||
+           json_read_number(o, "ns_per_kv_token", false, 0, 1e9, &d->ns_per_kv_token, err);
+}
+
+static int read_axis(const struct json *at, bool ascending, double **out, size_t *count, struct error *err)
+{
+    int size = cJSON_IsArray(at->node) ? cJSON_GetArraySize(at->node) : 0;
+    if (size < 1 || size > 10000000)
+        return json_complain(at, "a list of numbers", err);
+    *out = calloc((size_t)size, sizeof **out);
+    if (!*out)
+        return error_no_memory(err);
+    *count = (size_t)size;
+    size_t i = 0;
+    for (const cJSON *n = at->node->child; n; n = n->next, i++) {
+        bool ok = cJSON_IsNumber(n) && n->valuedouble >= 0 && n->valuedouble < 1e15;
+        if (!ok || (ascending && i > 0 && n->valuedouble <= (*out)[i - 1])) {
+            struct json bad = json_element(at, (int)i);
+            return json_complain(&bad, ascending ? "a number above the one before it" : "a number of at least 0", err);
+        }
+        (*out)[i] = n->valuedouble;
+    }
+    return 0;
+}
+
+static int read_table(const struct json *o, struct cost_table *t, struct error *err)
+{
+    static const char *const keys[] = {"op", "times_per_iteration", "times_per_layer", "rows", "columns", "ns", NULL};
+    const char *op = NULL;
+    long long per_iteration = 0, per_layer = 1;
+    struct json rows = json_member(o, "rows"), columns = json_member(o, "columns"), ns = json_member(o, "ns");
+    if (json_check_keys(o, keys, err) || json_read_string(o, "op", true, &op, err) ||
+        json_read_integer(o, "times_per_iteration", false, 0, 1000, &per_iteration, err) ||
+        json_read_integer(o, "times_per_layer", false, 0, 1000, &per_layer, err))
+        return -1;
+    snprintf(t->op, sizeof t->op, "%s", op);
+    t->times_per_iteration = (uint32_t)per_iteration;
+    t->times_per_layer = (uint32_t)per_layer;
+    t->columns = 1;
+    size_t cells = 0;
+    if (read_axis(&rows, true, &t->row_axis, &t->rows, err) ||
+        (columns.node && read_axis(&columns, true, &t->column_axis, &t->columns, err)) ||
+        read_axis(&ns, false, &t->ns, &cells, err))
+        return -1;
+    if (cells != t->rows * t->columns)
+        return json_complain(&ns, "as many numbers as rows times columns", err);
+    return 0;
+}
+
+static int read_tables(const struct json *o, struct device *d, struct error *err)
+{
+    static const char *const keys[] = {
+        "name", "kind", "base", "model", "tensor_parallel", "source", "tables", "host_ns", "host_ns_per_sequence",
+        NULL};
+    const char *base = NULL, *model = NULL;
+    long long tp = 1;
+    if (json_check_keys(o, keys, err) || json_read_string(o, "base", true, &base, err) ||
+        json_read_string(o, "model", true, &model, err) ||
+        json_read_integer(o, "tensor_parallel", false, 1, 64, &tp, err))
+        return -1;
+    char name[sizeof d->name];
+    snprintf(name, sizeof name, "%s", d->name);
+    struct json at = json_member(o, "base");
+    if (device_load(base, d, err))
+        return -1;
+    if (d->kind != DEVICE_ROOFLINE)
+        return json_complain(&at, "a roofline device", err);
+    d->kind = DEVICE_TABLES;
+    d->tensor_parallel = (uint32_t)tp;
+    d->host_ns = d->host_ns_per_sequence = 0;
+    snprintf(d->name, sizeof d->name, "%s", name);
+    snprintf(d->model, sizeof d->model, "%s", model);
+    struct json tables = json_member(o, "tables");
+    if (!cJSON_IsArray(tables.node))
+        return json_complain(&tables, "a list of tables", err);
+    if (json_read_number(o, "host_ns", false, 0, 1e12, &d->host_ns, err) ||
+        json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &d->host_ns_per_sequence, err))
+        return -1;
+    for (int i = 0; i < cJSON_GetArraySize(tables.node); i++) {
+        struct cost_table *grown = array_grow(d->tables, &d->table_capacity, d->table_count + 1, sizeof *grown);
+        if (!grown)
+            return error_no_memory(err);
+        d->tables = grown;
+        struct json table = json_element(&tables, i);
+        if (read_table(&table, &d->tables[d->table_count++], err))
+            return -1;
+    }
+    return 0;
+}
+
+static int read_device(const struct json *root, struct device *d, struct error *err)
+{
+    const char *name = NULL, *kind = "roofline";
+    struct json at = json_member(root, "kind");
+    if (!cJSON_IsObject(root->node))
+        return json_complain(root, "an object that describes a device", err);
+    if (json_read_string(root, "name", true, &name, err) || json_read_string(root, "kind", false, &kind, err))
+        return -1;
+    snprintf(d->name, sizeof d->name, "%s", name);
+    if (strcmp(kind, "tables") == 0)
+        return read_tables(root, d, err);
+    const char *source = NULL;
+    if (json_read_string(root, "source", false, &source, err))
+        return -1;
+    snprintf(d->source, sizeof d->source, "%s", source ? source : "");
+    if (strcmp(kind, "roofline") == 0) {
+        d->kind = DEVICE_ROOFLINE;
+        return read_roofline(root, d, err);
+    }
+    if (strcmp(kind, "linear") == 0) {
+        d->kind = DEVICE_LINEAR;
+        return read_linear(root, d, err);
+    }
+    return json_complain(&at, "one of roofline, tables, linear", err);
+}
+
+int device_load(const char *name_or_path, struct device *out, struct error *err)
+{
+    /* Defaults of a roofline: what well-tuned kernels reach on data-centre GPUs; each device file may say better. */
+    *out = (struct device){.gemm_efficiency = 0.75,
+                           .attention_efficiency = 0.5,
+                           .bandwidth_efficiency = 0.85,
+                           .half_peak_tokens = 64,
+                           .launch_ns = 2000,
+                           .host_ns = 500000,
+                           .host_ns_per_sequence = 5000,
+                           .link_bytes_per_s = 25e9,
+                           .link_latency_ns = 10000,
+                           .memory_utilization = 0.9,
+                           .reserved_bytes = 2e9,
+                           .tensor_parallel = 1};
+    struct json root;
+    if (shipped_load("device", name_or_path, &root, err))
+        return -1;
+    int status = read_device(&root, out, err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    if (status)
+        device_release(out);
+    return status;
+}

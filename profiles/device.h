@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* device.h — a GPU or CPU: its datasheet, how much of it kernels reach, and any measured tables. */
+#ifndef TANDEM_PROFILES_DEVICE_H
+#define TANDEM_PROFILES_DEVICE_H
+
+#include <stdint.h>
+
+#include "base/json.h"
+
+enum { TABLE_NAME_BYTES = 24 };
+
+/* Times of one operation over one or two axes, row-major [rows][columns], in nanoseconds.
+ * One-axis tables have one column. */
+struct cost_table {
+    char op[TABLE_NAME_BYTES];
+    uint32_t times_per_iteration; /* 0: once per layer times `times_per_layer` */
+    uint32_t times_per_layer;
+    double *row_axis, *column_axis; /* ascending; [rows], [columns] */
+    size_t rows, columns;
+    double *ns;
+};
+
+enum device_kind {
+    DEVICE_ROOFLINE, /* datasheet and efficiencies */
+    DEVICE_TABLES,   /* measured tables of one model, on top of a device's memory and links */
+    DEVICE_LINEAR,   /* a stated straight line in tokens, for theory and teaching */
+};
+
+struct device {
+    char name[64];
+    enum device_kind kind;
+    double memory_bytes, bandwidth_bytes_per_s, peak_flops; /* peak at the model's 16-bit (or 32-bit) dtype */
+    double gemm_efficiency, attention_efficiency, bandwidth_efficiency;
+    double half_peak_tokens; /* GEMM rows at which half of gemm_efficiency is reached */
+    double launch_ns;        /* per kernel */
+    double host_ns, host_ns_per_sequence;
+    double link_bytes_per_s, link_latency_ns;  /* between GPUs of one node, per direction */
+    double memory_utilization, reserved_bytes; /* share engines may use; context, graphs, activations */
+    double price_per_hour;
+    char source[256];
+    /* DEVICE_LINEAR */
+    double base_ns, ns_per_prefill_token, ns_per_decode_sequence, ns_per_kv_token;
+    /* DEVICE_TABLES */
+    char model[64];
+    uint32_t tensor_parallel;
+    struct cost_table *tables;
+    size_t table_count, table_capacity;
+};
+
+/* Reads a device by its shipped name, or a device or profile from a path. Release with device_release. */
+int device_load(const char *name_or_path, struct device *out, struct error *err);
+void device_release(struct device *device);
+
+/* The table of an operation, or NULL. */
+const struct cost_table *device_table(const struct device *device, const char *op);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* A stated straight line: base + prefill tokens + decode sequences + KV tokens read. */
+#include "profiles/cost.h"
+
+static double token_ns(const void *self, double tokens, double *outside)
+{
+    (void)tokens, (void)outside;
+    return ((const struct device *)self)->base_ns;
+}
+
+static double head_ns(const void *self, double sequences, double *outside)
+{
+    (void)self, (void)sequences, (void)outside;
+    return 0;
+}
+
+static double prefill_ns(const void *self, double new_tokens, double kv_before, double *outside)
+{
+    const struct device *d = self;
+    (void)outside;
+    return d->ns_per_prefill_token * new_tokens + d->ns_per_kv_token * kv_before;
+}
+
+static double decode_ns(const void *self, double sequences, double kv_tokens, double *outside)
+{
+    const struct device *d = self;
+    (void)outside;
+    return d->ns_per_decode_sequence * sequences + d->ns_per_kv_token * kv_tokens;
+}
+
+static void keep(void *self)
+{
+    (void)self; /* the device belongs to the cost model */
+}
+
+int linear_create(const struct cost_model *cm, struct cost_backend *out, struct error *err)
+{
+    (void)err;
+    struct cost_model *owner = (struct cost_model *)(uintptr_t)cm;
+    owner->device.host_ns = owner->device.host_ns_per_sequence = 0;
+    *out = (struct cost_backend){.token_ns = token_ns,
+                                 .head_ns = head_ns,
+                                 .prefill_ns = prefill_ns,
+                                 .decode_ns = decode_ns,
+                                 .destroy = keep,
+                                 .self = &owner->device};
+    return 0;
+}

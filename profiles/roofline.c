@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* Roofline (Williams, Waterman, Patterson 2009): an operation takes the longer of its arithmetic at
+ * peak × efficiency and its bytes at bandwidth × efficiency, plus a launch. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "profiles/cost.h"
+
+struct gemm {
+    double n, k; /* of one GPU's shard */
+};
+
+struct roofline {
+    double flops_per_ns, attention_flops_per_ns, bytes_per_ns, half_peak_tokens, launch_ns;
+    double layers, weight_bytes, hidden, heads, kv_bytes_per_token, head_dim; /* heads, kv: one GPU, one layer */
+    struct gemm gemms[4], head;
+    double all_reduce_ns, all_reduce_ns_per_token; /* one all-reduce, α + β·bytes */
+    double gate_width;
+};
+
+static double gemm_ns(const struct roofline *r, const struct gemm *g, double m)
+{
+    double efficiency = m / (m + r->half_peak_tokens);
+    double arithmetic = 2 * m * g->n * g->k / (r->flops_per_ns * efficiency);
+    double bytes = r->weight_bytes * (g->n * g->k + m * (g->n + g->k)) / r->bytes_per_ns;
+    return fmax(arithmetic, bytes) + r->launch_ns;
+}
+
+static double token_ns(const void *self, double tokens, double *outside)
+{
+    const struct roofline *r = self;
+    (void)outside;
+    double ns = 0;
+    for (size_t i = 0; i < 4; i++)
+        ns += gemm_ns(r, &r->gemms[i], tokens);
+    /* Two norms with residual, rotary and activation read and write their rows: bytes-bound. */
+    double rows = r->weight_bytes * tokens * (8 * r->hidden + 3 * r->gate_width + 4 * r->heads * r->head_dim);
+    ns += rows / r->bytes_per_ns + 4 * r->launch_ns;
+    ns += 2 * (r->all_reduce_ns + r->all_reduce_ns_per_token * tokens);
+    return ns * r->layers + r->weight_bytes * tokens * r->hidden * 4 / r->bytes_per_ns + 2 * r->launch_ns;
+}
+
+static double head_ns(const void *self, double sequences, double *outside)
+{
+    const struct roofline *r = self;
+    (void)outside;
+    return gemm_ns(r, &r->head, sequences) + 4 * sequences * r->head.n / r->bytes_per_ns + r->launch_ns;
+}
+
+static double prefill_ns(const void *self, double new_tokens, double kv_before, double *outside)
+{
+    const struct roofline *r = self;
+    (void)outside;
+    double scores = new_tokens * (kv_before + (new_tokens + 1) / 2); /* causal */
+    double arithmetic = 4 * scores * r->heads * r->head_dim / r->attention_flops_per_ns;
+    double bytes =
+        (r->kv_bytes_per_token * (kv_before + new_tokens) + 2 * r->weight_bytes * new_tokens * r->heads * r->head_dim) /
+        r->bytes_per_ns;
+    return r->layers * (fmax(arithmetic, bytes) + r->launch_ns);
+}
+
+static double decode_ns(const void *self, double sequences, double kv_tokens, double *outside)
+{
+    const struct roofline *r = self;
+    (void)outside;
+    double arithmetic = 4 * kv_tokens * r->heads * r->head_dim / r->attention_flops_per_ns;
+    double bytes = (r->kv_bytes_per_token * kv_tokens + 2 * r->weight_bytes * sequences * r->heads * r->head_dim) /
+                   r->bytes_per_ns;
+    return r->layers * (fmax(arithmetic, bytes) + r->launch_ns);
+}
+
+int roofline_create(const struct cost_model *cm, struct cost_backend *out, struct error *err)
+{
+    struct roofline *r = calloc(1, sizeof *r);
+    if (!r)
+        return error_no_memory(err);
+    const struct model *m = &cm->model;
+    const struct device *d = &cm->device;
+    double tp = cm->tensor_parallel, kv_heads = fmax(1, m->kv_heads / tp);
+    r->flops_per_ns = d->peak_flops * d->gemm_efficiency * 1e-9;
+    r->attention_flops_per_ns = d->peak_flops * d->attention_efficiency * 1e-9;
+    r->bytes_per_ns = d->bandwidth_bytes_per_s * d->bandwidth_efficiency * 1e-9;
+    r->half_peak_tokens = d->half_peak_tokens;
+    r->launch_ns = d->launch_ns;
+    r->layers = m->layers;
+    r->weight_bytes = m->bytes_per_weight;
+    r->hidden = m->hidden;
+    r->heads = m->heads / tp;
+    r->head_dim = m->head_dim;
+    r->kv_bytes_per_token = 2 * kv_heads * m->head_dim * m->bytes_per_kv;
+    r->gate_width = m->intermediate / tp;
+    r->gemms[0] = (struct gemm){(r->heads + 2 * kv_heads) * m->head_dim, m->hidden}; /* qkv */
+    r->gemms[1] = (struct gemm){m->hidden, r->heads * m->head_dim};                  /* o */
+    r->gemms[2] = (struct gemm){r->gate_width * (m->gated_mlp ? 2 : 1), m->hidden};  /* gate and up */
+    r->gemms[3] = (struct gemm){m->hidden, r->gate_width};                           /* down */
+    r->head = (struct gemm){m->vocab / tp, m->hidden};
+    if (tp > 1) { /* ring all-reduce: 2(p−1)/p of the bytes over each link, 2(p−1) steps (Thakur et al. 2005) */
+        r->all_reduce_ns = d->link_latency_ns;
+        r->all_reduce_ns_per_token = 2 * (tp - 1) / tp * m->hidden * r->weight_bytes / d->link_bytes_per_s * 1e9;
+    }
+    *out = (struct cost_backend){.token_ns = token_ns,
+                                 .head_ns = head_ns,
+                                 .prefill_ns = prefill_ns,
+                                 .decode_ns = decode_ns,
+                                 .launch_ns = r->layers * r->launch_ns,
+                                 .destroy = free,
+                                 .self = r};
+    return 0;
+}

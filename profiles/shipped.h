@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* shipped.h — JSON files that are part of the program, found by kind and name. */
+#ifndef TANDEM_PROFILES_SHIPPED_H
+#define TANDEM_PROFILES_SHIPPED_H
+
+#include "base/json.h"
+
+struct shipped_file {
+    const char *kind; /* "model", "device" or "scenario" */
+    const char *name; /* without ".json" */
+    const char *text;
+};
+
+/* Made by the Makefile from profiles/models, profiles/devices and workloads/scenarios; ends with a NULL kind. */
+extern const struct shipped_file shipped_files[];
+
+/* A name with a '/' or ".json" in it is a path; any other must be shipped. The caller owns root. */
+int shipped_load(const char *kind, const char *name_or_path, struct json *root, struct error *err);
+
+#endif

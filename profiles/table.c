@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "profiles/table.h"
+
+#include <math.h>
+
+/* The index i with axis[i] <= x < axis[i + 1], from 0 to count - 2 (0 when count is 1). */
+static size_t segment(const double *axis, size_t count, double x)
+{
+    size_t low = 0, high = count - 1;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        *(axis[middle] <= x ? &low : &high) = middle;
+    }
+    return low;
+}
+
+/* Piecewise-linear through (axis, values); flat below the first point, the last octave's slope (at
+ * least 0) above the last. */
+static double along(const double *axis, const double *values, size_t count, double x, bool *outside)
+{
+    double last = axis[count - 1];
+    if (count == 1 || x <= axis[0]) {
+        *outside |= x < axis[0] * 0.999 || (count == 1 && x > last);
+        return values[0];
+    }
+    if (x > last) {
+        *outside = true;
+        size_t i = segment(axis, count, last / 2);
+        double slope = (values[count - 1] - values[i]) / (last - axis[i]);
+        return values[count - 1] + fmax(slope, 0) * (x - last);
+    }
+    size_t i = segment(axis, count, x);
+    double share = (x - axis[i]) / (axis[i + 1] - axis[i]);
+    return values[i] + share * (values[i + 1] - values[i]);
+}
+
+double table_at(const struct cost_table *t, double x, bool *outside)
+{
+    return along(t->row_axis, t->ns, t->rows, x, outside);
+}
+
+static double row_at(const struct cost_table *t, size_t row, double column, bool *outside)
+{
+    return along(t->column_axis, t->ns + row * t->columns, t->columns, column, outside);
+}
+
+double table_decode_at(const struct cost_table *t, double sequences, double kv, bool *outside)
+{
+    if (t->rows == 1 || sequences <= t->row_axis[0])
+        return row_at(t, 0, kv, outside);
+    *outside |= sequences > t->row_axis[t->rows - 1];
+    size_t i = segment(t->row_axis, t->rows, sequences);
+    double low = row_at(t, i, kv, outside), high = row_at(t, i + 1, kv, outside);
+    double share = (sequences - t->row_axis[i]) / (t->row_axis[i + 1] - t->row_axis[i]);
+    return low + share * fmax(high - low, share > 1 ? 0 : high - low);
+}
+
+static double prefill_work(double new_tokens, double kv_before)
+{
+    return new_tokens * (kv_before + new_tokens / 2);
+}
+
+double table_prefill_at(const struct cost_table *t, double new_tokens, double kv_before, bool *outside)
+{
+    double largest = t->row_axis[t->rows - 1];
+    if (t->rows == 1 || new_tokens <= t->row_axis[0])
+        return row_at(t, 0, kv_before, outside);
+    if (new_tokens > largest) {
+        *outside = true;
+        double edge = row_at(t, t->rows - 1, kv_before, outside);
+        return edge * prefill_work(new_tokens, kv_before) / prefill_work(largest, kv_before);
+    }
+    size_t i = segment(t->row_axis, t->rows, new_tokens);
+    double low = row_at(t, i, kv_before, outside), high = row_at(t, i + 1, kv_before, outside);
+    double work_low = prefill_work(t->row_axis[i], kv_before), work_high = prefill_work(t->row_axis[i + 1], kv_before);
+    double share = (prefill_work(new_tokens, kv_before) - work_low) / (work_high - work_low);
+    return low + share * (high - low);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* table.h — interpolation in cost tables. Inside the range linear between neighbours, so that measured
+ * steps are kept; outside by the operation's own scaling, anchored at the edge, never decreasing. */
+#ifndef TANDEM_PROFILES_TABLE_H
+#define TANDEM_PROFILES_TABLE_H
+
+#include "profiles/device.h"
+
+/* One axis: linear in x beyond the last point with the slope of the last octave. Sets *outside to true
+ * beyond the range. */
+double table_at(const struct cost_table *t, double x, bool *outside);
+
+/* Decode attention [sequences][mean KV]: bilinear; beyond the range linear in either. */
+double table_decode_at(const struct cost_table *t, double sequences, double kv, bool *outside);
+
+/* Prefill attention [new tokens][KV before]: linear in KV on each row, between rows linear in the
+ * work c·(k + c/2); beyond the last row in proportion to that work. */
+double table_prefill_at(const struct cost_table *t, double new_tokens, double kv_before, bool *outside);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Costs from measured tables of one model. Token-wise operations are summed once, into a dense array. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "profiles/cost.h"
+#include "profiles/table.h"
+
+enum { DENSE_TOKENS = 4096 };
+
+struct tables {
+    const struct device *device;
+    double layers;
+    const struct cost_table *prefill, *decode, *head, *sampler;
+    double dense[DENSE_TOKENS + 1]; /* nanoseconds of an iteration's token-wise operations */
+    double measured_tokens;         /* the last token count that was measured */
+};
+
+static const char *const token_ops[] = {"qkv_proj", "o_proj",     "gate_up_proj", "down_proj",  "act_fn",
+                                        "norm",     "rotary_emb", "embedding",    "final_norm", NULL};
+
+static double sum_token_ops(const struct tables *t, double tokens, bool *outside)
+{
+    double ns = 0;
+    for (const char *const *op = token_ops; *op; op++) {
+        const struct cost_table *table = device_table(t->device, *op);
+        if (!table)
+            continue;
+        double times = table->times_per_iteration ? table->times_per_iteration : t->layers * table->times_per_layer;
+        ns += times * table_at(table, tokens, outside);
+    }
+    return ns;
+}
+
+static double counted(double ns, bool outside, double *sum)
+{
+    *sum += outside ? ns : 0;
+    return ns;
+}
+
+static double token_ns(const void *self, double tokens, double *outside)
+{
+    const struct tables *t = self;
+    if (tokens <= DENSE_TOKENS)
+        return counted(t->dense[(size_t)tokens], tokens > t->measured_tokens, outside);
+    bool beyond = false;
+    double ns = sum_token_ops(t, tokens, &beyond);
+    return counted(ns, beyond, outside);
+}
+
+static double head_ns(const void *self, double sequences, double *outside)
+{
+    const struct tables *t = self;
+    bool beyond = false;
+    double ns = table_at(t->head, sequences, &beyond) + (t->sampler ? table_at(t->sampler, sequences, &beyond) : 0);
+    return counted(ns, beyond, outside);
+}
+
+static double prefill_ns(const void *self, double new_tokens, double kv_before, double *outside)
+{
+    const struct tables *t = self;
+    bool beyond = false;
+    double ns = t->layers * table_prefill_at(t->prefill, new_tokens, kv_before, &beyond);
+    return counted(ns, beyond, outside);
+}
+
+static double decode_ns(const void *self, double sequences, double kv_tokens, double *outside)
+{
+    const struct tables *t = self;
+    bool beyond = false;
+    double ns = t->layers * table_decode_at(t->decode, sequences, kv_tokens / sequences, &beyond);
+    return counted(ns, beyond, outside);
+}
+
+int tables_create(const struct cost_model *cm, struct cost_backend *out, struct error *err)
+{
+    const struct device *d = &cm->device;
+    if (strcmp(d->model, cm->model.name) != 0 || d->tensor_parallel != cm->tensor_parallel)
+        return error_set(err, ERROR_INPUT,
+                         "profile %s was measured on %s with tensor_parallel %u, the scenario asks "
+                         "for %s with %u",
+                         d->name, d->model, d->tensor_parallel, cm->model.name, cm->tensor_parallel);
+    struct tables *t = calloc(1, sizeof *t);
+    if (!t)
+        return error_no_memory(err);
+    t->device = d;
+    t->layers = cm->model.layers;
+    t->prefill = device_table(d, "prefill_attention");
+    t->decode = device_table(d, "decode_attention");
+    t->head = device_table(d, "lm_head");
+    t->sampler = device_table(d, "sampler");
+    const struct cost_table *qkv = device_table(d, "qkv_proj");
+    if (!t->prefill || t->prefill->columns < 2 || !t->decode || t->decode->columns < 2 || !t->head || !qkv) {
+        free(t);
+        return error_set(err, ERROR_INPUT,
+                         "profile %s: lacks one of the tables qkv_proj, prefill_attention, "
+                         "decode_attention (two axes) and lm_head",
+                         d->name);
+    }
+    t->measured_tokens = qkv->row_axis[qkv->rows - 1];
+    bool ignored = false;
+    for (size_t i = 1; i <= DENSE_TOKENS; i++)
+        t->dense[i] = sum_token_ops(t, (double)i, &ignored);
+    double launch = t->layers * table_prefill_at(t->prefill, 1, 0, &ignored);
+    *out = (struct cost_backend){.token_ns = token_ns,
+                                 .head_ns = head_ns,
+                                 .prefill_ns = prefill_ns,
+                                 .decode_ns = decode_ns,
+                                 .launch_ns = launch,
+                                 .destroy = free,
+                                 .self = t};
+    return 0;
+}

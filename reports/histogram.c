@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "reports/histogram.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SUB_BITS = 9, SUB = 1 << SUB_BITS };
+
+static size_t bucket_of(int64_t value)
+{
+    uint64_t v = value > 0 ? (uint64_t)value : 0;
+    unsigned shift = 0;
+    while (v >> shift >= 2 * SUB)
+        shift++;
+    return (size_t)shift * SUB + (size_t)(v >> shift);
+}
+
+int64_t histogram_bucket_value(size_t bucket)
+{
+    if (bucket < 2 * SUB)
+        return (int64_t)bucket;
+    size_t shift = bucket / SUB - 1;
+    int64_t low = (int64_t)(bucket - shift * SUB) << shift;
+    return low + ((int64_t)1 << (shift - 1));
+}
+
+void histogram_release(struct histogram *h)
+{
+    free(h->counts);
+    *h = (struct histogram){0};
+}
+
+/* Makes the span hold `bucket`, with half an octave to spare. */
+static int cover(struct histogram *h, size_t bucket)
+{
+    if (h->span && bucket >= h->first && bucket < h->first + h->span)
+        return 0;
+    size_t low = bucket > SUB / 2 ? bucket - SUB / 2 : 0, high = bucket + SUB / 2;
+    if (h->span && h->first < low)
+        low = h->first;
+    if (h->span && h->first + h->span > high)
+        high = h->first + h->span;
+    uint64_t *counts = calloc(high - low, sizeof *counts);
+    if (!counts)
+        return -1;
+    if (h->span)
+        memcpy(counts + (h->first - low), h->counts, h->span * sizeof *counts);
+    free(h->counts);
+    h->counts = counts;
+    h->first = low;
+    h->span = high - low;
+    return 0;
+}
+
+int histogram_add(struct histogram *h, int64_t value, uint64_t count)
+{
+    size_t bucket = bucket_of(value);
+    if (cover(h, bucket))
+        return -1;
+    h->counts[bucket - h->first] += count;
+    h->total += count;
+    return 0;
+}
+
+int histogram_merge(struct histogram *into, const struct histogram *from)
+{
+    if (from->span == 0)
+        return 0;
+    if (cover(into, from->first) || cover(into, from->first + from->span - 1))
+        return -1;
+    for (size_t i = 0; i < from->span; i++)
+        into->counts[from->first + i - into->first] += from->counts[i];
+    into->total += from->total;
+    return 0;
+}
+
+int64_t histogram_quantile(const struct histogram *h, double q)
+{
+    uint64_t rank = (uint64_t)ceil(q * (double)h->total), seen = 0;
+    if (rank < 1)
+        rank = 1;
+    for (size_t i = 0; i < h->span; i++) {
+        seen += h->counts[i];
+        if (seen >= rank)
+            return histogram_bucket_value(h->first + i);
+    }
+    return 0;
+}

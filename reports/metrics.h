@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* metrics.h — listens to a run and keeps every metric of it in fixed memory. */
+#ifndef TANDEM_REPORTS_METRICS_H
+#define TANDEM_REPORTS_METRICS_H
+
+#include "base/error.h"
+#include "reports/samples.h"
+#include "sim/cluster.h"
+#include "sim/scenario.h"
+
+enum metric { METRIC_QUEUE, METRIC_TTFT, METRIC_TPOT, METRIC_ITL, METRIC_E2E, METRIC_NORMALIZED, METRIC_COUNT };
+
+extern const char *const metric_names[METRIC_COUNT]; /* "queue_s", … */
+extern const char *const time_part_names[PART_COUNT];
+
+/* Sums of a number of requests over time, exact in nanoseconds, and of the moments of gaps. */
+struct station {
+    uint64_t arrivals, departures;
+    int64_t present;
+    sim_time changed;
+    int64_t area; /* ∫ present dt */
+    int64_t stay; /* Σ time each request spent there */
+    double service_sum, service_squares;
+};
+
+struct request_sink {
+    void *state;
+    void (*add)(void *state, size_t replica, const struct request *r);
+};
+
+struct run_metrics {
+    const struct slo *slo;
+    struct samples samples[METRIC_COUNT];
+    struct station system, queue; /* the whole cluster; waiting for a first batch */
+    double gap_sum, gap_squares;  /* inter-arrival times in seconds */
+    sim_time last_arrival;
+    uint64_t prompt_tokens, output_tokens, met_slo, preemptions, recomputed_tokens;
+    sim_time parts[PART_COUNT];
+    int64_t parts_error; /* Σ |sum of parts − e2e|; anything but 0 is a bug */
+    double busy_ns, outside_ns, flops;
+    double real_tokens, padded_tokens;
+    double sequence_time, waiting_time, kv_time; /* ∫ batch items, queue, used share over busy time */
+    uint64_t iterations;
+    const char *reject_reason; /* of the last one rejected */
+    bool out_of_memory;
+    struct request_sink sink; /* add may be NULL */
+};
+
+void run_metrics_init(struct run_metrics *m, const struct slo *slo);
+void run_metrics_release(struct run_metrics *m);
+struct observer run_metrics_observer(struct run_metrics *m);
+
+/* Per-request metrics in nanoseconds; tpot is −1 for a single output token. */
+struct request_metrics {
+    int64_t at[METRIC_COUNT];
+};
+struct request_metrics request_metrics_of(const struct request *r);
+
+/* A station in the words of queueing theory. Times in seconds, rates per second. */
+struct station_summary {
+    const char *name;
+    double arrival_rate, service_rate, utilization, number, queue_number, stay_s, wait_s, arrival_scv, service_scv,
+        little_residual;
+};
+
+struct slo_result {
+    double value_s; /* NAN: nothing measured */
+    bool met;
+};
+
+struct run_summary {
+    struct cluster_totals totals;
+    struct summary metrics[METRIC_COUNT]; /* nanoseconds */
+    struct station_summary system, queue;
+    struct slo_result slo[SLO_LIMITS_MAX];
+    double attainment; /* share of finished and rejected requests that met every per-request limit; NAN without */
+    bool slo_asked, slo_met;
+    double duration_s, requests_per_s, input_tokens_per_s, output_tokens_per_s, goodput_per_s;
+    double utilization, padding_waste, mean_batch_sequences, mean_batch_tokens, mean_kv_use, peak_kv_use, mfu,
+        extrapolated_share;
+    double part_share[PART_COUNT]; /* of all finished requests' time */
+    bool overloaded;
+    uint64_t preemptions, recomputed_tokens;
+};
+
+/* Fails on lack of memory, or when an invariant is broken (time parts, Little's law, KV blocks). */
+int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s, const struct cluster_totals *totals,
+                          struct run_summary *out, struct error *err);
+
+#endif

@@ -1,0 +1,57 @@
+-- Tandem's results, schema version 1 (PRAGMA user_version). Names may grow, not shrink.
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, scenario TEXT NOT NULL, scenario_hash TEXT NOT NULL, seed INTEGER NOT NULL,
+    program_version TEXT NOT NULL, status TEXT NOT NULL, started_at TEXT NOT NULL, wall_s REAL NOT NULL,
+    simulated_s REAL NOT NULL, arrived INTEGER NOT NULL, finished INTEGER NOT NULL, rejected INTEGER NOT NULL,
+    unfinished INTEGER NOT NULL, iterations INTEGER NOT NULL, model TEXT NOT NULL, device TEXT NOT NULL,
+    cost_source TEXT NOT NULL, batching TEXT NOT NULL, slo_met INTEGER);
+CREATE TABLE metric (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, scope TEXT NOT NULL,
+    statistic TEXT NOT NULL, value REAL, ci_low REAL, ci_high REAL, unit TEXT NOT NULL,
+    PRIMARY KEY (run_id, name, scope, statistic)) WITHOUT ROWID;
+CREATE TABLE histogram (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, scope TEXT NOT NULL,
+    value_s REAL NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (run_id, name, scope, value_s)) WITHOUT ROWID;
+CREATE TABLE station (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, station TEXT NOT NULL, lambda_per_s REAL, mu_per_s REAL,
+    rho REAL, l REAL, lq REAL, w_s REAL, wq_s REAL, arrival_scv REAL, service_scv REAL, little_residual REAL,
+    PRIMARY KEY (run_id, station)) WITHOUT ROWID;
+CREATE TABLE theory (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, station TEXT NOT NULL, formula TEXT NOT NULL, value REAL,
+    assumptions_met INTEGER NOT NULL, PRIMARY KEY (run_id, station, formula)) WITHOUT ROWID;
+CREATE TABLE request (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, id INTEGER NOT NULL, replica INTEGER NOT NULL,
+    arrival_s REAL NOT NULL, prompt_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, queue_s REAL NOT NULL,
+    ttft_s REAL NOT NULL, tpot_s REAL, e2e_s REAL NOT NULL, normalized_s REAL NOT NULL, preemptions INTEGER NOT NULL,
+    recomputed_tokens INTEGER NOT NULL, PRIMARY KEY (run_id, id)) WITHOUT ROWID;
+CREATE TABLE time_parts (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, request_id INTEGER NOT NULL, part TEXT NOT NULL,
+    ns INTEGER NOT NULL, PRIMARY KEY (run_id, request_id, part)) WITHOUT ROWID;
+CREATE TABLE timeseries (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, at_s REAL NOT NULL, value REAL,
+    PRIMARY KEY (run_id, name, at_s)) WITHOUT ROWID;
+CREATE TABLE profile (
+    name TEXT PRIMARY KEY, device TEXT NOT NULL, model TEXT, source TEXT NOT NULL, hash TEXT, date TEXT);
+CREATE TABLE plan (id INTEGER PRIMARY KEY, spec TEXT NOT NULL, status TEXT NOT NULL, result TEXT);
+CREATE TABLE plan_point (
+    plan_id INTEGER NOT NULL REFERENCES plan(id) ON DELETE CASCADE, point TEXT NOT NULL, run_id INTEGER REFERENCES run(id),
+    status TEXT NOT NULL, PRIMARY KEY (plan_id, point)) WITHOUT ROWID;
+CREATE TABLE sweep (id INTEGER PRIMARY KEY, spec TEXT NOT NULL, status TEXT NOT NULL);
+CREATE TABLE sweep_point (
+    sweep_id INTEGER NOT NULL REFERENCES sweep(id) ON DELETE CASCADE, point TEXT NOT NULL,
+    run_id INTEGER REFERENCES run(id), status TEXT NOT NULL, PRIMARY KEY (sweep_id, point)) WITHOUT ROWID;
+CREATE VIEW v_run_summary AS
+    SELECT r.id, r.name, r.batching, r.model, r.device, r.finished, r.simulated_s,
+        max(CASE WHEN m.name = 'ttft_s' AND m.statistic = 'p50' THEN m.value END) AS ttft_p50_s,
+        max(CASE WHEN m.name = 'ttft_s' AND m.statistic = 'p99' THEN m.value END) AS ttft_p99_s,
+        max(CASE WHEN m.name = 'tpot_s' AND m.statistic = 'p50' THEN m.value END) AS tpot_p50_s,
+        max(CASE WHEN m.name = 'tpot_s' AND m.statistic = 'p99' THEN m.value END) AS tpot_p99_s,
+        max(CASE WHEN m.name = 'goodput_per_s' THEN m.value END) AS goodput_per_s, r.slo_met
+    FROM run r LEFT JOIN metric m ON m.run_id = r.id AND m.scope = 'run' GROUP BY r.id;
+CREATE VIEW v_slo AS
+    SELECT r.id AS run_id, r.name, m.value AS attainment, r.slo_met FROM run r
+    LEFT JOIN metric m ON m.run_id = r.id AND m.name = 'slo_attainment' AND m.scope = 'run';
+CREATE VIEW v_compare AS
+    SELECT a.run_id AS run_a, b.run_id AS run_b, a.name, a.scope, a.statistic, a.value AS value_a, b.value AS value_b,
+        b.value - a.value AS difference
+    FROM metric a JOIN metric b ON a.name = b.name AND a.scope = b.scope AND a.statistic = b.statistic AND a.run_id < b.run_id;

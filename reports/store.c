@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+#include "reports/store.h"
+
+#include <math.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/version.h"
+
+enum { SCHEMA_VERSION = 1 };
+
+extern const char schema_sql[]; /* made from schema.sql */
+
+struct store {
+    sqlite3 *db;
+    char *file;
+    sqlite3_stmt *request, *part; /* into temporary tables */
+    bool failed;                  /* a sink write went wrong; told at the save */
+};
+
+static int fail(struct store *s, struct error *err)
+{
+    return error_set(err, ERROR_IO, "%s: %s", s->file, s->db ? sqlite3_errmsg(s->db) : "out of memory");
+}
+
+static int execute(struct store *s, const char *sql, struct error *err)
+{
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(s, err);
+}
+
+static int schema_version(struct store *s, int *out, struct error *err)
+{
+    sqlite3_stmt *q = NULL;
+    if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &q, NULL) != SQLITE_OK || sqlite3_step(q) != SQLITE_ROW) {
+        sqlite3_finalize(q);
+        return fail(s, err);
+    }
+    *out = sqlite3_column_int(q, 0);
+    sqlite3_finalize(q);
+    return 0;
+}
+
+/* Under the write lock, so that two processes that open a new file at once make one schema. */
+static int migrate(struct store *s, struct error *err)
+{
+    int version = 0;
+    char pragma[48];
+    snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d", SCHEMA_VERSION);
+    if (execute(s, "BEGIN IMMEDIATE", err) || schema_version(s, &version, err))
+        return -1;
+    if (version > SCHEMA_VERSION)
+        return error_set(err, ERROR_INPUT, "%s: has schema version %d, this program knows up to %d", s->file, version,
+                         SCHEMA_VERSION);
+    if (version == 0 && (execute(s, schema_sql, err) || execute(s, pragma, err)))
+        return -1;
+    return execute(s, "COMMIT", err);
+}
+
+int store_open(const char *file, struct store **out, struct error *err)
+{
+    struct store *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_no_memory(err);
+    s->file = strdup(file);
+    if (!s->file) {
+        free(s);
+        return error_no_memory(err);
+    }
+    int version = 0, status = 0;
+    if (sqlite3_open(file, &s->db) != SQLITE_OK)
+        status = fail(s, err);
+    else {
+        sqlite3_busy_timeout(s->db, 60000);
+        status = execute(s, "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;", err) ||
+                 schema_version(s, &version, err) || (version != SCHEMA_VERSION && migrate(s, err));
+    }
+    if (status) {
+        store_close(s);
+        return -1;
+    }
+    *out = s;
+    return 0;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    sqlite3_finalize(s->request);
+    sqlite3_finalize(s->part);
+    sqlite3_close(s->db);
+    free(s->file);
+    free(s);
+}
+
+int store_keep_requests(struct store *s, struct error *err)
+{
+    static const char tables[] = "CREATE TEMP TABLE kept_request AS SELECT * FROM request WHERE 0;"
+                                 "CREATE TEMP TABLE kept_part AS SELECT * FROM time_parts WHERE 0;";
+    if (execute(s, tables, err))
+        return -1;
+    if (sqlite3_prepare_v2(s->db, "INSERT INTO kept_request VALUES (0,?,?,?,?,?,?,?,?,?,?,?,?)", -1, &s->request,
+                           NULL) ||
+        sqlite3_prepare_v2(s->db, "INSERT INTO kept_part VALUES (0,?,?,?)", -1, &s->part, NULL))
+        return fail(s, err);
+    return 0;
+}
+
+static void run_statement(struct store *s, sqlite3_stmt *q)
+{
+    if (sqlite3_step(q) != SQLITE_DONE)
+        s->failed = true;
+    sqlite3_reset(q);
+}
+
+static void add_request(void *state, size_t replica, const struct request *r)
+{
+    struct store *s = state;
+    struct request_metrics q = request_metrics_of(r);
+    sqlite3_bind_int64(s->request, 1, (sqlite3_int64)r->id);
+    sqlite3_bind_int64(s->request, 2, (sqlite3_int64)replica);
+    sqlite3_bind_double(s->request, 3, sim_time_to_s(r->arrival));
+    sqlite3_bind_int64(s->request, 4, r->prompt_tokens);
+    sqlite3_bind_int64(s->request, 5, r->output_tokens);
+    static const enum metric columns[] = {METRIC_QUEUE, METRIC_TTFT, METRIC_TPOT, METRIC_E2E, METRIC_NORMALIZED};
+    for (int i = 0; i < 5; i++) {
+        if (q.at[columns[i]] < 0)
+            sqlite3_bind_null(s->request, 6 + i);
+        else
+            sqlite3_bind_double(s->request, 6 + i, sim_time_to_s(q.at[columns[i]]));
+    }
+    sqlite3_bind_int64(s->request, 11, r->preemptions);
+    sqlite3_bind_int64(s->request, 12, r->recomputed_tokens);
+    run_statement(s, s->request);
+    for (int i = 0; i < PART_COUNT; i++) {
+        if (r->parts[i] == 0)
+            continue;
+        sqlite3_bind_int64(s->part, 1, (sqlite3_int64)r->id);
+        sqlite3_bind_text(s->part, 2, time_part_names[i], -1, SQLITE_STATIC);
+        sqlite3_bind_int64(s->part, 3, r->parts[i]);
+        run_statement(s, s->part);
+    }
+}
+
+struct request_sink store_request_sink(struct store *s)
+{
+    return (struct request_sink){.state = s, .add = add_request};
+}
+
+/* Prepares, binds by the letters of `types` (i: int64, d: double with NAN as NULL, s: text), runs. */
+static int insert(struct store *s, struct error *err, const char *sql, const char *types, ...)
+{
+    sqlite3_stmt *q = NULL;
+    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
+        return fail(s, err);
+    va_list args;
+    va_start(args, types);
+    for (int i = 1; types[i - 1]; i++) {
+        if (types[i - 1] == 'i') {
+            sqlite3_bind_int64(q, i, va_arg(args, sqlite3_int64));
+        } else if (types[i - 1] == 's') {
+            sqlite3_bind_text(q, i, va_arg(args, const char *), -1, SQLITE_TRANSIENT);
+        } else {
+            double value = va_arg(args, double);
+            if (isfinite(value))
+                sqlite3_bind_double(q, i, value);
+        }
+    }
+    va_end(args);
+    int status = sqlite3_step(q) == SQLITE_DONE ? 0 : fail(s, err);
+    sqlite3_finalize(q);
+    return status;
+}
+
+static int save_metric(struct store *s, sqlite3_int64 run, const char *name, const char *statistic, struct estimate e,
+                       const char *unit, struct error *err)
+{
+    return insert(s, err, "INSERT INTO metric VALUES (?,?,'run',?,?,?,?,?)", "issddds", run, name, statistic, e.value,
+                  e.low, e.high, unit);
+}
+
+static int save_latencies(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
+{
+    for (int m = 0; m < METRIC_COUNT; m++) {
+        const struct summary *metric = &r->metrics[m];
+        struct estimate count = {(double)metric->count, NAN, NAN};
+        if (save_metric(s, run, metric_names[m], "count", count, "requests", err))
+            return -1;
+        for (int i = 0; metric->count > 0 && i < STAT_COUNT; i++) {
+            struct estimate e = metric->at[i];
+            e = (struct estimate){e.value * 1e-9, e.low * 1e-9, e.high * 1e-9};
+            if (save_metric(s, run, metric_names[m], statistic_names[i], e, "s", err))
+                return -1;
+        }
+    }
+    return 0;
+}
+
+static int save_values(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
+{
+    const struct {
+        const char *name, *unit;
+        double value;
+    } values[] = {
+        {"requests_per_s", "1/s", r->requests_per_s},
+        {"goodput_per_s", "1/s", r->goodput_per_s},
+        {"input_tokens_per_s", "1/s", r->input_tokens_per_s},
+        {"output_tokens_per_s", "1/s", r->output_tokens_per_s},
+        {"slo_attainment", "", r->attainment},
+        {"utilization", "", r->utilization},
+        {"padding_waste", "", r->padding_waste},
+        {"batch_sequences", "", r->mean_batch_sequences},
+        {"batch_tokens", "", r->mean_batch_tokens},
+        {"kv_use_mean", "", r->mean_kv_use},
+        {"kv_use_peak", "", r->peak_kv_use},
+        {"mfu", "", r->mfu},
+        {"extrapolated_share", "", r->extrapolated_share},
+        {"overloaded", "", r->overloaded},
+        {"preemptions", "", (double)r->preemptions},
+        {"recomputed_tokens", "tokens", (double)r->recomputed_tokens},
+    };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct estimate e = {values[i].value, NAN, NAN};
+        if (save_metric(s, run, values[i].name, "value", e, values[i].unit, err))
+            return -1;
+    }
+    for (int i = 0; i < PART_COUNT; i++) {
+        char name[48];
+        snprintf(name, sizeof name, "time_share_%s", time_part_names[i]);
+        if (save_metric(s, run, name, "value", (struct estimate){r->part_share[i], NAN, NAN}, "", err))
+            return -1;
+    }
+    return 0;
+}
+
+static int save_histograms(struct store *s, sqlite3_int64 run, const struct run_metrics *m, struct error *err)
+{
+    for (int k = 0; k < METRIC_COUNT; k++) {
+        struct histogram all = {0};
+        int status = 0;
+        for (size_t i = 0; i < m->samples[k].section_count; i++)
+            status |= histogram_merge(&all, &m->samples[k].sections[i].histogram);
+        for (size_t i = 0; status == 0 && i < all.span; i++)
+            if (all.counts[i])
+                status = insert(s, err, "INSERT INTO histogram VALUES (?,?,'run',?,?)", "isdi", run, metric_names[k],
+                                (double)histogram_bucket_value(all.first + i) * 1e-9, (sqlite3_int64)all.counts[i]);
+        histogram_release(&all);
+        if (status)
+            return -1;
+    }
+    return 0;
+}
+
+static int save_station(struct store *s, sqlite3_int64 run, const struct station_summary *t, struct error *err)
+{
+    return insert(s, err, "INSERT INTO station VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", "isdddddddddd", run, t->name,
+                  t->arrival_rate, t->service_rate, t->utilization, t->number, t->queue_number, t->stay_s, t->wait_s,
+                  t->arrival_scv, t->service_scv, t->little_residual);
+}
+
+static int save_run_row(struct store *s, const struct scenario *sc, const struct run_summary *r, double wall_s,
+                        struct error *err)
+{
+    char *json = cJSON_PrintUnformatted(sc->root.node);
+    if (!json)
+        return error_no_memory(err);
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+    for (const char *c = json; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+    char hash_text[20], started[32];
+    snprintf(hash_text, sizeof hash_text, "%016llx", (unsigned long long)hash);
+    time_t now = time(NULL);
+    struct tm utc;
+    strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    const struct cluster_totals *t = &r->totals;
+    int status = insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                        "sssisssddiiiiissssi", sc->name, json, hash_text, (sqlite3_int64)sc->seed, TANDEM_VERSION,
+                        t->stopped ? "interrupted" : "done", started, wall_s, r->duration_s, (sqlite3_int64)t->arrived,
+                        (sqlite3_int64)t->finished, (sqlite3_int64)t->rejected, (sqlite3_int64)t->unfinished,
+                        (sqlite3_int64)t->iterations, sc->cost.model.name, sc->cost.device.name, sc->cost.device.source,
+                        sc->cluster.replica.batching->name, (sqlite3_int64)r->slo_met);
+    free(json);
+    return status;
+}
+
+static int save_all(struct store *s, const struct scenario *sc, const struct run_metrics *m,
+                    const struct run_summary *r, double wall_s, sqlite3_int64 *run, struct error *err)
+{
+    if (save_run_row(s, sc, r, wall_s, err))
+        return -1;
+    *run = sqlite3_last_insert_rowid(s->db);
+    if (save_latencies(s, *run, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, err) ||
+        save_station(s, *run, &r->system, err) || save_station(s, *run, &r->queue, err))
+        return -1;
+    if (!s->request)
+        return 0;
+    char sql[400];
+    snprintf(
+        sql, sizeof sql,
+        "UPDATE kept_request SET run_id = %lld; INSERT INTO request SELECT * FROM kept_request ORDER BY id;"
+        "UPDATE kept_part SET run_id = %lld; INSERT INTO time_parts SELECT * FROM kept_part ORDER BY request_id, part;",
+        (long long)*run, (long long)*run);
+    return execute(s, sql, err);
+}
+
+int64_t store_save_run(struct store *s, const struct scenario *sc, const struct run_metrics *m,
+                       const struct run_summary *summary, double wall_s, struct error *err)
+{
+    sqlite3_int64 run = -1;
+    struct error ignored;
+    if (s->failed)
+        return fail(s, err);
+    if (execute(s, "BEGIN IMMEDIATE", err))
+        return -1;
+    if (save_all(s, sc, m, summary, wall_s, &run, err) || execute(s, "COMMIT", err)) {
+        execute(s, "ROLLBACK", &ignored);
+        return -1;
+    }
+    return run;
+}
+
+static void print_json_row(sqlite3_stmt *q, bool first)
+{
+    cJSON *row = cJSON_CreateObject();
+    for (int i = 0; i < sqlite3_column_count(q); i++) {
+        const char *name = sqlite3_column_name(q, i);
+        if (sqlite3_column_type(q, i) == SQLITE_NULL)
+            cJSON_AddNullToObject(row, name);
+        else if (sqlite3_column_type(q, i) == SQLITE_TEXT)
+            cJSON_AddStringToObject(row, name, (const char *)sqlite3_column_text(q, i));
+        else
+            cJSON_AddNumberToObject(row, name, sqlite3_column_double(q, i));
+    }
+    char *text = cJSON_PrintUnformatted(row);
+    printf("%s\n    %s", first ? "" : ",", text ? text : "{}");
+    free(text);
+    cJSON_Delete(row);
+}
+
+int store_print_run(struct store *s, int64_t run_id, const char *format, struct error *err)
+{
+    static const char sql[] = "SELECT run_id, name, scope, statistic, value, ci_low, ci_high, unit FROM metric "
+                              "WHERE run_id = coalesce(nullif(?, 0), (SELECT max(id) FROM run))";
+    sqlite3_stmt *q = NULL;
+    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
+        return fail(s, err);
+    sqlite3_bind_int64(q, 1, run_id);
+    long rows = 0;
+    bool json = strcmp(format, "json") == 0, csv = strcmp(format, "csv") == 0;
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        if (json) {
+            printf("%s", rows == 0 ? "[" : "");
+            print_json_row(q, rows == 0);
+        } else if (csv) {
+            if (rows == 0)
+                printf("run_id,name,scope,statistic,value,ci_low,ci_high,unit\n");
+            for (int i = 0; i < 8; i++) {
+                const unsigned char *text = sqlite3_column_text(q, i);
+                printf("%s%s", text ? (const char *)text : "", i < 7 ? "," : "\n");
+            }
+        } else {
+            printf("%-34s %-6s %14.6g %s\n", (const char *)sqlite3_column_text(q, 1),
+                   (const char *)sqlite3_column_text(q, 3), sqlite3_column_double(q, 4),
+                   (const char *)sqlite3_column_text(q, 7));
+        }
+        rows++;
+    }
+    sqlite3_finalize(q);
+    if (rows == 0)
+        return error_set(err, ERROR_INPUT, "%s: has no run %lld", s->file, (long long)run_id);
+    if (json)
+        printf("\n]\n");
+    return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* store.h — the SQLite file of results. A run appears whole or not at all: everything is written in one
+ * transaction, which other processes wait for. */
+#ifndef TANDEM_REPORTS_STORE_H
+#define TANDEM_REPORTS_STORE_H
+
+#include "reports/metrics.h"
+
+struct store;
+
+/* Opens or makes the file and brings its schema up to date. Fails on a file of a newer version. */
+int store_open(const char *file, struct store **out, struct error *err);
+
+/* Closes; a run that was begun and not finished leaves no trace. */
+void store_close(struct store *store);
+
+/* Starts keeping per-request rows: they go to a file beside the database until store_save_run. */
+int store_keep_requests(struct store *store, struct error *err);
+struct request_sink store_request_sink(struct store *store);
+
+/* Writes the run and returns its id, or -1. */
+int64_t store_save_run(struct store *store, const struct scenario *s, const struct run_metrics *m,
+                       const struct run_summary *summary, double wall_s, struct error *err);
+
+/* Prints a run's rows as CSV or JSON ("csv", "json") or text. `run_id` 0: the last one. */
+int store_print_run(struct store *store, int64_t run_id, const char *format, struct error *err);
+
+#endif

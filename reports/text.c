@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "reports/text.h"
+
+#include <math.h>
+
+static void print_seconds(FILE *out, double ns)
+{
+    double s = ns * 1e-9;
+    if (!isfinite(s))
+        fprintf(out, " %9s", "–");
+    else if (s < 1e-3)
+        fprintf(out, " %6.1f µs", s * 1e6);
+    else if (s < 1)
+        fprintf(out, " %6.1f ms", s * 1e3);
+    else
+        fprintf(out, " %7.2f s", s);
+}
+
+static void print_latencies(FILE *out, const struct run_summary *r)
+{
+    static const char *const labels[METRIC_COUNT] = {"queue", "TTFT", "TPOT", "ITL", "E2E", "E2E/token"};
+    static const enum statistic shown[] = {STAT_MEAN, STAT_P50, STAT_P90, STAT_P99, STAT_P999, STAT_MAX};
+    fprintf(out, "\n  %-10s %9s %9s %9s %9s %9s %9s   95 %% interval of p99\n", "latency", "mean", "p50", "p90", "p99",
+            "p99.9", "max");
+    for (int m = 0; m < METRIC_COUNT; m++) {
+        fprintf(out, "  %-10s", labels[m]);
+        for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+            print_seconds(out, r->metrics[m].count ? r->metrics[m].at[shown[i]].value : NAN);
+        const struct estimate *p99 = &r->metrics[m].at[STAT_P99];
+        if (r->metrics[m].count && isfinite(p99->low)) {
+            fprintf(out, "  ");
+            print_seconds(out, p99->low);
+            fprintf(out, " …");
+            print_seconds(out, p99->high);
+        }
+        fprintf(out, "\n");
+    }
+}
+
+static void print_slo(FILE *out, const struct scenario *s, const struct run_summary *r)
+{
+    if (!r->slo_asked)
+        return;
+    fprintf(out, "\n  SLO %s\n", r->slo_met ? "MET" : "NOT MET");
+    for (size_t i = 0; i < s->slo.count; i++)
+        fprintf(out, "    %s %-12s %-5s %8.3f s  (limit %g s)\n", r->slo[i].met ? "ok  " : "miss",
+                s->slo.limits[i].metric, s->slo.limits[i].statistic, r->slo[i].value_s, s->slo.limits[i].limit_s);
+    fprintf(out, "    %s %.2f %% of requests met every limit",
+            s->slo.attainment == 0               ? "    "
+            : r->attainment >= s->slo.attainment ? "ok  "
+                                                 : "miss",
+            100 * r->attainment);
+    if (s->slo.attainment > 0)
+        fprintf(out, "  (asked: %g %%)", 100 * s->slo.attainment);
+    fprintf(out, "\n");
+}
+
+static void print_where_time_went(FILE *out, const struct run_summary *r)
+{
+    fprintf(out, "\n  where the time went");
+    const char *separator = "  ";
+    for (int i = 0; i < PART_COUNT; i++)
+        if (r->part_share[i] >= 0.0005) {
+            fprintf(out, "%s%s %.1f %%", separator, time_part_names[i], 100 * r->part_share[i]);
+            separator = " · ";
+        }
+    fprintf(out, "\n");
+}
+
+void text_print_summary(FILE *out, const struct scenario *s, const struct run_summary *r, const char *reject_reason,
+                        double wall_s)
+{
+    const struct cluster_totals *t = &r->totals;
+    if (r->overloaded)
+        fprintf(out, "OVERLOADED: the queue grew as long as requests came; latencies say how long the run was, not how "
+                     "good the service is.\n");
+    fprintf(out, "%s: %s on %zu × %s%s, %s, %s\n", s->name, s->cost.model.name,
+            s->cluster.replicas * s->cost.tensor_parallel, s->cost.device.name,
+            s->cost.tensor_parallel > 1 ? " (tensor parallel)" : "", s->cluster.replica.batching->name,
+            s->cluster.routing->name);
+    fprintf(out,
+            "  requests   %llu arrived = %llu finished + %llu rejected + %llu unfinished; at most %llu in flight\n",
+            (unsigned long long)t->arrived, (unsigned long long)t->finished, (unsigned long long)t->rejected,
+            (unsigned long long)t->unfinished, (unsigned long long)t->peak_in_flight);
+    if (t->rejected)
+        fprintf(out, "  rejected   last one because: %s\n", reject_reason ? reject_reason : "?");
+    fprintf(out, "  simulated  %.1f s in %.2f s of wall time (%.0f requests/s, %llu iterations)\n", r->duration_s,
+            wall_s, (double)t->arrived / wall_s, (unsigned long long)t->iterations);
+    fprintf(out, "  throughput %.2f requests/s, %.0f input + %.0f output tokens/s, goodput %.2f requests/s\n",
+            r->requests_per_s, r->input_tokens_per_s, r->output_tokens_per_s, r->goodput_per_s);
+    print_latencies(out, r);
+    print_where_time_went(out, r);
+    fprintf(out,
+            "  replicas   busy %.1f %%, batch %.1f sequences, padding waste %.1f %%, KV use %.1f %% (peak %.1f %%), "
+            "%llu preemptions, MFU %.1f %%\n",
+            100 * r->utilization, r->mean_batch_sequences, 100 * r->padding_waste, 100 * r->mean_kv_use,
+            100 * r->peak_kv_use, (unsigned long long)r->preemptions, 100 * r->mfu);
+    fprintf(out, "  queueing   λ %.3f/s, ρ %.3f, L %.2f, Lq %.2f, W %.3f s, Wq %.3f s; Little's law residual %.1e\n",
+            r->system.arrival_rate, r->system.utilization, r->system.number, r->system.queue_number, r->system.stay_s,
+            r->system.wait_s, r->system.little_residual);
+    fprintf(out, "  costs      %s; %.1f %% of busy time from outside the measured range\n", s->cost.device.source,
+            100 * r->extrapolated_share);
+    fprintf(out, "  warm-up    %llu requests cut (%s)\n", (unsigned long long)r->metrics[METRIC_E2E].cut,
+            s->warmup == WARMUP_MSER5 ? "MSER-5" : "none asked");
+    print_slo(out, s, r);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* cluster.h — replicas behind a router, fed by a workload, until everything has been served. */
+#ifndef TANDEM_SIM_CLUSTER_H
+#define TANDEM_SIM_CLUSTER_H
+
+#include <signal.h>
+
+#include "sim/replica.h"
+#include "workloads/source.h"
+
+struct cluster_config {
+    struct replica_config replica;
+    size_t replicas;
+    const struct routing_policy *routing;
+};
+
+struct cluster_totals {
+    uint64_t arrived, finished, rejected, unfinished; /* arrived = finished + rejected + unfinished */
+    uint64_t iterations;
+    uint64_t kv_allocated, kv_freed, kv_held, kv_peak, kv_total; /* blocks, over all replicas */
+    uint64_t peak_in_flight;
+    sim_time end; /* of the last event */
+    bool stopped; /* by *stop */
+};
+
+/* Replays the source to its end, or until *stop is not 0 (may be NULL). Memory grows with the
+ * requests in flight only. Unfinished requests are not reported to the observer. */
+int cluster_run(const struct cluster_config *config, struct executor executor, struct request_source *source,
+                const struct observer *observer, const volatile sig_atomic_t *stop, struct cluster_totals *totals,
+                struct error *err);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* executor.h — runs a batch: in simulated time by the cost model, or for real on an engine. */
+#ifndef TANDEM_SIM_EXECUTOR_H
+#define TANDEM_SIM_EXECUTOR_H
+
+#include "profiles/cost.h"
+
+struct executor {
+    /* Runs one iteration and says what it cost. The batch's requests are as they were before it. */
+    struct iteration_cost (*run)(void *state, const struct batch *batch);
+    void *state;
+};
+
+/* The simulated executor; the cost model must outlive it. */
+struct executor simulated_executor(const struct cost_model *cm);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* kv_pool.h — blocks of KV cache memory on one replica.
+ *
+ * A block holds `block_tokens` tokens of every layer. Requests own whole blocks. The pool only
+ * counts: it holds no KV data. */
+#ifndef TANDEM_SIM_KV_POOL_H
+#define TANDEM_SIM_KV_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "workloads/request.h"
+
+struct kv_pool {
+    uint32_t block_tokens;
+    uint64_t total_blocks, free_blocks;
+    uint64_t parked_blocks;    /* of finished requests whose batch is still running */
+    uint64_t allocated, freed; /* blocks, over the whole run: allocated = freed + held */
+    uint64_t peak_blocks;
+};
+
+void kv_pool_init(struct kv_pool *pool, uint64_t total_blocks, uint32_t block_tokens);
+
+/* Reserves blocks so that the request's cover `tokens` tokens in total. False when too few blocks are
+ * free; nothing is reserved then. */
+bool kv_pool_reserve(struct kv_pool *pool, struct request *r, uint32_t tokens);
+
+/* Takes all of the request's blocks back, or keeps them parked until kv_pool_release_parked. */
+void kv_pool_release(struct kv_pool *pool, struct request *r);
+void kv_pool_park(struct kv_pool *pool, struct request *r);
+void kv_pool_release_parked(struct kv_pool *pool);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* replica.h — one model instance: its queues, its KV memory and its loop. Each iteration it asks the
+ * batching policy for a batch, gives it to the executor, and applies the result when it ends. */
+#ifndef TANDEM_SIM_REPLICA_H
+#define TANDEM_SIM_REPLICA_H
+
+#include "policies/batching.h"
+#include "policies/routing.h"
+#include "sim/executor.h"
+#include "sim/kv_pool.h"
+#include "sim/observer.h"
+
+struct replica_config {
+    const struct batching_policy *batching;
+    const struct param_set *batching_params;
+    enum kv_admission admission;
+    uint32_t kv_block_tokens;
+    uint64_t kv_blocks;
+    uint32_t max_tokens;
+};
+
+struct replica {
+    size_t index;
+    const struct batching_policy *batching;
+    void *batching_state;
+    struct executor executor;
+    const struct observer *observer;
+    struct replica_view view;
+    struct request_list own_waiting, running;
+    struct kv_pool kv;
+    struct replica_load load;
+    struct batch batch;
+    struct iteration_cost cost;
+    sim_time iteration_start;
+    uint64_t iterations;
+    bool busy;
+    void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
+    void *owner;
+};
+
+/* `waiting` is a queue shared between replicas, or NULL for one of its own. */
+int replica_init(struct replica *r, size_t index, const struct replica_config *config, struct executor executor,
+                 struct request_list *waiting, const struct observer *observer, struct error *err);
+void replica_release(struct replica *r);
+
+/* Why the request could never run here, a constant string, or NULL. */
+const char *replica_refuses(const struct replica *r, const struct request *request);
+
+/* Puts an arriving request at the end of the queue. */
+void replica_enqueue(struct replica *r, struct request *request);
+
+/* Starts an iteration if there is something to do. Returns when to call replica_finish (the
+ * iteration's end) or replica_start again (a policy's wake-up), SIM_TIME_NEVER for neither. */
+sim_time replica_start(struct replica *r, sim_time now);
+
+/* Applies the iteration that ends now. */
+void replica_finish(struct replica *r, sim_time now);
+
+#endif

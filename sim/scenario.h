@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* scenario.h — a scenario file, checked and compiled: everything that one run needs but its seed's requests. */
+#ifndef TANDEM_SIM_SCENARIO_H
+#define TANDEM_SIM_SCENARIO_H
+
+#include "sim/cluster.h"
+
+/* A limit on a percentile of a metric, in seconds: {"ttft_s": {"p99": 2.0}}. */
+struct slo_limit {
+    char metric[16];   /* ttft_s, tpot_s, itl_s, e2e_s or normalized_s */
+    char statistic[8]; /* mean, p50, p90, p95, p99, p99.9, max */
+    double quantile;   /* 0.99; 1 for max, -1 for the mean */
+    double limit_s;
+};
+
+enum { SLO_LIMITS_MAX = 16 };
+
+struct slo {
+    struct slo_limit limits[SLO_LIMITS_MAX];
+    size_t count;
+    double attainment; /* share of requests that must meet every per-request limit; 0: not asked */
+};
+
+enum warmup_rule { WARMUP_NONE, WARMUP_MSER5 };
+
+struct scenario {
+    struct json root; /* owned */
+    char name[128];
+    uint64_t seed;
+    struct cost_model cost;
+    struct cluster_config cluster;
+    struct param_set batching_params;
+    struct slo slo;
+    enum warmup_rule warmup;
+    bool keep_requests; /* one database row per request */
+};
+
+/* Checks and compiles root, which the scenario then owns, also on failure. Release with scenario_release. */
+int scenario_compile(struct scenario *out, struct json root, struct error *err);
+void scenario_release(struct scenario *s);
+
+/* The scenario's workload from its start. */
+int scenario_open_workload(const struct scenario *s, struct request_source *out, struct error *err);
+
+#endif

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# The program as a user meets it: summaries, rows, exit statuses, sentences for bad input.
+set -eu
+tandem=$(realpath "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+fails_with() { # STATUS TEXT COMMAND...
+    local status=$1 text=$2 out got=0
+    shift 2
+    out=$("$@" 2>&1 >/dev/null) || got=$?
+    [ "$got" = "$status" ] || { echo "expected status $status, found $got: $*"; exit 1; }
+    grep -qF -- "$text" <<<"$out" || { echo "expected \"$text\", found: $out"; exit 1; }
+    [ "$(wc -l <<<"$out")" = 1 ] || { echo "expected one line, found: $out"; exit 1; }
+}
+
+small="--set workload.requests=300"
+"$tandem" run default $small >out.txt
+grep -q '300 arrived = 300 finished + 0 rejected + 0 unfinished' out.txt
+grep -q 'SLO MET' out.txt
+"$tandem" report --format csv | grep -q '^1,ttft_s,run,p99,'
+"$tandem" report 1 --format json | python3 -c 'import json,sys; rows=json.load(sys.stdin); assert any(r["name"]=="e2e_s" for r in rows)'
+"$tandem" report | grep -q goodput_per_s
+
+# Two runs of one scenario give the same rows; two processes may write at once.
+"$tandem" run default $small --quiet &
+"$tandem" run default $small --quiet
+wait
+for i in 2 3; do "$tandem" report $i --format csv | sed "s/^$i,//" >"$i.csv"; done
+cmp 2.csv 3.csv
+
+# Per-request rows: one each, and their parts sum to the whole.
+"$tandem" run default $small --set output.requests=true --quiet
+python3 - <<'P'
+import sqlite3
+db = sqlite3.connect("tandem.db")
+assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+n, worst = db.execute("""SELECT count(*), max(abs(e2e_s - (SELECT sum(ns) FROM time_parts p
+    WHERE p.run_id = r.run_id AND p.request_id = r.id) * 1e-9)) FROM request r WHERE run_id = 4""").fetchone()
+assert n == 300 and worst < 1e-9, (n, worst)
+assert db.execute("SELECT max(little_residual) FROM station").fetchone()[0] <= 1e-9
+P
+
+got=0; "$tandem" run default $small --set slo.ttft_s.p99=0.001 --check-slo --no-db >/dev/null || got=$?
+[ "$got" = 3 ]
+fails_with 2 'slo.ttft_s.p99: expected a number from 1e-09 to 1e+09, found "soon"' "$tandem" run default --set slo.ttft_s.p99=soon
+fails_with 2 'unknown key "polcy"' "$tandem" run default --set polcy.order=fcfs
+fails_with 2 'policy.batching.token_budget: expected a whole number from 1 to 1e+06 tokens, found 0' \
+    "$tandem" run default --set policy.batching.token_budget=0
+fails_with 2 'unknown model "llama-9"; allowed: llama-2-13b' "$tandem" run default --set model=llama-9
+fails_with 2 'does not fit on 1' "$tandem" run default --set model=llama-3.1-70b
+fails_with 2 'nothing.json: cannot be opened' "$tandem" run nothing.json
+fails_with 2 'unknown option --dbs' "$tandem" run default --dbs x
+fails_with 2 'unknown command "rum"' "$tandem" rum
+printf '{"name": "x",\n "seed": }' >bad.json
+fails_with 2 'bad.json:2: not valid JSON' "$tandem" run bad.json
+
+# Traces: generated, looked at, converted, compressed, replayed; a bad line is named.
+"$tandem" trace generate default --out gen.jsonl
+[ "$(wc -l <gen.jsonl)" = 20000 ]
+"$tandem" trace stat gen.jsonl | grep -q '^requests       20000 '
+gzip -k gen.jsonl
+"$tandem" trace convert gen.jsonl.gz >again.jsonl
+cmp gen.jsonl again.jsonl
+printf 'TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:47,abc,4\n' >bad.csv
+fails_with 2 'bad.csv:3:21: expected ContextTokens' "$tandem" trace stat bad.csv
+
+# Everything listed can be described, and help is there for every command.
+for p in $("$tandem" list policies | awk '/^  / {print $1}' | grep -vE 'fcfs|recompute|on_demand|reserve_max'); do
+    "$tandem" describe "$p" >/dev/null
+done
+for c in run list describe trace profile report; do "$tandem" $c --help | grep -q '^usage: tandem'; done
+"$tandem" list | grep -q h100-sxm
+"$tandem" profile show h100-sxm | grep -q 'KV cache'

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* harness.h — runs scenarios written as text, and steps one replica by hand. */
+#ifndef TANDEM_TESTS_HARNESS_H
+#define TANDEM_TESTS_HARNESS_H
+
+/* cmocka wants these first. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reports/metrics.h"
+
+#define DATA "../shared/data/"
+
+static inline void expect_ok(int status, const struct error *err)
+{
+    if (status != 0)
+        fail_msg("%s", err->text);
+}
+
+/* Runs a scenario given as JSON text to its end. */
+static inline void run_scenario(const char *text, struct run_summary *out)
+{
+    static struct run_metrics m;
+    struct error err = {0};
+    struct json root;
+    struct scenario s;
+    struct request_source source;
+    struct cluster_totals totals;
+    expect_ok(json_parse(text, "test", &root, &err), &err);
+    expect_ok(scenario_compile(&s, root, &err), &err);
+    expect_ok(scenario_open_workload(&s, &source, &err), &err);
+    run_metrics_init(&m, &s.slo);
+    struct observer observer = run_metrics_observer(&m);
+    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    expect_ok(run_metrics_summarise(&m, &s, &totals, out, &err), &err);
+    request_source_destroy(&source);
+    run_metrics_release(&m);
+    scenario_release(&s);
+}
+
+/* One replica whose iterations take 1 µs each, with an observer that does nothing. */
+struct bench_replica {
+    struct replica replica;
+    struct param_set params;
+    struct request requests[16];
+    uint64_t preempted[32], finished[32]; /* ids in order */
+    size_t preempted_count, finished_count;
+    struct observer observer;
+    sim_time now;
+};
+
+static inline struct iteration_cost one_microsecond(void *state, const struct batch *batch)
+{
+    (void)state, (void)batch;
+    return (struct iteration_cost){.total = 1000, .decode_alone = 1000};
+}
+
+static inline void note_arrival(void *state, const struct request *r)
+{
+    (void)state, (void)r;
+}
+
+static inline void note_scheduled(void *state, size_t replica, const struct request *r)
+{
+    (void)state, (void)replica, (void)r;
+}
+
+static inline void note_preempted(void *state, size_t replica, const struct request *r)
+{
+    struct bench_replica *b = state;
+    (void)replica;
+    b->preempted[b->preempted_count++ % 32] = r->id;
+}
+
+static inline void note_finished(void *state, size_t replica, const struct request *r)
+{
+    struct bench_replica *b = state;
+    (void)replica;
+    b->finished[b->finished_count++ % 32] = r->id;
+}
+
+static inline void note_iteration(void *state, const struct iteration_record *record)
+{
+    (void)state, (void)record;
+}
+
+static inline void note_gap(void *state, sim_time gap, uint64_t count)
+{
+    (void)state, (void)gap, (void)count;
+}
+
+/* `spec` is the policy's JSON; blocks hold 4 tokens. */
+static inline void bench_init(struct bench_replica *b, const char *spec, uint64_t kv_blocks)
+{
+    struct error err = {0};
+    static struct json root; /* parameters may point into it */
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    root.node = NULL;
+    *b = (struct bench_replica){0};
+    expect_ok(json_parse(spec, "test", &root, &err), &err);
+    const char *name = NULL;
+    expect_ok(json_read_string(&root, "name", true, &name, &err), &err);
+    const struct batching_policy *policy = batching_policy_find(name);
+    assert_non_null(policy);
+    expect_ok(param_set_read(&b->params, policy->params, &root, &err), &err);
+    struct replica_config config = {.batching = policy,
+                                    .batching_params = &b->params,
+                                    .admission = policy->admission,
+                                    .kv_block_tokens = 4,
+                                    .kv_blocks = kv_blocks,
+                                    .max_tokens = 1000};
+    b->observer = (struct observer){.state = b,
+                                    .arrived = note_arrival,
+                                    .scheduled = note_scheduled,
+                                    .preempted = note_preempted,
+                                    .iterated = note_iteration,
+                                    .gap = note_gap,
+                                    .finished = note_finished};
+    expect_ok(replica_init(&b->replica, 0, &config, (struct executor){.run = one_microsecond}, NULL, &b->observer,
+                           &err),
+              &err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    root.node = NULL;
+}
+
+/* Request `id`, from 0 to 15, arrives now. */
+static inline void bench_arrive(struct bench_replica *b, uint64_t id, uint32_t prompt, uint32_t output)
+{
+    b->requests[id] = (struct request){.id = id,
+                                       .arrival = b->now,
+                                       .waiting_since = b->now,
+                                       .prompt_tokens = prompt,
+                                       .output_tokens = output,
+                                       .max_output_tokens = output};
+    replica_enqueue(&b->replica, &b->requests[id]);
+}
+
+/* Forms and runs one iteration and compares what it held, as "id:tokens id:tokens …" ("" for none). */
+static inline void bench_step(struct bench_replica *b, const char *expected)
+{
+    char found[512] = "";
+    sim_time end = replica_start(&b->replica, b->now);
+    if (b->replica.busy) {
+        for (size_t i = 0; i < b->replica.batch.count; i++) {
+            size_t used = strlen(found);
+            snprintf(found + used, sizeof found - used, "%s%llu:%u", used ? " " : "",
+                     (unsigned long long)b->replica.batch.items[i].req->id, b->replica.batch.items[i].new_tokens);
+        }
+        b->now = end;
+        replica_finish(&b->replica, end);
+    }
+    assert_string_equal(found, expected);
+}
+
+#endif

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/* Successive batches of every batching policy, worked out by hand. Blocks hold 4 tokens. */
+#include "policies/packing.h"
+#include "tests/harness.h"
+
+static struct bench_replica b;
+
+static void end(void)
+{
+    replica_release(&b.replica);
+}
+
+/* Prompts 3 and 5 pad to 5. Outputs 1 and 3: 0 is done after the prefill, yet its row stays, so two
+ * decode steps of 2 rows follow; 2 waits until both have finished. */
+static void test_static_padded_keeps_finished_rows_until_the_batch_ends(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"static_padded\", \"max_sequences\": 2}", 100);
+    bench_arrive(&b, 0, 3, 1);
+    bench_arrive(&b, 1, 5, 3);
+    bench_arrive(&b, 2, 4, 1);
+    bench_step(&b, "0:3 1:5");
+    assert_int_equal(b.replica.batch.layout, BATCH_PADDED);
+    assert_int_equal(batch_padded_tokens(&b.replica.batch), 10);
+    bench_step(&b, "1:1");
+    assert_int_equal(batch_padded_tokens(&b.replica.batch), 2);
+    assert_int_equal(b.replica.batch.row_kv, 5);
+    bench_step(&b, "1:1");
+    assert_int_equal(b.replica.batch.row_kv, 6);
+    bench_step(&b, "2:4");
+    bench_step(&b, "");
+    end();
+}
+
+/* Both rows reserve the longest prompt and output: 5 + 3 = 8 tokens, 2 blocks each. A finished row's
+ * blocks come back with the batch, all of them: none leak. */
+static void test_static_padded_holds_and_returns_all_blocks(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"static_padded\", \"max_sequences\": 2}", 100);
+    bench_arrive(&b, 0, 3, 1);
+    bench_arrive(&b, 1, 5, 3);
+    bench_step(&b, "0:3 1:5");
+    assert_int_equal(b.replica.kv.free_blocks, 96);
+    bench_step(&b, "1:1");
+    bench_step(&b, "1:1");
+    bench_step(&b, "");
+    replica_start(&b.replica, b.now);
+    assert_int_equal(b.replica.kv.free_blocks, 100);
+    assert_int_equal(b.replica.kv.allocated, b.replica.kv.freed);
+    end();
+}
+
+/* Three rows of 8 tokens need 6 blocks; with 5 only two requests fit. */
+static void test_static_padded_admits_only_what_fits_padded(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"static_padded\", \"max_sequences\": 8}", 5);
+    for (uint64_t i = 0; i < 3; i++)
+        bench_arrive(&b, i, 7, 1);
+    bench_step(&b, "0:7 1:7");
+    bench_step(&b, "2:7");
+    end();
+}
+
+static void test_static_padded_waits_for_a_full_batch_until_the_wait_is_over(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"static_padded\", \"max_sequences\": 2, \"batch_wait_s\": 1}", 100);
+    bench_arrive(&b, 0, 4, 1);
+    assert_int_equal(replica_start(&b.replica, 0), 1000000000);
+    assert_false(b.replica.busy);
+    b.now = 1000000000;
+    bench_step(&b, "0:4");
+    end();
+}
+
+/* First-fit decreasing of 6 5 4 3 2 into bins of 6: {6} {5} {4 2} {3}. Sorted 6,5,4,3,2: 3 does not fit
+ * beside 6, 5 or 4; 2 fits beside 4. */
+static void test_first_fit_decreasing_by_hand(void **state)
+{
+    (void)state;
+    const uint32_t lengths[] = {2, 6, 3, 5, 4};
+    uint32_t bins[5], room[5], order[5];
+    assert_int_equal(pack_first_fit_decreasing(lengths, 5, 6, bins, room, order), 4);
+    const uint32_t expected[] = {2, 0, 3, 1, 2};
+    assert_memory_equal(bins, expected, sizeof expected);
+}
+
+/* Prompts 8 3 5 2: bins of 8: {8} {5 3} {2}: 24 tokens instead of 32 padded, 18 real. */
+static void test_static_prepacked_packs_prompts_into_rows(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"static_prepacked\", \"max_sequences\": 4}", 100);
+    const uint32_t prompts[] = {8, 3, 5, 2};
+    for (uint64_t i = 0; i < 4; i++)
+        bench_arrive(&b, i, prompts[i], 2);
+    bench_step(&b, "0:8 1:3 2:5 3:2");
+    assert_int_equal(b.replica.batch.layout, BATCH_PACKED);
+    assert_int_equal(b.replica.batch.rows, 3);
+    assert_int_equal(batch_padded_tokens(&b.replica.batch), 24);
+    assert_int_equal(batch_real_tokens(&b.replica.batch), 18);
+    bench_step(&b, "0:1 1:1 2:1 3:1");
+    bench_step(&b, "");
+    end();
+}
+
+/* A new request joins with its whole prompt while another decodes; its slot frees the iteration it ends. */
+static void test_continuous_mixes_whole_prompts_with_decodes(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"continuous\", \"max_sequences\": 2}", 100);
+    bench_arrive(&b, 0, 6, 3);
+    bench_step(&b, "0:6");
+    bench_arrive(&b, 1, 9, 1);
+    bench_arrive(&b, 2, 2, 1);
+    bench_step(&b, "0:1 1:9");
+    bench_step(&b, "0:1 2:2");
+    bench_step(&b, "");
+    end();
+}
+
+/* Reserved for prompt + longest output: 4 + 5 tokens take 3 of 4 blocks, so 1 (2 blocks) must wait. */
+static void test_continuous_reserves_for_the_longest_output(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"continuous\"}", 4);
+    bench_arrive(&b, 0, 4, 5);
+    bench_arrive(&b, 1, 4, 2);
+    bench_step(&b, "0:4");
+    assert_int_equal(b.replica.kv.free_blocks, 1);
+    for (int i = 0; i < 4; i++)
+        bench_step(&b, "0:1");
+    bench_step(&b, "1:4");
+    end();
+}
+
+/* Decodes stall while any prompt waits; prompts are batched up to max_batched_tokens. */
+static void test_prefill_first_stalls_decodes_behind_prefills(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"prefill_first\", \"max_batched_tokens\": 10}", 100);
+    bench_arrive(&b, 0, 4, 2);
+    bench_arrive(&b, 1, 6, 2);
+    bench_arrive(&b, 2, 5, 2);
+    bench_step(&b, "0:4 1:6");
+    bench_step(&b, "2:5");
+    bench_step(&b, "0:1 1:1 2:1");
+    bench_step(&b, "");
+    end();
+}
+
+/* 4 blocks: 0 and 1 take one each for 4 tokens and one more each for the fifth token. At their ninth
+ * token 1, the last admitted, is evicted; it comes back with prompt and 5 generated tokens (9) at once. */
+static void test_prefill_first_preempts_the_last_admitted_and_recomputes(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"prefill_first\", \"watermark\": 0}", 4);
+    bench_arrive(&b, 0, 4, 6);
+    bench_arrive(&b, 1, 4, 6);
+    bench_step(&b, "0:4 1:4");
+    for (int i = 0; i < 4; i++)
+        bench_step(&b, "0:1 1:1");
+    bench_step(&b, "0:1");
+    assert_int_equal(b.preempted_count, 1);
+    assert_int_equal(b.preempted[0], 1);
+    bench_step(&b, "1:9");
+    assert_int_equal(b.requests[1].generated, 6);
+    assert_int_equal(b.requests[1].recomputed_tokens, 8);
+    end();
+}
+
+/* Budget 8. Step 1: 0 whole (5) and 3 of 1. Step 2: 0 decodes (1), 1 gets 7. Step 3: both … */
+static void test_chunked_prefill_fills_budget_after_decodes(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"chunked_prefill\", \"token_budget\": 8}", 100);
+    bench_arrive(&b, 0, 5, 4);
+    bench_arrive(&b, 1, 12, 2);
+    bench_arrive(&b, 2, 3, 1);
+    bench_step(&b, "0:5 1:3");
+    bench_step(&b, "0:1 1:7");
+    bench_step(&b, "0:1 1:2 2:3");
+    bench_step(&b, "0:1 1:1");
+    bench_step(&b, "");
+    end();
+}
+
+/* Two decodes run although the budget is 1; the prompt gets nothing until one ends. */
+static void test_chunked_prefill_never_refuses_a_decode_for_budget(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"chunked_prefill\", \"token_budget\": 1}", 100);
+    bench_arrive(&b, 0, 1, 4);
+    bench_step(&b, "0:1");
+    bench_arrive(&b, 1, 1, 2);
+    b.replica.batching->destroy(b.replica.batching_state);
+    struct error err;
+    b.params.number[0] = 2;
+    expect_ok(b.replica.batching->create(&b.replica.batching_state, &b.params, &err), &err);
+    bench_step(&b, "0:1 1:1");
+    b.replica.batching->destroy(b.replica.batching_state);
+    b.params.number[0] = 1;
+    expect_ok(b.replica.batching->create(&b.replica.batching_state, &b.params, &err), &err);
+    bench_arrive(&b, 2, 1, 1);
+    bench_step(&b, "0:1 1:1");
+    bench_step(&b, "0:1");
+    bench_step(&b, "2:1");
+    end();
+}
+
+/* The whole prompt's blocks are taken at admission: 12 tokens are 3 blocks though only 4 run. */
+static void test_chunked_prefill_allocates_the_whole_prompt_at_admission(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"chunked_prefill\", \"token_budget\": 4}", 10);
+    bench_arrive(&b, 0, 12, 1);
+    bench_step(&b, "0:4");
+    assert_int_equal(b.replica.kv.free_blocks, 7);
+    end();
+}
+
+/* 200 blocks keep 2 free (1 %): a prompt of 197 blocks fits beside 1 block only without the watermark. */
+static void test_chunked_prefill_keeps_the_watermark_free(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"chunked_prefill\", \"token_budget\": 900}", 200);
+    bench_arrive(&b, 0, 4, 2);
+    bench_arrive(&b, 1, 788, 1); /* 197 blocks; 199 free, 2 kept: fits exactly */
+    bench_step(&b, "0:4 1:788");
+    end();
+    bench_init(&b, "{\"name\": \"chunked_prefill\", \"token_budget\": 900}", 200);
+    bench_arrive(&b, 0, 4, 2);
+    bench_arrive(&b, 1, 792, 1); /* 198 blocks: would leave 1 */
+    bench_step(&b, "0:4");
+    end();
+}
+
+/* 3 blocks of 4. 0 holds 1 block, the partial prefill 1 holds 2 (8 tokens, 3 computed). When 0 decodes
+ * its fifth token no block is free: 1, the last not yet visited, goes, and starts again as a prefill. */
+static void test_chunked_prefill_restarts_a_preempted_partial_prefill(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"chunked_prefill\", \"token_budget\": 7, \"watermark\": 0}", 3);
+    bench_arrive(&b, 0, 4, 3);
+    bench_arrive(&b, 1, 8, 1);
+    bench_step(&b, "0:4 1:3");
+    assert_int_equal(b.replica.kv.free_blocks, 0);
+    bench_step(&b, "0:1");
+    assert_int_equal(b.preempted_count, 1);
+    bench_step(&b, "0:1");
+    bench_step(&b, "1:7");
+    bench_step(&b, "1:1");
+    assert_int_equal(b.finished[1], 1);
+    assert_int_equal(b.requests[1].recomputed_tokens, 3);
+    end();
+}
+
+/* Budget 8 in list order: the running prompt before any decode that was admitted after it. */
+static void test_unified_budget_serves_running_requests_in_order(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"unified_budget\", \"token_budget\": 8}", 100);
+    bench_arrive(&b, 0, 14, 2);
+    bench_arrive(&b, 1, 2, 3);
+    bench_step(&b, "0:8");
+    bench_step(&b, "0:6 1:2");
+    bench_step(&b, "0:1 1:1");
+    bench_step(&b, "1:1");
+    bench_step(&b, "");
+    end();
+}
+
+/* Blocks come per chunk, without watermark: 8 tokens of a 14-token prompt take 2 blocks. */
+static void test_unified_budget_allocates_per_chunk(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"unified_budget\", \"token_budget\": 8}", 4);
+    bench_arrive(&b, 0, 14, 1);
+    bench_step(&b, "0:8");
+    assert_int_equal(b.replica.kv.free_blocks, 2);
+    bench_step(&b, "0:6");
+    end();
+}
+
+/* 4 blocks, both with 2 after their fifth token. At the ninth, 1 is evicted and, in that step, not
+ * even 2, for which memory is free, comes in. */
+static void test_unified_budget_admits_nobody_in_a_step_with_a_preemption(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"unified_budget\"}", 4);
+    bench_arrive(&b, 0, 4, 6);
+    bench_arrive(&b, 1, 4, 6);
+    bench_step(&b, "0:4 1:4");
+    for (int i = 0; i < 4; i++)
+        bench_step(&b, "0:1 1:1");
+    bench_arrive(&b, 2, 1, 1);
+    bench_step(&b, "0:1");
+    assert_int_equal(b.preempted[0], 1);
+    bench_step(&b, "1:9 2:1");
+    end();
+}
+
+static void test_unified_budget_caps_long_prefills(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"unified_budget\", \"token_budget\": 8, \"long_prefill_threshold\": 5}", 100);
+    bench_arrive(&b, 0, 9, 1);
+    bench_arrive(&b, 1, 9, 1);
+    bench_step(&b, "0:5 1:3");
+    bench_step(&b, "0:4 1:4");
+    bench_step(&b, "1:2");
+    end();
+}
+
+static void test_requests_that_can_never_fit_are_refused(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"prefill_first\", \"max_batched_tokens\": 10}", 4);
+    struct request r = {.prompt_tokens = 10, .output_tokens = 6, .max_output_tokens = 6};
+    assert_null(replica_refuses(&b.replica, &r));
+    r.max_output_tokens = 7;
+    assert_string_equal(replica_refuses(&b.replica, &r), "longer than the KV pool");
+    r = (struct request){.prompt_tokens = 11, .output_tokens = 1, .max_output_tokens = 1};
+    assert_string_equal(replica_refuses(&b.replica, &r), "prompt longer than max_batched_tokens");
+    r = (struct request){.prompt_tokens = 990, .output_tokens = 11, .max_output_tokens = 11};
+    assert_string_equal(replica_refuses(&b.replica, &r), "longer than the model's longest sequence");
+    end();
+}
+
+/* Outstanding tokens count running requests too: a replica with a running request is not idle. */
+static void test_outstanding_tokens_fall_with_progress(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"continuous\"}", 100);
+    bench_arrive(&b, 0, 6, 3);
+    assert_int_equal(b.replica.load.outstanding_tokens, 9);
+    bench_step(&b, "0:6");
+    assert_int_equal(b.replica.load.outstanding_tokens, 3);
+    bench_step(&b, "0:1");
+    assert_int_equal(b.replica.load.outstanding_tokens, 2);
+    bench_step(&b, "0:1");
+    assert_int_equal(b.replica.load.outstanding_tokens, 0);
+    assert_int_equal(b.replica.load.outstanding_requests, 0);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_static_padded_keeps_finished_rows_until_the_batch_ends),
+        cmocka_unit_test(test_static_padded_holds_and_returns_all_blocks),
+        cmocka_unit_test(test_static_padded_admits_only_what_fits_padded),
+        cmocka_unit_test(test_static_padded_waits_for_a_full_batch_until_the_wait_is_over),
+        cmocka_unit_test(test_first_fit_decreasing_by_hand),
+        cmocka_unit_test(test_static_prepacked_packs_prompts_into_rows),
+        cmocka_unit_test(test_continuous_mixes_whole_prompts_with_decodes),
+        cmocka_unit_test(test_continuous_reserves_for_the_longest_output),
+        cmocka_unit_test(test_prefill_first_stalls_decodes_behind_prefills),
+        cmocka_unit_test(test_prefill_first_preempts_the_last_admitted_and_recomputes),
+        cmocka_unit_test(test_chunked_prefill_fills_budget_after_decodes),
+        cmocka_unit_test(test_chunked_prefill_never_refuses_a_decode_for_budget),
+        cmocka_unit_test(test_chunked_prefill_allocates_the_whole_prompt_at_admission),
+        cmocka_unit_test(test_chunked_prefill_keeps_the_watermark_free),
+        cmocka_unit_test(test_chunked_prefill_restarts_a_preempted_partial_prefill),
+        cmocka_unit_test(test_unified_budget_serves_running_requests_in_order),
+        cmocka_unit_test(test_unified_budget_allocates_per_chunk),
+        cmocka_unit_test(test_unified_budget_admits_nobody_in_a_step_with_a_preemption),
+        cmocka_unit_test(test_unified_budget_caps_long_prefills),
+        cmocka_unit_test(test_requests_that_can_never_fit_are_refused),
+        cmocka_unit_test(test_outstanding_tokens_fall_with_progress),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "workloads/generator.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/random.h"
+#include "workloads/trace.h"
+
+struct length_source {
+    const struct length_distribution *kind;
+    struct param_set params;
+    gsl_rng *rng;
+};
+
+struct generator {
+    cJSON *spec; /* our own copy: parameter texts live in it */
+    const struct arrival_process *arrivals;
+    struct param_set arrival_params;
+    gsl_rng *arrival_rng;
+    struct length_source prompt, output;
+    struct arrival *pairs; /* of empirical lengths */
+    size_t pair_count, pair_capacity;
+    uint64_t left;
+    double now_s;
+};
+
+static int generator_next(void *state, struct arrival *out, struct error *err)
+{
+    struct generator *g = state;
+    if (g->left == 0)
+        return 0;
+    g->left--;
+    *out = (struct arrival){.at = sim_time_from_s(g->now_s)};
+    g->now_s += g->arrivals->gap_s(&g->arrival_params, g->arrival_rng);
+    if (!(g->now_s < 9e9))
+        return error_set(err, ERROR_INPUT, "generated arrivals go beyond 9e9 s; lower \"requests\" or raise the rate");
+    if (g->pairs) {
+        const struct arrival *pair = &g->pairs[gsl_rng_uniform_int(g->prompt.rng, g->pair_count)];
+        out->prompt_tokens = pair->prompt_tokens;
+        out->output_tokens = pair->output_tokens;
+        return 1;
+    }
+    out->prompt_tokens = (uint32_t)fmin(1e8, fmax(1, round(g->prompt.kind->draw(&g->prompt.params, g->prompt.rng))));
+    out->output_tokens = (uint32_t)fmin(1e8, fmax(1, round(g->output.kind->draw(&g->output.params, g->output.rng))));
+    return 1;
+}
+
+static void generator_destroy(void *state)
+{
+    struct generator *g = state;
+    if (g->arrival_rng)
+        gsl_rng_free(g->arrival_rng);
+    if (g->prompt.rng)
+        gsl_rng_free(g->prompt.rng);
+    if (g->output.rng)
+        gsl_rng_free(g->output.rng);
+    free(g->pairs);
+    cJSON_Delete(g->spec);
+    free(g);
+}
+
+static int read_name(const struct json *object, const char **name, struct error *err)
+{
+    if (cJSON_IsString(object->node)) {
+        *name = object->node->valuestring;
+        return 0;
+    }
+    if (!cJSON_IsObject(object->node))
+        return json_complain(object, "a name, or an object with \"name\" and parameters", err);
+    return json_read_string(object, "name", true, name, err);
+}
+
+static int read_lengths(struct length_source *lengths, const struct json *object, struct error *err)
+{
+    const char *name = NULL;
+    if (read_name(object, &name, err))
+        return -1;
+    for (const struct length_distribution *const *d = length_distributions; *d; d++)
+        if (strcmp((*d)->name, name) == 0)
+            lengths->kind = *d;
+    if (!lengths->kind)
+        return json_complain(object, "a length distribution (tandem list workloads)", err);
+    return param_set_read(&lengths->params, lengths->kind->params, object, err);
+}
+
+static int load_pairs(struct generator *g, const struct json *lengths, struct error *err)
+{
+    const char *file = param_text(&g->prompt.params, "trace");
+    struct json at = json_member(lengths, "trace");
+    if (!file)
+        return json_complain(&at, "a trace file", err);
+    struct request_source trace;
+    if (trace_open(file, param_text(&g->prompt.params, "format"), &trace, err))
+        return -1;
+    struct arrival a;
+    int got;
+    while ((got = trace.next(trace.state, &a, err)) == 1) {
+        struct arrival *grown = array_grow(g->pairs, &g->pair_capacity, g->pair_count + 1, sizeof *grown);
+        if (!grown) {
+            got = error_no_memory(err);
+            break;
+        }
+        g->pairs = grown;
+        g->pairs[g->pair_count++] = a;
+    }
+    request_source_destroy(&trace);
+    if (got == 0 && g->pair_count == 0)
+        return error_set(err, ERROR_INPUT, "%s: holds no requests to draw lengths from", file);
+    return got;
+}
+
+static int read_generator(struct generator *g, const struct json *workload, uint64_t seed, struct error *err)
+{
+    const char *name = NULL;
+    struct json arrivals = json_member(workload, "arrivals"), lengths = json_member(workload, "lengths");
+    if (read_name(&arrivals, &name, err))
+        return -1;
+    for (const struct arrival_process *const *a = arrival_processes; *a; a++)
+        if (strcmp((*a)->name, name) == 0)
+            g->arrivals = *a;
+    if (!g->arrivals)
+        return json_complain(&arrivals, "an arrival process: poisson, gamma, deterministic or at_once", err);
+    if (param_set_read(&g->arrival_params, g->arrivals->params, &arrivals, err))
+        return -1;
+    long long requests = 10000;
+    if (json_read_integer(workload, "requests", false, 1, 1000000000000, &requests, err))
+        return -1;
+    g->left = (uint64_t)requests;
+    struct json prompt = json_member(&lengths, "prompt"), output = json_member(&lengths, "output");
+    bool split = prompt.node || output.node;
+    const char *const split_keys[] = {"prompt", "output", NULL};
+    if (split && json_check_keys(&lengths, split_keys, err))
+        return -1;
+    if (read_lengths(&g->prompt, split ? &prompt : &lengths, err) ||
+        read_lengths(&g->output, split ? &output : &lengths, err))
+        return -1;
+    if (split && (!g->prompt.kind->draw || !g->output.kind->draw))
+        return json_complain(&lengths, "\"empirical\" for both lengths together, not for one", err);
+    g->arrival_rng = random_stream_create(seed, "arrivals");
+    g->prompt.rng = random_stream_create(seed, "prompt lengths");
+    g->output.rng = random_stream_create(seed, "output lengths");
+    if (!g->arrival_rng || !g->prompt.rng || !g->output.rng)
+        return error_no_memory(err);
+    return g->prompt.kind->draw ? 0 : load_pairs(g, &lengths, err);
+}
+
+int generator_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err)
+{
+    struct generator *g = calloc(1, sizeof *g);
+    if (!g)
+        return error_no_memory(err);
+    g->spec = cJSON_Duplicate(workload->node, 1);
+    struct json copy = *workload;
+    copy.node = g->spec;
+    if (!g->spec || read_generator(g, &copy, seed, err)) {
+        if (!g->spec)
+            error_no_memory(err);
+        generator_destroy(g);
+        return -1;
+    }
+    *out = (struct request_source){.next = generator_next, .destroy = generator_destroy, .state = g};
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* generator.h — arrival processes and length distributions.
+ *
+ * Each has its own random stream, so that changing one leaves the others' numbers as they were. */
+#ifndef TANDEM_WORKLOADS_GENERATOR_H
+#define TANDEM_WORKLOADS_GENERATOR_H
+
+#include <gsl/gsl_rng.h>
+
+#include "base/param.h"
+#include "workloads/source.h"
+
+struct arrival_process {
+    const char *name, *summary;
+    const struct param_spec *params;
+    /* The next inter-arrival time in seconds. */
+    double (*gap_s)(const struct param_set *params, gsl_rng *rng);
+};
+
+struct length_distribution {
+    const char *name, *summary;
+    const struct param_spec *params;
+    /* A token count before rounding and clipping to at least 1; NULL for "empirical", which replays pairs. */
+    double (*draw)(const struct param_set *params, gsl_rng *rng);
+};
+
+/* NULL-ended. */
+extern const struct arrival_process *const arrival_processes[];
+extern const struct length_distribution *const length_distributions[];
+
+/* A generated workload: "arrivals", "lengths" and "requests" of a scenario's workload object. */
+int generator_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* request.h — one request: what it asks for and how far it has come.
+ *
+ * `computed` counts tokens whose KV is in the pool, `generated` the output tokens so far. A request
+ * decodes when only its newest token is uncomputed; else it is prefilling. Policies read everything
+ * here but `output_tokens`, which only the replica and declared oracles may look at. */
+#ifndef TANDEM_WORKLOADS_REQUEST_H
+#define TANDEM_WORKLOADS_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/units.h"
+
+/* Where a request's time went; the parts of a finished request sum to last_token - arrival exactly. */
+enum time_part {
+    PART_QUEUE,
+    PART_PREFILL_OWN,
+    PART_PREFILL_STALL,
+    PART_DECODE_OWN,
+    PART_DECODE_INTERFERENCE,
+    PART_DECODE_STALL,
+    PART_PREEMPTED,
+    PART_TRANSFER,
+    PART_ROUTE,
+    PART_COUNT
+};
+
+struct request {
+    struct request *prev, *next; /* in the list it stands in */
+    uint64_t id;                 /* position in the workload, from 0 */
+    sim_time arrival;
+    uint32_t prompt_tokens;
+    uint32_t output_tokens;     /* what it will generate; hidden from policies */
+    uint32_t max_output_tokens; /* what a policy may have to reserve for */
+
+    uint32_t computed;
+    uint32_t generated;
+    uint32_t kv_blocks;
+    uint32_t preemptions;
+    uint32_t recomputed_tokens;
+    uint32_t peak_computed; /* most it ever had; below this tokens are computed again */
+    bool scheduled;         /* has been in a running batch */
+    sim_time waiting_since; /* arrival or last preemption */
+    sim_time first_scheduled, first_token, last_token;
+    sim_time parts[PART_COUNT];
+    uint64_t batch_stamp; /* the iteration whose batch it was last put in */
+};
+
+static inline uint32_t request_uncomputed(const struct request *r)
+{
+    return r->prompt_tokens + r->generated - r->computed;
+}
+
+static inline bool request_decodes(const struct request *r)
+{
+    return r->generated > 0 && request_uncomputed(r) == 1;
+}
+
+/* A doubly linked list of requests in an order that its owner defines. */
+struct request_list {
+    struct request *head, *tail;
+    size_t count;
+};
+
+/* Inserts r before `at`, or at the end when `at` is NULL. */
+static inline void request_list_insert(struct request_list *list, struct request *r, struct request *at)
+{
+    r->next = at;
+    r->prev = at ? at->prev : list->tail;
+    *(r->prev ? &r->prev->next : &list->head) = r;
+    *(at ? &at->prev : &list->tail) = r;
+    list->count++;
+}
+
+static inline void request_list_remove(struct request_list *list, struct request *r)
+{
+    *(r->prev ? &r->prev->next : &list->head) = r->next;
+    *(r->next ? &r->next->prev : &list->tail) = r->prev;
+    r->prev = r->next = NULL;
+    list->count--;
+}
+
+#endif

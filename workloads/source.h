@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* source.h — a stream of requests in order of arrival: a trace, a generator, or either one modified.
+ *
+ * Sources hold one request at a time, so memory does not grow with the workload. */
+#ifndef TANDEM_WORKLOADS_SOURCE_H
+#define TANDEM_WORKLOADS_SOURCE_H
+
+#include "base/error.h"
+#include "base/json.h"
+#include "workloads/request.h"
+
+/* One arrival. max_output_tokens is 0 where the workload does not say. */
+struct arrival {
+    sim_time at; /* since the workload's first request */
+    uint32_t prompt_tokens, output_tokens, max_output_tokens;
+};
+
+struct request_source {
+    /* 1 and fills *out, 0 at the end, -1 on error. Arrivals never go back in time. */
+    int (*next)(void *state, struct arrival *out, struct error *err);
+    void (*destroy)(void *state);
+    void *state;
+};
+
+/* Builds the source that a scenario's "workload" object describes. `seed` feeds the generators' streams. */
+int workload_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err);
+
+static inline void request_source_destroy(struct request_source *source)
+{
+    if (source->destroy)
+        source->destroy(source->state);
+    *source = (struct request_source){0};
+}
+
+#endif

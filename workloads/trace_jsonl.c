@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* The two JSONL formats: Mooncake's (kvcache-ai/Mooncake, FAST'25 traces) and our own. */
+#include <math.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "workloads/trace.h"
+
+static bool has_keys(const char *line, const char *first, const char *second)
+{
+    return line[0] == '{' && strstr(line, first) && strstr(line, second);
+}
+
+static bool mooncake_detect(const char *line)
+{
+    return has_keys(line, "\"timestamp\"", "\"input_length\"");
+}
+
+static bool tandem_detect(const char *line)
+{
+    return has_keys(line, "\"arrival_s\"", "\"prompt_tokens\"");
+}
+
+/* A member that is a number from 0 to max; NAN when it is missing or is not. */
+static double number_of(const cJSON *object, const char *key, double max)
+{
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(node) && node->valuedouble >= 0 && node->valuedouble <= max ? node->valuedouble : NAN;
+}
+
+static int tokens_of(const cJSON *object, const char *key, uint32_t *out)
+{
+    double value = number_of(object, key, 1e8);
+    if (!(value == floor(value)))
+        return -1;
+    *out = (uint32_t)value;
+    return 0;
+}
+
+static int mooncake_read(const cJSON *object, struct arrival *out, const char **wrong)
+{
+    double ms = number_of(object, "timestamp", 9e12);
+    *wrong = "\"timestamp\" in milliseconds, at least 0";
+    if (isnan(ms))
+        return -1;
+    out->at = (sim_time)(ms * 1e6 + 0.5);
+    *wrong = "\"input_length\" and \"output_length\", whole numbers up to 100000000";
+    return tokens_of(object, "input_length", &out->prompt_tokens) ||
+           tokens_of(object, "output_length", &out->output_tokens);
+}
+
+static int tandem_read(const cJSON *object, struct arrival *out, const char **wrong)
+{
+    double seconds = number_of(object, "arrival_s", 9e9);
+    *wrong = "\"arrival_s\" in seconds, at least 0";
+    if (isnan(seconds))
+        return -1;
+    out->at = sim_time_from_s(seconds);
+    *wrong = "\"prompt_tokens\", \"output_tokens\" and any \"max_output_tokens\" as whole numbers up to 100000000";
+    if (tokens_of(object, "prompt_tokens", &out->prompt_tokens) ||
+        tokens_of(object, "output_tokens", &out->output_tokens))
+        return -1;
+    return cJSON_HasObjectItem(object, "max_output_tokens") &&
+           tokens_of(object, "max_output_tokens", &out->max_output_tokens);
+}
+
+typedef int (*object_reader)(const cJSON *object, struct arrival *out, const char **wrong);
+
+static int parse_object(const char *line, object_reader read, struct arrival *out, const char **wrong, int *column)
+{
+    const char *end = NULL;
+    cJSON *object = cJSON_ParseWithOpts(line, &end, 1);
+    *wrong = "a JSON object";
+    if (!object && end)
+        *column = (int)(end - line) + 1;
+    int status = cJSON_IsObject(object) && read(object, out, wrong) == 0 ? 0 : -1;
+    cJSON_Delete(object);
+    return status;
+}
+
+static int mooncake_parse(char *line, struct arrival *out, const char **wrong, int *column)
+{
+    return parse_object(line, mooncake_read, out, wrong, column);
+}
+
+static int tandem_parse(char *line, struct arrival *out, const char **wrong, int *column)
+{
+    return parse_object(line, tandem_read, out, wrong, column);
+}
+
+const struct trace_format trace_format_mooncake = {
+    .name = "mooncake",
+    .summary = "Mooncake JSONL: timestamp in ms, input_length, output_length, hash_ids",
+    .detect = mooncake_detect,
+    .parse = mooncake_parse,
+};
+
+const struct trace_format trace_format_tandem = {
+    .name = "tandem",
+    .summary = "Tandem JSONL: arrival_s, prompt_tokens, output_tokens, max_output_tokens",
+    .detect = tandem_detect,
+    .parse = tandem_parse,
+};

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* A scenario's workload: a trace or a generator, then rate scaling, repetition and limits. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "workloads/generator.h"
+#include "workloads/trace.h"
+
+struct workload {
+    struct request_source inner;
+    char *file;   /* of a trace, to open it again for the next repetition */
+    char *format; /* or NULL */
+    double rate_scale;
+    uint64_t limit; /* 0: none */
+    uint64_t count;
+    uint32_t repeats_left;
+    uint32_t max_output_tokens; /* 0: the request's own output */
+    sim_time offset, last, gap; /* of the repetition at hand, unscaled */
+};
+
+static void workload_destroy(void *state)
+{
+    struct workload *w = state;
+    request_source_destroy(&w->inner);
+    free(w->file);
+    free(w->format);
+    free(w);
+}
+
+/* The next repetition starts one mean gap after the last arrival, so that the rate stays as it was. */
+static int start_again(struct workload *w, struct error *err)
+{
+    w->repeats_left--;
+    w->offset = w->last + w->gap;
+    request_source_destroy(&w->inner);
+    return trace_open(w->file, w->format, &w->inner, err);
+}
+
+static int workload_next(void *state, struct arrival *out, struct error *err)
+{
+    struct workload *w = state;
+    for (;;) {
+        if (w->limit && w->count == w->limit)
+            return 0;
+        int got = w->inner.next(w->inner.state, out, err);
+        if (got < 0)
+            return -1;
+        if (got == 0) {
+            if (w->repeats_left == 0 || w->count == 0)
+                return 0;
+            if (w->gap == 0)
+                w->gap = w->last / (sim_time)w->count;
+            if (start_again(w, err))
+                return -1;
+            continue;
+        }
+        w->count++;
+        w->last = out->at + w->offset;
+        out->at = w->rate_scale == 1 ? w->last : (sim_time)((double)w->last / w->rate_scale + 0.5);
+        if (!out->max_output_tokens)
+            out->max_output_tokens = w->max_output_tokens ? w->max_output_tokens : out->output_tokens;
+        if (out->max_output_tokens < out->output_tokens)
+            out->output_tokens = out->max_output_tokens;
+        return 1;
+    }
+}
+
+static int open_inner(struct workload *w, const struct json *workload, uint64_t seed, struct error *err)
+{
+    static const char *const trace_keys[] = {"trace",    "format", "rate_scale", "repeat", "limit", "max_output_tokens",
+                                             "requests", NULL};
+    static const char *const generator_keys[] = {"arrivals", "lengths",           "requests", "rate_scale",
+                                                 "limit",    "max_output_tokens", NULL};
+    bool is_trace = json_member(workload, "trace").node != NULL;
+    if (json_check_keys(workload, is_trace ? trace_keys : generator_keys, err))
+        return -1;
+    long long repeat = 1, limit = 0, max_output = 0;
+    if (json_read_number(workload, "rate_scale", false, 1e-6, 1e6, &w->rate_scale, err) ||
+        json_read_integer(workload, "repeat", false, 1, 1000000000, &repeat, err) ||
+        json_read_integer(workload, "limit", false, 1, 1000000000000, &limit, err) ||
+        json_read_integer(workload, "max_output_tokens", false, 1, 100000000, &max_output, err))
+        return -1;
+    w->repeats_left = (uint32_t)repeat - 1;
+    w->limit = (uint64_t)limit;
+    w->max_output_tokens = (uint32_t)max_output;
+    if (!is_trace)
+        return generator_create(workload, seed, &w->inner, err);
+    const char *file = NULL, *format = NULL;
+    if (json_read_integer(workload, "requests", false, 1, 1000000000000, &limit, err) ||
+        json_read_string(workload, "trace", true, &file, err) ||
+        json_read_string(workload, "format", false, &format, err))
+        return -1;
+    w->limit = (uint64_t)limit;
+    w->file = strdup(file);
+    w->format = format ? strdup(format) : NULL;
+    if (!w->file || (format && !w->format))
+        return error_no_memory(err);
+    return trace_open(w->file, w->format, &w->inner, err);
+}
+
+int workload_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err)
+{
+    struct workload *w = calloc(1, sizeof *w);
+    if (!w)
+        return error_no_memory(err);
+    w->rate_scale = 1;
+    if (open_inner(w, workload, seed, err)) {
+        workload_destroy(w);
+        return -1;
+    }
+    *out = (struct request_source){.next = workload_next, .destroy = workload_destroy, .state = w};
+    return 0;
+}
