@@ -72,6 +72,7 @@ struct run_summary {
     struct cluster_totals totals;
     struct summary metrics[METRIC_COUNT]; /* nanoseconds */
     struct station_summary system, queue;
+    struct estimate wait_99; /* mean wait in seconds, after the cut, with its 99 % interval */
     struct slo_result slo[SLO_LIMITS_MAX];
     double attainment; /* share of finished and rejected requests that met every per-request limit; NAN without */
     bool slo_asked, slo_met;

@@ -91,6 +91,10 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
         if (samples_summarise(&m->samples[i], cut, &out->metrics[i]))
             return error_no_memory(err);
     }
+    const struct summary *wait = &out->metrics[METRIC_QUEUE];
+    double mean = wait->at[STAT_MEAN].value * 1e-9;
+    double half = samples_mean_half_width(&m->samples[METRIC_QUEUE], wait->cut, 0.99) * 1e-9;
+    out->wait_99 = (struct estimate){mean, mean - half, mean + half};
     double gpus = (double)s->cluster.replicas * s->cost.tensor_parallel, busy_s = m->busy_ns * 1e-9;
     out->requests_per_s = finished / out->duration_s;
     out->input_tokens_per_s = (double)m->prompt_tokens / out->duration_s;
