@@ -23,6 +23,8 @@ FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json workloads/scenarios/*.json)
 FORMATTED := $(foreach room,$(ROOMS) tests tests/fuzz,$(wildcard $(room)/*.[ch]))
 
+Q := $(if $(V),,@)# make V=1 shows the commands
+
 .PHONY: all demo check test bench asan fuzz lint format install uninstall deps deps-if-missing clean help
 .DELETE_ON_ERROR:
 
@@ -46,17 +48,20 @@ deps-if-missing:
 	    { echo "$$p is not installed"; exec $(MAKE) --no-print-directory deps; }; done
 
 $(BUILD)/tandem: $(OBJECTS)
-	$(CC) $(ALL_CFLAGS) $^ $(ALL_LIBS) -o $@
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LIBS) -o $@
 
 $(BUILD)/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	@mkdir -p $(@D); echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/shipped_files.o: $(BUILD)/shipped_files.c
-	$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -c $< -o $@
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -c $< -o $@
 
 $(BUILD)/schema.o: $(BUILD)/schema.c
-	$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -c $< -o $@
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -c $< -o $@
 
 # Each shipped JSON file becomes a C string, so that the program is one file.
 QUOTE := sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/    "&\\n"/'
@@ -73,8 +78,8 @@ $(BUILD)/schema.c: reports/schema.sql Makefile
 	@{ echo 'extern const char schema_sql[];'; echo 'const char schema_sql[] ='; $(QUOTE) $<; echo '    ;'; } > $@
 
 $(BUILD)/tests/%: tests/%.c $(LIBRARY) $(wildcard tests/*.h)
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -lcmocka -o $@
+	@mkdir -p $(@D); echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -lcmocka -o $@
 
 test: $(BUILD)/tandem $(TESTS) ## run the tests of the build at hand
 	@tests/run $(BUILD)
@@ -99,8 +104,8 @@ fuzz: ## fuzz scenario JSON and traces, FUZZ_SECONDS (60) each
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY)
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(LIBRARY) $(ALL_LIBS) -o $@
+	@mkdir -p $(@D); echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(LIBRARY) $(ALL_LIBS) -o $@
 
 bench: all ## simulated requests per second and memory on a million requests
 	@tests/bench $(BUILD)/tandem

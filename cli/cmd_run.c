@@ -79,10 +79,10 @@ static int run_and_keep(const struct arguments *args, struct scenario *s, struct
 {
     struct run_summary summary;
     double start = wall_clock_s();
-    if (store && s->keep_requests) {
-        if (store_keep_requests(store, err))
+    if (store && (s->keep_requests || s->timeseries > 0)) {
+        if (store_keep_rows(store, err))
             return exit_for(err);
-        m->sink = store_request_sink(store);
+        m->sink = store_sink(store);
     }
     if (simulate(s, m, &summary, err))
         return exit_for(err);
@@ -121,8 +121,7 @@ static int run(const struct arguments *args, struct error *err)
                store_open(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db", &store, err)) {
         status = exit_for(err);
     } else {
-        run_metrics_init(m, &s.slo);
-        status = run_and_keep(args, &s, store, m, err);
+        status = run_metrics_init(m, &s, err) ? exit_for(err) : run_and_keep(args, &s, store, m, err);
         run_metrics_release(m);
     }
     store_close(store);

@@ -9,17 +9,25 @@ const char *const time_part_names[PART_COUNT] = {
     "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
     "decode_stall", "preempted",   "transfer",      "route"};
 
-void run_metrics_init(struct run_metrics *m, const struct slo *slo)
+int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
-    *m = (struct run_metrics){.slo = slo};
+    *m = (struct run_metrics){.slo = &s->slo,
+                              .replica_count = s->cluster.replicas,
+                              .keep_requests = s->keep_requests,
+                              .timeseries = s->timeseries,
+                              .next_point = s->timeseries};
     for (int i = 0; i < METRIC_COUNT; i++)
         samples_init(&m->samples[i]);
+    m->replicas = calloc(m->replica_count, sizeof *m->replicas);
+    return m->replicas ? 0 : error_no_memory(err);
 }
 
 void run_metrics_release(struct run_metrics *m)
 {
     for (int i = 0; i < METRIC_COUNT; i++)
         samples_release(&m->samples[i]);
+    free(m->replicas);
+    m->replicas = NULL;
 }
 
 struct request_metrics request_metrics_of(const struct request *r)
@@ -41,38 +49,82 @@ static void station_change(struct station *s, sim_time now, int change)
     s->present += change;
 }
 
-static void on_arrival(void *state, const struct request *r)
+static void station_enter(struct station *s, sim_time now)
+{
+    if (s->arrivals > 0) {
+        double gap = sim_time_to_s(now - s->last_arrival);
+        s->gap_sum += gap;
+        s->gap_squares += gap * gap;
+    }
+    s->last_arrival = now;
+    s->arrivals++;
+    station_change(s, now, 1);
+}
+
+static void station_leave(struct station *s, sim_time now, sim_time stay, double service_s)
+{
+    station_change(s, now, -1);
+    s->departures++;
+    s->stay += stay;
+    s->service_sum += service_s;
+    s->service_squares += service_s * service_s;
+}
+
+static void take_point(struct run_metrics *m, sim_time at)
+{
+    double interval = sim_time_to_s(m->timeseries), kv = 0;
+    for (size_t i = 0; i < m->replica_count; i++)
+        kv += (double)m->replicas[i].kv_used_blocks;
+    const struct {
+        const char *series;
+        double value;
+    } points[] = {
+        {"waiting", (double)m->queue.present},
+        {"running", (double)(m->system.present - m->queue.present)},
+        {"kv_used_blocks", kv},
+        {"requests_per_s", (double)(m->system.departures - m->point_finished) / interval},
+        {"output_tokens_per_s", (double)(m->tokens_so_far - m->point_tokens) / interval},
+    };
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++)
+        m->sink.add_point(m->sink.state, points[i].series, at, points[i].value);
+    m->point_finished = m->system.departures;
+    m->point_tokens = m->tokens_so_far;
+}
+
+/* Points of the time series that are due before what happens at `now`. */
+static void advance(struct run_metrics *m, sim_time now)
+{
+    for (; m->timeseries > 0 && m->sink.state && m->next_point <= now; m->next_point += m->timeseries)
+        take_point(m, m->next_point);
+}
+
+static void on_arrival(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
-    if (m->system.arrivals > 0) {
-        double gap = sim_time_to_s(r->arrival - m->last_arrival);
-        m->gap_sum += gap;
-        m->gap_squares += gap * gap;
-    }
-    m->last_arrival = r->arrival;
-    m->system.arrivals++;
-    m->queue.arrivals++;
-    station_change(&m->system, r->arrival, 1);
-    station_change(&m->queue, r->arrival, 1);
+    advance(m, r->arrival);
+    station_enter(&m->system, r->arrival);
+    station_enter(&m->queue, r->arrival);
+    if (replica == ROUTER_QUEUE)
+        return;
+    station_enter(&m->replicas[replica].system, r->arrival);
+    station_enter(&m->replicas[replica].queue, r->arrival);
 }
 
 static void on_rejection(void *state, const struct request *r, const char *reason)
 {
-    struct run_metrics *m = state;
-    m->reject_reason = reason;
-    m->system.arrivals--;
-    m->queue.arrivals--;
-    station_change(&m->system, r->arrival, -1);
-    station_change(&m->queue, r->arrival, -1);
+    (void)r;
+    ((struct run_metrics *)state)->reject_reason = reason;
 }
 
 static void on_scheduled(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
-    (void)replica;
-    station_change(&m->queue, r->first_scheduled, -1);
-    m->queue.departures++;
-    m->queue.stay += r->first_scheduled - r->arrival;
+    sim_time wait = r->first_scheduled - r->arrival;
+    advance(m, r->first_scheduled);
+    station_leave(&m->queue, r->first_scheduled, wait, 0);
+    struct replica_metrics *of = &m->replicas[replica];
+    if (of->queue.present > 0) /* under central routing it waited elsewhere */
+        station_leave(&of->queue, r->first_scheduled, wait, 0);
 }
 
 static void on_preemption(void *state, size_t replica, const struct request *r)
@@ -85,8 +137,11 @@ static void on_iteration(void *state, const struct iteration_record *i)
 {
     struct run_metrics *m = state;
     double ns = (double)(i->end - i->start);
+    advance(m, i->start);
     m->iterations++;
-    m->busy_ns += ns;
+    m->system.busy_ns += ns;
+    m->replicas[i->replica].system.busy_ns += ns;
+    m->replicas[i->replica].kv_used_blocks = i->kv_used_blocks;
     m->outside_ns += i->cost.outside_ns;
     m->flops += i->cost.flops;
     m->real_tokens += (double)batch_real_tokens(i->batch);
@@ -104,7 +159,9 @@ static void keep(struct run_metrics *m, enum metric metric, int64_t value, uint6
 
 static void on_gap(void *state, sim_time gap, uint64_t count)
 {
-    keep(state, METRIC_ITL, gap, count);
+    struct run_metrics *m = state;
+    keep(m, METRIC_ITL, gap, count);
+    m->tokens_so_far += count;
 }
 
 static double metric_limit_s(const struct slo *slo, enum metric metric)
@@ -142,14 +199,15 @@ static void on_finish(void *state, size_t replica, const struct request *r)
         sum += r->parts[i];
     }
     m->parts_error += llabs(sum - q.at[METRIC_E2E]);
-    station_change(&m->system, r->last_token, -1);
-    m->system.departures++;
-    m->system.stay += q.at[METRIC_E2E];
-    double service = sim_time_to_s(r->last_token - r->first_scheduled);
-    m->system.service_sum += service;
-    m->system.service_squares += service * service;
-    if (m->sink.add)
-        m->sink.add(m->sink.state, replica, r);
+    double service_s = sim_time_to_s(r->last_token - r->first_scheduled);
+    advance(m, r->last_token);
+    m->tokens_so_far++; /* the first one, which has no gap before it */
+    station_leave(&m->system, r->last_token, q.at[METRIC_E2E], service_s);
+    struct replica_metrics *of = &m->replicas[replica];
+    if (of->system.present > 0)
+        station_leave(&of->system, r->last_token, q.at[METRIC_E2E], service_s);
+    if (m->sink.state && m->keep_requests)
+        m->sink.add_request(m->sink.state, replica, r);
 }
 
 struct observer run_metrics_observer(struct run_metrics *m)

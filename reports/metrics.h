@@ -13,40 +13,55 @@ enum metric { METRIC_QUEUE, METRIC_TTFT, METRIC_TPOT, METRIC_ITL, METRIC_E2E, ME
 extern const char *const metric_names[METRIC_COUNT]; /* "queue_s", … */
 extern const char *const time_part_names[PART_COUNT];
 
-/* Sums of a number of requests over time, exact in nanoseconds, and of the moments of gaps. */
+/* A place where requests stay: sums over time, exact in nanoseconds, and moments in seconds. */
 struct station {
     uint64_t arrivals, departures;
     int64_t present;
     sim_time changed;
     int64_t area; /* ∫ present dt */
     int64_t stay; /* Σ time each request spent there */
-    double service_sum, service_squares;
+    sim_time last_arrival;
+    double gap_sum, gap_squares;         /* between arrivals */
+    double service_sum, service_squares; /* first scheduled → last token */
+    double busy_ns;
 };
 
-struct request_sink {
+struct replica_metrics {
+    struct station system, queue;
+    uint64_t kv_used_blocks; /* when its last iteration started */
+};
+
+/* Where rows go that are too many to keep in memory. */
+struct row_sink {
     void *state;
-    void (*add)(void *state, size_t replica, const struct request *r);
+    void (*add_request)(void *state, size_t replica, const struct request *r);
+    void (*add_point)(void *state, const char *series, sim_time at, double value);
 };
 
 struct run_metrics {
     const struct slo *slo;
     struct samples samples[METRIC_COUNT];
-    struct station system, queue; /* the whole cluster; waiting for a first batch */
-    double gap_sum, gap_squares;  /* inter-arrival times in seconds */
-    sim_time last_arrival;
+    struct station system, queue;     /* the whole cluster; waiting for a first batch */
+    struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
+    size_t replica_count;
     uint64_t prompt_tokens, output_tokens, met_slo, preemptions, recomputed_tokens;
     sim_time parts[PART_COUNT];
     int64_t parts_error; /* Σ |sum of parts − e2e|; anything but 0 is a bug */
-    double busy_ns, outside_ns, flops;
+    double outside_ns, flops;
     double real_tokens, padded_tokens;
     double sequence_time, waiting_time, kv_time; /* ∫ batch items, queue, used share over busy time */
     uint64_t iterations;
     const char *reject_reason; /* of the last one rejected */
     bool out_of_memory;
-    struct request_sink sink; /* add may be NULL */
+    bool keep_requests;
+    sim_time timeseries, next_point;       /* interval, 0: none */
+    uint64_t point_finished, point_tokens; /* when the last point was taken */
+    uint64_t tokens_so_far;
+    struct row_sink sink; /* state NULL: rows are not kept */
 };
 
-void run_metrics_init(struct run_metrics *m, const struct slo *slo);
+/* The scenario must outlive the metrics. Release also after a failure. */
+int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err);
 void run_metrics_release(struct run_metrics *m);
 struct observer run_metrics_observer(struct run_metrics *m);
 
@@ -58,7 +73,8 @@ struct request_metrics request_metrics_of(const struct request *r);
 
 /* A station in the words of queueing theory. Times in seconds, rates per second. */
 struct station_summary {
-    const char *name;
+    char name[24]; /* "system", "queue", "replica:0", "replica:0/queue" */
+    unsigned servers;
     double arrival_rate, service_rate, utilization, number, queue_number, stay_s, wait_s, arrival_scv, service_scv,
         little_residual;
 };
@@ -83,6 +99,9 @@ struct run_summary {
     bool overloaded;
     uint64_t preemptions, recomputed_tokens;
 };
+
+/* The station of one replica, or of its queue. */
+struct station_summary run_metrics_station(const struct run_metrics *m, size_t replica, bool queue, double duration_s);
 
 /* Fails on lack of memory, or when an invariant is broken (time parts, Little's law, KV blocks). */
 int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s, const struct cluster_totals *totals,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From what was kept during a run to what is reported of it. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "reports/metrics.h"
@@ -11,34 +12,53 @@ static double scv(double sum, double squares, double count)
     return count > 1 && mean > 0 ? (squares / count - mean * mean) / (mean * mean) : NAN;
 }
 
-static struct station_summary station_of(const char *name, const struct station *s, const struct run_metrics *m,
-                                         double duration_s)
+static struct station_summary station_of(const struct station *s, unsigned servers, double duration_s)
 {
     double n = (double)s->departures, stay = (double)s->stay;
-    struct station_summary out = {.name = name};
+    struct station_summary out = {.servers = servers};
     out.arrival_rate = (double)s->arrivals / duration_s;
     out.number = (double)s->area * 1e-9 / duration_s;
     out.stay_s = n > 0 ? stay * 1e-9 / n : 0;
-    out.arrival_scv = scv(m->gap_sum, m->gap_squares, (double)m->system.arrivals - 1);
+    out.arrival_scv = scv(s->gap_sum, s->gap_squares, (double)s->arrivals - 1);
     out.service_rate = out.utilization = out.queue_number = out.wait_s = out.service_scv = NAN;
     out.little_residual = s->present ? NAN : stay > 0 ? fabs((double)(s->area - s->stay)) / stay : 0;
     return out;
 }
 
+/* A station with servers, whose waiting room is `queue`. */
+static struct station_summary served_station(const struct station *s, const struct station *queue, unsigned servers,
+                                             double duration_s)
+{
+    struct station_summary out = station_of(s, servers, duration_s);
+    struct station_summary waiting = station_of(queue, 0, duration_s);
+    out.utilization = s->busy_ns * 1e-9 / (servers * duration_s);
+    out.service_rate = s->busy_ns > 0 ? (double)s->departures / (s->busy_ns * 1e-9) : NAN; /* of one, while busy */
+    out.queue_number = waiting.number;
+    out.wait_s = waiting.stay_s;
+    out.service_scv = scv(s->service_sum, s->service_squares, (double)s->departures);
+    return out;
+}
+
+struct station_summary run_metrics_station(const struct run_metrics *m, size_t replica, bool queue, double duration_s)
+{
+    const struct replica_metrics *r = &m->replicas[replica];
+    struct station_summary out =
+        queue ? station_of(&r->queue, 0, duration_s) : served_station(&r->system, &r->queue, 1, duration_s);
+    snprintf(out.name, sizeof out.name, "replica:%zu%s", replica, queue ? "/queue" : "");
+    return out;
+}
+
 static void stations(const struct run_metrics *m, const struct scenario *s, struct run_summary *out)
 {
-    out->system = station_of("system", &m->system, m, out->duration_s);
-    out->queue = station_of("queue", &m->queue, m, out->duration_s);
+    out->system = served_station(&m->system, &m->queue, (unsigned)s->cluster.replicas, out->duration_s);
+    out->queue = station_of(&m->queue, 0, out->duration_s);
+    snprintf(out->system.name, sizeof out->system.name, "system");
+    snprintf(out->queue.name, sizeof out->queue.name, "queue");
     double n = (double)m->system.departures;
-    out->system.utilization = out->utilization;
-    out->system.service_rate = m->busy_ns > 0 ? n / (m->busy_ns * 1e-9) : NAN; /* per busy replica */
-    out->system.queue_number = out->queue.number;
-    out->system.wait_s = out->queue.stay_s;
-    out->system.service_scv = scv(m->system.service_sum, m->system.service_squares, n);
     /* Overloaded: hardly ever idle while requests came, and a tail of work left over when they stopped. */
-    double span = sim_time_to_s(m->last_arrival), tail = out->duration_s - span;
-    double busy_share = m->busy_ns * 1e-9 / ((double)s->cluster.replicas * out->duration_s);
-    out->overloaded = n > 100 && busy_share > 0.95 && tail > 0.05 * span && out->system.wait_s > 0.02 * span;
+    double span = sim_time_to_s(m->system.last_arrival), tail = out->duration_s - span;
+    out->overloaded =
+        n > 100 && out->system.utilization > 0.95 && tail > 0.05 * span && out->system.wait_s > 0.02 * span;
 }
 
 static void check_slo(const struct scenario *s, struct run_summary *out)
@@ -95,7 +115,7 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     double mean = wait->at[STAT_MEAN].value * 1e-9;
     double half = samples_mean_half_width(&m->samples[METRIC_QUEUE], wait->cut, 0.99) * 1e-9;
     out->wait_99 = (struct estimate){mean, mean - half, mean + half};
-    double gpus = (double)s->cluster.replicas * s->cost.tensor_parallel, busy_s = m->busy_ns * 1e-9;
+    double gpus = (double)s->cluster.replicas * s->cost.tensor_parallel, busy_s = m->system.busy_ns * 1e-9;
     out->requests_per_s = finished / out->duration_s;
     out->input_tokens_per_s = (double)m->prompt_tokens / out->duration_s;
     out->output_tokens_per_s = (double)m->output_tokens / out->duration_s;
@@ -107,11 +127,11 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     out->recomputed_tokens = m->recomputed_tokens;
     if (m->iterations > 0) {
         out->padding_waste = 1 - m->real_tokens / m->padded_tokens;
-        out->mean_batch_sequences = m->sequence_time / m->busy_ns;
+        out->mean_batch_sequences = m->sequence_time / m->system.busy_ns;
         out->mean_batch_tokens = m->real_tokens / (double)m->iterations;
-        out->mean_kv_use = m->kv_time / m->busy_ns;
+        out->mean_kv_use = m->kv_time / m->system.busy_ns;
         out->peak_kv_use = (double)totals->kv_peak / (double)totals->kv_total;
-        out->extrapolated_share = m->outside_ns / m->busy_ns;
+        out->extrapolated_share = m->outside_ns / m->system.busy_ns;
         double peak = s->cost.device.peak_flops * gpus / (double)s->cluster.replicas;
         out->mfu = peak > 0 ? m->flops / (busy_s * peak) : NAN;
     }

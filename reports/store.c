@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/version.h"
+#include "reports/theory.h"
 
 enum { SCHEMA_VERSION = 1 };
 
@@ -18,8 +19,8 @@ extern const char schema_sql[]; /* made from schema.sql */
 struct store {
     sqlite3 *db;
     char *file;
-    sqlite3_stmt *request, *part; /* into temporary tables */
-    bool failed;                  /* a sink write went wrong; told at the save */
+    sqlite3_stmt *request, *part, *point; /* into temporary tables */
+    bool failed;                          /* a sink write went wrong; told at the save */
 };
 
 static int fail(struct store *s, struct error *err)
@@ -92,20 +93,23 @@ void store_close(struct store *s)
         return;
     sqlite3_finalize(s->request);
     sqlite3_finalize(s->part);
+    sqlite3_finalize(s->point);
     sqlite3_close(s->db);
     free(s->file);
     free(s);
 }
 
-int store_keep_requests(struct store *s, struct error *err)
+int store_keep_rows(struct store *s, struct error *err)
 {
     static const char tables[] = "CREATE TEMP TABLE kept_request AS SELECT * FROM request WHERE 0;"
-                                 "CREATE TEMP TABLE kept_part AS SELECT * FROM time_parts WHERE 0;";
+                                 "CREATE TEMP TABLE kept_part AS SELECT * FROM time_parts WHERE 0;"
+                                 "CREATE TEMP TABLE kept_point AS SELECT * FROM timeseries WHERE 0;";
     if (execute(s, tables, err))
         return -1;
     if (sqlite3_prepare_v2(s->db, "INSERT INTO kept_request VALUES (0,?,?,?,?,?,?,?,?,?,?,?,?)", -1, &s->request,
                            NULL) ||
-        sqlite3_prepare_v2(s->db, "INSERT INTO kept_part VALUES (0,?,?,?)", -1, &s->part, NULL))
+        sqlite3_prepare_v2(s->db, "INSERT INTO kept_part VALUES (0,?,?,?)", -1, &s->part, NULL) ||
+        sqlite3_prepare_v2(s->db, "INSERT INTO kept_point VALUES (0,?,?,?)", -1, &s->point, NULL))
         return fail(s, err);
     return 0;
 }
@@ -146,9 +150,18 @@ static void add_request(void *state, size_t replica, const struct request *r)
     }
 }
 
-struct request_sink store_request_sink(struct store *s)
+static void add_point(void *state, const char *series, sim_time at, double value)
 {
-    return (struct request_sink){.state = s, .add = add_request};
+    struct store *s = state;
+    sqlite3_bind_text(s->point, 1, series, -1, SQLITE_STATIC);
+    sqlite3_bind_double(s->point, 2, sim_time_to_s(at));
+    sqlite3_bind_double(s->point, 3, value);
+    run_statement(s, s->point);
+}
+
+struct row_sink store_sink(struct store *s)
+{
+    return (struct row_sink){.state = s, .add_request = add_request, .add_point = add_point};
 }
 
 /* Prepares, binds by the letters of `types` (i: int64, d: double with NAN as NULL, s: text), runs. */
@@ -262,6 +275,45 @@ static int save_station(struct store *s, sqlite3_int64 run, const struct station
                   t->arrival_scv, t->service_scv, t->little_residual);
 }
 
+/* What formulas say of the mean wait, with the run's own rates and moments. They hold for servers that
+ * serve one request at a time; a row says whether this run's did. */
+static int save_theory(struct store *s, sqlite3_int64 run, const struct scenario *sc, const struct run_metrics *m,
+                       const struct run_summary *r, struct error *err)
+{
+    double mu = r->system.service_rate, lambda = r->system.arrival_rate, c2 = r->system.service_scv;
+    unsigned c = r->system.servers;
+    bool single = m->sequence_time == m->system.busy_ns, poisson = fabs(r->system.arrival_scv - 1) < 0.1;
+    bool shared = c == 1 || sc->cluster.routing->central;
+    const struct {
+        const char *formula;
+        double value;
+        bool holds;
+    } rows[] = {
+        {"M/M/c wait (Erlang C)", theory_mmc_wait_s(lambda, mu, c), single && shared && poisson && fabs(c2 - 1) < 0.1},
+        {"M/G/1 wait (Pollaczek-Khinchine)", theory_mg1_wait_s(lambda / c, 1 / mu, c2), single && c == 1 && poisson},
+        {"G/G/c wait (Allen-Cunneen)", theory_ggc_wait_s(lambda, mu, c, r->system.arrival_scv, c2), single && shared},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (insert(s, err, "INSERT INTO theory VALUES (?,'system',?,?,?)", "isdi", run, rows[i].formula, rows[i].value,
+                   (sqlite3_int64)rows[i].holds))
+            return -1;
+    return 0;
+}
+
+static int save_stations(struct store *s, sqlite3_int64 run, const struct scenario *sc, const struct run_metrics *m,
+                         const struct run_summary *r, struct error *err)
+{
+    if (save_station(s, run, &r->system, err) || save_station(s, run, &r->queue, err))
+        return -1;
+    for (size_t i = 0; i < m->replica_count; i++)
+        for (int queue = 0; queue < 2; queue++) {
+            struct station_summary t = run_metrics_station(m, i, queue, r->duration_s);
+            if (save_station(s, run, &t, err))
+                return -1;
+        }
+    return save_theory(s, run, sc, m, r, err);
+}
+
 static int save_run_row(struct store *s, const struct scenario *sc, const struct run_summary *r, double wall_s,
                         struct error *err)
 {
@@ -294,16 +346,17 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
         return -1;
     *run = sqlite3_last_insert_rowid(s->db);
     if (save_latencies(s, *run, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, err) ||
-        save_station(s, *run, &r->system, err) || save_station(s, *run, &r->queue, err))
+        save_stations(s, *run, sc, m, r, err))
         return -1;
     if (!s->request)
         return 0;
-    char sql[400];
+    char sql[600];
     snprintf(
         sql, sizeof sql,
         "UPDATE kept_request SET run_id = %lld; INSERT INTO request SELECT * FROM kept_request ORDER BY id;"
-        "UPDATE kept_part SET run_id = %lld; INSERT INTO time_parts SELECT * FROM kept_part ORDER BY request_id, part;",
-        (long long)*run, (long long)*run);
+        "UPDATE kept_part SET run_id = %lld; INSERT INTO time_parts SELECT * FROM kept_part ORDER BY request_id, part;"
+        "UPDATE kept_point SET run_id = %lld; INSERT INTO timeseries SELECT * FROM kept_point ORDER BY name, at_s;",
+        (long long)*run, (long long)*run, (long long)*run);
     return execute(s, sql, err);
 }
 

@@ -14,9 +14,9 @@ int store_open(const char *file, struct store **out, struct error *err);
 /* Closes; a run that was begun and not finished leaves no trace. */
 void store_close(struct store *store);
 
-/* Starts keeping per-request rows: they go to a file beside the database until store_save_run. */
-int store_keep_requests(struct store *store, struct error *err);
-struct request_sink store_request_sink(struct store *store);
+/* Starts keeping rows of requests and of time series: they go to a temporary file until store_save_run. */
+int store_keep_rows(struct store *store, struct error *err);
+struct row_sink store_sink(struct store *store);
 
 /* Writes the run and returns its id, or -1. */
 int64_t store_save_run(struct store *store, const struct scenario *s, const struct run_metrics *m,

@@ -91,7 +91,6 @@ static int arrive(struct cluster *c, const struct arrival *a, struct error *err)
     if (!r)
         return -1;
     c->totals.arrived++;
-    c->observer->arrived(c->observer->state, r);
     struct replica *replica = &c->replicas[choose_replica(c, r)];
     const char *reason = replica_refuses(replica, r);
     if (reason) {
@@ -101,6 +100,7 @@ static int arrive(struct cluster *c, const struct arrival *a, struct error *err)
         c->totals.rejected++;
         return 0;
     }
+    c->observer->arrived(c->observer->state, c->config->routing->central ? ROUTER_QUEUE : replica->index, r);
     replica_enqueue(replica, r);
     if (c->config->routing->central)
         for (size_t i = 0; i < c->config->replicas; i++)

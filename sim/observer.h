@@ -6,6 +6,9 @@
 #include "policies/batch.h"
 #include "profiles/cost.h"
 
+/* Stands for a replica's index where replicas share one queue. */
+#define ROUTER_QUEUE SIZE_MAX
+
 struct iteration_record {
     size_t replica;
     sim_time start, end;
@@ -17,7 +20,8 @@ struct iteration_record {
 
 struct observer {
     void *state;
-    void (*arrived)(void *state, const struct request *r);
+    /* Accepted and put in a replica's queue; replica is ROUTER_QUEUE when it waits at the router. */
+    void (*arrived)(void *state, size_t replica, const struct request *r);
     /* `reason` is a constant string. */
     void (*rejected)(void *state, const struct request *r, const char *reason);
     void (*scheduled)(void *state, size_t replica, const struct request *r); /* first time in a batch */

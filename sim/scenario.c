@@ -141,6 +141,7 @@ static int read_output(struct scenario *s, struct error *err)
          json_read_number(&output, "timeseries_s", false, 0, 1e9, &interval, err) ||
          json_read_string(&output, "warmup", false, &warmup, err)))
         return -1;
+    s->timeseries = sim_time_from_s(interval);
     struct json at = json_member(&output, "warmup");
     s->warmup = strcmp(warmup, "none") == 0 ? WARMUP_NONE : WARMUP_MSER5;
     return s->warmup == WARMUP_NONE || strcmp(warmup, "mser5") == 0 ? 0

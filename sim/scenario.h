@@ -32,7 +32,8 @@ struct scenario {
     struct param_set batching_params;
     struct slo slo;
     enum warmup_rule warmup;
-    bool keep_requests; /* one database row per request */
+    bool keep_requests;  /* one database row per request */
+    sim_time timeseries; /* interval of the time series; 0: none */
 };
 
 /* Checks and compiles root, which the scenario then owns, also on failure. Release with scenario_release. */

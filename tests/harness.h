@@ -36,7 +36,7 @@ static inline void run_scenario(const char *text, struct run_summary *out)
     expect_ok(json_parse(text, "test", &root, &err), &err);
     expect_ok(scenario_compile(&s, root, &err), &err);
     expect_ok(scenario_open_workload(&s, &source, &err), &err);
-    run_metrics_init(&m, &s.slo);
+    expect_ok(run_metrics_init(&m, &s, &err), &err);
     struct observer observer = run_metrics_observer(&m);
     expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
     expect_ok(run_metrics_summarise(&m, &s, &totals, out, &err), &err);
@@ -62,9 +62,9 @@ static inline struct iteration_cost one_microsecond(void *state, const struct ba
     return (struct iteration_cost){.total = 1000, .decode_alone = 1000};
 }
 
-static inline void note_arrival(void *state, const struct request *r)
+static inline void note_arrival(void *state, size_t replica, const struct request *r)
 {
-    (void)state, (void)r;
+    (void)state, (void)replica, (void)r;
 }
 
 static inline void note_scheduled(void *state, size_t replica, const struct request *r)
