@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* Models, rooflines, tables and the importer, with numbers worked out by hand. */
+#include <math.h>
+#include <unistd.h>
+
+#include "profiles/import.h"
+#include "profiles/table.h"
+#include "tests/harness.h"
+
+static void assert_near(double found, double expected, double relative)
+{
+    if (!(fabs(found - expected) <= relative * fabs(expected)))
+        fail_msg("expected %.12g, found %.12g", expected, found);
+}
+
+/* Llama-3.1-8B: 32 layers × (4096·128·(2·32 + 2·8) + 3·4096·14336) + 2·4096·128256 = 8.03e9 weights;
+ * KV: 2·32·8·128·2 bytes = 131 072 a token (grouped heads counted once). */
+static void test_model_sizes(void **state)
+{
+    (void)state;
+    struct model m;
+    struct error err = {0};
+    expect_ok(model_load("llama-3.1-8b", &m, &err), &err);
+    assert_near(model_parameters(&m), 32.0 * (41943040 + 176160768) + 1050673152, 1e-12);
+    assert_true(model_kv_bytes_per_token(&m) == 131072);
+    expect_ok(model_load("llama-2-13b", &m, &err), &err);
+    assert_near(model_parameters(&m), 13.0e9, 0.005);
+    expect_ok(model_load("opt-66b", &m, &err), &err);
+    assert_near(model_parameters(&m), 66e9, 0.01);
+}
+
+/* 90 % of 80 GiB less 2 GB less 16.06 GB of weights, over 131 072 bytes a token. */
+static void test_kv_tokens_beside_weights(void **state)
+{
+    (void)state;
+    struct cost_model cm;
+    struct error err = {0};
+    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "h100-sxm", 1, &err), &err);
+    double bytes = 0.9 * 80 * 1073741824.0 - 2e9 - 2 * model_parameters(&cm.model);
+    assert_int_equal(cost_model_kv_tokens(&cm), (uint64_t)(bytes / 131072));
+    cost_model_release(&cm);
+}
+
+/* In a large batch the weights' bytes are read once: decode of 1 is bandwidth-bound and cannot be faster
+ * than weights ÷ peak bandwidth; prefill of 8192 cannot be faster than its arithmetic at peak. */
+static void test_roofline_stays_below_the_roof(void **state)
+{
+    (void)state;
+    struct cost_model cm;
+    struct error err = {0};
+    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "h100-sxm", 1, &err), &err);
+    struct request r = {.prompt_tokens = 100, .generated = 1, .computed = 100};
+    struct batch_item item = {&r, 1, true};
+    struct batch b = {.items = &item, .count = 1};
+    double read = 2 * (model_parameters(&cm.model) - 4096.0 * 128256) / 3.35e12 * 1e9;
+    assert_true((double)cost_model_iteration(&cm, &b).total > read);
+    assert_true((double)cost_model_iteration(&cm, &b).total < 1.6 * read);
+    r = (struct request){.prompt_tokens = 8192};
+    item = (struct batch_item){&r, 8192, false};
+    struct iteration_cost cost = cost_model_iteration(&cm, &b);
+    assert_true((double)cost.total > cost.flops / 989e12 * 1e9);
+    assert_true((double)cost.total < 3 * cost.flops / 989e12 * 1e9);
+    cost_model_release(&cm);
+}
+
+/* Tensor parallel 2 halves the weights read but adds all-reduces: between 50 and 100 %. */
+static void test_tensor_parallel_shards_and_communicates(void **state)
+{
+    (void)state;
+    struct cost_model one, two;
+    struct error err = {0};
+    expect_ok(cost_model_create(&one, "llama-3.1-8b", "h100-sxm", 1, &err), &err);
+    expect_ok(cost_model_create(&two, "llama-3.1-8b", "h100-sxm", 2, &err), &err);
+    double outside = 0, a = one.backend.token_ns(one.backend.self, 1024, &outside),
+           b = two.backend.token_ns(two.backend.self, 1024, &outside);
+    assert_true(b > 0.5 * a && b < a);
+    /* Without its link: what is left is arithmetic; the difference is 64 all-reduces of 1024 × 4096 bf16,
+     * 64 × (10 µs + 2·½·8 388 608 bytes ÷ 450 GB/s) = 64 × 28 641.35 ns. */
+    struct cost_model free_link = two;
+    free_link.device.link_latency_ns = 0;
+    free_link.device.link_bytes_per_s = 1e30;
+    expect_ok(roofline_create(&free_link, &free_link.backend, &err), &err);
+    double c = free_link.backend.token_ns(free_link.backend.self, 1024, &outside);
+    assert_near(b - c, 64 * (10000 + 8388608 / 450.0), 1e-9);
+    free_link.backend.destroy(free_link.backend.self);
+    cost_model_release(&one);
+    cost_model_release(&two);
+}
+
+static struct batch_item items[4];
+static struct request requests[4];
+
+/* tests/data/line2.json: base 1000, 10 a prompt token, 100 a decode, 1 a KV token read. Two decodes at KV 20
+ * and 30 (new token included) and a chunk of 8 after 4: 1000 + 8·10 + 4 + 2·100 + 50 = 1334; without the
+ * chunk 1250, so it made the decodes 84 ns longer. */
+static void test_linear_cost_by_hand(void **state)
+{
+    (void)state;
+    struct cost_model cm;
+    struct error err = {0};
+    expect_ok(cost_model_create(&cm, "tests/data/counter.json", "tests/data/line2.json", 1, &err), &err);
+    requests[0] = (struct request){.prompt_tokens = 15, .generated = 5, .computed = 19};
+    requests[1] = (struct request){.prompt_tokens = 25, .generated = 5, .computed = 29};
+    requests[2] = (struct request){.prompt_tokens = 50, .computed = 4};
+    struct batch b = {.items = items, .capacity = 4};
+    batch_add(&b, &requests[0], 1);
+    batch_add(&b, &requests[1], 1);
+    batch_add(&b, &requests[2], 8);
+    struct iteration_cost cost = cost_model_iteration(&cm, &b);
+    assert_int_equal(cost.total, 1334);
+    assert_int_equal(cost.decode_alone, 1250);
+    /* Padded: 4 rows that each read 29 + 1 KV tokens, two of them long finished: 1000 + 4·100 + 120. */
+    b.count = 2;
+    b.layout = BATCH_PADDED;
+    b.rows = 4, b.row_tokens = 1, b.row_kv = 29;
+    assert_int_equal(cost_model_iteration(&cm, &b).total, 1520);
+    cost_model_release(&cm);
+}
+
+/* Packed bins cost what their rows cost: masked 2 rows of 10, varlen the three prompts' own tokens. */
+static void test_packed_prefill_costs_rows(void **state)
+{
+    (void)state;
+    struct cost_model cm;
+    struct error err = {0};
+    expect_ok(cost_model_create(&cm, "tests/data/counter.json", "tests/data/line2.json", 1, &err), &err);
+    for (int i = 0; i < 3; i++)
+        requests[i] = (struct request){.prompt_tokens = (uint32_t[]){10, 4, 3}[i]};
+    struct batch b = {.items = items, .capacity = 4, .layout = BATCH_PACKED, .rows = 2, .row_tokens = 10};
+    for (int i = 0; i < 3; i++)
+        batch_add(&b, &requests[i], requests[i].prompt_tokens);
+    assert_int_equal(cost_model_iteration(&cm, &b).total, 1000 + 2 * 10 * 10);
+    b.packed_attention = PACKED_VARLEN;
+    assert_int_equal(cost_model_iteration(&cm, &b).total, 1000 + 17 * 10);
+    cost_model_release(&cm);
+}
+
+static void test_table_interpolation_by_hand(void **state)
+{
+    (void)state;
+    double rows[] = {1, 2, 4}, ns[] = {10, 12, 20};
+    struct cost_table t = {.row_axis = rows, .rows = 3, .columns = 1, .ns = ns};
+    bool outside = false;
+    assert_near(table_at(&t, 3, &outside), 16, 1e-12);
+    assert_near(table_at(&t, 1, &outside), 10, 1e-12);
+    assert_false(outside);
+    assert_near(table_at(&t, 6, &outside), 28, 1e-12); /* slope of the last octave: 4 */
+    assert_true(outside);
+}
+
+/* Sequences 1 and 2, mean KV 100 and 200: 10 20 / 14 30. At 1.5 and 150: (15 + 22) / 2. */
+static void test_decode_table_by_hand(void **state)
+{
+    (void)state;
+    double rows[] = {1, 2}, columns[] = {100, 200}, ns[] = {10, 20, 14, 30};
+    struct cost_table t = {.row_axis = rows, .column_axis = columns, .rows = 2, .columns = 2, .ns = ns};
+    bool outside = false;
+    assert_near(table_decode_at(&t, 1.5, 150, &outside), 18.5, 1e-12);
+    assert_false(outside);
+    assert_near(table_decode_at(&t, 3, 100, &outside), 18, 1e-12);
+    assert_true(outside);
+}
+
+/* Chunks 16 and 32 without KV: between them in proportion to c²/2: at 24 the share is
+ * (288 − 128) / (512 − 128) = 5/12. At 64, beyond, four times the work of 32. */
+static void test_prefill_table_by_hand(void **state)
+{
+    (void)state;
+    double rows[] = {16, 32}, columns[] = {0, 64}, ns[] = {100, 150, 220, 300};
+    struct cost_table t = {.row_axis = rows, .column_axis = columns, .rows = 2, .columns = 2, .ns = ns};
+    bool outside = false;
+    assert_near(table_prefill_at(&t, 24, 0, &outside), 150, 1e-12);
+    assert_false(outside);
+    assert_near(table_prefill_at(&t, 64, 0, &outside), 880, 1e-12);
+    assert_true(outside);
+}
+
+/* At a grid point the compiled model returns the sum of what the bundle measured. */
+static void test_llmservingsim_bundle_round_trip(void **state)
+{
+    (void)state;
+    if (access(DATA "profiles/llmservingsim/rtx4090_llama-3.1-8b/tp1/dense.csv", R_OK) != 0)
+        skip();
+    struct error err = {0};
+    struct import_options o = {.folder = DATA "profiles/llmservingsim/rtx4090_llama-3.1-8b/tp1",
+                               .name = "measured",
+                               .model = "llama-3.1-8b",
+                               .base_device = "rtx-4090",
+                               .tensor_parallel = 1};
+    cJSON *profile = import_llmservingsim(&o, &err);
+    assert_non_null(profile);
+    expect_ok(profile_write(profile, "build/test_profile.json", &err), &err);
+    cJSON_Delete(profile);
+    struct cost_model cm;
+    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "build/test_profile.json", 1, &err), &err);
+    double outside = 0;
+    /* lm_head 1 + sampler 1, and 32 × decode attention of 1 sequence at KV 16 (9.31067 µs), from the files. */
+    assert_near(cm.backend.decode_ns(cm.backend.self, 1, 16, &outside), 32 * 9310.67, 1e-9);
+    const struct cost_table *head = device_table(&cm.device, "lm_head");
+    assert_near(head->ns[0], 1096930, 1e-9);
+    assert_true(outside == 0);
+    assert_true(cm.backend.decode_ns(cm.backend.self, 300, 300 * 100, &outside) > 0 && outside > 0);
+    cost_model_release(&cm);
+    assert_int_equal(cost_model_create(&cm, "llama-2-7b", "build/test_profile.json", 1, &err), -1);
+    assert_non_null(strstr(err.text, "was measured on llama-3.1-8b"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_model_sizes),
+        cmocka_unit_test(test_kv_tokens_beside_weights),
+        cmocka_unit_test(test_roofline_stays_below_the_roof),
+        cmocka_unit_test(test_tensor_parallel_shards_and_communicates),
+        cmocka_unit_test(test_linear_cost_by_hand),
+        cmocka_unit_test(test_packed_prefill_costs_rows),
+        cmocka_unit_test(test_table_interpolation_by_hand),
+        cmocka_unit_test(test_decode_table_by_hand),
+        cmocka_unit_test(test_prefill_table_by_hand),
+        cmocka_unit_test(test_llmservingsim_bundle_round_trip),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

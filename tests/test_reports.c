@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* Histograms, batch means, warm-up, the metrics of a run worked out by hand, and the store. */
+#include <gsl/gsl_randist.h>
+#include <math.h>
+#include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "reports/store.h"
+#include "tests/harness.h"
+
+#define DB "build/test_store.db"
+
+static void test_histogram_is_exact_below_1024_and_within_a_thousandth_above(void **state)
+{
+    (void)state;
+    struct histogram h = {0};
+    for (int64_t v = 1; v < INT64_MAX / 3; v = v * 3 / 2 + 1) {
+        histogram_add(&h, v, 1);
+        int64_t found = histogram_quantile(&h, 1);
+        assert_true(llabs(found - v) <= (v < 1024 ? 0 : v / 1000));
+    }
+    histogram_release(&h);
+}
+
+/* 1 … 1000 once each: p50 is 500, p99 990, p99.9 999, and q = 0 the smallest. */
+static void test_histogram_quantiles_by_hand(void **state)
+{
+    (void)state;
+    struct histogram h = {0}, other = {0};
+    for (int64_t v = 1000; v >= 501; v--)
+        histogram_add(&h, v, 1);
+    for (int64_t v = 1; v <= 500; v++)
+        histogram_add(&other, v, 1);
+    assert_int_equal(histogram_merge(&h, &other), 0);
+    assert_int_equal(h.total, 1000);
+    assert_int_equal(histogram_quantile(&h, 0.5), 500);
+    assert_int_equal(histogram_quantile(&h, 0.99), 990);
+    assert_int_equal(histogram_quantile(&h, 0.999), 999);
+    assert_int_equal(histogram_quantile(&h, 0), 1);
+    histogram_release(&h);
+    histogram_release(&other);
+}
+
+/* 100 000 values 0 … 99 999: sections merge many times; nothing is lost on the way. */
+static void test_samples_keep_moments_through_merges(void **state)
+{
+    (void)state;
+    static struct samples s;
+    struct summary sum;
+    samples_init(&s);
+    for (int64_t v = 0; v < 100000; v++)
+        samples_add(&s, v, 1);
+    assert_int_equal(samples_summarise(&s, 0, &sum), 0);
+    assert_int_equal(sum.count, 100000);
+    assert_true(fabs(sum.at[STAT_MEAN].value - 49999.5) < 1e-6);
+    assert_true(fabs(sum.at[STAT_SD].value - 28867.658) < 0.01); /* sqrt(n(n+1)/12) */
+    assert_true(sum.at[STAT_MIN].value == 0 && sum.at[STAT_MAX].value == 99999);
+    assert_true(fabs(sum.at[STAT_P90].value / 89999 - 1) < 0.001);
+    samples_release(&s);
+}
+
+/* 400 values of 1000 ± 1 after 100 of 5000: the cut falls at the step, to within two groups. */
+static void test_mser5_cuts_a_transient(void **state)
+{
+    (void)state;
+    static struct samples s;
+    samples_init(&s);
+    for (int i = 0; i < 500; i++)
+        samples_add(&s, i < 100 ? 5000 : 999 + 2 * (i % 2), 1);
+    uint64_t cut = samples_mser5(&s);
+    assert_true(cut >= 100 && cut <= 110);
+    struct summary sum;
+    assert_int_equal(samples_summarise(&s, cut, &sum), 0);
+    assert_true(sum.cut >= 100 && fabs(sum.at[STAT_MEAN].value - 1000) < 1);
+    samples_release(&s);
+}
+
+/* 95 % intervals of the mean of 2 000 normal values: of 400, 380 cover on average, standard deviation 4.4;
+ * an honest method stays within four of them. The same for the median by sectioning. */
+static void test_intervals_cover_as_promised(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream_create(11, "coverage");
+    static struct samples s;
+    int mean_covers = 0, median_covers = 0;
+    for (int run = 0; run < 400; run++) {
+        struct summary sum;
+        samples_init(&s);
+        for (int i = 0; i < 2000; i++)
+            samples_add(&s, (int64_t)(1e6 + gsl_ran_gaussian_ziggurat(rng, 1e5)), 1);
+        assert_int_equal(samples_summarise(&s, 0, &sum), 0);
+        mean_covers += fabs(sum.at[STAT_MEAN].value - 1e6) < sum.at[STAT_MEAN].high - sum.at[STAT_MEAN].value;
+        median_covers += sum.at[STAT_P50].low < 1e6 && sum.at[STAT_P50].high > 1e6;
+        samples_release(&s);
+    }
+    gsl_rng_free(rng);
+    if (mean_covers < 362 || mean_covers > 398 || median_covers < 362)
+        fail_msg("mean %d, median %d of 400", mean_covers, median_covers);
+}
+
+/* Two requests at 0 on line2.json, continuous, prompt 10, outputs 1 and 3:
+ * 1: prefill of 20: 1000 + 200 = 1200; both get their first token; 0 is done.
+ * 2: decode at KV 11: 1000 + 100 + 11 = 1111.  3: KV 12: 1112. So 1 ends at 3423. */
+static void test_a_run_by_hand(void **state)
+{
+    (void)state;
+    FILE *out = fopen("build/test_two.jsonl", "w");
+    fputs("{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 1}\n"
+          "{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 3}\n",
+          out);
+    fclose(out);
+    struct run_summary r;
+    run_scenario("{\"model\": \"tests/data/counter.json\", \"device\": \"tests/data/line2.json\","
+                 "\"policy\": {\"batching\": \"continuous\"}, \"workload\": {\"trace\": \"build/test_two.jsonl\"},"
+                 "\"slo\": {\"ttft_s\": {\"p99\": 0.0000015}, \"e2e_s\": {\"p99\": 0.000002}}}",
+                 &r);
+    assert_int_equal(r.totals.end, 3423);
+    assert_int_equal(r.totals.iterations, 3);
+    assert_true(r.metrics[METRIC_TTFT].at[STAT_MEAN].value == 1200);
+    assert_int_equal(r.metrics[METRIC_TPOT].count, 1);
+    assert_true(r.metrics[METRIC_TPOT].at[STAT_MEAN].value == 1111); /* 2223 / 2, down */
+    assert_int_equal(r.metrics[METRIC_ITL].count, 2);
+    assert_true(r.metrics[METRIC_E2E].at[STAT_MAX].value == 3423);
+    assert_true(fabs(r.attainment - 0.5) < 1e-12);
+    assert_false(r.slo_met);
+    /* L = (2·1200 + 2223) / 3423 and no residual. */
+    assert_true(fabs(r.system.number - 4623.0 / 3423) < 1e-12);
+    assert_true(r.system.little_residual == 0);
+    assert_true(fabs(r.utilization - 1) < 1e-12);
+}
+
+static int open_store(struct store **s, struct error *err)
+{
+    return store_open(DB, s, err);
+}
+
+static int query(const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *q = NULL;
+    assert_int_equal(sqlite3_open(DB, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+    int value = sqlite3_step(q) == SQLITE_ROW ? sqlite3_column_int(q, 0) : -1;
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    return value;
+}
+
+static void clear_store(void)
+{
+    unlink(DB);
+    unlink(DB "-wal");
+    unlink(DB "-shm");
+}
+
+#define SCENARIO                                                                                                       \
+    "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"output\": {\"requests\": true, \"timeseries_s\": 1},"   \
+    "\"workload\": {\"arrivals\": \"poisson\", \"lengths\": \"fixed\", \"requests\": 50}}"
+
+static int64_t run_into_store(struct store *store, struct error *err)
+{
+    static struct run_metrics m;
+    struct json root;
+    struct scenario s;
+    struct request_source source;
+    struct cluster_totals totals;
+    struct run_summary summary;
+    expect_ok(json_parse(SCENARIO, "test", &root, err), err);
+    expect_ok(scenario_compile(&s, root, err), err);
+    expect_ok(scenario_open_workload(&s, &source, err), err);
+    expect_ok(run_metrics_init(&m, &s, err), err);
+    expect_ok(store_keep_rows(store, err), err);
+    m.sink = store_sink(store);
+    struct observer observer = run_metrics_observer(&m);
+    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, err), err);
+    expect_ok(run_metrics_summarise(&m, &s, &totals, &summary, err), err);
+    int64_t id = store_save_run(store, &s, &m, &summary, 1, err);
+    request_source_destroy(&source);
+    run_metrics_release(&m);
+    scenario_release(&s);
+    return id;
+}
+
+static void test_store_keeps_a_whole_run(void **state)
+{
+    (void)state;
+    struct store *s;
+    struct error err = {0};
+    clear_store();
+    expect_ok(open_store(&s, &err), &err);
+    assert_int_equal(run_into_store(s, &err), 1);
+    store_close(s);
+    assert_int_equal(query("SELECT count(*) FROM request WHERE run_id = 1"), 50);
+    assert_int_equal(query("SELECT count(*) FROM request r WHERE abs(e2e_s * 1e9 - (SELECT sum(ns) FROM time_parts p "
+                           "WHERE p.run_id = r.run_id AND p.request_id = r.id)) > 0.5"),
+                     0);
+    assert_int_equal(query("SELECT sum(count) FROM histogram WHERE name = 'e2e_s'"), 50);
+    assert_int_equal(query("SELECT count(DISTINCT name) FROM timeseries"), 5);
+    assert_int_equal(query("SELECT round(sum(value)) FROM timeseries WHERE name = 'requests_per_s'") >= 45, 1);
+    assert_int_equal(query("SELECT count(*) FROM station"), 4);
+    assert_int_equal(query("SELECT count(*) FROM theory"), 3);
+    assert_int_equal(query("SELECT count(*) FROM v_run_summary WHERE ttft_p99_s > 0"), 1);
+}
+
+/* A process killed before its commit leaves the file whole and without the run. */
+static void test_a_killed_run_leaves_no_trace(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *s;
+    clear_store();
+    expect_ok(open_store(&s, &err), &err);
+    assert_int_equal(run_into_store(s, &err), 1);
+    store_close(s);
+    pid_t child = fork();
+    if (child == 0) {
+        sqlite3 *db = NULL;
+        sqlite3_open(DB, &db);
+        sqlite3_exec(db,
+                     "BEGIN IMMEDIATE; INSERT INTO run SELECT 2, name, scenario, scenario_hash, seed, program_version,"
+                     "status, started_at, wall_s, simulated_s, arrived, finished, rejected, unfinished, iterations,"
+                     "model, device, cost_source, batching, slo_met FROM run",
+                     NULL, NULL, NULL);
+        _exit(sqlite3_changes(db) == 1 ? 9 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    assert_int_equal(WEXITSTATUS(status), 9);
+    assert_int_equal(query("SELECT count(*) FROM run"), 1);
+    expect_ok(open_store(&s, &err), &err);
+    store_close(s);
+}
+
+static void test_a_newer_schema_is_refused(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *s;
+    clear_store();
+    assert_int_equal(query("PRAGMA user_version = 99"), -1);
+    assert_int_equal(open_store(&s, &err), -1);
+    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 1"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_histogram_is_exact_below_1024_and_within_a_thousandth_above),
+        cmocka_unit_test(test_histogram_quantiles_by_hand),
+        cmocka_unit_test(test_samples_keep_moments_through_merges),
+        cmocka_unit_test(test_mser5_cuts_a_transient),
+        cmocka_unit_test(test_intervals_cover_as_promised),
+        cmocka_unit_test(test_a_run_by_hand),
+        cmocka_unit_test(test_store_keeps_a_whole_run),
+        cmocka_unit_test(test_a_killed_run_leaves_no_trace),
+        cmocka_unit_test(test_a_newer_schema_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

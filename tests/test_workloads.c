@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* Traces and generators: values by hand, and a sentence with file, line and column for what is wrong. */
+#include <math.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "tests/harness.h"
+#include "workloads/trace.h"
+
+#define FILE_NAME "build/test_trace"
+
+static void write_file(const char *text)
+{
+    FILE *out = fopen(FILE_NAME, "w");
+    assert_non_null(out);
+    fputs(text, out);
+    fclose(out);
+}
+
+static int read_all(const char *file, struct arrival *out, int most, struct error *err)
+{
+    struct request_source source;
+    if (trace_open(file, NULL, &source, err))
+        return -1;
+    int count = 0, got = 0;
+    while (count < most && (got = source.next(source.state, &out[count], err)) == 1)
+        count++;
+    request_source_destroy(&source);
+    return got < 0 ? -1 : count;
+}
+
+static void expect_error(const char *text, const char *sentence)
+{
+    struct arrival a[8];
+    struct error err = {0};
+    write_file(text);
+    assert_int_equal(read_all(FILE_NAME, a, 8, &err), -1);
+    assert_int_equal(err.code, ERROR_INPUT);
+    if (!strstr(err.text, sentence))
+        fail_msg("expected \"%s\" in \"%s\"", sentence, err.text);
+}
+
+/* 18:15:46.6805900 → 18:15:50.9951690 are 4.314579 s; midnight and a leap day are crossed by the third. */
+static void test_azure_stamps_with_seven_digits(void **state)
+{
+    (void)state;
+    struct arrival a[4];
+    struct error err = {0};
+    write_file("TIMESTAMP,ContextTokens,GeneratedTokens\r\n2024-02-28 23:59:59.6805900,374,44\r\n"
+               "2024-02-29 00:00:03.9951690,396,109\n2024-03-01 00:00:03.9951690+00:00,1,2");
+    assert_int_equal(read_all(FILE_NAME, a, 4, &err), 3);
+    assert_int_equal(a[0].at, 0);
+    assert_int_equal(a[0].prompt_tokens, 374);
+    assert_int_equal(a[0].output_tokens, 44);
+    assert_int_equal(a[1].at, 4314579000);
+    assert_int_equal(a[2].at, 4314579000 + 86400000000000);
+}
+
+static void test_mooncake_milliseconds_and_ties(void **state)
+{
+    (void)state;
+    struct arrival a[4];
+    struct error err = {0};
+    write_file("{\"timestamp\": 3000, \"input_length\": 6758, \"output_length\": 500, \"hash_ids\": [0, 1]}\n"
+               "{\"timestamp\": 3000, \"input_length\": 1, \"output_length\": 2, \"hash_ids\": []}\n"
+               "{\"timestamp\": 4500, \"input_length\": 3, \"output_length\": 4, \"hash_ids\": []}\n");
+    assert_int_equal(read_all(FILE_NAME, a, 4, &err), 3);
+    assert_int_equal(a[1].at, 0);
+    assert_int_equal(a[2].at, 1500000000);
+    assert_int_equal(a[0].prompt_tokens, 6758);
+}
+
+static void test_our_jsonl_round_trip_through_gzip(void **state)
+{
+    (void)state;
+    const struct arrival written[] = {{0, 10, 20, 0}, {1234567891, 1, 1, 5}};
+    struct arrival a[4];
+    struct error err = {0};
+    FILE *out = fopen(FILE_NAME, "w+");
+    assert_int_equal(trace_write_line(out, &written[0]), 0);
+    assert_int_equal(trace_write_line(out, &written[1]), 0);
+    rewind(out);
+    gzFile zip = gzopen(FILE_NAME ".gz", "wb");
+    char line[256];
+    while (fgets(line, sizeof line, out))
+        gzputs(zip, line);
+    gzclose(zip);
+    fclose(out);
+    assert_int_equal(read_all(FILE_NAME ".gz", a, 4, &err), 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(a[i].at, written[i].at);
+        assert_int_equal(a[i].prompt_tokens, written[i].prompt_tokens);
+        assert_int_equal(a[i].output_tokens, written[i].output_tokens);
+        assert_int_equal(a[i].max_output_tokens, written[i].max_output_tokens);
+    }
+}
+
+static void test_bad_lines_are_named(void **state)
+{
+    (void)state;
+    expect_error("", "is empty, expected a trace");
+    expect_error("hello\n", ":1: not a trace format known here (azure, mooncake, tandem), found \"hello\"");
+    expect_error("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,12,x\n",
+                 ":2:24: expected GeneratedTokens, a whole number up to 100000000");
+    expect_error("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-13-16 18:15:46,12,4\n",
+                 ":2:1: expected a time stamp like");
+    expect_error("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,4\n2023-11-16 18:15:45,1,4\n",
+                 ":3: arrives 1.000000 s before the line above");
+    expect_error("{\"arrival_s\": 0, \"prompt_tokens\": 1.5, \"output_tokens\": 2}\n",
+                 ":1:1: expected \"prompt_tokens\"");
+    expect_error("{\"arrival_s\": -1, \"prompt_tokens\": 1, \"output_tokens\": 2}\n",
+                 "expected \"arrival_s\" in seconds");
+    expect_error("{\"timestamp\": 0, \"input_length\": 5, \"output_length\": 5}\n{\"timestamp\": 1, \"input_len\n",
+                 ":2:19: expected a JSON object");
+}
+
+static void open_workload(const char *text, uint64_t seed, struct request_source *out)
+{
+    struct json root;
+    struct error err = {0};
+    expect_ok(json_parse(text, "test", &root, &err), &err);
+    expect_ok(workload_create(&root, seed, out, &err), &err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node); /* a source keeps what it needs */
+}
+
+struct moments {
+    double count, gap_mean, gap_cv, prompt_mean, output_mean;
+    uint64_t hash;
+};
+
+static struct moments moments_of(const char *text, uint64_t seed)
+{
+    struct request_source source;
+    struct moments m = {0};
+    struct error err = {0};
+    struct arrival a, before = {0};
+    double squares = 0;
+    open_workload(text, seed, &source);
+    while (source.next(source.state, &a, &err) == 1) {
+        double gap = sim_time_to_s(a.at - before.at);
+        m.gap_mean += gap;
+        squares += gap * gap;
+        m.prompt_mean += a.prompt_tokens;
+        m.output_mean += a.output_tokens;
+        m.hash = m.hash * 31 + a.prompt_tokens;
+        m.count++;
+        before = a;
+    }
+    request_source_destroy(&source);
+    m.gap_mean /= m.count;
+    m.gap_cv = sqrt(squares / m.count - m.gap_mean * m.gap_mean) / m.gap_mean;
+    m.prompt_mean /= m.count;
+    m.output_mean /= m.count;
+    return m;
+}
+
+/* 200 000 gaps: the mean's standard error is 0.22 % (Poisson) and 0.67 % (CV 3); 5 of them each way. */
+static void test_generators_have_the_moments_they_name(void **state)
+{
+    (void)state;
+    struct moments m =
+        moments_of("{\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": 4}, \"requests\": 200000,"
+                   "\"lengths\": {\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 0.5},"
+                   "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": 9}}}",
+                   7);
+    assert_true(m.count == 200000);
+    assert_true(fabs(m.gap_mean * 4 - 1) < 0.011);
+    assert_true(fabs(m.gap_cv - 1) < 0.02);
+    assert_true(fabs(m.prompt_mean / (100 * exp(0.125)) - 1) < 0.01);
+    assert_true(fabs(m.output_mean - 5) < 0.05);
+    m = moments_of("{\"arrivals\": {\"name\": \"gamma\", \"rate_per_s\": 4, \"cv\": 3}, \"requests\": 200000, "
+                   "\"lengths\": \"fixed\"}",
+                   7);
+    assert_true(fabs(m.gap_mean * 4 - 1) < 0.034);
+    assert_true(fabs(m.gap_cv - 3) < 0.2);
+    m = moments_of(
+        "{\"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 4}, \"requests\": 9, \"lengths\": \"fixed\"}", 7);
+    assert_true(fabs(m.gap_mean * 9 / 8 - 0.25) < 1e-12);
+    assert_true(m.prompt_mean == 512);
+}
+
+/* Common random numbers: lengths do not change with the arrival process; they do with the seed. */
+static void test_streams_are_independent_and_seeded(void **state)
+{
+    (void)state;
+    static const char poisson[] =
+        "{\"arrivals\": {\"name\": \"poisson\"}, \"requests\": 100, \"lengths\": \"lognormal\"}";
+    static const char gamma[] = "{\"arrivals\": {\"name\": \"gamma\"}, \"requests\": 100, \"lengths\": \"lognormal\"}";
+    uint64_t first = moments_of(poisson, 1).hash;
+    assert_true(first == moments_of(gamma, 1).hash);
+    assert_true(first == moments_of(poisson, 1).hash);
+    assert_true(first != moments_of(poisson, 2).hash);
+}
+
+/* Three arrivals at 0, 1, 3 s repeated twice at double rate: the second pass starts one mean gap (3 s / 3
+ * arrivals = 1 s) after the last: 4, 5, 7; halved: 0 0.5 1.5 2 2.5 3.5. */
+static void test_repeat_and_rate_scale(void **state)
+{
+    (void)state;
+    static const double expected[] = {0, 0.5, 1.5, 2, 2.5, 3.5};
+    struct request_source source;
+    struct error err = {0};
+    struct arrival a;
+    write_file("{\"arrival_s\": 5, \"prompt_tokens\": 1, \"output_tokens\": 2}\n"
+               "{\"arrival_s\": 6, \"prompt_tokens\": 1, \"output_tokens\": 2}\n"
+               "{\"arrival_s\": 8, \"prompt_tokens\": 1, \"output_tokens\": 2}\n");
+    open_workload("{\"trace\": \"" FILE_NAME "\", \"repeat\": 2, \"rate_scale\": 2}", 1, &source);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(source.next(source.state, &a, &err), 1);
+        assert_int_equal(a.at, sim_time_from_s(expected[i]));
+        assert_int_equal(a.max_output_tokens, 2);
+    }
+    assert_int_equal(source.next(source.state, &a, &err), 0);
+    request_source_destroy(&source);
+}
+
+/* The figures that the data's own notes give. */
+static void test_the_azure_and_mooncake_traces(void **state)
+{
+    (void)state;
+    if (access(DATA "traces/azure_llm_2023_conv.csv", R_OK) != 0)
+        skip();
+    struct moments m = moments_of("{\"trace\": \"" DATA "traces/azure_llm_2023_conv.csv\"}", 1);
+    assert_true(m.count == 19366 && fabs(1 / m.gap_mean - 5.53) < 0.01 && fabs(m.gap_cv - 1.09) < 0.01);
+    assert_true(fabs(m.prompt_mean - 1155) < 1 && fabs(m.output_mean - 211) < 1);
+    m = moments_of("{\"trace\": \"" DATA "traces/azure_llm_2023_code.csv\"}", 1);
+    assert_true(m.count == 8819 && fabs(1 / m.gap_mean - 2.57) < 0.01 && fabs(m.gap_cv - 13) < 0.3);
+    m = moments_of("{\"trace\": \"" DATA "traces/mooncake_conversation.jsonl\"}", 1);
+    assert_true(m.count == 12031 && fabs(m.prompt_mean - 12035) < 1 && fabs(m.output_mean - 343) < 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_azure_stamps_with_seven_digits),
+        cmocka_unit_test(test_mooncake_milliseconds_and_ties),
+        cmocka_unit_test(test_our_jsonl_round_trip_through_gzip),
+        cmocka_unit_test(test_bad_lines_are_named),
+        cmocka_unit_test(test_generators_have_the_moments_they_name),
+        cmocka_unit_test(test_streams_are_independent_and_seeded),
+        cmocka_unit_test(test_repeat_and_rate_scale),
+        cmocka_unit_test(test_the_azure_and_mooncake_traces),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
