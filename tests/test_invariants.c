@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* What must hold of every run, on random scenarios: conservation of requests, tokens and KV blocks, time
+ * parts that sum to the whole, Little's law, no overlapping iterations, the same rows for the same seed. */
+#include <gsl/gsl_rng.h>
+#include <math.h>
+
+#include "base/random.h"
+#include "tests/harness.h"
+
+enum { SCENARIOS = 300, REPLICAS_MAX = 4 };
+
+/* Checks as it listens, and hands everything on to the metrics. */
+struct checker {
+    struct run_metrics metrics;
+    struct observer inner;
+    sim_time busy_until[REPLICAS_MAX];
+    uint64_t finished_output, batch_tokens, needed_tokens, recomputed;
+    uint64_t hash;
+};
+
+static struct checker checker;
+
+static void arrived(void *state, size_t replica, const struct request *r)
+{
+    (void)state;
+    checker.inner.arrived(checker.inner.state, replica, r);
+}
+
+static void rejected(void *state, const struct request *r, const char *reason)
+{
+    (void)state;
+    checker.inner.rejected(checker.inner.state, r, reason);
+}
+
+static void scheduled(void *state, size_t replica, const struct request *r)
+{
+    (void)state;
+    checker.inner.scheduled(checker.inner.state, replica, r);
+}
+
+static void preempted(void *state, size_t replica, const struct request *r)
+{
+    (void)state;
+    assert_int_equal(r->kv_blocks, 0);
+    checker.inner.preempted(checker.inner.state, replica, r);
+}
+
+static void iterated(void *state, const struct iteration_record *i)
+{
+    (void)state;
+    assert_true(i->start >= checker.busy_until[i->replica] && i->end > i->start);
+    checker.busy_until[i->replica] = i->end;
+    assert_true(i->kv_used_blocks <= i->kv_total_blocks);
+    assert_true(i->cost.decode_alone <= i->cost.total);
+    assert_true(batch_padded_tokens(i->batch) >= batch_real_tokens(i->batch));
+    for (size_t k = 0; k < i->batch->count; k++) {
+        const struct batch_item *item = &i->batch->items[k];
+        assert_true(item->new_tokens >= 1 && item->new_tokens <= request_uncomputed(item->req));
+        assert_true((uint64_t)item->req->kv_blocks * 16 >= item->req->computed + item->new_tokens);
+        for (size_t j = 0; j < k; j++)
+            assert_ptr_not_equal(i->batch->items[j].req, item->req);
+        checker.batch_tokens += item->new_tokens;
+    }
+    checker.hash = (checker.hash ^ (uint64_t)i->end) * 0x100000001b3u;
+    checker.inner.iterated(checker.inner.state, i);
+}
+
+static void gap(void *state, sim_time between, uint64_t count)
+{
+    (void)state;
+    assert_true(between > 0);
+    checker.inner.gap(checker.inner.state, between, count);
+}
+
+static void finished(void *state, size_t replica, const struct request *r)
+{
+    (void)state;
+    assert_int_equal(r->generated, r->output_tokens);
+    assert_int_equal(r->computed, r->prompt_tokens + r->output_tokens - 1);
+    assert_true(r->arrival <= r->first_scheduled && r->first_scheduled < r->first_token &&
+                r->first_token <= r->last_token);
+    checker.needed_tokens += r->computed;
+    checker.recomputed += r->recomputed_tokens;
+    checker.inner.finished(checker.inner.state, replica, r);
+}
+
+static unsigned below(gsl_rng *rng, unsigned limit)
+{
+    return (unsigned)gsl_rng_uniform_int(rng, limit);
+}
+
+static void random_scenario(gsl_rng *rng, char *text, size_t size)
+{
+    static const char *const policies[] = {
+        "{\"name\": \"static_padded\", \"max_sequences\": %u, \"batch_wait_s\": 0.05}",
+        "{\"name\": \"static_prepacked\", \"max_sequences\": %u, \"attention\": \"varlen\"}",
+        "{\"name\": \"continuous\", \"max_sequences\": %u}",
+        "{\"name\": \"prefill_first\", \"max_sequences\": %u}",
+        "{\"name\": \"chunked_prefill\", \"token_budget\": 64, \"max_sequences\": %u}",
+        "{\"name\": \"unified_budget\", \"token_budget\": 128, \"max_sequences\": %u}",
+        "{\"name\": \"unified_budget\", \"token_budget\": 96, \"long_prefill_threshold\": 32, \"max_sequences\": %u}",
+    };
+    static const char *const routings[] = {"round_robin", "least_outstanding_tokens", "central_queue"};
+    static const char *const admissions[] = {"", "\"admission\": \"on_demand\",", "\"admission\": \"reserve_max\","};
+    static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090"};
+    char policy[200];
+    unsigned kind = below(rng, 7);
+    bool request_level = kind < 2;
+    snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 12));
+    snprintf(text, size,
+             "{\"seed\": %u, \"model\": \"llama-3.1-8b\", \"device\": \"%s\", \"output\": {\"warmup\": \"none\"},"
+             "\"cluster\": {\"replicas\": %u, \"routing\": \"%s\"},"
+             "\"policy\": {\"batching\": %s, %s \"kv_blocks\": %u},"
+             "\"workload\": {\"arrivals\": {\"name\": \"%s\", \"rate_per_s\": %u}, \"requests\": %u, \"lengths\": {"
+             "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
+             "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
+             below(rng, 100000), devices[below(rng, 3)], 1 + below(rng, REPLICAS_MAX), routings[below(rng, 3)], policy,
+             request_level ? "" : admissions[below(rng, 3)], 20 + below(rng, 100), below(rng, 2) ? "gamma" : "poisson",
+             1 + below(rng, 60), 1 + below(rng, 150), 1 + below(rng, 60));
+}
+
+static void run_checked(const char *text, struct run_summary *out)
+{
+    struct error err = {0};
+    struct json root;
+    struct scenario s;
+    struct request_source source;
+    struct cluster_totals totals;
+    expect_ok(json_parse(text, "random", &root, &err), &err);
+    expect_ok(scenario_compile(&s, root, &err), &err);
+    expect_ok(scenario_open_workload(&s, &source, &err), &err);
+    checker = (struct checker){.hash = 1};
+    expect_ok(run_metrics_init(&checker.metrics, &s, &err), &err);
+    checker.inner = run_metrics_observer(&checker.metrics);
+    struct observer observer = {.arrived = arrived,
+                                .rejected = rejected,
+                                .scheduled = scheduled,
+                                .preempted = preempted,
+                                .iterated = iterated,
+                                .gap = gap,
+                                .finished = finished};
+    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    expect_ok(run_metrics_summarise(&checker.metrics, &s, &totals, out, &err), &err);
+    request_source_destroy(&source);
+    run_metrics_release(&checker.metrics);
+    scenario_release(&s);
+}
+
+static void test_random_scenarios_keep_every_invariant(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream_create(20261124, "random scenarios");
+    uint64_t preemptions = 0, rejections = 0;
+    for (int i = 0; i < SCENARIOS; i++) {
+        char text[1200];
+        struct run_summary first, again;
+        random_scenario(rng, text, sizeof text);
+        run_checked(text, &first);
+        const struct cluster_totals *t = &first.totals;
+        uint64_t hash = checker.hash;
+        if (t->unfinished != 0 || t->arrived != t->finished + t->rejected || t->kv_held != 0 ||
+            t->kv_allocated != t->kv_freed || checker.batch_tokens != checker.needed_tokens + checker.recomputed)
+            fail_msg("scenario %d: %s", i, text);
+        /* run_metrics_summarise has failed already if parts do not sum or Little's law does not hold. */
+        assert_true(first.metrics[METRIC_E2E].count == t->finished);
+        run_checked(text, &again);
+        assert_true(checker.hash == hash && again.totals.end == first.totals.end);
+        preemptions += first.preemptions;
+        rejections += t->rejected;
+    }
+    gsl_rng_free(rng);
+    assert_true(preemptions > 100 && rejections > 100); /* the scenarios reach the hard cases */
+}
+
+/* Three replicas, four equal requests at once: round robin gives 2 1 1; so does least outstanding tokens,
+ * which sends a fifth, after one long and three short ones, away from the long one. */
+static void test_least_outstanding_tokens_counts_running_requests(void **state)
+{
+    (void)state;
+    const struct routing_policy *p = routing_policy_find("least_outstanding_tokens");
+    struct replica_load loads[] = {{1, 500}, {3, 120}, {2, 300}};
+    uint64_t cursor = 0;
+    assert_int_equal(p->choose(&cursor, loads, 3, NULL), 1);
+    loads[1].outstanding_tokens = 600;
+    assert_int_equal(p->choose(&cursor, loads, 3, NULL), 2);
+    p = routing_policy_find("round_robin");
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(p->choose(&cursor, loads, 3, NULL), i % 3);
+}
+
+/* Twice the load, never-ending queue: said in the first line instead of quoting a p99. */
+static void test_an_overloaded_run_says_so(void **state)
+{
+    (void)state;
+    struct run_summary r;
+    static const char text[] =
+        "{\"model\": \"tests/data/counter.json\", \"device\": \"tests/data/line.json\","
+        "\"policy\": {\"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}},"
+        "\"workload\": {\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": %u}, \"requests\": 5000,"
+        "\"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": 100000}, \"output\": {\"name\": \"fixed\", "
+        "\"tokens\": 1}}}}";
+    char with_rate[600];
+    snprintf(with_rate, sizeof with_rate, text, 2000);
+    run_scenario(with_rate, &r);
+    assert_true(r.overloaded);
+    snprintf(with_rate, sizeof with_rate, text, 800);
+    run_scenario(with_rate, &r);
+    assert_false(r.overloaded);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_scenarios_keep_every_invariant),
+        cmocka_unit_test(test_least_outstanding_tokens_counts_running_requests),
+        cmocka_unit_test(test_an_overloaded_run_says_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
