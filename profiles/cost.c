@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "profiles/cost.h"
 
+#include <math.h>
 #include <string.h>
+
+/* Nothing sensible takes 30 years; sums of times stay far from overflow. */
+#define LONGEST_NS 1e18
 
 /* What kernels see of a batch. */
 struct shapes {
@@ -145,6 +149,8 @@ struct iteration_cost cost_model_iteration(const struct cost_model *cm, const st
                                .decode_kv = s.decode_kv};
         decode = shapes_ns(cm, &alone, &ignored);
     }
+    total = fmin(total, LONGEST_NS);
+    decode = fmin(decode, LONGEST_NS);
     struct iteration_cost cost = {.total = (sim_time)(total + 0.5),
                                   .decode_alone = (sim_time)(decode + 0.5),
                                   .outside_ns = outside,

@@ -42,9 +42,17 @@ struct request_metrics request_metrics_of(const struct request *r)
     return q;
 }
 
+static void add_time(struct exact_time *sum, int64_t times, sim_time t)
+{
+    enum { NS_PER_S = 1000000000 };
+    int64_t ns = sum->ns + times * (t % NS_PER_S);
+    sum->s += times * (t / NS_PER_S) + ns / NS_PER_S;
+    sum->ns = ns % NS_PER_S;
+}
+
 static void station_change(struct station *s, sim_time now, int change)
 {
-    s->area += s->present * (now - s->changed);
+    add_time(&s->area, s->present, now - s->changed);
     s->changed = now;
     s->present += change;
 }
@@ -65,7 +73,7 @@ static void station_leave(struct station *s, sim_time now, sim_time stay, double
 {
     station_change(s, now, -1);
     s->departures++;
-    s->stay += stay;
+    add_time(&s->stay, 1, stay);
     s->service_sum += service_s;
     s->service_squares += service_s * service_s;
 }
@@ -195,7 +203,7 @@ static void on_finish(void *state, size_t replica, const struct request *r)
     m->met_slo += meets_slo(m->slo, &q);
     int64_t sum = 0;
     for (int i = 0; i < PART_COUNT; i++) {
-        m->parts[i] += r->parts[i];
+        m->parts_ns[i] += (double)r->parts[i];
         sum += r->parts[i];
     }
     m->parts_error += llabs(sum - q.at[METRIC_E2E]);

@@ -13,13 +13,18 @@ enum metric { METRIC_QUEUE, METRIC_TTFT, METRIC_TPOT, METRIC_ITL, METRIC_E2E, ME
 extern const char *const metric_names[METRIC_COUNT]; /* "queue_s", … */
 extern const char *const time_part_names[PART_COUNT];
 
+/* A sum of times without rounding or overflow, for Little's law over any run. */
+struct exact_time {
+    int64_t s, ns; /* 0 <= ns < 1e9 */
+};
+
 /* A place where requests stay: sums over time, exact in nanoseconds, and moments in seconds. */
 struct station {
     uint64_t arrivals, departures;
     int64_t present;
     sim_time changed;
-    int64_t area; /* ∫ present dt */
-    int64_t stay; /* Σ time each request spent there */
+    struct exact_time area; /* ∫ present dt */
+    struct exact_time stay; /* Σ time each request spent there */
     sim_time last_arrival;
     double gap_sum, gap_squares;         /* between arrivals */
     double service_sum, service_squares; /* first scheduled → last token */
@@ -45,7 +50,7 @@ struct run_metrics {
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
     size_t replica_count;
     uint64_t prompt_tokens, output_tokens, met_slo, preemptions, recomputed_tokens;
-    sim_time parts[PART_COUNT];
+    double parts_ns[PART_COUNT];
     int64_t parts_error; /* Σ |sum of parts − e2e|; anything but 0 is a bug */
     double outside_ns, flops;
     double real_tokens, padded_tokens;

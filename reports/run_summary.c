@@ -12,16 +12,22 @@ static double scv(double sum, double squares, double count)
     return count > 1 && mean > 0 ? (squares / count - mean * mean) / (mean * mean) : NAN;
 }
 
+static double seconds(struct exact_time t)
+{
+    return (double)t.s + (double)t.ns * 1e-9;
+}
+
 static struct station_summary station_of(const struct station *s, unsigned servers, double duration_s)
 {
-    double n = (double)s->departures, stay = (double)s->stay;
+    double n = (double)s->departures, area_s = seconds(s->area), stay_s = seconds(s->stay);
     struct station_summary out = {.servers = servers};
     out.arrival_rate = (double)s->arrivals / duration_s;
-    out.number = (double)s->area * 1e-9 / duration_s;
-    out.stay_s = n > 0 ? stay * 1e-9 / n : 0;
+    out.number = area_s / duration_s;
+    out.stay_s = n > 0 ? stay_s / n : 0;
     out.arrival_scv = scv(s->gap_sum, s->gap_squares, (double)s->arrivals - 1);
     out.service_rate = out.utilization = out.queue_number = out.wait_s = out.service_scv = NAN;
-    out.little_residual = s->present ? NAN : stay > 0 ? fabs((double)(s->area - s->stay)) / stay : 0;
+    struct exact_time off = {s->area.s - s->stay.s, s->area.ns - s->stay.ns}; /* exact, then rounded once */
+    out.little_residual = s->present ? NAN : stay_s > 0 ? fabs(seconds(off)) / stay_s : 0;
     return out;
 }
 
@@ -137,9 +143,9 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     }
     double all = 0;
     for (int i = 0; i < PART_COUNT; i++)
-        all += (double)m->parts[i];
+        all += m->parts_ns[i];
     for (int i = 0; i < PART_COUNT; i++)
-        out->part_share[i] = all > 0 ? (double)m->parts[i] / all : 0;
+        out->part_share[i] = all > 0 ? m->parts_ns[i] / all : 0;
     stations(m, s, out);
     check_slo(s, out);
     return check_invariants(m, out, err);

@@ -8,6 +8,8 @@
 
 enum { REQUESTS_PER_SLAB = 256 };
 
+#define LATEST ((sim_time)4 * 1000000000000000000) /* 127 years */
+
 struct cluster {
     const struct cluster_config *config;
     const struct observer *observer;
@@ -136,6 +138,9 @@ static int loop(struct cluster *c, struct request_source *source, const volatile
         sim_time event_at = event_list_next_time(c->events);
         if (more == 0 && event_at == SIM_TIME_NEVER)
             return 0;
+        if ((event_at != SIM_TIME_NEVER && event_at > LATEST) || (more == 1 && next.at > LATEST))
+            return error_set(err, ERROR_INPUT, "simulated time goes beyond %.0f years",
+                             sim_time_to_s(LATEST) / 31557600);
         if (stop && *stop) {
             c->totals.stopped = true;
             return 0;
