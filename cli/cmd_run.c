@@ -62,6 +62,25 @@ static int load_scenario(const struct arguments *args, struct scenario *s, struc
     return scenario_compile(s, root, err);
 }
 
+/* Progress on standard error: a line that rewrites itself on a terminal, else one every ten seconds. */
+struct progress {
+    double started_s, told_s;
+    bool terminal, told;
+};
+
+static void tell_progress(void *state, const struct cluster_totals *t)
+{
+    struct progress *p = state;
+    double now = wall_clock_s();
+    if (now - p->told_s < (p->terminal ? 0.2 : 10))
+        return;
+    p->told_s = now;
+    p->told = true;
+    fprintf(stderr, "%s%.2f million requests finished, simulated %.0f s, %.0f requests/s%s", p->terminal ? "\r" : "",
+            (double)t->finished * 1e-6, sim_time_to_s(t->end), (double)t->finished / (now - p->started_s),
+            p->terminal ? "\033[K" : "\n");
+}
+
 static int simulate(struct scenario *s, struct run_metrics *m, struct run_summary *summary, struct error *err)
 {
     struct request_source source;
@@ -69,7 +88,12 @@ static int simulate(struct scenario *s, struct run_metrics *m, struct run_summar
     if (scenario_open_workload(s, &source, err))
         return -1;
     struct observer observer = run_metrics_observer(m);
-    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, &stop_asked, &totals, err);
+    double now = wall_clock_s();
+    struct progress progress = {.started_s = now, .told_s = now, .terminal = isatty(STDERR_FILENO) == 1};
+    struct run_control control = {.stop = &stop_asked, .tick = tell_progress, .state = &progress};
+    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, &control, &totals, err);
+    if (progress.told && progress.terminal)
+        fprintf(stderr, "\r\033[K");
     request_source_destroy(&source);
     return status ? -1 : run_metrics_summarise(m, s, &totals, summary, err);
 }

@@ -32,7 +32,8 @@ struct command {
     int (*run)(const struct arguments *args, struct error *err);
 };
 
-extern const struct command command_run, command_list, command_describe, command_trace, command_profile, command_report;
+extern const struct command command_run, command_list, command_describe, command_trace, command_profile, command_report,
+    command_validate;
 
 /* EXIT_BAD_INPUT or EXIT_FAILED, by the error's code. */
 int exit_for(const struct error *err);

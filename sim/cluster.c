@@ -6,7 +6,7 @@
 #include "base/array.h"
 #include "sim/event_list.h"
 
-enum { REQUESTS_PER_SLAB = 256 };
+enum { REQUESTS_PER_SLAB = 256, EVENTS_PER_TICK = 1 << 16 };
 
 #define LATEST ((sim_time)4 * 1000000000000000000) /* 127 years */
 
@@ -24,7 +24,7 @@ struct cluster {
     size_t touched_count;
     bool *is_touched;
     uint64_t cursor;
-    uint64_t next_id, in_flight;
+    uint64_t next_id, in_flight, events_seen;
     struct cluster_totals totals;
 };
 
@@ -129,8 +129,16 @@ static void wake_touched(struct cluster *c, sim_time now)
     c->touched_count = 0;
 }
 
+static bool asks_to_stop(struct cluster *c, const struct run_control *control)
+{
+    if (control->tick && ++c->events_seen % EVENTS_PER_TICK == 0)
+        control->tick(control->state, &c->totals);
+    c->totals.stopped = control->stop && *control->stop;
+    return c->totals.stopped;
+}
+
 /* Arrivals come before iteration ends of the same instant, so a batch formed then can hold them. */
-static int loop(struct cluster *c, struct request_source *source, const volatile sig_atomic_t *stop, struct error *err)
+static int loop(struct cluster *c, struct request_source *source, const struct run_control *control, struct error *err)
 {
     struct arrival next;
     int more = source->next(source->state, &next, err);
@@ -141,10 +149,8 @@ static int loop(struct cluster *c, struct request_source *source, const volatile
         if ((event_at != SIM_TIME_NEVER && event_at > LATEST) || (more == 1 && next.at > LATEST))
             return error_set(err, ERROR_INPUT, "simulated time goes beyond %.0f years",
                              sim_time_to_s(LATEST) / 31557600);
-        if (stop && *stop) {
-            c->totals.stopped = true;
+        if (control && asks_to_stop(c, control))
             return 0;
-        }
         if (more == 1 && next.at <= event_at) {
             sim_time now = c->totals.end = next.at;
             do {
@@ -216,11 +222,11 @@ static void release(struct cluster *c)
 }
 
 int cluster_run(const struct cluster_config *config, struct executor executor, struct request_source *source,
-                const struct observer *observer, const volatile sig_atomic_t *stop, struct cluster_totals *totals,
+                const struct observer *observer, const struct run_control *control, struct cluster_totals *totals,
                 struct error *err)
 {
     struct cluster c = {.config = config, .observer = observer};
-    int status = prepare(&c, executor, err) || loop(&c, source, stop, err) ? -1 : 0;
+    int status = prepare(&c, executor, err) || loop(&c, source, control, err) ? -1 : 0;
     if (status == 0)
         sum_up(&c);
     *totals = c.totals;

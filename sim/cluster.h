@@ -23,10 +23,18 @@ struct cluster_totals {
     bool stopped; /* by *stop */
 };
 
-/* Replays the source to its end, or until *stop is not 0 (may be NULL). Memory grows with the
+/* How somebody outside watches and ends a run. */
+struct run_control {
+    const volatile sig_atomic_t *stop; /* the run ends soon after this is not 0; may be NULL */
+    /* Called every few thousand events; may be NULL. */
+    void (*tick)(void *state, const struct cluster_totals *so_far);
+    void *state;
+};
+
+/* Replays the source to its end, or until it is stopped; `control` may be NULL. Memory grows with the
  * requests in flight only. Unfinished requests are not reported to the observer. */
 int cluster_run(const struct cluster_config *config, struct executor executor, struct request_source *source,
-                const struct observer *observer, const volatile sig_atomic_t *stop, struct cluster_totals *totals,
+                const struct observer *observer, const struct run_control *control, struct cluster_totals *totals,
                 struct error *err);
 
 #endif

@@ -194,7 +194,7 @@ static void test_an_overloaded_run_says_so(void **state)
     (void)state;
     struct run_summary r;
     static const char text[] =
-        "{\"model\": \"tests/data/counter.json\", \"device\": \"tests/data/line.json\","
+        "{\"model\": \"ideal\", \"device\": \"ideal-server\","
         "\"policy\": {\"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}},"
         "\"workload\": {\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": %u}, \"requests\": 5000,"
         "\"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": 100000}, \"output\": {\"name\": \"fixed\", "

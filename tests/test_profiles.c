@@ -98,7 +98,7 @@ static void test_linear_cost_by_hand(void **state)
     (void)state;
     struct cost_model cm;
     struct error err = {0};
-    expect_ok(cost_model_create(&cm, "tests/data/counter.json", "tests/data/line2.json", 1, &err), &err);
+    expect_ok(cost_model_create(&cm, "ideal", "tests/data/line2.json", 1, &err), &err);
     requests[0] = (struct request){.prompt_tokens = 15, .generated = 5, .computed = 19};
     requests[1] = (struct request){.prompt_tokens = 25, .generated = 5, .computed = 29};
     requests[2] = (struct request){.prompt_tokens = 50, .computed = 4};
@@ -123,7 +123,7 @@ static void test_packed_prefill_costs_rows(void **state)
     (void)state;
     struct cost_model cm;
     struct error err = {0};
-    expect_ok(cost_model_create(&cm, "tests/data/counter.json", "tests/data/line2.json", 1, &err), &err);
+    expect_ok(cost_model_create(&cm, "ideal", "tests/data/line2.json", 1, &err), &err);
     for (int i = 0; i < 3; i++)
         requests[i] = (struct request){.prompt_tokens = (uint32_t[]){10, 4, 3}[i]};
     struct batch b = {.items = items, .capacity = 4, .layout = BATCH_PACKED, .rows = 2, .row_tokens = 10};

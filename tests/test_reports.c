@@ -112,7 +112,7 @@ static void test_a_run_by_hand(void **state)
           out);
     fclose(out);
     struct run_summary r;
-    run_scenario("{\"model\": \"tests/data/counter.json\", \"device\": \"tests/data/line2.json\","
+    run_scenario("{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\","
                  "\"policy\": {\"batching\": \"continuous\"}, \"workload\": {\"trace\": \"build/test_two.jsonl\"},"
                  "\"slo\": {\"ttft_s\": {\"p99\": 0.0000015}, \"e2e_s\": {\"p99\": 0.000002}}}",
                  &r);

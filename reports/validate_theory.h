@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* validate_theory.h — the simulator's own replica and generator against closed forms of queueing theory.
+ *
+ * A request is a prompt with one output token, served alone by one iteration of 10 ns a prompt token on
+ * the shipped ideal server; prompts of 100 000 tokens on average make a mean service time of 1 ms. */
+#ifndef TANDEM_REPORTS_VALIDATE_THEORY_H
+#define TANDEM_REPORTS_VALIDATE_THEORY_H
+
+#include "base/error.h"
+#include "reports/samples.h"
+
+struct theory_case {
+    const char *formula; /* "M/M/1" */
+    const char *prompt;  /* length distribution, as in a scenario */
+    double service_scv;
+    unsigned servers;
+};
+
+/* Ends with a NULL formula. */
+extern const struct theory_case theory_cases[];
+
+/* The mean wait in seconds by the closed form, at utilisation rho. */
+double theory_case_exact_s(const struct theory_case *c, double rho);
+
+/* The mean wait in seconds by simulation, warm-up cut, with its 99 % interval. */
+int theory_case_simulate(const struct theory_case *c, double rho, unsigned seed, unsigned long requests,
+                         struct estimate *out, struct error *err);
+
+#endif
