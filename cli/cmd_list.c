@@ -112,7 +112,7 @@ static bool describe(const char *name)
         }
     for (const struct shipped_file *f = shipped_files; f->kind; f++)
         if (strcmp(f->name, name) == 0) {
-            printf("%s %s:\n%s", f->kind, name, f->text);
+            printf("%s", f->text); /* as it is, so that it can be saved and changed */
             known = true;
         }
     return known;

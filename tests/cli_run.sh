@@ -72,4 +72,5 @@ for p in $("$tandem" list policies | awk '/^  / {print $1}' | grep -vE 'fcfs|rec
 done
 for c in run list describe trace profile report; do "$tandem" $c --help | grep -q '^usage: tandem'; done
 "$tandem" list | grep -q h100-sxm
+"$tandem" describe default >mine.json && "$tandem" run mine.json $small --no-db | grep -q "SLO MET"
 "$tandem" profile show h100-sxm | grep -q 'KV cache'
