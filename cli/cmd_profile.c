@@ -57,26 +57,26 @@ static void show_tables(const struct device *d)
 
 static int show(const struct arguments *args, uint32_t tp, struct error *err)
 {
-    static const double lengths[] = {128, 512, 2048, 8192};
-    static const double sequences[] = {1, 8, 32, 128};
+    static const uint32_t lengths[] = {128, 512, 2048, 8192};
+    static const uint32_t sequences[] = {1, 8, 32, 128};
     struct cost_model cm;
     if (cost_model_create(&cm, value_or(args, OPT_MODEL, "llama-3.1-8b"), args->words[1], tp, err))
         return -1;
     printf("%s, costing %s with tensor parallel %u\n  %s\n  KV cache: %llu tokens\n", cm.device.name, cm.model.name, tp,
            cm.device.source, (unsigned long long)cost_model_kv_tokens(&cm));
     show_tables(&cm.device);
-    const struct cost_backend *k = &cm.backend;
-    double outside = 0;
-    for (size_t i = 0; i < 4; i++)
-        printf("  prefill of %5.0f tokens       %9.3f ms\n", lengths[i],
-               1e-6 * (k->token_ns(k->self, lengths[i], &outside) + k->prefill_ns(k->self, lengths[i], 0, &outside) +
-                       k->head_ns(k->self, 1, &outside) + cm.host_ns + cm.host_ns_per_sequence));
-    for (size_t i = 0; i < 4; i++)
-        printf("  decode of %3.0f × 1024 KV      %9.3f ms\n", sequences[i],
-               1e-6 *
-                   (k->token_ns(k->self, sequences[i], &outside) +
-                    k->decode_ns(k->self, sequences[i], sequences[i] * 1024, &outside) +
-                    k->head_ns(k->self, sequences[i], &outside) + cm.host_ns + cm.host_ns_per_sequence * sequences[i]));
+    for (size_t i = 0; i < 4; i++) {
+        struct request r = {.prompt_tokens = lengths[i]};
+        struct batch_item item = {.req = &r, .new_tokens = lengths[i]};
+        struct batch prompt = {.items = &item, .count = 1};
+        printf("  prefill of %5u tokens       %9.3f ms\n", lengths[i],
+               fine_to_ns(cost_model_iteration(&cm, &prompt).total) * 1e-6);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        struct batch decodes = {.decodes = sequences[i], .decode_kv = (uint64_t)sequences[i] * 1023};
+        printf("  decode of %3u × 1024 KV      %9.3f ms\n", sequences[i],
+               fine_to_ns(cost_model_iteration(&cm, &decodes).total) * 1e-6);
+    }
     cost_model_release(&cm);
     return 0;
 }

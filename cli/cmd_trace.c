@@ -32,8 +32,8 @@ static void print_tokens(const char *name, const struct samples *s)
 static int stat_source(struct request_source *source, struct error *err)
 {
     static struct samples prompt, output; /* large, and this command runs once */
-    samples_init(&prompt);
-    samples_init(&output);
+    samples_init(&prompt, 5);
+    samples_init(&output, 5);
     struct arrival a;
     double gaps = 0, squares = 0, count = 0;
     sim_time last = 0;
@@ -44,7 +44,8 @@ static int stat_source(struct request_source *source, struct error *err)
         squares += gap * gap;
         last = a.at;
         count++;
-        if (samples_add(&prompt, a.prompt_tokens, 1) || samples_add(&output, a.output_tokens, 1)) {
+        if (samples_add(&prompt, (uint64_t)count, a.prompt_tokens, 1) ||
+            samples_add(&output, (uint64_t)count, a.output_tokens, 1)) {
             got = error_no_memory(err);
             break;
         }

@@ -20,7 +20,13 @@ struct batch_item {
     bool decode;         /* how the request stood when the batch was formed */
 };
 
+#define STABLE_FOREVER UINT64_MAX
+
 struct batch {
+    /* All requests that decode, with one token each: how many, and the KV tokens they have before it. */
+    uint32_t decodes;
+    uint64_t decode_kv;
+    /* The others, and single decodes where a policy does not take them all. */
     struct batch_item *items;
     size_t count, capacity;
     enum batch_layout layout;
@@ -29,6 +35,10 @@ struct batch {
     uint32_t row_tokens; /* new tokens of every row */
     uint32_t row_kv;     /* KV tokens before them in every row */
     sim_time wake_at;    /* for an empty batch: ask again then, SIM_TIME_NEVER for at the next arrival */
+    /* For how many iterations, this one included, the policy would form this batch again (each decode one
+     * token further) while nobody arrives or leaves and no KV runs out. 1 unless the policy says more. */
+    uint64_t stable_iterations;
+    bool arrivals_wait; /* not even an arrival changes it: whoever comes waits until somebody leaves */
 };
 
 /* Adds an item; the batch has room for every running request (the replica sees to it). */
@@ -37,10 +47,20 @@ static inline void batch_add(struct batch *b, struct request *r, uint32_t new_to
     b->items[b->count++] = (struct batch_item){.req = r, .new_tokens = new_tokens, .decode = request_decodes(r)};
 }
 
+static inline bool batch_is_empty(const struct batch *b)
+{
+    return b->count == 0 && b->decodes == 0;
+}
+
+static inline uint64_t batch_sequences(const struct batch *b)
+{
+    return b->count + b->decodes;
+}
+
 /* Tokens that real requests asked for, and tokens that token-wise operations run on. */
 static inline uint64_t batch_real_tokens(const struct batch *b)
 {
-    uint64_t tokens = 0;
+    uint64_t tokens = b->decodes;
     for (size_t i = 0; i < b->count; i++)
         tokens += b->items[i].new_tokens;
     return tokens;

@@ -34,28 +34,13 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 
 /* Decodes are never refused for budget: what is left is clipped at 0. When memory is short the last
  * request not yet visited goes, never a partial prefill that was already set aside. */
-static uint32_t add_decodes(struct replica_view *view, struct batch *out, uint32_t budget)
-{
-    for (struct request *r = view->running->head, *next; r; r = next) {
-        next = r->next;
-        if (!request_decodes(r))
-            continue;
-        if (!view_reserve_or_preempt(view, r, r->computed + 1))
-            break;
-        next = r->next; /* the one after may have been evicted */
-        batch_add(out, r, 1);
-        budget -= budget > 0;
-    }
-    return budget;
-}
-
 static void form_batch(void *state, struct replica_view *view, struct batch *out)
 {
     const struct chunked_prefill *c = state;
-    uint32_t budget = add_decodes(view, out, c->token_budget);
-    for (struct request *r = view->running->head; r && budget > 0; r = r->next) {
-        if (r->generated > 0 && request_uncomputed(r) == 1)
-            continue;
+    view_decode_all(view, out);
+    uint32_t budget = c->token_budget - min_u32(out->decodes, c->token_budget);
+    for (size_t i = 0; i < view->prefilling_count && budget > 0; i++) {
+        struct request *r = view->prefilling[i];
         uint32_t chunk = min_u32(request_uncomputed(r), budget);
         batch_add(out, r, chunk);
         budget -= chunk;
@@ -72,6 +57,7 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         batch_add(out, r, chunk);
         budget -= chunk;
     }
+    view_hold(view, out, budget == 0 || view->running->count >= c->max_sequences);
 }
 
 const struct batching_policy policy_chunked_prefill = {

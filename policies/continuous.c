@@ -22,15 +22,11 @@ static int create(void **state, const struct param_set *set, struct error *err)
     return 0;
 }
 
+/* Prompts are never split, so whoever runs already decodes. */
 static void form_batch(void *state, struct replica_view *view, struct batch *out)
 {
     const struct continuous *c = state;
-    for (struct request *r = view->running->head, *next; r; r = next) {
-        if (!view_reserve_or_preempt(view, r, r->computed + request_uncomputed(r)))
-            break;
-        next = r->next;
-        batch_add(out, r, request_uncomputed(r));
-    }
+    view_decode_all(view, out);
     for (struct request *r = view->waiting->head; r && view->running->count < c->max_sequences;
          r = view->waiting->head) {
         if (!view_reserve(view, r, view_admission_tokens(view, r, request_uncomputed(r))))
@@ -38,6 +34,7 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         view_admit(view, r);
         batch_add(out, r, request_uncomputed(r));
     }
+    view_hold(view, out, view->running->count >= c->max_sequences);
 }
 
 const struct batching_policy policy_continuous = {

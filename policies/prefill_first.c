@@ -57,11 +57,8 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
     }
     if (out->count)
         return;
-    for (struct request *r = view->running->head; r; r = r->next) {
-        if (!view_reserve_or_preempt(view, r, r->computed + 1))
-            break;
-        batch_add(out, r, 1);
-    }
+    view_decode_all(view, out);
+    view_hold(view, out, view->running->count >= p->max_sequences);
 }
 
 const struct batching_policy policy_prefill_first = {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "policies/routing.h"
 
-static size_t choose(uint64_t *cursor, const struct replica_load *loads, size_t count, const struct request *r)
+static size_t choose(uint64_t *cursor, size_t count, const struct request *r)
 {
-    (void)loads, (void)r;
+    (void)r;
     return (size_t)((*cursor)++ % count);
 }
 

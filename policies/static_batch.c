@@ -55,7 +55,7 @@ bool static_batch_admit(struct static_batch *s, struct replica_view *view, struc
     }
     uint32_t tokens = 0;
     s->rows = batch_that_fits(s, view, &s->longest, &tokens);
-    s->steps = 0;
+    s->first_step = view->decode_steps;
     for (uint32_t i = 0; i < s->rows; i++) {
         struct request *r = view->waiting->head;
         view_reserve(view, r, tokens);
@@ -67,10 +67,10 @@ bool static_batch_admit(struct static_batch *s, struct replica_view *view, struc
 
 void static_batch_decode(struct static_batch *s, struct replica_view *view, struct batch *out)
 {
-    for (struct request *r = view->running->head; r; r = r->next)
-        batch_add(out, r, 1);
+    view_decode_all(view, out);
     out->layout = BATCH_PADDED;
     out->rows = s->rows;
     out->row_tokens = 1;
-    out->row_kv = s->longest + s->steps++;
+    out->row_kv = s->longest + (uint32_t)(view->decode_steps - s->first_step);
+    view_hold(view, out, true);
 }

@@ -8,9 +8,9 @@
 struct static_batch {
     uint32_t max_sequences;
     sim_time batch_wait;
-    uint32_t rows;    /* of the batch being served, finished ones included */
-    uint32_t longest; /* its longest prompt */
-    uint32_t steps;   /* decode iterations done */
+    uint32_t rows;       /* of the batch being served, finished ones included */
+    uint32_t longest;    /* its longest prompt */
+    uint64_t first_step; /* the replica's decode steps when it was admitted */
     enum packed_attention packed_attention;
     uint32_t *scratch; /* [4][max_sequences], of the prepacked variant */
 };

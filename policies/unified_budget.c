@@ -35,13 +35,12 @@ static uint32_t share(const struct unified_budget *u, const struct request *r, u
     return tokens < budget ? tokens : budget;
 }
 
-/* In list order the victim is always the last running request, which has not been visited in this
- * step unless it is the asking one, so no tokens need to be given back. */
-static void form_batch(void *state, struct replica_view *view, struct batch *out)
+/* One by one in list order, where the order matters. The victim is always the last running request, which has
+ * not been visited in this step unless it is the asking one, so no tokens need to be given back. */
+static uint32_t serve_in_order(const struct unified_budget *u, struct replica_view *view, struct batch *out)
 {
-    const struct unified_budget *u = state;
     uint32_t budget = u->token_budget;
-    size_t waiting_before = view->waiting->count;
+    view_settle(view);
     for (struct request *r = view->running->head; r && budget > 0; r = r->next) {
         uint32_t tokens = share(u, r, budget);
         if (!view_reserve_or_preempt(view, r, r->computed + tokens))
@@ -49,8 +48,41 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         batch_add(out, r, tokens);
         budget -= tokens;
     }
-    if (view->waiting->count > waiting_before)
-        return; /* somebody was preempted in this step: nobody new comes in */
+    return budget;
+}
+
+/* All decodes, then the prompts: the same as in list order when no prompt stands before a decode. */
+static uint32_t serve_decodes_first(const struct unified_budget *u, struct replica_view *view, struct batch *out)
+{
+    view_decode_all(view, out);
+    uint32_t budget = u->token_budget - out->decodes;
+    for (size_t i = 0; i < view->prefilling_count && budget > 0; i++) {
+        struct request *r = view->prefilling[i];
+        uint32_t tokens = share(u, r, budget);
+        if (!view_reserve_or_preempt(view, r, r->computed + tokens))
+            break;
+        batch_add(out, r, tokens);
+        budget -= tokens;
+    }
+    return budget;
+}
+
+static bool decodes_stand_first(const struct replica_view *view)
+{
+    const struct request *last = view->running->tail;
+    for (size_t i = view->prefilling_count; i-- > 0; last = last->prev)
+        if (view->prefilling[i] != last)
+            return false;
+    return true;
+}
+
+static void form_batch(void *state, struct replica_view *view, struct batch *out)
+{
+    const struct unified_budget *u = state;
+    bool together = view->decoding <= u->token_budget && decodes_stand_first(view);
+    uint32_t budget = (together ? serve_decodes_first : serve_in_order)(u, view, out);
+    if (view->evicted > 0)
+        return; /* in a step with a preemption nobody new comes in */
     for (struct request *r = view->waiting->head; r && budget > 0 && view->running->count < u->max_sequences;
          r = view->waiting->head) {
         uint32_t tokens = share(u, r, budget);
@@ -60,6 +92,7 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         batch_add(out, r, tokens);
         budget -= tokens;
     }
+    view_hold(view, out, budget == 0 || view->running->count >= u->max_sequences);
 }
 
 const struct batching_policy policy_unified_budget = {

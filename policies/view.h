@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* view.h — what a policy sees of its replica, and the four things it may do there. */
+/* view.h — what a policy sees of its replica, and what it may do there. */
 #ifndef TANDEM_POLICIES_VIEW_H
 #define TANDEM_POLICIES_VIEW_H
 
-#include "workloads/request.h"
+#include "policies/batch.h"
 
 /* How much KV a request must find free when it is admitted. */
 enum kv_admission {
@@ -14,7 +14,13 @@ enum kv_admission {
 struct replica_view {
     sim_time now;
     struct request_list *waiting; /* in the queue policy's order */
-    struct request_list *running; /* in order of admission */
+    bool shared_queue;            /* other replicas take from it, too */
+    struct request_list *running; /* in order of admission: those that decode and those that prefill */
+    struct request **prefilling;  /* [prefilling_count] of them, in the same order */
+    size_t prefilling_count;
+    uint32_t decoding;     /* how many of them decode */
+    uint64_t decode_steps; /* iterations so far in which all that decoded took part */
+    uint32_t evicted;      /* preempted while the batch at hand is formed */
     enum kv_admission admission;
     uint32_t kv_block_tokens;
     uint64_t kv_total_blocks, kv_free_blocks;
@@ -27,6 +33,8 @@ struct replica_verbs {
     bool (*reserve)(struct replica_view *view, struct request *r, uint32_t tokens);
     void (*admit)(struct replica_view *view, struct request *r);
     void (*preempt)(struct replica_view *view, struct request *r);
+    bool (*take_decodes)(struct replica_view *view, struct batch *out);
+    void (*settle)(struct replica_view *view);
 };
 
 static inline uint64_t view_blocks(const struct replica_view *view, uint64_t tokens)
@@ -40,7 +48,7 @@ static inline bool view_reserve(struct replica_view *view, struct request *r, ui
     return (uint64_t)r->kv_blocks * view->kv_block_tokens >= tokens || view->verbs->reserve(view, r, tokens);
 }
 
-/* Moves a waiting request to the end of the running ones. */
+/* Moves a waiting request to the end of the running ones, where it prefills. */
 static inline void view_admit(struct replica_view *view, struct request *r)
 {
     view->verbs->admit(view, r);
@@ -52,13 +60,27 @@ static inline void view_preempt(struct replica_view *view, struct request *r)
     view->verbs->preempt(view, r);
 }
 
+/* Brings the counters of all requests that decode up to date, for a policy that looks at them singly. */
+static inline void view_settle(struct replica_view *view)
+{
+    view->verbs->settle(view);
+}
+
+/* Puts one token of every request that decodes into the batch and reserves their KV; while memory is short,
+ * the last admitted of all running requests is evicted. */
+void view_decode_all(struct replica_view *view, struct batch *out);
+
+/* Says that a batch of decodes alone holds while nobody leaves. `full`: the policy would take nobody more, even
+ * if memory were free. With somebody waiting already, a newcomer stands behind who does not fit. */
+void view_hold(const struct replica_view *view, struct batch *out, bool full);
+
 /* Tokens to reserve for a request that is admitted now and would need `needed` on demand. */
 static inline uint32_t view_admission_tokens(const struct replica_view *view, const struct request *r, uint32_t needed)
 {
     return view->admission == ADMIT_RESERVE_MAX ? r->prompt_tokens + r->max_output_tokens : needed;
 }
 
-/* Reserves the request's first decode slot or chunk, evicting from the end of the running list while
+/* Reserves for one running request (settled, when it decodes), evicting from the end of the running list while
  * memory is short. False when it had to evict the request itself. */
 bool view_reserve_or_preempt(struct replica_view *view, struct request *r, uint32_t tokens);
 

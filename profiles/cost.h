@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* cost.h — how long an iteration takes: a batch in, nanoseconds out.
+/* cost.h — how long an iteration takes: a batch in, time out.
  *
- * A batch is reduced to the shapes that kernels see; a backend (roofline, measured tables, or a
- * stated line) turns shapes into times. The sum is rounded to a nanosecond once per iteration. */
+ * A batch is reduced to the shapes that kernels see; a backend (roofline, measured tables, or a stated line) turns
+ * shapes into times. Before a run they are compiled into dense arrays: token-wise operations by tokens, the output
+ * head by sequences, and for every number of decoding sequences the whole iteration as straight lines in KV tokens.
+ * Compiled models are read only, so threads may share one. The sum is rounded once per iteration. */
 #ifndef TANDEM_PROFILES_COST_H
 #define TANDEM_PROFILES_COST_H
 
@@ -10,16 +12,37 @@
 #include "profiles/device.h"
 #include "profiles/model.h"
 
+/* Decode attention of a fixed number of sequences, where it is a straight line in KV tokens. */
+struct decode_piece {
+    double until;     /* KV tokens, summed over the sequences; INFINITY for the last piece */
+    double ns, slope; /* at 0 KV tokens (of the line drawn on), and for each */
+    bool outside;     /* beyond the measured range */
+};
+
 /* Each function covers all layers of the model on one GPU of the tensor-parallel group, communication
  * included, in nanoseconds. It adds what it took from outside the measured range to *outside. */
 struct cost_backend {
     double (*token_ns)(const void *self, double tokens, double *outside);   /* GEMMs, norms, embedding */
     double (*head_ns)(const void *self, double sequences, double *outside); /* output head and sampling */
     double (*prefill_ns)(const void *self, double new_tokens, double kv_before, double *outside);
-    double (*decode_ns)(const void *self, double sequences, double kv_tokens, double *outside); /* kv: summed */
+    /* The piece that holds `kv_tokens`; a piece ends where the next one begins. */
+    struct decode_piece (*decode_piece)(const void *self, double sequences, double kv_tokens);
     double launch_ns; /* saved for every attention launch that shares one */
     void (*destroy)(void *self);
     void *self;
+};
+
+struct dense_cost {
+    double ns, outside;
+};
+
+/* An iteration of decodes alone: base + kv·slope for KV tokens up to `until`. */
+struct decode_line {
+    uint64_t until;                       /* last KV token count it holds for */
+    int64_t base, slope;                  /* in fine time */
+    int64_t outside, outside_slope;       /* the part from beyond the measured range */
+    double attention_ns, attention_slope; /* the attention in it, for batches that hold more */
+    bool attention_outside;
 };
 
 struct cost_model {
@@ -27,14 +50,21 @@ struct cost_model {
     struct device device;
     uint32_t tensor_parallel;
     struct cost_backend backend;
-    double host_ns, host_ns_per_sequence;
+    struct dense_cost *tokens, *heads; /* [DENSE_TOKENS + 1], [DENSE_SEQUENCES + 1] */
+    struct decode_line *lines;         /* those of n sequences from lines_at[n] to lines_at[n + 1] − 1 */
+    uint32_t *lines_at;                /* [DENSE_SEQUENCES + 2] */
 };
 
+enum { DENSE_TOKENS = 8192, DENSE_SEQUENCES = 512 }; /* beyond, costs are computed when asked for: the same numbers */
+
 struct iteration_cost {
-    sim_time total;
-    sim_time decode_alone; /* what the same decodes would take without the batch's prefill */
-    double outside_ns;     /* part of the total that came from outside the measured range */
-    double flops;          /* model arithmetic of real tokens, for MFU */
+    fine_time total;
+    /* The same decodes' next iterations take `growth` more each, for `steady` iterations, this one included;
+     * 1 when that is not known. */
+    fine_time growth;
+    uint64_t steady;
+    fine_time decode_alone;            /* what the same decodes would take without the batch's prefill */
+    fine_time outside, outside_growth; /* part of the total that came from outside the measured range */
 };
 
 /* Loads model and device and compiles them. Fails when the model does not fit, or when tables are of
@@ -44,6 +74,9 @@ int cost_model_create(struct cost_model *out, const char *model, const char *dev
 void cost_model_release(struct cost_model *cm);
 
 struct iteration_cost cost_model_iteration(const struct cost_model *cm, const struct batch *batch);
+
+/* Decode attention of `sequences` over `kv_tokens` in all, in nanoseconds. */
+double cost_model_decode_attention_ns(const struct cost_model *cm, double sequences, double kv_tokens, double *outside);
 
 /* KV tokens that fit in memory beside weights and reserves, over the whole tensor-parallel group. */
 uint64_t cost_model_kv_tokens(const struct cost_model *cm);

@@ -32,6 +32,33 @@ const struct cost_table *device_table(const struct device *device, const char *o
     return NULL;
 }
 
+double device_peak_flops(const struct device *device, enum dtype dtype)
+{
+    static const enum dtype instead[DTYPE_COUNT][3] = {
+        [DTYPE_BF16] = {DTYPE_BF16, DTYPE_FP16, DTYPE_FP32}, [DTYPE_FP16] = {DTYPE_FP16, DTYPE_BF16, DTYPE_FP32},
+        [DTYPE_FP8] = {DTYPE_FP8, DTYPE_BF16, DTYPE_FP16},   [DTYPE_INT8] = {DTYPE_INT8, DTYPE_BF16, DTYPE_FP16},
+        [DTYPE_FP32] = {DTYPE_FP32, DTYPE_BF16, DTYPE_FP16},
+    };
+    for (int i = 0; i < 3; i++)
+        if (device->peak_flops[instead[dtype][i]] > 0)
+            return device->peak_flops[instead[dtype][i]];
+    return device->peak_flops[DTYPE_FP32];
+}
+
+/* Peaks by format: {"bf16": 989e12, "fp8": 1979e12}. */
+static int read_peaks(const struct json *o, struct device *d, struct error *err)
+{
+    struct json peaks = json_member(o, "peak_flops");
+    if (!cJSON_IsObject(peaks.node) || !peaks.node->child)
+        return json_complain(&peaks, "an object of FLOP/s by format, like {\"bf16\": 989e12}", err);
+    if (json_check_keys(&peaks, dtype_names, err))
+        return -1;
+    for (int i = 0; i < DTYPE_COUNT; i++)
+        if (json_read_number(&peaks, dtype_names[i], false, 1, 1e18, &d->peak_flops[i], err))
+            return -1;
+    return 0;
+}
+
 static int read_roofline(const struct json *o, struct device *d, struct error *err)
 {
     static const char *const keys[] = {"name",
@@ -55,8 +82,7 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
                                        NULL};
     return json_check_keys(o, keys, err) || json_read_number(o, "memory_bytes", true, 1, 1e15, &d->memory_bytes, err) ||
            json_read_number(o, "bandwidth_bytes_per_s", true, 1, 1e15, &d->bandwidth_bytes_per_s, err) ||
-           json_read_number(o, "peak_flops", true, 1, 1e18, &d->peak_flops, err) ||
-           json_read_number(o, "gemm_efficiency", false, 0.01, 1, &d->gemm_efficiency, err) ||
+           read_peaks(o, d, err) || json_read_number(o, "gemm_efficiency", false, 0.01, 1, &d->gemm_efficiency, err) ||
            json_read_number(o, "attention_efficiency", false, 0.01, 1, &d->attention_efficiency, err) ||
            json_read_number(o, "bandwidth_efficiency", false, 0.01, 1, &d->bandwidth_efficiency, err) ||
            json_read_number(o, "half_peak_tokens", false, 0, 1e5, &d->half_peak_tokens, err) ||

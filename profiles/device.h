@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "base/json.h"
+#include "profiles/dtype.h"
 
 enum { TABLE_NAME_BYTES = 24 };
 
@@ -29,7 +29,8 @@ enum device_kind {
 struct device {
     char name[64];
     enum device_kind kind;
-    double memory_bytes, bandwidth_bytes_per_s, peak_flops; /* peak at the model's 16-bit (or 32-bit) dtype */
+    double memory_bytes, bandwidth_bytes_per_s;
+    double peak_flops[DTYPE_COUNT]; /* dense, per second; 0: the device does not have that format */
     double gemm_efficiency, attention_efficiency, bandwidth_efficiency;
     double half_peak_tokens; /* GEMM rows at which half of gemm_efficiency is reached */
     double launch_ns;        /* per kernel */
@@ -50,6 +51,10 @@ struct device {
 /* Reads a device by its shipped name, or a device or profile from a path. Release with device_release. */
 int device_load(const char *name_or_path, struct device *out, struct error *err);
 void device_release(struct device *device);
+
+/* The peak for arithmetic in a format: its own, or what the device computes it in when it has not got it (fp16 and
+ * bf16 for each other, else the next wider one that it has). */
+double device_peak_flops(const struct device *device, enum dtype dtype);
 
 /* The table of an operation, or NULL. */
 const struct cost_table *device_table(const struct device *device, const char *op);

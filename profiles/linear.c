@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A stated straight line: base + prefill tokens + decode sequences + KV tokens read. */
+#include <math.h>
+
 #include "profiles/cost.h"
 
 static double token_ns(const void *self, double tokens, double *outside)
@@ -21,11 +23,13 @@ static double prefill_ns(const void *self, double new_tokens, double kv_before, 
     return d->ns_per_prefill_token * new_tokens + d->ns_per_kv_token * kv_before;
 }
 
-static double decode_ns(const void *self, double sequences, double kv_tokens, double *outside)
+static struct decode_piece decode_piece(const void *self, double sequences, double kv_tokens)
 {
     const struct device *d = self;
-    (void)outside;
-    return d->ns_per_decode_sequence * sequences + d->ns_per_kv_token * kv_tokens;
+    (void)kv_tokens;
+    return (struct decode_piece){.until = INFINITY,
+                                 .ns = d->ns_per_decode_sequence * sequences,
+                                 .slope = d->ns_per_kv_token};
 }
 
 static void keep(void *self)
@@ -41,7 +45,7 @@ int linear_create(const struct cost_model *cm, struct cost_backend *out, struct 
     *out = (struct cost_backend){.token_ns = token_ns,
                                  .head_ns = head_ns,
                                  .prefill_ns = prefill_ns,
-                                 .decode_ns = decode_ns,
+                                 .decode_piece = decode_piece,
                                  .destroy = keep,
                                  .self = &owner->device};
     return 0;

@@ -19,7 +19,7 @@ static int read_model(const struct json *o, struct model *m, struct error *err)
     static const char *const keys[] = {
         "name",  "layers",     "hidden",    "intermediate", "heads",  "kv_heads",         "head_dim",
         "vocab", "max_tokens", "gated_mlp", "tied_head",    "source", "bytes_per_weight", "bytes_per_kv",
-        NULL};
+        "dtype", NULL};
     const char *name = NULL;
     if (json_check_keys(o, keys, err) || json_read_string(o, "name", true, &name, err) ||
         read_u32(o, "layers", 1000, &m->layers, err) || read_u32(o, "hidden", 1000000, &m->hidden, err) ||
@@ -29,6 +29,9 @@ static int read_model(const struct json *o, struct model *m, struct error *err)
         read_u32(o, "bytes_per_weight", 8, &m->bytes_per_weight, err) ||
         read_u32(o, "bytes_per_kv", 8, &m->bytes_per_kv, err) || json_read_bool(o, "gated_mlp", &m->gated_mlp, err) ||
         json_read_bool(o, "tied_head", &m->tied_head, err))
+        return -1;
+    m->dtype = m->bytes_per_weight == 1 ? DTYPE_FP8 : m->bytes_per_weight == 4 ? DTYPE_FP32 : DTYPE_BF16;
+    if (dtype_read(o, "dtype", &m->dtype, err))
         return -1;
     snprintf(m->name, sizeof m->name, "%s", name);
     struct json heads = json_member(o, "kv_heads");

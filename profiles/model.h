@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "base/json.h"
+#include "profiles/dtype.h"
 
 struct model {
     char name[64];
@@ -13,6 +13,7 @@ struct model {
     uint32_t max_tokens; /* longest sequence, prompt and output */
     bool gated_mlp;      /* gate and up projections (SwiGLU), else up alone */
     bool tied_head;      /* output head shares the embedding's weights */
+    enum dtype dtype;    /* of arithmetic; by default bf16, fp8 or fp32 as bytes_per_weight says */
     uint32_t bytes_per_weight, bytes_per_kv;
 };
 

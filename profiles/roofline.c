@@ -59,14 +59,18 @@ static double prefill_ns(const void *self, double new_tokens, double kv_before, 
     return r->layers * (fmax(arithmetic, bytes) + r->launch_ns);
 }
 
-static double decode_ns(const void *self, double sequences, double kv_tokens, double *outside)
+/* Arithmetic and bytes are both straight lines in KV tokens; the longer of the two is two pieces at most. */
+static struct decode_piece decode_piece(const void *self, double sequences, double kv_tokens)
 {
     const struct roofline *r = self;
-    (void)outside;
-    double arithmetic = 4 * kv_tokens * r->heads * r->head_dim / r->attention_flops_per_ns;
-    double bytes = (r->kv_bytes_per_token * kv_tokens + 2 * r->weight_bytes * sequences * r->heads * r->head_dim) /
-                   r->bytes_per_ns;
-    return r->layers * (fmax(arithmetic, bytes) + r->launch_ns);
+    double arithmetic = 4 * r->heads * r->head_dim / r->attention_flops_per_ns; /* a KV token */
+    double per_token = r->kv_bytes_per_token / r->bytes_per_ns;
+    double per_sequence = 2 * r->weight_bytes * r->heads * r->head_dim / r->bytes_per_ns;
+    double meet = arithmetic > per_token ? sequences * per_sequence / (arithmetic - per_token) : INFINITY;
+    bool by_bytes = kv_tokens <= meet;
+    return (struct decode_piece){.until = by_bytes ? meet : INFINITY,
+                                 .ns = r->layers * (r->launch_ns + (by_bytes ? sequences * per_sequence : 0)),
+                                 .slope = r->layers * (by_bytes ? per_token : arithmetic)};
 }
 
 int roofline_create(const struct cost_model *cm, struct cost_backend *out, struct error *err)
@@ -77,8 +81,8 @@ int roofline_create(const struct cost_model *cm, struct cost_backend *out, struc
     const struct model *m = &cm->model;
     const struct device *d = &cm->device;
     double tp = cm->tensor_parallel, kv_heads = fmax(1, m->kv_heads / tp);
-    r->flops_per_ns = d->peak_flops * d->gemm_efficiency * 1e-9;
-    r->attention_flops_per_ns = d->peak_flops * d->attention_efficiency * 1e-9;
+    r->flops_per_ns = device_peak_flops(d, m->dtype) * d->gemm_efficiency * 1e-9;
+    r->attention_flops_per_ns = device_peak_flops(d, m->dtype) * d->attention_efficiency * 1e-9;
     r->bytes_per_ns = d->bandwidth_bytes_per_s * d->bandwidth_efficiency * 1e-9;
     r->half_peak_tokens = d->half_peak_tokens;
     r->launch_ns = d->launch_ns;
@@ -101,7 +105,7 @@ int roofline_create(const struct cost_model *cm, struct cost_backend *out, struc
     *out = (struct cost_backend){.token_ns = token_ns,
                                  .head_ns = head_ns,
                                  .prefill_ns = prefill_ns,
-                                 .decode_ns = decode_ns,
+                                 .decode_piece = decode_piece,
                                  .launch_ns = r->layers * r->launch_ns,
                                  .destroy = free,
                                  .self = r};

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Costs from measured tables of one model. Token-wise operations are summed once, into a dense array. */
+/* Costs from measured tables of one model. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "profiles/cost.h"
 #include "profiles/table.h"
 
-enum { DENSE_TOKENS = 4096 };
-
 struct tables {
     const struct device *device;
     double layers;
     const struct cost_table *prefill, *decode, *head, *sampler;
-    double dense[DENSE_TOKENS + 1]; /* nanoseconds of an iteration's token-wise operations */
-    double measured_tokens;         /* the last token count that was measured */
 };
 
 static const char *const token_ops[] = {"qkv_proj", "o_proj",     "gate_up_proj", "down_proj",  "act_fn",
@@ -41,8 +38,6 @@ static double counted(double ns, bool outside, double *sum)
 static double token_ns(const void *self, double tokens, double *outside)
 {
     const struct tables *t = self;
-    if (tokens <= DENSE_TOKENS)
-        return counted(t->dense[(size_t)tokens], tokens > t->measured_tokens, outside);
     bool beyond = false;
     double ns = sum_token_ops(t, tokens, &beyond);
     return counted(ns, beyond, outside);
@@ -64,12 +59,27 @@ static double prefill_ns(const void *self, double new_tokens, double kv_before, 
     return counted(ns, beyond, outside);
 }
 
-static double decode_ns(const void *self, double sequences, double kv_tokens, double *outside)
+/* Between two columns of mean KV the table is a straight line in the sum; so it is beyond the last one, and flat
+ * before the first. */
+static struct decode_piece decode_piece(const void *self, double sequences, double kv_tokens)
 {
     const struct tables *t = self;
-    bool beyond = false;
-    double ns = t->layers * table_decode_at(t->decode, sequences, kv_tokens / sequences, &beyond);
-    return counted(ns, beyond, outside);
+    const double *axis = t->decode->column_axis;
+    size_t columns = t->decode->columns, next = kv_tokens < axis[0] * sequences ? 0 : 1;
+    while (next > 0 && next < columns && kv_tokens > axis[next] * sequences)
+        next++;
+    bool before = next == 0, beyond = next == columns, outside = false;
+    double from = before ? 0 : axis[next - 1], to = beyond ? 2 * axis[next - 1] : axis[next];
+    double low = table_decode_at(t->decode, sequences, from, &outside);
+    outside = false;
+    double high = table_decode_at(t->decode, sequences, to, &outside);
+    double slope = before ? 0 : t->layers * (high - low) / ((to - from) * sequences);
+    return (struct decode_piece){.until = beyond   ? INFINITY
+                                          : before ? ceil(to * sequences) - 1
+                                                   : floor(to * sequences),
+                                 .ns = t->layers * (before ? high : low) - slope * from * sequences,
+                                 .slope = slope,
+                                 .outside = outside || before};
 }
 
 int tables_create(const struct cost_model *cm, struct cost_backend *out, struct error *err)
@@ -97,15 +107,12 @@ int tables_create(const struct cost_model *cm, struct cost_backend *out, struct 
                          "decode_attention (two axes) and lm_head",
                          d->name);
     }
-    t->measured_tokens = qkv->row_axis[qkv->rows - 1];
     bool ignored = false;
-    for (size_t i = 1; i <= DENSE_TOKENS; i++)
-        t->dense[i] = sum_token_ops(t, (double)i, &ignored);
     double launch = t->layers * table_prefill_at(t->prefill, 1, 0, &ignored);
     *out = (struct cost_backend){.token_ns = token_ns,
                                  .head_ns = head_ns,
                                  .prefill_ns = prefill_ns,
-                                 .decode_ns = decode_ns,
+                                 .decode_piece = decode_piece,
                                  .launch_ns = launch,
                                  .destroy = free,
                                  .self = t};

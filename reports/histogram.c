@@ -5,15 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/units.h"
+
 enum { SUB_BITS = 9, SUB = 1 << SUB_BITS };
+
+/* The position of the highest bit; v is not 0. The builtin is what gcc and clang have for an instruction that C17
+ * has no name for. */
+static unsigned highest_bit(uint64_t v)
+{
+    return 63 - (unsigned)__builtin_clzll(v);
+}
 
 static size_t bucket_of(int64_t value)
 {
     uint64_t v = value > 0 ? (uint64_t)value : 0;
-    unsigned shift = 0;
-    while (v >> shift >= 2 * SUB)
-        shift++;
+    unsigned shift = v < 2 * SUB ? 0 : highest_bit(v) - SUB_BITS;
     return (size_t)shift * SUB + (size_t)(v >> shift);
+}
+
+/* The smallest value of the bucket after `value`'s. */
+static uint64_t bucket_end(uint64_t value)
+{
+    unsigned shift = value < 2 * SUB ? 0 : highest_bit(value) - SUB_BITS;
+    return ((value >> shift) + 1) << shift;
 }
 
 int64_t histogram_bucket_value(size_t bucket)
@@ -60,6 +74,23 @@ int histogram_add(struct histogram *h, int64_t value, uint64_t count)
         return -1;
     h->counts[bucket - h->first] += count;
     h->total += count;
+    return 0;
+}
+
+int histogram_add_run(struct histogram *h, uint64_t first, uint64_t growth, uint64_t n, uint64_t times)
+{
+    uint64_t last = first + (n - 1) * growth;
+    if (cover(h, bucket_of((int64_t)(first >> FINE_BITS))) || cover(h, bucket_of((int64_t)(last >> FINE_BITS))))
+        return -1;
+    while (n > 0) {
+        uint64_t value = first >> FINE_BITS, end = bucket_end(value) << FINE_BITS, inside = n;
+        if (end <= last) /* so it grows */
+            inside = (end - first + growth - 1) / growth;
+        h->counts[bucket_of((int64_t)value) - h->first] += inside * times;
+        h->total += inside * times;
+        first += inside * growth;
+        n -= inside;
+    }
     return 0;
 }
 

@@ -21,6 +21,10 @@ void histogram_release(struct histogram *h);
 /* Records `count` values, at least 0. Returns 0, or -1 when memory is short. */
 int histogram_add(struct histogram *h, int64_t value, uint64_t count);
 
+/* Records the values (first + i·growth) >> 16 for i = 0 … n − 1, `times` times each, without visiting every one.
+ * Returns 0, or -1 when memory is short. */
+int histogram_add_run(struct histogram *h, uint64_t first, uint64_t growth, uint64_t n, uint64_t times);
+
 /* Adds all of `from` to `into`. Returns 0, or -1 when memory is short. */
 int histogram_merge(struct histogram *into, const struct histogram *from);
 

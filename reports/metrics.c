@@ -9,15 +9,17 @@ const char *const time_part_names[PART_COUNT] = {
     "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
     "decode_stall", "preempted",   "transfer",      "route"};
 
+/* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by count of requests. */
+static const uint64_t gap_window = 1 << 27;
+
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
     *m = (struct run_metrics){.slo = &s->slo,
                               .replica_count = s->cluster.replicas,
                               .keep_requests = s->keep_requests,
-                              .timeseries = s->timeseries,
-                              .next_point = s->timeseries};
-    for (int i = 0; i < METRIC_COUNT; i++)
-        samples_init(&m->samples[i]);
+                              .timeseries = s->timeseries};
+    for (enum metric i = 0; i < METRIC_COUNT; i++)
+        samples_init(&m->samples[i], i == METRIC_ITL ? gap_window : 5);
     m->replicas = calloc(m->replica_count, sizeof *m->replicas);
     return m->replicas ? 0 : error_no_memory(err);
 }
@@ -42,21 +44,6 @@ struct request_metrics request_metrics_of(const struct request *r)
     return q;
 }
 
-static void add_time(struct exact_time *sum, int64_t times, sim_time t)
-{
-    enum { NS_PER_S = 1000000000 };
-    int64_t ns = sum->ns + times * (t % NS_PER_S);
-    sum->s += times * (t / NS_PER_S) + ns / NS_PER_S;
-    sum->ns = ns % NS_PER_S;
-}
-
-static void station_change(struct station *s, sim_time now, int change)
-{
-    add_time(&s->area, s->present, now - s->changed);
-    s->changed = now;
-    s->present += change;
-}
-
 static void station_enter(struct station *s, sim_time now)
 {
     if (s->arrivals > 0) {
@@ -66,50 +53,48 @@ static void station_enter(struct station *s, sim_time now)
     }
     s->last_arrival = now;
     s->arrivals++;
-    station_change(s, now, 1);
+    s->arrival_times += (uint64_t)now;
 }
 
 static void station_leave(struct station *s, sim_time now, sim_time stay, double service_s)
 {
-    station_change(s, now, -1);
     s->departures++;
-    add_time(&s->stay, 1, stay);
+    s->departure_times += (uint64_t)now;
+    s->stay += (uint64_t)stay;
     s->service_sum += service_s;
     s->service_squares += service_s * service_s;
 }
 
-static void take_point(struct run_metrics *m, sim_time at)
+static uint64_t present(const struct station *s)
 {
-    double interval = sim_time_to_s(m->timeseries), kv = 0;
-    for (size_t i = 0; i < m->replica_count; i++)
-        kv += (double)m->replicas[i].kv_used_blocks;
+    return s->arrivals - s->departures;
+}
+
+static void on_probe(void *state, const struct cluster_state *cluster)
+{
+    struct run_metrics *m = state;
+    if (!m->sink.state)
+        return;
+    double interval = sim_time_to_s(m->timeseries);
     const struct {
         const char *series;
         double value;
     } points[] = {
-        {"waiting", (double)m->queue.present},
-        {"running", (double)(m->system.present - m->queue.present)},
-        {"kv_used_blocks", kv},
+        {"waiting", (double)present(&m->queue)},
+        {"running", (double)(present(&m->system) - present(&m->queue))},
+        {"kv_used_blocks", (double)cluster->kv_used_blocks},
         {"requests_per_s", (double)(m->system.departures - m->point_finished) / interval},
-        {"output_tokens_per_s", (double)(m->tokens_so_far - m->point_tokens) / interval},
+        {"output_tokens_per_s", (double)(m->heads - m->point_tokens) / interval},
     };
     for (size_t i = 0; i < sizeof points / sizeof *points; i++)
-        m->sink.add_point(m->sink.state, points[i].series, at, points[i].value);
+        m->sink.add_point(m->sink.state, points[i].series, cluster->at, points[i].value);
     m->point_finished = m->system.departures;
-    m->point_tokens = m->tokens_so_far;
-}
-
-/* Points of the time series that are due before what happens at `now`. */
-static void advance(struct run_metrics *m, sim_time now)
-{
-    for (; m->timeseries > 0 && m->sink.state && m->next_point <= now; m->next_point += m->timeseries)
-        take_point(m, m->next_point);
+    m->point_tokens = m->heads;
 }
 
 static void on_arrival(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
-    advance(m, r->arrival);
     station_enter(&m->system, r->arrival);
     station_enter(&m->queue, r->arrival);
     if (replica == ROUTER_QUEUE)
@@ -128,10 +113,9 @@ static void on_scheduled(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
     sim_time wait = r->first_scheduled - r->arrival;
-    advance(m, r->first_scheduled);
     station_leave(&m->queue, r->first_scheduled, wait, 0);
     struct replica_metrics *of = &m->replicas[replica];
-    if (of->queue.present > 0) /* under central routing it waited elsewhere */
+    if (present(&of->queue) > 0) /* under central routing it waited elsewhere */
         station_leave(&of->queue, r->first_scheduled, wait, 0);
 }
 
@@ -141,35 +125,80 @@ static void on_preemption(void *state, size_t replica, const struct request *r)
     ((struct run_metrics *)state)->preemptions++;
 }
 
-static void on_iteration(void *state, const struct iteration_record *i)
+static void keep(struct run_metrics *m, enum metric metric, uint64_t position, int64_t value, uint64_t count)
 {
-    struct run_metrics *m = state;
-    double ns = (double)(i->end - i->start);
-    advance(m, i->start);
-    m->iterations++;
-    m->system.busy_ns += ns;
-    m->replicas[i->replica].system.busy_ns += ns;
-    m->replicas[i->replica].kv_used_blocks = i->kv_used_blocks;
-    m->outside_ns += i->cost.outside_ns;
-    m->flops += i->cost.flops;
-    m->real_tokens += (double)batch_real_tokens(i->batch);
-    m->padded_tokens += (double)batch_padded_tokens(i->batch);
-    m->sequence_time += ns * (double)i->batch->count;
-    m->waiting_time += ns * (double)i->waiting;
-    m->kv_time += ns * (double)i->kv_used_blocks / (double)i->kv_total_blocks;
-}
-
-static void keep(struct run_metrics *m, enum metric metric, int64_t value, uint64_t count)
-{
-    if (value >= 0 && samples_add(&m->samples[metric], value, count))
+    if (value >= 0 && samples_add(&m->samples[metric], position, value, count))
         m->out_of_memory = true;
 }
 
-static void on_gap(void *state, sim_time gap, uint64_t count)
+static void on_gap(void *state, sim_time at, sim_time gap, uint64_t count)
+{
+    keep(state, METRIC_ITL, (uint64_t)at, gap, count);
+}
+
+/* Iterations from `first` on as gaps between tokens of `times` requests, piece by piece where they go over the end
+ * of a window of time. */
+static void keep_gaps(struct run_metrics *m, const struct stretch *s, uint64_t first, uint64_t times)
+{
+    struct samples *gaps = &m->samples[METRIC_ITL];
+    for (uint64_t i = first, next; i < s->count; i = next) {
+        sim_time at = stretch_end(s, i + 1);
+        sim_time window_end = (sim_time)samples_group_end(gaps, (uint64_t)at);
+        next = stretch_end(s, s->count) < window_end ? s->count : stretch_ends_by(s, window_end) - 1;
+        struct sample_run run = {.first = s->first + i * s->growth,
+                                 .growth = s->growth,
+                                 .count = next - i,
+                                 .times = times};
+        if (samples_add_run(gaps, (uint64_t)stretch_end(s, next), &run))
+            m->out_of_memory = true;
+    }
+}
+
+/* Sums over iterations 0 … n − 1 of what grows by a constant. */
+static wide_sum sum_growing(wide_sum first, wide_sum growth, uint64_t n)
+{
+    return n * first + growth * ((wide_sum)n * (n - 1) / 2);
+}
+
+/* Tokens, attention scores and output heads of real requests: the work that counts for MFU. */
+static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n)
+{
+    uint64_t tokens = b->decodes, heads = b->decodes;
+    wide_sum scores = 2 * sum_growing(b->decode_kv + b->decodes, b->decodes, n);
+    for (size_t i = 0; i < b->count; i++) {
+        uint64_t new_tokens = b->items[i].new_tokens, before = b->items[i].req->computed;
+        tokens += new_tokens;
+        scores += new_tokens * (2 * before + new_tokens + 1);
+        heads += new_tokens == request_uncomputed(b->items[i].req);
+    }
+    m->real_tokens += n * tokens;
+    m->padded_tokens += n * (b->layout == BATCH_RAGGED ? tokens : (uint64_t)b->rows * b->row_tokens);
+    m->scores += scores;
+    m->heads += n * heads;
+}
+
+static void on_iteration(void *state, const struct iteration_record *i)
 {
     struct run_metrics *m = state;
-    keep(m, METRIC_ITL, gap, count);
-    m->tokens_so_far += count;
+    uint64_t ns = (uint64_t)(i->end - i->stretch.start), n = i->stretch.count;
+    m->iterations += n;
+    m->system.busy_ns += ns;
+    m->replicas[i->replica].system.busy_ns += ns;
+    m->outside += sum_growing(i->cost->outside, i->cost->outside_growth, n);
+    m->sequence_ns += (wide_sum)ns * batch_sequences(i->batch);
+    count_work(m, i->batch, n);
+    if (i->batch->decodes == 0)
+        return;
+    if (i->steady == i->batch->decodes) {
+        keep_gaps(m, &i->stretch, 0, i->steady);
+        return;
+    }
+    struct stretch first = i->stretch;
+    first.count = 1;
+    if (i->steady > 0)
+        keep_gaps(m, &first, 0, i->steady);
+    if (n > 1)
+        keep_gaps(m, &i->stretch, 1, i->batch->decodes);
 }
 
 static double metric_limit_s(const struct slo *slo, enum metric metric)
@@ -196,7 +225,7 @@ static void on_finish(void *state, size_t replica, const struct request *r)
     struct run_metrics *m = state;
     struct request_metrics q = request_metrics_of(r);
     for (enum metric i = 0; i < METRIC_COUNT; i++)
-        keep(m, i, q.at[i], 1);
+        keep(m, i, m->system.departures, q.at[i], 1);
     m->prompt_tokens += r->prompt_tokens;
     m->output_tokens += r->output_tokens;
     m->recomputed_tokens += r->recomputed_tokens;
@@ -208,11 +237,9 @@ static void on_finish(void *state, size_t replica, const struct request *r)
     }
     m->parts_error += llabs(sum - q.at[METRIC_E2E]);
     double service_s = sim_time_to_s(r->last_token - r->first_scheduled);
-    advance(m, r->last_token);
-    m->tokens_so_far++; /* the first one, which has no gap before it */
     station_leave(&m->system, r->last_token, q.at[METRIC_E2E], service_s);
     struct replica_metrics *of = &m->replicas[replica];
-    if (of->system.present > 0)
+    if (present(&of->system) > 0)
         station_leave(&of->system, r->last_token, q.at[METRIC_E2E], service_s);
     if (m->sink.state && m->keep_requests)
         m->sink.add_request(m->sink.state, replica, r);
@@ -227,5 +254,6 @@ struct observer run_metrics_observer(struct run_metrics *m)
                              .preempted = on_preemption,
                              .iterated = on_iteration,
                              .gap = on_gap,
-                             .finished = on_finish};
+                             .finished = on_finish,
+                             .probed = on_probe};
 }

@@ -13,27 +13,20 @@ enum metric { METRIC_QUEUE, METRIC_TTFT, METRIC_TPOT, METRIC_ITL, METRIC_E2E, ME
 extern const char *const metric_names[METRIC_COUNT]; /* "queue_s", … */
 extern const char *const time_part_names[PART_COUNT];
 
-/* A sum of times without rounding or overflow, for Little's law over any run. */
-struct exact_time {
-    int64_t s, ns; /* 0 <= ns < 1e9 */
-};
-
-/* A place where requests stay: sums over time, exact in nanoseconds, and moments in seconds. */
+/* A place where requests stay: sums over time, exact in nanoseconds, and moments in seconds. The number present,
+ * integrated over time, is Σ departure times − Σ arrival times (+ present·now). */
 struct station {
     uint64_t arrivals, departures;
-    int64_t present;
-    sim_time changed;
-    struct exact_time area; /* ∫ present dt */
-    struct exact_time stay; /* Σ time each request spent there */
+    wide_sum arrival_times, departure_times;
+    wide_sum stay; /* Σ time each request spent there */
     sim_time last_arrival;
     double gap_sum, gap_squares;         /* between arrivals */
     double service_sum, service_squares; /* first scheduled → last token */
-    double busy_ns;
+    uint64_t busy_ns;
 };
 
 struct replica_metrics {
     struct station system, queue;
-    uint64_t kv_used_blocks; /* when its last iteration started */
 };
 
 /* Where rows go that are too many to keep in memory. */
@@ -52,17 +45,18 @@ struct run_metrics {
     uint64_t prompt_tokens, output_tokens, met_slo, preemptions, recomputed_tokens;
     double parts_ns[PART_COUNT];
     int64_t parts_error; /* Σ |sum of parts − e2e|; anything but 0 is a bug */
-    double outside_ns, flops;
-    double real_tokens, padded_tokens;
-    double sequence_time, waiting_time, kv_time; /* ∫ batch items, queue, used share over busy time */
+    wide_sum outside;    /* fine time */
+    uint64_t real_tokens, padded_tokens;
+    wide_sum scores;      /* Σ query tokens × keys each attends to, doubled */
+    uint64_t heads;       /* sequences that got a token */
+    wide_sum sequence_ns; /* ∫ sequences in the batch over busy time */
     uint64_t iterations;
     const char *reject_reason; /* of the last one rejected */
     bool out_of_memory;
     bool keep_requests;
-    sim_time timeseries, next_point;       /* interval, 0: none */
+    sim_time timeseries;                   /* interval, 0: none */
     uint64_t point_finished, point_tokens; /* when the last point was taken */
-    uint64_t tokens_so_far;
-    struct row_sink sink; /* state NULL: rows are not kept */
+    struct row_sink sink;                  /* state NULL: rows are not kept */
 };
 
 /* The scenario must outlive the metrics. Release also after a failure. */

@@ -12,22 +12,19 @@ static double scv(double sum, double squares, double count)
     return count > 1 && mean > 0 ? (squares / count - mean * mean) / (mean * mean) : NAN;
 }
 
-static double seconds(struct exact_time t)
-{
-    return (double)t.s + (double)t.ns * 1e-9;
-}
-
 static struct station_summary station_of(const struct station *s, unsigned servers, double duration_s)
 {
-    double n = (double)s->departures, area_s = seconds(s->area), stay_s = seconds(s->stay);
+    double n = (double)s->departures;
+    uint64_t present = s->arrivals - s->departures, end = (uint64_t)llround(duration_s * 1e9);
+    wide_sum area = s->departure_times + (wide_sum)present * end - s->arrival_times;
     struct station_summary out = {.servers = servers};
     out.arrival_rate = (double)s->arrivals / duration_s;
-    out.number = area_s / duration_s;
-    out.stay_s = n > 0 ? stay_s / n : 0;
+    out.number = (double)area * 1e-9 / duration_s;
+    out.stay_s = n > 0 ? (double)s->stay * 1e-9 / n : 0;
     out.arrival_scv = scv(s->gap_sum, s->gap_squares, (double)s->arrivals - 1);
     out.service_rate = out.utilization = out.queue_number = out.wait_s = out.service_scv = NAN;
-    struct exact_time off = {s->area.s - s->stay.s, s->area.ns - s->stay.ns}; /* exact, then rounded once */
-    out.little_residual = s->present ? NAN : stay_s > 0 ? fabs(seconds(off)) / stay_s : 0;
+    wide_sum off = area > s->stay ? area - s->stay : s->stay - area; /* exact, then rounded once */
+    out.little_residual = present ? NAN : s->stay > 0 ? (double)off / (double)s->stay : 0;
     return out;
 }
 
@@ -37,8 +34,9 @@ static struct station_summary served_station(const struct station *s, const stru
 {
     struct station_summary out = station_of(s, servers, duration_s);
     struct station_summary waiting = station_of(queue, 0, duration_s);
-    out.utilization = s->busy_ns * 1e-9 / (servers * duration_s);
-    out.service_rate = s->busy_ns > 0 ? (double)s->departures / (s->busy_ns * 1e-9) : NAN; /* of one, while busy */
+    out.utilization = (double)s->busy_ns * 1e-9 / (servers * duration_s);
+    out.service_rate =
+        s->busy_ns > 0 ? (double)s->departures / ((double)s->busy_ns * 1e-9) : NAN; /* of one, while busy */
     out.queue_number = waiting.number;
     out.wait_s = waiting.stay_s;
     out.service_scv = scv(s->service_sum, s->service_squares, (double)s->departures);
@@ -106,6 +104,15 @@ static int check_invariants(const struct run_metrics *m, const struct run_summar
     return 0;
 }
 
+/* Arithmetic of the tokens that requests asked for, padding left out. */
+static double model_flops(const struct run_metrics *m, const struct model *model)
+{
+    double head = (double)model->hidden * model->vocab;
+    double weights = model_parameters(model) - head * (model->tied_head ? 1 : 2);
+    double per_score = 4.0 * model->layers * model->heads * model->head_dim;
+    return 2 * weights * (double)m->real_tokens + per_score * (double)m->scores / 2 + 2 * head * (double)m->heads;
+}
+
 int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s, const struct cluster_totals *totals,
                           struct run_summary *out, struct error *err)
 {
@@ -121,7 +128,7 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     double mean = wait->at[STAT_MEAN].value * 1e-9;
     double half = samples_mean_half_width(&m->samples[METRIC_QUEUE], wait->cut, 0.99) * 1e-9;
     out->wait_99 = (struct estimate){mean, mean - half, mean + half};
-    double gpus = (double)s->cluster.replicas * s->cost.tensor_parallel, busy_s = m->system.busy_ns * 1e-9;
+    double busy_s = (double)m->system.busy_ns * 1e-9;
     out->requests_per_s = finished / out->duration_s;
     out->input_tokens_per_s = (double)m->prompt_tokens / out->duration_s;
     out->output_tokens_per_s = (double)m->output_tokens / out->duration_s;
@@ -132,14 +139,15 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     out->preemptions = m->preemptions;
     out->recomputed_tokens = m->recomputed_tokens;
     if (m->iterations > 0) {
-        out->padding_waste = 1 - m->real_tokens / m->padded_tokens;
-        out->mean_batch_sequences = m->sequence_time / m->system.busy_ns;
-        out->mean_batch_tokens = m->real_tokens / (double)m->iterations;
-        out->mean_kv_use = m->kv_time / m->system.busy_ns;
+        double busy_ns = (double)m->system.busy_ns;
+        out->padding_waste = 1 - (double)m->real_tokens / (double)m->padded_tokens;
+        out->mean_batch_sequences = (double)m->sequence_ns / busy_ns;
+        out->mean_batch_tokens = (double)m->real_tokens / (double)m->iterations;
+        out->mean_kv_use = totals->kv_block_ns / (busy_ns * (double)s->cluster.replica.kv_blocks);
         out->peak_kv_use = (double)totals->kv_peak / (double)totals->kv_total;
-        out->extrapolated_share = m->outside_ns / m->system.busy_ns;
-        double peak = s->cost.device.peak_flops * gpus / (double)s->cluster.replicas;
-        out->mfu = peak > 0 ? m->flops / (busy_s * peak) : NAN;
+        out->extrapolated_share = fine_to_ns(m->outside) / busy_ns;
+        double peak = device_peak_flops(&s->cost.device, s->cost.model.dtype) * s->cost.tensor_parallel;
+        out->mfu = peak > 0 ? model_flops(m, &s->cost.model) / (busy_s * peak) : NAN;
     }
     double all = 0;
     for (int i = 0; i < PART_COUNT; i++)

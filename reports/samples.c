@@ -10,97 +10,140 @@ const char *const statistic_names[STAT_COUNT] = {"mean", "sd", "min", "p50", "p9
 static const double quantiles[STAT_COUNT] = {
     [STAT_P50] = 0.5, [STAT_P90] = 0.9, [STAT_P95] = 0.95, [STAT_P99] = 0.99, [STAT_P999] = 0.999};
 
-void samples_init(struct samples *s)
+void samples_init(struct samples *s, uint64_t width)
 {
-    *s = (struct samples){.section_size = 5, .group_size = 5};
+    *s = (struct samples){.group_width = width, .section_width = width};
 }
 
 void samples_release(struct samples *s)
 {
     for (size_t i = 0; i < SECTIONS_MAX; i++)
         histogram_release(&s->sections[i].histogram);
-    samples_init(s);
+    samples_init(s, s->group_width);
 }
 
-static int merge_section(struct section *into, struct section *from)
+static int merge_section(struct section *into, const struct section *from)
 {
+    if (from->count == 0)
+        return 0;
     if (into->count == 0 || from->min < into->min)
         into->min = from->min;
     if (from->max > into->max)
         into->max = from->max;
     into->count += from->count;
-    into->sum += from->sum;
-    into->sum_of_squares += from->sum_of_squares;
+    into->squares += from->squares;
+    into->fine_squares += from->fine_squares;
     return histogram_merge(&into->histogram, &from->histogram);
 }
 
-static int halve_sections(struct samples *s)
+static void merge_groups(struct samples *s)
 {
+    for (size_t i = 0; i < GROUPS_MAX / 2; i++) {
+        s->groups[i].count = s->groups[2 * i].count + s->groups[2 * i + 1].count;
+        s->groups[i].sum = s->groups[2 * i].sum + s->groups[2 * i + 1].sum;
+    }
+    for (size_t i = GROUPS_MAX / 2; i < GROUPS_MAX; i++)
+        s->groups[i] = (struct group){0};
+    s->group_width *= 2;
+}
+
+static int merge_sections(struct samples *s)
+{
+    int status = 0;
     for (size_t i = 0; i < SECTIONS_MAX / 2; i++) {
         struct section left = s->sections[2 * i], right = s->sections[2 * i + 1];
         s->sections[2 * i] = s->sections[2 * i + 1] = (struct section){0};
-        int status = merge_section(&left, &right);
+        status |= merge_section(&left, &right);
         histogram_release(&right.histogram);
         s->sections[i] = left;
-        if (status)
-            return -1;
     }
-    s->section_count = SECTIONS_MAX / 2;
-    s->section_size *= 2;
-    return 0;
+    s->section_width *= 2;
+    return status;
 }
 
-static void add_to_group(struct samples *s, double value, uint64_t count)
+static int find_group(struct samples *s, uint64_t position)
 {
-    while (count > 0) {
-        uint64_t room = s->group_size - s->group_filled, taken = count < room ? count : room;
-        s->group_sum += value * (double)taken;
-        s->group_filled += taken;
-        count -= taken;
-        if (s->group_filled < s->group_size)
-            return;
-        if (s->group_count == GROUPS_MAX) {
-            for (size_t i = 0; i < GROUPS_MAX / 2; i++)
-                s->groups[i] = (s->groups[2 * i] + s->groups[2 * i + 1]) / 2;
-            s->group_count = GROUPS_MAX / 2;
-            s->group_size *= 2; /* the group at hand goes on as the first half of a larger one */
-            continue;
-        }
-        s->groups[s->group_count++] = s->group_sum / (double)s->group_size;
-        s->group_sum = 0;
-        s->group_filled = 0;
-    }
+    if (position >= s->end)
+        s->end = position + 1;
+    if (position >= s->first && position < s->next)
+        return 0;
+    int status = 0;
+    while (position / s->group_width >= GROUPS_MAX)
+        merge_groups(s);
+    while (position / s->section_width >= SECTIONS_MAX)
+        status |= merge_sections(s);
+    s->group = &s->groups[position / s->group_width];
+    s->section = &s->sections[position / s->section_width];
+    s->first = position - position % s->group_width;
+    s->next = s->first + s->group_width;
+    return status;
 }
 
-int samples_add(struct samples *s, int64_t value, uint64_t count)
+uint64_t samples_group_end(struct samples *s, uint64_t position)
 {
-    if (s->section_count == 0 || s->sections[s->section_count - 1].count >= s->section_size) {
-        if (s->section_count == SECTIONS_MAX && halve_sections(s))
-            return -1;
-        s->section_count++;
-    }
-    struct section *section = &s->sections[s->section_count - 1];
-    double v = (double)value, n = (double)count;
-    if (section->count == 0 || value < section->min)
-        section->min = value;
-    if (section->count == 0 || value > section->max)
-        section->max = value;
+    find_group(s, position);
+    return s->next;
+}
+
+static void note_range(struct section *section, int64_t low, int64_t high, uint64_t count)
+{
+    if (section->count == 0 || low < section->min)
+        section->min = low;
+    if (high > section->max)
+        section->max = high;
     section->count += count;
-    section->sum += v * n;
-    section->sum_of_squares += v * v * n;
-    add_to_group(s, v, count);
-    return histogram_add(&section->histogram, value, count);
+}
+
+int samples_add(struct samples *s, uint64_t position, int64_t value, uint64_t count)
+{
+    if (find_group(s, position))
+        return -1;
+    wide_sum v = (uint64_t)value;
+    note_range(s->section, value, value, count);
+    s->group->count += count;
+    s->group->sum += (v * count) << FINE_BITS;
+    s->section->squares += v * v * count;
+    return histogram_add(&s->section->histogram, value, count);
+}
+
+/* Σ (a + b i) for i < n is a n + b n (n − 1) / 2; Σ (a + b i)² is a² n + a b n (n − 1) + b² (n − 1) n (2 n − 1) / 6. */
+int samples_add_run(struct samples *s, uint64_t position, const struct sample_run *run)
+{
+    if (find_group(s, position))
+        return -1;
+    uint64_t n = run->count, all = n * run->times;
+    wide_sum a = run->first, b = run->growth, pairs = (wide_sum)n * (n - 1);
+    fine_time last = run->first + (n - 1) * run->growth;
+    note_range(s->section, (int64_t)(run->first >> FINE_BITS), (int64_t)(last >> FINE_BITS), all);
+    s->group->count += all;
+    s->group->sum += run->times * (a * n + b * (pairs / 2));
+    s->section->fine_squares += run->times * (a * a * n + a * b * pairs + b * b * (pairs * (2 * n - 1) / 6));
+    return histogram_add_run(&s->section->histogram, run->first, run->growth, n, run->times);
+}
+
+/* Groups that the run has gone through to their end. */
+static size_t complete_groups(const struct samples *s)
+{
+    return (size_t)(s->end / s->group_width);
+}
+
+static double group_mean(const struct group *g)
+{
+    return fine_to_ns(g->sum) / (double)g->count;
 }
 
 uint64_t samples_mser5(const struct samples *s)
 {
-    double sum = 0, squares = 0, best = INFINITY;
-    size_t cut = 0;
-    for (size_t i = s->group_count; i-- > 0;) {
-        double n = (double)(s->group_count - i);
-        sum += s->groups[i];
-        squares += s->groups[i] * s->groups[i];
-        if (i > s->group_count / 2 || n < 4)
+    double sum = 0, squares = 0, n = 0, best = INFINITY;
+    size_t cut = 0, groups = complete_groups(s);
+    for (size_t i = groups; i-- > 0;) {
+        if (s->groups[i].count == 0)
+            continue;
+        double mean = group_mean(&s->groups[i]);
+        sum += mean;
+        squares += mean * mean;
+        n++;
+        if (i > groups / 2 || n < 4)
             continue;
         double error = (squares - sum * sum / n) / (n * n);
         if (error <= best) {
@@ -108,19 +151,25 @@ uint64_t samples_mser5(const struct samples *s)
             cut = i;
         }
     }
-    return cut * s->group_size;
+    return cut * s->group_width;
 }
 
-/* Means of `batches` equal runs of groups from `first` on; the remainder at the start is left out. */
-static void batch_means(const struct samples *s, size_t first, size_t batches, double *means)
+/* Means of `batches` equal runs of groups from `first` on; the remainder at the start is left out. Returns how many
+ * of them hold values. */
+static size_t batch_means(const struct samples *s, size_t first, size_t batches, double *means)
 {
-    size_t each = (s->group_count - first) / batches;
-    first = s->group_count - each * batches;
+    size_t groups = complete_groups(s), each = (groups - first) / batches, filled = 0;
+    first = groups - each * batches;
     for (size_t b = 0; b < batches; b++) {
-        means[b] = 0;
-        for (size_t i = 0; i < each; i++)
-            means[b] += s->groups[first + b * each + i] / (double)each;
+        struct group all = {0};
+        for (size_t i = 0; i < each; i++) {
+            all.count += s->groups[first + b * each + i].count;
+            all.sum += s->groups[first + b * each + i].sum;
+        }
+        if (all.count > 0)
+            means[filled++] = group_mean(&all);
     }
+    return filled;
 }
 
 static double mean_of(const double *values, size_t count, double *variance)
@@ -151,15 +200,17 @@ static double lag1(const double *values, size_t count)
 
 double samples_mean_half_width(const struct samples *s, uint64_t cut, double confidence)
 {
-    size_t first = (size_t)((cut + s->group_size - 1) / s->group_size);
-    if (s->group_count < first + 8)
+    size_t first = (size_t)((cut + s->group_width - 1) / s->group_width), groups = complete_groups(s);
+    if (groups < first + 8)
         return NAN;
     double means[32];
-    size_t batches = s->group_count - first < 32 ? s->group_count - first : 32;
+    size_t batches = groups - first < 32 ? groups - first : 32;
     for (;; batches = batches * 3 / 4 > 8 ? batches * 3 / 4 : 8) {
-        batch_means(s, first, batches, means);
-        if (batches <= 8 || lag1(means, batches) < 1.645 / sqrt((double)batches)) /* one-sided, 5 % */
-            return half_width(means, batches, confidence);
+        size_t filled = batch_means(s, first, batches, means);
+        if (filled < 4)
+            return NAN;
+        if (batches <= 8 || lag1(means, filled) < 1.645 / sqrt((double)filled)) /* one-sided, 5 % */
+            return half_width(means, filled, confidence);
     }
 }
 
@@ -168,7 +219,7 @@ static struct estimate quantile_estimate(const struct samples *s, size_t first, 
     struct estimate e = {.value = (double)histogram_quantile(all, q), .low = NAN, .high = NAN};
     double values[SECTIONS_MAX];
     size_t count = 0;
-    for (size_t i = first; i < s->section_count; i++) /* a section too short to have this quantile says nothing */
+    for (size_t i = first; i < SECTIONS_MAX; i++) /* a section too short to have this quantile says nothing */
         if ((double)s->sections[i].count * (1 - q) >= 1)
             values[count++] = (double)histogram_quantile(&s->sections[i].histogram, q);
     if (count < 4)
@@ -179,29 +230,42 @@ static struct estimate quantile_estimate(const struct samples *s, size_t first, 
     return e;
 }
 
+static double standard_deviation(const struct section *all, double mean_value)
+{
+    long double n = (long double)all->count, mean = mean_value;
+    long double squares = (long double)all->squares + (long double)all->fine_squares / ((uint64_t)1 << 2 * FINE_BITS);
+    long double variance = all->count > 1 ? (squares - n * mean * mean) / (n - 1) : 0;
+    return variance > 0 ? (double)sqrtl(variance) : 0;
+}
+
 int samples_summarise(const struct samples *s, uint64_t cut, struct summary *out)
 {
     *out = (struct summary){0};
     struct section all = {0};
-    size_t first = 0;
-    for (; first + 1 < s->section_count && out->cut < cut; first++)
-        out->cut += s->sections[first].count;
-    for (size_t i = first; i < s->section_count; i++) {
-        struct section part = s->sections[i];
-        if (merge_section(&all, &part)) {
+    struct group total = {0};
+    size_t first = (size_t)((cut + s->section_width - 1) / s->section_width);
+    if (s->end > 0 && first > (s->end - 1) / s->section_width)
+        first = (size_t)((s->end - 1) / s->section_width);
+    for (size_t i = 0; i < first; i++)
+        out->cut += s->sections[i].count;
+    for (size_t i = first; i < SECTIONS_MAX; i++)
+        if (merge_section(&all, &s->sections[i])) {
             histogram_release(&all.histogram);
             return -1;
         }
+    uint64_t first_position = first * s->section_width;
+    for (size_t i = (size_t)(first_position / s->group_width); i < GROUPS_MAX; i++) {
+        total.count += s->groups[i].count;
+        total.sum += s->groups[i].sum;
     }
-    double n = (double)all.count, mean = n > 0 ? all.sum / n : 0;
-    double variance = n > 1 ? (all.sum_of_squares - n * mean * mean) / (n - 1) : 0;
-    double half = samples_mean_half_width(s, out->cut, 0.95);
+    double mean = total.count ? group_mean(&total) : 0;
+    double half = samples_mean_half_width(s, first_position, 0.95);
     out->count = all.count;
     for (int i = 0; i < STAT_COUNT; i++)
         out->at[i] = quantiles[i] > 0 ? quantile_estimate(s, first, &all.histogram, quantiles[i])
                                       : (struct estimate){.low = NAN, .high = NAN};
     out->at[STAT_MEAN] = (struct estimate){mean, mean - half, mean + half};
-    out->at[STAT_SD].value = sqrt(variance > 0 ? variance : 0);
+    out->at[STAT_SD].value = standard_deviation(&all, mean);
     out->at[STAT_MIN].value = (double)all.min;
     out->at[STAT_MAX].value = (double)all.max;
     histogram_release(&all.histogram);

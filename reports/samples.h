@@ -1,33 +1,48 @@
 /* SPDX-License-Identifier: MIT */
-/* samples.h — one metric's values in the order they came, summarised in fixed memory.
+/* samples.h — one metric's values along a run, summarised in fixed memory.
  *
- * Values go into up to 32 consecutive sections of equal count, each with moments and a histogram;
- * when they are full, neighbours merge. Beside them runs a finer series of group means (groups of 5
- * at first, at most 1024) for the warm-up cut and the batch means. */
+ * Every value has a position: a count of values before it, or the simulated time at which it was taken. The run is
+ * cut into up to 1024 groups of equal width in position (the warm-up cut and the batch means work on their means) and
+ * up to 32 sections, each with a histogram (for intervals of quantiles); when they are full, neighbours merge and
+ * widths double. All sums are whole numbers, so the result does not depend on the order in which values are added,
+ * nor on how they are lumped together. */
 #ifndef TANDEM_REPORTS_SAMPLES_H
 #define TANDEM_REPORTS_SAMPLES_H
 
 #include <stdbool.h>
 
+#include "base/units.h"
 #include "reports/histogram.h"
 
 enum { SECTIONS_MAX = 32, GROUPS_MAX = 1024 };
 
 struct section {
     uint64_t count;
-    double sum, sum_of_squares;
     int64_t min, max;
+    wide_sum squares, fine_squares; /* Σ of single values squared; of values in runs, in 2^-32 */
     struct histogram histogram;
 };
 
+struct group {
+    uint64_t count;
+    wide_sum sum; /* in 1/65 536 of the values' unit */
+};
+
 struct samples {
+    struct group groups[GROUPS_MAX];
     struct section sections[SECTIONS_MAX];
-    size_t section_count;
-    uint64_t section_size;
-    double groups[GROUPS_MAX]; /* means of complete groups */
-    size_t group_count;
-    uint64_t group_size, group_filled;
-    double group_sum;
+    uint64_t group_width, section_width; /* in positions; the second is a multiple of the first */
+    uint64_t first, next;                /* positions of the group used last: first … next − 1 */
+    struct group *group;                 /* that group, and the section it is in */
+    struct section *section;
+    uint64_t end; /* one more than the last position */
+};
+
+/* Values that grow evenly from one to the next, each counted `times` times: first, first + growth, … in 1/65 536 of
+ * the values' unit, rounded down for the histogram. */
+struct sample_run {
+    fine_time first, growth;
+    uint64_t count, times;
 };
 
 enum statistic {
@@ -55,13 +70,20 @@ struct summary {
     struct estimate at[STAT_COUNT]; /* in the values' unit */
 };
 
-void samples_init(struct samples *s);
+/* `width` of the first groups: 5 for counted values (as MSER-5 wants), some time for timed ones. */
+void samples_init(struct samples *s, uint64_t width);
 void samples_release(struct samples *s);
 
-/* Returns 0, or -1 when memory is short. */
-int samples_add(struct samples *s, int64_t value, uint64_t count);
+/* Adds a value, at least 0, `count` times. Returns 0, or -1 when memory is short. */
+int samples_add(struct samples *s, uint64_t position, int64_t value, uint64_t count);
 
-/* Values to cut by MSER-5 (White, Cobb, Spratt 2000): the cut that minimises the squared standard error of
+/* Adds a run whose values all belong to one group; `position` is the last one's. */
+int samples_add_run(struct samples *s, uint64_t position, const struct sample_run *run);
+
+/* The first position that belongs to a later group than `position`. Lack of memory shows at the next addition. */
+uint64_t samples_group_end(struct samples *s, uint64_t position);
+
+/* Position to cut at, by MSER-5 (White, Cobb, Spratt 2000): the cut that minimises the squared standard error of
  * the mean of what is left, searched over the first half. */
 uint64_t samples_mser5(const struct samples *s);
 
@@ -69,7 +91,7 @@ uint64_t samples_mser5(const struct samples *s);
  * down to 8, whose lag-1 autocorrelation is not significant; Student t. NAN for too few values. */
 double samples_mean_half_width(const struct samples *s, uint64_t cut, double confidence);
 
-/* Everything, with 95 % intervals: batch means for the mean, sectioning for quantiles. The cut is
+/* Everything, with 95 % intervals: batch means for the mean, sectioning for quantiles. The cut is a position and is
  * rounded up to whole sections. Returns 0, or -1 when memory is short. */
 int samples_summarise(const struct samples *s, uint64_t cut, struct summary *out);
 

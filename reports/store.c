@@ -255,7 +255,7 @@ static int save_histograms(struct store *s, sqlite3_int64 run, const struct run_
     for (int k = 0; k < METRIC_COUNT; k++) {
         struct histogram all = {0};
         int status = 0;
-        for (size_t i = 0; i < m->samples[k].section_count; i++)
+        for (size_t i = 0; i < SECTIONS_MAX; i++)
             status |= histogram_merge(&all, &m->samples[k].sections[i].histogram);
         for (size_t i = 0; status == 0 && i < all.span; i++)
             if (all.counts[i])
@@ -282,7 +282,7 @@ static int save_theory(struct store *s, sqlite3_int64 run, const struct scenario
 {
     double mu = r->system.service_rate, lambda = r->system.arrival_rate, c2 = r->system.service_scv;
     unsigned c = r->system.servers;
-    bool single = m->sequence_time == m->system.busy_ns, poisson = fabs(r->system.arrival_scv - 1) < 0.1;
+    bool single = m->sequence_ns == m->system.busy_ns, poisson = fabs(r->system.arrival_scv - 1) < 0.1;
     bool shared = c == 1 || sc->cluster.routing->central;
     const struct {
         const char *formula;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/array.h"
-#include "sim/event_list.h"
+#include "sim/min_index.h"
 
 enum { REQUESTS_PER_SLAB = 256, EVENTS_PER_TICK = 1 << 16 };
 
@@ -14,8 +14,8 @@ struct cluster {
     const struct cluster_config *config;
     const struct observer *observer;
     struct replica *replicas;
-    struct replica_load *loads; /* [replicas], what the router looks at */
-    struct event_list *events;
+    struct min_index events;     /* by replica: when it acts next */
+    struct min_index ranks;      /* by replica, for routing policies that rank them */
     struct request_list central; /* the shared queue of central routing */
     struct request *free_requests;
     struct request **slabs;
@@ -24,6 +24,7 @@ struct cluster {
     size_t touched_count;
     bool *is_touched;
     uint64_t cursor;
+    sim_time next_probe;
     uint64_t next_id, in_flight, events_seen;
     struct cluster_totals totals;
 };
@@ -73,11 +74,17 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
 
 static size_t choose_replica(struct cluster *c, const struct request *r)
 {
-    if (c->config->routing->central || c->config->replicas == 1)
+    const struct routing_policy *routing = c->config->routing;
+    if (routing->central || c->config->replicas == 1)
         return 0;
-    for (size_t i = 0; i < c->config->replicas; i++)
-        c->loads[i] = c->replicas[i].load;
-    return c->config->routing->choose(&c->cursor, c->loads, c->config->replicas, r);
+    return routing->rank ? (size_t)min_index_first(&c->ranks).slot
+                         : routing->choose(&c->cursor, c->config->replicas, r);
+}
+
+static void rank(struct cluster *c, const struct replica *r)
+{
+    if (c->config->routing->rank)
+        min_index_set(&c->ranks, r->index, c->config->routing->rank(&r->load));
 }
 
 static void touch(struct cluster *c, size_t replica)
@@ -85,6 +92,20 @@ static void touch(struct cluster *c, size_t replica)
     if (!c->is_touched[replica])
         c->touched[c->touched_count++] = replica;
     c->is_touched[replica] = true;
+}
+
+static void set_event(struct cluster *c, size_t replica, sim_time at)
+{
+    min_index_set(&c->events, replica, at == SIM_TIME_NEVER ? MIN_INDEX_NONE : (uint64_t)at);
+}
+
+/* Somebody new stands in the replica's queue; an idle replica looks when the instant's arrivals are all in. */
+static void notice(struct cluster *c, struct replica *r, sim_time from)
+{
+    if (r->busy)
+        set_event(c, r->index, replica_cut(r, from));
+    else
+        touch(c, r->index);
 }
 
 static int arrive(struct cluster *c, const struct arrival *a, struct error *err)
@@ -102,19 +123,32 @@ static int arrive(struct cluster *c, const struct arrival *a, struct error *err)
         c->totals.rejected++;
         return 0;
     }
-    c->observer->arrived(c->observer->state, c->config->routing->central ? ROUTER_QUEUE : replica->index, r);
+    bool central = c->config->routing->central;
+    c->observer->arrived(c->observer->state, central ? ROUTER_QUEUE : replica->index, r);
     replica_enqueue(replica, r);
-    if (c->config->routing->central)
-        for (size_t i = 0; i < c->config->replicas; i++)
-            touch(c, i);
-    else
-        touch(c, replica->index);
+    rank(c, replica);
+    if (!central)
+        notice(c, replica, a->at);
+    for (size_t i = 0; central && i < c->config->replicas; i++)
+        notice(c, &c->replicas[i], a->at);
     return 0;
+}
+
+/* A preempted request goes back to the shared queue: to the others it is an arrival, at this instant for those
+ * whose turn at it comes later. */
+static void share_preempted(struct cluster *c, size_t from, sim_time now)
+{
+    for (size_t i = 0; i < c->config->replicas; i++)
+        if (i != from && c->replicas[i].busy)
+            set_event(c, i, replica_cut(&c->replicas[i], i > from ? now : now + 1));
 }
 
 static void start(struct cluster *c, size_t replica, sim_time now)
 {
-    event_list_set(c->events, replica, replica_start(&c->replicas[replica], now));
+    struct replica *r = &c->replicas[replica];
+    set_event(c, replica, replica_start(r, now));
+    if (c->config->routing->central && r->view.evicted > 0)
+        share_preempted(c, replica, now);
 }
 
 /* Idle replicas look at what has arrived once all arrivals of the instant are in. */
@@ -129,6 +163,18 @@ static void wake_touched(struct cluster *c, sim_time now)
     c->touched_count = 0;
 }
 
+/* Everything before this instant has been applied when it is told. */
+static void probe(struct cluster *c)
+{
+    struct cluster_state state = {.at = c->next_probe};
+    for (size_t i = 0; i < c->config->replicas; i++) {
+        replica_catch_up(&c->replicas[i], c->next_probe);
+        state.kv_used_blocks += c->replicas[i].kv.total_blocks - c->replicas[i].kv.free_blocks;
+    }
+    c->observer->probed(c->observer->state, &state);
+    c->next_probe += c->config->probe_interval;
+}
+
 static bool asks_to_stop(struct cluster *c, const struct run_control *control)
 {
     if (control->tick && ++c->events_seen % EVENTS_PER_TICK == 0)
@@ -137,35 +183,52 @@ static bool asks_to_stop(struct cluster *c, const struct run_control *control)
     return c->totals.stopped;
 }
 
-/* Arrivals come before iteration ends of the same instant, so a batch formed then can hold them. */
+static int arrive_together(struct cluster *c, struct request_source *source, struct arrival *next, int *more,
+                           struct error *err)
+{
+    sim_time now = c->totals.end = next->at;
+    do {
+        if (arrive(c, next, err))
+            return -1;
+        *more = source->next(source->state, next, err);
+    } while (*more == 1 && next->at == now);
+    wake_touched(c, now);
+    return 0;
+}
+
+static void act(struct cluster *c, size_t replica, sim_time now)
+{
+    struct replica *r = &c->replicas[replica];
+    c->totals.end = now;
+    if (r->busy)
+        replica_finish(r, now);
+    start(c, replica, now);
+    rank(c, r);
+}
+
+/* At one instant probes come first, then arrivals, then replicas in order of index: a batch formed then can hold
+ * what has just arrived. */
 static int loop(struct cluster *c, struct request_source *source, const struct run_control *control, struct error *err)
 {
     struct arrival next;
     int more = source->next(source->state, &next, err);
     while (more >= 0) {
-        sim_time event_at = event_list_next_time(c->events);
-        if (more == 0 && event_at == SIM_TIME_NEVER)
+        struct min_index_node event = min_index_first(&c->events);
+        sim_time event_at = event.key == MIN_INDEX_NONE ? SIM_TIME_NEVER : (sim_time)event.key;
+        sim_time earliest = more == 1 && next.at <= event_at ? next.at : event_at;
+        if (earliest == SIM_TIME_NEVER)
             return 0;
-        if ((event_at != SIM_TIME_NEVER && event_at > LATEST) || (more == 1 && next.at > LATEST))
+        if (earliest > LATEST)
             return error_set(err, ERROR_INPUT, "simulated time goes beyond %.0f years",
                              sim_time_to_s(LATEST) / 31557600);
         if (control && asks_to_stop(c, control))
             return 0;
-        if (more == 1 && next.at <= event_at) {
-            sim_time now = c->totals.end = next.at;
-            do {
-                if (arrive(c, &next, err))
-                    return -1;
-                more = source->next(source->state, &next, err);
-            } while (more == 1 && next.at == now);
-            wake_touched(c, now);
-            continue;
-        }
-        size_t replica = event_list_pop(c->events);
-        c->totals.end = event_at;
-        if (c->replicas[replica].busy)
-            replica_finish(&c->replicas[replica], event_at);
-        start(c, replica, event_at);
+        while (c->config->probe_interval > 0 && c->next_probe <= earliest)
+            probe(c);
+        if (more == 0 || next.at > event_at)
+            act(c, event.slot, event_at);
+        else if (arrive_together(c, source, &next, &more, err))
+            return -1;
     }
     return -1;
 }
@@ -173,12 +236,12 @@ static int loop(struct cluster *c, struct request_source *source, const struct r
 static int prepare(struct cluster *c, struct executor executor, struct error *err)
 {
     size_t count = c->config->replicas;
+    c->next_probe = c->config->probe_interval;
     c->replicas = calloc(count, sizeof *c->replicas);
-    c->loads = calloc(count, sizeof *c->loads);
     c->touched = calloc(count, sizeof *c->touched);
     c->is_touched = calloc(count, sizeof *c->is_touched);
-    c->events = event_list_create(count);
-    if (!c->replicas || !c->loads || !c->touched || !c->is_touched || !c->events)
+    if (min_index_init(&c->events, count) || min_index_init(&c->ranks, count) || !c->replicas || !c->touched ||
+        !c->is_touched)
         return error_no_memory(err);
     for (size_t i = 0; i < count; i++) {
         struct request_list *shared = c->config->routing->central ? &c->central : NULL;
@@ -186,6 +249,7 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
             return -1;
         c->replicas[i].recycle = recycle;
         c->replicas[i].owner = c;
+        rank(c, &c->replicas[i]);
     }
     return 0;
 }
@@ -197,13 +261,14 @@ static void sum_up(struct cluster *c)
     for (size_t i = 0; i < c->config->replicas; i++) {
         struct kv_pool *kv = &c->replicas[i].kv;
         if (c->replicas[i].running.count == 0)
-            kv_pool_release_parked(kv);
+            kv_pool_release_parked(kv, t->end);
         t->iterations += c->replicas[i].iterations;
         t->kv_allocated += kv->allocated;
         t->kv_freed += kv->freed;
         t->kv_held += kv->total_blocks - kv->free_blocks;
         t->kv_peak += kv->peak_blocks;
         t->kv_total += kv->total_blocks;
+        t->kv_block_ns += kv_pool_block_ns(kv, t->end);
     }
 }
 
@@ -215,10 +280,10 @@ static void release(struct cluster *c)
         free(c->slabs[i]);
     free(c->slabs);
     free(c->replicas);
-    free(c->loads);
     free(c->touched);
     free(c->is_touched);
-    event_list_destroy(c->events);
+    min_index_release(&c->events);
+    min_index_release(&c->ranks);
 }
 
 int cluster_run(const struct cluster_config *config, struct executor executor, struct request_source *source,

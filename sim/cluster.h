@@ -12,12 +12,14 @@ struct cluster_config {
     struct replica_config replica;
     size_t replicas;
     const struct routing_policy *routing;
+    sim_time probe_interval; /* between calls of observer.probed; 0: none */
 };
 
 struct cluster_totals {
     uint64_t arrived, finished, rejected, unfinished; /* arrived = finished + rejected + unfinished */
     uint64_t iterations;
     uint64_t kv_allocated, kv_freed, kv_held, kv_peak, kv_total; /* blocks, over all replicas */
+    double kv_block_ns;                                          /* ∫ blocks in use dt */
     uint64_t peak_in_flight;
     sim_time end; /* of the last event */
     bool stopped; /* by *stop */

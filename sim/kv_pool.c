@@ -6,7 +6,7 @@ void kv_pool_init(struct kv_pool *pool, uint64_t total_blocks, uint32_t block_to
     *pool = (struct kv_pool){.block_tokens = block_tokens, .total_blocks = total_blocks, .free_blocks = total_blocks};
 }
 
-bool kv_pool_reserve(struct kv_pool *pool, struct request *r, uint32_t tokens)
+bool kv_pool_reserve(struct kv_pool *pool, struct request *r, uint32_t tokens, sim_time now)
 {
     uint64_t wanted = ((uint64_t)tokens + pool->block_tokens - 1) / pool->block_tokens;
     if (wanted <= r->kv_blocks)
@@ -14,19 +14,21 @@ bool kv_pool_reserve(struct kv_pool *pool, struct request *r, uint32_t tokens)
     uint64_t more = wanted - r->kv_blocks;
     if (more > pool->free_blocks)
         return false;
-    pool->free_blocks -= more;
-    pool->allocated += more;
+    kv_pool_take(pool, more, now);
     r->kv_blocks = (uint32_t)wanted;
-    uint64_t used = pool->total_blocks - pool->free_blocks;
-    if (used > pool->peak_blocks)
-        pool->peak_blocks = used;
     return true;
 }
 
-void kv_pool_release(struct kv_pool *pool, struct request *r)
+static void give_back(struct kv_pool *pool, uint64_t blocks, sim_time now)
 {
-    pool->free_blocks += r->kv_blocks;
-    pool->freed += r->kv_blocks;
+    pool->free_blocks += blocks;
+    pool->freed += blocks;
+    pool->block_time += (wide_sum)blocks * (uint64_t)now;
+}
+
+void kv_pool_release(struct kv_pool *pool, struct request *r, sim_time now)
+{
+    give_back(pool, r->kv_blocks, now);
     r->kv_blocks = 0;
 }
 
@@ -36,9 +38,14 @@ void kv_pool_park(struct kv_pool *pool, struct request *r)
     r->kv_blocks = 0;
 }
 
-void kv_pool_release_parked(struct kv_pool *pool)
+void kv_pool_release_parked(struct kv_pool *pool, sim_time now)
 {
-    pool->free_blocks += pool->parked_blocks;
-    pool->freed += pool->parked_blocks;
+    give_back(pool, pool->parked_blocks, now);
     pool->parked_blocks = 0;
+}
+
+double kv_pool_block_ns(const struct kv_pool *pool, sim_time now)
+{
+    uint64_t used = pool->total_blocks - pool->free_blocks;
+    return (double)(pool->block_time + (wide_sum)used * (uint64_t)now);
 }

@@ -1,21 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* observer.h — what a run tells to whoever listens. Every pointer is valid during the call only. */
+/* observer.h — what a run tells to whoever listens. Every pointer is valid during the call only.
+ *
+ * Calls about arrivals, first batches, preemptions and finishes come in order of simulated time. Iterations and gaps
+ * come in order for each replica, but those of one replica may be told ahead of another's. */
 #ifndef TANDEM_SIM_OBSERVER_H
 #define TANDEM_SIM_OBSERVER_H
 
 #include "policies/batch.h"
 #include "profiles/cost.h"
+#include "sim/stretch.h"
 
 /* Stands for a replica's index where replicas share one queue. */
 #define ROUTER_QUEUE SIZE_MAX
 
+/* Iterations back to back with the same batch: one, or many when all in it decode. */
 struct iteration_record {
     size_t replica;
-    sim_time start, end;
-    const struct batch *batch;
-    struct iteration_cost cost;
-    size_t waiting, running; /* when it starts; a shared queue counts for each replica */
-    uint64_t kv_used_blocks, kv_total_blocks;
+    struct stretch stretch;            /* when they start, how long they take, and how many they are */
+    sim_time end;                      /* of the last one */
+    const struct batch *batch;         /* as it was when the first one started */
+    const struct iteration_cost *cost; /* of the first one */
+    /* Decoding members of the batch whose last token came just when the first one started. To them every iteration
+     * is the gap to their next token; to the others, from the second one on. */
+    uint32_t steady;
+};
+
+/* The whole cluster at one instant. */
+struct cluster_state {
+    sim_time at;
+    uint64_t kv_used_blocks;
 };
 
 struct observer {
@@ -27,9 +40,12 @@ struct observer {
     void (*scheduled)(void *state, size_t replica, const struct request *r); /* first time in a batch */
     void (*preempted)(void *state, size_t replica, const struct request *r);
     void (*iterated)(void *state, const struct iteration_record *record);
-    /* `count` output tokens came `gap` after the one before them in the same request. */
-    void (*gap)(void *state, sim_time gap, uint64_t count);
+    /* `count` output tokens came at `at`, `gap` after the one before them in the same request. Not told of gaps
+     * that iterated() implies. */
+    void (*gap)(void *state, sim_time at, sim_time gap, uint64_t count);
     void (*finished)(void *state, size_t replica, const struct request *r);
+    /* At every multiple of cluster_config.probe_interval: everything before that instant has been told. */
+    void (*probed)(void *state, const struct cluster_state *cluster);
 };
 
 #endif

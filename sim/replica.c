@@ -9,12 +9,14 @@
 static void sync_view(struct replica *r)
 {
     r->view.kv_free_blocks = r->kv.free_blocks;
+    r->view.decoding = (uint32_t)r->decodes.count;
+    r->view.decode_steps = r->decodes.steps;
 }
 
 static bool verb_reserve(struct replica_view *view, struct request *request, uint32_t tokens)
 {
     struct replica *r = view->replica;
-    bool reserved = kv_pool_reserve(&r->kv, request, tokens);
+    bool reserved = kv_pool_reserve(&r->kv, request, tokens, view->now);
     sync_view(r);
     return reserved;
 }
@@ -26,30 +28,76 @@ static void verb_admit(struct replica_view *view, struct request *request)
     request->parts[request->scheduled ? PART_PREEMPTED : PART_QUEUE] += waited;
     request_list_remove(view->waiting, request);
     request_list_insert(&r->running, request, NULL);
+    request->prefilling = true;
+    view->prefilling[view->prefilling_count++] = request;
+}
+
+/* Takes those out of the list that prefill no longer. */
+static void close_ranks(struct replica_view *view)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < view->prefilling_count; i++)
+        if (view->prefilling[i]->prefilling)
+            view->prefilling[kept++] = view->prefilling[i];
+    view->prefilling_count = kept;
 }
 
 /* Recompute: the KV is dropped; prompt and generated tokens will be prefilled again. */
 static void verb_preempt(struct replica_view *view, struct request *request)
 {
     struct replica *r = view->replica;
-    kv_pool_release(&r->kv, request);
+    if (request->decode.in)
+        decode_set_leave(&r->decodes, request);
+    request->prefilling = false;
+    close_ranks(view);
+    kv_pool_release(&r->kv, request, view->now);
     request->preemptions++;
     request->computed = 0;
     request->waiting_since = view->now;
     request_list_remove(&r->running, request);
     request_list_insert(view->waiting, request, view->waiting->head);
+    view->evicted++;
     sync_view(r);
     r->observer->preempted(r->observer->state, r->index, request);
 }
 
-static const struct replica_verbs verbs = {.reserve = verb_reserve, .admit = verb_admit, .preempt = verb_preempt};
+static bool verb_take_decodes(struct replica_view *view, struct batch *out)
+{
+    struct replica *r = view->replica;
+    uint64_t blocks = decode_set_blocks(&r->decodes);
+    if (blocks > r->kv.free_blocks)
+        return false;
+    if (blocks > 0)
+        kv_pool_take(&r->kv, blocks, view->now);
+    out->decodes = (uint32_t)r->decodes.count;
+    out->decode_kv = r->decodes.kv_tokens;
+    sync_view(r);
+    return true;
+}
+
+static void verb_settle(struct replica_view *view)
+{
+    struct replica *r = view->replica;
+    for (size_t i = 0; i < r->decodes.count; i++)
+        decode_set_settle(&r->decodes, r->decodes.heap[i].r);
+}
+
+static const struct replica_verbs verbs = {.reserve = verb_reserve,
+                                           .admit = verb_admit,
+                                           .preempt = verb_preempt,
+                                           .take_decodes = verb_take_decodes,
+                                           .settle = verb_settle};
 
 int replica_init(struct replica *r, size_t index, const struct replica_config *config, struct executor executor,
                  struct request_list *waiting, const struct observer *observer, struct error *err)
 {
-    *r = (struct replica){.index = index, .batching = config->batching, .executor = executor, .observer = observer};
+    *r = (struct replica){
+        .index = index, .batching = config->batching, .executor = executor, .observer = observer, .step = config->step};
     kv_pool_init(&r->kv, config->kv_blocks, config->kv_block_tokens);
+    if (decode_set_init(&r->decodes, config->kv_block_tokens))
+        return error_no_memory(err);
     r->view = (struct replica_view){.waiting = waiting ? waiting : &r->own_waiting,
+                                    .shared_queue = waiting != NULL,
                                     .running = &r->running,
                                     .admission = config->admission,
                                     .kv_block_tokens = config->kv_block_tokens,
@@ -65,9 +113,12 @@ void replica_release(struct replica *r)
 {
     if (r->batching && r->batching->destroy && r->batching_state)
         r->batching->destroy(r->batching_state);
+    decode_set_release(&r->decodes);
     free(r->batch.items);
+    free(r->prefilling);
     r->batching_state = NULL;
     r->batch.items = NULL;
+    r->prefilling = NULL;
 }
 
 const char *replica_refuses(const struct replica *r, const struct request *request)
@@ -94,20 +145,25 @@ void replica_enqueue(struct replica *r, struct request *request)
 static bool make_room(struct replica *r)
 {
     size_t needed = r->running.count + r->view.waiting->count;
-    struct batch_item *grown = array_grow(r->batch.items, &r->batch.capacity, needed, sizeof *grown);
-    if (!grown)
-        return false;
-    r->batch.items = grown;
-    return true;
+    if (needed <= r->batch.capacity && needed <= r->prefilling_capacity && needed <= r->decodes.capacity &&
+        needed <= r->decodes.age_capacity)
+        return true;
+    struct batch_item *items = array_grow(r->batch.items, &r->batch.capacity, needed, sizeof *items);
+    if (items)
+        r->batch.items = items;
+    struct request **list = array_grow(r->prefilling, &r->prefilling_capacity, needed, sizeof(*list));
+    if (list)
+        r->view.prefilling = r->prefilling = list;
+    return items && list && decode_set_make_room(&r->decodes, needed) == 0;
 }
 
 /* First scheduling of a request ends its queueing; stamps tell later who was in this batch. */
 static void mark_scheduled(struct replica *r, sim_time now)
 {
-    r->iterations++;
+    r->batches++;
     for (size_t i = 0; i < r->batch.count; i++) {
         struct request *request = r->batch.items[i].req;
-        request->batch_stamp = r->iterations;
+        request->batch_stamp = r->batches;
         if (request->scheduled)
             continue;
         request->scheduled = true;
@@ -116,113 +172,208 @@ static void mark_scheduled(struct replica *r, sim_time now)
     }
 }
 
+/* How many iterations can run before anything but an arrival changes the batch. */
+static uint64_t stretch_length(const struct replica *r)
+{
+    const struct batch *b = &r->batch;
+    if (r->step || b->count > 0 || b->stable_iterations == 1 || r->cost.steady == 1)
+        return 1;
+    uint64_t most = decode_set_steps_left(&r->decodes);
+    if (most > b->stable_iterations)
+        most = b->stable_iterations;
+    if (most > r->cost.steady)
+        most = r->cost.steady;
+    if (most > STRETCH_MAX)
+        most = STRETCH_MAX;
+    most = decode_set_steps_within(&r->decodes, r->kv.free_blocks + decode_set_blocks(&r->decodes), most);
+    bool sums_fit = r->cost.total <= STRETCH_FINE_MAX && r->cost.growth <= STRETCH_FINE_MAX / STRETCH_MAX;
+    return sums_fit ? most : 1;
+}
+
 sim_time replica_start(struct replica *r, sim_time now)
 {
     assert(!r->busy);
-    if (r->running.count == 0)
-        kv_pool_release_parked(&r->kv);
-    if (r->running.count + r->view.waiting->count == 0 || !make_room(r))
-        return SIM_TIME_NEVER;
-    r->view.now = now;
-    sync_view(r);
+    if (r->running.count == 0 && r->kv.parked_blocks > 0)
+        kv_pool_release_parked(&r->kv, now);
     struct batch *b = &r->batch;
-    *b = (struct batch){.items = b->items, .capacity = b->capacity, .wake_at = SIM_TIME_NEVER};
-    r->batching->form_batch(r->batching_state, &r->view, b);
-    if (b->count == 0) {
+    *b = (struct batch){.items = b->items, .capacity = b->capacity, .wake_at = SIM_TIME_NEVER, .stable_iterations = 1};
+    if (r->running.count + r->view.waiting->count > 0 && make_room(r)) {
+        r->view.now = now;
+        r->view.evicted = 0;
+        sync_view(r);
+        r->batching->form_batch(r->batching_state, &r->view, b);
+    }
+    if (batch_is_empty(b)) {
         assert(r->running.count == 0); /* a policy always serves somebody it has admitted */
+        r->carry = 0;
         return b->wake_at;
     }
     mark_scheduled(r, now);
     r->cost = r->executor.run(r->executor.state, b);
-    r->iteration_start = now;
+    r->stretch =
+        (struct stretch){.start = now, .carry = r->carry, .first = r->cost.total, .growth = r->cost.growth, .count = 1};
+    r->stretch.count = stretch_length(r);
     r->busy = true;
-    sim_time end = now + r->cost.total;
-    struct iteration_record record = {.replica = r->index,
-                                      .start = now,
-                                      .end = end,
-                                      .batch = b,
-                                      .cost = r->cost,
-                                      .waiting = r->view.waiting->count,
-                                      .running = r->running.count,
-                                      .kv_used_blocks = r->kv.total_blocks - r->kv.free_blocks,
-                                      .kv_total_blocks = r->kv.total_blocks};
-    r->observer->iterated(r->observer->state, &record);
-    return end;
+    return stretch_end(&r->stretch, r->stretch.count);
 }
 
-/* Books the iteration's duration on every admitted request, to what it was doing meanwhile. */
-static void account_time(struct replica *r)
+sim_time replica_cut(struct replica *r, sim_time from)
 {
-    sim_time total = r->cost.total, own = r->cost.decode_alone;
-    for (struct request *q = r->running.head; q; q = q->next) {
-        bool in_batch = q->batch_stamp == r->iterations;
-        if (q->computed < q->peak_computed && !request_decodes(q)) {
-            q->parts[PART_PREEMPTED] += total;
-        } else if (!request_decodes(q)) {
-            q->parts[in_batch ? PART_PREFILL_OWN : PART_PREFILL_STALL] += total;
-        } else if (in_batch) {
-            q->parts[PART_DECODE_OWN] += own;
-            q->parts[PART_DECODE_INTERFERENCE] += total - own;
-        } else {
-            q->parts[PART_DECODE_STALL] += total;
-        }
-    }
+    if (r->stretch.count > 1 && !r->batch.arrivals_wait)
+        r->stretch.count = stretch_ends_by(&r->stretch, from);
+    return stretch_end(&r->stretch, r->stretch.count);
 }
 
-static void finish_request(struct replica *r, struct request *q)
+static void finish_request(struct replica *r, struct request *q, sim_time now)
 {
     request_list_remove(&r->running, q);
     if (r->batching->holds_finished_kv)
         kv_pool_park(&r->kv, q);
     else
-        kv_pool_release(&r->kv, q);
+        kv_pool_release(&r->kv, q, now);
     r->load.outstanding_requests--;
-    r->load.outstanding_tokens -= (uint64_t)q->prompt_tokens + q->max_output_tokens - q->peak_computed;
+    r->load.outstanding_tokens -= q->max_output_tokens;
     r->observer->finished(r->observer->state, r->index, q);
     if (r->recycle)
         r->recycle(r->owner, q);
 }
 
+/* Tells of the first n iterations of the stretch, and of the gaps before their tokens that are not theirs alone. */
+static void tell(struct replica *r, uint64_t n, sim_time end)
+{
+    struct iteration_record record = {
+        .replica = r->index, .stretch = r->stretch, .end = end, .batch = &r->batch, .cost = &r->cost};
+    record.stretch.count = n;
+    const struct decode_set *d = &r->decodes;
+    sim_time first_end = n == 1 ? end : stretch_end(&r->stretch, 1);
+    for (size_t i = 0; r->batch.decodes && i < d->age_count; i++) {
+        if (d->ages[i].at == r->stretch.start)
+            record.steady = d->ages[i].count;
+        else
+            r->observer->gap(r->observer->state, first_end, first_end - d->ages[i].at, d->ages[i].count);
+    }
+    r->observer->iterated(r->observer->state, &record);
+}
+
+/* Blocks that the decodes took when iterations first … last − 1 of the stretch started. */
+static void take_blocks(struct replica *r, uint64_t first, uint64_t last)
+{
+    const struct decode_set *d = &r->decodes;
+    if (d->crossing == 0)
+        return;
+    uint32_t slot = (d->ring_at + (uint32_t)first) % d->block_tokens;
+    for (uint64_t i = first; i < last; i++) {
+        if (d->crossings[slot])
+            kv_pool_take(&r->kv, d->crossings[slot], stretch_end(&r->stretch, i));
+        slot = slot + 1 < d->block_tokens ? slot + 1 : 0;
+    }
+}
+
+/* Books time on the requests that are handled singly, to what they were doing meanwhile. */
+static void account_single(const struct replica *r, struct request *q, sim_time total, sim_time own)
+{
+    bool in_batch = q->batch_stamp == r->batches;
+    if (request_decodes(q)) {
+        q->parts[PART_DECODE_OWN] += own;
+        q->parts[PART_DECODE_INTERFERENCE] += total - own;
+    } else if (q->computed < q->peak_computed) {
+        q->parts[PART_PREEMPTED] += total;
+    } else {
+        q->parts[in_batch ? PART_PREFILL_OWN : PART_PREFILL_STALL] += total;
+    }
+}
+
+/* Single decodes leave the set before the others' stall is booked on it. */
+static void account_time(struct replica *r, sim_time total)
+{
+    sim_time own = (sim_time)(r->cost.decode_alone >> FINE_BITS);
+    if (r->batch.count == 0 || own > total)
+        own = total;
+    for (size_t i = 0; i < r->batch.count; i++)
+        if (r->batch.items[i].decode) {
+            decode_set_leave(&r->decodes, r->batch.items[i].req);
+            account_single(r, r->batch.items[i].req, total, own);
+        }
+    for (size_t i = 0; i < r->view.prefilling_count; i++)
+        account_single(r, r->prefilling[i], total, own);
+    if (r->batch.decodes) {
+        r->decodes.own += own;
+        r->decodes.interference += total - own;
+    } else {
+        r->decodes.stall += total;
+    }
+}
+
 /* The iteration that computes a request's last known token also yields its next one. */
-static void emit_token(struct replica *r, struct request *q, sim_time now, uint64_t *steady_gaps)
+static void emit_token(struct replica *r, struct request *q, sim_time now)
 {
     if (q->generated == 0) {
         q->first_token = now;
-    } else if (q->last_token == r->iteration_start) {
-        ++*steady_gaps;
+        r->load.outstanding_tokens -= q->prompt_tokens;
     } else {
-        r->observer->gap(r->observer->state, now - q->last_token, 1);
+        r->observer->gap(r->observer->state, now, now - q->last_token, 1);
     }
     q->generated++;
     q->last_token = now;
-    if (q->generated == q->output_tokens)
-        finish_request(r, q);
 }
 
-static void compute_tokens(struct replica *r, struct request *q, uint32_t tokens)
+static void compute_single(struct replica *r, const struct batch_item *item, sim_time now)
 {
+    struct request *q = item->req;
     uint32_t again = q->peak_computed - q->computed;
-    q->recomputed_tokens += tokens < again ? tokens : again;
-    q->computed += tokens;
-    if (q->computed > q->peak_computed) {
-        r->load.outstanding_tokens -= q->computed - q->peak_computed;
+    q->recomputed_tokens += item->new_tokens < again ? item->new_tokens : again;
+    q->computed += item->new_tokens;
+    if (q->computed > q->peak_computed)
         q->peak_computed = q->computed;
+    if (request_uncomputed(q) == 0)
+        emit_token(r, q, now);
+    bool finished = q->generated == q->output_tokens;
+    q->prefilling = !finished && !request_decodes(q);
+    if (finished)
+        finish_request(r, q, now);
+    else if (!q->prefilling)
+        decode_set_join(&r->decodes, q);
+}
+
+/* The first n iterations of the stretch have ended. */
+static void apply(struct replica *r, uint64_t n, sim_time end)
+{
+    tell(r, n, end);
+    r->iterations += n;
+    account_time(r, end - r->stretch.start);
+    if (r->batch.decodes) {
+        take_blocks(r, 1, n < r->stretch.count ? n + 1 : n);
+        decode_set_advance(&r->decodes, n, end);
     }
+    for (size_t i = 0; i < r->batch.count; i++)
+        compute_single(r, &r->batch.items[i], end);
+    close_ranks(&r->view);
+}
+
+void replica_catch_up(struct replica *r, sim_time now)
+{
+    if (!r->busy || r->stretch.count == 1)
+        return;
+    uint64_t n = stretch_ends_by(&r->stretch, now) - 1;
+    if (n == 0)
+        return;
+    apply(r, n, stretch_end(&r->stretch, n));
+    stretch_drop(&r->stretch, n);
+    r->batch.decode_kv += n * r->batch.decodes;
+    r->batch.row_kv += (uint32_t)n;
+    r->cost.total += n * r->cost.growth;
+    r->cost.decode_alone = r->cost.total;
+    r->cost.outside += n * r->cost.outside_growth;
 }
 
 void replica_finish(struct replica *r, sim_time now)
 {
     assert(r->busy);
     r->busy = false;
-    account_time(r);
-    uint64_t steady_gaps = 0;
-    for (size_t i = 0; i < r->batch.count; i++) {
-        struct request *q = r->batch.items[i].req;
-        uint32_t tokens = r->batch.items[i].new_tokens;
-        compute_tokens(r, q, tokens);
-        if (request_uncomputed(q) == 0)
-            emit_token(r, q, now, &steady_gaps);
+    r->carry = stretch_fine(&r->stretch, r->stretch.count) & ((1 << FINE_BITS) - 1);
+    apply(r, r->stretch.count, now);
+    for (struct request *q; (q = decode_set_finished(&r->decodes));) {
+        decode_set_leave(&r->decodes, q);
+        finish_request(r, q, now);
     }
-    if (steady_gaps)
-        r->observer->gap(r->observer->state, r->cost.total, steady_gaps);
 }

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* replica.h — one model instance: its queues, its KV memory and its loop. Each iteration it asks the
- * batching policy for a batch, gives it to the executor, and applies the result when it ends. */
+ * batching policy for a batch, gives it to the executor, and applies the result when it ends.
+ *
+ * When the policy says that a batch of decodes holds, and the executor what its next iterations cost, they are run
+ * as one stretch, which an arrival cuts short. The result is the same, bit for bit, as one at a time. */
 #ifndef TANDEM_SIM_REPLICA_H
 #define TANDEM_SIM_REPLICA_H
 
 #include "policies/batching.h"
 #include "policies/routing.h"
+#include "sim/decode_set.h"
 #include "sim/executor.h"
 #include "sim/kv_pool.h"
 #include "sim/observer.h"
+#include "sim/stretch.h"
 
 struct replica_config {
     const struct batching_policy *batching;
@@ -17,6 +22,7 @@ struct replica_config {
     uint32_t kv_block_tokens;
     uint64_t kv_blocks;
     uint32_t max_tokens;
+    bool step; /* one iteration at a time, never a stretch */
 };
 
 struct replica {
@@ -27,13 +33,18 @@ struct replica {
     const struct observer *observer;
     struct replica_view view;
     struct request_list own_waiting, running;
+    struct request **prefilling; /* in order of admission */
+    size_t prefilling_capacity;
+    struct decode_set decodes;
     struct kv_pool kv;
     struct replica_load load;
     struct batch batch;
     struct iteration_cost cost;
-    sim_time iteration_start;
-    uint64_t iterations;
-    bool busy;
+    struct stretch stretch; /* what runs while busy */
+    fine_time carry;        /* below a nanosecond, at the end of the last iteration */
+    uint64_t batches;       /* started; stamps requests that stand in them */
+    uint64_t iterations;    /* ended */
+    bool step, busy;
     void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
     void *owner;
 };
@@ -49,11 +60,18 @@ const char *replica_refuses(const struct replica *r, const struct request *reque
 /* Puts an arriving request at the end of the queue. */
 void replica_enqueue(struct replica *r, struct request *request);
 
-/* Starts an iteration if there is something to do. Returns when to call replica_finish (the
- * iteration's end) or replica_start again (a policy's wake-up), SIM_TIME_NEVER for neither. */
+/* Starts an iteration, or a stretch of them, if there is something to do. Returns when to call replica_finish (its
+ * end) or replica_start again (a policy's wake-up), SIM_TIME_NEVER for neither. */
 sim_time replica_start(struct replica *r, sim_time now);
 
-/* Applies the iteration that ends now. */
+/* The queue has changed: what runs ends with the first iteration that ends at `from` or later, unless the change
+ * cannot matter. Returns when replica_finish is due; the replica must be busy. */
+sim_time replica_cut(struct replica *r, sim_time from);
+
+/* Applies the iterations of the running stretch that end before `now`. */
+void replica_catch_up(struct replica *r, sim_time now);
+
+/* Applies what ends now. */
 void replica_finish(struct replica *r, sim_time now);
 
 #endif

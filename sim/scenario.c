@@ -80,7 +80,7 @@ static int read_policy(struct scenario *s, struct error *err)
         return -1;
     c->batching_params = &s->batching_params;
     long long block_tokens = 16, blocks = 0;
-    if (json_read_integer(&policy, "kv_block_tokens", false, 1, 1000000, &block_tokens, err) ||
+    if (json_read_integer(&policy, "kv_block_tokens", false, 1, 4096, &block_tokens, err) ||
         json_read_integer(&policy, "kv_blocks", false, 1, 1000000000000, &blocks, err))
         return -1;
     c->kv_block_tokens = (uint32_t)block_tokens;
@@ -141,7 +141,7 @@ static int read_output(struct scenario *s, struct error *err)
          json_read_number(&output, "timeseries_s", false, 0, 1e9, &interval, err) ||
          json_read_string(&output, "warmup", false, &warmup, err)))
         return -1;
-    s->timeseries = sim_time_from_s(interval);
+    s->timeseries = s->cluster.probe_interval = sim_time_from_s(interval);
     struct json at = json_member(&output, "warmup");
     s->warmup = strcmp(warmup, "none") == 0 ? WARMUP_NONE : WARMUP_MSER5;
     return s->warmup == WARMUP_NONE || strcmp(warmup, "mser5") == 0 ? 0

@@ -59,7 +59,8 @@ struct bench_replica {
 static inline struct iteration_cost one_microsecond(void *state, const struct batch *batch)
 {
     (void)state, (void)batch;
-    return (struct iteration_cost){.total = 1000, .decode_alone = 1000};
+    return (
+        struct iteration_cost){.total = 1000 << FINE_BITS, .decode_alone = 1000 << FINE_BITS, .steady = STABLE_FOREVER};
 }
 
 static inline void note_arrival(void *state, size_t replica, const struct request *r)
@@ -91,9 +92,9 @@ static inline void note_iteration(void *state, const struct iteration_record *re
     (void)state, (void)record;
 }
 
-static inline void note_gap(void *state, sim_time gap, uint64_t count)
+static inline void note_gap(void *state, sim_time at, sim_time gap, uint64_t count)
 {
-    (void)state, (void)gap, (void)count;
+    (void)state, (void)at, (void)gap, (void)count;
 }
 
 /* `spec` is the policy's JSON; blocks hold 4 tokens. */
@@ -115,7 +116,8 @@ static inline void bench_init(struct bench_replica *b, const char *spec, uint64_
                                     .admission = policy->admission,
                                     .kv_block_tokens = 4,
                                     .kv_blocks = kv_blocks,
-                                    .max_tokens = 1000};
+                                    .max_tokens = 1000,
+                                    .step = true};
     b->observer = (struct observer){.state = b,
                                     .arrived = note_arrival,
                                     .scheduled = note_scheduled,
@@ -142,17 +144,25 @@ static inline void bench_arrive(struct bench_replica *b, uint64_t id, uint32_t p
     replica_enqueue(&b->replica, &b->requests[id]);
 }
 
-/* Forms and runs one iteration and compares what it held, as "id:tokens id:tokens …" ("" for none). */
+static inline void bench_say(char *found, size_t size, const struct request *r, uint32_t tokens)
+{
+    size_t used = strlen(found);
+    snprintf(found + used, size - used, "%s%llu:%u", used ? " " : "", (unsigned long long)r->id, tokens);
+}
+
+/* Forms and runs one iteration and compares what it held, as "id:tokens id:tokens …" ("" for none): first the
+ * decodes that are taken together, in order of admission, then the others. */
 static inline void bench_step(struct bench_replica *b, const char *expected)
 {
     char found[512] = "";
     sim_time end = replica_start(&b->replica, b->now);
     if (b->replica.busy) {
-        for (size_t i = 0; i < b->replica.batch.count; i++) {
-            size_t used = strlen(found);
-            snprintf(found + used, sizeof found - used, "%s%llu:%u", used ? " " : "",
-                     (unsigned long long)b->replica.batch.items[i].req->id, b->replica.batch.items[i].new_tokens);
-        }
+        const struct batch *batch = &b->replica.batch;
+        for (const struct request *r = b->replica.running.head; batch->decodes && r; r = r->next)
+            if (r->decode.in)
+                bench_say(found, sizeof found, r, 1);
+        for (size_t i = 0; i < batch->count; i++)
+            bench_say(found, sizeof found, batch->items[i].req, batch->items[i].new_tokens);
         b->now = end;
         replica_finish(&b->replica, end);
     }

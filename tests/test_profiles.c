@@ -49,18 +49,33 @@ static void test_roofline_stays_below_the_roof(void **state)
     struct cost_model cm;
     struct error err = {0};
     expect_ok(cost_model_create(&cm, "llama-3.1-8b", "h100-sxm", 1, &err), &err);
-    struct request r = {.prompt_tokens = 100, .generated = 1, .computed = 100};
-    struct batch_item item = {&r, 1, true};
-    struct batch b = {.items = &item, .count = 1};
+    struct batch decode = {.decodes = 1, .decode_kv = 100};
     double read = 2 * (model_parameters(&cm.model) - 4096.0 * 128256) / 3.35e12 * 1e9;
-    assert_true((double)cost_model_iteration(&cm, &b).total > read);
-    assert_true((double)cost_model_iteration(&cm, &b).total < 1.6 * read);
-    r = (struct request){.prompt_tokens = 8192};
-    item = (struct batch_item){&r, 8192, false};
-    struct iteration_cost cost = cost_model_iteration(&cm, &b);
-    assert_true((double)cost.total > cost.flops / 989e12 * 1e9);
-    assert_true((double)cost.total < 3 * cost.flops / 989e12 * 1e9);
+    double decode_ns = fine_to_ns(cost_model_iteration(&cm, &decode).total);
+    assert_true(decode_ns > read && decode_ns < 1.6 * read);
+    struct request r = {.prompt_tokens = 8192};
+    struct batch_item item = {&r, 8192, false};
+    struct batch prompt = {.items = &item, .count = 1};
+    /* 2 × weights × tokens + 4 × layers × heads × 128 × 8192·8193/2 scores + the head once */
+    double layers = 32.0 * (41943040 + 176160768);
+    double flops = 2 * layers * 8192 + 4.0 * 32 * 32 * 128 * 8192 * 8193 / 2 + 2.0 * 4096 * 128256;
+    double prompt_ns = fine_to_ns(cost_model_iteration(&cm, &prompt).total);
+    assert_true(prompt_ns > flops / 989e12 * 1e9 && prompt_ns < 3 * flops / 989e12 * 1e9);
     cost_model_release(&cm);
+}
+
+/* A format that a device has not got runs as the next wider one it has: fp8 on an A100 as bf16. */
+static void test_peaks_by_format(void **state)
+{
+    (void)state;
+    struct device d;
+    struct error err = {0};
+    expect_ok(device_load("h100-sxm", &d, &err), &err);
+    assert_true(device_peak_flops(&d, DTYPE_BF16) == 989e12 && device_peak_flops(&d, DTYPE_FP8) == 1979e12);
+    device_release(&d);
+    expect_ok(device_load("a100-80gb", &d, &err), &err);
+    assert_true(device_peak_flops(&d, DTYPE_FP8) == 312e12 && device_peak_flops(&d, DTYPE_FP32) == 19.5e12);
+    device_release(&d);
 }
 
 /* Tensor parallel 2 halves the weights read but adds all-reduces: between 50 and 100 %. */
@@ -99,21 +114,28 @@ static void test_linear_cost_by_hand(void **state)
     struct cost_model cm;
     struct error err = {0};
     expect_ok(cost_model_create(&cm, "ideal", "tests/data/line2.json", 1, &err), &err);
-    requests[0] = (struct request){.prompt_tokens = 15, .generated = 5, .computed = 19};
-    requests[1] = (struct request){.prompt_tokens = 25, .generated = 5, .computed = 29};
     requests[2] = (struct request){.prompt_tokens = 50, .computed = 4};
-    struct batch b = {.items = items, .capacity = 4};
-    batch_add(&b, &requests[0], 1);
-    batch_add(&b, &requests[1], 1);
+    struct batch b = {.decodes = 2, .decode_kv = 19 + 29, .items = items, .capacity = 4};
     batch_add(&b, &requests[2], 8);
     struct iteration_cost cost = cost_model_iteration(&cm, &b);
-    assert_int_equal(cost.total, 1334);
-    assert_int_equal(cost.decode_alone, 1250);
+    assert_int_equal(cost.total, 1334 << FINE_BITS);
+    assert_int_equal(cost.decode_alone, 1250 << FINE_BITS);
+    /* One by one instead of together: the same. */
+    requests[0] = (struct request){.prompt_tokens = 15, .generated = 5, .computed = 19};
+    requests[1] = (struct request){.prompt_tokens = 25, .generated = 5, .computed = 29};
+    struct batch singly = {.items = items + 1, .capacity = 3};
+    batch_add(&singly, &requests[0], 1);
+    batch_add(&singly, &requests[1], 1);
+    assert_int_equal(cost_model_iteration(&cm, &singly).total, 1250 << FINE_BITS);
+    b.decode_kv = 48;
+    b.count = 0;
+    cost = cost_model_iteration(&cm, &b);
+    assert_int_equal(cost.total, 1250 << FINE_BITS);
+    assert_int_equal(cost.growth, 2 << FINE_BITS); /* two more KV tokens in every next one */
     /* Padded: 4 rows that each read 29 + 1 KV tokens, two of them long finished: 1000 + 4·100 + 120. */
-    b.count = 2;
     b.layout = BATCH_PADDED;
     b.rows = 4, b.row_tokens = 1, b.row_kv = 29;
-    assert_int_equal(cost_model_iteration(&cm, &b).total, 1520);
+    assert_int_equal(cost_model_iteration(&cm, &b).total, 1520 << FINE_BITS);
     cost_model_release(&cm);
 }
 
@@ -129,9 +151,9 @@ static void test_packed_prefill_costs_rows(void **state)
     struct batch b = {.items = items, .capacity = 4, .layout = BATCH_PACKED, .rows = 2, .row_tokens = 10};
     for (int i = 0; i < 3; i++)
         batch_add(&b, &requests[i], requests[i].prompt_tokens);
-    assert_int_equal(cost_model_iteration(&cm, &b).total, 1000 + 2 * 10 * 10);
+    assert_int_equal(cost_model_iteration(&cm, &b).total, (1000 + 2 * 10 * 10) << FINE_BITS);
     b.packed_attention = PACKED_VARLEN;
-    assert_int_equal(cost_model_iteration(&cm, &b).total, 1000 + 17 * 10);
+    assert_int_equal(cost_model_iteration(&cm, &b).total, (1000 + 17 * 10) << FINE_BITS);
     cost_model_release(&cm);
 }
 
@@ -195,11 +217,11 @@ static void test_llmservingsim_bundle_round_trip(void **state)
     expect_ok(cost_model_create(&cm, "llama-3.1-8b", "build/test_profile.json", 1, &err), &err);
     double outside = 0;
     /* lm_head 1 + sampler 1, and 32 × decode attention of 1 sequence at KV 16 (9.31067 µs), from the files. */
-    assert_near(cm.backend.decode_ns(cm.backend.self, 1, 16, &outside), 32 * 9310.67, 1e-9);
+    assert_near(cost_model_decode_attention_ns(&cm, 1, 16, &outside), 32 * 9310.67, 1e-9);
     const struct cost_table *head = device_table(&cm.device, "lm_head");
     assert_near(head->ns[0], 1096930, 1e-9);
     assert_true(outside == 0);
-    assert_true(cm.backend.decode_ns(cm.backend.self, 300, 300 * 100, &outside) > 0 && outside > 0);
+    assert_true(cost_model_decode_attention_ns(&cm, 300, 300 * 100, &outside) > 0 && outside > 0);
     cost_model_release(&cm);
     assert_int_equal(cost_model_create(&cm, "llama-2-7b", "build/test_profile.json", 1, &err), -1);
     assert_non_null(strstr(err.text, "was measured on llama-3.1-8b"));
@@ -211,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_model_sizes),
         cmocka_unit_test(test_kv_tokens_beside_weights),
         cmocka_unit_test(test_roofline_stays_below_the_roof),
+        cmocka_unit_test(test_peaks_by_format),
         cmocka_unit_test(test_tensor_parallel_shards_and_communicates),
         cmocka_unit_test(test_linear_cost_by_hand),
         cmocka_unit_test(test_packed_prefill_costs_rows),

@@ -49,9 +49,9 @@ static void test_samples_keep_moments_through_merges(void **state)
     (void)state;
     static struct samples s;
     struct summary sum;
-    samples_init(&s);
+    samples_init(&s, 5);
     for (int64_t v = 0; v < 100000; v++)
-        samples_add(&s, v, 1);
+        samples_add(&s, (uint64_t)v, v, 1);
     assert_int_equal(samples_summarise(&s, 0, &sum), 0);
     assert_int_equal(sum.count, 100000);
     assert_true(fabs(sum.at[STAT_MEAN].value - 49999.5) < 1e-6);
@@ -66,9 +66,9 @@ static void test_mser5_cuts_a_transient(void **state)
 {
     (void)state;
     static struct samples s;
-    samples_init(&s);
+    samples_init(&s, 5);
     for (int i = 0; i < 500; i++)
-        samples_add(&s, i < 100 ? 5000 : 999 + 2 * (i % 2), 1);
+        samples_add(&s, (uint64_t)i, i < 100 ? 5000 : 999 + 2 * (i % 2), 1);
     uint64_t cut = samples_mser5(&s);
     assert_true(cut >= 100 && cut <= 110);
     struct summary sum;
@@ -87,9 +87,9 @@ static void test_intervals_cover_as_promised(void **state)
     int mean_covers = 0, median_covers = 0;
     for (int run = 0; run < 400; run++) {
         struct summary sum;
-        samples_init(&s);
+        samples_init(&s, 5);
         for (int i = 0; i < 2000; i++)
-            samples_add(&s, (int64_t)(1e6 + gsl_ran_gaussian_ziggurat(rng, 1e5)), 1);
+            samples_add(&s, (uint64_t)i, (int64_t)(1e6 + gsl_ran_gaussian_ziggurat(rng, 1e5)), 1);
         assert_int_equal(samples_summarise(&s, 0, &sum), 0);
         mean_covers += fabs(sum.at[STAT_MEAN].value - 1e6) < sum.at[STAT_MEAN].high - sum.at[STAT_MEAN].value;
         median_covers += sum.at[STAT_P50].low < 1e6 && sum.at[STAT_P50].high > 1e6;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* request.h — one request: what it asks for and how far it has come.
+/* request.h — one request: what was asked for and how far it has come.
  *
  * `computed` counts tokens whose KV is in the pool, `generated` the output tokens so far. A request
  * decodes when only its newest token is uncomputed; else it is prefilling. Policies read everything
- * here but `output_tokens`, which only the replica and declared oracles may look at. */
+ * here but `output_tokens`, which only the replica and declared oracles may look at.
+ *
+ * All requests that decode on a replica usually advance together; they are then counted as a set
+ * (sim/decode_set.h) and their own counters stand still until view_settle() or until they leave it. */
 #ifndef TANDEM_WORKLOADS_REQUEST_H
 #define TANDEM_WORKLOADS_REQUEST_H
 
@@ -26,6 +29,16 @@ enum time_part {
     PART_COUNT
 };
 
+/* Its place in the decode set; the set's own. */
+struct decode_member {
+    bool in;
+    bool crosses;                      /* takes a new KV block every block_tokens steps, from first_crossing on */
+    uint32_t place;                    /* in the set's heap */
+    uint64_t since_step;               /* counters are as of this step */
+    uint64_t first_crossing;           /* step whose token needs the next block */
+    sim_time own, interference, stall; /* the set's clocks at since_step */
+};
+
 struct request {
     struct request *prev, *next; /* in the list it stands in */
     uint64_t id;                 /* position in the workload, from 0 */
@@ -41,10 +54,12 @@ struct request {
     uint32_t recomputed_tokens;
     uint32_t peak_computed; /* most it ever had; below this tokens are computed again */
     bool scheduled;         /* has been in a running batch */
+    bool prefilling;        /* runs, and is not in the decode set */
+    uint64_t batch_stamp;   /* the iteration in whose batch it was last put one by one */
     sim_time waiting_since; /* arrival or last preemption */
     sim_time first_scheduled, first_token, last_token;
+    struct decode_member decode;
     sim_time parts[PART_COUNT];
-    uint64_t batch_stamp; /* the iteration whose batch it was last put in */
 };
 
 static inline uint32_t request_uncomputed(const struct request *r)

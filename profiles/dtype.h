@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* dtype.h — the number formats that models compute in and devices have peaks for. */
+#ifndef TANDEM_PROFILES_DTYPE_H
+#define TANDEM_PROFILES_DTYPE_H
+
+#include "base/json.h"
+
+enum dtype { DTYPE_BF16, DTYPE_FP16, DTYPE_FP8, DTYPE_INT8, DTYPE_FP32, DTYPE_COUNT };
+
+extern const char *const dtype_names[DTYPE_COUNT + 1]; /* "bf16", …, NULL */
+
+/* Reads the member `key`; an absent one leaves *out as it is. */
+int dtype_read(const struct json *object, const char *key, enum dtype *out, struct error *err);
+
+#endif

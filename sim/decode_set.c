@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/decode_set.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+
+int decode_set_init(struct decode_set *set, uint32_t block_tokens)
+{
+    *set = (struct decode_set){.block_tokens = block_tokens};
+    set->crossings = calloc(block_tokens, sizeof *set->crossings);
+    return set->crossings && decode_set_make_room(set, 1) == 0 ? 0 : -1;
+}
+
+void decode_set_release(struct decode_set *set)
+{
+    free(set->heap);
+    free(set->crossings);
+    free(set->ages);
+    *set = (struct decode_set){0};
+}
+
+int decode_set_make_room(struct decode_set *set, size_t members)
+{
+    struct decode_event *heap = array_grow(set->heap, &set->capacity, members, sizeof *heap);
+    if (!heap)
+        return -1;
+    set->heap = heap;
+    struct token_age *ages = array_grow(set->ages, &set->age_capacity, members, sizeof *ages);
+    if (!ages)
+        return -1;
+    set->ages = ages;
+    return 0;
+}
+
+static void put(struct decode_set *set, size_t i, struct decode_event e)
+{
+    set->heap[i] = e;
+    e.r->decode.place = (uint32_t)i;
+}
+
+static void sift_up(struct decode_set *set, size_t i, struct decode_event e)
+{
+    for (; i > 0 && e.step < set->heap[(i - 1) / 2].step; i = (i - 1) / 2)
+        put(set, i, set->heap[(i - 1) / 2]);
+    put(set, i, e);
+}
+
+static void sift_down(struct decode_set *set, size_t i, struct decode_event e)
+{
+    for (size_t child; (child = 2 * i + 1) < set->count; i = child) {
+        if (child + 1 < set->count && set->heap[child + 1].step < set->heap[child].step)
+            child++;
+        if (e.step <= set->heap[child].step)
+            break;
+        put(set, i, set->heap[child]);
+    }
+    put(set, i, e);
+}
+
+static void take_out(struct decode_set *set, size_t i)
+{
+    struct decode_event last = set->heap[--set->count];
+    if (i == set->count)
+        return;
+    if (i > 0 && last.step < set->heap[(i - 1) / 2].step)
+        sift_up(set, i, last);
+    else
+        sift_down(set, i, last);
+}
+
+static uint32_t ring_slot(const struct decode_set *set, uint64_t step)
+{
+    assert(step >= set->steps && step - set->steps < set->block_tokens);
+    uint32_t slot = set->ring_at + (uint32_t)(step - set->steps);
+    return slot < set->block_tokens ? slot : slot - set->block_tokens;
+}
+
+/* The step that computes the member's first token beyond its blocks. */
+static uint64_t next_crossing(const struct decode_set *set, const struct request *r)
+{
+    return set->steps + (uint64_t)r->kv_blocks * set->block_tokens - r->computed;
+}
+
+static void enter_ring(struct decode_set *set, struct request *r)
+{
+    r->decode.crosses = true;
+    r->decode.first_crossing = next_crossing(set, r);
+    set->crossings[ring_slot(set, r->decode.first_crossing)]++;
+    set->crossing++;
+}
+
+static void leave_ring(struct decode_set *set, struct request *r)
+{
+    if (!r->decode.crosses)
+        return;
+    r->decode.crosses = false;
+    set->crossings[ring_slot(set, r->decode.first_crossing)]--;
+    set->crossing--;
+}
+
+/* When it next needs looking at: its last token, or the end of blocks reserved long ahead. */
+static uint64_t next_look(const struct decode_set *set, const struct request *r)
+{
+    uint64_t finish = set->steps + (r->output_tokens - r->generated);
+    if (r->decode.crosses)
+        return finish;
+    uint64_t crossing = next_crossing(set, r);
+    return crossing < finish ? crossing : finish;
+}
+
+static void add_age(struct decode_set *set, sim_time at)
+{
+    size_t i = set->age_count;
+    while (i > 0 && set->ages[i - 1].at > at)
+        i--;
+    if (i > 0 && set->ages[i - 1].at == at) {
+        set->ages[i - 1].count++;
+        return;
+    }
+    for (size_t k = set->age_count++; k > i; k--)
+        set->ages[k] = set->ages[k - 1];
+    set->ages[i] = (struct token_age){.at = at, .count = 1};
+}
+
+static void drop_age(struct decode_set *set, sim_time at)
+{
+    size_t i = 0;
+    while (set->ages[i].at != at)
+        i++;
+    assert(i < set->age_count);
+    if (--set->ages[i].count > 0)
+        return;
+    for (set->age_count--; i < set->age_count; i++)
+        set->ages[i] = set->ages[i + 1];
+}
+
+void decode_set_join(struct decode_set *set, struct request *r)
+{
+    assert(set->count < set->capacity && set->age_count < set->age_capacity);
+    r->decode = (struct decode_member){
+        .in = true, .since_step = set->steps, .own = set->own, .interference = set->interference, .stall = set->stall};
+    set->kv_tokens += r->computed;
+    if (next_crossing(set, r) - set->steps < set->block_tokens &&
+        next_crossing(set, r) - set->steps < r->output_tokens - r->generated)
+        enter_ring(set, r);
+    add_age(set, r->last_token);
+    struct decode_event e = {.step = next_look(set, r), .r = r};
+    sift_up(set, set->count++, e);
+}
+
+void decode_set_settle(struct decode_set *set, struct request *r)
+{
+    struct decode_member *m = &r->decode;
+    uint32_t steps = (uint32_t)(set->steps - m->since_step);
+    if (steps > 0) {
+        r->computed += steps;
+        r->generated += steps;
+        r->last_token = set->last_token;
+        if (r->computed > r->peak_computed)
+            r->peak_computed = r->computed;
+    }
+    if (m->crosses && set->steps > m->first_crossing) {
+        uint64_t blocks = 1 + (set->steps - 1 - m->first_crossing) / set->block_tokens;
+        r->kv_blocks += (uint32_t)blocks;
+        m->first_crossing += blocks * set->block_tokens;
+    }
+    m->since_step = set->steps;
+    r->parts[PART_DECODE_OWN] += set->own - m->own;
+    r->parts[PART_DECODE_INTERFERENCE] += set->interference - m->interference;
+    r->parts[PART_DECODE_STALL] += set->stall - m->stall;
+    m->own = set->own;
+    m->interference = set->interference;
+    m->stall = set->stall;
+}
+
+void decode_set_leave(struct decode_set *set, struct request *r)
+{
+    decode_set_settle(set, r);
+    leave_ring(set, r);
+    drop_age(set, r->last_token);
+    set->kv_tokens -= r->computed;
+    take_out(set, r->decode.place);
+    r->decode.in = false;
+}
+
+uint64_t decode_set_steps_within(const struct decode_set *set, uint64_t free_blocks, uint64_t most)
+{
+    if (set->crossing * (most / set->block_tokens + 1) <= free_blocks)
+        return most;
+    uint64_t rounds = free_blocks / set->crossing, needed = rounds * set->crossing;
+    uint64_t steps = rounds * set->block_tokens;
+    for (uint32_t slot = set->ring_at; steps < most; steps++) {
+        needed += set->crossings[slot];
+        if (needed > free_blocks)
+            break;
+        slot = slot + 1 < set->block_tokens ? slot + 1 : 0;
+    }
+    return steps < most ? steps : most;
+}
+
+void decode_set_advance(struct decode_set *set, uint64_t n, sim_time end)
+{
+    set->steps += n;
+    set->ring_at = (set->ring_at + (uint32_t)n) % set->block_tokens;
+    set->kv_tokens += n * set->count;
+    set->last_token = end;
+    set->ages[0] = (struct token_age){.at = end, .count = (uint32_t)set->count};
+    set->age_count = 1;
+}
+
+struct request *decode_set_finished(struct decode_set *set)
+{
+    while (set->count > 0 && set->heap[0].step == set->steps) {
+        struct request *r = set->heap[0].r;
+        decode_set_settle(set, r);
+        if (r->generated == r->output_tokens)
+            return r;
+        enter_ring(set, r); /* its reserved blocks are full: from now on one more at a time */
+        take_out(set, 0);
+        sift_up(set, set->count, (struct decode_event){.step = next_look(set, r), .r = r});
+        set->count++;
+    }
+    return NULL;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* decode_set.h — the requests that decode on one replica, advanced together.
+ *
+ * In nearly every iteration each of them gets one token. So the set counts steps once for all: a member's progress
+ * is the number of steps since it joined, its finish a step known in advance (kept in a heap), its next KV block a
+ * step modulo the block size (kept in a ring), its time parts the set's clocks less their values when it joined. A
+ * step costs the same for one member as for a thousand. */
+#ifndef TANDEM_SIM_DECODE_SET_H
+#define TANDEM_SIM_DECODE_SET_H
+
+#include "sim/kv_pool.h"
+
+/* Members whose last token came at the same time. */
+struct token_age {
+    sim_time at;
+    uint32_t count;
+};
+
+struct decode_event {
+    uint64_t step; /* the member needs looking at when the set has taken so many steps */
+    struct request *r;
+};
+
+struct decode_set {
+    uint32_t block_tokens;
+    struct decode_event *heap; /* [count], smallest step first */
+    size_t count, capacity;
+    uint64_t steps;                    /* since the run's start */
+    uint64_t kv_tokens;                /* computed tokens of all members */
+    uint32_t *crossings;               /* [block_tokens] ring: members that need a block at steps ≡ i */
+    uint32_t ring_at;                  /* steps modulo block_tokens */
+    uint64_t crossing;                 /* members in the ring */
+    sim_time own, interference, stall; /* clocks: time members spent so since the run's start */
+    sim_time last_token;               /* when the last step ended */
+    struct token_age *ages;            /* [age_count], oldest first; one entry after a step */
+    size_t age_count, age_capacity;
+};
+
+/* Returns 0, or -1 when memory is short. */
+int decode_set_init(struct decode_set *set, uint32_t block_tokens);
+void decode_set_release(struct decode_set *set);
+
+/* Makes room for `members` in all. Returns 0, or -1 when memory is short. */
+int decode_set_make_room(struct decode_set *set, size_t members);
+
+/* A request that decodes joins, or leaves with its counters brought up to date. */
+void decode_set_join(struct decode_set *set, struct request *r);
+void decode_set_leave(struct decode_set *set, struct request *r);
+
+/* Brings a member's counters up to date. */
+void decode_set_settle(struct decode_set *set, struct request *r);
+
+/* Blocks that the next step needs, and for how many steps, up to `most`, `free_blocks` are enough. */
+static inline uint64_t decode_set_blocks(const struct decode_set *set)
+{
+    return set->crossings[set->ring_at];
+}
+uint64_t decode_set_steps_within(const struct decode_set *set, uint64_t free_blocks, uint64_t most);
+
+/* Steps until the first member must be looked at; there must be one. */
+static inline uint64_t decode_set_steps_left(const struct decode_set *set)
+{
+    return set->heap[0].step - set->steps;
+}
+
+/* Every member gets n tokens, the last one at `end`. */
+void decode_set_advance(struct decode_set *set, uint64_t n, sim_time end);
+
+/* A member that has all its tokens, or NULL. Call until NULL after each advance. */
+struct request *decode_set_finished(struct decode_set *set);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* Stretches of decode iterations run at once give what one iteration at a time gives, bit for bit: every sum, every
+ * bucket of every histogram, every point of the time series, every request's stamps and time parts. */
+#include <gsl/gsl_rng.h>
+#include <math.h>
+
+#include "base/random.h"
+#include "tests/harness.h"
+
+enum { SCENARIOS = 1000 };
+
+static unsigned below(gsl_rng *rng, unsigned limit)
+{
+    return (unsigned)gsl_rng_uniform_int(rng, limit);
+}
+
+/* What a run left behind: everything the database would get, and a hash of all rows. */
+struct trail {
+    struct run_metrics metrics;
+    struct run_summary summary;
+    uint64_t rows;
+};
+
+static struct trail stepped, fast;
+
+static void mix(uint64_t *hash, uint64_t value)
+{
+    *hash = (*hash ^ value) * 0x100000001b3u;
+}
+
+static void add_request(void *state, size_t replica, const struct request *r)
+{
+    uint64_t *hash = &((struct trail *)state)->rows;
+    mix(hash, replica);
+    mix(hash, r->id);
+    mix(hash, (uint64_t)r->first_scheduled);
+    mix(hash, (uint64_t)r->first_token);
+    mix(hash, (uint64_t)r->last_token);
+    mix(hash, r->preemptions * 1000003u + r->recomputed_tokens);
+    for (int i = 0; i < PART_COUNT; i++)
+        mix(hash, (uint64_t)r->parts[i]);
+}
+
+static void add_point(void *state, const char *series, sim_time at, double value)
+{
+    uint64_t *hash = &((struct trail *)state)->rows, bits;
+    memcpy(&bits, &value, sizeof bits);
+    mix(hash, (uint64_t)series[0]);
+    mix(hash, (uint64_t)at);
+    mix(hash, bits);
+}
+
+static void run(const char *text, bool step, struct trail *t)
+{
+    struct error err = {0};
+    struct json root;
+    struct scenario s;
+    struct request_source source;
+    struct cluster_totals totals;
+    expect_ok(json_parse(text, "random", &root, &err), &err);
+    expect_ok(scenario_compile(&s, root, &err), &err);
+    s.cluster.replica.step = step;
+    expect_ok(scenario_open_workload(&s, &source, &err), &err);
+    expect_ok(run_metrics_init(&t->metrics, &s, &err), &err);
+    t->rows = 1;
+    t->metrics.sink = (struct row_sink){.state = t, .add_request = add_request, .add_point = add_point};
+    struct observer observer = run_metrics_observer(&t->metrics);
+    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    expect_ok(run_metrics_summarise(&t->metrics, &s, &totals, &t->summary, &err), &err);
+    request_source_destroy(&source);
+    scenario_release(&s);
+}
+
+static uint64_t count_in(const struct histogram *h, size_t bucket)
+{
+    return h->span && bucket >= h->first && bucket < h->first + h->span ? h->counts[bucket - h->first] : 0;
+}
+
+static bool same_histogram(const struct histogram *a, const struct histogram *b)
+{
+    bool same = a->total == b->total;
+    for (size_t i = a->first; same && i < a->first + a->span; i++)
+        same = count_in(a, i) == count_in(b, i);
+    return same;
+}
+
+static bool same_samples(const struct samples *a, const struct samples *b)
+{
+    bool same = a->end == b->end && a->group_width == b->group_width && a->section_width == b->section_width;
+    for (size_t i = 0; same && i < GROUPS_MAX; i++)
+        same = a->groups[i].count == b->groups[i].count && a->groups[i].sum == b->groups[i].sum;
+    for (size_t i = 0; same && i < SECTIONS_MAX; i++) {
+        const struct section *x = &a->sections[i], *y = &b->sections[i];
+        same = x->count == y->count && x->min == y->min && x->max == y->max && x->squares == y->squares &&
+               x->fine_squares == y->fine_squares && same_histogram(&x->histogram, &y->histogram);
+    }
+    return same;
+}
+
+/* What differs first, or NULL. Doubles are compared by their bits, so that NAN equals NAN. */
+static const char *difference(const struct trail *a, const struct trail *b)
+{
+    if (a->rows != b->rows)
+        return "rows";
+    for (int i = 0; i < METRIC_COUNT; i++) {
+        if (!same_samples(&a->metrics.samples[i], &b->metrics.samples[i]))
+            return metric_names[i];
+        for (int k = 0; k < STAT_COUNT; k++) {
+            const struct estimate *x = &a->summary.metrics[i].at[k], *y = &b->summary.metrics[i].at[k];
+            if (memcmp(x, y, sizeof *x) != 0)
+                return statistic_names[k];
+        }
+    }
+    const struct run_summary *s = &a->summary, *f = &b->summary;
+    double values[][2] = {{s->mean_kv_use, f->mean_kv_use},
+                          {s->peak_kv_use, f->peak_kv_use},
+                          {s->utilization, f->utilization},
+                          {s->mfu, f->mfu},
+                          {s->extrapolated_share, f->extrapolated_share},
+                          {s->mean_batch_sequences, f->mean_batch_sequences},
+                          {s->mean_batch_tokens, f->mean_batch_tokens},
+                          {s->padding_waste, f->padding_waste},
+                          {s->system.number, f->system.number},
+                          {s->queue.number, f->queue.number},
+                          {s->goodput_per_s, f->goodput_per_s}};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        if (memcmp(&values[i][0], &values[i][1], sizeof(double)) != 0)
+            return "a value of the run";
+    if (s->totals.iterations != f->totals.iterations || s->totals.end != f->totals.end ||
+        s->totals.kv_allocated != f->totals.kv_allocated || s->totals.peak_in_flight != f->totals.peak_in_flight)
+        return "totals";
+    return NULL;
+}
+
+static void random_scenario(gsl_rng *rng, char *text, size_t size)
+{
+    static const char *const policies[] = {
+        "{\"name\": \"static_padded\", \"max_sequences\": %u, \"batch_wait_s\": 0.05}",
+        "{\"name\": \"static_prepacked\", \"max_sequences\": %u, \"attention\": \"varlen\"}",
+        "{\"name\": \"continuous\", \"max_sequences\": %u}",
+        "{\"name\": \"prefill_first\", \"max_sequences\": %u}",
+        "{\"name\": \"chunked_prefill\", \"token_budget\": 64, \"max_sequences\": %u}",
+        "{\"name\": \"chunked_prefill\", \"token_budget\": 4, \"max_sequences\": %u}",
+        "{\"name\": \"unified_budget\", \"token_budget\": 128, \"max_sequences\": %u}",
+        "{\"name\": \"unified_budget\", \"token_budget\": 96, \"long_prefill_threshold\": 32, \"max_sequences\": %u}",
+        "{\"name\": \"unified_budget\", \"token_budget\": 3, \"max_sequences\": %u}",
+    };
+    static const char *const routings[] = {"round_robin", "least_outstanding_tokens", "central_queue"};
+    static const char *const admissions[] = {"", "\"admission\": \"on_demand\",", "\"admission\": \"reserve_max\","};
+    static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/line2.json",
+                                          "tests/data/tables.json"};
+    static const unsigned block_tokens[] = {1, 3, 16, 64};
+    char policy[200];
+    unsigned kind = below(rng, 9), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
+    bool request_level = kind < 2;
+    snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
+    snprintf(text, size,
+             "{\"seed\": %u, \"model\": \"llama-3.1-8b\", \"device\": \"%s\","
+             "\"output\": {\"warmup\": \"%s\", \"requests\": true, \"timeseries_s\": %g},"
+             "\"slo\": {\"ttft_s\": {\"p99\": 0.5}},"
+             "\"cluster\": {\"replicas\": %u, \"routing\": \"%s\"},"
+             "\"policy\": {\"batching\": %s, %s \"kv_block_tokens\": %u, \"kv_blocks\": %u},"
+             "\"workload\": {\"arrivals\": {\"name\": \"%s\", \"rate_per_s\": %u}, \"requests\": %u, \"lengths\": {"
+             "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
+             "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
+             below(rng, 100000), devices[below(rng, 5)], below(rng, 2) ? "none" : "mser5",
+             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), 1 + below(rng, 4), routings[below(rng, 3)], policy,
+             request_level ? "" : admissions[below(rng, 3)], block,
+             (output + 700) / block + 1 + below(rng, 3000 / block + 1), below(rng, 2) ? "gamma" : "poisson",
+             1 + below(rng, 60), 1 + below(rng, 120), output);
+}
+
+static void test_fast_forward_equals_stepping(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream_create(20261125, "fast forward");
+    uint64_t preemptions = 0, iterations = 0;
+    for (int i = 0; i < SCENARIOS; i++) {
+        char text[1600];
+        random_scenario(rng, text, sizeof text);
+        run(text, true, &stepped);
+        run(text, false, &fast);
+        const char *found = difference(&stepped, &fast);
+        if (found)
+            fail_msg("scenario %d: %s differ(s): %s", i, found, text);
+        preemptions += fast.summary.preemptions;
+        iterations += fast.summary.totals.iterations;
+        run_metrics_release(&stepped.metrics);
+        run_metrics_release(&fast.metrics);
+    }
+    gsl_rng_free(rng);
+    assert_true(preemptions > 1000 && iterations > 1000000); /* the scenarios reach the hard cases */
+}
+
+/* From 5 with 7/65536 ns left over, iterations of 2 + i/2 ns: ends at 5 + 2, 4.5, 7.5, 11 and 15 ns, rounded down. */
+static void test_a_stretch_by_hand(void **state)
+{
+    (void)state;
+    struct stretch s = {.start = 5, .carry = 7, .first = 2 << FINE_BITS, .growth = 1 << (FINE_BITS - 1), .count = 5};
+    const sim_time ends[] = {5, 7, 9, 12, 16, 20};
+    for (uint64_t n = 0; n <= 5; n++)
+        assert_int_equal(stretch_end(&s, n), ends[n]);
+    assert_int_equal(stretch_ends_by(&s, 6), 1);
+    assert_int_equal(stretch_ends_by(&s, 7), 1);
+    assert_int_equal(stretch_ends_by(&s, 8), 2);
+    assert_int_equal(stretch_ends_by(&s, 12), 3);
+    assert_int_equal(stretch_ends_by(&s, 13), 4);
+    assert_int_equal(stretch_ends_by(&s, 99), 5);
+    struct stretch rest = s;
+    stretch_drop(&rest, 2); /* 4.5 ns in: half a nanosecond is carried on */
+    assert_int_equal(rest.start, 9);
+    assert_int_equal(rest.carry, 7 + (1 << (FINE_BITS - 1)));
+    assert_int_equal(rest.count, 3);
+    for (uint64_t n = 0; n <= 3; n++)
+        assert_int_equal(stretch_end(&rest, n), ends[n + 2]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_stretch_by_hand),
+        cmocka_unit_test(test_fast_forward_equals_stepping),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
