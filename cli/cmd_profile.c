@@ -55,6 +55,13 @@ static void show_tables(const struct device *d)
     }
 }
 
+static struct iteration_cost cost_of(const struct cost_model *cm, const struct batch *batch)
+{
+    struct iteration_cost cost;
+    cost_model_iteration(cm, batch, &cost);
+    return cost;
+}
+
 static int show(const struct arguments *args, uint32_t tp, struct error *err)
 {
     static const uint32_t lengths[] = {128, 512, 2048, 8192};
@@ -69,13 +76,12 @@ static int show(const struct arguments *args, uint32_t tp, struct error *err)
         struct request r = {.prompt_tokens = lengths[i]};
         struct batch_item item = {.req = &r, .new_tokens = lengths[i]};
         struct batch prompt = {.items = &item, .count = 1};
-        printf("  prefill of %5u tokens       %9.3f ms\n", lengths[i],
-               fine_to_ns(cost_model_iteration(&cm, &prompt).total) * 1e-6);
+        printf("  prefill of %5u tokens       %9.3f ms\n", lengths[i], fine_to_ns(cost_of(&cm, &prompt).total) * 1e-6);
     }
     for (size_t i = 0; i < 4; i++) {
         struct batch decodes = {.decodes = sequences[i], .decode_kv = (uint64_t)sequences[i] * 1023};
         printf("  decode of %3u × 1024 KV      %9.3f ms\n", sequences[i],
-               fine_to_ns(cost_model_iteration(&cm, &decodes).total) * 1e-6);
+               fine_to_ns(cost_of(&cm, &decodes).total) * 1e-6);
     }
     cost_model_release(&cm);
     return 0;

@@ -83,7 +83,7 @@ static void tell_progress(void *state, const struct cluster_totals *t)
 
 static int simulate(struct scenario *s, struct run_metrics *m, struct run_summary *summary, struct error *err)
 {
-    struct request_source source;
+    struct request_source source = {0};
     struct cluster_totals totals;
     if (scenario_open_workload(s, &source, err))
         return -1;

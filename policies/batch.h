@@ -41,6 +41,19 @@ struct batch {
     bool arrivals_wait; /* not even an arrival changes it: whoever comes waits until somebody leaves */
 };
 
+/* Empties it, keeping the room for items. */
+static inline void batch_clear(struct batch *b)
+{
+    b->decodes = 0;
+    b->decode_kv = 0;
+    b->count = 0;
+    b->layout = BATCH_RAGGED;
+    b->rows = b->row_tokens = b->row_kv = 0;
+    b->wake_at = SIM_TIME_NEVER;
+    b->stable_iterations = 1;
+    b->arrivals_wait = false;
+}
+
 /* Adds an item; the batch has room for every running request (the replica sees to it). */
 static inline void batch_add(struct batch *b, struct request *r, uint32_t new_tokens)
 {

@@ -9,7 +9,7 @@
 
 /* What kernels see of a batch that holds more than decodes. */
 struct shapes {
-    double tokens, heads;                 /* rows of token-wise operations; rows of the output head */
+    uint64_t tokens, heads;               /* rows of token-wise operations; rows of the output head */
     uint64_t decode_sequences, decode_kv; /* kv summed over sequences, the new token included */
     double prefill_ns;
     unsigned launches;
@@ -18,25 +18,40 @@ struct shapes {
 /* KV tokens that lines are drawn for; no pool holds more. */
 static const double most_kv_tokens = 1e13;
 
-static struct dense_cost token_cost(const struct cost_model *cm, double tokens)
+#define ONE_NS ((fine_time)1 << FINE_BITS)
+
+static struct dense_cost compute_token_cost(const struct cost_model *cm, uint64_t tokens)
 {
-    if (cm->tokens && tokens <= DENSE_TOKENS)
-        return cm->tokens[(size_t)tokens];
     struct dense_cost c = {0};
-    c.ns = cm->backend.token_ns(cm->backend.self, tokens, &c.outside);
+    c.ns = cm->backend.token_ns(cm->backend.self, (double)tokens, &c.outside);
     return c;
 }
 
 /* Host work for every sequence that gets a token is counted with the output head. */
-static struct dense_cost head_cost(const struct cost_model *cm, double sequences)
+static struct dense_cost compute_head_cost(const struct cost_model *cm, uint64_t sequences)
 {
-    if (cm->heads && sequences <= DENSE_SEQUENCES)
-        return cm->heads[(size_t)sequences];
     struct dense_cost c = {0};
     if (sequences > 0)
-        c.ns = cm->backend.head_ns(cm->backend.self, sequences, &c.outside);
-    c.ns += cm->device.host_ns_per_sequence * sequences;
+        c.ns = cm->backend.head_ns(cm->backend.self, (double)sequences, &c.outside);
+    c.ns += cm->device.host_ns_per_sequence * (double)sequences;
     return c;
+}
+
+/* In the compiled array, or computed into *scratch beyond it. */
+static const struct dense_cost *token_cost(const struct cost_model *cm, uint64_t tokens, struct dense_cost *scratch)
+{
+    if (tokens <= DENSE_TOKENS)
+        return &cm->tokens[tokens];
+    *scratch = compute_token_cost(cm, tokens);
+    return scratch;
+}
+
+static const struct dense_cost *head_cost(const struct cost_model *cm, uint64_t sequences, struct dense_cost *scratch)
+{
+    if (sequences <= DENSE_SEQUENCES)
+        return &cm->heads[sequences];
+    *scratch = compute_head_cost(cm, sequences);
+    return scratch;
 }
 
 static int64_t rounded(double fine)
@@ -47,7 +62,7 @@ static int64_t rounded(double fine)
 /* The line of a piece of decode attention, with everything else that an iteration of these decodes does. */
 static struct decode_line line_of(const struct cost_model *cm, uint64_t sequences, const struct decode_piece *p)
 {
-    struct dense_cost tokens = token_cost(cm, (double)sequences), heads = head_cost(cm, (double)sequences);
+    struct dense_cost tokens = compute_token_cost(cm, sequences), heads = compute_head_cost(cm, sequences);
     double outside = tokens.outside + heads.outside, fine = 1 << FINE_BITS;
     struct decode_line line = {.until = p->until < most_kv_tokens ? (uint64_t)p->until : (uint64_t)most_kv_tokens,
                                .attention_ns = p->ns,
@@ -66,14 +81,18 @@ static struct decode_line compute_line(const struct cost_model *cm, uint64_t seq
     return line_of(cm, sequences, &p);
 }
 
-static struct decode_line find_line(const struct cost_model *cm, uint64_t sequences, uint64_t kv)
+/* In the compiled lines, or computed into *scratch beyond them. */
+static const struct decode_line *find_line(const struct cost_model *cm, uint64_t sequences, uint64_t kv,
+                                           struct decode_line *scratch)
 {
-    if (sequences > DENSE_SEQUENCES || kv > (uint64_t)most_kv_tokens)
-        return compute_line(cm, sequences, kv);
+    if (sequences > DENSE_SEQUENCES || kv > (uint64_t)most_kv_tokens) {
+        *scratch = compute_line(cm, sequences, kv);
+        return scratch;
+    }
     const struct decode_line *line = &cm->lines[cm->lines_at[sequences]];
     while (kv > line->until)
         line++;
-    return *line;
+    return line;
 }
 
 static int compile_lines(struct cost_model *cm, struct error *err)
@@ -105,9 +124,9 @@ static int compile(struct cost_model *cm, struct error *err)
         return error_no_memory(err);
     }
     for (size_t i = 1; i <= DENSE_TOKENS; i++)
-        tokens[i] = token_cost(cm, (double)i);
+        tokens[i] = compute_token_cost(cm, i);
     for (size_t i = 0; i <= DENSE_SEQUENCES; i++)
-        heads[i] = head_cost(cm, (double)i);
+        heads[i] = compute_head_cost(cm, i);
     cm->tokens = tokens;
     cm->heads = heads;
     return compile_lines(cm, err);
@@ -179,19 +198,18 @@ double cost_model_decode_attention_ns(const struct cost_model *cm, double sequen
     return ns;
 }
 
-static void add_prefill(const struct cost_model *cm, struct shapes *s, double times, double new_tokens,
-                        double kv_before, double *outside)
+static void add_prefill(const struct cost_model *cm, struct shapes *s, unsigned times, uint32_t new_tokens,
+                        uint32_t kv_before, double *outside)
 {
     double extra = 0;
     s->prefill_ns += times * cm->backend.prefill_ns(cm->backend.self, new_tokens, kv_before, &extra);
-    s->launches += (unsigned)times;
+    s->launches += times;
     *outside += times * extra;
 }
 
 static void ragged_shapes(const struct cost_model *cm, const struct batch *b, struct shapes *s, double *outside)
 {
-    s->tokens = s->heads = b->decodes;
-    s->decode_sequences = b->decodes;
+    s->tokens = s->heads = s->decode_sequences = b->decodes;
     s->decode_kv = b->decode_kv + b->decodes;
     for (size_t i = 0; i < b->count; i++) {
         const struct batch_item *item = &b->items[i];
@@ -208,9 +226,8 @@ static void ragged_shapes(const struct cost_model *cm, const struct batch *b, st
 
 static void row_shapes(const struct cost_model *cm, const struct batch *b, struct shapes *s, double *outside)
 {
-    double rows = b->rows;
-    s->tokens = rows * b->row_tokens;
-    s->heads = b->layout == BATCH_PACKED ? (double)b->count : rows;
+    s->tokens = (uint64_t)b->rows * b->row_tokens;
+    s->heads = b->layout == BATCH_PACKED ? b->count : b->rows;
     if (b->row_tokens == 1 && b->row_kv > 0) {
         s->decode_sequences = b->rows;
         s->decode_kv = (uint64_t)b->rows * (b->row_kv + 1);
@@ -218,69 +235,85 @@ static void row_shapes(const struct cost_model *cm, const struct batch *b, struc
         for (size_t i = 0; i < b->count; i++)
             add_prefill(cm, s, 1, b->items[i].new_tokens, 0, outside);
     } else {
-        add_prefill(cm, s, rows, b->row_tokens, b->row_kv, outside);
+        add_prefill(cm, s, b->rows, b->row_tokens, b->row_kv, outside);
     }
+}
+
+/* A value on a line, at least 0 and at most FINE_LONGEST. */
+static fine_time on_line(int64_t base, int64_t slope, uint64_t kv)
+{
+    double near = (double)base + (double)slope * (double)kv;
+    if (near >= (double)FINE_LONGEST)
+        return FINE_LONGEST;
+    return near <= 0 ? 0 : (fine_time)(base + slope * (int64_t)kv);
 }
 
 /* Decodes alone: a point on a line, and how many steps along it stay on it. */
-static struct iteration_cost decode_cost(const struct cost_model *cm, uint64_t sequences, uint64_t kv)
+static void decode_cost(const struct decode_line *line, uint64_t sequences, uint64_t kv, struct iteration_cost *out)
 {
-    struct decode_line line = find_line(cm, sequences, kv);
-    struct iteration_cost cost = {.steady = 1};
-    double total = (double)line.base + (double)line.slope * (double)kv;
-    if (line.slope < 0 || total >= (double)FINE_LONGEST) {
-        cost.total = total < 0 ? 0 : total >= (double)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;
-    } else {
-        cost.total = total < 0 ? 0 : (fine_time)(line.base + line.slope * (int64_t)kv);
-        cost.growth = (fine_time)line.slope * sequences;
-        cost.steady = total < 0 ? 1 : (line.until - kv) / sequences + 1;
+    out->total = out->decode_alone = on_line(line->base, line->slope, kv);
+    out->growth = out->outside = out->outside_growth = 0;
+    out->steady = 1;
+    if (line->outside > 0 || line->outside_slope > 0) {
+        out->outside = on_line(line->outside, line->outside_slope, kv);
+        out->outside = out->outside < out->total ? out->outside : out->total;
     }
-    double outside = (double)line.outside + (double)line.outside_slope * (double)kv;
-    cost.outside = outside > (double)cost.total ? cost.total : outside > 0 ? (fine_time)outside : 0;
-    if (line.outside_slope > 0)
-        cost.outside_growth = (fine_time)line.outside_slope * sequences;
-    return cost;
+    if (line->slope < 0 || out->total < ONE_NS || out->total == FINE_LONGEST)
+        return;
+    out->growth = (fine_time)line->slope * sequences;
+    out->outside_growth = (fine_time)line->outside_slope * sequences;
+    uint64_t room = line->until - kv;
+    out->steady = room > sequences << 20 ? 1 << 20 : room / sequences + 1; /* a million is as good as forever */
 }
 
 /* An iteration with prompts in it, all attention in one launch. */
-static struct iteration_cost mixed_cost(const struct cost_model *cm, const struct shapes *s, double outside)
+static void mixed_cost(const struct cost_model *cm, const struct shapes *s, double outside, struct iteration_cost *out)
 {
-    struct dense_cost tokens = token_cost(cm, s->tokens), heads = head_cost(cm, s->heads);
-    struct iteration_cost cost = {.steady = 1};
-    double ns = cm->device.host_ns + tokens.ns + heads.ns + s->prefill_ns;
+    struct dense_cost more_tokens, more_heads;
+    const struct dense_cost *tokens = token_cost(cm, s->tokens, &more_tokens);
+    const struct dense_cost *heads = head_cost(cm, s->heads, &more_heads);
+    double ns = cm->device.host_ns + tokens->ns + heads->ns + s->prefill_ns;
     unsigned launches = s->launches;
-    outside += tokens.outside + heads.outside;
+    outside += tokens->outside + heads->outside;
+    out->decode_alone = 0;
     if (s->decode_sequences > 0) {
-        struct decode_line line = find_line(cm, s->decode_sequences, s->decode_kv);
-        double attention = line.attention_ns + line.attention_slope * (double)s->decode_kv;
+        struct decode_line scratch;
+        const struct decode_line *line = find_line(cm, s->decode_sequences, s->decode_kv, &scratch);
+        double attention = line->attention_ns + line->attention_slope * (double)s->decode_kv;
         ns += attention;
-        outside += line.attention_outside ? attention : 0;
+        outside += line->attention_outside ? attention : 0;
         launches++;
-        cost.decode_alone = decode_cost(cm, s->decode_sequences, s->decode_kv).total;
+        out->decode_alone = on_line(line->base, line->slope, s->decode_kv);
     }
     if (launches > 1)
         ns -= (launches - 1) * cm->backend.launch_ns;
-    cost.total = fine_from_ns(ns);
-    cost.outside = fine_from_ns(outside);
-    return cost;
+    out->total = fine_from_ns(ns);
+    out->outside = fine_from_ns(outside);
+    out->growth = out->outside_growth = 0;
+    out->steady = 1;
 }
 
-struct iteration_cost cost_model_iteration(const struct cost_model *cm, const struct batch *batch)
+void cost_model_iteration(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
 {
     struct shapes s = {0};
     double outside = 0;
-    if (batch->layout == BATCH_RAGGED)
+    if (batch->layout == BATCH_RAGGED && batch->count == 0) {
+        s.decode_sequences = batch->decodes;
+        s.decode_kv = batch->decode_kv + batch->decodes;
+    } else if (batch->layout == BATCH_RAGGED) {
         ragged_shapes(cm, batch, &s, &outside);
-    else
+    } else {
         row_shapes(cm, batch, &s, &outside);
-    bool decodes_alone = s.launches == 0 && s.decode_sequences > 0;
-    struct iteration_cost cost =
-        decodes_alone ? decode_cost(cm, s.decode_sequences, s.decode_kv) : mixed_cost(cm, &s, outside);
-    if (cost.total < 1 << FINE_BITS) { /* time moves on, so that no run can stand still */
-        cost.total = 1 << FINE_BITS;
-        cost.steady = 1;
     }
-    if (decodes_alone || cost.decode_alone > cost.total)
-        cost.decode_alone = cost.total;
-    return cost;
+    bool decodes_alone = s.launches == 0 && s.decode_sequences > 0;
+    if (decodes_alone) {
+        struct decode_line scratch;
+        decode_cost(find_line(cm, s.decode_sequences, s.decode_kv, &scratch), s.decode_sequences, s.decode_kv, out);
+    } else {
+        mixed_cost(cm, &s, outside, out);
+    }
+    if (out->total < ONE_NS) /* time moves on, so that no run can stand still */
+        out->total = ONE_NS;
+    if (out->decode_alone > out->total || decodes_alone)
+        out->decode_alone = out->total;
 }

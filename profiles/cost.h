@@ -73,7 +73,7 @@ int cost_model_create(struct cost_model *out, const char *model, const char *dev
                       struct error *err);
 void cost_model_release(struct cost_model *cm);
 
-struct iteration_cost cost_model_iteration(const struct cost_model *cm, const struct batch *batch);
+void cost_model_iteration(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out);
 
 /* Decode attention of `sequences` over `kv_tokens` in all, in nanoseconds. */
 double cost_model_decode_attention_ns(const struct cost_model *cm, double sequences, double kv_tokens, double *outside);

@@ -11,8 +11,11 @@ struct gemm {
 };
 
 struct roofline {
-    double flops_per_ns, attention_flops_per_ns, bytes_per_ns, half_peak_tokens, launch_ns;
-    double layers, weight_bytes, hidden, heads, kv_bytes_per_token, head_dim; /* heads, kv: one GPU, one layer */
+    double flops_per_ns, bytes_per_ns, half_peak_tokens, launch_ns;
+    double layers, weight_bytes, hidden, heads, head_dim; /* heads of one GPU */
+    /* Attention of one GPU in one layer: arithmetic of a query token with a key, bytes of a KV token, bytes of a
+     * query token in and out. */
+    double ns_per_score, ns_per_kv_token, ns_per_query;
     struct gemm gemms[4], head;
     double all_reduce_ns, all_reduce_ns_per_token; /* one all-reduce, α + β·bytes */
     double gate_width;
@@ -52,25 +55,21 @@ static double prefill_ns(const void *self, double new_tokens, double kv_before, 
     const struct roofline *r = self;
     (void)outside;
     double scores = new_tokens * (kv_before + (new_tokens + 1) / 2); /* causal */
-    double arithmetic = 4 * scores * r->heads * r->head_dim / r->attention_flops_per_ns;
-    double bytes =
-        (r->kv_bytes_per_token * (kv_before + new_tokens) + 2 * r->weight_bytes * new_tokens * r->heads * r->head_dim) /
-        r->bytes_per_ns;
-    return r->layers * (fmax(arithmetic, bytes) + r->launch_ns);
+    double arithmetic = scores * r->ns_per_score;
+    double bytes = r->ns_per_kv_token * (kv_before + new_tokens) + r->ns_per_query * new_tokens;
+    return r->layers * ((arithmetic > bytes ? arithmetic : bytes) + r->launch_ns);
 }
 
 /* Arithmetic and bytes are both straight lines in KV tokens; the longer of the two is two pieces at most. */
 static struct decode_piece decode_piece(const void *self, double sequences, double kv_tokens)
 {
     const struct roofline *r = self;
-    double arithmetic = 4 * r->heads * r->head_dim / r->attention_flops_per_ns; /* a KV token */
-    double per_token = r->kv_bytes_per_token / r->bytes_per_ns;
-    double per_sequence = 2 * r->weight_bytes * r->heads * r->head_dim / r->bytes_per_ns;
-    double meet = arithmetic > per_token ? sequences * per_sequence / (arithmetic - per_token) : INFINITY;
+    double excess = r->ns_per_score - r->ns_per_kv_token;
+    double meet = excess > 0 ? sequences * r->ns_per_query / excess : INFINITY;
     bool by_bytes = kv_tokens <= meet;
     return (struct decode_piece){.until = by_bytes ? meet : INFINITY,
-                                 .ns = r->layers * (r->launch_ns + (by_bytes ? sequences * per_sequence : 0)),
-                                 .slope = r->layers * (by_bytes ? per_token : arithmetic)};
+                                 .ns = r->layers * (r->launch_ns + (by_bytes ? sequences * r->ns_per_query : 0)),
+                                 .slope = r->layers * (by_bytes ? r->ns_per_kv_token : r->ns_per_score)};
 }
 
 int roofline_create(const struct cost_model *cm, struct cost_backend *out, struct error *err)
@@ -82,7 +81,6 @@ int roofline_create(const struct cost_model *cm, struct cost_backend *out, struc
     const struct device *d = &cm->device;
     double tp = cm->tensor_parallel, kv_heads = fmax(1, m->kv_heads / tp);
     r->flops_per_ns = device_peak_flops(d, m->dtype) * d->gemm_efficiency * 1e-9;
-    r->attention_flops_per_ns = device_peak_flops(d, m->dtype) * d->attention_efficiency * 1e-9;
     r->bytes_per_ns = d->bandwidth_bytes_per_s * d->bandwidth_efficiency * 1e-9;
     r->half_peak_tokens = d->half_peak_tokens;
     r->launch_ns = d->launch_ns;
@@ -91,7 +89,9 @@ int roofline_create(const struct cost_model *cm, struct cost_backend *out, struc
     r->hidden = m->hidden;
     r->heads = m->heads / tp;
     r->head_dim = m->head_dim;
-    r->kv_bytes_per_token = 2 * kv_heads * m->head_dim * m->bytes_per_kv;
+    r->ns_per_score = 4 * r->heads * r->head_dim / (device_peak_flops(d, m->dtype) * d->attention_efficiency * 1e-9);
+    r->ns_per_kv_token = 2 * kv_heads * m->head_dim * m->bytes_per_kv / r->bytes_per_ns;
+    r->ns_per_query = 2 * r->weight_bytes * r->heads * r->head_dim / r->bytes_per_ns;
     r->gate_width = m->intermediate / tp;
     r->gemms[0] = (struct gemm){(r->heads + 2 * kv_heads) * m->head_dim, m->hidden}; /* qkv */
     r->gemms[1] = (struct gemm){m->hidden, r->heads * m->head_dim};                  /* o */

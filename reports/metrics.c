@@ -9,17 +9,30 @@ const char *const time_part_names[PART_COUNT] = {
     "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
     "decode_stall", "preempted",   "transfer",      "route"};
 
+/* Limits that a single request can meet or miss: of a metric's several percentiles, the loosest. */
+static void read_limits(struct run_metrics *m, const struct slo *slo)
+{
+    for (enum metric metric = METRIC_TTFT; metric < METRIC_COUNT; metric++) {
+        double limit_s = -1;
+        for (size_t i = 0; metric != METRIC_ITL && i < slo->count; i++)
+            if (strcmp(slo->limits[i].metric, metric_names[metric]) == 0 && slo->limits[i].limit_s > limit_s)
+                limit_s = slo->limits[i].limit_s;
+        if (limit_s >= 0)
+            m->limits[m->limit_count++] = (struct request_limit){metric, sim_time_from_s(limit_s)};
+    }
+}
+
 /* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by count of requests. */
 static const uint64_t gap_window = 1 << 27;
 
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
-    *m = (struct run_metrics){.slo = &s->slo,
-                              .replica_count = s->cluster.replicas,
+    *m = (struct run_metrics){.replica_count = s->cluster.replicas,
                               .keep_requests = s->keep_requests,
                               .timeseries = s->timeseries};
     for (enum metric i = 0; i < METRIC_COUNT; i++)
         samples_init(&m->samples[i], i == METRIC_ITL ? gap_window : 5);
+    read_limits(m, &s->slo);
     m->replicas = calloc(m->replica_count, sizeof *m->replicas);
     return m->replicas ? 0 : error_no_memory(err);
 }
@@ -136,35 +149,37 @@ static void on_gap(void *state, sim_time at, sim_time gap, uint64_t count)
     keep(state, METRIC_ITL, (uint64_t)at, gap, count);
 }
 
-/* Iterations from `first` on as gaps between tokens of `times` requests, piece by piece where they go over the end
- * of a window of time. */
-static void keep_gaps(struct run_metrics *m, const struct stretch *s, uint64_t first, uint64_t times)
+/* Iterations `first` … `last` − 1 as gaps between tokens of `times` requests, which all end in one window of time. */
+static void keep_run(struct run_metrics *m, const struct stretch *s, uint64_t first, uint64_t last, sim_time end,
+                     uint64_t times)
 {
-    struct samples *gaps = &m->samples[METRIC_ITL];
-    for (uint64_t i = first, next; i < s->count; i = next) {
-        sim_time at = stretch_end(s, i + 1);
-        sim_time window_end = (sim_time)samples_group_end(gaps, (uint64_t)at);
-        next = stretch_end(s, s->count) < window_end ? s->count : stretch_ends_by(s, window_end) - 1;
-        struct sample_run run = {.first = s->first + i * s->growth,
-                                 .growth = s->growth,
-                                 .count = next - i,
-                                 .times = times};
-        if (samples_add_run(gaps, (uint64_t)stretch_end(s, next), &run))
-            m->out_of_memory = true;
-    }
+    struct sample_run run = {.first = s->first + first * s->growth,
+                             .growth = s->growth,
+                             .count = last - first,
+                             .times = times};
+    if (samples_add_run(&m->samples[METRIC_ITL], (uint64_t)end, &run))
+        m->out_of_memory = true;
 }
 
-/* Sums over iterations 0 … n − 1 of what grows by a constant. */
-static wide_sum sum_growing(wide_sum first, wide_sum growth, uint64_t n)
+/* The same, piece by piece where they go over the end of a window. */
+static void keep_gaps(struct run_metrics *m, const struct iteration_record *record, uint64_t first, uint64_t last,
+                      uint64_t times)
 {
-    return n * first + growth * ((wide_sum)n * (n - 1) / 2);
+    struct samples *gaps = &m->samples[METRIC_ITL];
+    struct stretch s = *record->stretch;
+    s.count = last;
+    for (uint64_t next; first < last; first = next) {
+        sim_time window_end = (sim_time)samples_group_end(gaps, (uint64_t)stretch_end(&s, first + 1));
+        next = stretch_end(&s, last) < window_end ? last : stretch_ends_by(&s, window_end) - 1;
+        keep_run(m, &s, first, next, stretch_end(&s, next), times);
+    }
 }
 
 /* Tokens, attention scores and output heads of real requests: the work that counts for MFU. */
 static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n)
 {
     uint64_t tokens = b->decodes, heads = b->decodes;
-    wide_sum scores = 2 * sum_growing(b->decode_kv + b->decodes, b->decodes, n);
+    uint64_t scores = 2 * (n * (b->decode_kv + b->decodes) + b->decodes * (n * (n - 1) / 2));
     for (size_t i = 0; i < b->count; i++) {
         uint64_t new_tokens = b->items[i].new_tokens, before = b->items[i].req->computed;
         tokens += new_tokens;
@@ -180,43 +195,32 @@ static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n)
 static void on_iteration(void *state, const struct iteration_record *i)
 {
     struct run_metrics *m = state;
-    uint64_t ns = (uint64_t)(i->end - i->stretch.start), n = i->stretch.count;
+    const struct samples *gaps = &m->samples[METRIC_ITL];
+    uint64_t start = (uint64_t)i->stretch->start, ns = (uint64_t)i->end - start, n = i->count;
     m->iterations += n;
     m->system.busy_ns += ns;
     m->replicas[i->replica].system.busy_ns += ns;
-    m->outside += sum_growing(i->cost->outside, i->cost->outside_growth, n);
     m->sequence_ns += (wide_sum)ns * batch_sequences(i->batch);
+    if (i->cost->outside > 0)
+        m->outside += (wide_sum)n * i->cost->outside + i->cost->outside_growth * ((wide_sum)n * (n - 1) / 2);
     count_work(m, i->batch, n);
-    if (i->batch->decodes == 0)
+    uint32_t decodes = i->batch->decodes;
+    if (decodes == 0)
         return;
-    if (i->steady == i->batch->decodes) {
-        keep_gaps(m, &i->stretch, 0, i->steady);
+    if (i->steady == decodes && start >= gaps->first && (uint64_t)i->end < gaps->next) {
+        keep_run(m, i->stretch, 0, n, i->end, decodes);
         return;
     }
-    struct stretch first = i->stretch;
-    first.count = 1;
     if (i->steady > 0)
-        keep_gaps(m, &first, 0, i->steady);
-    if (n > 1)
-        keep_gaps(m, &i->stretch, 1, i->batch->decodes);
+        keep_gaps(m, i, 0, 1, i->steady);
+    keep_gaps(m, i, 1, n, decodes);
 }
 
-static double metric_limit_s(const struct slo *slo, enum metric metric)
+static bool meets_slo(const struct run_metrics *m, const struct request_metrics *q)
 {
-    double limit = -1; /* the loosest, when several percentiles are limited */
-    for (size_t i = 0; i < slo->count; i++)
-        if (strcmp(slo->limits[i].metric, metric_names[metric]) == 0 && slo->limits[i].limit_s > limit)
-            limit = slo->limits[i].limit_s;
-    return limit;
-}
-
-static bool meets_slo(const struct slo *slo, const struct request_metrics *q)
-{
-    for (enum metric i = METRIC_TTFT; i < METRIC_COUNT; i++) {
-        double limit = i == METRIC_ITL ? -1 : metric_limit_s(slo, i);
-        if (limit >= 0 && sim_time_to_s(q->at[i]) > limit)
+    for (size_t i = 0; i < m->limit_count; i++)
+        if (q->at[m->limits[i].metric] > m->limits[i].most)
             return false;
-    }
     return true;
 }
 
@@ -229,10 +233,10 @@ static void on_finish(void *state, size_t replica, const struct request *r)
     m->prompt_tokens += r->prompt_tokens;
     m->output_tokens += r->output_tokens;
     m->recomputed_tokens += r->recomputed_tokens;
-    m->met_slo += meets_slo(m->slo, &q);
+    m->met_slo += meets_slo(m, &q);
     int64_t sum = 0;
     for (int i = 0; i < PART_COUNT; i++) {
-        m->parts_ns[i] += (double)r->parts[i];
+        m->parts_ns[i] += (uint64_t)r->parts[i];
         sum += r->parts[i];
     }
     m->parts_error += llabs(sum - q.at[METRIC_E2E]);

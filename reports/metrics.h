@@ -36,14 +36,20 @@ struct row_sink {
     void (*add_point)(void *state, const char *series, sim_time at, double value);
 };
 
+struct request_limit {
+    enum metric metric;
+    sim_time most;
+};
+
 struct run_metrics {
-    const struct slo *slo;
+    struct request_limit limits[METRIC_COUNT]; /* what each request must meet for goodput */
+    size_t limit_count;
     struct samples samples[METRIC_COUNT];
     struct station system, queue;     /* the whole cluster; waiting for a first batch */
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
     size_t replica_count;
     uint64_t prompt_tokens, output_tokens, met_slo, preemptions, recomputed_tokens;
-    double parts_ns[PART_COUNT];
+    wide_sum parts_ns[PART_COUNT];
     int64_t parts_error; /* Σ |sum of parts − e2e|; anything but 0 is a bug */
     wide_sum outside;    /* fine time */
     uint64_t real_tokens, padded_tokens;

@@ -151,9 +151,9 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     }
     double all = 0;
     for (int i = 0; i < PART_COUNT; i++)
-        all += m->parts_ns[i];
+        all += (double)m->parts_ns[i];
     for (int i = 0; i < PART_COUNT; i++)
-        out->part_share[i] = all > 0 ? m->parts_ns[i] / all : 0;
+        out->part_share[i] = all > 0 ? (double)m->parts_ns[i] / all : 0;
     stations(m, s, out);
     check_slo(s, out);
     return check_invariants(m, out, err);

@@ -111,14 +111,19 @@ int samples_add_run(struct samples *s, uint64_t position, const struct sample_ru
 {
     if (find_group(s, position))
         return -1;
-    uint64_t n = run->count, all = n * run->times;
-    wide_sum a = run->first, b = run->growth, pairs = (wide_sum)n * (n - 1);
+    uint64_t n = run->count, times = run->times;
     fine_time last = run->first + (n - 1) * run->growth;
-    note_range(s->section, (int64_t)(run->first >> FINE_BITS), (int64_t)(last >> FINE_BITS), all);
-    s->group->count += all;
-    s->group->sum += run->times * (a * n + b * (pairs / 2));
-    s->section->fine_squares += run->times * (a * a * n + a * b * pairs + b * b * (pairs * (2 * n - 1) / 6));
-    return histogram_add_run(&s->section->histogram, run->first, run->growth, n, run->times);
+    wide_sum a = run->first, b = run->growth, sum = a, squares = a * a;
+    if (n > 1) {
+        uint64_t pairs = n * (n - 1), triples = pairs * (2 * n - 1) / 6;
+        sum = a * n + b * (pairs / 2);
+        squares = squares * n + a * pairs * b + b * b * triples;
+    }
+    note_range(s->section, (int64_t)(run->first >> FINE_BITS), (int64_t)(last >> FINE_BITS), n * times);
+    s->group->count += n * times;
+    s->group->sum += sum * times;
+    s->section->fine_squares += squares * times;
+    return histogram_add_run(&s->section->histogram, run->first, run->growth, n, times);
 }
 
 /* Groups that the run has gone through to their end. */

@@ -42,7 +42,7 @@ struct samples {
  * the values' unit, rounded down for the histogram. */
 struct sample_run {
     fine_time first, growth;
-    uint64_t count, times;
+    uint64_t count, times; /* count below 2^20 */
 };
 
 enum statistic {

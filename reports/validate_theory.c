@@ -31,7 +31,7 @@ double theory_case_exact_s(const struct theory_case *c, double rho)
 
 static int simulate(struct scenario *s, struct run_metrics *m, struct estimate *out, struct error *err)
 {
-    struct request_source source;
+    struct request_source source = {0};
     struct cluster_totals totals;
     struct run_summary summary;
     if (run_metrics_init(m, s, err) || scenario_open_workload(s, &source, err))

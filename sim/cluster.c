@@ -61,12 +61,7 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
         return NULL;
     struct request *r = c->free_requests;
     c->free_requests = r->next;
-    *r = (struct request){.id = c->next_id++,
-                          .arrival = a->at,
-                          .waiting_since = a->at,
-                          .prompt_tokens = a->prompt_tokens,
-                          .output_tokens = a->output_tokens,
-                          .max_output_tokens = a->max_output_tokens};
+    request_init(r, c->next_id++, a->at, a->prompt_tokens, a->output_tokens, a->max_output_tokens);
     if (++c->in_flight > c->totals.peak_in_flight)
         c->totals.peak_in_flight = c->in_flight;
     return r;

@@ -87,7 +87,9 @@ static void enter_ring(struct decode_set *set, struct request *r)
 {
     r->decode.crosses = true;
     r->decode.first_crossing = next_crossing(set, r);
-    set->crossings[ring_slot(set, r->decode.first_crossing)]++;
+    uint32_t slot = ring_slot(set, r->decode.first_crossing);
+    set->crossings[slot]++;
+    set->occupied |= (uint64_t)1 << slot % 64;
     set->crossing++;
 }
 
@@ -96,7 +98,9 @@ static void leave_ring(struct decode_set *set, struct request *r)
     if (!r->decode.crosses)
         return;
     r->decode.crosses = false;
-    set->crossings[ring_slot(set, r->decode.first_crossing)]--;
+    uint32_t slot = ring_slot(set, r->decode.first_crossing);
+    if (--set->crossings[slot] == 0)
+        set->occupied &= ~((uint64_t)1 << slot % 64);
     set->crossing--;
 }
 
@@ -200,10 +204,62 @@ uint64_t decode_set_steps_within(const struct decode_set *set, uint64_t free_blo
     return steps < most ? steps : most;
 }
 
+/* The position of the lowest bit that is set, by what gcc and clang have for an instruction that C17 has no name
+ * for. */
+static unsigned lowest_bit(uint64_t v)
+{
+    return (unsigned)__builtin_ctzll(v);
+}
+
+static void count_crossing(const struct decode_set *set, uint64_t step, uint32_t slot, struct crossing_sums *sums)
+{
+    uint64_t blocks = set->crossings[slot < set->block_tokens ? slot : slot - set->block_tokens];
+    sums->blocks += blocks;
+    sums->steps += blocks * step;
+    sums->pairs += blocks * (step * (step - 1) / 2);
+}
+
+/* Round by round, visiting only places that are taken. */
+static void sum_small_ring(const struct decode_set *set, uint64_t first, uint64_t last, struct crossing_sums *sums)
+{
+    uint32_t size = set->block_tokens, start = (set->ring_at + (uint32_t)first) % size;
+    uint64_t ahead = set->occupied >> start; /* bit i: the place i further on */
+    if (start > 0)
+        ahead |= set->occupied << (size - start);
+    for (uint64_t step = first; step < last; step += size) {
+        uint64_t in_round = last - step < size ? last - step : size;
+        uint64_t left = ahead & (UINT64_MAX >> (64 - in_round));
+        for (; left; left &= left - 1) {
+            uint32_t i = lowest_bit(left);
+            count_crossing(set, step + i, start + i, sums);
+        }
+    }
+}
+
+struct crossing_sums decode_set_crossings(const struct decode_set *set, uint64_t first, uint64_t last)
+{
+    struct crossing_sums sums = {0};
+    if (set->crossing == 0 || first >= last)
+        return sums;
+    if (set->block_tokens <= 64) {
+        sum_small_ring(set, first, last, &sums);
+        return sums;
+    }
+    uint32_t slot = (set->ring_at + (uint32_t)first) % set->block_tokens;
+    for (uint64_t step = first; step < last; step++) {
+        if (set->crossings[slot])
+            count_crossing(set, step, slot, &sums);
+        slot = slot + 1 < set->block_tokens ? slot + 1 : 0;
+    }
+    return sums;
+}
+
 void decode_set_advance(struct decode_set *set, uint64_t n, sim_time end)
 {
     set->steps += n;
-    set->ring_at = (set->ring_at + (uint32_t)n) % set->block_tokens;
+    set->ring_at += (uint32_t)n;
+    if (set->ring_at >= set->block_tokens)
+        set->ring_at %= set->block_tokens;
     set->kv_tokens += n * set->count;
     set->last_token = end;
     set->ages[0] = (struct token_age){.at = end, .count = (uint32_t)set->count};

@@ -28,6 +28,7 @@ struct decode_set {
     uint64_t steps;                    /* since the run's start */
     uint64_t kv_tokens;                /* computed tokens of all members */
     uint32_t *crossings;               /* [block_tokens] ring: members that need a block at steps ≡ i */
+    uint64_t occupied;                 /* bit i: crossings[i] is not 0, when the ring has at most 64 places */
     uint32_t ring_at;                  /* steps modulo block_tokens */
     uint64_t crossing;                 /* members in the ring */
     sim_time own, interference, stall; /* clocks: time members spent so since the run's start */
@@ -56,6 +57,13 @@ static inline uint64_t decode_set_blocks(const struct decode_set *set)
     return set->crossings[set->ring_at];
 }
 uint64_t decode_set_steps_within(const struct decode_set *set, uint64_t free_blocks, uint64_t most);
+
+/* Blocks that steps `first` … `last` − 1 from now need: how many, Σ blocks·i and Σ blocks·i (i − 1) / 2 over the
+ * steps i, so that the times they are taken at can be summed. */
+struct crossing_sums {
+    uint64_t blocks, steps, pairs;
+};
+struct crossing_sums decode_set_crossings(const struct decode_set *set, uint64_t first, uint64_t last);
 
 /* Steps until the first member must be looked at; there must be one. */
 static inline uint64_t decode_set_steps_left(const struct decode_set *set)

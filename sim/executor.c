@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/executor.h"
 
-static struct iteration_cost run(void *state, const struct batch *batch)
+static void run(void *state, const struct batch *batch, struct iteration_cost *out)
 {
-    return cost_model_iteration(state, batch);
+    cost_model_iteration(state, batch, out);
 }
 
 struct executor simulated_executor(const struct cost_model *cm)

@@ -8,7 +8,7 @@
 struct executor {
     /* Runs one iteration and says what it cost. The batch's requests are as they were before it. One that knows
      * the cost of the same decodes' next iterations says so (`steady`), and they may then be run at once. */
-    struct iteration_cost (*run)(void *state, const struct batch *batch);
+    void (*run)(void *state, const struct batch *batch, struct iteration_cost *out);
     void *state;
 };
 

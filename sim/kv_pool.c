@@ -14,7 +14,7 @@ bool kv_pool_reserve(struct kv_pool *pool, struct request *r, uint32_t tokens, s
     uint64_t more = wanted - r->kv_blocks;
     if (more > pool->free_blocks)
         return false;
-    kv_pool_take(pool, more, now);
+    kv_pool_take(pool, more, more * kv_pool_time(now, 0));
     r->kv_blocks = (uint32_t)wanted;
     return true;
 }
@@ -23,7 +23,7 @@ static void give_back(struct kv_pool *pool, uint64_t blocks, sim_time now)
 {
     pool->free_blocks += blocks;
     pool->freed += blocks;
-    pool->block_time += (wide_sum)blocks * (uint64_t)now;
+    pool->block_time += blocks * kv_pool_time(now, 0);
 }
 
 void kv_pool_release(struct kv_pool *pool, struct request *r, sim_time now)
@@ -47,5 +47,5 @@ void kv_pool_release_parked(struct kv_pool *pool, sim_time now)
 double kv_pool_block_ns(const struct kv_pool *pool, sim_time now)
 {
     uint64_t used = pool->total_blocks - pool->free_blocks;
-    return (double)(pool->block_time + (wide_sum)used * (uint64_t)now);
+    return fine_to_ns(pool->block_time + used * kv_pool_time(now, 0));
 }

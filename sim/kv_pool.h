@@ -17,20 +17,26 @@ struct kv_pool {
     uint64_t parked_blocks;    /* of finished requests whose batch is still running */
     uint64_t allocated, freed; /* blocks, over the whole run: allocated = freed + held */
     uint64_t peak_blocks;
-    wide_sum block_time; /* Σ blocks·(time freed) − Σ blocks·(time taken), in nanoseconds, modulo 2^128 */
+    wide_sum block_time; /* Σ blocks·(time freed) − Σ blocks·(time taken), in fine time, modulo 2^128 */
 };
 
 void kv_pool_init(struct kv_pool *pool, uint64_t total_blocks, uint32_t block_tokens);
 
-/* Takes `blocks` that are free. */
-static inline void kv_pool_take(struct kv_pool *pool, uint64_t blocks, sim_time now)
+/* Takes `blocks` that are free, at times whose sum over the blocks is `times`. */
+static inline void kv_pool_take(struct kv_pool *pool, uint64_t blocks, wide_sum times)
 {
     pool->free_blocks -= blocks;
     pool->allocated += blocks;
-    pool->block_time -= (wide_sum)blocks * (uint64_t)now;
+    pool->block_time -= times;
     uint64_t used = pool->total_blocks - pool->free_blocks;
     if (used > pool->peak_blocks)
         pool->peak_blocks = used;
+}
+
+/* A time in nanoseconds and a rest below one, in fine time. */
+static inline wide_sum kv_pool_time(sim_time now, fine_time carry)
+{
+    return ((wide_sum)(uint64_t)now << FINE_BITS) + carry;
 }
 
 /* Reserves blocks so that the request's cover `tokens` tokens in total. False when too few blocks are

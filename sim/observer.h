@@ -16,7 +16,8 @@
 /* Iterations back to back with the same batch: one, or many when all in it decode. */
 struct iteration_record {
     size_t replica;
-    struct stretch stretch;            /* when they start, how long they take, and how many they are */
+    const struct stretch *stretch; /* when they start and how long they take; the first `count` of it */
+    uint64_t count;
     sim_time end;                      /* of the last one */
     const struct batch *batch;         /* as it was when the first one started */
     const struct iteration_cost *cost; /* of the first one */

@@ -68,7 +68,7 @@ static bool verb_take_decodes(struct replica_view *view, struct batch *out)
     if (blocks > r->kv.free_blocks)
         return false;
     if (blocks > 0)
-        kv_pool_take(&r->kv, blocks, view->now);
+        kv_pool_take(&r->kv, blocks, blocks * kv_pool_time(view->now, r->carry));
     out->decodes = (uint32_t)r->decodes.count;
     out->decode_kv = r->decodes.kv_tokens;
     sync_view(r);
@@ -145,16 +145,19 @@ void replica_enqueue(struct replica *r, struct request *request)
 static bool make_room(struct replica *r)
 {
     size_t needed = r->running.count + r->view.waiting->count;
-    if (needed <= r->batch.capacity && needed <= r->prefilling_capacity && needed <= r->decodes.capacity &&
-        needed <= r->decodes.age_capacity)
+    if (needed <= r->room)
         return true;
+    size_t prefilling_capacity = r->room;
     struct batch_item *items = array_grow(r->batch.items, &r->batch.capacity, needed, sizeof *items);
     if (items)
         r->batch.items = items;
-    struct request **list = array_grow(r->prefilling, &r->prefilling_capacity, needed, sizeof(*list));
+    struct request **list = array_grow(r->prefilling, &prefilling_capacity, needed, sizeof(*list));
     if (list)
         r->view.prefilling = r->prefilling = list;
-    return items && list && decode_set_make_room(&r->decodes, needed) == 0;
+    if (!items || !list || decode_set_make_room(&r->decodes, needed))
+        return false;
+    r->room = prefilling_capacity;
+    return true;
 }
 
 /* First scheduling of a request ends its queueing; stamps tell later who was in this batch. */
@@ -196,7 +199,7 @@ sim_time replica_start(struct replica *r, sim_time now)
     if (r->running.count == 0 && r->kv.parked_blocks > 0)
         kv_pool_release_parked(&r->kv, now);
     struct batch *b = &r->batch;
-    *b = (struct batch){.items = b->items, .capacity = b->capacity, .wake_at = SIM_TIME_NEVER, .stable_iterations = 1};
+    batch_clear(b);
     if (r->running.count + r->view.waiting->count > 0 && make_room(r)) {
         r->view.now = now;
         r->view.evicted = 0;
@@ -209,9 +212,11 @@ sim_time replica_start(struct replica *r, sim_time now)
         return b->wake_at;
     }
     mark_scheduled(r, now);
-    r->cost = r->executor.run(r->executor.state, b);
-    r->stretch =
-        (struct stretch){.start = now, .carry = r->carry, .first = r->cost.total, .growth = r->cost.growth, .count = 1};
+    r->executor.run(r->executor.state, b, &r->cost);
+    r->stretch.start = now;
+    r->stretch.carry = r->carry;
+    r->stretch.first = r->cost.total;
+    r->stretch.growth = r->cost.growth;
     r->stretch.count = stretch_length(r);
     r->busy = true;
     return stretch_end(&r->stretch, r->stretch.count);
@@ -242,15 +247,15 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
 static void tell(struct replica *r, uint64_t n, sim_time end)
 {
     struct iteration_record record = {
-        .replica = r->index, .stretch = r->stretch, .end = end, .batch = &r->batch, .cost = &r->cost};
-    record.stretch.count = n;
+        .replica = r->index, .stretch = &r->stretch, .count = n, .end = end, .batch = &r->batch, .cost = &r->cost};
     const struct decode_set *d = &r->decodes;
-    sim_time first_end = n == 1 ? end : stretch_end(&r->stretch, 1);
     for (size_t i = 0; r->batch.decodes && i < d->age_count; i++) {
-        if (d->ages[i].at == r->stretch.start)
+        if (d->ages[i].at == r->stretch.start) {
             record.steady = d->ages[i].count;
-        else
+        } else {
+            sim_time first_end = n == 1 ? end : stretch_end(&r->stretch, 1);
             r->observer->gap(r->observer->state, first_end, first_end - d->ages[i].at, d->ages[i].count);
+        }
     }
     r->observer->iterated(r->observer->state, &record);
 }
@@ -258,15 +263,13 @@ static void tell(struct replica *r, uint64_t n, sim_time end)
 /* Blocks that the decodes took when iterations first … last − 1 of the stretch started. */
 static void take_blocks(struct replica *r, uint64_t first, uint64_t last)
 {
-    const struct decode_set *d = &r->decodes;
-    if (d->crossing == 0)
+    struct crossing_sums sums = decode_set_crossings(&r->decodes, first, last);
+    if (sums.blocks == 0)
         return;
-    uint32_t slot = (d->ring_at + (uint32_t)first) % d->block_tokens;
-    for (uint64_t i = first; i < last; i++) {
-        if (d->crossings[slot])
-            kv_pool_take(&r->kv, d->crossings[slot], stretch_end(&r->stretch, i));
-        slot = slot + 1 < d->block_tokens ? slot + 1 : 0;
-    }
+    const struct stretch *s = &r->stretch;
+    wide_sum times = sums.blocks * kv_pool_time(s->start, s->carry) + (wide_sum)sums.steps * s->first +
+                     (wide_sum)sums.pairs * s->growth;
+    kv_pool_take(&r->kv, sums.blocks, times);
 }
 
 /* Books time on the requests that are handled singly, to what they were doing meanwhile. */
@@ -287,7 +290,7 @@ static void account_single(const struct replica *r, struct request *q, sim_time 
 static void account_time(struct replica *r, sim_time total)
 {
     sim_time own = (sim_time)(r->cost.decode_alone >> FINE_BITS);
-    if (r->batch.count == 0 || own > total)
+    if (own > total)
         own = total;
     for (size_t i = 0; i < r->batch.count; i++)
         if (r->batch.items[i].decode) {
@@ -340,11 +343,16 @@ static void apply(struct replica *r, uint64_t n, sim_time end)
 {
     tell(r, n, end);
     r->iterations += n;
-    account_time(r, end - r->stretch.start);
+    if (r->batch.count == 0 && r->view.prefilling_count == 0)
+        r->decodes.own += end - r->stretch.start;
+    else
+        account_time(r, end - r->stretch.start);
     if (r->batch.decodes) {
         take_blocks(r, 1, n < r->stretch.count ? n + 1 : n);
         decode_set_advance(&r->decodes, n, end);
     }
+    if (r->batch.count == 0)
+        return;
     for (size_t i = 0; i < r->batch.count; i++)
         compute_single(r, &r->batch.items[i], end);
     close_ranks(&r->view);

@@ -34,7 +34,7 @@ struct replica {
     struct replica_view view;
     struct request_list own_waiting, running;
     struct request **prefilling; /* in order of admission */
-    size_t prefilling_capacity;
+    size_t room;                 /* requests that fit in it, in a batch and in the decode set */
     struct decode_set decodes;
     struct kv_pool kv;
     struct replica_load load;

@@ -31,7 +31,7 @@ static inline void run_scenario(const char *text, struct run_summary *out)
     struct error err = {0};
     struct json root;
     struct scenario s;
-    struct request_source source;
+    struct request_source source = {0};
     struct cluster_totals totals;
     expect_ok(json_parse(text, "test", &root, &err), &err);
     expect_ok(scenario_compile(&s, root, &err), &err);
@@ -56,11 +56,12 @@ struct bench_replica {
     sim_time now;
 };
 
-static inline struct iteration_cost one_microsecond(void *state, const struct batch *batch)
+static inline void one_microsecond(void *state, const struct batch *batch, struct iteration_cost *out)
 {
     (void)state, (void)batch;
-    return (
-        struct iteration_cost){.total = 1000 << FINE_BITS, .decode_alone = 1000 << FINE_BITS, .steady = STABLE_FOREVER};
+    *out = (struct iteration_cost){.total = 1000 << FINE_BITS,
+                                   .decode_alone = 1000 << FINE_BITS,
+                                   .steady = STABLE_FOREVER};
 }
 
 static inline void note_arrival(void *state, size_t replica, const struct request *r)

@@ -55,7 +55,7 @@ static void run(const char *text, bool step, struct trail *t)
     struct error err = {0};
     struct json root;
     struct scenario s;
-    struct request_source source;
+    struct request_source source = {0};
     struct cluster_totals totals;
     expect_ok(json_parse(text, "random", &root, &err), &err);
     expect_ok(scenario_compile(&s, root, &err), &err);

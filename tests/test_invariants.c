@@ -128,7 +128,7 @@ static void run_checked(const char *text, struct run_summary *out)
     struct error err = {0};
     struct json root;
     struct scenario s;
-    struct request_source source;
+    struct request_source source = {0};
     struct cluster_totals totals;
     expect_ok(json_parse(text, "random", &root, &err), &err);
     expect_ok(scenario_compile(&s, root, &err), &err);

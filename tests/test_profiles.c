@@ -13,6 +13,13 @@ static void assert_near(double found, double expected, double relative)
         fail_msg("expected %.12g, found %.12g", expected, found);
 }
 
+static struct iteration_cost cost_of(const struct cost_model *cm, const struct batch *batch)
+{
+    struct iteration_cost cost;
+    cost_model_iteration(cm, batch, &cost);
+    return cost;
+}
+
 /* Llama-3.1-8B: 32 layers × (4096·128·(2·32 + 2·8) + 3·4096·14336) + 2·4096·128256 = 8.03e9 weights;
  * KV: 2·32·8·128·2 bytes = 131 072 a token (grouped heads counted once). */
 static void test_model_sizes(void **state)
@@ -51,7 +58,7 @@ static void test_roofline_stays_below_the_roof(void **state)
     expect_ok(cost_model_create(&cm, "llama-3.1-8b", "h100-sxm", 1, &err), &err);
     struct batch decode = {.decodes = 1, .decode_kv = 100};
     double read = 2 * (model_parameters(&cm.model) - 4096.0 * 128256) / 3.35e12 * 1e9;
-    double decode_ns = fine_to_ns(cost_model_iteration(&cm, &decode).total);
+    double decode_ns = fine_to_ns(cost_of(&cm, &decode).total);
     assert_true(decode_ns > read && decode_ns < 1.6 * read);
     struct request r = {.prompt_tokens = 8192};
     struct batch_item item = {&r, 8192, false};
@@ -59,7 +66,7 @@ static void test_roofline_stays_below_the_roof(void **state)
     /* 2 × weights × tokens + 4 × layers × heads × 128 × 8192·8193/2 scores + the head once */
     double layers = 32.0 * (41943040 + 176160768);
     double flops = 2 * layers * 8192 + 4.0 * 32 * 32 * 128 * 8192 * 8193 / 2 + 2.0 * 4096 * 128256;
-    double prompt_ns = fine_to_ns(cost_model_iteration(&cm, &prompt).total);
+    double prompt_ns = fine_to_ns(cost_of(&cm, &prompt).total);
     assert_true(prompt_ns > flops / 989e12 * 1e9 && prompt_ns < 3 * flops / 989e12 * 1e9);
     cost_model_release(&cm);
 }
@@ -117,7 +124,7 @@ static void test_linear_cost_by_hand(void **state)
     requests[2] = (struct request){.prompt_tokens = 50, .computed = 4};
     struct batch b = {.decodes = 2, .decode_kv = 19 + 29, .items = items, .capacity = 4};
     batch_add(&b, &requests[2], 8);
-    struct iteration_cost cost = cost_model_iteration(&cm, &b);
+    struct iteration_cost cost = cost_of(&cm, &b);
     assert_int_equal(cost.total, 1334 << FINE_BITS);
     assert_int_equal(cost.decode_alone, 1250 << FINE_BITS);
     /* One by one instead of together: the same. */
@@ -126,16 +133,16 @@ static void test_linear_cost_by_hand(void **state)
     struct batch singly = {.items = items + 1, .capacity = 3};
     batch_add(&singly, &requests[0], 1);
     batch_add(&singly, &requests[1], 1);
-    assert_int_equal(cost_model_iteration(&cm, &singly).total, 1250 << FINE_BITS);
+    assert_int_equal(cost_of(&cm, &singly).total, 1250 << FINE_BITS);
     b.decode_kv = 48;
     b.count = 0;
-    cost = cost_model_iteration(&cm, &b);
+    cost = cost_of(&cm, &b);
     assert_int_equal(cost.total, 1250 << FINE_BITS);
     assert_int_equal(cost.growth, 2 << FINE_BITS); /* two more KV tokens in every next one */
     /* Padded: 4 rows that each read 29 + 1 KV tokens, two of them long finished: 1000 + 4·100 + 120. */
     b.layout = BATCH_PADDED;
     b.rows = 4, b.row_tokens = 1, b.row_kv = 29;
-    assert_int_equal(cost_model_iteration(&cm, &b).total, 1520 << FINE_BITS);
+    assert_int_equal(cost_of(&cm, &b).total, 1520 << FINE_BITS);
     cost_model_release(&cm);
 }
 
@@ -151,9 +158,9 @@ static void test_packed_prefill_costs_rows(void **state)
     struct batch b = {.items = items, .capacity = 4, .layout = BATCH_PACKED, .rows = 2, .row_tokens = 10};
     for (int i = 0; i < 3; i++)
         batch_add(&b, &requests[i], requests[i].prompt_tokens);
-    assert_int_equal(cost_model_iteration(&cm, &b).total, (1000 + 2 * 10 * 10) << FINE_BITS);
+    assert_int_equal(cost_of(&cm, &b).total, (1000 + 2 * 10 * 10) << FINE_BITS);
     b.packed_attention = PACKED_VARLEN;
-    assert_int_equal(cost_model_iteration(&cm, &b).total, (1000 + 17 * 10) << FINE_BITS);
+    assert_int_equal(cost_of(&cm, &b).total, (1000 + 17 * 10) << FINE_BITS);
     cost_model_release(&cm);
 }
 

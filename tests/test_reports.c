@@ -164,7 +164,7 @@ static int64_t run_into_store(struct store *store, struct error *err)
     static struct run_metrics m;
     struct json root;
     struct scenario s;
-    struct request_source source;
+    struct request_source source = {0};
     struct cluster_totals totals;
     struct run_summary summary;
     expect_ok(json_parse(SCENARIO, "test", &root, err), err);

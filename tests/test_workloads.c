@@ -19,7 +19,7 @@ static void write_file(const char *text)
 
 static int read_all(const char *file, struct arrival *out, int most, struct error *err)
 {
-    struct request_source source;
+    struct request_source source = {0};
     if (trace_open(file, NULL, &source, err))
         return -1;
     int count = 0, got = 0;
@@ -130,7 +130,7 @@ struct moments {
 
 static struct moments moments_of(const char *text, uint64_t seed)
 {
-    struct request_source source;
+    struct request_source source = {0};
     struct moments m = {0};
     struct error err = {0};
     struct arrival a, before = {0};
@@ -198,7 +198,7 @@ static void test_repeat_and_rate_scale(void **state)
 {
     (void)state;
     static const double expected[] = {0, 0.5, 1.5, 2, 2.5, 3.5};
-    struct request_source source;
+    struct request_source source = {0};
     struct error err = {0};
     struct arrival a;
     write_file("{\"arrival_s\": 5, \"prompt_tokens\": 1, \"output_tokens\": 2}\n"
