@@ -11,7 +11,7 @@
 #include "reports/store.h"
 #include "reports/text.h"
 
-enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET };
+enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP };
 
 static const struct option_spec options[] = {
     {"--set", "PATH=VALUE", "override a scenario value, e.g. --set policy.batching=continuous; may be repeated"},
@@ -19,6 +19,7 @@ static const struct option_spec options[] = {
     {"--no-db", NULL, "keep nothing; only print the summary"},
     {"--check-slo", NULL, "exit with status 3 when the SLO is not met"},
     {"--quiet", NULL, "print nothing but errors"},
+    {"--step", NULL, "simulate every iteration one by one: the same rows, more slowly"},
     {0},
 };
 
@@ -133,6 +134,7 @@ static int run(const struct arguments *args, struct error *err)
     struct store *store = NULL;
     if (need_words(args, 1, 1, command_run.usage, err) || load_scenario(args, &s, err))
         return exit_for(err);
+    s.cluster.replica.step = args->values[OPT_STEP] != NULL;
     struct sigaction action = {.sa_handler = ask_stop};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

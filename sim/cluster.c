@@ -8,6 +8,8 @@
 
 enum { REQUESTS_PER_SLAB = 256, EVENTS_PER_TICK = 1 << 16 };
 
+#define NOBODY SIZE_MAX
+
 #define LATEST ((sim_time)4 * 1000000000000000000) /* 127 years */
 
 struct cluster {
@@ -17,6 +19,7 @@ struct cluster {
     struct min_index events;     /* by replica: when it acts next */
     struct min_index ranks;      /* by replica, for routing policies that rank them */
     struct request_list central; /* the shared queue of central routing */
+    uint64_t *listening; /* bit i of the shared queue's replicas: i is idle, or in a stretch that an arrival can cut */
     struct request *free_requests;
     struct request **slabs;
     size_t slab_count, slab_capacity;
@@ -97,10 +100,30 @@ static void set_event(struct cluster *c, size_t replica, sim_time at)
 /* Somebody new stands in the replica's queue; an idle replica looks when the instant's arrivals are all in. */
 static void notice(struct cluster *c, struct replica *r, sim_time from)
 {
-    if (r->busy)
-        set_event(c, r->index, replica_cut(r, from));
-    else
+    if (!r->busy)
         touch(c, r->index);
+    else if (replica_can_be_cut(r))
+        set_event(c, r->index, replica_cut(r, from));
+}
+
+/* Whether the replica must be told when somebody new stands in the shared queue. */
+static void listen(struct cluster *c, const struct replica *r)
+{
+    uint64_t bit = (uint64_t)1 << r->index % 64, *word = &c->listening[r->index / 64];
+    *word = !r->busy || replica_can_be_cut(r) ? *word | bit : *word & ~bit;
+}
+
+/* Tells all who listen, in order of index. One that is cut looks at the queue next of its own accord. `after` and
+ * those before it have had their turn at this instant. */
+static void notice_all(struct cluster *c, sim_time now, size_t after)
+{
+    for (size_t word = 0; word <= (c->config->replicas - 1) / 64; word++)
+        for (uint64_t left = c->listening[word]; left; left &= left - 1) {
+            struct replica *r = &c->replicas[word * 64 + (size_t)__builtin_ctzll(left)];
+            notice(c, r, after != NOBODY && r->index <= after ? now + 1 : now);
+            if (r->busy)
+                listen(c, r);
+        }
 }
 
 static int arrive(struct cluster *c, const struct arrival *a, struct error *err)
@@ -122,28 +145,23 @@ static int arrive(struct cluster *c, const struct arrival *a, struct error *err)
     c->observer->arrived(c->observer->state, central ? ROUTER_QUEUE : replica->index, r);
     replica_enqueue(replica, r);
     rank(c, replica);
-    if (!central)
+    if (central)
+        notice_all(c, a->at, NOBODY);
+    else
         notice(c, replica, a->at);
-    for (size_t i = 0; central && i < c->config->replicas; i++)
-        notice(c, &c->replicas[i], a->at);
     return 0;
 }
 
-/* A preempted request goes back to the shared queue: to the others it is an arrival, at this instant for those
- * whose turn at it comes later. */
-static void share_preempted(struct cluster *c, size_t from, sim_time now)
-{
-    for (size_t i = 0; i < c->config->replicas; i++)
-        if (i != from && c->replicas[i].busy)
-            set_event(c, i, replica_cut(&c->replicas[i], i > from ? now : now + 1));
-}
-
+/* A request that is preempted goes back to the shared queue: to the others in a stretch it is an arrival. */
 static void start(struct cluster *c, size_t replica, sim_time now)
 {
     struct replica *r = &c->replicas[replica];
     set_event(c, replica, replica_start(r, now));
-    if (c->config->routing->central && r->view.evicted > 0)
-        share_preempted(c, replica, now);
+    if (!c->config->routing->central)
+        return;
+    listen(c, r);
+    if (r->view.evicted > 0)
+        notice_all(c, now, replica);
 }
 
 /* Idle replicas look at what has arrived once all arrivals of the instant are in. */
@@ -152,7 +170,7 @@ static void wake_touched(struct cluster *c, sim_time now)
     for (size_t i = 0; i < c->touched_count; i++) {
         size_t replica = c->touched[i];
         c->is_touched[replica] = false;
-        if (!c->replicas[replica].busy)
+        if (!c->replicas[replica].busy && c->replicas[replica].view.waiting->count > 0)
             start(c, replica, now);
     }
     c->touched_count = 0;
@@ -199,6 +217,7 @@ static void act(struct cluster *c, size_t replica, sim_time now)
         replica_finish(r, now);
     start(c, replica, now);
     rank(c, r);
+    wake_touched(c, now); /* idle ones, where somebody was preempted to the shared queue */
 }
 
 /* At one instant probes come first, then arrivals, then replicas in order of index: a batch formed then can hold
@@ -235,8 +254,9 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
     c->replicas = calloc(count, sizeof *c->replicas);
     c->touched = calloc(count, sizeof *c->touched);
     c->is_touched = calloc(count, sizeof *c->is_touched);
+    c->listening = calloc((count + 63) / 64, sizeof *c->listening);
     if (min_index_init(&c->events, count) || min_index_init(&c->ranks, count) || !c->replicas || !c->touched ||
-        !c->is_touched)
+        !c->is_touched || !c->listening)
         return error_no_memory(err);
     for (size_t i = 0; i < count; i++) {
         struct request_list *shared = c->config->routing->central ? &c->central : NULL;
@@ -245,6 +265,7 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
         c->replicas[i].recycle = recycle;
         c->replicas[i].owner = c;
         rank(c, &c->replicas[i]);
+        listen(c, &c->replicas[i]);
     }
     return 0;
 }
@@ -277,6 +298,7 @@ static void release(struct cluster *c)
     free(c->replicas);
     free(c->touched);
     free(c->is_touched);
+    free(c->listening);
     min_index_release(&c->events);
     min_index_release(&c->ranks);
 }

@@ -224,8 +224,7 @@ sim_time replica_start(struct replica *r, sim_time now)
 
 sim_time replica_cut(struct replica *r, sim_time from)
 {
-    if (r->stretch.count > 1 && !r->batch.arrivals_wait)
-        r->stretch.count = stretch_ends_by(&r->stretch, from);
+    r->stretch.count = stretch_ends_by(&r->stretch, from);
     return stretch_end(&r->stretch, r->stretch.count);
 }
 

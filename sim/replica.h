@@ -64,8 +64,14 @@ void replica_enqueue(struct replica *r, struct request *request);
  * end) or replica_start again (a policy's wake-up), SIM_TIME_NEVER for neither. */
 sim_time replica_start(struct replica *r, sim_time now);
 
-/* The queue has changed: what runs ends with the first iteration that ends at `from` or later, unless the change
- * cannot matter. Returns when replica_finish is due; the replica must be busy. */
+/* Whether a change of the queue matters before the end of what runs. */
+static inline bool replica_can_be_cut(const struct replica *r)
+{
+    return r->stretch.count > 1 && !r->batch.arrivals_wait;
+}
+
+/* The queue has changed: what runs ends with the first iteration that ends at `from` or later. Returns when
+ * replica_finish is due; the replica must be busy and be one that can be cut. */
 sim_time replica_cut(struct replica *r, sim_time from);
 
 /* Applies the iterations of the running stretch that end before `now`. */

@@ -30,6 +30,27 @@ wait
 for i in 2 3; do "$tandem" report $i --format csv | sed "s/^$i,//" >"$i.csv"; done
 cmp 2.csv 3.csv
 
+# Fast forward and one iteration at a time: the same rows in every table.
+for policy in static_padded static_prepacked continuous prefill_first chunked_prefill unified_budget; do
+    for mode in "" --step; do
+        "$tandem" run default $small --set policy.batching=$policy --set policy.kv_blocks=3000 --set cluster.replicas=2 \
+            --set output.requests=true --set output.timeseries_s=0.7 --quiet --db "rows$mode.db" $mode
+    done
+    for db in rows.db rows--step.db; do
+        python3 - $db >"$db.txt" <<'P'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+for table in "metric histogram station theory request time_parts timeseries".split():
+    for row in db.execute(f"SELECT * FROM {table}"):
+        print(table, *map(repr, row))
+for row in db.execute("SELECT scenario_hash, simulated_s, arrived, finished, rejected, unfinished, iterations FROM run"):
+    print(*map(repr, row))
+P
+    done
+    cmp rows.db.txt rows--step.db.txt
+    rm rows.db rows--step.db
+done
+
 # Per-request rows: one each, and their parts sum to the whole.
 "$tandem" run default $small --set output.requests=true --quiet
 python3 - <<'P'

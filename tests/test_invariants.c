@@ -48,13 +48,13 @@ static void preempted(void *state, size_t replica, const struct request *r)
 static void iterated(void *state, const struct iteration_record *i)
 {
     (void)state;
-    sim_time start = i->stretch.start, end = stretch_end(&i->stretch, i->stretch.count);
+    sim_time start = i->stretch->start, end = stretch_end(i->stretch, i->count);
     assert_true(start >= checker.busy_until[i->replica] && i->end > start && i->end == end);
     checker.busy_until[i->replica] = i->end;
     assert_true(i->cost->decode_alone <= i->cost->total && i->cost->outside <= i->cost->total);
     assert_true(batch_padded_tokens(i->batch) >= batch_real_tokens(i->batch));
     assert_true(i->steady <= i->batch->decodes);
-    assert_true(i->stretch.count == 1 || i->batch->count == 0);
+    assert_true(i->count == 1 || i->batch->count == 0);
     for (size_t k = 0; k < i->batch->count; k++) {
         const struct batch_item *item = &i->batch->items[k];
         assert_true(item->new_tokens >= 1 && item->new_tokens <= request_uncomputed(item->req));
@@ -63,7 +63,7 @@ static void iterated(void *state, const struct iteration_record *i)
             assert_ptr_not_equal(i->batch->items[j].req, item->req);
         checker.batch_tokens += item->new_tokens;
     }
-    checker.batch_tokens += i->stretch.count * i->batch->decodes;
+    checker.batch_tokens += i->count * i->batch->decodes;
     checker.inner.iterated(checker.inner.state, i);
 }
 

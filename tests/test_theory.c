@@ -16,7 +16,7 @@ static void compare(const struct theory_case *c, double rho, unsigned long reque
     unsigned missed = 0;
     for (unsigned seed = 1; seed <= SEEDS; seed++) {
         struct error err = {0};
-        struct estimate e;
+        struct estimate e = {0};
         expect_ok(theory_case_simulate(c, rho, seed, requests, &e, &err), &err);
         missed += exact < e.low || exact > e.high;
         sum += e.value / SEEDS;
