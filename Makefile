@@ -11,7 +11,7 @@ LIBS := gsl sqlite3 libcjson zlib
 ROOMS := base workloads policies profiles sim reports planner cli
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 CFLAGS ?= -O2 -g -flto=auto
-ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -I. $(WARNINGS) $(WERROR) $(CFLAGS) $(SANITIZE) \
+ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -pthread -I. $(WARNINGS) $(WERROR) $(CFLAGS) $(SANITIZE) \
              $(shell pkg-config --cflags $(LIBS))
 ALL_LIBS = $(shell pkg-config --libs $(LIBS)) -lm
 

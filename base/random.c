@@ -2,7 +2,7 @@
 #include "base/random.h"
 
 /* splitmix64 finaliser (Steele, Lea, Flood 2014): spreads neighbouring seeds over the whole range. */
-static uint64_t mix(uint64_t x)
+uint64_t random_mix(uint64_t x)
 {
     x ^= x >> 30;
     x *= 0xbf58476d1ce4e5b9u;
@@ -18,6 +18,6 @@ gsl_rng *random_stream_create(uint64_t seed, const char *purpose)
         hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
     gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
     if (rng)
-        gsl_rng_set(rng, (unsigned long)(mix(seed + mix(hash)) & 0xffffffffu));
+        gsl_rng_set(rng, (unsigned long)(random_mix(seed + random_mix(hash)) & 0xffffffffu));
     return rng;
 }

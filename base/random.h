@@ -10,4 +10,7 @@
  * seed see the same requests. Owned by the caller (gsl_rng_free). NULL when memory is short. */
 gsl_rng *random_stream_create(uint64_t seed, const char *purpose);
 
+/* Spreads neighbouring numbers evenly over all 64 bits: the same for the same number, everywhere. */
+uint64_t random_mix(uint64_t x);
+
 #endif

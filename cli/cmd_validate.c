@@ -5,13 +5,15 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "planner/parallel.h"
 #include "reports/validate_theory.h"
 
-enum { OPT_SEEDS, OPT_REQUESTS };
+enum { OPT_SEEDS, OPT_REQUESTS, OPT_THREADS };
 
 static const struct option_spec options[] = {
     {"--seeds", "N", "runs of each row (default 20)"},
     {"--requests", "N", "requests of each run (default 1000000)"},
+    {"-j", "N", "threads (default: as many as there are processors)"},
     {0},
 };
 
@@ -24,52 +26,76 @@ static int read_count(const char *text, unsigned long preset, unsigned long most
     return 0;
 }
 
-/* One row: the first seed's estimate, and how many seeds' intervals hold the closed form. */
-static int compare(const struct theory_case *c, double rho, unsigned long seeds, unsigned long requests,
-                   struct error *err)
+/* One row of the table: runs of a case at one utilisation, a seed each. */
+struct row {
+    const struct theory_case *c;
+    double rho;
+    unsigned long requests;
+    struct estimate *waits; /* [seeds] */
+};
+
+static int simulate_seed(void *job, size_t index, struct error *err)
 {
-    double exact = theory_case_exact_s(c, rho), sum = 0;
+    struct row *row = job;
+    return theory_case_simulate(row->c, row->rho, (unsigned)index + 1, row->requests, &row->waits[index], err);
+}
+
+/* The first seed's estimate, and how many seeds' intervals hold the closed form. */
+static void print_row(const struct row *row, unsigned long seeds)
+{
+    double exact = theory_case_exact_s(row->c, row->rho), sum = 0, half = 0;
     unsigned long covers = 0;
-    struct estimate first = {0};
-    for (unsigned seed = 1; seed <= seeds; seed++) {
-        struct estimate e;
-        if (theory_case_simulate(c, rho, seed, requests, &e, err))
-            return -1;
-        covers += exact >= e.low && exact <= e.high;
-        sum += e.value / (double)seeds;
-        first = seed == 1 ? e : first;
+    for (unsigned long i = 0; i < seeds; i++) {
+        const struct estimate *e = &row->waits[i];
+        covers += exact >= e->low && exact <= e->high;
+        sum += e->value / (double)seeds;
+        half += (e->high - e->value) / (double)seeds;
     }
-    printf("%-18s %4.2f %11.6f %11.6f ± %8.6f %8.2f %% %11.6f %8.2f %% %5lu of %lu\n", c->formula, rho, exact * 1e3,
-           first.value * 1e3, (first.high - first.value) * 1e3, 100 * (first.value / exact - 1), sum * 1e3,
-           100 * (sum / exact - 1), covers, seeds);
+    double first = row->waits[0].value;
+    printf("%-18s %4.2f %11.6f %11.6f %8.2f %% %11.6f %8.2f %% %9.2f %% %5lu of %lu\n", row->c->formula, row->rho,
+           exact * 1e3, first * 1e3, 100 * (first / exact - 1), sum * 1e3, 100 * (sum / exact - 1), 100 * half / exact,
+           covers, seeds);
     fflush(stdout);
-    return 0;
+}
+
+static int compare_all(unsigned long seeds, unsigned long requests, unsigned threads, struct error *err)
+{
+    static const double utilizations[] = {0.3, 0.7, 0.9, 0.95};
+    struct estimate *waits = calloc(seeds, sizeof *waits);
+    if (!waits)
+        return error_no_memory(err);
+    printf("%-18s %4s %11s %11s %10s %11s %10s %11s  in 99 %% interval\n", "formula", "rho", "exact ms", "seed 1 ms",
+           "error", "mean ms", "error", "half-width");
+    int status = 0;
+    for (const struct theory_case *c = theory_cases; c->formula && status == 0; c++)
+        for (size_t i = 0; i < sizeof utilizations / sizeof *utilizations && status == 0; i++) {
+            struct row row = {c, utilizations[i], requests, waits};
+            status = parallel_run(simulate_seed, &row, seeds, threads, err);
+            if (status == 0)
+                print_row(&row, seeds);
+        }
+    free(waits);
+    return status;
 }
 
 static int run(const struct arguments *args, struct error *err)
 {
-    static const double utilizations[] = {0.3, 0.7, 0.9, 0.95};
-    unsigned long seeds, requests;
+    unsigned long seeds, requests, threads;
     if (need_words(args, 1, 1, command_validate.usage, err) ||
         read_count(args->values[OPT_SEEDS], 20, 100000, &seeds, err) ||
-        read_count(args->values[OPT_REQUESTS], 1000000, 1000000000, &requests, err))
+        read_count(args->values[OPT_REQUESTS], 1000000, 1000000000, &requests, err) ||
+        read_count(args->values[OPT_THREADS], parallel_processors(), 1024, &threads, err))
         return EXIT_BAD_INPUT;
     if (strcmp(args->words[0], "theory") != 0) {
         error_set(err, ERROR_INPUT, "validate %s: unknown; allowed: theory", args->words[0]);
         return EXIT_BAD_INPUT;
     }
-    printf("%-18s %4s %11s %22s %10s %11s %10s  in 99 %% interval\n", "formula", "rho", "exact ms",
-           "simulated ms, seed 1", "error", "mean ms", "error");
-    for (const struct theory_case *c = theory_cases; c->formula; c++)
-        for (size_t i = 0; i < sizeof utilizations / sizeof *utilizations; i++)
-            if (compare(c, utilizations[i], seeds, requests, err))
-                return exit_for(err);
-    return EXIT_DONE;
+    return compare_all(seeds, requests, (unsigned)threads, err) ? exit_for(err) : EXIT_DONE;
 }
 
 const struct command command_validate = {
     .name = "validate",
-    .usage = "validate theory [--seeds N] [--requests N]",
+    .usage = "validate theory [--seeds N] [--requests N] [-j N]",
     .summary = "hold simulated mean waits against closed forms of queueing theory",
     .options = options,
     .run = run,

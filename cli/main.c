@@ -68,7 +68,7 @@ static int take_option(const struct command *c, int argc, char **argv, int *i, s
 static int parse(const struct command *c, int argc, char **argv, struct arguments *out, struct error *err)
 {
     for (int i = 2; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) == 0) {
+        if (strncmp(argv[i], "--", 2) == 0 || strcmp(argv[i], "-j") == 0) {
             if (take_option(c, argc, argv, &i, out, err))
                 return -1;
         } else if (out->word_count < WORDS_MAX) {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
+
 const char *const metric_names[METRIC_COUNT] = {"queue_s", "ttft_s", "tpot_s", "itl_s", "e2e_s", "normalized_s"};
 const char *const time_part_names[PART_COUNT] = {
     "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
@@ -28,7 +30,7 @@ static const uint64_t gap_window = 1 << 27;
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
     *m = (struct run_metrics){.replica_count = s->cluster.replicas,
-                              .keep_requests = s->keep_requests,
+                              .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries};
     for (enum metric i = 0; i < METRIC_COUNT; i++)
         samples_init(&m->samples[i], i == METRIC_ITL ? gap_window : 5);
@@ -245,7 +247,7 @@ static void on_finish(void *state, size_t replica, const struct request *r)
     struct replica_metrics *of = &m->replicas[replica];
     if (present(&of->system) > 0)
         station_leave(&of->system, r->last_token, q.at[METRIC_E2E], service_s);
-    if (m->sink.state && m->keep_requests)
+    if (m->sink.state && random_mix(r->id) >> 11 < m->keep_below)
         m->sink.add_request(m->sink.state, replica, r);
 }
 

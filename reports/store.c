@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/version.h"
+#include "reports/row_spool.h"
 #include "reports/theory.h"
 
 enum { SCHEMA_VERSION = 1 };
@@ -19,8 +20,7 @@ extern const char schema_sql[]; /* made from schema.sql */
 struct store {
     sqlite3 *db;
     char *file;
-    sqlite3_stmt *request, *part, *point; /* into temporary tables */
-    bool failed;                          /* a sink write went wrong; told at the save */
+    struct row_spool rows; /* of the run at hand */
 };
 
 static int fail(struct store *s, struct error *err)
@@ -76,7 +76,8 @@ int store_open(const char *file, struct store **out, struct error *err)
         status = fail(s, err);
     else {
         sqlite3_busy_timeout(s->db, 60000);
-        status = execute(s, "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;", err) ||
+        status = execute(s, "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
+                                "PRAGMA cache_size = -16000;", err) ||
                  schema_version(s, &version, err) || (version != SCHEMA_VERSION && migrate(s, err));
     }
     if (status) {
@@ -91,9 +92,7 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
-    sqlite3_finalize(s->request);
-    sqlite3_finalize(s->part);
-    sqlite3_finalize(s->point);
+    row_spool_close(&s->rows);
     sqlite3_close(s->db);
     free(s->file);
     free(s);
@@ -101,67 +100,12 @@ void store_close(struct store *s)
 
 int store_keep_rows(struct store *s, struct error *err)
 {
-    static const char tables[] = "CREATE TEMP TABLE kept_request AS SELECT * FROM request WHERE 0;"
-                                 "CREATE TEMP TABLE kept_part AS SELECT * FROM time_parts WHERE 0;"
-                                 "CREATE TEMP TABLE kept_point AS SELECT * FROM timeseries WHERE 0;";
-    if (execute(s, tables, err))
-        return -1;
-    if (sqlite3_prepare_v2(s->db, "INSERT INTO kept_request VALUES (0,?,?,?,?,?,?,?,?,?,?,?,?)", -1, &s->request,
-                           NULL) ||
-        sqlite3_prepare_v2(s->db, "INSERT INTO kept_part VALUES (0,?,?,?)", -1, &s->part, NULL) ||
-        sqlite3_prepare_v2(s->db, "INSERT INTO kept_point VALUES (0,?,?,?)", -1, &s->point, NULL))
-        return fail(s, err);
-    return 0;
-}
-
-static void run_statement(struct store *s, sqlite3_stmt *q)
-{
-    if (sqlite3_step(q) != SQLITE_DONE)
-        s->failed = true;
-    sqlite3_reset(q);
-}
-
-static void add_request(void *state, size_t replica, const struct request *r)
-{
-    struct store *s = state;
-    struct request_metrics q = request_metrics_of(r);
-    sqlite3_bind_int64(s->request, 1, (sqlite3_int64)r->id);
-    sqlite3_bind_int64(s->request, 2, (sqlite3_int64)replica);
-    sqlite3_bind_double(s->request, 3, sim_time_to_s(r->arrival));
-    sqlite3_bind_int64(s->request, 4, r->prompt_tokens);
-    sqlite3_bind_int64(s->request, 5, r->output_tokens);
-    static const enum metric columns[] = {METRIC_QUEUE, METRIC_TTFT, METRIC_TPOT, METRIC_E2E, METRIC_NORMALIZED};
-    for (int i = 0; i < 5; i++) {
-        if (q.at[columns[i]] < 0)
-            sqlite3_bind_null(s->request, 6 + i);
-        else
-            sqlite3_bind_double(s->request, 6 + i, sim_time_to_s(q.at[columns[i]]));
-    }
-    sqlite3_bind_int64(s->request, 11, r->preemptions);
-    sqlite3_bind_int64(s->request, 12, r->recomputed_tokens);
-    run_statement(s, s->request);
-    for (int i = 0; i < PART_COUNT; i++) {
-        if (r->parts[i] == 0)
-            continue;
-        sqlite3_bind_int64(s->part, 1, (sqlite3_int64)r->id);
-        sqlite3_bind_text(s->part, 2, time_part_names[i], -1, SQLITE_STATIC);
-        sqlite3_bind_int64(s->part, 3, r->parts[i]);
-        run_statement(s, s->part);
-    }
-}
-
-static void add_point(void *state, const char *series, sim_time at, double value)
-{
-    struct store *s = state;
-    sqlite3_bind_text(s->point, 1, series, -1, SQLITE_STATIC);
-    sqlite3_bind_double(s->point, 2, sim_time_to_s(at));
-    sqlite3_bind_double(s->point, 3, value);
-    run_statement(s, s->point);
+    return s->rows.requests ? 0 : row_spool_open(&s->rows, err);
 }
 
 struct row_sink store_sink(struct store *s)
 {
-    return (struct row_sink){.state = s, .add_request = add_request, .add_point = add_point};
+    return row_spool_sink(&s->rows);
 }
 
 /* Prepares, binds by the letters of `types` (i: int64, d: double with NAN as NULL, s: text), runs. */
@@ -339,6 +283,79 @@ static int save_run_row(struct store *s, const struct scenario *sc, const struct
     return status;
 }
 
+static int finish_row(struct store *s, sqlite3_stmt *q, struct error *err)
+{
+    int status = sqlite3_step(q) == SQLITE_DONE ? 0 : fail(s, err);
+    sqlite3_reset(q);
+    return status;
+}
+
+static int save_request(struct store *s, sqlite3_stmt *request, sqlite3_stmt *part, const struct request_row *row,
+                        struct error *err)
+{
+    static const enum metric columns[] = {METRIC_QUEUE, METRIC_TTFT, METRIC_TPOT, METRIC_E2E, METRIC_NORMALIZED};
+    sqlite3_bind_int64(request, 2, (sqlite3_int64)row->id);
+    sqlite3_bind_int64(request, 3, (sqlite3_int64)row->replica);
+    sqlite3_bind_double(request, 4, sim_time_to_s(row->arrival));
+    sqlite3_bind_int64(request, 5, row->prompt_tokens);
+    sqlite3_bind_int64(request, 6, row->output_tokens);
+    for (int i = 0; i < 5; i++) {
+        if (row->metrics[columns[i]] < 0)
+            sqlite3_bind_null(request, 7 + i);
+        else
+            sqlite3_bind_double(request, 7 + i, sim_time_to_s(row->metrics[columns[i]]));
+    }
+    sqlite3_bind_int64(request, 12, row->preemptions);
+    sqlite3_bind_int64(request, 13, row->recomputed_tokens);
+    if (finish_row(s, request, err))
+        return -1;
+    sqlite3_bind_int64(part, 2, (sqlite3_int64)row->id);
+    for (int i = 0; i < PART_COUNT; i++) {
+        if (row->parts[i] == 0)
+            continue;
+        sqlite3_bind_text(part, 3, time_part_names[i], -1, SQLITE_STATIC);
+        sqlite3_bind_int64(part, 4, row->parts[i]);
+        if (finish_row(s, part, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int save_point(struct store *s, sqlite3_stmt *point, const struct point_row *row, struct error *err)
+{
+    sqlite3_bind_text(point, 2, row->series, -1, SQLITE_STATIC);
+    sqlite3_bind_double(point, 3, sim_time_to_s(row->at));
+    sqlite3_bind_double(point, 4, row->value);
+    return finish_row(s, point, err);
+}
+
+static int prepare_rows(struct store *s, sqlite3_stmt **q, const char *sql, sqlite3_int64 run, struct error *err)
+{
+    if (sqlite3_prepare_v2(s->db, sql, -1, q, NULL) != SQLITE_OK)
+        return fail(s, err);
+    sqlite3_bind_int64(*q, 1, run);
+    return 0;
+}
+
+static int save_rows(struct store *s, sqlite3_int64 run, struct error *err)
+{
+    sqlite3_stmt *request = NULL, *part = NULL, *point = NULL;
+    struct request_row row;
+    struct point_row at;
+    int status = row_spool_rewind(&s->rows, err) ||
+                 prepare_rows(s, &request, "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", run, err) ||
+                 prepare_rows(s, &part, "INSERT INTO time_parts VALUES (?,?,?,?)", run, err) ||
+                 prepare_rows(s, &point, "INSERT INTO timeseries VALUES (?,?,?,?)", run, err);
+    while (status == 0 && row_spool_next_request(&s->rows, &row))
+        status = save_request(s, request, part, &row, err);
+    while (status == 0 && row_spool_next_point(&s->rows, &at))
+        status = save_point(s, point, &at, err);
+    sqlite3_finalize(request);
+    sqlite3_finalize(part);
+    sqlite3_finalize(point);
+    return status ? -1 : 0;
+}
+
 static int save_all(struct store *s, const struct scenario *sc, const struct run_metrics *m,
                     const struct run_summary *r, double wall_s, sqlite3_int64 *run, struct error *err)
 {
@@ -348,16 +365,7 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
     if (save_latencies(s, *run, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, err) ||
         save_stations(s, *run, sc, m, r, err))
         return -1;
-    if (!s->request)
-        return 0;
-    char sql[600];
-    snprintf(
-        sql, sizeof sql,
-        "UPDATE kept_request SET run_id = %lld; INSERT INTO request SELECT * FROM kept_request ORDER BY id;"
-        "UPDATE kept_part SET run_id = %lld; INSERT INTO time_parts SELECT * FROM kept_part ORDER BY request_id, part;"
-        "UPDATE kept_point SET run_id = %lld; INSERT INTO timeseries SELECT * FROM kept_point ORDER BY name, at_s;",
-        (long long)*run, (long long)*run, (long long)*run);
-    return execute(s, sql, err);
+    return s->rows.requests ? save_rows(s, *run, err) : 0;
 }
 
 int64_t store_save_run(struct store *s, const struct scenario *sc, const struct run_metrics *m,
@@ -365,8 +373,6 @@ int64_t store_save_run(struct store *s, const struct scenario *sc, const struct 
 {
     sqlite3_int64 run = -1;
     struct error ignored;
-    if (s->failed)
-        return fail(s, err);
     if (execute(s, "BEGIN IMMEDIATE", err))
         return -1;
     if (save_all(s, sc, m, summary, wall_s, &run, err) || execute(s, "COMMIT", err)) {

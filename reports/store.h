@@ -14,7 +14,7 @@ int store_open(const char *file, struct store **out, struct error *err);
 /* Closes; a run that was begun and not finished leaves no trace. */
 void store_close(struct store *store);
 
-/* Starts keeping rows of requests and of time series: they go to a temporary file until store_save_run. */
+/* Starts keeping rows of requests and of time series: they wait in a temporary file for store_save_run. */
 int store_keep_rows(struct store *store, struct error *err);
 struct row_sink store_sink(struct store *store);
 

@@ -130,6 +130,19 @@ static int read_slo(struct scenario *s, struct error *err)
     return 0;
 }
 
+/* "requests": false, true, or the share of requests to keep rows of. */
+static int read_share(const struct json *output, double *share, struct error *err)
+{
+    struct json at = json_member(output, "requests");
+    if (cJSON_IsBool(at.node))
+        *share = cJSON_IsTrue(at.node);
+    else if (cJSON_IsNumber(at.node) && at.node->valuedouble >= 0 && at.node->valuedouble <= 1)
+        *share = at.node->valuedouble;
+    else if (at.node)
+        return json_complain(&at, "true, false or a share from 0 to 1", err);
+    return 0;
+}
+
 static int read_output(struct scenario *s, struct error *err)
 {
     static const char *const keys[] = {"requests", "timeseries_s", "warmup", NULL};
@@ -137,7 +150,7 @@ static int read_output(struct scenario *s, struct error *err)
     double interval = 0;
     const char *warmup = json_member(&workload, "trace").node ? "none" : "mser5";
     if (output.node &&
-        (json_check_keys(&output, keys, err) || json_read_bool(&output, "requests", &s->keep_requests, err) ||
+        (json_check_keys(&output, keys, err) || read_share(&output, &s->keep_requests, err) ||
          json_read_number(&output, "timeseries_s", false, 0, 1e9, &interval, err) ||
          json_read_string(&output, "warmup", false, &warmup, err)))
         return -1;

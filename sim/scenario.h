@@ -32,7 +32,7 @@ struct scenario {
     struct param_set batching_params;
     struct slo slo;
     enum warmup_rule warmup;
-    bool keep_requests;  /* one database row per request */
+    double keep_requests; /* share of the requests that get a database row each */
     sim_time timeseries; /* interval of the time series; 0: none */
 };
 
