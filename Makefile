@@ -5,7 +5,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 CC ?= gcc
 PACKAGES := build-essential pkg-config clang clang-format libclang-rt-14-dev libgsl-dev libsqlite3-dev libcjson-dev \
-            zlib1g-dev libcmocka-dev python3
+            zlib1g-dev libcmocka-dev python3 valgrind
 LIBS := gsl sqlite3 libcjson zlib
 
 ROOMS := base workloads policies profiles sim reports planner cli
@@ -20,8 +20,9 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/shipped_files.o $(BUILD)/schema.
 LIBRARY := $(filter-out $(BUILD)/cli/%,$(OBJECTS))
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json workloads/scenarios/*.json)
-FORMATTED := $(foreach room,$(ROOMS) tests tests/fuzz,$(wildcard $(room)/*.[ch]))
+FORMATTED := $(foreach room,$(ROOMS) tests tests/fuzz tests/bench,$(wildcard $(room)/*.[ch]))
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
@@ -49,9 +50,15 @@ deps-if-missing:
 
 $(BUILD)/tandem: $(OBJECTS)
 	@echo "  $@"
-	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(OBJECTS) $(ALL_LIBS) -o $@
 
-$(BUILD)/%.o: %.c
+# What was compiled with other flags is compiled again.
+$(BUILD)/flags: force
+	@mkdir -p $(@D); echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
+.PHONY: force
+force:
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D); echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
@@ -82,13 +89,14 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY) $(wildcard tests/*.h)
 	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -lcmocka -o $@
 
 test: $(BUILD)/tandem $(TESTS) ## run the tests of the build at hand
-	@tests/run $(BUILD)
+	@tests/run $(BUILD) $(RELEASE)
 
-check: deps-if-missing ## what CI runs: warnings as errors, sanitizers, format, house rules, tests
+check: deps-if-missing ## what CI runs: warnings as errors, sanitizers, format, house rules, tests, instruction counts
 	@tests/check-rooms
 	@tests/check-format $(FORMATTED)
+	@$(MAKE) --no-print-directory WERROR=-Werror all
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' WERROR=-Werror \
-	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' test
+	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' RELEASE=$(BUILD) test
 
 asan: ## build with address and undefined-behaviour sanitizers at build/asan/tandem
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
@@ -107,8 +115,13 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY)
 	@mkdir -p $(@D); echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(LIBRARY) $(ALL_LIBS) -o $@
 
-bench: all ## simulated requests per second and memory on a million requests
-	@tests/bench $(BUILD)/tandem
+bench: $(BENCHES) ## speed and memory of many workloads, and of event lists; writes build/bench.json
+	@$(BUILD)/tests/bench/event_lists
+	@$(BUILD)/tests/bench/bench --json $(BUILD)/bench.json $(BENCH_OPTIONS)
+
+$(BUILD)/tests/bench/%: tests/bench/%.c $(LIBRARY)
+	@mkdir -p $(@D); echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -o $@
 
 lint: ## static analysis
 	clang-tidy --quiet --checks='-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters' $(SOURCES) -- $(ALL_CFLAGS)

@@ -72,6 +72,10 @@ static struct decode_line line_of(const struct cost_model *cm, uint64_t sequence
     line.base = rounded((cm->device.host_ns + tokens.ns + heads.ns + p->ns) * fine);
     line.outside = rounded((outside + (p->outside ? p->ns : 0)) * fine);
     line.outside_slope = p->outside ? line.slope : 0;
+    if (line.slope >= 0 && line.base >= (int64_t)ONE_NS && line.outside == 0 && line.outside_slope == 0) {
+        double most = ((double)FINE_LONGEST / 2 - (double)line.base) / fmax((double)line.slope, 1);
+        line.plain_until = most < 0 ? 0 : most < (double)line.until ? (uint64_t)most : line.until;
+    }
     return line;
 }
 
@@ -248,12 +252,24 @@ static fine_time on_line(int64_t base, int64_t slope, uint64_t kv)
     return near <= 0 ? 0 : (fine_time)(base + slope * (int64_t)kv);
 }
 
+static uint64_t steps_on_line(const struct decode_line *line, uint64_t sequences, uint64_t kv)
+{
+    uint64_t room = line->until - kv;
+    return room > sequences << 20 ? 1 << 20 : room / sequences + 1; /* a million is as good as forever */
+}
+
 /* Decodes alone: a point on a line, and how many steps along it stay on it. */
 static void decode_cost(const struct decode_line *line, uint64_t sequences, uint64_t kv, struct iteration_cost *out)
 {
-    out->total = out->decode_alone = on_line(line->base, line->slope, kv);
-    out->growth = out->outside = out->outside_growth = 0;
+    out->outside = out->outside_growth = out->growth = 0;
     out->steady = 1;
+    if (kv <= line->plain_until) {
+        out->total = (fine_time)line->base + (fine_time)line->slope * kv;
+        out->growth = (fine_time)line->slope * sequences;
+        out->steady = steps_on_line(line, sequences, kv);
+        return;
+    }
+    out->total = on_line(line->base, line->slope, kv);
     if (line->outside > 0 || line->outside_slope > 0) {
         out->outside = on_line(line->outside, line->outside_slope, kv);
         out->outside = out->outside < out->total ? out->outside : out->total;
@@ -262,8 +278,7 @@ static void decode_cost(const struct decode_line *line, uint64_t sequences, uint
         return;
     out->growth = (fine_time)line->slope * sequences;
     out->outside_growth = (fine_time)line->outside_slope * sequences;
-    uint64_t room = line->until - kv;
-    out->steady = room > sequences << 20 ? 1 << 20 : room / sequences + 1; /* a million is as good as forever */
+    out->steady = steps_on_line(line, sequences, kv);
 }
 
 /* An iteration with prompts in it, all attention in one launch. */
@@ -283,7 +298,9 @@ static void mixed_cost(const struct cost_model *cm, const struct shapes *s, doub
         ns += attention;
         outside += line->attention_outside ? attention : 0;
         launches++;
-        out->decode_alone = on_line(line->base, line->slope, s->decode_kv);
+        out->decode_alone = s->decode_kv <= line->plain_until
+                                ? (fine_time)line->base + (fine_time)line->slope * s->decode_kv
+                                : on_line(line->base, line->slope, s->decode_kv);
     }
     if (launches > 1)
         ns -= (launches - 1) * cm->backend.launch_ns;

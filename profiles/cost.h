@@ -38,9 +38,10 @@ struct dense_cost {
 
 /* An iteration of decodes alone: base + kv·slope for KV tokens up to `until`. */
 struct decode_line {
-    uint64_t until;                       /* last KV token count it holds for */
-    int64_t base, slope;                  /* in fine time */
-    int64_t outside, outside_slope;       /* the part from beyond the measured range */
+    uint64_t until;                 /* last KV token count it holds for */
+    uint64_t plain_until;           /* up to here it is within bounds and not falling: the point on it is the cost */
+    int64_t base, slope;            /* in fine time */
+    int64_t outside, outside_slope; /* the part from beyond the measured range */
     double attention_ns, attention_slope; /* the attention in it, for batches that hold more */
     bool attention_outside;
 };

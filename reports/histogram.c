@@ -46,10 +46,8 @@ void histogram_release(struct histogram *h)
 }
 
 /* Makes the span hold `bucket`, with half an octave to spare. */
-static int cover(struct histogram *h, size_t bucket)
+static int grow(struct histogram *h, size_t bucket)
 {
-    if (h->span && bucket >= h->first && bucket < h->first + h->span)
-        return 0;
     size_t low = bucket > SUB / 2 ? bucket - SUB / 2 : 0, high = bucket + SUB / 2;
     if (h->span && h->first < low)
         low = h->first;
@@ -67,6 +65,11 @@ static int cover(struct histogram *h, size_t bucket)
     return 0;
 }
 
+static inline int cover(struct histogram *h, size_t bucket)
+{
+    return bucket - h->first < h->span ? 0 : grow(h, bucket); /* below `first` it wraps around to a large number */
+}
+
 int histogram_add(struct histogram *h, int64_t value, uint64_t count)
 {
     size_t bucket = bucket_of(value);
@@ -80,17 +83,18 @@ int histogram_add(struct histogram *h, int64_t value, uint64_t count)
 int histogram_add_run(struct histogram *h, uint64_t first, uint64_t growth, uint64_t n, uint64_t times)
 {
     uint64_t last = first + (n - 1) * growth;
-    if (cover(h, bucket_of((int64_t)(first >> FINE_BITS))) || cover(h, bucket_of((int64_t)(last >> FINE_BITS))))
+    size_t bucket = bucket_of((int64_t)(first >> FINE_BITS)), last_bucket = bucket_of((int64_t)(last >> FINE_BITS));
+    if (cover(h, bucket) || cover(h, last_bucket))
         return -1;
-    while (n > 0) {
-        uint64_t value = first >> FINE_BITS, end = bucket_end(value) << FINE_BITS, inside = n;
-        if (end <= last) /* so it grows */
-            inside = (end - first + growth - 1) / growth;
-        h->counts[bucket_of((int64_t)value) - h->first] += inside * times;
-        h->total += inside * times;
-        first += inside * growth;
+    h->total += n * times;
+    while (bucket != last_bucket) {
+        uint64_t end = bucket_end(first >> FINE_BITS) << FINE_BITS, inside = (end - first + growth - 1) / growth;
+        h->counts[bucket - h->first] += inside * times;
         n -= inside;
+        first += inside * growth;
+        bucket = bucket_of((int64_t)(first >> FINE_BITS));
     }
+    h->counts[bucket - h->first] += n * times;
     return 0;
 }
 

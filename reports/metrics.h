@@ -59,7 +59,7 @@ struct run_metrics {
     uint64_t iterations;
     const char *reject_reason; /* of the last one rejected */
     bool out_of_memory;
-    uint64_t keep_below; /* rows are kept of requests whose hashed id is below */
+    uint64_t keep_below;                   /* rows are kept of requests whose hashed id is below */
     sim_time timeseries;                   /* interval, 0: none */
     uint64_t point_finished, point_tokens; /* when the last point was taken */
     struct row_sink sink;                  /* state NULL: rows are not kept */

@@ -101,8 +101,8 @@ int samples_add(struct samples *s, uint64_t position, int64_t value, uint64_t co
     wide_sum v = (uint64_t)value;
     note_range(s->section, value, value, count);
     s->group->count += count;
-    s->group->sum += (v * count) << FINE_BITS;
-    s->section->squares += v * v * count;
+    s->group->sum += (count == 1 ? v : v * count) << FINE_BITS;
+    s->section->squares += count == 1 ? v * v : v * v * count;
     return histogram_add(&s->section->histogram, value, count);
 }
 

@@ -76,8 +76,10 @@ int store_open(const char *file, struct store **out, struct error *err)
         status = fail(s, err);
     else {
         sqlite3_busy_timeout(s->db, 60000);
-        status = execute(s, "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
-                                "PRAGMA cache_size = -16000;", err) ||
+        status = execute(s,
+                         "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
+                         "PRAGMA cache_size = -16000;",
+                         err) ||
                  schema_version(s, &version, err) || (version != SCHEMA_VERSION && migrate(s, err));
     }
     if (status) {

@@ -6,7 +6,7 @@
 #include "base/array.h"
 #include "sim/min_index.h"
 
-enum { REQUESTS_PER_SLAB = 256, EVENTS_PER_TICK = 1 << 16 };
+enum { REQUESTS_PER_SLAB = 256, EVENTS_PER_LOOK = 1 << 8, EVENTS_PER_TICK = 1 << 16 };
 
 #define NOBODY SIZE_MAX
 
@@ -190,7 +190,9 @@ static void probe(struct cluster *c)
 
 static bool asks_to_stop(struct cluster *c, const struct run_control *control)
 {
-    if (control->tick && ++c->events_seen % EVENTS_PER_TICK == 0)
+    if (++c->events_seen % EVENTS_PER_LOOK != 0)
+        return false;
+    if (control->tick && c->events_seen % EVENTS_PER_TICK == 0)
         control->tick(control->state, &c->totals);
     c->totals.stopped = control->stop && *control->stop;
     return c->totals.stopped;

@@ -7,6 +7,7 @@
 #ifndef TANDEM_SIM_MIN_INDEX_H
 #define TANDEM_SIM_MIN_INDEX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,15 +31,21 @@ static inline struct min_index_node min_index_first(const struct min_index *inde
     return index->nodes[1];
 }
 
+/* On the way up the winner so far stays in registers; only its rival is read. The left one of equals wins, so a left
+ * rival (of an odd node) also wins a tie. */
 static inline void min_index_set(struct min_index *index, size_t slot, uint64_t key)
 {
     struct min_index_node *nodes = index->nodes;
     size_t i = index->leaves + slot;
     nodes[i].key = key;
-    while (i > 1) {
-        const struct min_index_node *left = &nodes[i & ~(size_t)1], *right = left + 1;
-        i /= 2;
-        nodes[i] = right->key < left->key ? *right : *left;
+    uint64_t winner = slot;
+    for (; i > 1; i /= 2) {
+        uint64_t rival_key = nodes[i ^ 1].key, rival = nodes[i ^ 1].slot;
+        bool wins = rival_key < key || (rival_key == key && (i & 1));
+        key = wins ? rival_key : key;
+        winner = wins ? rival : winner;
+        nodes[i / 2].key = key;
+        nodes[i / 2].slot = winner;
     }
 }
 

@@ -149,10 +149,9 @@ static int read_output(struct scenario *s, struct error *err)
     struct json output = json_member(&s->root, "output"), workload = json_member(&s->root, "workload");
     double interval = 0;
     const char *warmup = json_member(&workload, "trace").node ? "none" : "mser5";
-    if (output.node &&
-        (json_check_keys(&output, keys, err) || read_share(&output, &s->keep_requests, err) ||
-         json_read_number(&output, "timeseries_s", false, 0, 1e9, &interval, err) ||
-         json_read_string(&output, "warmup", false, &warmup, err)))
+    if (output.node && (json_check_keys(&output, keys, err) || read_share(&output, &s->keep_requests, err) ||
+                        json_read_number(&output, "timeseries_s", false, 0, 1e9, &interval, err) ||
+                        json_read_string(&output, "warmup", false, &warmup, err)))
         return -1;
     s->timeseries = s->cluster.probe_interval = sim_time_from_s(interval);
     struct json at = json_member(&output, "warmup");

@@ -33,7 +33,7 @@ struct scenario {
     struct slo slo;
     enum warmup_rule warmup;
     double keep_requests; /* share of the requests that get a database row each */
-    sim_time timeseries; /* interval of the time series; 0: none */
+    sim_time timeseries;  /* interval of the time series; 0: none */
 };
 
 /* Checks and compiles root, which the scenario then owns, also on failure. Release with scenario_release. */

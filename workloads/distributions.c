@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The arrival processes and length distributions, one function and one table each. */
+#include <gsl/gsl_math.h>
 #include <gsl/gsl_randist.h>
 #include <math.h>
 
@@ -16,27 +17,48 @@ static const struct param_spec gamma_params[] = {
     {0},
 };
 
-static double poisson_gap(const struct param_set *p, gsl_rng *rng)
+static double poisson_gap(const struct param_set *p, double now_s, gsl_rng *rng)
 {
+    (void)now_s;
     return gsl_ran_exponential(rng, 1 / p->number[0]);
 }
 
-static double gamma_gap(const struct param_set *p, gsl_rng *rng)
+static double gamma_gap(const struct param_set *p, double now_s, gsl_rng *rng)
 {
+    (void)now_s;
     double shape = 1 / (p->number[1] * p->number[1]);
     return gsl_ran_gamma(rng, shape, 1 / (shape * p->number[0]));
 }
 
-static double deterministic_gap(const struct param_set *p, gsl_rng *rng)
+static double deterministic_gap(const struct param_set *p, double now_s, gsl_rng *rng)
 {
-    (void)rng;
+    (void)now_s, (void)rng;
     return 1 / p->number[0];
 }
 
-static double together_gap(const struct param_set *p, gsl_rng *rng)
+static double together_gap(const struct param_set *p, double now_s, gsl_rng *rng)
 {
-    (void)p, (void)rng;
+    (void)p, (void)now_s, (void)rng;
     return 0;
+}
+
+static const struct param_spec diurnal_params[] = {
+    {"rate_per_s", PARAM_NUMBER, "1/s", 1, 1e-9, 1e9, "arrival rate, averaged over a period", NULL, NULL},
+    {"amplitude", PARAM_NUMBER, "", 0.5, 0, 1, "the peak is 1 + amplitude times the average", NULL, NULL},
+    {"period_s", PARAM_NUMBER, "s", 86400, 1e-3, 1e9, "from peak to peak", NULL, NULL},
+    {"peak_s", PARAM_NUMBER, "s", 43200, 0, 1e9, "when the first peak is", NULL, NULL},
+    {0},
+};
+
+/* A Poisson process of rate r(t) = r (1 + a cos(2π (t − peak) / period)), by thinning (Lewis and Shedler 1979). */
+static double diurnal_gap(const struct param_set *p, double now_s, gsl_rng *rng)
+{
+    double rate = p->number[0], amplitude = p->number[1], t = now_s, accepted;
+    do {
+        t += gsl_ran_exponential(rng, 1 / (rate * (1 + amplitude)));
+        accepted = 1 + amplitude * cos(2 * M_PI * (t - p->number[3]) / p->number[2]);
+    } while (gsl_rng_uniform(rng) * (1 + amplitude) > accepted);
+    return t - now_s;
 }
 
 static const struct param_spec no_params[] = {{0}};
@@ -44,9 +66,12 @@ static const struct param_spec no_params[] = {{0}};
 static const struct arrival_process poisson = {"poisson", "exponential gaps", rate_params, poisson_gap};
 static const struct arrival_process gamma_arrivals = {"gamma", "Gamma gaps with a given CV", gamma_params, gamma_gap};
 static const struct arrival_process deterministic = {"deterministic", "equal gaps", rate_params, deterministic_gap};
+static const struct arrival_process diurnal = {"diurnal", "Poisson, at a rate that rises and falls once a period",
+                                               diurnal_params, diurnal_gap};
 static const struct arrival_process together = {"at_once", "all at time 0 (offline job)", no_params, together_gap};
 
-const struct arrival_process *const arrival_processes[] = {&poisson, &gamma_arrivals, &deterministic, &together, NULL};
+const struct arrival_process *const arrival_processes[] = {&poisson, &gamma_arrivals, &deterministic,
+                                                           &diurnal, &together,       NULL};
 
 static const struct param_spec fixed_params[] = {
     {"tokens", PARAM_INTEGER, "tokens", 512, 1, 1e8, "every draw", NULL, NULL},

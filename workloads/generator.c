@@ -34,7 +34,7 @@ static int generator_next(void *state, struct arrival *out, struct error *err)
         return 0;
     g->left--;
     *out = (struct arrival){.at = sim_time_from_s(g->now_s)};
-    g->now_s += g->arrivals->gap_s(&g->arrival_params, g->arrival_rng);
+    g->now_s += g->arrivals->gap_s(&g->arrival_params, g->now_s, g->arrival_rng);
     if (!(g->now_s < 9e9))
         return error_set(err, ERROR_INPUT, "generated arrivals go beyond 9e9 s; lower \"requests\" or raise the rate");
     if (g->pairs) {
@@ -122,7 +122,7 @@ static int read_generator(struct generator *g, const struct json *workload, uint
         if (strcmp((*a)->name, name) == 0)
             g->arrivals = *a;
     if (!g->arrivals)
-        return json_complain(&arrivals, "an arrival process: poisson, gamma, deterministic or at_once", err);
+        return json_complain(&arrivals, "an arrival process: poisson, gamma, deterministic, diurnal or at_once", err);
     if (param_set_read(&g->arrival_params, g->arrivals->params, &arrivals, err))
         return -1;
     long long requests = 10000;

@@ -13,8 +13,8 @@
 struct arrival_process {
     const char *name, *summary;
     const struct param_spec *params;
-    /* The next inter-arrival time in seconds. */
-    double (*gap_s)(const struct param_set *params, gsl_rng *rng);
+    /* Seconds from an arrival at `now_s` to the next one. */
+    double (*gap_s)(const struct param_set *params, double now_s, gsl_rng *rng);
 };
 
 struct length_distribution {
