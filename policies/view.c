@@ -9,14 +9,24 @@ void view_decode_all(struct replica_view *view, struct batch *out)
         view_preempt(view, view->running->tail);
 }
 
+/* Equal chunks that leave the prompt unfinished; one that is computed again must not end up as a decode. */
+static uint64_t equal_chunks(const struct batch_item *item)
+{
+    uint32_t left_over = 1 + (item->req->generated > 0), uncomputed = request_uncomputed(item->req);
+    return uncomputed > left_over ? (uncomputed - left_over) / item->new_tokens : 0;
+}
+
 void view_hold(const struct replica_view *view, struct batch *out, bool full)
 {
-    if (out->count > 0 || view->evicted > 0)
-        return; /* a prompt moves on, or the evicted one is looked at next time */
+    if (out->count > 1 || view->evicted > 0)
+        return; /* prompts move on one by one, or the evicted one is looked at next time */
     bool blocked = view->waiting->count > 0;
     if (blocked && view->shared_queue && !full)
         return; /* somebody else may take who stands first */
-    out->stable_iterations = STABLE_FOREVER;
+    uint64_t iterations = out->count == 0 ? STABLE_FOREVER : out->items[0].decode ? 1 : equal_chunks(&out->items[0]);
+    if (iterations <= 1)
+        return;
+    out->stable_iterations = iterations;
     out->arrivals_wait = full || blocked;
 }
 

@@ -70,8 +70,9 @@ static inline void view_settle(struct replica_view *view)
  * the last admitted of all running requests is evicted. */
 void view_decode_all(struct replica_view *view, struct batch *out);
 
-/* Says that a batch of decodes alone holds while nobody leaves. `full`: the policy would take nobody more, even
- * if memory were free. With somebody waiting already, a newcomer stands behind who does not fit. */
+/* Says for how long the batch holds: one of decodes alone while nobody leaves; one with a single chunk of a prompt
+ * until the prompt's last chunk. `full`: the policy would take nobody more, even if memory were free. With somebody
+ * waiting already, a newcomer stands behind who does not fit. */
 void view_hold(const struct replica_view *view, struct batch *out, bool full);
 
 /* Tokens to reserve for a request that is admitted now and would need `needed` on demand. */

@@ -11,30 +11,41 @@
 struct shapes {
     uint64_t tokens, heads;               /* rows of token-wise operations; rows of the output head */
     uint64_t decode_sequences, decode_kv; /* kv summed over sequences, the new token included */
-    double prefill_ns;
+    int64_t prefill, prefill_outside;     /* fine time */
     unsigned launches;
+    /* Of a single prompt chunk among decodes taken together: its next chunks of the same length. */
+    int64_t growth, outside_growth;
+    uint64_t steady;
 };
+
+#define ONE_NS ((fine_time)1 << FINE_BITS)
 
 /* KV tokens that lines are drawn for; no pool holds more. */
 static const double most_kv_tokens = 1e13;
 
-#define ONE_NS ((fine_time)1 << FINE_BITS)
+/* Nanoseconds as fine time. Seven such parts (5 hours each, at most) add up within 63 bits. */
+static int64_t fine(double ns)
+{
+    double most = (double)((int64_t)1 << 60), value = ns * (double)ONE_NS;
+    if (!(value < most && value > -most))
+        return value > 0 ? (int64_t)1 << 60 : -((int64_t)1 << 60);
+    return (int64_t)(value + (value < 0 ? -0.5 : 0.5));
+}
 
 static struct dense_cost compute_token_cost(const struct cost_model *cm, uint64_t tokens)
 {
-    struct dense_cost c = {0};
-    c.ns = cm->backend.token_ns(cm->backend.self, (double)tokens, &c.outside);
-    return c;
+    double outside = 0, ns = cm->backend.token_ns(cm->backend.self, (double)tokens, &outside);
+    return (struct dense_cost){.total = fine(ns), .outside = fine(outside)};
 }
 
 /* Host work for every sequence that gets a token is counted with the output head. */
 static struct dense_cost compute_head_cost(const struct cost_model *cm, uint64_t sequences)
 {
-    struct dense_cost c = {0};
+    double outside = 0, ns = 0;
     if (sequences > 0)
-        c.ns = cm->backend.head_ns(cm->backend.self, (double)sequences, &c.outside);
-    c.ns += cm->device.host_ns_per_sequence * (double)sequences;
-    return c;
+        ns = cm->backend.head_ns(cm->backend.self, (double)sequences, &outside);
+    ns += cm->device.host_ns_per_sequence * (double)sequences;
+    return (struct dense_cost){.total = fine(ns), .outside = fine(outside)};
 }
 
 /* In the compiled array, or computed into *scratch beyond it. */
@@ -54,23 +65,17 @@ static const struct dense_cost *head_cost(const struct cost_model *cm, uint64_t 
     return scratch;
 }
 
-static int64_t rounded(double fine)
-{
-    return (int64_t)llround(fmax(fmin(fine, (double)FINE_LONGEST), -(double)FINE_LONGEST));
-}
-
 /* The line of a piece of decode attention, with everything else that an iteration of these decodes does. */
-static struct decode_line line_of(const struct cost_model *cm, uint64_t sequences, const struct decode_piece *p)
+static struct decode_line line_of(const struct cost_model *cm, uint64_t sequences, const struct attention_piece *p)
 {
     struct dense_cost tokens = compute_token_cost(cm, sequences), heads = compute_head_cost(cm, sequences);
-    double outside = tokens.outside + heads.outside, fine = 1 << FINE_BITS;
     struct decode_line line = {.until = p->until < most_kv_tokens ? (uint64_t)p->until : (uint64_t)most_kv_tokens,
-                               .attention_ns = p->ns,
-                               .attention_slope = p->slope,
+                               .attention = fine(p->ns),
+                               .attention_slope = fine(p->slope),
                                .attention_outside = p->outside};
-    line.slope = rounded(p->slope * fine);
-    line.base = rounded((cm->device.host_ns + tokens.ns + heads.ns + p->ns) * fine);
-    line.outside = rounded((outside + (p->outside ? p->ns : 0)) * fine);
+    line.base = fine(cm->device.host_ns) + tokens.total + heads.total + line.attention;
+    line.slope = line.attention_slope;
+    line.outside = tokens.outside + heads.outside + (p->outside ? line.attention : 0);
     line.outside_slope = p->outside ? line.slope : 0;
     if (line.slope >= 0 && line.base >= (int64_t)ONE_NS && line.outside == 0 && line.outside_slope == 0) {
         double most = ((double)FINE_LONGEST / 2 - (double)line.base) / fmax((double)line.slope, 1);
@@ -81,7 +86,7 @@ static struct decode_line line_of(const struct cost_model *cm, uint64_t sequence
 
 static struct decode_line compute_line(const struct cost_model *cm, uint64_t sequences, uint64_t kv)
 {
-    struct decode_piece p = cm->backend.decode_piece(cm->backend.self, (double)sequences, (double)kv);
+    struct attention_piece p = cm->backend.decode_piece(cm->backend.self, (double)sequences, (double)kv);
     return line_of(cm, sequences, &p);
 }
 
@@ -196,22 +201,29 @@ uint64_t cost_model_kv_tokens(const struct cost_model *cm)
 
 double cost_model_decode_attention_ns(const struct cost_model *cm, double sequences, double kv_tokens, double *outside)
 {
-    struct decode_piece p = cm->backend.decode_piece(cm->backend.self, sequences, kv_tokens);
+    struct attention_piece p = cm->backend.decode_piece(cm->backend.self, sequences, kv_tokens);
     double ns = p.ns + p.slope * kv_tokens;
     *outside += p.outside ? ns : 0;
     return ns;
 }
 
 static void add_prefill(const struct cost_model *cm, struct shapes *s, unsigned times, uint32_t new_tokens,
-                        uint32_t kv_before, double *outside)
+                        uint32_t kv_before)
 {
-    double extra = 0;
-    s->prefill_ns += times * cm->backend.prefill_ns(cm->backend.self, new_tokens, kv_before, &extra);
+    struct attention_piece p = cm->backend.prefill_piece(cm->backend.self, new_tokens, kv_before);
+    int64_t slope = fine(p.slope), most = (int64_t)1 << 60;
+    double near = (double)times * ((double)fine(p.ns) + (double)slope * kv_before) + (double)s->prefill;
+    int64_t ns = near < (double)most ? times * (fine(p.ns) + slope * (int64_t)kv_before) : most - s->prefill;
+    s->prefill += ns;
+    s->prefill_outside += p.outside ? ns : 0;
     s->launches += times;
-    *outside += times * extra;
+    s->growth = slope * new_tokens;
+    s->outside_growth = p.outside ? s->growth : 0;
+    double room = (p.until - kv_before) / new_tokens;
+    s->steady = s->launches > 1 || slope < 0 || near >= (double)most ? 1 : room < 1e6 ? (uint64_t)room + 1 : 1000000;
 }
 
-static void ragged_shapes(const struct cost_model *cm, const struct batch *b, struct shapes *s, double *outside)
+static void ragged_shapes(const struct cost_model *cm, const struct batch *b, struct shapes *s)
 {
     s->tokens = s->heads = s->decode_sequences = b->decodes;
     s->decode_kv = b->decode_kv + b->decodes;
@@ -222,13 +234,15 @@ static void ragged_shapes(const struct cost_model *cm, const struct batch *b, st
             s->decode_sequences++;
             s->decode_kv += item->req->computed + 1;
         } else {
-            add_prefill(cm, s, 1, item->new_tokens, item->req->computed, outside);
+            add_prefill(cm, s, 1, item->new_tokens, item->req->computed);
         }
         s->heads += item->new_tokens == request_uncomputed(item->req);
     }
+    if (b->count > 1)
+        s->steady = 1;
 }
 
-static void row_shapes(const struct cost_model *cm, const struct batch *b, struct shapes *s, double *outside)
+static void row_shapes(const struct cost_model *cm, const struct batch *b, struct shapes *s)
 {
     s->tokens = (uint64_t)b->rows * b->row_tokens;
     s->heads = b->layout == BATCH_PACKED ? b->count : b->rows;
@@ -237,10 +251,11 @@ static void row_shapes(const struct cost_model *cm, const struct batch *b, struc
         s->decode_kv = (uint64_t)b->rows * (b->row_kv + 1);
     } else if (b->layout == BATCH_PACKED && b->packed_attention == PACKED_VARLEN) {
         for (size_t i = 0; i < b->count; i++)
-            add_prefill(cm, s, 1, b->items[i].new_tokens, 0, outside);
+            add_prefill(cm, s, 1, b->items[i].new_tokens, 0);
     } else {
-        add_prefill(cm, s, b->rows, b->row_tokens, b->row_kv, outside);
+        add_prefill(cm, s, b->rows, b->row_tokens, b->row_kv);
     }
+    s->steady = 1;
 }
 
 /* A value on a line, at least 0 and at most FINE_LONGEST. */
@@ -282,55 +297,70 @@ static void decode_cost(const struct decode_line *line, uint64_t sequences, uint
 }
 
 /* An iteration with prompts in it, all attention in one launch. */
-static void mixed_cost(const struct cost_model *cm, const struct shapes *s, double outside, struct iteration_cost *out)
+static void mixed_cost(const struct cost_model *cm, const struct shapes *s, struct iteration_cost *out)
 {
     struct dense_cost more_tokens, more_heads;
     const struct dense_cost *tokens = token_cost(cm, s->tokens, &more_tokens);
     const struct dense_cost *heads = head_cost(cm, s->heads, &more_heads);
-    double ns = cm->device.host_ns + tokens->ns + heads->ns + s->prefill_ns;
+    int64_t total = fine(cm->device.host_ns) + tokens->total + heads->total + s->prefill;
+    int64_t outside = tokens->outside + heads->outside + s->prefill_outside;
     unsigned launches = s->launches;
-    outside += tokens->outside + heads->outside;
-    out->decode_alone = 0;
+    out->growth = (fine_time)s->growth;
+    out->outside_growth = (fine_time)s->outside_growth;
+    out->steady = s->steady;
+    out->decode_alone = out->alone_growth = 0;
     if (s->decode_sequences > 0) {
         struct decode_line scratch;
         const struct decode_line *line = find_line(cm, s->decode_sequences, s->decode_kv, &scratch);
-        double attention = line->attention_ns + line->attention_slope * (double)s->decode_kv;
-        ns += attention;
+        struct iteration_cost alone;
+        decode_cost(line, s->decode_sequences, s->decode_kv, &alone);
+        int64_t attention = (int64_t)alone.total - line->base + line->attention; /* what is on the line and not fixed */
+        total += attention;
         outside += line->attention_outside ? attention : 0;
         launches++;
-        out->decode_alone = s->decode_kv <= line->plain_until
-                                ? (fine_time)line->base + (fine_time)line->slope * s->decode_kv
-                                : on_line(line->base, line->slope, s->decode_kv);
+        out->decode_alone = alone.total;
+        out->alone_growth = alone.growth;
+        out->growth += alone.growth;
+        out->outside_growth += line->attention_outside ? alone.growth : 0;
+        out->steady = out->steady < alone.steady ? out->steady : alone.steady;
     }
     if (launches > 1)
-        ns -= (launches - 1) * cm->backend.launch_ns;
-    out->total = fine_from_ns(ns);
-    out->outside = fine_from_ns(outside);
-    out->growth = out->outside_growth = 0;
-    out->steady = 1;
+        total -= (launches - 1) * fine(cm->backend.launch_ns);
+    if (total < (int64_t)ONE_NS || total > (int64_t)FINE_LONGEST)
+        out->steady = 1;
+    out->total = total < 0 ? 0 : total > (int64_t)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;
+    out->outside = outside < 0 ? 0 : (fine_time)outside;
+    if (outside < 0 || out->outside > out->total) { /* launches that are shared were counted in it */
+        out->outside = outside < 0 ? 0 : out->total;
+        out->steady = 1;
+    }
 }
 
 void cost_model_iteration(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
 {
     struct shapes s = {0};
-    double outside = 0;
     if (batch->layout == BATCH_RAGGED && batch->count == 0) {
         s.decode_sequences = batch->decodes;
         s.decode_kv = batch->decode_kv + batch->decodes;
     } else if (batch->layout == BATCH_RAGGED) {
-        ragged_shapes(cm, batch, &s, &outside);
+        ragged_shapes(cm, batch, &s);
     } else {
-        row_shapes(cm, batch, &s, &outside);
+        row_shapes(cm, batch, &s);
     }
     bool decodes_alone = s.launches == 0 && s.decode_sequences > 0;
     if (decodes_alone) {
         struct decode_line scratch;
         decode_cost(find_line(cm, s.decode_sequences, s.decode_kv, &scratch), s.decode_sequences, s.decode_kv, out);
     } else {
-        mixed_cost(cm, &s, outside, out);
+        mixed_cost(cm, &s, out);
     }
-    if (out->total < ONE_NS) /* time moves on, so that no run can stand still */
+    if (out->total < ONE_NS) { /* time moves on, so that no run can stand still */
         out->total = ONE_NS;
-    if (out->decode_alone > out->total || decodes_alone)
+        out->steady = 1;
+    }
+    if (decodes_alone || out->decode_alone > out->total) {
         out->decode_alone = out->total;
+        out->alone_growth = out->growth;
+        out->steady = decodes_alone ? out->steady : 1;
+    }
 }

@@ -12,28 +12,29 @@
 #include "profiles/device.h"
 #include "profiles/model.h"
 
-/* Decode attention of a fixed number of sequences, where it is a straight line in KV tokens. */
-struct decode_piece {
-    double until;     /* KV tokens, summed over the sequences; INFINITY for the last piece */
+/* Attention where it is a straight line in KV tokens: of a fixed number of decoding sequences in the KV tokens of all
+ * of them, of a prompt chunk of fixed length in the KV tokens before it. */
+struct attention_piece {
+    double until;     /* KV tokens up to which it holds; INFINITY for the last piece */
     double ns, slope; /* at 0 KV tokens (of the line drawn on), and for each */
     bool outside;     /* beyond the measured range */
 };
 
 /* Each function covers all layers of the model on one GPU of the tensor-parallel group, communication
- * included, in nanoseconds. It adds what it took from outside the measured range to *outside. */
+ * included, in nanoseconds. The first two add what they took from outside the measured range to *outside. */
 struct cost_backend {
     double (*token_ns)(const void *self, double tokens, double *outside);   /* GEMMs, norms, embedding */
     double (*head_ns)(const void *self, double sequences, double *outside); /* output head and sampling */
-    double (*prefill_ns)(const void *self, double new_tokens, double kv_before, double *outside);
-    /* The piece that holds `kv_tokens`; a piece ends where the next one begins. */
-    struct decode_piece (*decode_piece)(const void *self, double sequences, double kv_tokens);
+    /* The piece that holds the KV tokens; decode pieces end where the next one begins. */
+    struct attention_piece (*prefill_piece)(const void *self, double new_tokens, double kv_before);
+    struct attention_piece (*decode_piece)(const void *self, double sequences, double kv_tokens);
     double launch_ns; /* saved for every attention launch that shares one */
     void (*destroy)(void *self);
     void *self;
 };
 
 struct dense_cost {
-    double ns, outside;
+    int64_t total, outside; /* fine time */
 };
 
 /* An iteration of decodes alone: base + kv·slope for KV tokens up to `until`. */
@@ -42,7 +43,7 @@ struct decode_line {
     uint64_t plain_until;           /* up to here it is within bounds and not falling: the point on it is the cost */
     int64_t base, slope;            /* in fine time */
     int64_t outside, outside_slope; /* the part from beyond the measured range */
-    double attention_ns, attention_slope; /* the attention in it, for batches that hold more */
+    int64_t attention, attention_slope; /* the attention in it, for batches that hold more */
     bool attention_outside;
 };
 
@@ -60,12 +61,12 @@ enum { DENSE_TOKENS = 8192, DENSE_SEQUENCES = 512 }; /* beyond, costs are comput
 
 struct iteration_cost {
     fine_time total;
-    /* The same decodes' next iterations take `growth` more each, for `steady` iterations, this one included;
-     * 1 when that is not known. */
+    /* The next iterations of the same decodes, or of the same decodes and an equal chunk of the same prompt, take
+     * `growth` more each, for `steady` iterations, this one included; 1 when that is not known. */
     fine_time growth;
     uint64_t steady;
-    fine_time decode_alone;            /* what the same decodes would take without the batch's prefill */
-    fine_time outside, outside_growth; /* part of the total that came from outside the measured range */
+    fine_time decode_alone, alone_growth; /* what the same decodes would take without the batch's prefill */
+    fine_time outside, outside_growth;    /* part of the total that came from outside the measured range */
 };
 
 /* Loads model and device and compiles them. Fails when the model does not fit, or when tables are of

@@ -16,20 +16,22 @@ static double head_ns(const void *self, double sequences, double *outside)
     return 0;
 }
 
-static double prefill_ns(const void *self, double new_tokens, double kv_before, double *outside)
+static struct attention_piece prefill_piece(const void *self, double new_tokens, double kv_before)
 {
     const struct device *d = self;
-    (void)outside;
-    return d->ns_per_prefill_token * new_tokens + d->ns_per_kv_token * kv_before;
+    (void)kv_before;
+    return (struct attention_piece){.until = INFINITY,
+                                    .ns = d->ns_per_prefill_token * new_tokens,
+                                    .slope = d->ns_per_kv_token};
 }
 
-static struct decode_piece decode_piece(const void *self, double sequences, double kv_tokens)
+static struct attention_piece decode_piece(const void *self, double sequences, double kv_tokens)
 {
     const struct device *d = self;
     (void)kv_tokens;
-    return (struct decode_piece){.until = INFINITY,
-                                 .ns = d->ns_per_decode_sequence * sequences,
-                                 .slope = d->ns_per_kv_token};
+    return (struct attention_piece){.until = INFINITY,
+                                    .ns = d->ns_per_decode_sequence * sequences,
+                                    .slope = d->ns_per_kv_token};
 }
 
 static void keep(void *self)
@@ -44,7 +46,7 @@ int linear_create(const struct cost_model *cm, struct cost_backend *out, struct 
     owner->device.host_ns = owner->device.host_ns_per_sequence = 0;
     *out = (struct cost_backend){.token_ns = token_ns,
                                  .head_ns = head_ns,
-                                 .prefill_ns = prefill_ns,
+                                 .prefill_piece = prefill_piece,
                                  .decode_piece = decode_piece,
                                  .destroy = keep,
                                  .self = &owner->device};

@@ -50,26 +50,30 @@ static double head_ns(const void *self, double sequences, double *outside)
     return gemm_ns(r, &r->head, sequences) + 4 * sequences * r->head.n / r->bytes_per_ns + r->launch_ns;
 }
 
-static double prefill_ns(const void *self, double new_tokens, double kv_before, double *outside)
+/* Causal: a chunk of n after k tokens has n (k + (n + 1) / 2) scores. Both its arithmetic and its bytes are straight
+ * lines in k. */
+static struct attention_piece prefill_piece(const void *self, double new_tokens, double kv_before)
 {
     const struct roofline *r = self;
-    (void)outside;
-    double scores = new_tokens * (kv_before + (new_tokens + 1) / 2); /* causal */
-    double arithmetic = scores * r->ns_per_score;
-    double bytes = r->ns_per_kv_token * (kv_before + new_tokens) + r->ns_per_query * new_tokens;
-    return r->layers * ((arithmetic > bytes ? arithmetic : bytes) + r->launch_ns);
+    double scores = r->ns_per_score * new_tokens, arithmetic = scores * (new_tokens + 1) / 2;
+    double bytes = (r->ns_per_kv_token + r->ns_per_query) * new_tokens;
+    bool by_bytes = bytes + r->ns_per_kv_token * kv_before > arithmetic + scores * kv_before;
+    bool crosses = by_bytes ? scores > r->ns_per_kv_token : scores < r->ns_per_kv_token;
+    return (struct attention_piece){.until = crosses ? (bytes - arithmetic) / (scores - r->ns_per_kv_token) : INFINITY,
+                                    .ns = r->layers * (r->launch_ns + (by_bytes ? bytes : arithmetic)),
+                                    .slope = r->layers * (by_bytes ? r->ns_per_kv_token : scores)};
 }
 
 /* Arithmetic and bytes are both straight lines in KV tokens; the longer of the two is two pieces at most. */
-static struct decode_piece decode_piece(const void *self, double sequences, double kv_tokens)
+static struct attention_piece decode_piece(const void *self, double sequences, double kv_tokens)
 {
     const struct roofline *r = self;
     double excess = r->ns_per_score - r->ns_per_kv_token;
     double meet = excess > 0 ? sequences * r->ns_per_query / excess : INFINITY;
     bool by_bytes = kv_tokens <= meet;
-    return (struct decode_piece){.until = by_bytes ? meet : INFINITY,
-                                 .ns = r->layers * (r->launch_ns + (by_bytes ? sequences * r->ns_per_query : 0)),
-                                 .slope = r->layers * (by_bytes ? r->ns_per_kv_token : r->ns_per_score)};
+    return (struct attention_piece){.until = by_bytes ? meet : INFINITY,
+                                    .ns = r->layers * (r->launch_ns + (by_bytes ? sequences * r->ns_per_query : 0)),
+                                    .slope = r->layers * (by_bytes ? r->ns_per_kv_token : r->ns_per_score)};
 }
 
 int roofline_create(const struct cost_model *cm, struct cost_backend *out, struct error *err)
@@ -104,7 +108,7 @@ int roofline_create(const struct cost_model *cm, struct cost_backend *out, struc
     }
     *out = (struct cost_backend){.token_ns = token_ns,
                                  .head_ns = head_ns,
-                                 .prefill_ns = prefill_ns,
+                                 .prefill_piece = prefill_piece,
                                  .decode_piece = decode_piece,
                                  .launch_ns = r->layers * r->launch_ns,
                                  .destroy = free,

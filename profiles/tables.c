@@ -51,17 +51,18 @@ static double head_ns(const void *self, double sequences, double *outside)
     return counted(ns, beyond, outside);
 }
 
-static double prefill_ns(const void *self, double new_tokens, double kv_before, double *outside)
+/* Between chunk lengths the table is interpolated by work, which is no straight line in KV: a point at a time. */
+static struct attention_piece prefill_piece(const void *self, double new_tokens, double kv_before)
 {
     const struct tables *t = self;
     bool beyond = false;
     double ns = t->layers * table_prefill_at(t->prefill, new_tokens, kv_before, &beyond);
-    return counted(ns, beyond, outside);
+    return (struct attention_piece){.until = kv_before, .ns = ns, .outside = beyond};
 }
 
 /* Between two columns of mean KV the table is a straight line in the sum; so it is beyond the last one, and flat
  * before the first. */
-static struct decode_piece decode_piece(const void *self, double sequences, double kv_tokens)
+static struct attention_piece decode_piece(const void *self, double sequences, double kv_tokens)
 {
     const struct tables *t = self;
     const double *axis = t->decode->column_axis;
@@ -74,12 +75,12 @@ static struct decode_piece decode_piece(const void *self, double sequences, doub
     outside = false;
     double high = table_decode_at(t->decode, sequences, to, &outside);
     double slope = before ? 0 : t->layers * (high - low) / ((to - from) * sequences);
-    return (struct decode_piece){.until = beyond   ? INFINITY
-                                          : before ? ceil(to * sequences) - 1
-                                                   : floor(to * sequences),
-                                 .ns = t->layers * (before ? high : low) - slope * from * sequences,
-                                 .slope = slope,
-                                 .outside = outside || before};
+    return (struct attention_piece){.until = beyond   ? INFINITY
+                                             : before ? ceil(to * sequences) - 1
+                                                      : floor(to * sequences),
+                                    .ns = t->layers * (before ? high : low) - slope * from * sequences,
+                                    .slope = slope,
+                                    .outside = outside || before};
 }
 
 int tables_create(const struct cost_model *cm, struct cost_backend *out, struct error *err)
@@ -111,7 +112,7 @@ int tables_create(const struct cost_model *cm, struct cost_backend *out, struct 
     double launch = t->layers * table_prefill_at(t->prefill, 1, 0, &ignored);
     *out = (struct cost_backend){.token_ns = token_ns,
                                  .head_ns = head_ns,
-                                 .prefill_ns = prefill_ns,
+                                 .prefill_piece = prefill_piece,
                                  .decode_piece = decode_piece,
                                  .launch_ns = launch,
                                  .destroy = free,

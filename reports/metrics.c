@@ -185,7 +185,7 @@ static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n)
     for (size_t i = 0; i < b->count; i++) {
         uint64_t new_tokens = b->items[i].new_tokens, before = b->items[i].req->computed;
         tokens += new_tokens;
-        scores += new_tokens * (2 * before + new_tokens + 1);
+        scores += new_tokens * (n * (2 * before + new_tokens + 1) + new_tokens * n * (n - 1));
         heads += new_tokens == request_uncomputed(b->items[i].req);
     }
     m->real_tokens += n * tokens;

@@ -144,7 +144,7 @@ void decode_set_join(struct decode_set *set, struct request *r)
 {
     assert(set->count < set->capacity && set->age_count < set->age_capacity);
     r->decode = (struct decode_member){
-        .in = true, .since_step = set->steps, .own = set->own, .interference = set->interference, .stall = set->stall};
+        .in = true, .since_step = set->steps, .own = set->own, .stepping = set->stepping, .stall = set->stall};
     set->kv_tokens += r->computed;
     if (next_crossing(set, r) - set->steps < set->block_tokens &&
         next_crossing(set, r) - set->steps < r->output_tokens - r->generated)
@@ -171,11 +171,14 @@ void decode_set_settle(struct decode_set *set, struct request *r)
         m->first_crossing += blocks * set->block_tokens;
     }
     m->since_step = set->steps;
-    r->parts[PART_DECODE_OWN] += set->own - m->own;
-    r->parts[PART_DECODE_INTERFERENCE] += set->interference - m->interference;
+    sim_time stepping = set->stepping - m->stepping, own = (sim_time)((set->own - m->own) >> FINE_BITS);
+    if (own > stepping)
+        own = stepping; /* which was rounded at other places */
+    r->parts[PART_DECODE_OWN] += own;
+    r->parts[PART_DECODE_INTERFERENCE] += stepping - own;
     r->parts[PART_DECODE_STALL] += set->stall - m->stall;
     m->own = set->own;
-    m->interference = set->interference;
+    m->stepping = set->stepping;
     m->stall = set->stall;
 }
 

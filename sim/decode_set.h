@@ -25,15 +25,18 @@ struct decode_set {
     uint32_t block_tokens;
     struct decode_event *heap; /* [count], smallest step first */
     size_t count, capacity;
-    uint64_t steps;                    /* since the run's start */
-    uint64_t kv_tokens;                /* computed tokens of all members */
-    uint32_t *crossings;               /* [block_tokens] ring: members that need a block at steps ≡ i */
-    uint64_t occupied;                 /* bit i: crossings[i] is not 0, when the ring has at most 64 places */
-    uint32_t ring_at;                  /* steps modulo block_tokens */
-    uint64_t crossing;                 /* members in the ring */
-    sim_time own, interference, stall; /* clocks: time members spent so since the run's start */
-    sim_time last_token;               /* when the last step ended */
-    struct token_age *ages;            /* [age_count], oldest first; one entry after a step */
+    uint64_t steps;      /* since the run's start */
+    uint64_t kv_tokens;  /* computed tokens of all members */
+    uint32_t *crossings; /* [block_tokens] ring: members that need a block at steps ≡ i */
+    uint64_t occupied;   /* bit i: crossings[i] is not 0, when the ring has at most 64 places */
+    uint32_t ring_at;    /* steps modulo block_tokens */
+    uint64_t crossing;   /* members in the ring */
+    /* Clocks: time in steps, without others' prefill and with it (all else in those iterations is interference), and
+     * in iterations that were no steps. The first one, in fine time, may wrap around. */
+    fine_time own;
+    sim_time stepping, stall;
+    sim_time last_token;    /* when the last step ended */
+    struct token_age *ages; /* [age_count], oldest first; one entry after a step */
     size_t age_count, age_capacity;
 };
 

@@ -175,20 +175,45 @@ static void mark_scheduled(struct replica *r, sim_time now)
     }
 }
 
+/* Blocks that the batch's only prompt lacks for `iterations` chunks of it. */
+static uint64_t chunk_blocks(const struct replica *r, uint64_t iterations)
+{
+    const struct batch_item *item = &r->batch.items[0];
+    uint64_t blocks = view_blocks(&r->view, item->req->computed + iterations * item->new_tokens);
+    return blocks > item->req->kv_blocks ? blocks - item->req->kv_blocks : 0;
+}
+
+/* Chunks of the batch's only prompt until it is past what it had computed before: its time is booked elsewhere then. */
+static uint64_t chunks_computed_again(const struct replica *r)
+{
+    const struct batch_item *item = &r->batch.items[0];
+    uint32_t again = item->req->peak_computed - item->req->computed;
+    return again > 0 ? (again + item->new_tokens - 1) / item->new_tokens : STRETCH_MAX;
+}
+
 /* How many iterations can run before anything but an arrival changes the batch. */
 static uint64_t stretch_length(const struct replica *r)
 {
     const struct batch *b = &r->batch;
-    if (r->step || b->count > 0 || b->stable_iterations == 1 || r->cost.steady == 1)
+    if (r->step || b->stable_iterations == 1 || r->cost.steady == 1 || b->count > 1)
         return 1;
-    uint64_t most = decode_set_steps_left(&r->decodes);
-    if (most > b->stable_iterations)
-        most = b->stable_iterations;
+    uint64_t most = b->stable_iterations, free_blocks = r->kv.free_blocks;
     if (most > r->cost.steady)
         most = r->cost.steady;
     if (most > STRETCH_MAX)
         most = STRETCH_MAX;
-    most = decode_set_steps_within(&r->decodes, r->kv.free_blocks + decode_set_blocks(&r->decodes), most);
+    if (b->decodes && most > decode_set_steps_left(&r->decodes))
+        most = decode_set_steps_left(&r->decodes);
+    if (b->count == 1 && most > chunks_computed_again(r))
+        most = chunks_computed_again(r);
+    if (b->count == 1) {
+        uint64_t blocks = chunk_blocks(r, most);
+        if (blocks > free_blocks)
+            return 1;
+        free_blocks -= blocks;
+    }
+    if (b->decodes)
+        most = decode_set_steps_within(&r->decodes, free_blocks + decode_set_blocks(&r->decodes), most);
     bool sums_fit = r->cost.total <= STRETCH_FINE_MAX && r->cost.growth <= STRETCH_FINE_MAX / STRETCH_MAX;
     return sums_fit ? most : 1;
 }
@@ -271,6 +296,19 @@ static void take_blocks(struct replica *r, uint64_t first, uint64_t last)
     kv_pool_take(&r->kv, sums.blocks, times);
 }
 
+/* The same for the chunks of a prompt whose blocks are taken as it goes. */
+static void take_chunk_blocks(struct replica *r, uint64_t first, uint64_t last)
+{
+    struct request *q = r->batch.items[0].req;
+    for (uint64_t i = first; i < last; i++) {
+        uint64_t blocks = chunk_blocks(r, i + 1);
+        if (blocks == 0)
+            continue;
+        kv_pool_take(&r->kv, blocks, blocks * kv_pool_time(stretch_end(&r->stretch, i), 0));
+        q->kv_blocks += (uint32_t)blocks;
+    }
+}
+
 /* Books time on the requests that are handled singly, to what they were doing meanwhile. */
 static void account_single(const struct replica *r, struct request *q, sim_time total, sim_time own)
 {
@@ -298,12 +336,8 @@ static void account_time(struct replica *r, sim_time total)
         }
     for (size_t i = 0; i < r->view.prefilling_count; i++)
         account_single(r, r->prefilling[i], total, own);
-    if (r->batch.decodes) {
-        r->decodes.own += own;
-        r->decodes.interference += total - own;
-    } else {
+    if (r->batch.decodes == 0)
         r->decodes.stall += total;
-    }
 }
 
 /* The iteration that computes a request's last known token also yields its next one. */
@@ -319,12 +353,11 @@ static void emit_token(struct replica *r, struct request *q, sim_time now)
     q->last_token = now;
 }
 
-static void compute_single(struct replica *r, const struct batch_item *item, sim_time now)
+static void compute_single(struct replica *r, struct request *q, uint32_t tokens, sim_time now)
 {
-    struct request *q = item->req;
     uint32_t again = q->peak_computed - q->computed;
-    q->recomputed_tokens += item->new_tokens < again ? item->new_tokens : again;
-    q->computed += item->new_tokens;
+    q->recomputed_tokens += tokens < again ? tokens : again;
+    q->computed += tokens;
     if (q->computed > q->peak_computed)
         q->peak_computed = q->computed;
     if (request_uncomputed(q) == 0)
@@ -340,21 +373,27 @@ static void compute_single(struct replica *r, const struct batch_item *item, sim
 /* The first n iterations of the stretch have ended. */
 static void apply(struct replica *r, uint64_t n, sim_time end)
 {
+    const struct batch *b = &r->batch;
+    sim_time total = end - r->stretch.start;
+    uint64_t started = n < r->stretch.count ? n + 1 : n;
     tell(r, n, end);
     r->iterations += n;
-    if (r->batch.count == 0 && r->view.prefilling_count == 0)
-        r->decodes.own += end - r->stretch.start;
-    else
-        account_time(r, end - r->stretch.start);
-    if (r->batch.decodes) {
-        take_blocks(r, 1, n < r->stretch.count ? n + 1 : n);
+    if (b->count > 0 || r->view.prefilling_count > 0)
+        account_time(r, total);
+    if (b->count == 1 && started > 1)
+        take_chunk_blocks(r, 1, started);
+    if (b->decodes) {
+        bool alone = b->count == 0;
+        r->decodes.own +=
+            alone ? (fine_time)total << FINE_BITS : n * r->cost.decode_alone + (n * (n - 1) / 2) * r->cost.alone_growth;
+        r->decodes.stepping += total;
+        take_blocks(r, 1, started);
         decode_set_advance(&r->decodes, n, end);
     }
-    if (r->batch.count == 0)
-        return;
-    for (size_t i = 0; i < r->batch.count; i++)
-        compute_single(r, &r->batch.items[i], end);
-    close_ranks(&r->view);
+    for (size_t i = 0; i < b->count; i++)
+        compute_single(r, b->items[i].req, (uint32_t)n * b->items[i].new_tokens, end);
+    if (b->count > 0)
+        close_ranks(&r->view);
 }
 
 void replica_catch_up(struct replica *r, sim_time now)
@@ -369,7 +408,7 @@ void replica_catch_up(struct replica *r, sim_time now)
     r->batch.decode_kv += n * r->batch.decodes;
     r->batch.row_kv += (uint32_t)n;
     r->cost.total += n * r->cost.growth;
-    r->cost.decode_alone = r->cost.total;
+    r->cost.decode_alone += n * r->cost.alone_growth;
     r->cost.outside += n * r->cost.outside_growth;
 }
 

@@ -54,14 +54,14 @@ static void iterated(void *state, const struct iteration_record *i)
     assert_true(i->cost->decode_alone <= i->cost->total && i->cost->outside <= i->cost->total);
     assert_true(batch_padded_tokens(i->batch) >= batch_real_tokens(i->batch));
     assert_true(i->steady <= i->batch->decodes);
-    assert_true(i->count == 1 || i->batch->count == 0);
+    assert_true(i->count == 1 || i->batch->count <= 1);
     for (size_t k = 0; k < i->batch->count; k++) {
         const struct batch_item *item = &i->batch->items[k];
-        assert_true(item->new_tokens >= 1 && item->new_tokens <= request_uncomputed(item->req));
+        assert_true(item->new_tokens >= 1 && i->count * item->new_tokens <= request_uncomputed(item->req));
         assert_true((uint64_t)item->req->kv_blocks * 16 >= item->req->computed + item->new_tokens);
         for (size_t j = 0; j < k; j++)
             assert_ptr_not_equal(i->batch->items[j].req, item->req);
-        checker.batch_tokens += item->new_tokens;
+        checker.batch_tokens += i->count * item->new_tokens;
     }
     checker.batch_tokens += i->count * i->batch->decodes;
     checker.inner.iterated(checker.inner.state, i);

@@ -32,11 +32,12 @@ enum time_part {
 /* Its place in the decode set; the set's own. */
 struct decode_member {
     bool in;
-    bool crosses;                      /* takes a new KV block every block_tokens steps, from first_crossing on */
-    uint32_t place;                    /* in the set's heap */
-    uint64_t since_step;               /* counters are as of this step */
-    uint64_t first_crossing;           /* step whose token needs the next block */
-    sim_time own, interference, stall; /* the set's clocks at since_step */
+    bool crosses;            /* takes a new KV block every block_tokens steps, from first_crossing on */
+    uint32_t place;          /* in the set's heap */
+    uint64_t since_step;     /* counters are as of this step */
+    uint64_t first_crossing; /* step whose token needs the next block */
+    fine_time own;           /* this and the next two: the set's clocks at since_step */
+    sim_time stepping, stall;
 };
 
 struct request {

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* A scenario's workload: a trace or a generator, then rate scaling, repetition and limits. */
+/* A scenario's workload: a trace or a generator, then rate scaling, repetition and limits. A trace that is repeated is
+ * read again each time, unless it is so short that its requests can be kept. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "workloads/generator.h"
 #include "workloads/trace.h"
 
+enum { KEPT_MAX = 1 << 16 };
+
 struct workload {
     struct request_source inner;
+    struct arrival *kept; /* [KEPT_MAX] the first pass of a repeated trace; NULL when it is too long or not repeated */
+    size_t kept_count, kept_next;
+    bool replaying;
     char *file;   /* of a trace, to open it again for the next repetition */
     char *format; /* or NULL */
     double rate_scale;
@@ -22,6 +28,7 @@ static void workload_destroy(void *state)
 {
     struct workload *w = state;
     request_source_destroy(&w->inner);
+    free(w->kept);
     free(w->file);
     free(w->format);
     free(w);
@@ -32,8 +39,30 @@ static int start_again(struct workload *w, struct error *err)
 {
     w->repeats_left--;
     w->offset = w->last + w->gap;
+    w->kept_next = 0;
+    w->replaying = w->kept != NULL;
+    if (w->replaying)
+        return 0;
     request_source_destroy(&w->inner);
     return trace_open(w->file, w->format, &w->inner, err);
+}
+
+static int next_of_pass(struct workload *w, struct arrival *out, struct error *err)
+{
+    if (w->replaying) {
+        if (w->kept_next == w->kept_count)
+            return 0;
+        *out = w->kept[w->kept_next++];
+        return 1;
+    }
+    int got = w->inner.next(w->inner.state, out, err);
+    if (got == 1 && w->kept && w->kept_count == KEPT_MAX) {
+        free(w->kept);
+        w->kept = NULL;
+    }
+    if (got == 1 && w->kept)
+        w->kept[w->kept_count++] = *out;
+    return got;
 }
 
 static int workload_next(void *state, struct arrival *out, struct error *err)
@@ -42,7 +71,7 @@ static int workload_next(void *state, struct arrival *out, struct error *err)
     for (;;) {
         if (w->limit && w->count == w->limit)
             return 0;
-        int got = w->inner.next(w->inner.state, out, err);
+        int got = next_of_pass(w, out, err);
         if (got < 0)
             return -1;
         if (got == 0) {
@@ -95,6 +124,7 @@ static int open_inner(struct workload *w, const struct json *workload, uint64_t 
     w->format = format ? strdup(format) : NULL;
     if (!w->file || (format && !w->format))
         return error_no_memory(err);
+    w->kept = repeat > 1 ? malloc(KEPT_MAX * sizeof *w->kept) : NULL; /* without it the file is read again */
     return trace_open(w->file, w->format, &w->inner, err);
 }
 
