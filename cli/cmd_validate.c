@@ -8,11 +8,13 @@
 #include "planner/parallel.h"
 #include "reports/validate_theory.h"
 
-enum { OPT_SEEDS, OPT_REQUESTS, OPT_THREADS };
+enum { OPT_SEEDS, OPT_REQUESTS, OPT_PRECISION, OPT_RHO, OPT_THREADS };
 
 static const struct option_spec options[] = {
     {"--seeds", "N", "runs of each row (default 20)"},
     {"--requests", "N", "requests of each run (default 1000000)"},
+    {"--precision", "PERCENT", "make each run so long that its 99 % interval is at most so wide on either side"},
+    {"--rho", "RHO", "one utilisation, from 0.01 to 0.99, instead of 0.3, 0.7, 0.9 and 0.95"},
     {"-j", "N", "threads (default: as many as there are processors)"},
     {0},
 };
@@ -31,13 +33,15 @@ struct row {
     const struct theory_case *c;
     double rho;
     unsigned long requests;
+    double precision;
     struct estimate *waits; /* [seeds] */
 };
 
 static int simulate_seed(void *job, size_t index, struct error *err)
 {
     struct row *row = job;
-    return theory_case_simulate(row->c, row->rho, (unsigned)index + 1, row->requests, &row->waits[index], err);
+    return theory_case_simulate(row->c, row->rho, (unsigned)index + 1, row->requests, row->precision,
+                                &row->waits[index], err);
 }
 
 /* The first seed's estimate, and how many seeds' intervals hold the closed form. */
@@ -58,44 +62,62 @@ static void print_row(const struct row *row, unsigned long seeds)
     fflush(stdout);
 }
 
-static int compare_all(unsigned long seeds, unsigned long requests, unsigned threads, struct error *err)
+struct comparison {
+    unsigned long seeds, requests, threads;
+    double precision, rho; /* 0: as long as `requests` says; all of them */
+};
+
+static int compare_all(const struct comparison *o, struct error *err)
 {
     static const double utilizations[] = {0.3, 0.7, 0.9, 0.95};
-    struct estimate *waits = calloc(seeds, sizeof *waits);
+    size_t count = o->rho > 0 ? 1 : sizeof utilizations / sizeof *utilizations;
+    struct estimate *waits = calloc(o->seeds, sizeof *waits);
     if (!waits)
         return error_no_memory(err);
     printf("%-18s %4s %11s %11s %10s %11s %10s %11s  in 99 %% interval\n", "formula", "rho", "exact ms", "seed 1 ms",
            "error", "mean ms", "error", "half-width");
     int status = 0;
     for (const struct theory_case *c = theory_cases; c->formula && status == 0; c++)
-        for (size_t i = 0; i < sizeof utilizations / sizeof *utilizations && status == 0; i++) {
-            struct row row = {c, utilizations[i], requests, waits};
-            status = parallel_run(simulate_seed, &row, seeds, threads, err);
+        for (size_t i = 0; i < count && status == 0; i++) {
+            struct row row = {c, o->rho > 0 ? o->rho : utilizations[i], o->requests, o->precision, waits};
+            status = parallel_run(simulate_seed, &row, o->seeds, (unsigned)o->threads, err);
             if (status == 0)
-                print_row(&row, seeds);
+                print_row(&row, o->seeds);
         }
     free(waits);
     return status;
 }
 
+static int read_share(const char *option, const char *text, double least, double most, double *out, struct error *err)
+{
+    char *end = NULL;
+    *out = text ? strtod(text, &end) : 0;
+    if (text && (*end || !(*out >= least && *out <= most)))
+        return error_set(err, ERROR_INPUT, "%s %s: expected a number from %g to %g", option, text, least, most);
+    return 0;
+}
+
 static int run(const struct arguments *args, struct error *err)
 {
-    unsigned long seeds, requests, threads;
+    struct comparison o;
     if (need_words(args, 1, 1, command_validate.usage, err) ||
-        read_count(args->values[OPT_SEEDS], 20, 100000, &seeds, err) ||
-        read_count(args->values[OPT_REQUESTS], 1000000, 1000000000, &requests, err) ||
-        read_count(args->values[OPT_THREADS], parallel_processors(), 1024, &threads, err))
+        read_count(args->values[OPT_SEEDS], 20, 100000, &o.seeds, err) ||
+        read_count(args->values[OPT_REQUESTS], 1000000, 1000000000, &o.requests, err) ||
+        read_share("--precision", args->values[OPT_PRECISION], 0.1, 100, &o.precision, err) ||
+        read_share("--rho", args->values[OPT_RHO], 0.01, 0.99, &o.rho, err) ||
+        read_count(args->values[OPT_THREADS], parallel_processors(), 1024, &o.threads, err))
         return EXIT_BAD_INPUT;
+    o.precision /= 100;
     if (strcmp(args->words[0], "theory") != 0) {
         error_set(err, ERROR_INPUT, "validate %s: unknown; allowed: theory", args->words[0]);
         return EXIT_BAD_INPUT;
     }
-    return compare_all(seeds, requests, (unsigned)threads, err) ? exit_for(err) : EXIT_DONE;
+    return compare_all(&o, err) ? exit_for(err) : EXIT_DONE;
 }
 
 const struct command command_validate = {
     .name = "validate",
-    .usage = "validate theory [--seeds N] [--requests N] [-j N]",
+    .usage = "validate theory [--seeds N] [--precision P] [-j N]",
     .summary = "hold simulated mean waits against closed forms of queueing theory",
     .options = options,
     .run = run,

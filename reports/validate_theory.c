@@ -45,18 +45,18 @@ static int simulate(struct scenario *s, struct run_metrics *m, struct estimate *
     return 0;
 }
 
-int theory_case_simulate(const struct theory_case *c, double rho, unsigned seed, unsigned long requests,
-                         struct estimate *out, struct error *err)
+static int simulate_requests(const struct theory_case *c, double rho, unsigned seed, uint64_t requests,
+                             struct estimate *out, struct error *err)
 {
     char text[1000];
     snprintf(text, sizeof text,
              "{\"seed\": %u, \"model\": \"ideal\", \"device\": \"ideal-server\", \"output\": {\"warmup\": \"mser5\"},"
              "\"cluster\": {\"replicas\": %u, \"routing\": \"%s\"},"
              "\"policy\": {\"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}, \"kv_blocks\": 1000000000},"
-             "\"workload\": {\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": %.9g}, \"requests\": %lu,"
+             "\"workload\": {\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": %.9g}, \"requests\": %llu,"
              "\"lengths\": {\"prompt\": %s, \"output\": {\"name\": \"fixed\", \"tokens\": 1}}}}",
              seed, c->servers, c->servers > 1 ? "central_queue" : "round_robin", rho * c->servers * services_per_s,
-             requests, c->prompt);
+             (unsigned long long)requests, c->prompt);
     struct json root;
     struct scenario s;
     struct run_metrics *m = calloc(1, sizeof *m);
@@ -70,4 +70,19 @@ int theory_case_simulate(const struct theory_case *c, double rho, unsigned seed,
     }
     free(m);
     return status;
+}
+
+/* A half-width falls with the square root of the run's length, so the length needed is known but for the noise of
+ * its estimate; a fifth more usually suffices at the first try. */
+int theory_case_simulate(const struct theory_case *c, double rho, unsigned seed, uint64_t requests, double precision,
+                         struct estimate *out, struct error *err)
+{
+    for (;;) {
+        if (simulate_requests(c, rho, seed, requests, out, err))
+            return -1;
+        double off = precision > 0 ? (out->high - out->value) / (precision * out->value) : 0;
+        if (!(off > 1))
+            return 0;
+        requests = (uint64_t)((double)requests * 1.2 * off * off) + 1;
+    }
 }

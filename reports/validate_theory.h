@@ -22,8 +22,9 @@ extern const struct theory_case theory_cases[];
 /* The mean wait in seconds by the closed form, at utilisation rho. */
 double theory_case_exact_s(const struct theory_case *c, double rho);
 
-/* The mean wait in seconds by simulation, warm-up cut, with its 99 % interval. */
-int theory_case_simulate(const struct theory_case *c, double rho, unsigned seed, unsigned long requests,
+/* The mean wait in seconds by simulation, warm-up cut, with its 99 % interval. With `precision` above 0 the run is
+ * made as long as it takes for the interval's half-width to be at most that share of the mean. */
+int theory_case_simulate(const struct theory_case *c, double rho, unsigned seed, uint64_t requests, double precision,
                          struct estimate *out, struct error *err);
 
 #endif

@@ -216,7 +216,7 @@ static unsigned lowest_bit(uint64_t v)
 
 static void count_crossing(const struct decode_set *set, uint64_t step, uint32_t slot, struct crossing_sums *sums)
 {
-    uint64_t blocks = set->crossings[slot < set->block_tokens ? slot : slot - set->block_tokens];
+    uint64_t blocks = set->crossings[slot - (slot >= set->block_tokens) * set->block_tokens];
     sums->blocks += blocks;
     sums->steps += blocks * step;
     sums->pairs += blocks * (step * (step - 1) / 2);

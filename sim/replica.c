@@ -67,8 +67,7 @@ static bool verb_take_decodes(struct replica_view *view, struct batch *out)
     uint64_t blocks = decode_set_blocks(&r->decodes);
     if (blocks > r->kv.free_blocks)
         return false;
-    if (blocks > 0)
-        kv_pool_take(&r->kv, blocks, blocks * kv_pool_time(view->now, r->carry));
+    kv_pool_take(&r->kv, blocks, blocks * kv_pool_time(view->now, r->carry));
     out->decodes = (uint32_t)r->decodes.count;
     out->decode_kv = r->decodes.kv_tokens;
     sync_view(r);

@@ -4,7 +4,7 @@
  * own. The yardstick is a bare event loop (M/M/1, one binary heap, nothing kept), timed in the same run.
  *
  *   bench [--json FILE] [--only TEXT] [--requests N] [--week]
- *   bench --versus COMMAND --versus-requests N [--only TEXT]    another simulator beside ours
+ *   bench --versus COMMAND --versus-requests N --scenario FILE    another simulator beside ours
  */
 #include <math.h>
 #include <stdio.h>
@@ -149,21 +149,20 @@ static int run_scenario(struct scenario *s, struct run_metrics *m, struct run_su
     return status ? -1 : run_metrics_summarise(m, s, &totals, summary, err);
 }
 
-static int run_case(const struct bench_case *c, double requests, struct result *out, struct error *err)
+static int run_root(struct json root, bool step, bool rows, struct result *out, struct error *err)
 {
-    struct json root;
     struct scenario s;
     struct run_summary summary;
     struct store *store = NULL;
-    char *text = scenario_text(c, requests), file[] = "/tmp/tandem-bench-XXXXXX";
+    char file[] = "/tmp/tandem-bench-XXXXXX";
     struct run_metrics *m = malloc(sizeof *m);
-    if (!text || !m)
+    if (!m)
         return error_no_memory(err);
     double start = now_s();
-    if (json_parse(text, "bench", &root, err) || scenario_compile(&s, root, err) || run_metrics_init(m, &s, err))
+    if (scenario_compile(&s, root, err) || run_metrics_init(m, &s, err))
         return -1;
-    s.cluster.replica.step = c->step;
-    if (c->rows) {
+    s.cluster.replica.step = step;
+    if (rows) {
         close(mkstemp(file));
         if (store_open(file, &store, err) || store_keep_rows(store, err))
             return -1;
@@ -182,8 +181,18 @@ static int run_case(const struct bench_case *c, double requests, struct result *
     run_metrics_release(m);
     scenario_release(&s);
     free(m);
-    free(text);
     return 0;
+}
+
+static int run_case(const struct bench_case *c, double requests, struct result *out, struct error *err)
+{
+    struct json root;
+    char *text = scenario_text(c, requests);
+    int status = text ? json_parse(text, "bench", &root, err) : error_no_memory(err);
+    if (status == 0)
+        status = run_root(root, c->step, c->rows, out, err);
+    free(text);
+    return status;
 }
 
 /* In a child, whose peak memory the system keeps for us. */
@@ -212,7 +221,7 @@ static int run_apart(const struct bench_case *c, double requests, struct result 
 }
 
 struct options {
-    const char *json, *only, *versus;
+    const char *json, *only, *versus, *scenario;
     double requests, versus_requests;
     bool week;
 };
@@ -289,6 +298,49 @@ static int bench_threads(struct options *o, cJSON *root)
     return 0;
 }
 
+/* How the time of a request grows with something: the slope of a straight line through the logarithms. */
+static const struct growth {
+    const char *with;
+    struct {
+        const char *name;
+        double x;
+    } points[4];
+} growths[] = {
+    {"requests", {{"100 thousand requests", 1e5}, {"Poisson 8/s", 1e6}, {"10 million requests", 1e7}}},
+    {"load (requests/s on one replica)",
+     {{"Poisson 2/s", 2}, {"Poisson 8/s", 8}, {"Poisson 19.5/s, near saturation", 19.5}}},
+    {"batch size", {{"Poisson 2/s", 3.1}, {"Poisson 8/s", 14.7}, {"Poisson 20.8/s, budget 1024", 123}}},
+    {"replicas, round_robin",
+     {{"Poisson 8/s", 1},
+      {"10 replicas, 8/s each", 10},
+      {"100 replicas, 8/s each", 100},
+      {"1000 replicas, 8/s each", 1000}}},
+    {"replicas, least_outstanding_tokens",
+     {{"Poisson 8/s", 1},
+      {"10 replicas, least tokens", 10},
+      {"100 replicas, least tokens", 100},
+      {"1000 replicas, least tokens", 1000}}},
+};
+
+static void fit_growths(const struct result *results, cJSON *root)
+{
+    cJSON *all = cJSON_AddObjectToObject(root, "growth_exponents");
+    printf("\ntime of a request ~ x^exponent, for x =\n");
+    for (size_t g = 0; g < sizeof growths / sizeof *growths; g++) {
+        double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+        for (int i = 0; i < 4 && growths[g].points[i].name; i++)
+            for (size_t c = 0; cases[c].name; c++) {
+                if (strcmp(cases[c].name, growths[g].points[i].name) != 0 || results[c].requests == 0)
+                    continue;
+                double x = log(growths[g].points[i].x), y = log(results[c].wall_s / results[c].requests);
+                n++, sx += x, sy += y, sxx += x * x, sxy += x * y;
+            }
+        double exponent = (n * sxy - sx * sy) / (n * sxx - sx * sx);
+        printf("  %-36s %6.3f\n", growths[g].with, exponent);
+        cJSON_AddNumberToObject(all, growths[g].with, exponent);
+    }
+}
+
 static int write_json(const char *file, const cJSON *root)
 {
     char *text = cJSON_Print(root);
@@ -305,6 +357,7 @@ static int bench_all(struct options *o)
 {
     cJSON *root = cJSON_CreateObject(), *rows = cJSON_CreateArray();
     double bare = bare_loop_events_per_s();
+    struct result results[sizeof cases / sizeof *cases] = {0};
     int status = 0;
     printf("bare event loop (M/M/1, one heap): %.1f million events/s\n\n", bare * 1e-6);
     printf("%-32s %-16s %11s %11s %12s %8s %7s %7s %8s\n", "workload", "policy", "requests/s", "iterat./s",
@@ -312,16 +365,18 @@ static int bench_all(struct options *o)
     cJSON_AddNumberToObject(root, "bare_events_per_s", bare);
     cJSON_AddItemToObject(root, "rows", rows);
     for (const struct bench_case *c = cases; c->name && status == 0; c++) {
-        struct result r;
+        struct result *r = &results[c - cases];
         if (!wanted(c, o))
             continue;
-        status = run_apart(c, c->requests * o->requests, &r);
+        status = run_apart(c, c->requests * o->requests, r);
         if (status == 0) {
-            print_row(c, &r, bare);
-            add_row(rows, c, &r, bare);
+            print_row(c, r, bare);
+            add_row(rows, c, r, bare);
         }
     }
     printf("\nbare ev.: as long as so many events of the bare loop one request takes\n");
+    if (status == 0 && !o->only)
+        fit_growths(results, root);
     if (status == 0 && !o->only)
         status = bench_threads(o, root);
     if (status == 0 && o->json)
@@ -330,30 +385,33 @@ static int bench_all(struct options *o)
     return status;
 }
 
-/* Another simulator's command, timed as a process, beside ours on the workload named by --only (or the first). */
+/* Another simulator's command beside ours on a scenario, both timed as a whole: starting up, reading the workload,
+ * simulating, reporting. */
 static int bench_versus(const struct options *o)
 {
-    const struct bench_case *c = cases;
+    struct error err = {0};
+    struct json root;
     struct result r;
-    while (c->name && !wanted(c, o))
-        c++;
-    if (!c->name || o->versus_requests < 1) {
-        fprintf(stderr, "bench: --versus needs --versus-requests N, how many requests COMMAND simulates\n");
+    double start = now_s();
+    if (!o->scenario || o->versus_requests < 1) {
+        fprintf(stderr, "bench: --versus needs --scenario FILE and --versus-requests N, how many COMMAND simulates\n");
         return -1;
     }
-    double start = now_s();
+    if (json_load(o->scenario, &root, &err) || run_root(root, false, false, &r, &err)) {
+        fprintf(stderr, "bench: %s\n", err.text);
+        return -1;
+    }
+    double ours = r.requests / (now_s() - start);
+    start = now_s();
     int status = system(o->versus);
     double theirs = o->versus_requests / (now_s() - start);
     if (status != 0) {
         fprintf(stderr, "bench: \"%s\" failed with status %d\n", o->versus, status);
         return -1;
     }
-    if (run_apart(c, c->requests * o->requests, &r))
-        return -1;
-    double ours = r.requests / r.wall_s;
-    printf("%-40s %14s %14s\n", "", "requests/s", "ratio");
-    printf("%-40.40s %14.0f %14s\n", o->versus, theirs, "1");
-    printf("tandem, %-32s %14.0f %14.0f\n", c->name, ours, ours / theirs);
+    printf("%-50s %12s %12s %8s\n", "", "requests", "requests/s", "ratio");
+    printf("%-50.50s %12.0f %12.0f %8s\n", o->versus, o->versus_requests, theirs, "1");
+    printf("%-50.50s %12.0f %12.0f %8.0f\n", o->scenario, r.requests, ours, ours / theirs);
     return 0;
 }
 
@@ -372,17 +430,21 @@ int main(int argc, char **argv)
             o.requests = strtod(argv[++i], NULL);
         else if (value && strcmp(argv[i], "--versus") == 0)
             o.versus = argv[++i];
+        else if (value && strcmp(argv[i], "--scenario") == 0)
+            o.scenario = argv[++i];
         else if (value && strcmp(argv[i], "--versus-requests") == 0)
             o.versus_requests = strtod(argv[++i], NULL);
         else {
             fprintf(stderr, "usage: bench [--json FILE] [--only TEXT] [--requests N] [--week]\n"
-                            "       bench --versus COMMAND --versus-requests N [--only TEXT]\n");
+                            "       bench --versus COMMAND --versus-requests N --scenario FILE\n");
             return 2;
         }
     }
+    if (o.versus)
+        return bench_versus(&o) ? 1 : 0;
     if (access(TRACES "azure_llm_2023_conv.csv", R_OK) != 0) {
         fprintf(stderr, "bench: " TRACES " is absent; there is nothing to replay\n");
         return 0;
     }
-    return (o.versus ? bench_versus(&o) : bench_all(&o)) ? 1 : 0;
+    return bench_all(&o) ? 1 : 0;
 }
