@@ -162,11 +162,12 @@ static int read_output(struct scenario *s, struct error *err)
 
 static int read_scenario(struct scenario *s, struct error *err)
 {
-    static const char *const keys[] = {"name",    "seed",   "model", "device", "workload",
-                                       "cluster", "policy", "slo",   "output", NULL};
+    static const char *const keys[] = {"name",    "about",  "seed", "model",  "device", "workload",
+                                       "cluster", "policy", "slo",  "output", NULL};
     long long seed = 1;
-    const char *name = "unnamed";
+    const char *name = "unnamed", *about = NULL; /* the second one is for people */
     if (json_check_keys(&s->root, keys, err) || json_read_string(&s->root, "name", false, &name, err) ||
+        json_read_string(&s->root, "about", false, &about, err) ||
         json_read_integer(&s->root, "seed", false, 0, 9007199254740992, &seed, err))
         return -1;
     s->seed = (uint64_t)seed;
