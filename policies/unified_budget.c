@@ -35,19 +35,27 @@ static uint32_t share(const struct unified_budget *u, const struct request *r, u
     return tokens < budget ? tokens : budget;
 }
 
-/* One by one in list order, where the order matters. The victim is always the last running request, which has
- * not been visited in this step unless it is the asking one, so no tokens need to be given back. */
+/* Gives a running request its share. False when it had to be evicted. The victim is always the last running
+ * request, which has not been visited in this step unless it is the asking one, so no tokens need to be given back. */
+static bool serve(const struct unified_budget *u, struct replica_view *view, struct request *r, uint32_t *budget,
+                  struct batch *out)
+{
+    uint32_t tokens = share(u, r, *budget);
+    if (!view_reserve_or_preempt(view, r, r->computed + tokens))
+        return false;
+    batch_add(out, r, tokens);
+    *budget -= tokens;
+    return true;
+}
+
+/* One by one in list order, where the order matters. */
 static uint32_t serve_in_order(const struct unified_budget *u, struct replica_view *view, struct batch *out)
 {
     uint32_t budget = u->token_budget;
     view_settle(view);
-    for (struct request *r = view->running->head; r && budget > 0; r = r->next) {
-        uint32_t tokens = share(u, r, budget);
-        if (!view_reserve_or_preempt(view, r, r->computed + tokens))
+    for (struct request *r = view->running->head; r && budget > 0; r = r->next)
+        if (!serve(u, view, r, &budget, out))
             break;
-        batch_add(out, r, tokens);
-        budget -= tokens;
-    }
     return budget;
 }
 
@@ -56,14 +64,9 @@ static uint32_t serve_decodes_first(const struct unified_budget *u, struct repli
 {
     view_decode_all(view, out);
     uint32_t budget = u->token_budget - out->decodes;
-    for (size_t i = 0; i < view->prefilling_count && budget > 0; i++) {
-        struct request *r = view->prefilling[i];
-        uint32_t tokens = share(u, r, budget);
-        if (!view_reserve_or_preempt(view, r, r->computed + tokens))
+    for (size_t i = 0; i < view->prefilling_count && budget > 0; i++)
+        if (!serve(u, view, view->prefilling[i], &budget, out))
             break;
-        batch_add(out, r, tokens);
-        budget -= tokens;
-    }
     return budget;
 }
 

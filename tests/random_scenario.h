@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* random_scenario.h — scenarios that reach the hard cases: every policy, KV pools small enough to preempt, budgets
+ * smaller than the number of decodes, shared queues, block sizes that divide nothing. */
+#ifndef TANDEM_TESTS_RANDOM_SCENARIO_H
+#define TANDEM_TESTS_RANDOM_SCENARIO_H
+
+#include <gsl/gsl_rng.h>
+#include <stdio.h>
+
+enum { RANDOM_REPLICAS_MAX = 4 };
+
+static inline unsigned below(gsl_rng *rng, unsigned limit)
+{
+    return (unsigned)gsl_rng_uniform_int(rng, limit);
+}
+
+/* Writes a scenario as JSON. */
+static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
+{
+    static const char *const policies[] = {
+        "{\"name\": \"static_padded\", \"max_sequences\": %u, \"batch_wait_s\": 0.05}",
+        "{\"name\": \"static_prepacked\", \"max_sequences\": %u, \"attention\": \"varlen\"}",
+        "{\"name\": \"continuous\", \"max_sequences\": %u}",
+        "{\"name\": \"prefill_first\", \"max_sequences\": %u}",
+        "{\"name\": \"chunked_prefill\", \"token_budget\": 64, \"max_sequences\": %u}",
+        "{\"name\": \"chunked_prefill\", \"token_budget\": 4, \"max_sequences\": %u}",
+        "{\"name\": \"unified_budget\", \"token_budget\": 128, \"max_sequences\": %u}",
+        "{\"name\": \"unified_budget\", \"token_budget\": 96, \"long_prefill_threshold\": 32, \"max_sequences\": %u}",
+        "{\"name\": \"unified_budget\", \"token_budget\": 3, \"max_sequences\": %u}",
+    };
+    static const char *const routings[] = {"round_robin", "least_outstanding_tokens", "central_queue"};
+    static const char *const admissions[] = {"", "\"admission\": \"on_demand\",", "\"admission\": \"reserve_max\","};
+    static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/line2.json",
+                                          "tests/data/tables.json"};
+    static const unsigned block_tokens[] = {1, 3, 16, 64};
+    char policy[200];
+    unsigned kind = below(rng, 9), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
+    bool request_level = kind < 2;
+    snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
+    snprintf(text, size,
+             "{\"seed\": %u, \"model\": \"llama-3.1-8b\", \"device\": \"%s\","
+             "\"output\": {\"warmup\": \"%s\", \"requests\": true, \"timeseries_s\": %g},"
+             "\"slo\": {\"ttft_s\": {\"p99\": 0.5}},"
+             "\"cluster\": {\"replicas\": %u, \"routing\": \"%s\"},"
+             "\"policy\": {\"batching\": %s, %s \"kv_block_tokens\": %u, \"kv_blocks\": %u},"
+             "\"workload\": {\"arrivals\": {\"name\": \"%s\", \"rate_per_s\": %u}, \"requests\": %u, \"lengths\": {"
+             "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
+             "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
+             below(rng, 100000), devices[below(rng, 5)], below(rng, 2) ? "none" : "mser5",
+             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), 1 + below(rng, RANDOM_REPLICAS_MAX),
+             routings[below(rng, 3)], policy, request_level ? "" : admissions[below(rng, 3)], block,
+             (output + 700) / block + 1 + below(rng, 3000 / block + 1), below(rng, 2) ? "gamma" : "poisson",
+             1 + below(rng, 60), 1 + below(rng, 120), output);
+}
+
+#endif
