@@ -89,6 +89,12 @@ static void finished(void *state, size_t replica, const struct request *r)
     checker.inner.finished(checker.inner.state, replica, r);
 }
 
+static void probed(void *state, const struct cluster_state *cluster)
+{
+    (void)state;
+    checker.inner.probed(checker.inner.state, cluster);
+}
+
 static void run_checked(const char *text, struct run_summary *out)
 {
     struct error err = {0};
@@ -108,7 +114,8 @@ static void run_checked(const char *text, struct run_summary *out)
                                 .preempted = preempted,
                                 .iterated = iterated,
                                 .gap = gap,
-                                .finished = finished};
+                                .finished = finished,
+                                .probed = probed};
     expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
     expect_ok(run_metrics_summarise(&checker.metrics, &s, &totals, out, &err), &err);
     request_source_destroy(&source);
