@@ -49,7 +49,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              below(rng, 100000), devices[below(rng, 5)], below(rng, 2) ? "none" : "mser5",
              below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), 1 + below(rng, RANDOM_REPLICAS_MAX),
              routings[below(rng, 3)], policy, request_level ? "" : admissions[below(rng, 3)], block,
-             ((output + 700) >> below(rng, 2)) / block + 1 + below(rng, 3000 / block + 1),
+             ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1),
              below(rng, 2) ? "gamma" : "poisson", 1 + below(rng, 60), 1 + below(rng, 120), output);
 }
 
