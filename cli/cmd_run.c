@@ -43,22 +43,9 @@ static int load_scenario(const struct arguments *args, struct scenario *s, struc
     struct json root;
     if (shipped_load("scenario", args->words[0], &root, err))
         return -1;
-    for (int i = 0; i < args->set_count; i++) {
-        char path[200];
-        const char *equals = strchr(args->sets[i], '=');
-        size_t length = equals ? (size_t)(equals - args->sets[i]) : 0;
-        int status = 0;
-        if (!equals || length == 0 || length >= sizeof path)
-            status = error_set(err, ERROR_INPUT, "--set %s: expected PATH=VALUE", args->sets[i]);
-        else {
-            memcpy(path, args->sets[i], length);
-            path[length] = 0;
-            status = json_set_path(&root, path, equals + 1, err);
-        }
-        if (status) {
-            cJSON_Delete((cJSON *)(uintptr_t)root.node);
-            return -1;
-        }
+    if (apply_settings(args, &root, err)) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return -1;
     }
     return scenario_compile(s, root, err);
 }

@@ -14,7 +14,7 @@
 enum { OPT_FORMAT, OPT_OUT };
 
 static const struct option_spec options[] = {
-    {"--format", "NAME", "the trace's format: azure, mooncake or tandem (default: detected)"},
+    {"--format", "NAME", "the trace's format: azure, mooncake, stamps or tandem (default: detected)"},
     {"--out", "FILE", "where convert and generate write our JSONL (default: standard output)"},
     {0},
 };

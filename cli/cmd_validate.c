@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* `validate theory`: a table of closed forms beside simulated mean waits. */
+/* `validate theory`: a table of closed forms beside simulated mean waits. `validate measured`: a measured server's
+ * latencies beside simulated ones. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
 #include "planner/parallel.h"
+#include "reports/store.h"
 #include "reports/validate_theory.h"
 
-enum { OPT_SEEDS, OPT_REQUESTS, OPT_PRECISION, OPT_RHO, OPT_THREADS };
+enum { OPT_PROFILE, OPT_SET, OPT_DB, OPT_NO_DB, OPT_SEEDS, OPT_REQUESTS, OPT_PRECISION, OPT_RHO, OPT_THREADS };
 
 static const struct option_spec options[] = {
-    {"--seeds", "N", "runs of each row (default 20)"},
-    {"--requests", "N", "requests of each run (default 1000000)"},
-    {"--precision", "PERCENT", "make each run so long that its 99 % interval is at most so wide on either side"},
-    {"--rho", "RHO", "one utilisation, from 0.01 to 0.99, instead of 0.3, 0.7, 0.9 and 0.95"},
-    {"-j", "N", "threads (default: as many as there are processors)"},
+    {"--profile", "DEVICE", "measured: the device or profile that costs come from"},
+    {"--set", "PATH=VALUE", "measured: override a value of the scenario made from meta.json; may be repeated"},
+    {"--db", "FILE", "measured: results database (default tandem.db)"},
+    {"--no-db", NULL, "measured: keep nothing"},
+    {"--seeds", "N", "theory: runs of each row (default 20)"},
+    {"--requests", "N", "theory: requests of each run (default 1000000)"},
+    {"--precision", "PERCENT",
+     "theory: make each run so long that its 99 % interval is at most so wide on either side"},
+    {"--rho", "RHO", "theory: one utilisation, from 0.01 to 0.99, instead of 0.3, 0.7, 0.9 and 0.95"},
+    {"-j", "N", "theory: threads (default: as many as there are processors)"},
     {0},
 };
 
@@ -62,12 +69,12 @@ static void print_row(const struct row *row, unsigned long seeds)
     fflush(stdout);
 }
 
-struct comparison {
+struct theory_options {
     unsigned long seeds, requests, threads;
     double precision, rho; /* 0: as long as `requests` says; all of them */
 };
 
-static int compare_all(const struct comparison *o, struct error *err)
+static int compare_all(const struct theory_options *o, struct error *err)
 {
     static const double utilizations[] = {0.3, 0.7, 0.9, 0.95};
     size_t count = o->rho > 0 ? 1 : sizeof utilizations / sizeof *utilizations;
@@ -97,28 +104,147 @@ static int read_share(const char *option, const char *text, double least, double
     return 0;
 }
 
-static int run(const struct arguments *args, struct error *err)
+static int validate_theory(const struct arguments *args, struct error *err)
 {
-    struct comparison o;
+    struct theory_options o;
     if (need_words(args, 1, 1, command_validate.usage, err) ||
         read_count(args->values[OPT_SEEDS], 20, 100000, &o.seeds, err) ||
         read_count(args->values[OPT_REQUESTS], 1000000, 1000000000, &o.requests, err) ||
         read_share("--precision", args->values[OPT_PRECISION], 0.1, 100, &o.precision, err) ||
         read_share("--rho", args->values[OPT_RHO], 0.01, 0.99, &o.rho, err) ||
         read_count(args->values[OPT_THREADS], parallel_processors(), 1024, &o.threads, err))
-        return EXIT_BAD_INPUT;
+        return -1;
     o.precision /= 100;
-    if (strcmp(args->words[0], "theory") != 0) {
-        error_set(err, ERROR_INPUT, "validate %s: unknown; allowed: theory", args->words[0]);
-        return EXIT_BAD_INPUT;
+    return compare_all(&o, err);
+}
+
+/* Passes rows on to the store, and keeps what is compared. */
+struct collector {
+    struct latencies simulated;
+    struct row_sink store; /* state NULL: none */
+    bool out_of_memory;
+};
+
+static void collect_request(void *state, size_t replica, const struct request *r)
+{
+    struct collector *c = state;
+    double ttft = sim_time_to_s(r->first_token - r->arrival), e2e = sim_time_to_s(r->last_token - r->arrival);
+    if (latencies_add(&c->simulated, ttft, e2e, r->output_tokens))
+        c->out_of_memory = true;
+    if (c->store.state)
+        c->store.add_request(c->store.state, replica, r);
+}
+
+static void collect_point(void *state, const char *series, sim_time at, double value)
+{
+    struct collector *c = state;
+    if (c->store.state)
+        c->store.add_point(c->store.state, series, at, value);
+}
+
+static int simulate_measured(struct scenario *s, struct run_metrics *m, struct collector *c, struct store *store,
+                             int64_t *run_id, struct error *err)
+{
+    struct request_source source = {0};
+    struct cluster_totals totals;
+    struct run_summary summary;
+    if (store && store_keep_rows(store, err))
+        return -1;
+    if (store)
+        c->store = store_sink(store);
+    m->sink = (struct row_sink){.state = c, .add_request = collect_request, .add_point = collect_point};
+    if (scenario_open_workload(s, &source, err))
+        return -1;
+    struct observer observer = run_metrics_observer(m);
+    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, NULL, &totals, err);
+    request_source_destroy(&source);
+    if (status || run_metrics_summarise(m, s, &totals, &summary, err))
+        return -1;
+    if (c->out_of_memory)
+        return error_no_memory(err);
+    if (totals.rejected)
+        return error_set(err, ERROR_RUN, "%llu requests were rejected, the last one because: %s; the server took them",
+                         (unsigned long long)totals.rejected, m->reject_reason);
+    *run_id = store ? store_save_run(store, s, m, &summary, 0, err) : 0;
+    return *run_id < 0 ? -1 : 0;
+}
+
+static void print_comparison(const struct comparison *c)
+{
+    static const char *const labels[MEASURED_METRICS] = {"TTFT", "TPOT", "E2E"};
+    printf("%-12s %12s %12s %9s\n", "", "measured ms", "simulated ms", "error");
+    for (int m = 0; m < MEASURED_METRICS; m++)
+        for (int i = 0; i < MEASURED_STATISTICS; i++)
+            printf("%-5s %-6s %12.2f %12.2f %+8.2f %%\n", labels[m], measured_statistics[i], c->measured[m][i] * 1e3,
+                   c->simulated[m][i] * 1e3, 100 * c->error[m][i]);
+    printf("mean absolute error %.2f %%, worst %.2f %%\n", 100 * c->mean_absolute, 100 * c->worst_absolute);
+}
+
+static int compare_measured(const char *folder, struct scenario *s, struct store *store, struct error *err)
+{
+    struct latencies measured = {0};
+    struct collector collector = {0};
+    struct comparison comparison;
+    int64_t run_id = 0;
+    struct run_metrics *m = malloc(sizeof *m);
+    if (!m)
+        return error_no_memory(err);
+    int status = run_metrics_init(m, s, err) || measured_read(folder, &measured, err) ||
+                 simulate_measured(s, m, &collector, store, &run_id, err);
+    if (status == 0) {
+        latencies_compare(&measured, &collector.simulated, &comparison);
+        print_comparison(&comparison);
+        status = store && store_save_validation(store, run_id, folder, &comparison, err);
     }
-    return compare_all(&o, err) ? exit_for(err) : EXIT_DONE;
+    run_metrics_release(m);
+    free(m);
+    latencies_release(&measured);
+    latencies_release(&collector.simulated);
+    return status ? -1 : 0;
+}
+
+static int validate_measured(const struct arguments *args, struct error *err)
+{
+    struct json root;
+    struct scenario s;
+    struct store *store = NULL;
+    if (need_words(args, 2, 2, command_validate.usage, err))
+        return -1;
+    if (!args->values[OPT_PROFILE])
+        return error_set(err, ERROR_INPUT, "validate measured: needs --profile DEVICE, what costs come from");
+    if (measured_scenario(args->words[1], args->values[OPT_PROFILE], &root, err))
+        return -1;
+    if (apply_settings(args, &root, err)) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return -1;
+    }
+    if (scenario_compile(&s, root, err))
+        return -1;
+    int status = 0;
+    if (!args->values[OPT_NO_DB])
+        status = store_open(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db", &store, err);
+    if (status == 0)
+        status = compare_measured(args->words[1], &s, store, err);
+    store_close(store);
+    scenario_release(&s);
+    return status;
+}
+
+static int run(const struct arguments *args, struct error *err)
+{
+    const char *what = args->word_count ? args->words[0] : "";
+    if (strcmp(what, "theory") == 0)
+        return validate_theory(args, err) ? exit_for(err) : EXIT_DONE;
+    if (strcmp(what, "measured") == 0)
+        return validate_measured(args, err) ? exit_for(err) : EXIT_DONE;
+    error_set(err, ERROR_INPUT, "validate %s: expected theory or measured", what);
+    return EXIT_BAD_INPUT;
 }
 
 const struct command command_validate = {
     .name = "validate",
-    .usage = "validate theory [--seeds N] [--precision P] [-j N]",
-    .summary = "hold simulated mean waits against closed forms of queueing theory",
+    .usage = "validate theory, validate measured FOLDER",
+    .summary = "hold simulated waits against closed forms, and latencies against a measured server's",
     .options = options,
     .run = run,
 };

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "base/error.h"
+#include "base/json.h"
 
 enum { OPTIONS_MAX = 12, SETS_MAX = 64, WORDS_MAX = 8 };
 
@@ -37,6 +37,9 @@ extern const struct command command_run, command_list, command_describe, command
 
 /* EXIT_BAD_INPUT or EXIT_FAILED, by the error's code. */
 int exit_for(const struct error *err);
+
+/* Applies every --set PATH=VALUE to a document. */
+int apply_settings(const struct arguments *args, struct json *root, struct error *err);
 
 /* Parses "--set" values, trace names and so on into the workload's JSON. Fills err and returns -1 when a word is
  * missing. */

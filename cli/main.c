@@ -20,6 +20,22 @@ int need_words(const struct arguments *args, int least, int most, const char *us
     return error_set(err, ERROR_INPUT, "found %d arguments, expected: tandem %s", args->word_count, usage);
 }
 
+int apply_settings(const struct arguments *args, struct json *root, struct error *err)
+{
+    for (int i = 0; i < args->set_count; i++) {
+        char path[200];
+        const char *equals = strchr(args->sets[i], '=');
+        size_t length = equals ? (size_t)(equals - args->sets[i]) : 0;
+        if (length == 0 || length >= sizeof path)
+            return error_set(err, ERROR_INPUT, "--set %s: expected PATH=VALUE", args->sets[i]);
+        memcpy(path, args->sets[i], length);
+        path[length] = 0;
+        if (json_set_path(root, path, equals + 1, err))
+            return -1;
+    }
+    return 0;
+}
+
 static void print_help(void)
 {
     printf("tandem %s — simulate and plan the serving of large language models\n\n", TANDEM_VERSION);

@@ -51,9 +51,10 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         uint32_t reserved = view_admission_tokens(view, r, needed);
         if (!view_admits(view, view_blocks(view, reserved), c->watermark))
             break;
+        view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
-        uint32_t chunk = min_u32(needed, budget);
+        uint32_t chunk = min_u32(request_uncomputed(r), budget);
         batch_add(out, r, chunk);
         budget -= chunk;
     }

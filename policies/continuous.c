@@ -29,8 +29,11 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
     view_decode_all(view, out);
     for (struct request *r = view->waiting->head; r && view->running->count < c->max_sequences;
          r = view->waiting->head) {
-        if (!view_reserve(view, r, view_admission_tokens(view, r, request_uncomputed(r))))
+        uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
+        if (view_blocks(view, reserved) > view->kv_free_blocks)
             break;
+        view_reuse(view, r);
+        view_reserve(view, r, reserved);
         view_admit(view, r);
         batch_add(out, r, request_uncomputed(r));
     }

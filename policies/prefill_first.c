@@ -45,11 +45,12 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
     uint64_t tokens = 0, limit = token_limit(p, view);
     for (struct request *r = view->waiting->head; r && view->running->count < p->max_sequences;
          r = view->waiting->head) {
-        uint32_t needed = request_uncomputed(r);
-        uint32_t reserved = view_admission_tokens(view, r, needed);
+        uint32_t needed = request_uncomputed(r) - view_cached_tokens(view, r);
+        uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
         /* A preempted request may have grown past the limit; alone it still runs. */
         if ((tokens && tokens + needed > limit) || !view_admits(view, view_blocks(view, reserved), p->watermark))
             break;
+        view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
         batch_add(out, r, needed);

@@ -5,6 +5,7 @@
 
 struct unified_budget {
     uint32_t token_budget, max_sequences, long_prefill_threshold;
+    bool whole_must_fit;
 };
 
 static const struct param_spec params[] = {
@@ -12,6 +13,8 @@ static const struct param_spec params[] = {
     {"max_sequences", PARAM_INTEGER, "sequences", 256, 1, 65536, "most running requests", NULL, NULL},
     {"long_prefill_threshold", PARAM_INTEGER, "tokens", 0, 0, 1e6,
      "most tokens of one request in an iteration; 0: no cap", NULL, NULL},
+    {"whole_must_fit", PARAM_BOOL, "", 1, 0, 1,
+     "admit a request only when all its tokens fit in the free blocks, though only its chunk's are taken", NULL, NULL},
     {0},
 };
 
@@ -24,12 +27,14 @@ static int create(void **state, const struct param_set *set, struct error *err)
     u->token_budget = (uint32_t)param_number(set, "token_budget");
     u->max_sequences = (uint32_t)param_number(set, "max_sequences");
     u->long_prefill_threshold = (uint32_t)param_number(set, "long_prefill_threshold");
+    u->whole_must_fit = param_number(set, "whole_must_fit") != 0;
     return 0;
 }
 
-static uint32_t share(const struct unified_budget *u, const struct request *r, uint32_t budget)
+/* Of the tokens it has not computed, less those it finds `cached`. */
+static uint32_t share(const struct unified_budget *u, const struct request *r, uint32_t cached, uint32_t budget)
 {
-    uint32_t tokens = request_uncomputed(r);
+    uint32_t tokens = request_uncomputed(r) - cached;
     if (u->long_prefill_threshold && tokens > u->long_prefill_threshold)
         tokens = u->long_prefill_threshold;
     return tokens < budget ? tokens : budget;
@@ -40,7 +45,7 @@ static uint32_t share(const struct unified_budget *u, const struct request *r, u
 static bool serve(const struct unified_budget *u, struct replica_view *view, struct request *r, uint32_t *budget,
                   struct batch *out)
 {
-    uint32_t tokens = share(u, r, *budget);
+    uint32_t tokens = share(u, r, 0, *budget);
     if (!view_reserve_or_preempt(view, r, r->computed + tokens))
         return false;
     batch_add(out, r, tokens);
@@ -88,9 +93,13 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         return; /* in a step with a preemption nobody new comes in */
     for (struct request *r = view->waiting->head; r && budget > 0 && view->running->count < u->max_sequences;
          r = view->waiting->head) {
-        uint32_t tokens = share(u, r, budget);
-        if (!view_reserve(view, r, view_admission_tokens(view, r, r->computed + tokens)))
+        uint32_t cached = view_cached_tokens(view, r), tokens = share(u, r, cached, budget);
+        uint32_t reserved = view_admission_tokens(view, r, cached + tokens);
+        uint32_t fitting = u->whole_must_fit ? request_uncomputed(r) : 0;
+        if (view_blocks(view, reserved > fitting ? reserved : fitting) > view->kv_free_blocks)
             break;
+        view_reuse(view, r);
+        view_reserve(view, r, reserved);
         view_admit(view, r);
         batch_add(out, r, tokens);
         budget -= tokens;

@@ -33,6 +33,8 @@ struct replica_verbs {
     bool (*reserve)(struct replica_view *view, struct request *r, uint32_t tokens);
     void (*admit)(struct replica_view *view, struct request *r);
     void (*preempt)(struct replica_view *view, struct request *r);
+    uint32_t (*cached_tokens)(const struct replica_view *view, const struct request *r);
+    void (*reuse)(struct replica_view *view, struct request *r);
     bool (*take_decodes)(struct replica_view *view, struct batch *out);
     void (*settle)(struct replica_view *view);
 };
@@ -46,6 +48,19 @@ static inline uint64_t view_blocks(const struct replica_view *view, uint64_t tok
 static inline bool view_reserve(struct replica_view *view, struct request *r, uint32_t tokens)
 {
     return (uint64_t)r->kv_blocks * view->kv_block_tokens >= tokens || view->verbs->reserve(view, r, tokens);
+}
+
+/* Tokens whose KV a waiting request would find again; and taking their blocks, which counts them as computed. The
+ * blocks are among the free ones, so what must be free to admit it does not change. */
+static inline uint32_t view_cached_tokens(const struct replica_view *view, const struct request *r)
+{
+    return r->preemptions > 0 ? view->verbs->cached_tokens(view, r) : 0;
+}
+
+static inline void view_reuse(struct replica_view *view, struct request *r)
+{
+    if (r->preemptions > 0)
+        view->verbs->reuse(view, r);
 }
 
 /* Moves a waiting request to the end of the running ones, where it prefills. */

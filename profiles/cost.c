@@ -9,9 +9,10 @@
 
 /* What kernels see of a batch that holds more than decodes. */
 struct shapes {
-    uint64_t tokens, heads;               /* rows of token-wise operations; rows of the output head */
-    uint64_t decode_sequences, decode_kv; /* kv summed over sequences, the new token included */
-    int64_t prefill, prefill_outside;     /* fine time */
+    uint64_t tokens, heads;                /* rows of token-wise operations; rows of the output head */
+    uint64_t decode_sequences, decode_kv;  /* kv summed over sequences, the new token included */
+    uint64_t prefill_tokens, prefill_keys; /* new tokens of all prompt chunks; Σ new tokens · KV before */
+    int64_t prefill, prefill_outside;      /* fine time */
     unsigned launches;
     /* Of a single prompt chunk among decodes taken together: its next chunks of the same length. */
     int64_t growth, outside_growth;
@@ -214,6 +215,8 @@ static void add_prefill(const struct cost_model *cm, struct shapes *s, unsigned 
     int64_t slope = fine(p.slope), most = (int64_t)1 << 60;
     double near = (double)times * ((double)fine(p.ns) + (double)slope * kv_before) + (double)s->prefill;
     int64_t ns = near < (double)most ? times * (fine(p.ns) + slope * (int64_t)kv_before) : most - s->prefill;
+    s->prefill_tokens += (uint64_t)times * new_tokens;
+    s->prefill_keys += (uint64_t)times * new_tokens * kv_before;
     s->prefill += ns;
     s->prefill_outside += p.outside ? ns : 0;
     s->launches += times;
@@ -296,6 +299,16 @@ static void decode_cost(const struct decode_line *line, uint64_t sequences, uint
     out->steady = steps_on_line(line, sequences, kv);
 }
 
+/* What decodes add to a launch with prompt chunks, as measured. */
+static int64_t joined_attention(const struct cost_model *cm, const struct shapes *s, int64_t *outside)
+{
+    double beyond = 0, tokens = (double)s->prefill_tokens;
+    double ns = cm->backend.joined_decode_ns(cm->backend.self, tokens, (double)s->prefill_keys / tokens,
+                                             (double)s->decode_sequences, (double)s->decode_kv, &beyond);
+    *outside += fine(beyond);
+    return fine(ns);
+}
+
 /* An iteration with prompts in it, all attention in one launch. */
 static void mixed_cost(const struct cost_model *cm, const struct shapes *s, struct iteration_cost *out)
 {
@@ -315,14 +328,18 @@ static void mixed_cost(const struct cost_model *cm, const struct shapes *s, stru
         struct iteration_cost alone;
         decode_cost(line, s->decode_sequences, s->decode_kv, &alone);
         int64_t attention = (int64_t)alone.total - line->base + line->attention; /* what is on the line and not fixed */
+        bool joined = cm->backend.joined_decode_ns && s->launches > 0;
+        if (joined)
+            attention = joined_attention(cm, s, &outside);
+        else
+            outside += line->attention_outside ? attention : 0;
         total += attention;
-        outside += line->attention_outside ? attention : 0;
-        launches++;
+        launches += !joined;
         out->decode_alone = alone.total;
         out->alone_growth = alone.growth;
         out->growth += alone.growth;
         out->outside_growth += line->attention_outside ? alone.growth : 0;
-        out->steady = out->steady < alone.steady ? out->steady : alone.steady;
+        out->steady = joined ? 1 : out->steady < alone.steady ? out->steady : alone.steady;
     }
     if (launches > 1)
         total -= (launches - 1) * fine(cm->backend.launch_ns);

@@ -28,6 +28,10 @@ struct cost_backend {
     /* The piece that holds the KV tokens; decode pieces end where the next one begins. */
     struct attention_piece (*prefill_piece)(const void *self, double new_tokens, double kv_before);
     struct attention_piece (*decode_piece)(const void *self, double sequences, double kv_tokens);
+    /* What decoding sequences add to a launch that holds prompt chunks of `new_tokens` in all after `kv_before` on
+     * average. NULL: as much as in a launch of their own, less launching it. */
+    double (*joined_decode_ns)(const void *self, double new_tokens, double kv_before, double sequences,
+                               double kv_tokens, double *outside);
     double launch_ns; /* saved for every attention launch that shares one */
     void (*destroy)(void *self);
     void *self;

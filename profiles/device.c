@@ -12,6 +12,8 @@ static void table_release(struct cost_table *t)
 {
     free(t->row_axis);
     free(t->column_axis);
+    free(t->sequence_axis);
+    free(t->kv_axis);
     free(t->ns);
 }
 
@@ -139,10 +141,12 @@ static int read_axis(const struct json *at, bool ascending, double **out, size_t
 
 static int read_table(const struct json *o, struct cost_table *t, struct error *err)
 {
-    static const char *const keys[] = {"op", "times_per_iteration", "times_per_layer", "rows", "columns", "ns", NULL};
+    static const char *const keys[] = {
+        "op", "times_per_iteration", "times_per_layer", "rows", "columns", "sequences", "kv", "ns", NULL};
     const char *op = NULL;
     long long per_iteration = 0, per_layer = 1;
     struct json rows = json_member(o, "rows"), columns = json_member(o, "columns"), ns = json_member(o, "ns");
+    struct json sequences = json_member(o, "sequences"), kv = json_member(o, "kv");
     if (json_check_keys(o, keys, err) || json_read_string(o, "op", true, &op, err) ||
         json_read_integer(o, "times_per_iteration", false, 0, 1000, &per_iteration, err) ||
         json_read_integer(o, "times_per_layer", false, 0, 1000, &per_layer, err))
@@ -150,14 +154,15 @@ static int read_table(const struct json *o, struct cost_table *t, struct error *
     snprintf(t->op, sizeof t->op, "%s", op);
     t->times_per_iteration = (uint32_t)per_iteration;
     t->times_per_layer = (uint32_t)per_layer;
-    t->columns = 1;
+    t->columns = t->sequences = t->kvs = 1;
     size_t cells = 0;
     if (read_axis(&rows, true, &t->row_axis, &t->rows, err) ||
         (columns.node && read_axis(&columns, true, &t->column_axis, &t->columns, err)) ||
-        read_axis(&ns, false, &t->ns, &cells, err))
+        (sequences.node && read_axis(&sequences, true, &t->sequence_axis, &t->sequences, err)) ||
+        (kv.node && read_axis(&kv, true, &t->kv_axis, &t->kvs, err)) || read_axis(&ns, false, &t->ns, &cells, err))
         return -1;
-    if (cells != t->rows * t->columns)
-        return json_complain(&ns, "as many numbers as rows times columns", err);
+    if (cells != t->rows * t->columns * t->sequences * t->kvs)
+        return json_complain(&ns, "as many numbers as the axes' lengths multiply to", err);
     return 0;
 }
 

@@ -9,14 +9,14 @@
 
 enum { TABLE_NAME_BYTES = 24 };
 
-/* Times of one operation over one or two axes, row-major [rows][columns], in nanoseconds.
- * One-axis tables have one column. */
+/* Times of one operation over one, two or four axes, row-major [rows][columns][sequences][kv], in nanoseconds. Axes
+ * that a table has not got have one point. */
 struct cost_table {
     char op[TABLE_NAME_BYTES];
     uint32_t times_per_iteration; /* 0: once per layer times `times_per_layer` */
     uint32_t times_per_layer;
-    double *row_axis, *column_axis; /* ascending; [rows], [columns] */
-    size_t rows, columns;
+    double *row_axis, *column_axis, *sequence_axis, *kv_axis; /* ascending; NULL where there is none */
+    size_t rows, columns, sequences, kvs;
     double *ns;
 };
 

@@ -3,6 +3,7 @@
  * per_sequence.csv (layer,sequences,time_us) and attention.csv (prefill_chunk,kv_prefill,n_decode,
  * kv_decode,time_us), each time for one layer of one model. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,33 +113,197 @@ static void add_operation(cJSON *tables, const struct rows *rows, const char *la
     }
 }
 
-/* Two-axis table of the attention rows in which columns `zero_a` and `zero_b` are 0; the bundle lists
- * them sorted by the two others, and every row has the same columns. */
-static int add_attention(cJSON *tables, const struct rows *rows, const char *op, size_t row_field, size_t zero,
+static int compare_numbers(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Distinct values of a field over the rows that `wanted` says yes to, ascending. Returns how many; *out is owned by the
+ * caller. */
+typedef bool (*row_filter)(const double *v);
+
+static size_t distinct(const struct rows *rows, row_filter wanted, size_t field, double **out)
+{
+    size_t count = 0, kept = 0;
+    *out = calloc(rows->count, sizeof **out);
+    for (size_t i = 0; *out && i < rows->count; i++)
+        if (wanted(rows->items[i].value))
+            (*out)[count++] = rows->items[i].value[field];
+    if (*out)
+        qsort(*out, count, sizeof **out, compare_numbers);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || (*out)[i] != (*out)[kept - 1])
+            (*out)[kept++] = (*out)[i];
+    return kept;
+}
+
+static bool is_prefill(const double *v)
+{
+    return v[0] > 0 && v[2] == 0;
+}
+
+static bool is_decode(const double *v)
+{
+    return v[0] == 0 && v[2] > 0;
+}
+
+static bool is_mixed(const double *v)
+{
+    return v[0] > 0 && v[2] > 0;
+}
+
+static size_t index_of(const double *axis, size_t count, double x)
+{
+    const double *at = bsearch(&x, axis, count, sizeof *axis, compare_numbers);
+    return at ? (size_t)(at - axis) : SIZE_MAX;
+}
+
+/* Holes in a row (NAN) lie on the straight line between their neighbours, which is how a table is read anyway. False
+ * when the row has no point at one of its ends. */
+static bool fill_row(const double *axis, double *ns, size_t count)
+{
+    if (isnan(ns[0]) || isnan(ns[count - 1]))
+        return false;
+    for (size_t i = 1; i < count; i++) {
+        size_t next = i;
+        while (isnan(ns[next]))
+            next++;
+        for (; i < next; i++)
+            ns[i] = ns[i - 1] + (ns[next] - ns[i - 1]) * (axis[i] - axis[i - 1]) / (axis[next] - axis[i - 1]);
+    }
+    return true;
+}
+
+static void add_numbers(cJSON *table, const char *name, const double *values, size_t count)
+{
+    cJSON_AddItemToObject(table, name, cJSON_CreateDoubleArray(values, (int)count));
+}
+
+/* Two-axis table of the attention rows of one kind, by the fields `row` and `row` + 1. */
+static int add_attention(cJSON *tables, const struct rows *rows, const char *op, row_filter wanted, size_t row_field,
                          struct error *err)
 {
-    cJSON *table = new_table(tables, op, 0, 1), *axis = cJSON_AddArrayToObject(table, "rows");
-    cJSON *columns = cJSON_AddArrayToObject(table, "columns"), *ns = cJSON_AddArrayToObject(table, "ns");
-    double row = -1;
-    int row_count = 0;
-    for (size_t i = 0; i < rows->count; i++) {
+    double *axis[2] = {NULL, NULL}, *ns = NULL;
+    size_t rows_count = distinct(rows, wanted, row_field, &axis[0]);
+    size_t columns = distinct(rows, wanted, row_field + 1, &axis[1]), cells = rows_count * columns;
+    int status = axis[0] && axis[1] && (ns = malloc((cells + 1) * sizeof *ns)) ? 0 : error_no_memory(err);
+    for (size_t i = 0; status == 0 && i < cells; i++)
+        ns[i] = NAN;
+    for (size_t i = 0; status == 0 && i < rows->count; i++) {
         const double *v = rows->items[i].value;
-        if (v[zero] != 0 || v[row_field] == 0)
-            continue;
-        if (v[row_field] != row) {
-            row = v[row_field];
-            row_count++;
-            add_number(axis, row);
-        }
-        if (row_count == 1)
-            add_number(columns, v[row_field + 1]);
-        add_number(ns, v[4] * 1000);
+        if (wanted(v))
+            ns[index_of(axis[0], rows_count, v[row_field]) * columns + index_of(axis[1], columns, v[row_field + 1])] =
+                v[4] * 1000;
     }
-    if (row_count == 0 || cJSON_GetArraySize(ns) != row_count * cJSON_GetArraySize(columns))
-        return error_set(err, ERROR_INPUT,
-                         "attention.csv: %s points are not a full grid (%d rows, %d columns, %d points)", op, row_count,
-                         cJSON_GetArraySize(columns), cJSON_GetArraySize(ns));
-    return 0;
+    if (status == 0 && cells == 0)
+        status = error_set(err, ERROR_INPUT, "attention.csv: holds no %s points", op);
+    for (size_t i = 0; status == 0 && i < rows_count; i++)
+        if (!fill_row(axis[1], ns + i * columns, columns))
+            status = error_set(err, ERROR_INPUT, "attention.csv: %s of %g lacks a point at %g or %g", op, axis[0][i],
+                               axis[1][0], axis[1][columns - 1]);
+    if (status == 0) {
+        cJSON *table = new_table(tables, op, 0, 1);
+        add_numbers(table, "rows", axis[0], rows_count);
+        add_numbers(table, "columns", axis[1], columns);
+        add_numbers(table, "ns", ns, cells);
+    }
+    free(axis[0]);
+    free(axis[1]);
+    free(ns);
+    return status;
+}
+
+/* The axes of mixed launches, with the values that are still in the grid. */
+struct grid {
+    double *axis[4];
+    size_t size[4];
+};
+
+static void drop_value(struct grid *g, size_t axis, size_t at)
+{
+    for (g->size[axis]--; at < g->size[axis]; at++)
+        g->axis[axis][at] = g->axis[axis][at + 1];
+}
+
+/* Where a row lies in the grid; SIZE_MAX when one of its values has been dropped. */
+static size_t grid_index(const struct grid *g, const double *v)
+{
+    size_t index = 0;
+    for (size_t a = 0; a < 4; a++) {
+        size_t at = index_of(g->axis[a], g->size[a], v[a]);
+        if (at == SIZE_MAX)
+            return SIZE_MAX;
+        index = index * g->size[a] + at;
+    }
+    return index;
+}
+
+/* Drops the value that has the smallest share of its points, again and again, until every point of the grid was
+ * measured. Bundles may lay a second, finer grid over parts of the first. Fills ns [cells]; false when memory is short.
+ */
+static bool find_full_grid(const struct rows *rows, struct grid *g, double **ns)
+{
+    for (;;) {
+        size_t cells = g->size[0] * g->size[1] * g->size[2] * g->size[3], found = 0;
+        double *grown = realloc(*ns, (cells + 1) * sizeof **ns);
+        if (!grown)
+            return false;
+        *ns = grown;
+        for (size_t i = 0; i < cells; i++)
+            (*ns)[i] = NAN;
+        for (size_t i = 0; i < rows->count; i++) {
+            const double *v = rows->items[i].value;
+            size_t index = is_mixed(v) ? grid_index(g, v) : SIZE_MAX;
+            if (index == SIZE_MAX)
+                continue;
+            found += isnan((*ns)[index]) ? 1 : 0;
+            (*ns)[index] = v[4] * 1000;
+        }
+        if (found == cells)
+            return true;
+        size_t worst_axis = 0, worst = 0, stride = cells;
+        double worst_share = 2;
+        for (size_t a = 0; a < 4; a++) {
+            stride /= g->size[a];
+            for (size_t at = 0; at < g->size[a]; at++) {
+                size_t here = 0, all = cells / g->size[a];
+                for (size_t i = 0; i < cells; i++)
+                    here += i / stride % g->size[a] == at && !isnan((*ns)[i]) ? 1 : 0;
+                if ((double)here < worst_share * (double)all) {
+                    worst_share = (double)here / (double)all;
+                    worst_axis = a;
+                    worst = at;
+                }
+            }
+        }
+        drop_value(g, worst_axis, worst);
+    }
+}
+
+/* Launches with a prompt chunk and decodes: [chunk][KV before][sequences][mean KV]. Bundles without them are fine. */
+static int add_mixed_attention(cJSON *tables, const struct rows *rows, struct error *err)
+{
+    static const char *const names[4] = {"rows", "columns", "sequences", "kv"};
+    struct grid g = {0};
+    double *ns = NULL;
+    bool memory = true;
+    for (size_t a = 0; a < 4; a++) {
+        g.size[a] = distinct(rows, is_mixed, a, &g.axis[a]);
+        memory = memory && g.axis[a];
+    }
+    memory = memory && (g.size[0] == 0 || find_full_grid(rows, &g, &ns));
+    size_t cells = g.size[0] * g.size[1] * g.size[2] * g.size[3];
+    if (memory && cells > 0) {
+        cJSON *table = new_table(tables, "mixed_attention", 0, 1);
+        for (size_t a = 0; a < 4; a++)
+            add_numbers(table, names[a], g.axis[a], g.size[a]);
+        add_numbers(table, "ns", ns, cells);
+    }
+    for (size_t a = 0; a < 4; a++)
+        free(g.axis[a]);
+    free(ns);
+    return memory ? 0 : error_no_memory(err);
 }
 
 cJSON *import_llmservingsim(const struct import_options *o, struct error *err)
@@ -166,8 +331,9 @@ cJSON *import_llmservingsim(const struct import_options *o, struct error *err)
         add_operation(tables, &dense, "final_layernorm", "final_norm", 1, 0);
         add_operation(tables, &sequences, "lm_head", "lm_head", 1, 0);
         add_operation(tables, &sequences, "sampler", "sampler", 1, 0);
-        status = add_attention(tables, &attention, "prefill_attention", 0, 2, err) ||
-                 add_attention(tables, &attention, "decode_attention", 2, 0, err);
+        status = add_attention(tables, &attention, "prefill_attention", is_prefill, 0, err) ||
+                 add_attention(tables, &attention, "decode_attention", is_decode, 2, err) ||
+                 add_mixed_attention(tables, &attention, err);
     }
     free(dense.items);
     free(sequences.items);

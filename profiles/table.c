@@ -76,3 +76,43 @@ double table_prefill_at(const struct cost_table *t, double new_tokens, double kv
     double share = (prefill_work(new_tokens, kv_before) - work_low) / (work_high - work_low);
     return low + share * (high - low);
 }
+
+/* Where x lies on an axis: between points `at` and `at` + 1, `share` of the way. */
+struct place {
+    size_t at;
+    double share;
+};
+
+static struct place place_on(const double *axis, size_t count, double x, bool *outside)
+{
+    if (count == 1 || x <= axis[0]) {
+        *outside |= x < axis[0] * 0.999;
+        return (struct place){0};
+    }
+    *outside |= x > axis[count - 1];
+    size_t i = segment(axis, count, x);
+    return (struct place){.at = i, .share = (x - axis[i]) / (axis[i + 1] - axis[i])};
+}
+
+double table_mixed_at(const struct cost_table *t, double new_tokens, double kv_before, double sequences, double kv,
+                      bool *outside)
+{
+    const struct place places[4] = {place_on(t->row_axis, t->rows, new_tokens, outside),
+                                    place_on(t->column_axis, t->columns, kv_before, outside),
+                                    place_on(t->sequence_axis, t->sequences, sequences, outside),
+                                    place_on(t->kv_axis, t->kvs, kv, outside)};
+    const size_t strides[4] = {t->columns * t->sequences * t->kvs, t->sequences * t->kvs, t->kvs, 1};
+    double ns = 0;
+    for (unsigned corner = 0; corner < 16; corner++) {
+        double weight = 1;
+        size_t index = 0;
+        for (unsigned axis = 0; axis < 4; axis++) {
+            unsigned upper = corner >> axis & 1;
+            weight *= upper ? places[axis].share : 1 - places[axis].share;
+            index += (places[axis].at + upper) * strides[axis];
+        }
+        if (weight != 0)
+            ns += weight * t->ns[index];
+    }
+    return ns;
+}

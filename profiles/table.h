@@ -17,4 +17,9 @@ double table_decode_at(const struct cost_table *t, double sequences, double kv, 
  * work c·(k + c/2); beyond the last row in proportion to that work. */
 double table_prefill_at(const struct cost_table *t, double new_tokens, double kv_before, bool *outside);
 
+/* Mixed launches [new tokens][KV before][sequences][mean KV]: linear in every axis between neighbours, by the last
+ * segment's slope beyond an axis, flat before it. */
+double table_mixed_at(const struct cost_table *t, double new_tokens, double kv_before, double sequences, double kv,
+                      bool *outside);
+
 #endif

@@ -11,6 +11,8 @@ struct tables {
     const struct device *device;
     double layers;
     const struct cost_table *prefill, *decode, *head, *sampler;
+    struct cost_table
+        joined; /* a mixed launch less its prompt chunk alone; ns NULL when mixed launches were not measured */
 };
 
 static const char *const token_ops[] = {"qkv_proj", "o_proj",     "gate_up_proj", "down_proj",  "act_fn",
@@ -83,6 +85,41 @@ static struct attention_piece decode_piece(const void *self, double sequences, d
                                     .outside = outside || before};
 }
 
+static double joined_decode_ns(const void *self, double new_tokens, double kv_before, double sequences,
+                               double kv_tokens, double *outside)
+{
+    const struct tables *t = self;
+    bool beyond = false;
+    double ns =
+        t->layers * table_mixed_at(&t->joined, new_tokens, kv_before, sequences, kv_tokens / sequences, &beyond);
+    return counted(ns > 0 ? ns : 0, beyond, outside);
+}
+
+/* What decodes add at every measured point of mixed launches; its axes are the device's. */
+static int subtract_prefill(struct tables *t, const struct cost_table *mixed, struct error *err)
+{
+    t->joined = *mixed;
+    t->joined.ns = malloc(mixed->rows * mixed->columns * mixed->sequences * mixed->kvs * sizeof *mixed->ns);
+    if (!t->joined.ns)
+        return error_no_memory(err);
+    size_t decodes = mixed->sequences * mixed->kvs;
+    for (size_t i = 0; i < mixed->rows * mixed->columns; i++) {
+        bool ignored = false;
+        double chunk = mixed->row_axis[i / mixed->columns], before = mixed->column_axis[i % mixed->columns];
+        double alone = table_prefill_at(t->prefill, chunk, before, &ignored);
+        for (size_t k = i * decodes; k < (i + 1) * decodes; k++)
+            t->joined.ns[k] = mixed->ns[k] - alone;
+    }
+    return 0;
+}
+
+static void tables_destroy(void *self)
+{
+    struct tables *t = self;
+    free(t->joined.ns);
+    free(t);
+}
+
 int tables_create(const struct cost_model *cm, struct cost_backend *out, struct error *err)
 {
     const struct device *d = &cm->device;
@@ -108,14 +145,24 @@ int tables_create(const struct cost_model *cm, struct cost_backend *out, struct 
                          "decode_attention (two axes) and lm_head",
                          d->name);
     }
+    const struct cost_table *mixed = device_table(d, "mixed_attention");
+    if (mixed && (!mixed->column_axis || !mixed->sequence_axis || !mixed->kv_axis)) {
+        free(t);
+        return error_set(err, ERROR_INPUT, "profile %s: table mixed_attention has not got four axes", d->name);
+    }
+    if (mixed && subtract_prefill(t, mixed, err)) {
+        free(t);
+        return -1;
+    }
     bool ignored = false;
     double launch = t->layers * table_prefill_at(t->prefill, 1, 0, &ignored);
     *out = (struct cost_backend){.token_ns = token_ns,
                                  .head_ns = head_ns,
                                  .prefill_piece = prefill_piece,
                                  .decode_piece = decode_piece,
+                                 .joined_decode_ns = mixed ? joined_decode_ns : NULL,
                                  .launch_ns = launch,
-                                 .destroy = free,
+                                 .destroy = tables_destroy,
                                  .self = t};
     return 0;
 }

@@ -32,7 +32,8 @@ static void add_request(void *state, size_t replica, const struct request *r)
                               .prompt_tokens = r->prompt_tokens,
                               .output_tokens = r->output_tokens,
                               .preemptions = r->preemptions,
-                              .recomputed_tokens = r->recomputed_tokens};
+                              .recomputed_tokens = r->recomputed_tokens,
+                              .cached_tokens = r->cached_tokens};
     memcpy(row.metrics, metrics.at, sizeof row.metrics);
     memcpy(row.parts, r->parts, sizeof row.parts);
     spool->failed |= fwrite(&row, sizeof row, 1, spool->requests) != 1;

@@ -15,7 +15,7 @@ struct request_row {
     uint64_t id, replica;
     sim_time arrival;
     int64_t metrics[METRIC_COUNT]; /* nanoseconds; −1 where undefined */
-    uint32_t prompt_tokens, output_tokens, preemptions, recomputed_tokens;
+    uint32_t prompt_tokens, output_tokens, preemptions, recomputed_tokens, cached_tokens;
     int64_t parts[PART_COUNT];
 };
 

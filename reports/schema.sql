@@ -1,4 +1,4 @@
--- Tandem's results, schema version 1 (PRAGMA user_version). Names may grow, not shrink.
+-- Tandem's results, schema version 2 (PRAGMA user_version). Names may grow, not shrink.
 CREATE TABLE run (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, scenario TEXT NOT NULL, scenario_hash TEXT NOT NULL, seed INTEGER NOT NULL,
     program_version TEXT NOT NULL, status TEXT NOT NULL, started_at TEXT NOT NULL, wall_s REAL NOT NULL,
@@ -23,13 +23,18 @@ CREATE TABLE request (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, id INTEGER NOT NULL, replica INTEGER NOT NULL,
     arrival_s REAL NOT NULL, prompt_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, queue_s REAL NOT NULL,
     ttft_s REAL NOT NULL, tpot_s REAL, e2e_s REAL NOT NULL, normalized_s REAL NOT NULL, preemptions INTEGER NOT NULL,
-    recomputed_tokens INTEGER NOT NULL, PRIMARY KEY (run_id, id)) WITHOUT ROWID;
+    recomputed_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, id)) WITHOUT ROWID;
 CREATE TABLE time_parts (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, request_id INTEGER NOT NULL, part TEXT NOT NULL,
     ns INTEGER NOT NULL, PRIMARY KEY (run_id, request_id, part)) WITHOUT ROWID;
 CREATE TABLE timeseries (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, at_s REAL NOT NULL, value REAL,
     PRIMARY KEY (run_id, name, at_s)) WITHOUT ROWID;
+CREATE TABLE validation (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, against TEXT NOT NULL, name TEXT NOT NULL,
+    statistic TEXT NOT NULL, measured REAL, simulated REAL, error REAL,
+    PRIMARY KEY (run_id, against, name, statistic)) WITHOUT ROWID;
 CREATE TABLE profile (
     name TEXT PRIMARY KEY, device TEXT NOT NULL, model TEXT, source TEXT NOT NULL, hash TEXT, date TEXT);
 CREATE TABLE plan (id INTEGER PRIMARY KEY, spec TEXT NOT NULL, status TEXT NOT NULL, result TEXT);

@@ -13,7 +13,7 @@
 #include "reports/row_spool.h"
 #include "reports/theory.h"
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
 
 extern const char schema_sql[]; /* made from schema.sql */
 
@@ -45,6 +45,15 @@ static int schema_version(struct store *s, int *out, struct error *err)
     return 0;
 }
 
+/* From each version to the next, from 1 on. */
+static const char *const migrations[SCHEMA_VERSION] = {
+    [1] =
+        "ALTER TABLE request ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0;"
+        "CREATE TABLE validation (run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, against TEXT NOT NULL,"
+        "name TEXT NOT NULL, statistic TEXT NOT NULL, measured REAL, simulated REAL, error REAL,"
+        "PRIMARY KEY (run_id, against, name, statistic)) WITHOUT ROWID;",
+};
+
 /* Under the write lock, so that two processes that open a new file at once make one schema. */
 static int migrate(struct store *s, struct error *err)
 {
@@ -56,9 +65,12 @@ static int migrate(struct store *s, struct error *err)
     if (version > SCHEMA_VERSION)
         return error_set(err, ERROR_INPUT, "%s: has schema version %d, this program knows up to %d", s->file, version,
                          SCHEMA_VERSION);
-    if (version == 0 && (execute(s, schema_sql, err) || execute(s, pragma, err)))
+    if (version == 0 && execute(s, schema_sql, err))
         return -1;
-    return execute(s, "COMMIT", err);
+    for (int from = version; from > 0 && from < SCHEMA_VERSION; from++)
+        if (execute(s, migrations[from], err))
+            return -1;
+    return execute(s, pragma, err) || execute(s, "COMMIT", err) ? -1 : 0;
 }
 
 int store_open(const char *file, struct store **out, struct error *err)
@@ -309,6 +321,7 @@ static int save_request(struct store *s, sqlite3_stmt *request, sqlite3_stmt *pa
     }
     sqlite3_bind_int64(request, 12, row->preemptions);
     sqlite3_bind_int64(request, 13, row->recomputed_tokens);
+    sqlite3_bind_int64(request, 14, row->cached_tokens);
     if (finish_row(s, request, err))
         return -1;
     sqlite3_bind_int64(part, 2, (sqlite3_int64)row->id);
@@ -345,7 +358,7 @@ static int save_rows(struct store *s, sqlite3_int64 run, struct error *err)
     struct request_row row;
     struct point_row at;
     int status = row_spool_rewind(&s->rows, err) ||
-                 prepare_rows(s, &request, "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", run, err) ||
+                 prepare_rows(s, &request, "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", run, err) ||
                  prepare_rows(s, &part, "INSERT INTO time_parts VALUES (?,?,?,?)", run, err) ||
                  prepare_rows(s, &point, "INSERT INTO timeseries VALUES (?,?,?,?)", run, err);
     while (status == 0 && row_spool_next_request(&s->rows, &row))
@@ -382,6 +395,24 @@ int64_t store_save_run(struct store *s, const struct scenario *sc, const struct 
         return -1;
     }
     return run;
+}
+
+int store_save_validation(struct store *s, int64_t run_id, const char *against, const struct comparison *c,
+                          struct error *err)
+{
+    struct error ignored;
+    if (execute(s, "BEGIN IMMEDIATE", err))
+        return -1;
+    int status = 0;
+    for (int m = 0; m < MEASURED_METRICS; m++)
+        for (int i = 0; i < MEASURED_STATISTICS && status == 0; i++)
+            status = insert(s, err, "INSERT INTO validation VALUES (?,?,?,?,?,?,?)", "isssddd", (sqlite3_int64)run_id,
+                            against, metric_names[measured_metrics[m]], measured_statistics[i], c->measured[m][i],
+                            c->simulated[m][i], c->error[m][i]);
+    if (status == 0 && execute(s, "COMMIT", err) == 0)
+        return 0;
+    execute(s, "ROLLBACK", &ignored);
+    return -1;
 }
 
 static void print_json_row(sqlite3_stmt *q, bool first)

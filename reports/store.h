@@ -5,6 +5,7 @@
 #define TANDEM_REPORTS_STORE_H
 
 #include "reports/metrics.h"
+#include "reports/validate_measured.h"
 
 struct store;
 
@@ -21,6 +22,10 @@ struct row_sink store_sink(struct store *store);
 /* Writes the run and returns its id, or -1. */
 int64_t store_save_run(struct store *store, const struct scenario *s, const struct run_metrics *m,
                        const struct run_summary *summary, double wall_s, struct error *err);
+
+/* Writes what a saved run's latencies are against the measured ones. `against` says whose. */
+int store_save_validation(struct store *store, int64_t run_id, const char *against, const struct comparison *c,
+                          struct error *err);
 
 /* Prints a run's rows as CSV or JSON ("csv", "json") or text. `run_id` 0: the last one. */
 int store_print_run(struct store *store, int64_t run_id, const char *format, struct error *err);

@@ -2,7 +2,10 @@
 /* kv_pool.h — blocks of KV cache memory on one replica.
  *
  * A block holds `block_tokens` tokens of every layer. Requests own whole blocks. The pool only
- * counts: it holds no KV data. */
+ * counts: it holds no KV data.
+ *
+ * With prefix caching, free blocks stand in a queue in the order they were freed, a request's last block first, and
+ * are taken from its head (as vLLM does). Until then a preempted request that comes back finds its own again. */
 #ifndef TANDEM_SIM_KV_POOL_H
 #define TANDEM_SIM_KV_POOL_H
 
@@ -11,16 +14,33 @@
 
 #include "workloads/request.h"
 
+/* Blocks in a row of the queue of free ones. */
+struct kv_segment {
+    bool owned;      /* by a preempted request that may come back */
+    uint64_t blocks; /* the owner's first ones: its last are taken first */
+    uint64_t full;   /* how many of the owner's first blocks are full, and so can be found again */
+};
+
 struct kv_pool {
     uint32_t block_tokens;
     uint64_t total_blocks, free_blocks;
     uint64_t parked_blocks;    /* of finished requests whose batch is still running */
     uint64_t allocated, freed; /* blocks, over the whole run: allocated = freed + held */
     uint64_t peak_blocks;
-    wide_sum block_time; /* Σ blocks·(time freed) − Σ blocks·(time taken), in fine time, modulo 2^128 */
+    struct kv_segment
+        *queue; /* of free blocks, [queue_capacity] ring of segments head … tail − 1; NULL: none is kept */
+    uint64_t head, tail;
+    size_t queue_capacity; /* a power of 2 */
+    bool out_of_memory;    /* the queue could not grow: blocks in it may not be found again */
+    wide_sum block_time;   /* Σ blocks·(time freed) − Σ blocks·(time taken), in fine time, modulo 2^128 */
 };
 
-void kv_pool_init(struct kv_pool *pool, uint64_t total_blocks, uint32_t block_tokens);
+/* Returns 0, or -1 when memory is short (only with prefix caching). Release with kv_pool_destroy. */
+int kv_pool_init(struct kv_pool *pool, uint64_t total_blocks, uint32_t block_tokens, bool prefix_caching);
+void kv_pool_destroy(struct kv_pool *pool);
+
+/* Takes blocks from the head of the queue. */
+void kv_pool_dequeue(struct kv_pool *pool, uint64_t blocks);
 
 /* Takes `blocks` that are free, at times whose sum over the blocks is `times`. */
 static inline void kv_pool_take(struct kv_pool *pool, uint64_t blocks, wide_sum times)
@@ -28,6 +48,8 @@ static inline void kv_pool_take(struct kv_pool *pool, uint64_t blocks, wide_sum 
     pool->free_blocks -= blocks;
     pool->allocated += blocks;
     pool->block_time -= times;
+    if (pool->queue)
+        kv_pool_dequeue(pool, blocks);
     uint64_t used = pool->total_blocks - pool->free_blocks;
     if (used > pool->peak_blocks)
         pool->peak_blocks = used;
@@ -42,6 +64,13 @@ static inline wide_sum kv_pool_time(sim_time now, fine_time carry)
 /* Reserves blocks so that the request's cover `tokens` tokens in total. False when too few blocks are
  * free; nothing is reserved then. */
 bool kv_pool_reserve(struct kv_pool *pool, struct request *r, uint32_t tokens, sim_time now);
+
+/* Takes all of a preempted request's blocks back, to be found again while they are free. */
+void kv_pool_release_preempted(struct kv_pool *pool, struct request *r, sim_time now);
+
+/* Blocks that the request would find again now, at most `most`; and taking them. */
+uint64_t kv_pool_findable(const struct kv_pool *pool, const struct request *r, uint64_t most);
+void kv_pool_reclaim(struct kv_pool *pool, struct request *r, uint64_t blocks, sim_time now);
 
 /* Takes all of the request's blocks back, or keeps them parked until kv_pool_release_parked. */
 void kv_pool_release(struct kv_pool *pool, struct request *r, sim_time now);

@@ -50,7 +50,7 @@ static void verb_preempt(struct replica_view *view, struct request *request)
         decode_set_leave(&r->decodes, request);
     request->prefilling = false;
     close_ranks(view);
-    kv_pool_release(&r->kv, request, view->now);
+    kv_pool_release_preempted(&r->kv, request, view->now);
     request->preemptions++;
     request->computed = 0;
     request->waiting_since = view->now;
@@ -59,6 +59,27 @@ static void verb_preempt(struct replica_view *view, struct request *request)
     view->evicted++;
     sync_view(r);
     r->observer->preempted(r->observer->state, r->index, request);
+}
+
+/* Whole blocks, and never all tokens: the newest one has to be computed. */
+static uint64_t findable_blocks(const struct replica *r, const struct request *request)
+{
+    uint64_t tokens = (uint64_t)request->prompt_tokens + request->generated - 1;
+    return kv_pool_findable(&r->kv, request, tokens / r->kv.block_tokens);
+}
+
+static uint32_t verb_cached_tokens(const struct replica_view *view, const struct request *request)
+{
+    const struct replica *r = view->replica;
+    return (uint32_t)findable_blocks(r, request) * r->kv.block_tokens;
+}
+
+static void verb_reuse(struct replica_view *view, struct request *request)
+{
+    struct replica *r = view->replica;
+    kv_pool_reclaim(&r->kv, request, findable_blocks(r, request), view->now);
+    request->cached_tokens += request->computed;
+    sync_view(r);
 }
 
 static bool verb_take_decodes(struct replica_view *view, struct batch *out)
@@ -84,6 +105,8 @@ static void verb_settle(struct replica_view *view)
 static const struct replica_verbs verbs = {.reserve = verb_reserve,
                                            .admit = verb_admit,
                                            .preempt = verb_preempt,
+                                           .cached_tokens = verb_cached_tokens,
+                                           .reuse = verb_reuse,
                                            .take_decodes = verb_take_decodes,
                                            .settle = verb_settle};
 
@@ -92,8 +115,8 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
 {
     *r = (struct replica){
         .index = index, .batching = config->batching, .executor = executor, .observer = observer, .step = config->step};
-    kv_pool_init(&r->kv, config->kv_blocks, config->kv_block_tokens);
-    if (decode_set_init(&r->decodes, config->kv_block_tokens))
+    if (kv_pool_init(&r->kv, config->kv_blocks, config->kv_block_tokens, config->prefix_caching) ||
+        decode_set_init(&r->decodes, config->kv_block_tokens))
         return error_no_memory(err);
     r->view = (struct replica_view){.waiting = waiting ? waiting : &r->own_waiting,
                                     .shared_queue = waiting != NULL,
@@ -113,6 +136,7 @@ void replica_release(struct replica *r)
     if (r->batching && r->batching->destroy && r->batching_state)
         r->batching->destroy(r->batching_state);
     decode_set_release(&r->decodes);
+    kv_pool_destroy(&r->kv);
     free(r->batch.items);
     free(r->prefilling);
     r->batching_state = NULL;
@@ -329,7 +353,7 @@ static void account_time(struct replica *r, sim_time total)
     if (own > total)
         own = total;
     for (size_t i = 0; i < r->batch.count; i++)
-        if (r->batch.items[i].decode) {
+        if (r->batch.items[i].req->decode.in) {
             decode_set_leave(&r->decodes, r->batch.items[i].req);
             account_single(r, r->batch.items[i].req, total, own);
         }

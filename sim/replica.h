@@ -22,7 +22,8 @@ struct replica_config {
     uint32_t kv_block_tokens;
     uint64_t kv_blocks;
     uint32_t max_tokens;
-    bool step; /* one iteration at a time, never a stretch */
+    bool prefix_caching; /* preempted requests find their blocks again while they are free */
+    bool step;           /* one iteration at a time, never a stretch */
 };
 
 struct replica {

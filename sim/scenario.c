@@ -62,8 +62,8 @@ static int read_admission(const struct json *policy, struct replica_config *c, s
 
 static int read_policy(struct scenario *s, struct error *err)
 {
-    static const char *const keys[] = {"batching",        "order",     "preemption", "admission",
-                                       "kv_block_tokens", "kv_blocks", NULL};
+    static const char *const keys[] = {"batching",        "order",     "preemption",     "admission",
+                                       "kv_block_tokens", "kv_blocks", "prefix_caching", NULL};
     struct json policy = json_member(&s->root, "policy"), batching = json_member(&policy, "batching");
     struct replica_config *c = &s->cluster.replica;
     const char *name = "unified_budget";
@@ -82,6 +82,8 @@ static int read_policy(struct scenario *s, struct error *err)
     long long block_tokens = 16, blocks = 0;
     if (json_read_integer(&policy, "kv_block_tokens", false, 1, 4096, &block_tokens, err) ||
         json_read_integer(&policy, "kv_blocks", false, 1, 1000000000000, &blocks, err))
+        return -1;
+    if (json_read_bool(&policy, "prefix_caching", &c->prefix_caching, err))
         return -1;
     c->kv_block_tokens = (uint32_t)block_tokens;
     c->kv_blocks = blocks ? (uint64_t)blocks : cost_model_kv_tokens(&s->cost) / (uint64_t)block_tokens;

@@ -56,7 +56,7 @@ done
 python3 - <<'P'
 import sqlite3
 db = sqlite3.connect("tandem.db")
-assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+assert db.execute("PRAGMA user_version").fetchone()[0] == 2
 n, worst = db.execute("""SELECT count(*), max(abs(e2e_s - (SELECT sum(ns) FROM time_parts p
     WHERE p.run_id = r.run_id AND p.request_id = r.id) * 1e-9)) FROM request r WHERE run_id = 4""").fetchone()
 assert n == 300 and worst < 1e-9, (n, worst)
@@ -76,6 +76,22 @@ fails_with 2 'unknown option --dbs' "$tandem" run default --dbs x
 fails_with 2 'unknown command "rum"' "$tandem" rum
 printf '{"name": "x",\n "seed": }' >bad.json
 fails_with 2 'bad.json:2: not valid JSON' "$tandem" run bad.json
+
+# A measured run beside a simulated one: the table, its last line, and rows in the database; what is wrong is named.
+mkdir measured
+cat >measured/meta.json <<'J'
+{"model": "x/Llama-3.1-8B", "engine_kwargs": {"max_num_seqs": 8}}
+J
+for i in 0 1 2 3 4; do
+    echo "{\"input_toks\": 100, \"output_toks\": 5, \"arrival_time\": 10$i.0, \"queued_ts\": $i.0, \"first_token_ts\": $i.1, \"last_token_ts\": $i.5}"
+done >measured/requests.jsonl
+"$tandem" validate measured measured --profile h100-sxm --db measured.db | tail -1 | grep -qE '^mean absolute error [0-9.]+ %, worst [0-9.]+ %$'
+[ "$(python3 -c 'import sqlite3; print(sqlite3.connect("measured.db").execute("select count(*) from validation").fetchone()[0])')" = 15 ]
+fails_with 2 'needs --profile DEVICE' "$tandem" validate measured measured
+sed -i 's/"queued_ts": 3.0/"queued_ts": "x"/' measured/requests.jsonl
+fails_with 2 'measured/requests.jsonl:4: queued_ts: expected a number from 0 to 1e+12, found "x"' \
+    "$tandem" validate measured measured --profile h100-sxm --no-db
+fails_with 2 'nowhere/meta.json: cannot be opened' "$tandem" validate measured nowhere --profile h100-sxm
 
 # Traces: generated, looked at, converted, compressed, replayed; a bad line is named.
 "$tandem" trace generate default --out gen.jsonl

@@ -170,6 +170,76 @@ static void test_prefill_first_preempts_the_last_admitted_and_recomputes(void **
     end();
 }
 
+/* The same with prefix caching: 1 frees its 2 blocks, the last one first, and 0 takes that one for its ninth token.
+ * When 0 is done 1 finds its first block again: of its 9 tokens only 5 are computed, 4 of them for the second time. */
+static void test_a_preempted_request_finds_its_blocks_again(void **state)
+{
+    (void)state;
+    b.prefix_caching = true;
+    bench_init(&b, "{\"name\": \"prefill_first\", \"watermark\": 0}", 4);
+    b.prefix_caching = false;
+    bench_arrive(&b, 0, 4, 6);
+    bench_arrive(&b, 1, 4, 6);
+    bench_step(&b, "0:4 1:4");
+    for (int i = 0; i < 4; i++)
+        bench_step(&b, "0:1 1:1");
+    bench_step(&b, "0:1");
+    assert_int_equal(b.preempted_count, 1);
+    bench_step(&b, "1:5");
+    assert_int_equal(b.requests[1].generated, 6);
+    assert_int_equal(b.requests[1].recomputed_tokens, 4);
+    assert_int_equal(b.requests[1].cached_tokens, 4);
+    assert_int_equal(b.replica.kv.allocated, b.replica.kv.freed);
+    end();
+}
+
+/* 10 blocks of 4 tokens. A holds 5 and B 4; both go: A's 3 full ones and B's 4 can be found. The one block that nobody
+ * has held stands first, then A's, then B's: taking 4 takes that one and A's last three, so A finds 2. */
+static void test_free_blocks_are_taken_in_the_order_they_were_freed(void **state)
+{
+    (void)state;
+    struct kv_pool pool;
+    struct request a = {.computed = 15}, c = {.computed = 16}, d = {0};
+    assert_int_equal(kv_pool_init(&pool, 10, 4, true), 0);
+    assert_true(kv_pool_reserve(&pool, &a, 20, 0) && kv_pool_reserve(&pool, &c, 16, 0));
+    kv_pool_release_preempted(&pool, &a, 1);
+    kv_pool_release_preempted(&pool, &c, 1);
+    assert_int_equal(kv_pool_findable(&pool, &a, 100), 3);
+    assert_int_equal(kv_pool_findable(&pool, &c, 100), 4);
+    assert_int_equal(kv_pool_findable(&pool, &c, 3), 3);
+    assert_true(kv_pool_reserve(&pool, &d, 16, 2));
+    assert_int_equal(kv_pool_findable(&pool, &a, 100), 2);
+    kv_pool_reclaim(&pool, &a, 2, 3);
+    assert_int_equal(a.kv_blocks, 2);
+    assert_int_equal(a.computed, 8);
+    assert_int_equal(pool.free_blocks, 4);
+    assert_int_equal(kv_pool_findable(&pool, &c, 100), 4);
+    struct request e = {0};
+    assert_true(kv_pool_reserve(&pool, &e, 16, 4)); /* all that is left is C's */
+    assert_int_equal(kv_pool_findable(&pool, &c, 100), 0);
+    kv_pool_destroy(&pool);
+}
+
+/* 4 blocks; 0 holds 2 with its 8 tokens. 1 needs 3 for its 12: its first chunk would fit in the 2 that are free, but
+ * it is not let in until the whole of it fits, unless it is told otherwise. */
+static void test_unified_budget_lets_in_only_what_fits_as_a_whole(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"unified_budget\", \"token_budget\": 8}", 4);
+    bench_arrive(&b, 0, 7, 2);
+    bench_arrive(&b, 1, 12, 1);
+    bench_step(&b, "0:7");
+    bench_step(&b, "0:1");
+    bench_step(&b, "1:8");
+    end();
+    bench_init(&b, "{\"name\": \"unified_budget\", \"token_budget\": 8, \"whole_must_fit\": false}", 4);
+    bench_arrive(&b, 0, 7, 2);
+    bench_arrive(&b, 1, 12, 1);
+    bench_step(&b, "0:7 1:1");
+    bench_step(&b, "0:1 1:7");
+    end();
+}
+
 /* Budget 8. Step 1: 0 whole (5) and 3 of 1. Step 2: 0 decodes (1), 1 gets 7. Step 3: both … */
 static void test_chunked_prefill_fills_budget_after_decodes(void **state)
 {
@@ -358,6 +428,9 @@ int main(void)
         cmocka_unit_test(test_continuous_reserves_for_the_longest_output),
         cmocka_unit_test(test_prefill_first_stalls_decodes_behind_prefills),
         cmocka_unit_test(test_prefill_first_preempts_the_last_admitted_and_recomputes),
+        cmocka_unit_test(test_a_preempted_request_finds_its_blocks_again),
+        cmocka_unit_test(test_free_blocks_are_taken_in_the_order_they_were_freed),
+        cmocka_unit_test(test_unified_budget_lets_in_only_what_fits_as_a_whole),
         cmocka_unit_test(test_chunked_prefill_fills_budget_after_decodes),
         cmocka_unit_test(test_chunked_prefill_never_refuses_a_decode_for_budget),
         cmocka_unit_test(test_chunked_prefill_allocates_the_whole_prompt_at_admission),

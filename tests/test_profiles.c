@@ -204,6 +204,57 @@ static void test_prefill_table_by_hand(void **state)
     assert_true(outside);
 }
 
+/* Chunks 16 and 32, no KV before, 2 and 4 sequences, mean KV 100: 10 20 / 30 60. In the middle of both axes the mean,
+ * 30; at 4 sequences beyond 32, at 48: 20 + 2 · (60 − 20) = 100. */
+static void test_mixed_table_by_hand(void **state)
+{
+    (void)state;
+    double rows[] = {16, 32}, columns[] = {0}, sequences[] = {2, 4}, kv[] = {100}, ns[] = {10, 20, 30, 60};
+    struct cost_table t = {.row_axis = rows,
+                           .column_axis = columns,
+                           .sequence_axis = sequences,
+                           .kv_axis = kv,
+                           .rows = 2,
+                           .columns = 1,
+                           .sequences = 2,
+                           .kvs = 1,
+                           .ns = ns};
+    bool outside = false;
+    assert_near(table_mixed_at(&t, 24, 0, 3, 100, &outside), 30, 1e-12);
+    assert_false(outside);
+    assert_near(table_mixed_at(&t, 48, 0, 4, 100, &outside), 100, 1e-12);
+    assert_true(outside);
+}
+
+/* The second bundle lays a finer grid over parts of the first: prompts' rows have holes that are filled along KV, mixed
+ * launches keep the largest full grid. */
+static void test_llmservingsim_bundle_of_two_grids(void **state)
+{
+    (void)state;
+    if (access(DATA "profiles/llmservingsim/rtxpro6000_llama-3.1-8b/tp1/dense.csv", R_OK) != 0)
+        skip();
+    struct error err = {0};
+    struct import_options o = {.folder = DATA "profiles/llmservingsim/rtxpro6000_llama-3.1-8b/tp1",
+                               .name = "measured",
+                               .model = "llama-3.1-8b",
+                               .base_device = "rtx-pro-6000",
+                               .tensor_parallel = 1};
+    cJSON *profile = import_llmservingsim(&o, &err);
+    assert_non_null(profile);
+    expect_ok(profile_write(profile, "build/test_profile2.json", &err), &err);
+    cJSON_Delete(profile);
+    struct device d;
+    expect_ok(device_load("build/test_profile2.json", &d, &err), &err);
+    const struct cost_table *prefill = device_table(&d, "prefill_attention"),
+                            *mixed = device_table(&d, "mixed_attention");
+    assert_int_equal(prefill->rows, 19);
+    assert_int_equal(prefill->columns, 20);
+    bool outside = false;
+    assert_near(table_prefill_at(prefill, 24, 0, &outside), prefill->ns[20], 1e-12);
+    assert_true(mixed->rows >= 8 && mixed->columns >= 11 && mixed->sequences == 8 && mixed->kvs >= 8);
+    device_release(&d);
+}
+
 /* At a grid point the compiled model returns the sum of what the bundle measured. */
 static void test_llmservingsim_bundle_round_trip(void **state)
 {
@@ -247,6 +298,8 @@ int main(void)
         cmocka_unit_test(test_table_interpolation_by_hand),
         cmocka_unit_test(test_decode_table_by_hand),
         cmocka_unit_test(test_prefill_table_by_hand),
+        cmocka_unit_test(test_mixed_table_by_hand),
+        cmocka_unit_test(test_llmservingsim_bundle_of_two_grids),
         cmocka_unit_test(test_llmservingsim_bundle_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

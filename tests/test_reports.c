@@ -131,6 +131,45 @@ static void test_a_run_by_hand(void **state)
     assert_true(fabs(r.utilization - 1) < 1e-12);
 }
 
+/* tests/data/measured: b was queued at once, so the clocks differ by 50.25 − 1000; a waited 0.25 s before. TTFT 0.45
+ * and 0.5 s, E2E 0.45 and 1 s, one TPOT of (1 − 0.5) / 2. */
+static void test_a_measured_run_is_read(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct latencies measured = {0}, simulated = {0};
+    struct comparison c;
+    expect_ok(measured_read("tests/data/measured", &measured, &err), &err);
+    assert_int_equal(measured.count[0], 2);
+    assert_int_equal(measured.count[1], 1);
+    assert_int_equal(latencies_add(&simulated, 0.5, 0.5, 1), 0);
+    assert_int_equal(latencies_add(&simulated, 0.5, 1.1, 3), 0);
+    latencies_compare(&measured, &simulated, &c);
+    assert_true(fabs(c.measured[0][0] - 0.475) < 1e-9 && fabs(c.measured[2][1] - 0.725) < 1e-9);
+    assert_true(fabs(c.measured[1][4] - 0.25) < 1e-9);
+    assert_true(fabs(c.error[0][0] - (0.5 / 0.475 - 1)) < 1e-9);
+    assert_true(fabs(c.error[1][2] - 0.2) < 1e-9); /* TPOT 0.3 instead of 0.25 */
+    assert_true(fabs(c.worst_absolute - 0.2) < 1e-9);
+    latencies_release(&measured);
+    latencies_release(&simulated);
+}
+
+static void test_a_measured_run_makes_a_scenario(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct json root;
+    struct scenario s;
+    expect_ok(measured_scenario("tests/data/measured", "ideal-server", &root, &err), &err);
+    expect_ok(scenario_compile(&s, root, &err), &err);
+    assert_string_equal(s.cost.model.name, "ideal");
+    assert_int_equal(s.cluster.replica.kv_blocks, 100); /* 101 less the null block */
+    assert_false(s.cluster.replica.prefix_caching);
+    assert_true(param_number(&s.batching_params, "max_sequences") == 4);
+    assert_true(param_number(&s.batching_params, "token_budget") == 64);
+    scenario_release(&s);
+}
+
 static int open_store(struct store **s, struct error *err)
 {
     return store_open(DB, s, err);
@@ -233,6 +272,26 @@ static void test_a_killed_run_leaves_no_trace(void **state)
     store_close(s);
 }
 
+/* A file of version 1: it gets the new column and table, and keeps its rows. */
+static void test_an_older_schema_is_brought_up_to_date(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *s;
+    clear_store();
+    expect_ok(open_store(&s, &err), &err);
+    assert_int_equal(run_into_store(s, &err), 1);
+    store_close(s);
+    assert_int_equal(query("ALTER TABLE request DROP COLUMN cached_tokens"), -1);
+    assert_int_equal(query("DROP TABLE validation"), -1);
+    assert_int_equal(query("PRAGMA user_version = 1"), -1);
+    expect_ok(open_store(&s, &err), &err);
+    store_close(s);
+    assert_int_equal(query("PRAGMA user_version"), 2);
+    assert_int_equal(query("SELECT count(*) FROM request WHERE cached_tokens = 0"), 50);
+    assert_int_equal(query("SELECT count(*) FROM validation"), 0);
+}
+
 static void test_a_newer_schema_is_refused(void **state)
 {
     (void)state;
@@ -241,7 +300,7 @@ static void test_a_newer_schema_is_refused(void **state)
     clear_store();
     assert_int_equal(query("PRAGMA user_version = 99"), -1);
     assert_int_equal(open_store(&s, &err), -1);
-    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 1"));
+    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 2"));
 }
 
 int main(void)
@@ -255,6 +314,9 @@ int main(void)
         cmocka_unit_test(test_a_run_by_hand),
         cmocka_unit_test(test_store_keeps_a_whole_run),
         cmocka_unit_test(test_a_killed_run_leaves_no_trace),
+        cmocka_unit_test(test_an_older_schema_is_brought_up_to_date),
+        cmocka_unit_test(test_a_measured_run_is_read),
+        cmocka_unit_test(test_a_measured_run_makes_a_scenario),
         cmocka_unit_test(test_a_newer_schema_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

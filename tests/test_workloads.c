@@ -99,7 +99,7 @@ static void test_bad_lines_are_named(void **state)
 {
     (void)state;
     expect_error("", "is empty, expected a trace");
-    expect_error("hello\n", ":1: not a trace format known here (azure, mooncake, tandem), found \"hello\"");
+    expect_error("hello\n", ":1: not a trace format known here (azure, mooncake, stamps, tandem), found \"hello\"");
     expect_error("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,12,x\n",
                  ":2:24: expected GeneratedTokens, a whole number up to 100000000");
     expect_error("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-13-16 18:15:46,12,4\n",

@@ -98,7 +98,8 @@ static const struct param_spec mean_params[] = {
 
 static const struct param_spec empirical_params[] = {
     {"trace", PARAM_TEXT, "", 0, 0, 0, "file whose (prompt, output) pairs are drawn, with replacement", NULL, NULL},
-    {"format", PARAM_TEXT, "", 0, 0, 0, "the file's format; detected when absent", NULL, "azure|mooncake|tandem"},
+    {"format", PARAM_TEXT, "", 0, 0, 0, "the file's format; detected when absent", NULL,
+     "azure|mooncake|stamps|tandem"},
     {0},
 };
 

@@ -53,6 +53,9 @@ struct request {
     uint32_t kv_blocks;
     uint32_t preemptions;
     uint32_t recomputed_tokens;
+    uint32_t cached_tokens; /* found in free blocks after a preemption, not computed again */
+    const void *kv_home;    /* the pool that holds, or has freed, its blocks; this and the next are the pool's own */
+    uint64_t kv_segment;    /* where they stand among the free ones while it is preempted */
     uint32_t peak_computed; /* most it ever had; below this tokens are computed again */
     bool scheduled;         /* has been in a running batch */
     bool prefilling;        /* runs, and is not in the decode set */
@@ -74,7 +77,9 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->output_tokens = output_tokens;
     r->max_output_tokens = max_output_tokens;
     r->computed = r->generated = r->kv_blocks = 0;
-    r->preemptions = r->recomputed_tokens = r->peak_computed = 0;
+    r->preemptions = r->recomputed_tokens = r->cached_tokens = r->peak_computed = 0;
+    r->kv_home = NULL;
+    r->kv_segment = 0;
     r->scheduled = r->prefilling = r->decode.in = false;
     r->batch_stamp = 0;
     r->first_scheduled = r->first_token = r->last_token = 0;

@@ -19,8 +19,8 @@ struct trace {
     sim_time first, last;
 };
 
-const struct trace_format *const trace_formats[] = {&trace_format_azure, &trace_format_mooncake, &trace_format_tandem,
-                                                    NULL};
+const struct trace_format *const trace_formats[] = {&trace_format_azure, &trace_format_mooncake, &trace_format_stamps,
+                                                    &trace_format_tandem, NULL};
 
 int trace_write_line(FILE *out, const struct arrival *a)
 {
@@ -105,12 +105,12 @@ static int choose_format(struct trace *t, const char *name, struct error *err)
         if (name ? strcmp((*f)->name, name) == 0 : (*f)->detect(t->line))
             t->format = *f;
     if (!t->format && name)
-        return error_set(err, ERROR_INPUT, "%s: unknown trace format \"%s\"; allowed: azure, mooncake, tandem", t->file,
-                         name);
+        return error_set(err, ERROR_INPUT, "%s: unknown trace format \"%s\"; allowed: azure, mooncake, stamps, tandem",
+                         t->file, name);
     if (!t->format)
         return error_set(err, ERROR_INPUT,
-                         "%s:1: not a trace format known here (azure, mooncake, tandem), found \"%.40s\"", t->file,
-                         t->line);
+                         "%s:1: not a trace format known here (azure, mooncake, stamps, tandem), found \"%.40s\"",
+                         t->file, t->line);
     t->pending = !t->format->has_header;
     return 0;
 }

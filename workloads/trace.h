@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* trace.h — readers and the writer of request traces.
  *
- * Formats: azure (Azure LLM 2023/2024 CSV), mooncake (JSONL) and tandem (our JSONL: arrival_s,
- * prompt_tokens, output_tokens, optional max_output_tokens). Gzip is read as is. A bad line is an
+ * Formats: azure (Azure LLM 2023/2024 CSV), mooncake (JSONL), stamps (JSONL of a measured server) and tandem (our
+ * JSONL: arrival_s, prompt_tokens, output_tokens, optional max_output_tokens). Gzip is read as is. A bad line is an
  * error that names file, line, what was found and what is allowed. */
 #ifndef TANDEM_WORKLOADS_TRACE_H
 #define TANDEM_WORKLOADS_TRACE_H
@@ -23,7 +23,7 @@ struct trace_format {
     int (*parse)(char *line, struct arrival *out, const char **wrong, int *column);
 };
 
-extern const struct trace_format trace_format_azure, trace_format_mooncake, trace_format_tandem;
+extern const struct trace_format trace_format_azure, trace_format_mooncake, trace_format_stamps, trace_format_tandem;
 
 /* NULL-ended. */
 extern const struct trace_format *const trace_formats[];

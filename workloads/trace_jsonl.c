@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The two JSONL formats: Mooncake's (kvcache-ai/Mooncake, FAST'25 traces) and our own. */
+/* The JSONL formats: Mooncake's (kvcache-ai/Mooncake, FAST'25 traces), a server's stamps as LLMServingSim's benchmark
+ * of vLLM writes them, and our own. */
 #include <math.h>
 #include <string.h>
 
@@ -14,6 +15,11 @@ static bool has_keys(const char *line, const char *first, const char *second)
 static bool mooncake_detect(const char *line)
 {
     return has_keys(line, "\"timestamp\"", "\"input_length\"");
+}
+
+static bool stamps_detect(const char *line)
+{
+    return has_keys(line, "\"arrival_time\"", "\"input_toks\"");
 }
 
 static bool tandem_detect(const char *line)
@@ -64,6 +70,18 @@ static int tandem_read(const cJSON *object, struct arrival *out, const char **wr
            tokens_of(object, "max_output_tokens", &out->max_output_tokens);
 }
 
+static int stamps_read(const cJSON *object, struct arrival *out, const char **wrong)
+{
+    double seconds = number_of(object, "arrival_time", 9e9);
+    *wrong = "\"arrival_time\" in seconds, at least 0";
+    if (isnan(seconds))
+        return -1;
+    out->at = sim_time_from_s(seconds);
+    *wrong = "\"input_toks\" and \"output_toks\", whole numbers up to 100000000";
+    return tokens_of(object, "input_toks", &out->prompt_tokens) ||
+           tokens_of(object, "output_toks", &out->output_tokens);
+}
+
 typedef int (*object_reader)(const cJSON *object, struct arrival *out, const char **wrong);
 
 static int parse_object(const char *line, object_reader read, struct arrival *out, const char **wrong, int *column)
@@ -83,6 +101,11 @@ static int mooncake_parse(char *line, struct arrival *out, const char **wrong, i
     return parse_object(line, mooncake_read, out, wrong, column);
 }
 
+static int stamps_parse(char *line, struct arrival *out, const char **wrong, int *column)
+{
+    return parse_object(line, stamps_read, out, wrong, column);
+}
+
 static int tandem_parse(char *line, struct arrival *out, const char **wrong, int *column)
 {
     return parse_object(line, tandem_read, out, wrong, column);
@@ -93,6 +116,13 @@ const struct trace_format trace_format_mooncake = {
     .summary = "Mooncake JSONL: timestamp in ms, input_length, output_length, hash_ids",
     .detect = mooncake_detect,
     .parse = mooncake_parse,
+};
+
+const struct trace_format trace_format_stamps = {
+    .name = "stamps",
+    .summary = "a measured server's JSONL: arrival_time, input_toks, output_toks and stamps",
+    .detect = stamps_detect,
+    .parse = stamps_parse,
 };
 
 const struct trace_format trace_format_tandem = {

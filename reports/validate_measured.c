@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "reports/validate_measured.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics_double.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+
+const enum metric measured_metrics[MEASURED_METRICS] = {METRIC_TTFT, METRIC_TPOT, METRIC_E2E};
+const char *const measured_statistics[MEASURED_STATISTICS] = {"mean", "p50", "p90", "p95", "p99"};
+
+static const double quantiles[MEASURED_STATISTICS] = {-1, 0.5, 0.9, 0.95, 0.99};
+
+void latencies_release(struct latencies *l)
+{
+    for (int i = 0; i < MEASURED_METRICS; i++)
+        free(l->at[i]);
+    *l = (struct latencies){0};
+}
+
+static int add_value(struct latencies *l, int metric, double value)
+{
+    double *grown = array_grow(l->at[metric], &l->capacity[metric], l->count[metric] + 1, sizeof *grown);
+    if (!grown)
+        return -1;
+    l->at[metric] = grown;
+    l->at[metric][l->count[metric]++] = value;
+    return 0;
+}
+
+int latencies_add(struct latencies *l, double ttft_s, double e2e_s, uint32_t output_tokens)
+{
+    if (add_value(l, 0, ttft_s) || add_value(l, 2, e2e_s))
+        return -1;
+    return output_tokens > 1 ? add_value(l, 1, (e2e_s - ttft_s) / (output_tokens - 1)) : 0;
+}
+
+struct stamps {
+    double arrival, queued, first_token, last_token;
+    uint32_t output_tokens;
+};
+
+static int read_stamps(char *line, const char *file, long number, struct stamps *out, struct error *err)
+{
+    char place[600];
+    struct json root;
+    long long tokens = 0;
+    snprintf(place, sizeof place, "%s:%ld", file, number);
+    if (json_parse(line, place, &root, err))
+        return -1;
+    int status = json_read_number(&root, "arrival_time", true, 0, 1e12, &out->arrival, err) ||
+                 json_read_number(&root, "queued_ts", true, 0, 1e12, &out->queued, err) ||
+                 json_read_number(&root, "first_token_ts", true, 0, 1e12, &out->first_token, err) ||
+                 json_read_number(&root, "last_token_ts", true, 0, 1e12, &out->last_token, err) ||
+                 json_read_integer(&root, "output_toks", true, 1, 100000000, &tokens, err);
+    out->output_tokens = (uint32_t)tokens;
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    return status ? -1 : 0;
+}
+
+static int read_all(FILE *in, const char *file, struct stamps **items, size_t *count, struct error *err)
+{
+    size_t capacity = 0;
+    char line[4096];
+    for (long number = 1; fgets(line, sizeof line, in); number++) {
+        struct stamps *grown = array_grow(*items, &capacity, *count + 1, sizeof *grown);
+        if (!grown)
+            return error_no_memory(err);
+        *items = grown;
+        if (line[strspn(line, " \t\r\n")] && read_stamps(line, file, number, &(*items)[(*count)++], err))
+            return -1;
+    }
+    return *count ? 0 : error_set(err, ERROR_INPUT, "%s: holds no requests", file);
+}
+
+int measured_read(const char *folder, struct latencies *out, struct error *err)
+{
+    char file[512];
+    snprintf(file, sizeof file, "%s/requests.jsonl", folder);
+    FILE *in = fopen(file, "r");
+    if (!in)
+        return error_set(err, ERROR_INPUT, "%s: cannot be opened: %s", file, strerror(errno));
+    struct stamps *items = NULL;
+    size_t count = 0;
+    int status = read_all(in, file, &items, &count, err);
+    fclose(in);
+    double offset = INFINITY;
+    for (size_t i = 0; status == 0 && i < count; i++)
+        offset = fmin(offset, items[i].queued - items[i].arrival);
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        double arrival = items[i].arrival + offset;
+        if (latencies_add(out, items[i].first_token - arrival, items[i].last_token - arrival, items[i].output_tokens))
+            status = error_no_memory(err);
+    }
+    free(items);
+    return status;
+}
+
+/* "meta-llama/Llama-3.1-8B" → "llama-3.1-8b". */
+static void model_name(const char *repository, char *out, size_t size)
+{
+    const char *slash = strrchr(repository, '/');
+    snprintf(out, size, "%s", slash ? slash + 1 : repository);
+    for (char *c = out; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+}
+
+struct settings {
+    const char *model;
+    long long max_sequences, token_budget, tensor_parallel, blocks, block_tokens;
+    bool prefix_caching, whole_must_fit;
+};
+
+/* Settings that a file does not name are vLLM's defaults. */
+static int read_settings(const struct json *meta, struct settings *s, struct error *err)
+{
+    struct json engine = json_member(meta, "engine_kwargs"), kv = json_member(meta, "kv_cache");
+    struct json resolved = json_member(meta, "resolved_config"), scheduler = json_member(&resolved, "scheduler_config");
+    *s = (struct settings){.max_sequences = 256,
+                           .token_budget = 2048,
+                           .tensor_parallel = 1,
+                           .block_tokens = 16,
+                           .prefix_caching = true,
+                           .whole_must_fit = true};
+    return json_read_string(meta, "model", true, &s->model, err) ||
+           json_read_integer(&engine, "max_num_seqs", false, 1, 65536, &s->max_sequences, err) ||
+           json_read_integer(&engine, "max_num_batched_tokens", false, 1, 1000000, &s->token_budget, err) ||
+           json_read_integer(&engine, "tensor_parallel_size", false, 1, 64, &s->tensor_parallel, err) ||
+           json_read_integer(&kv, "num_gpu_blocks", false, 2, 1000000000, &s->blocks, err) ||
+           json_read_integer(&kv, "block_size", false, 1, 4096, &s->block_tokens, err) ||
+           json_read_bool(&kv, "enable_prefix_caching", &s->prefix_caching, err) ||
+           json_read_bool(&scheduler, "scheduler_reserve_full_isl", &s->whole_must_fit, err);
+}
+
+static cJSON *build_scenario(const char *folder, const char *device, const struct settings *s)
+{
+    char model[64], trace[512];
+    model_name(s->model, model, sizeof model);
+    snprintf(trace, sizeof trace, "%s/requests.jsonl", folder);
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "name", folder);
+    cJSON_AddStringToObject(root, "model", model);
+    cJSON_AddStringToObject(root, "device", device);
+    cJSON *workload = cJSON_AddObjectToObject(root, "workload");
+    cJSON_AddStringToObject(workload, "trace", trace);
+    cJSON *cluster = cJSON_AddObjectToObject(root, "cluster");
+    cJSON_AddNumberToObject(cluster, "tensor_parallel", (double)s->tensor_parallel);
+    cJSON *policy = cJSON_AddObjectToObject(root, "policy");
+    cJSON *batching = cJSON_AddObjectToObject(policy, "batching");
+    cJSON_AddStringToObject(batching, "name", "unified_budget");
+    cJSON_AddNumberToObject(batching, "token_budget", (double)s->token_budget);
+    cJSON_AddNumberToObject(batching, "max_sequences", (double)s->max_sequences);
+    cJSON_AddBoolToObject(batching, "whole_must_fit", s->whole_must_fit);
+    cJSON_AddBoolToObject(policy, "prefix_caching", s->prefix_caching);
+    cJSON_AddNumberToObject(policy, "kv_block_tokens", (double)s->block_tokens);
+    if (s->blocks) /* one of them is the null block, which holds nothing */
+        cJSON_AddNumberToObject(policy, "kv_blocks", (double)s->blocks - 1);
+    cJSON_AddBoolToObject(cJSON_AddObjectToObject(root, "output"), "requests", true);
+    return root;
+}
+
+int measured_scenario(const char *folder, const char *device, struct json *out, struct error *err)
+{
+    char file[512];
+    struct json meta;
+    struct settings settings;
+    snprintf(file, sizeof file, "%s/meta.json", folder);
+    if (json_load(file, &meta, err))
+        return -1;
+    int status = read_settings(&meta, &settings, err);
+    if (status == 0)
+        *out = (struct json){.node = build_scenario(folder, device, &settings), .file = folder};
+    cJSON_Delete((cJSON *)(uintptr_t)meta.node);
+    return status ? -1 : 0;
+}
+
+static void statistics_of(double *values, size_t count, double *out)
+{
+    gsl_sort(values, 1, count);
+    for (int i = 0; i < MEASURED_STATISTICS; i++)
+        out[i] = count == 0         ? NAN
+                 : quantiles[i] < 0 ? gsl_stats_mean(values, 1, count)
+                                    : gsl_stats_quantile_from_sorted_data(values, 1, count, quantiles[i]);
+}
+
+void latencies_compare(struct latencies *measured, struct latencies *simulated, struct comparison *out)
+{
+    *out = (struct comparison){0};
+    double n = MEASURED_METRICS * MEASURED_STATISTICS;
+    for (int m = 0; m < MEASURED_METRICS; m++) {
+        statistics_of(measured->at[m], measured->count[m], out->measured[m]);
+        statistics_of(simulated->at[m], simulated->count[m], out->simulated[m]);
+        for (int i = 0; i < MEASURED_STATISTICS; i++) {
+            double error = out->simulated[m][i] / out->measured[m][i] - 1;
+            out->error[m][i] = error;
+            out->mean_absolute += fabs(error) / n;
+            out->worst_absolute = fmax(out->worst_absolute, fabs(error));
+        }
+    }
+}

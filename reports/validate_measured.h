@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* validate_measured.h — a simulated run beside a measured server's run of the same requests.
+ *
+ * A measured run is a folder with requests.jsonl (one request a line: input_toks, output_toks, arrival_time on the wall
+ * clock, queued_ts, first_token_ts and last_token_ts on a monotonic one) and meta.json (the engine's settings), as
+ * LLMServingSim's benchmark of a vLLM server writes them. */
+#ifndef TANDEM_REPORTS_VALIDATE_MEASURED_H
+#define TANDEM_REPORTS_VALIDATE_MEASURED_H
+
+#include "base/json.h"
+#include "reports/metrics.h"
+
+enum { MEASURED_METRICS = 3, MEASURED_STATISTICS = 5 };
+
+extern const enum metric measured_metrics[MEASURED_METRICS];       /* TTFT, TPOT, E2E */
+extern const char *const measured_statistics[MEASURED_STATISTICS]; /* mean p50 p90 p95 p99 */
+
+/* Latencies in seconds, a value a request; TPOT of those with more than one output token only. */
+struct latencies {
+    double *at[MEASURED_METRICS]; /* owned */
+    size_t count[MEASURED_METRICS], capacity[MEASURED_METRICS];
+};
+
+void latencies_release(struct latencies *l);
+
+/* Adds a request; TPOT is left out below two output tokens. Returns 0, or -1 when memory is short. */
+int latencies_add(struct latencies *l, double ttft_s, double e2e_s, uint32_t output_tokens);
+
+/* Reads what the server took. The clocks are aligned by the request that waited least to be queued:
+ * min(queued_ts − arrival_time). */
+int measured_read(const char *folder, struct latencies *out, struct error *err);
+
+/* The scenario of the run: its requests as a trace, its model, and the scheduler's limits and KV blocks from meta.json;
+ * `device` is a device or profile. The caller owns out. */
+int measured_scenario(const char *folder, const char *device, struct json *out, struct error *err);
+
+struct comparison {
+    double measured[MEASURED_METRICS][MEASURED_STATISTICS], simulated[MEASURED_METRICS][MEASURED_STATISTICS];
+    double error[MEASURED_METRICS][MEASURED_STATISTICS]; /* simulated / measured − 1 */
+    double mean_absolute, worst_absolute;
+};
+
+/* Percentiles are interpolated between order statistics, as numpy does. Sorts both. */
+void latencies_compare(struct latencies *measured, struct latencies *simulated, struct comparison *out);
+
+#endif
