@@ -53,18 +53,18 @@ static int run_list(const struct arguments *args, struct error *err)
         return EXIT_BAD_INPUT;
     const char *what = args->word_count ? args->words[0] : "all";
     bool all = strcmp(what, "all") == 0, known = all;
-    static const char *const kinds[] = {"model", "device", "scenario"};
+    static const char *const kinds[] = {"model", "device", "engine", "scenario"};
     if (all || strcmp(what, "policies") == 0)
         known = true, list_policies();
     if (all || strcmp(what, "workloads") == 0)
         known = true, list_workloads();
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         if (all || (strncmp(what, kinds[i], strlen(kinds[i])) == 0 && strcmp(what + strlen(kinds[i]), "s") == 0))
             known = true, list_shipped(kinds[i]);
     if (known)
         return EXIT_DONE;
-    error_set(err, ERROR_INPUT, "\"%s\" cannot be listed; allowed: policies, workloads, models, devices, scenarios",
-              what);
+    error_set(err, ERROR_INPUT,
+              "\"%s\" cannot be listed; allowed: policies, workloads, models, devices, engines, scenarios", what);
     return EXIT_BAD_INPUT;
 }
 

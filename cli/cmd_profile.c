@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `profile import` and `profile show`. */
+/* `profile import`, `profile show` and `profile fit`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,15 +7,19 @@
 #include "cli/command.h"
 #include "profiles/cost.h"
 #include "profiles/import.h"
+#include "reports/validate_measured.h"
 
-enum { OPT_MODEL, OPT_BASE, OPT_NAME, OPT_TP, OPT_OUT };
+enum { OPT_MODEL, OPT_BASE, OPT_NAME, OPT_TP, OPT_HOST, OPT_SET, OPT_OUT };
 
 static const struct option_spec options[] = {
     {"--model", "NAME", "import: the model that was measured; show: the model to cost (default llama-3.1-8b)"},
     {"--base", "DEVICE", "import: the device whose memory and links hold (default rtx-4090)"},
     {"--name", "NAME", "import: the new profile's name (default: measured)"},
     {"--tensor-parallel", "N", "import: the degree that was measured (default 1)"},
-    {"--out", "FILE", "import: the profile to write (default profile.json)"},
+    {"--host", "FOLDER", "fit: the measured server run to fit host work to (requests.jsonl and meta.json)"},
+    {"--set", "PATH=VALUE",
+     "fit: override a value of the run's scenario, e.g. engine.preset=vllm-0.19; may be repeated"},
+    {"--out", "FILE", "import: the profile to write (default profile.json); fit: the engine (default engine.json)"},
     {0},
 };
 
@@ -67,7 +71,7 @@ static int show(const struct arguments *args, uint32_t tp, struct error *err)
     static const uint32_t lengths[] = {128, 512, 2048, 8192};
     static const uint32_t sequences[] = {1, 8, 32, 128};
     struct cost_model cm;
-    if (cost_model_create(&cm, value_or(args, OPT_MODEL, "llama-3.1-8b"), args->words[1], tp, err))
+    if (cost_model_create(&cm, value_or(args, OPT_MODEL, "llama-3.1-8b"), args->words[1], tp, NULL, err))
         return -1;
     printf("%s, costing %s with tensor parallel %u\n  %s\n  KV cache: %llu tokens\n", cm.device.name, cm.model.name, tp,
            cm.device.source, (unsigned long long)cost_model_kv_tokens(&cm));
@@ -87,6 +91,54 @@ static int show(const struct arguments *args, uint32_t tp, struct error *err)
     return 0;
 }
 
+/* The engine file: what the run was simulated with, and the fitted host work. */
+static int write_engine(const struct json *root, const struct host_fit *fit, const char *folder, const char *file,
+                        struct error *err)
+{
+    char source[700];
+    snprintf(source, sizeof source, "host work fitted to %s: mean absolute error %.2f %% without it, %.2f %% with it",
+             folder, 100 * fit->before, 100 * fit->after);
+    cJSON *engine = cJSON_CreateObject();
+    struct json at = json_member(root, "engine");
+    struct engine used;
+    if (engine_read(&at, &used, err)) {
+        cJSON_Delete(engine);
+        return -1;
+    }
+    cJSON_AddStringToObject(engine, "name", used.name);
+    cJSON_AddStringToObject(engine, "source", source);
+    cJSON_AddNumberToObject(engine, "host_ns", fit->host_ns);
+    cJSON_AddNumberToObject(engine, "host_ns_per_sequence", fit->host_ns_per_sequence);
+    cJSON *sizes = cJSON_AddArrayToObject(engine, "graph_tokens");
+    for (size_t i = 0; i < used.graph_count; i++)
+        cJSON_AddItemToArray(sizes, cJSON_CreateNumber(used.graph_tokens[i]));
+    int status = profile_write(engine, file, err);
+    cJSON_Delete(engine);
+    return status;
+}
+
+static int fit(const struct arguments *args, struct error *err)
+{
+    const char *folder = args->values[OPT_HOST], *file = value_or(args, OPT_OUT, "engine.json");
+    struct json root;
+    struct host_fit fitted;
+    if (!folder)
+        return error_set(err, ERROR_INPUT, "profile fit: needs --host FOLDER, a measured server run");
+    if (measured_scenario(folder, args->words[1], &root, err))
+        return -1;
+    int status = apply_settings(args, &root, err) || measured_fit_host(folder, &root, &fitted, err) ||
+                 write_engine(&root, &fitted, folder, file, err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    if (status)
+        return -1;
+    printf(
+        "host work %.1f µs an iteration + %.2f µs a sequence: mean absolute error %.2f %% → %.2f %% on %s (%u runs)\n"
+        "wrote %s; use it with --set engine=%s\n",
+        fitted.host_ns * 1e-3, fitted.host_ns_per_sequence * 1e-3, 100 * fitted.before, 100 * fitted.after, folder,
+        fitted.runs, file, file);
+    return 0;
+}
+
 static int run(const struct arguments *args, struct error *err)
 {
     if (need_words(args, 2, 2, command_profile.usage, err))
@@ -102,14 +154,16 @@ static int run(const struct arguments *args, struct error *err)
         return import(args, (uint32_t)tp, err) ? exit_for(err) : EXIT_DONE;
     if (strcmp(args->words[0], "show") == 0)
         return show(args, (uint32_t)tp, err) ? exit_for(err) : EXIT_DONE;
-    error_set(err, ERROR_INPUT, "profile %s: unknown action; allowed: import, show", args->words[0]);
+    if (strcmp(args->words[0], "fit") == 0)
+        return fit(args, err) ? exit_for(err) : EXIT_DONE;
+    error_set(err, ERROR_INPUT, "profile %s: unknown action; allowed: import, show, fit", args->words[0]);
     return EXIT_BAD_INPUT;
 }
 
 const struct command command_profile = {
     .name = "profile",
-    .usage = "profile import FOLDER, profile show DEVICE",
-    .summary = "turn an LLMServingSim bundle into a profile; see what a device or profile costs",
+    .usage = "profile import FOLDER, profile show|fit DEVICE",
+    .summary = "turn an LLMServingSim bundle into a profile; see what a device costs; fit host work",
     .options = options,
     .run = run,
 };

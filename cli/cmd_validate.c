@@ -118,57 +118,6 @@ static int validate_theory(const struct arguments *args, struct error *err)
     return compare_all(&o, err);
 }
 
-/* Passes rows on to the store, and keeps what is compared. */
-struct collector {
-    struct latencies simulated;
-    struct row_sink store; /* state NULL: none */
-    bool out_of_memory;
-};
-
-static void collect_request(void *state, size_t replica, const struct request *r)
-{
-    struct collector *c = state;
-    double ttft = sim_time_to_s(r->first_token - r->arrival), e2e = sim_time_to_s(r->last_token - r->arrival);
-    if (latencies_add(&c->simulated, ttft, e2e, r->output_tokens))
-        c->out_of_memory = true;
-    if (c->store.state)
-        c->store.add_request(c->store.state, replica, r);
-}
-
-static void collect_point(void *state, const char *series, sim_time at, double value)
-{
-    struct collector *c = state;
-    if (c->store.state)
-        c->store.add_point(c->store.state, series, at, value);
-}
-
-static int simulate_measured(struct scenario *s, struct run_metrics *m, struct collector *c, struct store *store,
-                             int64_t *run_id, struct error *err)
-{
-    struct request_source source = {0};
-    struct cluster_totals totals;
-    struct run_summary summary;
-    if (store && store_keep_rows(store, err))
-        return -1;
-    if (store)
-        c->store = store_sink(store);
-    m->sink = (struct row_sink){.state = c, .add_request = collect_request, .add_point = collect_point};
-    if (scenario_open_workload(s, &source, err))
-        return -1;
-    struct observer observer = run_metrics_observer(m);
-    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, NULL, &totals, err);
-    request_source_destroy(&source);
-    if (status || run_metrics_summarise(m, s, &totals, &summary, err))
-        return -1;
-    if (c->out_of_memory)
-        return error_no_memory(err);
-    if (totals.rejected)
-        return error_set(err, ERROR_RUN, "%llu requests were rejected, the last one because: %s; the server took them",
-                         (unsigned long long)totals.rejected, m->reject_reason);
-    *run_id = store ? store_save_run(store, s, m, &summary, 0, err) : 0;
-    return *run_id < 0 ? -1 : 0;
-}
-
 static void print_comparison(const struct comparison *c)
 {
     static const char *const labels[MEASURED_METRICS] = {"TTFT", "TPOT", "E2E"};
@@ -182,25 +131,25 @@ static void print_comparison(const struct comparison *c)
 
 static int compare_measured(const char *folder, struct scenario *s, struct store *store, struct error *err)
 {
-    struct latencies measured = {0};
-    struct collector collector = {0};
+    struct latencies measured = {0}, simulated = {0};
     struct comparison comparison;
-    int64_t run_id = 0;
-    struct run_metrics *m = malloc(sizeof *m);
+    struct run_summary summary;
+    struct run_metrics *m = calloc(1, sizeof *m);
     if (!m)
         return error_no_memory(err);
-    int status = run_metrics_init(m, s, err) || measured_read(folder, &measured, err) ||
-                 simulate_measured(s, m, &collector, store, &run_id, err);
-    if (status == 0) {
-        latencies_compare(&measured, &collector.simulated, &comparison);
+    int status = measured_read(folder, &measured, err) || (store && store_keep_rows(store, err)) ||
+                 measured_simulate(s, m, store ? store_sink(store) : (struct row_sink){0}, &simulated, &summary, err);
+    int64_t run_id = status == 0 && store ? store_save_run(store, s, m, &summary, 0, err) : 0;
+    if (status == 0 && run_id >= 0) {
+        latencies_compare(&measured, &simulated, &comparison);
         print_comparison(&comparison);
         status = store && store_save_validation(store, run_id, folder, &comparison, err);
     }
     run_metrics_release(m);
     free(m);
     latencies_release(&measured);
-    latencies_release(&collector.simulated);
-    return status ? -1 : 0;
+    latencies_release(&simulated);
+    return status || run_id < 0 ? -1 : 0;
 }
 
 static int validate_measured(const struct arguments *args, struct error *err)

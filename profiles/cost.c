@@ -35,7 +35,8 @@ static int64_t fine(double ns)
 
 static struct dense_cost compute_token_cost(const struct cost_model *cm, uint64_t tokens)
 {
-    double outside = 0, ns = cm->backend.token_ns(cm->backend.self, (double)tokens, &outside);
+    uint64_t rows = engine_padded_tokens(&cm->engine, tokens);
+    double outside = 0, ns = cm->backend.token_ns(cm->backend.self, (double)rows, &outside);
     return (struct dense_cost){.total = fine(ns), .outside = fine(outside)};
 }
 
@@ -153,13 +154,26 @@ static int create_backend(struct cost_model *cm, struct error *err)
     return (d->kind == DEVICE_LINEAR ? linear_create : roofline_create)(cm, &cm->backend, err);
 }
 
+/* The backend may take host work away (a stated line has none); an engine's own comes on top of it. */
+static void set_engine(struct cost_model *cm, const struct engine *engine)
+{
+    if (!engine)
+        return;
+    cm->engine = *engine;
+    if (engine->host_ns >= 0)
+        cm->device.host_ns = engine->host_ns;
+    if (engine->host_ns_per_sequence >= 0)
+        cm->device.host_ns_per_sequence = engine->host_ns_per_sequence;
+}
+
 int cost_model_create(struct cost_model *out, const char *model, const char *device, uint32_t tensor_parallel,
-                      struct error *err)
+                      const struct engine *engine, struct error *err)
 {
     *out = (struct cost_model){.tensor_parallel = tensor_parallel};
     if (model_load(model, &out->model, err) || device_load(device, &out->device, err))
         return -1;
     int status = create_backend(out, err);
+    set_engine(out, engine);
     if (status == 0 && cost_model_kv_tokens(out) == 0)
         status = error_set(err, ERROR_INPUT,
                            "%s does not fit on %u × %s: its weights take %.1f GB; raise "

@@ -10,6 +10,7 @@
 
 #include "policies/batch.h"
 #include "profiles/device.h"
+#include "profiles/engine.h"
 #include "profiles/model.h"
 
 /* Attention where it is a straight line in KV tokens: of a fixed number of decoding sequences in the KV tokens of all
@@ -54,6 +55,7 @@ struct decode_line {
 struct cost_model {
     struct model model;
     struct device device;
+    struct engine engine;
     uint32_t tensor_parallel;
     struct cost_backend backend;
     struct dense_cost *tokens, *heads; /* [DENSE_TOKENS + 1], [DENSE_SEQUENCES + 1] */
@@ -73,10 +75,11 @@ struct iteration_cost {
     fine_time outside, outside_growth;    /* part of the total that came from outside the measured range */
 };
 
-/* Loads model and device and compiles them. Fails when the model does not fit, or when tables are of
- * another model or tensor-parallel degree. Release with cost_model_release. */
+/* Loads model and device and compiles them. `engine` is NULL for kernels and the device's host work alone. Fails when
+ * the model does not fit, or when tables are of another model or tensor-parallel degree. Release with
+ * cost_model_release. */
 int cost_model_create(struct cost_model *out, const char *model, const char *device, uint32_t tensor_parallel,
-                      struct error *err);
+                      const struct engine *engine, struct error *err);
 void cost_model_release(struct cost_model *cm);
 
 void cost_model_iteration(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out);

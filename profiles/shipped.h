@@ -6,12 +6,13 @@
 #include "base/json.h"
 
 struct shipped_file {
-    const char *kind; /* "model", "device" or "scenario" */
+    const char *kind; /* "model", "device", "engine" or "scenario" */
     const char *name; /* without ".json" */
     const char *text;
 };
 
-/* Made by the Makefile from profiles/models, profiles/devices and workloads/scenarios; ends with a NULL kind. */
+/* Made by the Makefile from profiles/models, profiles/devices, profiles/engines and workloads/scenarios; ends with a
+ * NULL kind. */
 extern const struct shipped_file shipped_files[];
 
 /* A name with a '/' or ".json" in it is a path; any other must be shipped. The caller owns root. */

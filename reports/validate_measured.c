@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <gsl/gsl_multimin.h>
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 #include <math.h>
@@ -203,4 +204,166 @@ void latencies_compare(struct latencies *measured, struct latencies *simulated, 
             out->worst_absolute = fmax(out->worst_absolute, fabs(error));
         }
     }
+}
+
+/* Passes rows on, and keeps what is compared. */
+struct collector {
+    struct latencies *simulated;
+    struct row_sink rows;
+    bool out_of_memory;
+};
+
+static void collect_request(void *state, size_t replica, const struct request *r)
+{
+    struct collector *c = state;
+    double ttft = sim_time_to_s(r->first_token - r->arrival), e2e = sim_time_to_s(r->last_token - r->arrival);
+    if (latencies_add(c->simulated, ttft, e2e, r->output_tokens))
+        c->out_of_memory = true;
+    if (c->rows.state)
+        c->rows.add_request(c->rows.state, replica, r);
+}
+
+static void collect_point(void *state, const char *series, sim_time at, double value)
+{
+    struct collector *c = state;
+    if (c->rows.state)
+        c->rows.add_point(c->rows.state, series, at, value);
+}
+
+int measured_simulate(const struct scenario *s, struct run_metrics *m, struct row_sink rows, struct latencies *out,
+                      struct run_summary *summary, struct error *err)
+{
+    struct request_source source = {0};
+    struct cluster_totals totals;
+    struct collector collector = {.simulated = out, .rows = rows};
+    if (run_metrics_init(m, s, err) || scenario_open_workload(s, &source, err))
+        return -1;
+    m->keep_below = UINT64_MAX; /* every request */
+    m->sink = (struct row_sink){.state = &collector, .add_request = collect_request, .add_point = collect_point};
+    struct observer observer = run_metrics_observer(m);
+    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, NULL, &totals, err);
+    request_source_destroy(&source);
+    if (status || run_metrics_summarise(m, s, &totals, summary, err))
+        return -1;
+    if (collector.out_of_memory)
+        return error_no_memory(err);
+    if (totals.rejected)
+        return error_set(err, ERROR_RUN, "%llu requests were rejected, the last one because: %s; the server took them",
+                         (unsigned long long)totals.rejected, m->reject_reason);
+    return 0;
+}
+
+struct fit_job {
+    const struct json *root;
+    struct latencies measured;
+    struct run_metrics *metrics;
+    struct host_fit *result;
+    struct error *err;
+    bool failed;
+};
+
+static int set_host(struct json *root, const double *host, struct error *err)
+{
+    static const char *const paths[2] = {"engine.host_ns", "engine.host_ns_per_sequence"};
+    for (int i = 0; i < 2; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "%.3f", host[i]);
+        if (json_set_path(root, paths[i], text, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int simulate_host(struct fit_job *job, const double *host, double *error)
+{
+    struct json root = *job->root;
+    struct scenario s;
+    struct latencies simulated = {0};
+    struct run_summary summary;
+    struct comparison comparison;
+    job->result->runs++;
+    root.node = cJSON_Duplicate(root.node, 1);
+    if (!root.node)
+        return error_no_memory(job->err);
+    if (set_host(&root, host, job->err)) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return -1;
+    }
+    if (scenario_compile(&s, root, job->err))
+        return -1;
+    int status = measured_simulate(&s, job->metrics, (struct row_sink){0}, &simulated, &summary, job->err);
+    run_metrics_release(job->metrics);
+    if (status == 0) {
+        latencies_compare(&job->measured, &simulated, &comparison);
+        *error = comparison.mean_absolute;
+    }
+    latencies_release(&simulated);
+    scenario_release(&s);
+    return status;
+}
+
+/* The simplex walks in units of 100 µs an iteration and 1 µs a sequence; what is below 0 counts as 0. */
+static void to_host(const gsl_vector *at, double *host)
+{
+    host[0] = fmax(0, gsl_vector_get(at, 0) * 1e5);
+    host[1] = fmax(0, gsl_vector_get(at, 1) * 1e3);
+}
+
+static double error_at(const gsl_vector *at, void *state)
+{
+    struct fit_job *job = state;
+    double host[2], error = 1e9;
+    to_host(at, host);
+    if (!job->failed && simulate_host(job, host, &error))
+        job->failed = true;
+    double below = fmin(0, gsl_vector_get(at, 0)) + fmin(0, gsl_vector_get(at, 1));
+    return error - 1e-3 * below; /* a slope back to where values mean something */
+}
+
+/* A simplex that has come to rest is set up anew around where it lies, smaller each time: the error has kinks, where
+ * one more or less request goes into a batch, and the two values can stand in for each other. */
+static int walk_simplex(struct fit_job *job, gsl_multimin_fminimizer *minimizer, gsl_vector *start, gsl_vector *step)
+{
+    static const double steps[] = {16, 8, 4, 2};
+    gsl_multimin_function function = {.f = error_at, .n = 2, .params = job};
+    gsl_vector_set(start, 0, 5);
+    gsl_vector_set(start, 1, 5);
+    for (size_t round = 0; round < sizeof steps / sizeof *steps; round++) {
+        gsl_vector_set_all(step, steps[round]);
+        gsl_multimin_fminimizer_set(minimizer, &function, start, step);
+        for (int i = 0; i < 60 && !job->failed; i++)
+            if (gsl_multimin_fminimizer_iterate(minimizer) ||
+                gsl_multimin_test_size(gsl_multimin_fminimizer_size(minimizer), 0.05) == GSL_SUCCESS)
+                break;
+        gsl_vector_memcpy(start, gsl_multimin_fminimizer_x(minimizer));
+    }
+    if (job->failed)
+        return -1;
+    double host[2];
+    to_host(start, host);
+    job->result->host_ns = host[0];
+    job->result->host_ns_per_sequence = host[1];
+    return simulate_host(job, host, &job->result->after);
+}
+
+int measured_fit_host(const char *folder, const struct json *root, struct host_fit *out, struct error *err)
+{
+    *out = (struct host_fit){0};
+    struct fit_job job = {.root = root, .result = out, .err = err, .metrics = malloc(sizeof *job.metrics)};
+    gsl_multimin_fminimizer *minimizer = gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, 2);
+    gsl_vector *start = gsl_vector_alloc(2), *step = gsl_vector_alloc(2);
+    int status = job.metrics && minimizer && start && step ? 0 : error_no_memory(err);
+    if (status == 0)
+        status = measured_read(folder, &job.measured, err) ||
+                 simulate_host(&job, (const double[]){0, 0}, &out->before) ||
+                 walk_simplex(&job, minimizer, start, step);
+    latencies_release(&job.measured);
+    free(job.metrics);
+    if (minimizer)
+        gsl_multimin_fminimizer_free(minimizer);
+    if (start)
+        gsl_vector_free(start);
+    if (step)
+        gsl_vector_free(step);
+    return status ? -1 : 0;
 }

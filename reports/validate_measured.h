@@ -34,6 +34,11 @@ int measured_read(const char *folder, struct latencies *out, struct error *err);
  * `device` is a device or profile. The caller owns out. */
 int measured_scenario(const char *folder, const char *device, struct json *out, struct error *err);
 
+/* Simulates the scenario and collects its latencies; every row goes to `rows`, too, unless that has no state. `m` is
+ * initialised here and released by the caller. A rejected request is an error: the server took it. */
+int measured_simulate(const struct scenario *s, struct run_metrics *m, struct row_sink rows, struct latencies *out,
+                      struct run_summary *summary, struct error *err);
+
 struct comparison {
     double measured[MEASURED_METRICS][MEASURED_STATISTICS], simulated[MEASURED_METRICS][MEASURED_STATISTICS];
     double error[MEASURED_METRICS][MEASURED_STATISTICS]; /* simulated / measured − 1 */
@@ -42,5 +47,16 @@ struct comparison {
 
 /* Percentiles are interpolated between order statistics, as numpy does. Sorts both. */
 void latencies_compare(struct latencies *measured, struct latencies *simulated, struct comparison *out);
+
+/* Host work of an iteration and of a sequence in it, and the mean absolute error that they leave. */
+struct host_fit {
+    double host_ns, host_ns_per_sequence;
+    double before, after; /* without any, and with these */
+    unsigned runs;        /* simulations that it took */
+};
+
+/* Fits both to a measured run: the values, at least 0, of least mean absolute error over the 15 statistics (Nelder and
+ * Mead's simplex). `root` is the run's scenario and stays the caller's. */
+int measured_fit_host(const char *folder, const struct json *root, struct host_fit *out, struct error *err);
 
 #endif

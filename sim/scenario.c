@@ -32,7 +32,11 @@ static int read_cluster(struct scenario *s, struct error *err)
     if (json_read_string(&s->root, "model", true, &model, err) ||
         json_read_string(&s->root, "device", true, &device, err))
         return -1;
-    return cost_model_create(&s->cost, model, device, (uint32_t)tp, err);
+    struct engine engine;
+    struct json engine_at = json_member(&s->root, "engine");
+    if (engine_read(&engine_at, &engine, err))
+        return -1;
+    return cost_model_create(&s->cost, model, device, (uint32_t)tp, &engine, err);
 }
 
 static int read_admission(const struct json *policy, struct replica_config *c, struct error *err)
@@ -164,8 +168,8 @@ static int read_output(struct scenario *s, struct error *err)
 
 static int read_scenario(struct scenario *s, struct error *err)
 {
-    static const char *const keys[] = {"name",    "about",  "seed", "model",  "device", "workload",
-                                       "cluster", "policy", "slo",  "output", NULL};
+    static const char *const keys[] = {"name",     "about",   "seed",   "model", "device", "engine",
+                                       "workload", "cluster", "policy", "slo",   "output", NULL};
     long long seed = 1;
     const char *name = "unnamed", *about = NULL; /* the second one is for people */
     if (json_check_keys(&s->root, keys, err) || json_read_string(&s->root, "name", false, &name, err) ||

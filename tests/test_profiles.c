@@ -42,7 +42,7 @@ static void test_kv_tokens_beside_weights(void **state)
     (void)state;
     struct cost_model cm;
     struct error err = {0};
-    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "h100-sxm", 1, &err), &err);
+    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "h100-sxm", 1, NULL, &err), &err);
     double bytes = 0.9 * 80 * 1073741824.0 - 2e9 - 2 * model_parameters(&cm.model);
     assert_int_equal(cost_model_kv_tokens(&cm), (uint64_t)(bytes / 131072));
     cost_model_release(&cm);
@@ -55,7 +55,7 @@ static void test_roofline_stays_below_the_roof(void **state)
     (void)state;
     struct cost_model cm;
     struct error err = {0};
-    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "h100-sxm", 1, &err), &err);
+    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "h100-sxm", 1, NULL, &err), &err);
     struct batch decode = {.decodes = 1, .decode_kv = 100};
     double read = 2 * (model_parameters(&cm.model) - 4096.0 * 128256) / 3.35e12 * 1e9;
     double decode_ns = fine_to_ns(cost_of(&cm, &decode).total);
@@ -91,8 +91,8 @@ static void test_tensor_parallel_shards_and_communicates(void **state)
     (void)state;
     struct cost_model one, two;
     struct error err = {0};
-    expect_ok(cost_model_create(&one, "llama-3.1-8b", "h100-sxm", 1, &err), &err);
-    expect_ok(cost_model_create(&two, "llama-3.1-8b", "h100-sxm", 2, &err), &err);
+    expect_ok(cost_model_create(&one, "llama-3.1-8b", "h100-sxm", 1, NULL, &err), &err);
+    expect_ok(cost_model_create(&two, "llama-3.1-8b", "h100-sxm", 2, NULL, &err), &err);
     double outside = 0, a = one.backend.token_ns(one.backend.self, 1024, &outside),
            b = two.backend.token_ns(two.backend.self, 1024, &outside);
     assert_true(b > 0.5 * a && b < a);
@@ -120,7 +120,7 @@ static void test_linear_cost_by_hand(void **state)
     (void)state;
     struct cost_model cm;
     struct error err = {0};
-    expect_ok(cost_model_create(&cm, "ideal", "tests/data/line2.json", 1, &err), &err);
+    expect_ok(cost_model_create(&cm, "ideal", "tests/data/line2.json", 1, NULL, &err), &err);
     requests[2] = (struct request){.prompt_tokens = 50, .computed = 4};
     struct batch b = {.decodes = 2, .decode_kv = 19 + 29, .items = items, .capacity = 4};
     batch_add(&b, &requests[2], 8);
@@ -146,13 +146,47 @@ static void test_linear_cost_by_hand(void **state)
     cost_model_release(&cm);
 }
 
+/* Sizes 1, 2, 4, 8: 3 rows run as 4, 9 as they are; so 3 decodes cost what 4 rows of token-wise work do, with the head,
+ * attention and host work of 3. */
+static void test_batches_are_padded_to_captured_sizes(void **state)
+{
+    (void)state;
+    struct engine engine;
+    struct error err = {0};
+    struct json root;
+    expect_ok(json_parse("{\"graph_tokens\": [1, 2, 4, 8], \"host_ns\": 0, \"host_ns_per_sequence\": 0}", "engine",
+                         &root, &err),
+              &err);
+    expect_ok(engine_read(&root, &engine, &err), &err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    assert_int_equal(engine_padded_tokens(&engine, 3), 4);
+    assert_int_equal(engine_padded_tokens(&engine, 8), 8);
+    assert_int_equal(engine_padded_tokens(&engine, 9), 9);
+    struct cost_model plain, padded;
+    struct engine bare = engine;
+    bare.graph_count = 0;
+    expect_ok(cost_model_create(&plain, "llama-3.1-8b", "h100-sxm", 1, &bare, &err), &err);
+    expect_ok(cost_model_create(&padded, "llama-3.1-8b", "h100-sxm", 1, &engine, &err), &err);
+    struct batch b = {.decodes = 3, .decode_kv = 300};
+    fine_time extra = (fine_time)(plain.tokens[4].total - plain.tokens[3].total);
+    assert_int_equal(cost_of(&padded, &b).total, cost_of(&plain, &b).total + extra);
+    b.decodes = 9;
+    assert_int_equal(cost_of(&padded, &b).total, cost_of(&plain, &b).total);
+    cost_model_release(&plain);
+    cost_model_release(&padded);
+    expect_ok(json_parse("{\"graph_tokens\": [2, 1]}", "engine", &root, &err), &err);
+    assert_int_equal(engine_read(&root, &engine, &err), -1);
+    assert_non_null(strstr(err.text, "graph_tokens[1]: expected a whole number above the one before it"));
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+}
+
 /* Packed bins cost what their rows cost: masked 2 rows of 10, varlen the three prompts' own tokens. */
 static void test_packed_prefill_costs_rows(void **state)
 {
     (void)state;
     struct cost_model cm;
     struct error err = {0};
-    expect_ok(cost_model_create(&cm, "ideal", "tests/data/line2.json", 1, &err), &err);
+    expect_ok(cost_model_create(&cm, "ideal", "tests/data/line2.json", 1, NULL, &err), &err);
     for (int i = 0; i < 3; i++)
         requests[i] = (struct request){.prompt_tokens = (uint32_t[]){10, 4, 3}[i]};
     struct batch b = {.items = items, .capacity = 4, .layout = BATCH_PACKED, .rows = 2, .row_tokens = 10};
@@ -272,7 +306,7 @@ static void test_llmservingsim_bundle_round_trip(void **state)
     expect_ok(profile_write(profile, "build/test_profile.json", &err), &err);
     cJSON_Delete(profile);
     struct cost_model cm;
-    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "build/test_profile.json", 1, &err), &err);
+    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "build/test_profile.json", 1, NULL, &err), &err);
     double outside = 0;
     /* lm_head 1 + sampler 1, and 32 × decode attention of 1 sequence at KV 16 (9.31067 µs), from the files. */
     assert_near(cost_model_decode_attention_ns(&cm, 1, 16, &outside), 32 * 9310.67, 1e-9);
@@ -281,7 +315,7 @@ static void test_llmservingsim_bundle_round_trip(void **state)
     assert_true(outside == 0);
     assert_true(cost_model_decode_attention_ns(&cm, 300, 300 * 100, &outside) > 0 && outside > 0);
     cost_model_release(&cm);
-    assert_int_equal(cost_model_create(&cm, "llama-2-7b", "build/test_profile.json", 1, &err), -1);
+    assert_int_equal(cost_model_create(&cm, "llama-2-7b", "build/test_profile.json", 1, NULL, &err), -1);
     assert_non_null(strstr(err.text, "was measured on llama-3.1-8b"));
 }
 
@@ -294,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_peaks_by_format),
         cmocka_unit_test(test_tensor_parallel_shards_and_communicates),
         cmocka_unit_test(test_linear_cost_by_hand),
+        cmocka_unit_test(test_batches_are_padded_to_captured_sizes),
         cmocka_unit_test(test_packed_prefill_costs_rows),
         cmocka_unit_test(test_table_interpolation_by_hand),
         cmocka_unit_test(test_decode_table_by_hand),

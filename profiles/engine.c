@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "profiles/engine.h"
+
+#include <stdio.h>
+
+#include "profiles/shipped.h"
+
+static int read_sizes(const struct json *at, struct engine *e, struct error *err)
+{
+    if (!at->node)
+        return 0;
+    int count = cJSON_IsArray(at->node) ? cJSON_GetArraySize(at->node) : -1;
+    if (count < 0 || count > GRAPH_SIZES_MAX)
+        return json_complain(at, "a list of at most 256 ascending token counts", err);
+    e->graph_count = 0;
+    for (const cJSON *n = at->node->child; n; n = n->next) {
+        double last = e->graph_count ? e->graph_tokens[e->graph_count - 1] : 0;
+        if (!cJSON_IsNumber(n) || !(n->valuedouble > last && n->valuedouble <= 8192) ||
+            n->valuedouble != (double)(uint32_t)n->valuedouble) {
+            struct json bad = json_element(at, (int)e->graph_count);
+            return json_complain(&bad, "a whole number above the one before it, up to 8192", err);
+        }
+        e->graph_tokens[e->graph_count++] = (uint32_t)n->valuedouble;
+    }
+    return 0;
+}
+
+static int read_values(const struct json *o, struct engine *e, struct error *err)
+{
+    static const char *const keys[] = {"name",         "preset", "source", "host_ns", "host_ns_per_sequence",
+                                       "graph_tokens", NULL};
+    const char *name = NULL;
+    struct json sizes = json_member(o, "graph_tokens");
+    if (json_check_keys(o, keys, err) || json_read_string(o, "name", false, &name, err) ||
+        json_read_number(o, "host_ns", false, 0, 1e12, &e->host_ns, err) ||
+        json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &e->host_ns_per_sequence, err) ||
+        read_sizes(&sizes, e, err))
+        return -1;
+    if (name)
+        snprintf(e->name, sizeof e->name, "%s", name);
+    return 0;
+}
+
+static int read_preset(const char *name, struct engine *e, struct error *err)
+{
+    struct json root;
+    if (shipped_load("engine", name, &root, err))
+        return -1;
+    int status = read_values(&root, e, err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    return status;
+}
+
+int engine_read(const struct json *at, struct engine *out, struct error *err)
+{
+    const char *preset = NULL;
+    *out = (struct engine){.name = "none", .host_ns = -1, .host_ns_per_sequence = -1};
+    if (!at->node)
+        return 0;
+    if (cJSON_IsString(at->node))
+        return read_preset(at->node->valuestring, out, err);
+    if (!cJSON_IsObject(at->node))
+        return json_complain(at, "an engine's name, or an object with \"preset\" and values", err);
+    if (json_read_string(at, "preset", false, &preset, err) || (preset && read_preset(preset, out, err)))
+        return -1;
+    return read_values(at, out, err);
+}
+
+uint64_t engine_padded_tokens(const struct engine *engine, uint64_t tokens)
+{
+    for (size_t i = 0; i < engine->graph_count; i++)
+        if (engine->graph_tokens[i] >= tokens)
+            return engine->graph_tokens[i];
+    return tokens;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* engine.h — what a serving engine adds to its kernels: work on the host, and batches padded to the sizes that its CUDA
+ * graphs were captured for. */
+#ifndef TANDEM_PROFILES_ENGINE_H
+#define TANDEM_PROFILES_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/json.h"
+
+enum { GRAPH_SIZES_MAX = 256 };
+
+struct engine {
+    char name[64];
+    double host_ns, host_ns_per_sequence;   /* of an iteration; below 0: as the device says */
+    uint32_t graph_tokens[GRAPH_SIZES_MAX]; /* ascending */
+    size_t graph_count;                     /* 0: batches run at their own size */
+};
+
+/* Reads a scenario's "engine": absent, a shipped name or a path, or an object with "preset" and values that override
+ * it. */
+int engine_read(const struct json *at, struct engine *out, struct error *err);
+
+/* Rows that token-wise operations run on for so many tokens: the smallest captured size that holds them, or the tokens
+ * themselves beyond the largest. */
+uint64_t engine_padded_tokens(const struct engine *engine, uint64_t tokens);
+
+#endif
