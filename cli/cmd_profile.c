@@ -109,6 +109,7 @@ static int write_engine(const struct json *root, const struct host_fit *fit, con
     cJSON_AddStringToObject(engine, "source", source);
     cJSON_AddNumberToObject(engine, "host_ns", fit->host_ns);
     cJSON_AddNumberToObject(engine, "host_ns_per_sequence", fit->host_ns_per_sequence);
+    cJSON_AddBoolToObject(engine, "schedule_ahead", used.schedule_ahead);
     cJSON *sizes = cJSON_AddArrayToObject(engine, "graph_tokens");
     for (size_t i = 0; i < used.graph_count; i++)
         cJSON_AddItemToArray(sizes, cJSON_CreateNumber(used.graph_tokens[i]));

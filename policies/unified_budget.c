@@ -59,7 +59,7 @@ static uint32_t serve_in_order(const struct unified_budget *u, struct replica_vi
     uint32_t budget = u->token_budget;
     view_settle(view);
     for (struct request *r = view->running->head; r && budget > 0; r = r->next)
-        if (!serve(u, view, r, &budget, out))
+        if (!r->leaving && !serve(u, view, r, &budget, out))
             break;
     return budget;
 }
@@ -78,9 +78,12 @@ static uint32_t serve_decodes_first(const struct unified_budget *u, struct repli
 static bool decodes_stand_first(const struct replica_view *view)
 {
     const struct request *last = view->running->tail;
-    for (size_t i = view->prefilling_count; i-- > 0; last = last->prev)
+    for (size_t i = view->prefilling_count; i-- > 0; last = last->prev) {
+        while (last->leaving)
+            last = last->prev;
         if (view->prefilling[i] != last)
             return false;
+    }
     return true;
 }
 

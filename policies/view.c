@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "policies/view.h"
 
+/* Whose last iteration runs cannot be evicted any more. */
+static struct request *last_admitted(const struct replica_view *view)
+{
+    struct request *last = view->running->tail;
+    while (last->leaving)
+        last = last->prev;
+    return last;
+}
+
 /* Serving them one by one in order of admission would evict the same requests: as many from the end as make the
  * others fit. */
 void view_decode_all(struct replica_view *view, struct batch *out)
 {
     while (view->decoding > 0 && !view->verbs->take_decodes(view, out))
-        view_preempt(view, view->running->tail);
+        view_preempt(view, last_admitted(view));
 }
 
 /* Equal chunks that leave the prompt unfinished; one that is computed again must not end up as a decode. */
@@ -33,7 +42,7 @@ void view_hold(const struct replica_view *view, struct batch *out, bool full)
 bool view_reserve_or_preempt(struct replica_view *view, struct request *r, uint32_t tokens)
 {
     while (!view_reserve(view, r, tokens)) {
-        struct request *victim = view->running->tail;
+        struct request *victim = last_admitted(view);
         view_preempt(view, victim);
         if (victim == r)
             return false;

@@ -40,13 +40,14 @@ static struct dense_cost compute_token_cost(const struct cost_model *cm, uint64_
     return (struct dense_cost){.total = fine(ns), .outside = fine(outside)};
 }
 
-/* Host work for every sequence that gets a token is counted with the output head. */
+/* Host work for every sequence that gets a token is counted with the output head, unless it hides behind the GPU. */
 static struct dense_cost compute_head_cost(const struct cost_model *cm, uint64_t sequences)
 {
     double outside = 0, ns = 0;
     if (sequences > 0)
         ns = cm->backend.head_ns(cm->backend.self, (double)sequences, &outside);
-    ns += cm->device.host_ns_per_sequence * (double)sequences;
+    if (!cm->engine.schedule_ahead)
+        ns += cm->device.host_ns_per_sequence * (double)sequences;
     return (struct dense_cost){.total = fine(ns), .outside = fine(outside)};
 }
 
@@ -67,6 +68,12 @@ static const struct dense_cost *head_cost(const struct cost_model *cm, uint64_t 
     return scratch;
 }
 
+/* Host work of an iteration that the GPU waits for. */
+static int64_t shown_host(const struct cost_model *cm)
+{
+    return cm->engine.schedule_ahead ? 0 : fine(cm->device.host_ns);
+}
+
 /* The line of a piece of decode attention, with everything else that an iteration of these decodes does. */
 static struct decode_line line_of(const struct cost_model *cm, uint64_t sequences, const struct attention_piece *p)
 {
@@ -75,7 +82,7 @@ static struct decode_line line_of(const struct cost_model *cm, uint64_t sequence
                                .attention = fine(p->ns),
                                .attention_slope = fine(p->slope),
                                .attention_outside = p->outside};
-    line.base = fine(cm->device.host_ns) + tokens.total + heads.total + line.attention;
+    line.base = shown_host(cm) + tokens.total + heads.total + line.attention;
     line.slope = line.attention_slope;
     line.outside = tokens.outside + heads.outside + (p->outside ? line.attention : 0);
     line.outside_slope = p->outside ? line.slope : 0;
@@ -329,7 +336,7 @@ static void mixed_cost(const struct cost_model *cm, const struct shapes *s, stru
     struct dense_cost more_tokens, more_heads;
     const struct dense_cost *tokens = token_cost(cm, s->tokens, &more_tokens);
     const struct dense_cost *heads = head_cost(cm, s->heads, &more_heads);
-    int64_t total = fine(cm->device.host_ns) + tokens->total + heads->total + s->prefill;
+    int64_t total = shown_host(cm) + tokens->total + heads->total + s->prefill;
     int64_t outside = tokens->outside + heads->outside + s->prefill_outside;
     unsigned launches = s->launches;
     out->growth = (fine_time)s->growth;
@@ -367,6 +374,17 @@ static void mixed_cost(const struct cost_model *cm, const struct shapes *s, stru
     }
 }
 
+/* Scheduling ahead, an iteration takes as long as the host's work for the next one, if that is longer. */
+static void wait_for_host(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
+{
+    int64_t host = fine(cm->device.host_ns + cm->device.host_ns_per_sequence * (double)(batch->count + batch->decodes));
+    if ((int64_t)out->total >= host)
+        return;
+    out->total = (fine_time)host;
+    out->growth = 0;
+    out->steady = 1;
+}
+
 void cost_model_iteration(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
 {
     struct shapes s = {0};
@@ -385,6 +403,8 @@ void cost_model_iteration(const struct cost_model *cm, const struct batch *batch
     } else {
         mixed_cost(cm, &s, out);
     }
+    if (cm->engine.schedule_ahead)
+        wait_for_host(cm, batch, out);
     if (out->total < ONE_NS) { /* time moves on, so that no run can stand still */
         out->total = ONE_NS;
         out->steady = 1;

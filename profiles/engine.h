@@ -4,6 +4,7 @@
 #ifndef TANDEM_PROFILES_ENGINE_H
 #define TANDEM_PROFILES_ENGINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ enum { GRAPH_SIZES_MAX = 256 };
 struct engine {
     char name[64];
     double host_ns, host_ns_per_sequence;   /* of an iteration; below 0: as the device says */
+    bool schedule_ahead;                    /* the next batch is formed while one runs, and host work hides behind it */
     uint32_t graph_tokens[GRAPH_SIZES_MAX]; /* ascending */
     size_t graph_count;                     /* 0: batches run at their own size */
 };

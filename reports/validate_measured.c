@@ -113,9 +113,9 @@ static void model_name(const char *repository, char *out, size_t size)
 }
 
 struct settings {
-    const char *model;
+    const char *model, *version;
     long long max_sequences, token_budget, tensor_parallel, blocks, block_tokens;
-    bool prefix_caching, whole_must_fit;
+    bool prefix_caching, whole_must_fit, schedule_ahead;
 };
 
 /* Settings that a file does not name are vLLM's defaults. */
@@ -130,6 +130,8 @@ static int read_settings(const struct json *meta, struct settings *s, struct err
                            .prefix_caching = true,
                            .whole_must_fit = true};
     return json_read_string(meta, "model", true, &s->model, err) ||
+           json_read_string(meta, "vllm_version", false, &s->version, err) ||
+           json_read_bool(&scheduler, "async_scheduling", &s->schedule_ahead, err) ||
            json_read_integer(&engine, "max_num_seqs", false, 1, 65536, &s->max_sequences, err) ||
            json_read_integer(&engine, "max_num_batched_tokens", false, 1, 1000000, &s->token_budget, err) ||
            json_read_integer(&engine, "tensor_parallel_size", false, 1, 64, &s->tensor_parallel, err) ||
@@ -148,6 +150,10 @@ static cJSON *build_scenario(const char *folder, const char *device, const struc
     cJSON_AddStringToObject(root, "name", folder);
     cJSON_AddStringToObject(root, "model", model);
     cJSON_AddStringToObject(root, "device", device);
+    cJSON *engine = cJSON_AddObjectToObject(root, "engine");
+    if (s->version)
+        cJSON_AddStringToObject(engine, "preset", "vllm-0.19");
+    cJSON_AddBoolToObject(engine, "schedule_ahead", s->schedule_ahead);
     cJSON *workload = cJSON_AddObjectToObject(root, "workload");
     cJSON_AddStringToObject(workload, "trace", trace);
     cJSON *cluster = cJSON_AddObjectToObject(root, "cluster");
@@ -357,6 +363,11 @@ int measured_fit_host(const char *folder, const struct json *root, struct host_f
         status = measured_read(folder, &job.measured, err) ||
                  simulate_host(&job, (const double[]){0, 0}, &out->before) ||
                  walk_simplex(&job, minimizer, start, step);
+    out->shown = status == 0 && out->after < out->before - 1e-5;
+    if (status == 0 && !out->shown) {
+        out->host_ns = out->host_ns_per_sequence = 0;
+        out->after = out->before;
+    }
     latencies_release(&job.measured);
     free(job.metrics);
     if (minimizer)

@@ -30,7 +30,8 @@ int latencies_add(struct latencies *l, double ttft_s, double e2e_s, uint32_t out
  * min(queued_ts − arrival_time). */
 int measured_read(const char *folder, struct latencies *out, struct error *err);
 
-/* The scenario of the run: its requests as a trace, its model, and the scheduler's limits and KV blocks from meta.json;
+/* The scenario of the run: its requests as a trace, its model, and the scheduler's limits, KV blocks and whether it
+ * schedules ahead from meta.json (not, when it does not say); the engine preset is vllm-0.19 for any vLLM;
  * `device` is a device or profile. The caller owns out. */
 int measured_scenario(const char *folder, const char *device, struct json *out, struct error *err);
 
@@ -53,6 +54,7 @@ struct host_fit {
     double host_ns, host_ns_per_sequence;
     double before, after; /* without any, and with these */
     unsigned runs;        /* simulations that it took */
+    bool shown;           /* the run shows host work; where it hides behind the GPU, both are 0 */
 };
 
 /* Fits both to a measured run: the values, at least 0, of least mean absolute error over the 15 statistics (Nelder and

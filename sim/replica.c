@@ -113,8 +113,12 @@ static const struct replica_verbs verbs = {.reserve = verb_reserve,
 int replica_init(struct replica *r, size_t index, const struct replica_config *config, struct executor executor,
                  struct request_list *waiting, const struct observer *observer, struct error *err)
 {
-    *r = (struct replica){
-        .index = index, .batching = config->batching, .executor = executor, .observer = observer, .step = config->step};
+    *r = (struct replica){.index = index,
+                          .batching = config->batching,
+                          .executor = executor,
+                          .observer = observer,
+                          .step = config->step || config->schedule_ahead,
+                          .ahead = config->schedule_ahead};
     if (kv_pool_init(&r->kv, config->kv_blocks, config->kv_block_tokens, config->prefix_caching) ||
         decode_set_init(&r->decodes, config->kv_block_tokens))
         return error_no_memory(err);
@@ -138,10 +142,12 @@ void replica_release(struct replica *r)
     decode_set_release(&r->decodes);
     kv_pool_destroy(&r->kv);
     free(r->batch.items);
+    free(r->next.items);
+    free(r->leaving);
     free(r->prefilling);
     r->batching_state = NULL;
-    r->batch.items = NULL;
-    r->prefilling = NULL;
+    r->batch.items = r->next.items = NULL;
+    r->prefilling = r->leaving = NULL;
 }
 
 const char *replica_refuses(const struct replica *r, const struct request *request)
@@ -165,21 +171,35 @@ void replica_enqueue(struct replica *r, struct request *request)
     r->load.outstanding_tokens += (uint64_t)request->prompt_tokens + request->max_output_tokens;
 }
 
+static bool make_list(struct request ***list, size_t capacity, size_t needed)
+{
+    struct request **grown = array_grow(*list, &capacity, needed, sizeof(*grown));
+    if (grown)
+        *list = grown;
+    return grown != NULL;
+}
+
+static bool make_items(struct batch *b, size_t needed)
+{
+    struct batch_item *grown = array_grow(b->items, &b->capacity, needed, sizeof *grown);
+    if (grown)
+        b->items = grown;
+    return grown != NULL;
+}
+
 static bool make_room(struct replica *r)
 {
     size_t needed = r->running.count + r->view.waiting->count;
     if (needed <= r->room)
         return true;
-    size_t prefilling_capacity = r->room;
-    struct batch_item *items = array_grow(r->batch.items, &r->batch.capacity, needed, sizeof *items);
-    if (items)
-        r->batch.items = items;
-    struct request **list = array_grow(r->prefilling, &prefilling_capacity, needed, sizeof(*list));
-    if (list)
-        r->view.prefilling = r->prefilling = list;
-    if (!items || !list || decode_set_make_room(&r->decodes, needed))
+    if (needed < 2 * r->room)
+        needed = 2 * r->room;
+    if (!make_items(&r->batch, needed) || (r->ahead && !make_items(&r->next, needed)) ||
+        (r->ahead && !make_list(&r->leaving, r->room, needed)) || !make_list(&r->prefilling, r->room, needed) ||
+        decode_set_make_room(&r->decodes, needed))
         return false;
-    r->room = prefilling_capacity;
+    r->view.prefilling = r->prefilling;
+    r->room = needed;
     return true;
 }
 
@@ -241,33 +261,55 @@ static uint64_t stretch_length(const struct replica *r)
     return sums_fit ? most : 1;
 }
 
+static void run_ahead(struct replica *r, sim_time end);
+
+/* Asks the policy for a batch that starts at `at`; it stays empty when there is nothing to do, or no memory. */
+static void form_batch(struct replica *r, struct batch *b, sim_time at)
+{
+    batch_clear(b);
+    if (r->running.count + r->view.waiting->count == 0 || !make_room(r))
+        return;
+    r->view.now = at;
+    sync_view(r);
+    r->batching->form_batch(r->batching_state, &r->view, b);
+}
+
+/* The batch formed ahead takes the place of the one that has ended, which lends its items in return. */
+static void take_next(struct replica *r)
+{
+    struct batch ended = r->batch;
+    r->batch = r->next;
+    r->next = ended;
+    r->next_formed = false;
+}
+
 sim_time replica_start(struct replica *r, sim_time now)
 {
     assert(!r->busy);
     if (r->running.count == 0 && r->kv.parked_blocks > 0)
         kv_pool_release_parked(&r->kv, now);
-    struct batch *b = &r->batch;
-    batch_clear(b);
-    if (r->running.count + r->view.waiting->count > 0 && make_room(r)) {
-        r->view.now = now;
-        r->view.evicted = 0;
-        sync_view(r);
-        r->batching->form_batch(r->batching_state, &r->view, b);
-    }
-    if (batch_is_empty(b)) {
+    r->view.evicted = 0;
+    if (r->next_formed)
+        take_next(r);
+    else
+        form_batch(r, &r->batch, now);
+    if (batch_is_empty(&r->batch)) {
         assert(r->running.count == 0); /* a policy always serves somebody it has admitted */
         r->carry = 0;
-        return b->wake_at;
+        return r->batch.wake_at;
     }
     mark_scheduled(r, now);
-    r->executor.run(r->executor.state, b, &r->cost);
+    r->executor.run(r->executor.state, &r->batch, &r->cost);
     r->stretch.start = now;
     r->stretch.carry = r->carry;
     r->stretch.first = r->cost.total;
     r->stretch.growth = r->cost.growth;
     r->stretch.count = stretch_length(r);
     r->busy = true;
-    return stretch_end(&r->stretch, r->stretch.count);
+    sim_time end = stretch_end(&r->stretch, r->stretch.count);
+    if (r->ahead)
+        run_ahead(r, end);
+    return end;
 }
 
 sim_time replica_cut(struct replica *r, sim_time from)
@@ -288,6 +330,17 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
     r->observer->finished(r->observer->state, r->index, q);
     if (r->recycle)
         r->recycle(r->owner, q);
+}
+
+/* A request has its last token: it goes, or, scheduling ahead, it goes when the iteration has ended. */
+static void retire(struct replica *r, struct request *q, sim_time now)
+{
+    if (!r->ahead) {
+        finish_request(r, q, now);
+        return;
+    }
+    q->leaving = true;
+    r->leaving[r->leaving_count++] = q;
 }
 
 /* Tells of the first n iterations of the stretch, and of the gaps before their tokens that are not theirs alone. */
@@ -388,7 +441,7 @@ static void compute_single(struct replica *r, struct request *q, uint32_t tokens
     bool finished = q->generated == q->output_tokens;
     q->prefilling = !finished && !request_decodes(q);
     if (finished)
-        finish_request(r, q, now);
+        retire(r, q, now);
     else if (!q->prefilling)
         decode_set_join(&r->decodes, q);
 }
@@ -435,14 +488,34 @@ void replica_catch_up(struct replica *r, sim_time now)
     r->cost.outside += n * r->cost.outside_growth;
 }
 
+static void retire_decodes(struct replica *r, sim_time now)
+{
+    for (struct request *q; (q = decode_set_finished(&r->decodes));) {
+        decode_set_leave(&r->decodes, q);
+        retire(r, q, now);
+    }
+}
+
+/* The iteration's tokens are counted as it starts, and the next batch is formed as if it had ended. */
+static void run_ahead(struct replica *r, sim_time end)
+{
+    apply(r, 1, end);
+    retire_decodes(r, end);
+    form_batch(r, &r->next, end);
+    r->next_formed = !batch_is_empty(&r->next);
+}
+
 void replica_finish(struct replica *r, sim_time now)
 {
     assert(r->busy);
     r->busy = false;
     r->carry = stretch_fine(&r->stretch, r->stretch.count) & ((1 << FINE_BITS) - 1);
-    apply(r, r->stretch.count, now);
-    for (struct request *q; (q = decode_set_finished(&r->decodes));) {
-        decode_set_leave(&r->decodes, q);
-        finish_request(r, q, now);
+    if (r->ahead) {
+        for (size_t i = 0; i < r->leaving_count; i++)
+            finish_request(r, r->leaving[i], now);
+        r->leaving_count = 0;
+        return;
     }
+    apply(r, r->stretch.count, now);
+    retire_decodes(r, now);
 }

@@ -3,7 +3,12 @@
  * batching policy for a batch, gives it to the executor, and applies the result when it ends.
  *
  * When the policy says that a batch of decodes holds, and the executor what its next iterations cost, they are run
- * as one stretch, which an arrival cuts short. The result is the same, bit for bit, as one at a time. */
+ * as one stretch, which an arrival cuts short. The result is the same, bit for bit, as one at a time.
+ *
+ * Scheduling ahead (vLLM's asynchronous scheduling): while an iteration runs, the next batch is formed as if it had
+ * ended. Who arrives meanwhile can run in the batch after that; who gets its last token is left out of the next batch
+ * but keeps its place and KV until the iteration ends. Tokens are counted when their iteration starts, with its end
+ * as their time. Stretches are not made then. */
 #ifndef TANDEM_SIM_REPLICA_H
 #define TANDEM_SIM_REPLICA_H
 
@@ -23,7 +28,8 @@ struct replica_config {
     uint64_t kv_blocks;
     uint32_t max_tokens;
     bool prefix_caching; /* preempted requests find their blocks again while they are free */
-    bool step;           /* one iteration at a time, never a stretch */
+    bool schedule_ahead;
+    bool step; /* one iteration at a time, never a stretch */
 };
 
 struct replica {
@@ -39,13 +45,15 @@ struct replica {
     struct decode_set decodes;
     struct kv_pool kv;
     struct replica_load load;
-    struct batch batch;
+    struct batch batch, next; /* next: formed ahead, for when the running one has ended */
+    struct request **leaving; /* [leaving_count] finish with the iteration that runs */
+    size_t leaving_count;
     struct iteration_cost cost;
     struct stretch stretch; /* what runs while busy */
     fine_time carry;        /* below a nanosecond, at the end of the last iteration */
     uint64_t batches;       /* started; stamps requests that stand in them */
     uint64_t iterations;    /* ended */
-    bool step, busy;
+    bool step, ahead, next_formed, busy;
     void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
     void *owner;
 };

@@ -36,6 +36,7 @@ static int read_cluster(struct scenario *s, struct error *err)
     struct json engine_at = json_member(&s->root, "engine");
     if (engine_read(&engine_at, &engine, err))
         return -1;
+    s->cluster.replica.schedule_ahead = engine.schedule_ahead;
     return cost_model_create(&s->cost, model, device, (uint32_t)tp, &engine, err);
 }
 

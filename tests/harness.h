@@ -54,7 +54,7 @@ struct bench_replica {
     size_t preempted_count, finished_count;
     struct observer observer;
     sim_time now;
-    bool prefix_caching; /* set before bench_init, which keeps it */
+    bool prefix_caching, ahead; /* set before bench_init, which keeps them */
 };
 
 static inline void one_microsecond(void *state, const struct batch *batch, struct iteration_cost *out)
@@ -106,7 +106,7 @@ static inline void bench_init(struct bench_replica *b, const char *spec, uint64_
     static struct json root; /* parameters may point into it */
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
     root.node = NULL;
-    *b = (struct bench_replica){.prefix_caching = b->prefix_caching};
+    *b = (struct bench_replica){.prefix_caching = b->prefix_caching, .ahead = b->ahead};
     expect_ok(json_parse(spec, "test", &root, &err), &err);
     const char *name = NULL;
     expect_ok(json_read_string(&root, "name", true, &name, &err), &err);
@@ -120,6 +120,7 @@ static inline void bench_init(struct bench_replica *b, const char *spec, uint64_
                                     .kv_blocks = kv_blocks,
                                     .max_tokens = 1000,
                                     .prefix_caching = b->prefix_caching,
+                                    .schedule_ahead = b->ahead,
                                     .step = true};
     b->observer = (struct observer){.state = b,
                                     .arrived = note_arrival,

@@ -193,6 +193,58 @@ static void test_a_preempted_request_finds_its_blocks_again(void **state)
     end();
 }
 
+/* Runs iterations of 1 µs until nothing is left to do; `late` arrives 0.5 µs into the first one. */
+static void run_ahead_of(uint64_t late, uint32_t prompt, uint32_t output)
+{
+    sim_time end = replica_start(&b.replica, 0);
+    b.now = 500;
+    bench_arrive(&b, late, prompt, output);
+    while (end != SIM_TIME_NEVER) {
+        b.now = end;
+        replica_finish(&b.replica, end);
+        end = replica_start(&b.replica, end);
+    }
+}
+
+/* The batch of the second iteration is formed as the first one starts: who arrives during the first one runs in the
+ * third, from 2 µs on. 0 has its three tokens at 1, 2 and 3 µs. */
+static void test_scheduling_ahead_an_arrival_runs_in_the_batch_after_next(void **state)
+{
+    (void)state;
+    b.ahead = true;
+    bench_init(&b, "{\"name\": \"unified_budget\"}", 100);
+    b.ahead = false;
+    bench_arrive(&b, 0, 4, 3);
+    run_ahead_of(1, 2, 1);
+    assert_int_equal(b.requests[0].first_token, 1000);
+    assert_int_equal(b.requests[0].last_token, 3000);
+    assert_int_equal(b.requests[1].first_scheduled, 2000);
+    assert_int_equal(b.requests[1].last_token, 3000);
+    assert_int_equal(b.requests[1].parts[PART_QUEUE], 1500);
+    assert_int_equal(b.replica.kv.free_blocks, 100);
+    end();
+}
+
+/* Two places. 0 is done after the first iteration, which is known when the second is formed: it is left out, yet its
+ * place is free only for the third, where 2, waiting since 0, comes in. */
+static void test_scheduling_ahead_a_place_is_free_one_iteration_later(void **state)
+{
+    (void)state;
+    b.ahead = true;
+    bench_init(&b, "{\"name\": \"unified_budget\", \"max_sequences\": 2}", 100);
+    b.ahead = false;
+    bench_arrive(&b, 0, 4, 1);
+    bench_arrive(&b, 1, 4, 5);
+    bench_arrive(&b, 2, 4, 1);
+    run_ahead_of(3, 4, 1);
+    assert_int_equal(b.requests[0].last_token, 1000);
+    assert_int_equal(b.requests[1].last_token, 5000);
+    assert_int_equal(b.requests[2].first_scheduled, 2000);
+    assert_int_equal(b.requests[3].first_scheduled, 4000); /* 2 leaves at 3 µs, seen when the fifth is formed */
+    assert_int_equal(b.replica.kv.allocated, b.replica.kv.freed);
+    end();
+}
+
 /* 10 blocks of 4 tokens. A holds 5 and B 4; both go: A's 3 full ones and B's 4 can be found. The one block that nobody
  * has held stands first, then A's, then B's: taking 4 takes that one and A's last three, so A finds 2. */
 static void test_free_blocks_are_taken_in_the_order_they_were_freed(void **state)
@@ -429,6 +481,8 @@ int main(void)
         cmocka_unit_test(test_prefill_first_stalls_decodes_behind_prefills),
         cmocka_unit_test(test_prefill_first_preempts_the_last_admitted_and_recomputes),
         cmocka_unit_test(test_a_preempted_request_finds_its_blocks_again),
+        cmocka_unit_test(test_scheduling_ahead_an_arrival_runs_in_the_batch_after_next),
+        cmocka_unit_test(test_scheduling_ahead_a_place_is_free_one_iteration_later),
         cmocka_unit_test(test_free_blocks_are_taken_in_the_order_they_were_freed),
         cmocka_unit_test(test_unified_budget_lets_in_only_what_fits_as_a_whole),
         cmocka_unit_test(test_chunked_prefill_fills_budget_after_decodes),

@@ -59,6 +59,7 @@ struct request {
     uint32_t peak_computed; /* most it ever had; below this tokens are computed again */
     bool scheduled;         /* has been in a running batch */
     bool prefilling;        /* runs, and is not in the decode set */
+    bool leaving;           /* its last iteration runs (scheduling ahead): it holds its place and KV until that ends */
     uint64_t batch_stamp;   /* the iteration in whose batch it was last put one by one */
     sim_time waiting_since; /* arrival or last preemption */
     sim_time first_scheduled, first_token, last_token;
@@ -80,7 +81,7 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->preemptions = r->recomputed_tokens = r->cached_tokens = r->peak_computed = 0;
     r->kv_home = NULL;
     r->kv_segment = 0;
-    r->scheduled = r->prefilling = r->decode.in = false;
+    r->scheduled = r->prefilling = r->leaving = r->decode.in = false;
     r->batch_stamp = 0;
     r->first_scheduled = r->first_token = r->last_token = 0;
     for (int i = 0; i < PART_COUNT; i++)
