@@ -132,6 +132,12 @@ static int fit(const struct arguments *args, struct error *err)
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
     if (status)
         return -1;
+    if (!fitted.shown) {
+        printf("%s shows no host work: whatever there is hides behind the GPU, or the kernels take longer already\n"
+               "wrote %s with none\n",
+               folder, file);
+        return 0;
+    }
     printf(
         "host work %.1f µs an iteration + %.2f µs a sequence: mean absolute error %.2f %% → %.2f %% on %s (%u runs)\n"
         "wrote %s; use it with --set engine=%s\n",
