@@ -12,8 +12,8 @@ ROOMS := base workloads policies profiles sim reports planner cli
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 CFLAGS ?= -O2 -g -flto=auto
 ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -pthread -I. $(WARNINGS) $(WERROR) $(CFLAGS) $(SANITIZE) \
-             $(shell pkg-config --cflags $(LIBS))
-ALL_LIBS = $(shell pkg-config --libs $(LIBS)) -lm
+             $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+ALL_LIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm
 
 SOURCES := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/shipped_files.o $(BUILD)/schema.o
@@ -48,9 +48,14 @@ deps-if-missing:
 	for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || \
 	    { echo "$$p is not installed"; exec $(MAKE) --no-print-directory deps; }; done
 
-$(BUILD)/tandem: $(OBJECTS)
+$(BUILD)/tandem: $(OBJECTS) | libraries
 	@echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(OBJECTS) $(ALL_LIBS) -o $@
+
+# Without the libraries every compilation would fail; one sentence says what to do.
+.PHONY: libraries
+libraries:
+	@pkg-config --exists $(LIBS) 2>/dev/null || { echo "one of $(LIBS) is not installed (or pkg-config): run make deps"; exit 1; }
 
 # What was compiled with other flags is compiled again.
 $(BUILD)/flags: force
@@ -58,7 +63,7 @@ $(BUILD)/flags: force
 .PHONY: force
 force:
 
-$(BUILD)/%.o: %.c $(BUILD)/flags
+$(BUILD)/%.o: %.c $(BUILD)/flags | libraries
 	@mkdir -p $(@D); echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 

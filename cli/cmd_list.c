@@ -130,7 +130,7 @@ static int run_describe(const struct arguments *args, struct error *err)
 
 const struct command command_list = {
     .name = "list",
-    .usage = "list [policies|workloads|models|devices|scenarios]",
+    .usage = "list [policies|workloads|models|devices|engines|scenarios]",
     .summary = "what a scenario may name",
     .options = no_options,
     .run = run_list,

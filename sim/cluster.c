@@ -26,6 +26,9 @@ struct cluster {
     size_t *touched; /* replicas that got an arrival at this instant, [replicas] */
     size_t touched_count;
     bool *is_touched;
+    struct request_source *source;
+    struct arrival next;
+    int more; /* 1: `next` is to come; else as the source said */
     uint64_t cursor;
     sim_time next_probe;
     uint64_t next_id, in_flight, events_seen;
@@ -39,6 +42,8 @@ static void recycle(void *owner, struct request *r)
     c->free_requests = r;
     c->in_flight--;
     c->totals.finished++;
+    if (c->source->finished)
+        c->source->finished(c->source->state, c->totals.end);
 }
 
 static int add_slab(struct cluster *c, struct error *err)
@@ -126,7 +131,8 @@ static void notice_all(struct cluster *c, sim_time now, size_t after)
         }
 }
 
-static int arrive(struct cluster *c, const struct arrival *a, struct error *err)
+/* `after` and the replicas before it have had their turn at this instant. */
+static int arrive(struct cluster *c, const struct arrival *a, size_t after, struct error *err)
 {
     struct request *r = new_request(c, a, err);
     if (!r)
@@ -146,9 +152,9 @@ static int arrive(struct cluster *c, const struct arrival *a, struct error *err)
     replica_enqueue(replica, r);
     rank(c, replica);
     if (central)
-        notice_all(c, a->at, NOBODY);
+        notice_all(c, a->at, after);
     else
-        notice(c, replica, a->at);
+        notice(c, replica, after != NOBODY && replica->index <= after ? a->at + 1 : a->at);
     return 0;
 }
 
@@ -198,40 +204,60 @@ static bool asks_to_stop(struct cluster *c, const struct run_control *control)
     return c->totals.stopped;
 }
 
-static int arrive_together(struct cluster *c, struct request_source *source, struct arrival *next, int *more,
-                           struct error *err)
+/* All arrivals of this instant, and the one after them. */
+static int take_arrivals(struct cluster *c, sim_time now, size_t after, struct error *err)
 {
-    sim_time now = c->totals.end = next->at;
-    do {
-        if (arrive(c, next, err))
+    while (c->more == 1 && c->next.at <= now) {
+        if (arrive(c, &c->next, after, err))
             return -1;
-        *more = source->next(source->state, next, err);
-    } while (*more == 1 && next->at == now);
+        c->more = c->source->next(c->source->state, &c->next, err);
+    }
+    return c->more < 0 ? -1 : 0;
+}
+
+static int arrive_together(struct cluster *c, struct error *err)
+{
+    sim_time now = c->totals.end = c->next.at;
+    if (take_arrivals(c, now, NOBODY, err))
+        return -1;
     wake_touched(c, now);
     return 0;
 }
 
-static void act(struct cluster *c, size_t replica, sim_time now)
+/* Clients of a closed loop whose requests have finished may send their next ones at this very instant: the replica can
+ * have them in its next batch. */
+static int hear_from_clients(struct cluster *c, size_t replica, sim_time now, struct error *err)
+{
+    if (c->more != SOURCE_WAITS)
+        return 0;
+    c->more = c->source->next(c->source->state, &c->next, err);
+    return take_arrivals(c, now, replica, err);
+}
+
+static int act(struct cluster *c, size_t replica, sim_time now, struct error *err)
 {
     struct replica *r = &c->replicas[replica];
     c->totals.end = now;
     if (r->busy)
         replica_finish(r, now);
+    if (hear_from_clients(c, replica, now, err))
+        return -1;
     start(c, replica, now);
     rank(c, r);
-    wake_touched(c, now); /* idle ones, where somebody was preempted to the shared queue */
+    wake_touched(c, now); /* idle ones, where somebody was preempted to the shared queue, or has just arrived */
+    return 0;
 }
 
 /* At one instant probes come first, then arrivals, then replicas in order of index: a batch formed then can hold
  * what has just arrived. */
-static int loop(struct cluster *c, struct request_source *source, const struct run_control *control, struct error *err)
+static int loop(struct cluster *c, const struct run_control *control, struct error *err)
 {
-    struct arrival next;
-    int more = source->next(source->state, &next, err);
-    while (more >= 0) {
+    c->more = c->source->next(c->source->state, &c->next, err);
+    while (c->more >= 0) {
         struct min_index_node event = min_index_first(&c->events);
         sim_time event_at = event.key == MIN_INDEX_NONE ? SIM_TIME_NEVER : (sim_time)event.key;
-        sim_time earliest = more == 1 && next.at <= event_at ? next.at : event_at;
+        bool arrival = c->more == 1 && c->next.at <= event_at;
+        sim_time earliest = arrival ? c->next.at : event_at;
         if (earliest == SIM_TIME_NEVER)
             return 0;
         if (earliest > LATEST)
@@ -241,9 +267,7 @@ static int loop(struct cluster *c, struct request_source *source, const struct r
             return 0;
         while (c->config->probe_interval > 0 && c->next_probe <= earliest)
             probe(c);
-        if (more == 0 || next.at > event_at)
-            act(c, event.slot, event_at);
-        else if (arrive_together(c, source, &next, &more, err))
+        if (arrival ? arrive_together(c, err) : act(c, event.slot, event_at, err))
             return -1;
     }
     return -1;
@@ -309,8 +333,8 @@ int cluster_run(const struct cluster_config *config, struct executor executor, s
                 const struct observer *observer, const struct run_control *control, struct cluster_totals *totals,
                 struct error *err)
 {
-    struct cluster c = {.config = config, .observer = observer};
-    int status = prepare(&c, executor, err) || loop(&c, source, control, err) ? -1 : 0;
+    struct cluster c = {.config = config, .observer = observer, .source = source};
+    int status = prepare(&c, executor, err) || loop(&c, control, err) ? -1 : 0;
     if (status == 0)
         sum_up(&c);
     *totals = c.totals;

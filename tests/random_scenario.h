@@ -36,6 +36,13 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     char policy[200];
     unsigned kind = below(rng, 9), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2;
+    char arrivals[120];
+    if (below(rng, 4))
+        snprintf(arrivals, sizeof arrivals, "\"name\": \"%s\", \"rate_per_s\": %u", below(rng, 2) ? "gamma" : "poisson",
+                 1 + below(rng, 60));
+    else
+        snprintf(arrivals, sizeof arrivals, "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g",
+                 1 + below(rng, 30), below(rng, 2) ? 0 : 0.02);
     snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
     snprintf(text, size,
              "{\"seed\": %u, \"model\": \"llama-3.1-8b\", \"device\": \"%s\", \"engine\": {\"schedule_ahead\": %s},"
@@ -43,15 +50,15 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"slo\": {\"ttft_s\": {\"p99\": 0.5}},"
              "\"cluster\": {\"replicas\": %u, \"routing\": \"%s\"},"
              "\"policy\": {\"batching\": %s, %s \"prefix_caching\": %s, \"kv_block_tokens\": %u, \"kv_blocks\": %u},"
-             "\"workload\": {\"arrivals\": {\"name\": \"%s\", \"rate_per_s\": %u}, \"requests\": %u, \"lengths\": {"
+             "\"workload\": {\"arrivals\": {%s}, \"requests\": %u, \"lengths\": {"
              "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
              below(rng, 100000), devices[below(rng, 5)], below(rng, 5) ? "false" : "true",
              below(rng, 2) ? "none" : "mser5", below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng),
              1 + below(rng, RANDOM_REPLICAS_MAX), routings[below(rng, 3)], policy,
              request_level ? "" : admissions[below(rng, 3)], below(rng, 2) ? "true" : "false", block,
-             ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1),
-             below(rng, 2) ? "gamma" : "poisson", 1 + below(rng, 60), 1 + below(rng, 120), output);
+             ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), arrivals,
+             1 + below(rng, 120), output);
 }
 
 #endif

@@ -59,6 +59,32 @@ static void test_a_run_is_made_as_long_as_its_precision_needs(void **state)
     assert_true(e.high - e.value <= 0.02 * e.value && e.low < 0.001 && e.high > 0.001); /* exact: 1 ms */
 }
 
+/* Three clients, one server of 1 ms a request, no think time, 5 requests: they come at 0, 0, 0, 1 and 2 ms and are
+ * served one after the other, so they take 1, 2, 3, 3 and 3 ms. With 4 ms of thinking the fourth comes at 5 ms, when
+ * the server is idle, the fifth at 6: 1, 2, 3, 1, 1. */
+static void test_a_closed_loop_by_hand(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"model\": \"ideal\", \"device\": \"ideal-server\", \"output\": {\"warmup\": \"none\"},"
+        "\"policy\": {\"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}},"
+        "\"workload\": {\"arrivals\": {\"name\": \"closed_loop\", \"concurrency\": 3, \"think_s\": %s}, \"requests\": "
+        "5,"
+        "\"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": 100000}, \"output\": {\"name\": \"fixed\","
+        "\"tokens\": 1}}}}";
+    char with_think[700];
+    struct run_summary r;
+    snprintf(with_think, sizeof with_think, text, "0");
+    run_scenario(with_think, &r);
+    assert_true(fabs(r.metrics[METRIC_E2E].at[STAT_MEAN].value - 2.4e6) < 1e-3);
+    assert_int_equal(r.totals.end, 5000000);
+    assert_int_equal(r.totals.peak_in_flight, 3);
+    snprintf(with_think, sizeof with_think, text, "0.004");
+    run_scenario(with_think, &r);
+    assert_true(fabs(r.metrics[METRIC_E2E].at[STAT_MEAN].value - 1.6e6) < 1e-3);
+    assert_int_equal(r.totals.end, 7000000);
+}
+
 /* By hand: M/M/1 at λ 0.5, μ 1 waits ρ/(μ − λ) = 1; M/D/1 half of it. M/M/2 at λ 1, μ 1: C = 1/3, wait 1/3. */
 static void test_closed_forms_by_hand(void **state)
 {
@@ -75,6 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_closed_forms_by_hand),
+        cmocka_unit_test(test_a_closed_loop_by_hand),
         cmocka_unit_test(test_a_run_is_made_as_long_as_its_precision_needs),
         cmocka_unit_test(test_mean_waits_agree_with_closed_forms_at_low_load),
         cmocka_unit_test(test_mean_waits_agree_with_closed_forms_at_medium_load),

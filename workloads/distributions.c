@@ -61,17 +61,30 @@ static double diurnal_gap(const struct param_set *p, double now_s, gsl_rng *rng)
     return t - now_s;
 }
 
+static const struct param_spec closed_params[] = {
+    {"concurrency", PARAM_INTEGER, "clients", 1, 1, 1e6, "clients, each with one request at a time", NULL, NULL},
+    {"think_s", PARAM_NUMBER, "s", 0, 0, 1e6, "from the end of a client's request to its next one", NULL, NULL},
+    {0},
+};
+
 static const struct param_spec no_params[] = {{0}};
 
-static const struct arrival_process poisson = {"poisson", "exponential gaps", rate_params, poisson_gap};
-static const struct arrival_process gamma_arrivals = {"gamma", "Gamma gaps with a given CV", gamma_params, gamma_gap};
-static const struct arrival_process deterministic = {"deterministic", "equal gaps", rate_params, deterministic_gap};
+static const struct arrival_process poisson = {"poisson", "exponential gaps", rate_params, poisson_gap, false};
+static const struct arrival_process gamma_arrivals = {"gamma", "Gamma gaps with a given CV", gamma_params, gamma_gap,
+                                                      false};
+static const struct arrival_process deterministic = {"deterministic", "equal gaps", rate_params, deterministic_gap,
+                                                     false};
 static const struct arrival_process diurnal = {"diurnal", "Poisson, at a rate that rises and falls once a period",
-                                               diurnal_params, diurnal_gap};
-static const struct arrival_process together = {"at_once", "all at time 0 (offline job)", no_params, together_gap};
+                                               diurnal_params, diurnal_gap, false};
+static const struct arrival_process closed_loop = {"closed_loop",
+                                                   "clients that send their next request when the last has finished",
+                                                   closed_params, NULL, true};
+static const struct arrival_process together = {"at_once", "all at time 0 (offline job)", no_params, together_gap,
+                                                false};
 
 const struct arrival_process *const arrival_processes[] = {&poisson, &gamma_arrivals, &deterministic,
-                                                           &diurnal, &together,       NULL};
+                                                           &diurnal, &together,       &closed_loop,
+                                                           NULL};
 
 static const struct param_spec fixed_params[] = {
     {"tokens", PARAM_INTEGER, "tokens", 512, 1, 1e8, "every draw", NULL, NULL},

@@ -25,26 +25,59 @@ struct generator {
     size_t pair_count, pair_capacity;
     uint64_t left;
     double now_s;
+    sim_time *ready; /* [clients] ring: when those that have no request out send their next; NULL: open loop */
+    size_t clients, first_ready, ready_count;
+    sim_time think;
 };
+
+static void draw_lengths(struct generator *g, struct arrival *out)
+{
+    if (g->pairs) {
+        const struct arrival *pair = &g->pairs[gsl_rng_uniform_int(g->prompt.rng, g->pair_count)];
+        out->prompt_tokens = pair->prompt_tokens;
+        out->output_tokens = pair->output_tokens;
+        return;
+    }
+    out->prompt_tokens = (uint32_t)fmin(1e8, fmax(1, round(g->prompt.kind->draw(&g->prompt.params, g->prompt.rng))));
+    out->output_tokens = (uint32_t)fmin(1e8, fmax(1, round(g->output.kind->draw(&g->output.params, g->output.rng))));
+}
+
+static int closed_next(struct generator *g, struct arrival *out)
+{
+    if (g->ready_count == 0)
+        return SOURCE_WAITS;
+    *out = (struct arrival){.at = g->ready[g->first_ready]};
+    g->first_ready = (g->first_ready + 1) % g->clients;
+    g->ready_count--;
+    return 1;
+}
+
+/* Every client thinks as long, so they are ready in the order they were served. */
+static void closed_finished(void *state, sim_time at)
+{
+    struct generator *g = state;
+    g->ready[(g->first_ready + g->ready_count) % g->clients] = at + g->think;
+    g->ready_count++;
+}
 
 static int generator_next(void *state, struct arrival *out, struct error *err)
 {
     struct generator *g = state;
     if (g->left == 0)
         return 0;
-    g->left--;
-    *out = (struct arrival){.at = sim_time_from_s(g->now_s)};
-    g->now_s += g->arrivals->gap_s(&g->arrival_params, g->now_s, g->arrival_rng);
-    if (!(g->now_s < 9e9))
-        return error_set(err, ERROR_INPUT, "generated arrivals go beyond 9e9 s; lower \"requests\" or raise the rate");
-    if (g->pairs) {
-        const struct arrival *pair = &g->pairs[gsl_rng_uniform_int(g->prompt.rng, g->pair_count)];
-        out->prompt_tokens = pair->prompt_tokens;
-        out->output_tokens = pair->output_tokens;
-        return 1;
+    if (g->ready) {
+        int got = closed_next(g, out);
+        if (got != 1)
+            return got;
+    } else {
+        *out = (struct arrival){.at = sim_time_from_s(g->now_s)};
+        g->now_s += g->arrivals->gap_s(&g->arrival_params, g->now_s, g->arrival_rng);
+        if (!(g->now_s < 9e9))
+            return error_set(err, ERROR_INPUT,
+                             "generated arrivals go beyond 9e9 s; lower \"requests\" or raise the rate");
     }
-    out->prompt_tokens = (uint32_t)fmin(1e8, fmax(1, round(g->prompt.kind->draw(&g->prompt.params, g->prompt.rng))));
-    out->output_tokens = (uint32_t)fmin(1e8, fmax(1, round(g->output.kind->draw(&g->output.params, g->output.rng))));
+    g->left--;
+    draw_lengths(g, out);
     return 1;
 }
 
@@ -58,6 +91,7 @@ static void generator_destroy(void *state)
     if (g->output.rng)
         gsl_rng_free(g->output.rng);
     free(g->pairs);
+    free(g->ready);
     cJSON_Delete(g->spec);
     free(g);
 }
@@ -122,9 +156,17 @@ static int read_generator(struct generator *g, const struct json *workload, uint
         if (strcmp((*a)->name, name) == 0)
             g->arrivals = *a;
     if (!g->arrivals)
-        return json_complain(&arrivals, "an arrival process: poisson, gamma, deterministic, diurnal or at_once", err);
+        return json_complain(&arrivals,
+                             "an arrival process: poisson, gamma, deterministic, diurnal, at_once or closed_loop", err);
     if (param_set_read(&g->arrival_params, g->arrivals->params, &arrivals, err))
         return -1;
+    if (g->arrivals->closed) {
+        g->clients = g->ready_count = (size_t)param_number(&g->arrival_params, "concurrency");
+        g->think = sim_time_from_s(param_number(&g->arrival_params, "think_s"));
+        g->ready = calloc(g->clients, sizeof *g->ready); /* all start at 0 */
+        if (!g->ready)
+            return error_no_memory(err);
+    }
     long long requests = 10000;
     if (json_read_integer(workload, "requests", false, 1, 1000000000000, &requests, err))
         return -1;
@@ -161,6 +203,9 @@ int generator_create(const struct json *workload, uint64_t seed, struct request_
         generator_destroy(g);
         return -1;
     }
-    *out = (struct request_source){.next = generator_next, .destroy = generator_destroy, .state = g};
+    *out = (struct request_source){.next = generator_next,
+                                   .finished = g->ready ? closed_finished : NULL,
+                                   .destroy = generator_destroy,
+                                   .state = g};
     return 0;
 }

@@ -15,6 +15,9 @@ struct arrival_process {
     const struct param_spec *params;
     /* Seconds from an arrival at `now_s` to the next one. */
     double (*gap_s)(const struct param_set *params, double now_s, gsl_rng *rng);
+    /* Closed loop: so many clients (the first parameter), each with its next request some time (the second, in
+     * seconds) after its last one has finished. gap_s is NULL then. */
+    bool closed;
 };
 
 struct length_distribution {

@@ -15,9 +15,14 @@ struct arrival {
     uint32_t prompt_tokens, output_tokens, max_output_tokens;
 };
 
+enum { SOURCE_WAITS = 2 };
+
 struct request_source {
-    /* 1 and fills *out, 0 at the end, -1 on error. Arrivals never go back in time. */
+    /* 1 and fills *out, 0 at the end, -1 on error, SOURCE_WAITS when nobody comes before a request has finished
+     * (closed loop). Arrivals never go back in time. */
     int (*next)(void *state, struct arrival *out, struct error *err);
+    /* A request has finished, or was refused, at `at`; times never go back. NULL: the source does not care. */
+    void (*finished)(void *state, sim_time at);
     void (*destroy)(void *state);
     void *state;
 };

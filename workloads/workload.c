@@ -72,8 +72,8 @@ static int workload_next(void *state, struct arrival *out, struct error *err)
         if (w->limit && w->count == w->limit)
             return 0;
         int got = next_of_pass(w, out, err);
-        if (got < 0)
-            return -1;
+        if (got < 0 || got == SOURCE_WAITS)
+            return got;
         if (got == 0) {
             if (w->repeats_left == 0 || w->count == 0)
                 return 0;
@@ -92,6 +92,12 @@ static int workload_next(void *state, struct arrival *out, struct error *err)
             out->output_tokens = out->max_output_tokens;
         return 1;
     }
+}
+
+static void workload_finished(void *state, sim_time at)
+{
+    struct workload *w = state;
+    w->inner.finished(w->inner.state, at);
 }
 
 static int open_inner(struct workload *w, const struct json *workload, uint64_t seed, struct error *err)
@@ -138,6 +144,14 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
         workload_destroy(w);
         return -1;
     }
-    *out = (struct request_source){.next = workload_next, .destroy = workload_destroy, .state = w};
-    return 0;
+    *out = (struct request_source){.next = workload_next,
+                                   .finished = w->inner.finished ? workload_finished : NULL,
+                                   .destroy = workload_destroy,
+                                   .state = w};
+    if (!out->finished || w->rate_scale == 1)
+        return 0;
+    struct json at = json_member(workload, "rate_scale");
+    json_complain(&at, "none with closed_loop arrivals, whose times follow from the service", err);
+    workload_destroy(w);
+    return -1;
 }
