@@ -91,6 +91,11 @@ static int open_generated(const char *scenario, struct json *root, struct reques
         status = json_complain(&workload, "an object", err);
     if (status == 0)
         status = workload_create(&workload, (uint64_t)seed, source, err);
+    if (status == 0 && source->finished) {
+        struct json arrivals = json_member(&workload, "arrivals");
+        status = json_complain(&arrivals, "arrivals with times of their own, which closed_loop has not got", err);
+        request_source_destroy(source);
+    }
     if (status)
         cJSON_Delete((cJSON *)(uintptr_t)root->node);
     return status;

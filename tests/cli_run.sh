@@ -99,6 +99,8 @@ fails_with 2 'nowhere/meta.json: cannot be opened' "$tandem" validate measured n
 "$tandem" trace generate default --out gen.jsonl
 [ "$(wc -l <gen.jsonl)" = 20000 ]
 "$tandem" trace stat gen.jsonl | grep -q '^requests       20000 '
+echo '{"workload": {"arrivals": "closed_loop", "lengths": "fixed"}}' >closed.json
+fails_with 2 'workload.arrivals: expected arrivals with times of their own' "$tandem" trace generate closed.json
 gzip -k gen.jsonl
 "$tandem" trace convert gen.jsonl.gz >again.jsonl
 cmp gen.jsonl again.jsonl
