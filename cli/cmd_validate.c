@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "planner/parallel.h"
 #include "reports/store.h"
+#include "reports/validate_points.h"
 #include "reports/validate_theory.h"
 
 enum { OPT_PROFILE, OPT_SET, OPT_DB, OPT_NO_DB, OPT_SEEDS, OPT_REQUESTS, OPT_PRECISION, OPT_RHO, OPT_THREADS };
@@ -152,15 +153,100 @@ static int compare_measured(const char *folder, struct scenario *s, struct store
     return status || run_id < 0 ? -1 : 0;
 }
 
-static int validate_measured(const struct arguments *args, struct error *err)
+/* Simulates one point and keeps its run, if there is a store. */
+static int simulate_point(struct point *p, const char *device, const struct arguments *args, struct store *store,
+                          struct error *err)
+{
+    struct json root = {.node = point_scenario(p, device), .file = p->id};
+    struct scenario s;
+    struct latencies simulated = {0};
+    struct run_summary summary;
+    struct run_metrics *m = calloc(1, sizeof *m);
+    if (!m || apply_settings(args, &root, err)) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        free(m);
+        return m ? -1 : error_no_memory(err);
+    }
+    if (scenario_compile(&s, root, err)) {
+        free(m);
+        return -1;
+    }
+    int status = measured_simulate(&s, m, (struct row_sink){0}, &simulated, &summary, err);
+    if (status == 0) {
+        p->simulated_ttft_ms = summary.metrics[METRIC_TTFT].at[STAT_MEAN].value * 1e-6;
+        p->simulated_tpot_ms = summary.metrics[METRIC_TPOT].at[STAT_MEAN].value * 1e-6;
+        if (store && store_save_run(store, &s, m, &summary, 0, err) < 0)
+            status = -1;
+    }
+    run_metrics_release(m);
+    free(m);
+    latencies_release(&simulated);
+    scenario_release(&s);
+    return status;
+}
+
+static int print_points(const struct points *points, const char *backend, const char *model, struct error *err)
+{
+    struct point_errors e;
+    if (points_compare(points, backend, model, &e, err))
+        return -1;
+    if (e.count > 0)
+        printf("%-8s %-34s %5zu %7.1f %% %7.1f %% %7.3f %9.1f %% %7.1f %% %7.3f\n", backend ? backend : "all",
+               model ? model : "", e.count, 100 * e.tpot_median, 100 * e.tpot_p90, e.tpot_rank, 100 * e.ttft_median,
+               100 * e.ttft_p90, e.ttft_rank);
+    return 0;
+}
+
+/* A line for each engine and model, one for all, and what was left out and why. */
+static int report_points(const struct points *points, const char *device, struct error *err)
+{
+    struct point_errors all;
+    printf("%-8s %-34s %5s %9s %9s %7s %11s %9s %7s\n", "engine", "model", "n", "TPOT p50", "p90", "rank", "TTFT p50",
+           "p90", "rank");
+    for (size_t i = 0; i < points->count; i++) {
+        const struct point *p = &points->items[i];
+        bool first = p->simulated_tpot_ms > 0;
+        for (size_t k = 0; k < i && first; k++)
+            first = points->items[k].simulated_tpot_ms <= 0 || strcmp(points->items[k].backend, p->backend) != 0 ||
+                    strcmp(points->items[k].model_path, p->model_path) != 0;
+        if (first && print_points(points, p->backend, p->model_path, err))
+            return -1;
+    }
+    if (print_points(points, NULL, NULL, err) || points_compare(points, NULL, NULL, &all, err))
+        return -1;
+    for (size_t i = 0; i < points->count; i++) { /* each reason once, with how many points it left out */
+        const char *reason = point_refused(&points->items[i], device);
+        size_t before = 0, count = 0;
+        for (size_t k = 0; reason && k < points->count; k++)
+            if (point_refused(&points->items[k], device) == reason)
+                count++, before += k < i;
+        if (reason && before == 0)
+            printf("left out: %zu points, %s\n", count, reason);
+    }
+    if (all.count == 0)
+        return error_set(err, ERROR_INPUT, "no point can be simulated on %s", device);
+    printf("mean absolute error %.2f %%, worst %.2f %%\n", 100 * all.tpot_mean, 100 * all.tpot_worst);
+    return 0;
+}
+
+static int validate_points(const struct arguments *args, struct store *store, struct error *err)
+{
+    const char *device = args->values[OPT_PROFILE];
+    struct points points = {0};
+    int status = points_read(args->words[1], &points, err);
+    for (size_t i = 0; status == 0 && i < points.count; i++)
+        if (!point_refused(&points.items[i], device))
+            status = simulate_point(&points.items[i], device, args, store, err);
+    if (status == 0)
+        status = report_points(&points, device, err);
+    points_release(&points);
+    return status;
+}
+
+static int validate_server(const struct arguments *args, struct store *store, struct error *err)
 {
     struct json root;
     struct scenario s;
-    struct store *store = NULL;
-    if (need_words(args, 2, 2, command_validate.usage, err))
-        return -1;
-    if (!args->values[OPT_PROFILE])
-        return error_set(err, ERROR_INPUT, "validate measured: needs --profile DEVICE, what costs come from");
     if (measured_scenario(args->words[1], args->values[OPT_PROFILE], &root, err))
         return -1;
     if (apply_settings(args, &root, err)) {
@@ -169,13 +255,26 @@ static int validate_measured(const struct arguments *args, struct error *err)
     }
     if (scenario_compile(&s, root, err))
         return -1;
+    int status = compare_measured(args->words[1], &s, store, err);
+    scenario_release(&s);
+    return status;
+}
+
+static int validate_measured(const struct arguments *args, struct error *err)
+{
+    struct store *store = NULL;
+    if (need_words(args, 2, 2, command_validate.usage, err))
+        return -1;
+    if (!args->values[OPT_PROFILE])
+        return error_set(err, ERROR_INPUT, "validate measured: needs --profile DEVICE, what costs come from");
     int status = 0;
     if (!args->values[OPT_NO_DB])
         status = store_open(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db", &store, err);
+    const char *dot = strrchr(args->words[1], '.');
+    bool points = dot && strcmp(dot, ".csv") == 0;
     if (status == 0)
-        status = compare_measured(args->words[1], &s, store, err);
+        status = (points ? validate_points : validate_server)(args, store, err);
     store_close(store);
-    scenario_release(&s);
     return status;
 }
 
@@ -192,7 +291,7 @@ static int run(const struct arguments *args, struct error *err)
 
 const struct command command_validate = {
     .name = "validate",
-    .usage = "validate theory, validate measured FOLDER",
+    .usage = "validate theory, validate measured FOLDER|CSV",
     .summary = "hold simulated waits against closed forms, and latencies against a measured server's",
     .options = options,
     .run = run,

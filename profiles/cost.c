@@ -179,6 +179,10 @@ int cost_model_create(struct cost_model *out, const char *model, const char *dev
     *out = (struct cost_model){.tensor_parallel = tensor_parallel};
     if (model_load(model, &out->model, err) || device_load(device, &out->device, err))
         return -1;
+    if (engine && engine->quantised) {
+        out->model.dtype = engine->weight_dtype;
+        out->model.bytes_per_weight = dtype_bytes(engine->weight_dtype);
+    }
     int status = create_backend(out, err);
     set_engine(out, engine);
     if (status == 0 && cost_model_kv_tokens(out) == 0)

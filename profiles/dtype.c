@@ -5,6 +5,13 @@
 
 const char *const dtype_names[DTYPE_COUNT + 1] = {"bf16", "fp16", "fp8", "int8", "fp32", NULL};
 
+unsigned dtype_bytes(enum dtype dtype)
+{
+    static const unsigned bytes[DTYPE_COUNT] = {
+        [DTYPE_BF16] = 2, [DTYPE_FP16] = 2, [DTYPE_FP8] = 1, [DTYPE_INT8] = 1, [DTYPE_FP32] = 4};
+    return bytes[dtype];
+}
+
 int dtype_read(const struct json *object, const char *key, enum dtype *out, struct error *err)
 {
     struct json at = json_member(object, key);

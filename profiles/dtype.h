@@ -9,6 +9,9 @@ enum dtype { DTYPE_BF16, DTYPE_FP16, DTYPE_FP8, DTYPE_INT8, DTYPE_FP32, DTYPE_CO
 
 extern const char *const dtype_names[DTYPE_COUNT + 1]; /* "bf16", …, NULL */
 
+/* Bytes of a number: 2, 2, 1, 1, 4. */
+unsigned dtype_bytes(enum dtype dtype);
+
 /* Reads the member `key`; an absent one leaves *out as it is. */
 int dtype_read(const struct json *object, const char *key, enum dtype *out, struct error *err);
 

@@ -27,15 +27,19 @@ static int read_sizes(const struct json *at, struct engine *e, struct error *err
 
 static int read_values(const struct json *o, struct engine *e, struct error *err)
 {
-    static const char *const keys[] = {"name",         "preset",         "source", "host_ns", "host_ns_per_sequence",
-                                       "graph_tokens", "schedule_ahead", NULL};
+    static const char *const keys[] = {
+        "name",         "preset",         "source",       "host_ns", "host_ns_per_sequence",
+        "graph_tokens", "schedule_ahead", "weight_dtype", NULL};
     const char *name = NULL;
     struct json sizes = json_member(o, "graph_tokens");
     if (json_check_keys(o, keys, err) || json_read_string(o, "name", false, &name, err) ||
         json_read_number(o, "host_ns", false, 0, 1e12, &e->host_ns, err) ||
         json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &e->host_ns_per_sequence, err) ||
+        dtype_read(o, "weight_dtype", &e->weight_dtype, err) ||
         json_read_bool(o, "schedule_ahead", &e->schedule_ahead, err) || read_sizes(&sizes, e, err))
         return -1;
+    if (json_member(o, "weight_dtype").node)
+        e->quantised = true;
     if (name)
         snprintf(e->name, sizeof e->name, "%s", name);
     return 0;

@@ -8,13 +8,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/json.h"
+#include "profiles/dtype.h"
 
 enum { GRAPH_SIZES_MAX = 256 };
 
 struct engine {
     char name[64];
-    double host_ns, host_ns_per_sequence;   /* of an iteration; below 0: as the device says */
+    double host_ns, host_ns_per_sequence; /* of an iteration; below 0: as the device says */
+    bool quantised;                       /* weights are in `weight_dtype`, whatever the model says */
+    enum dtype weight_dtype;
     bool schedule_ahead;                    /* the next batch is formed while one runs, and host work hides behind it */
     uint32_t graph_tokens[GRAPH_SIZES_MAX]; /* ascending */
     size_t graph_count;                     /* 0: batches run at their own size */

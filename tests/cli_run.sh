@@ -2,6 +2,7 @@
 # The program as a user meets it: summaries, rows, exit statuses, sentences for bad input.
 set -eu
 tandem=$(realpath "$1")
+source=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -94,6 +95,24 @@ sed -i 's/"queued_ts": 3.0/"queued_ts": "x"/' measured/requests.jsonl
 fails_with 2 'measured/requests.jsonl:4: queued_ts: expected a number from 0 to 1e+12, found "x"' \
     "$tandem" validate measured measured --profile h100-sxm --no-db
 fails_with 2 'nowhere/meta.json: cannot be opened' "$tandem" validate measured nowhere --profile h100-sxm
+
+# Operating points, on a device of 1000 ns an iteration, 10 a prompt token, 100 a decode and 1 a KV token: a prompt of 10
+# takes 1100 ns, its two decodes 1111 and 1112.
+cat >points.csv <<'C'
+id,backend,model_path,system,mode,isl,osl,gemm_quant_mode,batch_size,tp_size,pp_size,attention_dp_size,silicon_ttft_ms,silicon_tpot_ms
+a,vllm,x/Ideal,line2,agg,10,3,,1,1,1,,0.0011,0.0011115
+b,vllm,x/Ideal,line2,disagg,10,3,,1,1,1,,1,1
+c,vllm,x/Unheard-Of,line2,agg,10,3,,1,1,1,,1,1
+C
+"$tandem" validate measured points.csv --profile "$source/tests/data/line2.json" --db points.db >points.txt
+grep -q '^left out: 1 points, disaggregated' points.txt
+grep -q '^left out: 1 points, a model that is not shipped' points.txt
+[ "$(tail -1 points.txt)" = 'mean absolute error 0.00 %, worst 0.00 %' ]
+sed 's/0.0011115/x/' points.csv >bad.csv
+fails_with 2 'bad.csv:2: silicon_tpot_ms: expected a number above 0, found "x"' \
+    "$tandem" validate measured bad.csv --profile "$source/tests/data/line2.json" --no-db
+sed 's/tp_size/tps/' points.csv >bad.csv
+fails_with 2 'bad.csv:1: has no column "tp_size"' "$tandem" validate measured bad.csv --profile h100-sxm --no-db
 
 # Traces: generated, looked at, converted, compressed, replayed; a bad line is named.
 "$tandem" trace generate default --out gen.jsonl
