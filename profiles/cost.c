@@ -68,12 +68,6 @@ static const struct dense_cost *head_cost(const struct cost_model *cm, uint64_t 
     return scratch;
 }
 
-/* Host work of an iteration that the GPU waits for. */
-static int64_t shown_host(const struct cost_model *cm)
-{
-    return cm->engine.schedule_ahead ? 0 : fine(cm->device.host_ns);
-}
-
 /* The line of a piece of decode attention, with everything else that an iteration of these decodes does. */
 static struct decode_line line_of(const struct cost_model *cm, uint64_t sequences, const struct attention_piece *p)
 {
@@ -82,7 +76,7 @@ static struct decode_line line_of(const struct cost_model *cm, uint64_t sequence
                                .attention = fine(p->ns),
                                .attention_slope = fine(p->slope),
                                .attention_outside = p->outside};
-    line.base = shown_host(cm) + tokens.total + heads.total + line.attention;
+    line.base = cm->host + tokens.total + heads.total + line.attention;
     line.slope = line.attention_slope;
     line.outside = tokens.outside + heads.outside + (p->outside ? line.attention : 0);
     line.outside_slope = p->outside ? line.slope : 0;
@@ -133,6 +127,8 @@ static int compile_lines(struct cost_model *cm, struct error *err)
 /* Everything that a run asks for again and again, once. */
 static int compile(struct cost_model *cm, struct error *err)
 {
+    cm->host = cm->engine.schedule_ahead ? 0 : fine(cm->device.host_ns);
+    cm->launch = fine(cm->backend.launch_ns);
     struct dense_cost *tokens = calloc(DENSE_TOKENS + 1, sizeof *tokens);
     struct dense_cost *heads = calloc(DENSE_SEQUENCES + 1, sizeof *heads);
     cm->lines_at = calloc(DENSE_SEQUENCES + 2, sizeof *cm->lines_at);
@@ -340,7 +336,7 @@ static void mixed_cost(const struct cost_model *cm, const struct shapes *s, stru
     struct dense_cost more_tokens, more_heads;
     const struct dense_cost *tokens = token_cost(cm, s->tokens, &more_tokens);
     const struct dense_cost *heads = head_cost(cm, s->heads, &more_heads);
-    int64_t total = shown_host(cm) + tokens->total + heads->total + s->prefill;
+    int64_t total = cm->host + tokens->total + heads->total + s->prefill;
     int64_t outside = tokens->outside + heads->outside + s->prefill_outside;
     unsigned launches = s->launches;
     out->growth = (fine_time)s->growth;
@@ -367,7 +363,7 @@ static void mixed_cost(const struct cost_model *cm, const struct shapes *s, stru
         out->steady = joined ? 1 : out->steady < alone.steady ? out->steady : alone.steady;
     }
     if (launches > 1)
-        total -= (launches - 1) * fine(cm->backend.launch_ns);
+        total -= (launches - 1) * cm->launch;
     if (total < (int64_t)ONE_NS || total > (int64_t)FINE_LONGEST)
         out->steady = 1;
     out->total = total < 0 ? 0 : total > (int64_t)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;

@@ -58,6 +58,7 @@ struct cost_model {
     struct engine engine;
     uint32_t tensor_parallel;
     struct cost_backend backend;
+    int64_t host, launch; /* fine time: host work that the GPU waits for, and what sharing a launch saves */
     struct dense_cost *tokens, *heads; /* [DENSE_TOKENS + 1], [DENSE_SEQUENCES + 1] */
     struct decode_line *lines;         /* those of n sequences from lines_at[n] to lines_at[n + 1] − 1 */
     uint32_t *lines_at;                /* [DENSE_SEQUENCES + 2] */

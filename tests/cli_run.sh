@@ -97,10 +97,10 @@ fails_with 2 'measured/requests.jsonl:4: queued_ts: expected a number from 0 to 
 fails_with 2 'nowhere/meta.json: cannot be opened' "$tandem" validate measured nowhere --profile h100-sxm
 
 # Operating points, on a device of 1000 ns an iteration, 10 a prompt token, 100 a decode and 1 a KV token: a prompt of 10
-# takes 1100 ns, its two decodes 1111 and 1112.
+# takes 1100 ns, its two decodes 1111 and 1112; a TPOT is kept in whole nanoseconds, 1111.
 cat >points.csv <<'C'
 id,backend,model_path,system,mode,isl,osl,gemm_quant_mode,batch_size,tp_size,pp_size,attention_dp_size,silicon_ttft_ms,silicon_tpot_ms
-a,vllm,x/Ideal,line2,agg,10,3,,1,1,1,,0.0011,0.0011115
+a,vllm,x/Ideal,line2,agg,10,3,,1,1,1,,0.0011,0.001111
 b,vllm,x/Ideal,line2,disagg,10,3,,1,1,1,,1,1
 c,vllm,x/Unheard-Of,line2,agg,10,3,,1,1,1,,1,1
 C
@@ -108,7 +108,7 @@ C
 grep -q '^left out: 1 points, disaggregated' points.txt
 grep -q '^left out: 1 points, a model that is not shipped' points.txt
 [ "$(tail -1 points.txt)" = 'mean absolute error 0.00 %, worst 0.00 %' ]
-sed 's/0.0011115/x/' points.csv >bad.csv
+sed 's/0.001111$/x/' points.csv >bad.csv
 fails_with 2 'bad.csv:2: silicon_tpot_ms: expected a number above 0, found "x"' \
     "$tandem" validate measured bad.csv --profile "$source/tests/data/line2.json" --no-db
 sed 's/tp_size/tps/' points.csv >bad.csv
