@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* `profile import`, `profile show` and `profile fit`. */
+/* `profile import`, `profile show`, `profile check` and `profile fit`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
+#include "profiles/check.h"
 #include "profiles/cost.h"
 #include "profiles/import.h"
 #include "reports/validate_measured.h"
@@ -41,8 +42,9 @@ static int import(const struct arguments *args, uint32_t tp, struct error *err)
         return -1;
     int status = profile_write(profile, file, err);
     if (status == 0)
-        printf("wrote %s: %d tables of %s on %s, tensor parallel %u\n", file,
-               cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(profile, "tables")), o.model, o.base_device, tp);
+        printf("wrote %s: %d tables of %s on %s, tensor parallel %u; `tandem profile check %s` shows their errors\n",
+               file, cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(profile, "tables")), o.model, o.base_device,
+               tp, file);
     cJSON_Delete(profile);
     return status;
 }
@@ -89,6 +91,73 @@ static int show(const struct arguments *args, uint32_t tp, struct error *err)
     }
     cost_model_release(&cm);
     return 0;
+}
+
+static void show_errors(const struct check_errors *e)
+{
+    if (e->points)
+        printf(" %7zu %8.2f %8.2f %8.2f", e->points, 100 * e->median, 100 * e->p90, 100 * e->worst);
+    else
+        printf(" %7s %8s %8s %8s", "-", "-", "-", "-");
+}
+
+static int check_table(const struct cost_table *t, struct error *err)
+{
+    static const char *const attention[TABLE_AXES] = {"new tokens", "KV before", "sequences", "mean KV"};
+    bool decode = strcmp(t->op, "decode_attention") == 0;
+    bool head = strcmp(t->op, "lm_head") == 0 || strcmp(t->op, "sampler") == 0;
+    size_t axes = table_axis_count(t);
+    for (size_t a = 0; a < axes; a++) {
+        struct axis_check c;
+        size_t count = 0;
+        const double *axis = table_axis(t, a, &count);
+        if (table_check_axis(t, a, &c, err))
+            return -1;
+        const char *name = axes > 1 ? attention[decode ? a + 2 : a] : head ? "sequences" : "tokens";
+        char range[32];
+        snprintf(range, sizeof range, "%g … %g", axis[0], axis[count - 1]);
+        /* "…" is three bytes and one column */
+        printf("%-18s %-11s %6zu %-14s", a == 0 ? t->op : "", name, count, range);
+        show_errors(&c.within);
+        printf(" ");
+        show_errors(&c.beyond);
+        if (c.within.points && axes == 1)
+            printf("  at %g", c.within.worst_at[0]);
+        for (size_t i = 0; c.within.points && axes > 1 && i < axes; i++)
+            printf("%s%g", i ? ", " : "  at ", c.within.worst_at[i]);
+        printf("\n");
+    }
+    if (t->filled_count)
+        printf("  %zu of its %zu points were not measured but filled in between others, and are not judged\n",
+               t->filled_count, t->rows * t->columns * t->sequences * t->kvs);
+    if (t->unused)
+        printf("  %zu measured points did not fit the grid and are not used\n", t->unused);
+    return 0;
+}
+
+/* Leave-one-out errors of every table, one line an axis. */
+static int check(const struct arguments *args, struct error *err)
+{
+    struct device d;
+    if (device_load(args->words[1], &d, err))
+        return -1;
+    int status = d.table_count ? 0
+                               : error_set(err, ERROR_INPUT,
+                                           "%s: has no measured tables, its costs are stated parameters; "
+                                           "give a profile that `profile import` wrote",
+                                           args->words[1]);
+    if (status == 0)
+        printf(
+            "%s: %s\n"
+            "errors in percent of every line of a grid, computed from the others: between two of them, and the last\n"
+            "from those before it (one step of extrapolation)\n\n"
+            "%-18s %-11s %6s %-12s %7s %8s %8s %8s  %7s %8s %8s %8s  %s\n",
+            d.name, d.source, "table", "axis", "lines", "range", "points", "median", "p90", "worst", "beyond", "median",
+            "p90", "worst", "worst within");
+    for (size_t i = 0; status == 0 && i < d.table_count; i++)
+        status = check_table(&d.tables[i], err);
+    device_release(&d);
+    return status;
 }
 
 /* The engine file: what the run was simulated with, and the fitted host work. */
@@ -161,16 +230,18 @@ static int run(const struct arguments *args, struct error *err)
         return import(args, (uint32_t)tp, err) ? exit_for(err) : EXIT_DONE;
     if (strcmp(args->words[0], "show") == 0)
         return show(args, (uint32_t)tp, err) ? exit_for(err) : EXIT_DONE;
+    if (strcmp(args->words[0], "check") == 0)
+        return check(args, err) ? exit_for(err) : EXIT_DONE;
     if (strcmp(args->words[0], "fit") == 0)
         return fit(args, err) ? exit_for(err) : EXIT_DONE;
-    error_set(err, ERROR_INPUT, "profile %s: unknown action; allowed: import, show, fit", args->words[0]);
+    error_set(err, ERROR_INPUT, "profile %s: unknown action; allowed: import, show, check, fit", args->words[0]);
     return EXIT_BAD_INPUT;
 }
 
 const struct command command_profile = {
     .name = "profile",
-    .usage = "profile import FOLDER, profile show|fit DEVICE",
-    .summary = "turn an LLMServingSim bundle into a profile; see what a device costs; fit host work",
+    .usage = "profile import FOLDER, profile show|check|fit DEVICE",
+    .summary = "turn an LLMServingSim bundle into a profile; see what a device costs; judge its tables; fit host work",
     .options = options,
     .run = run,
 };

@@ -15,6 +15,7 @@ static void table_release(struct cost_table *t)
     free(t->sequence_axis);
     free(t->kv_axis);
     free(t->ns);
+    free(t->filled);
 }
 
 void device_release(struct device *device)
@@ -142,27 +143,33 @@ static int read_axis(const struct json *at, bool ascending, double **out, size_t
 static int read_table(const struct json *o, struct cost_table *t, struct error *err)
 {
     static const char *const keys[] = {
-        "op", "times_per_iteration", "times_per_layer", "rows", "columns", "sequences", "kv", "ns", NULL};
+        "op", "times_per_iteration", "times_per_layer", "rows", "columns", "sequences", "kv", "ns", "filled", "unused",
+        NULL};
     const char *op = NULL;
-    long long per_iteration = 0, per_layer = 1;
+    long long per_iteration = 0, per_layer = 1, unused = 0;
     struct json rows = json_member(o, "rows"), columns = json_member(o, "columns"), ns = json_member(o, "ns");
-    struct json sequences = json_member(o, "sequences"), kv = json_member(o, "kv");
+    struct json sequences = json_member(o, "sequences"), kv = json_member(o, "kv"), filled = json_member(o, "filled");
     if (json_check_keys(o, keys, err) || json_read_string(o, "op", true, &op, err) ||
         json_read_integer(o, "times_per_iteration", false, 0, 1000, &per_iteration, err) ||
-        json_read_integer(o, "times_per_layer", false, 0, 1000, &per_layer, err))
+        json_read_integer(o, "times_per_layer", false, 0, 1000, &per_layer, err) ||
+        json_read_integer(o, "unused", false, 0, 1000000000, &unused, err))
         return -1;
     snprintf(t->op, sizeof t->op, "%s", op);
     t->times_per_iteration = (uint32_t)per_iteration;
     t->times_per_layer = (uint32_t)per_layer;
+    t->unused = (size_t)unused;
     t->columns = t->sequences = t->kvs = 1;
     size_t cells = 0;
     if (read_axis(&rows, true, &t->row_axis, &t->rows, err) ||
         (columns.node && read_axis(&columns, true, &t->column_axis, &t->columns, err)) ||
         (sequences.node && read_axis(&sequences, true, &t->sequence_axis, &t->sequences, err)) ||
-        (kv.node && read_axis(&kv, true, &t->kv_axis, &t->kvs, err)) || read_axis(&ns, false, &t->ns, &cells, err))
+        (kv.node && read_axis(&kv, true, &t->kv_axis, &t->kvs, err)) || read_axis(&ns, false, &t->ns, &cells, err) ||
+        (filled.node && read_axis(&filled, true, &t->filled, &t->filled_count, err)))
         return -1;
     if (cells != t->rows * t->columns * t->sequences * t->kvs)
         return json_complain(&ns, "as many numbers as the axes' lengths multiply to", err);
+    if (t->filled_count && t->filled[t->filled_count - 1] >= (double)cells)
+        return json_complain(&filled, "indices of ns", err);
     return 0;
 }
 
@@ -171,10 +178,10 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
     static const char *const keys[] = {
         "name", "kind", "base", "model", "tensor_parallel", "source", "tables", "host_ns", "host_ns_per_sequence",
         NULL};
-    const char *base = NULL, *model = NULL;
+    const char *base = NULL, *model = NULL, *source = "measured tables, source not stated";
     long long tp = 1;
     if (json_check_keys(o, keys, err) || json_read_string(o, "base", true, &base, err) ||
-        json_read_string(o, "model", true, &model, err) ||
+        json_read_string(o, "model", true, &model, err) || json_read_string(o, "source", false, &source, err) ||
         json_read_integer(o, "tensor_parallel", false, 1, 64, &tp, err))
         return -1;
     char name[sizeof d->name];
@@ -189,6 +196,7 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
     d->host_ns = d->host_ns_per_sequence = 0;
     snprintf(d->name, sizeof d->name, "%s", name);
     snprintf(d->model, sizeof d->model, "%s", model);
+    snprintf(d->source, sizeof d->source, "%s", source);
     struct json tables = json_member(o, "tables");
     if (!cJSON_IsArray(tables.node))
         return json_complain(&tables, "a list of tables", err);

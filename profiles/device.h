@@ -7,7 +7,7 @@
 
 #include "profiles/dtype.h"
 
-enum { TABLE_NAME_BYTES = 24 };
+enum { TABLE_NAME_BYTES = 24, TABLE_AXES = 4 };
 
 /* Times of one operation over one, two or four axes, row-major [rows][columns][sequences][kv], in nanoseconds. Axes
  * that a table has not got have one point. */
@@ -18,6 +18,9 @@ struct cost_table {
     double *row_axis, *column_axis, *sequence_axis, *kv_axis; /* ascending; NULL where there is none */
     size_t rows, columns, sequences, kvs;
     double *ns;
+    double *filled; /* indices into ns, ascending, of points that were not measured but lie on a line between others */
+    size_t filled_count;
+    size_t unused; /* measured points that did not fit the grid */
 };
 
 enum device_kind {

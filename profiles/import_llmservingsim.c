@@ -180,6 +180,20 @@ static void add_numbers(cJSON *table, const char *name, const double *values, si
     cJSON_AddItemToObject(table, name, cJSON_CreateDoubleArray(values, (int)count));
 }
 
+/* The indices of the holes; NULL when there are none. */
+static cJSON *holes_of(const double *ns, size_t cells)
+{
+    cJSON *holes = NULL;
+    for (size_t i = 0; i < cells; i++) {
+        if (!isnan(ns[i]))
+            continue;
+        if (!holes)
+            holes = cJSON_CreateArray();
+        add_number(holes, (double)i);
+    }
+    return holes;
+}
+
 /* Two-axis table of the attention rows of one kind, by the fields `row` and `row` + 1. */
 static int add_attention(cJSON *tables, const struct rows *rows, const char *op, row_filter wanted, size_t row_field,
                          struct error *err)
@@ -198,6 +212,7 @@ static int add_attention(cJSON *tables, const struct rows *rows, const char *op,
     }
     if (status == 0 && cells == 0)
         status = error_set(err, ERROR_INPUT, "attention.csv: holds no %s points", op);
+    cJSON *holes = status == 0 ? holes_of(ns, cells) : NULL;
     for (size_t i = 0; status == 0 && i < rows_count; i++)
         if (!fill_row(axis[1], ns + i * columns, columns))
             status = error_set(err, ERROR_INPUT, "attention.csv: %s of %g lacks a point at %g or %g", op, axis[0][i],
@@ -207,7 +222,11 @@ static int add_attention(cJSON *tables, const struct rows *rows, const char *op,
         add_numbers(table, "rows", axis[0], rows_count);
         add_numbers(table, "columns", axis[1], columns);
         add_numbers(table, "ns", ns, cells);
+        if (holes)
+            cJSON_AddItemToObject(table, "filled", holes);
     }
+    if (status)
+        cJSON_Delete(holes);
     free(axis[0]);
     free(axis[1]);
     free(ns);
@@ -299,6 +318,11 @@ static int add_mixed_attention(cJSON *tables, const struct rows *rows, struct er
         for (size_t a = 0; a < 4; a++)
             add_numbers(table, names[a], g.axis[a], g.size[a]);
         add_numbers(table, "ns", ns, cells);
+        size_t points = 0;
+        for (size_t i = 0; i < rows->count; i++)
+            points += is_mixed(rows->items[i].value) ? 1 : 0;
+        if (points > cells)
+            cJSON_AddNumberToObject(table, "unused", (double)(points - cells));
     }
     for (size_t a = 0; a < 4; a++)
         free(g.axis[a]);

@@ -2,6 +2,7 @@
 #include "profiles/table.h"
 
 #include <math.h>
+#include <string.h>
 
 /* The index i with axis[i] <= x < axis[i + 1], from 0 to count - 2 (0 when count is 1). */
 static size_t segment(const double *axis, size_t count, double x)
@@ -65,16 +66,13 @@ double table_prefill_at(const struct cost_table *t, double new_tokens, double kv
     double largest = t->row_axis[t->rows - 1];
     if (t->rows == 1 || new_tokens <= t->row_axis[0])
         return row_at(t, 0, kv_before, outside);
-    if (new_tokens > largest) {
-        *outside = true;
-        double edge = row_at(t, t->rows - 1, kv_before, outside);
-        return edge * prefill_work(new_tokens, kv_before) / prefill_work(largest, kv_before);
-    }
-    size_t i = segment(t->row_axis, t->rows, new_tokens);
-    double low = row_at(t, i, kv_before, outside), high = row_at(t, i + 1, kv_before, outside);
-    double work_low = prefill_work(t->row_axis[i], kv_before), work_high = prefill_work(t->row_axis[i + 1], kv_before);
+    bool beyond = new_tokens > largest;
+    *outside |= beyond;
+    size_t i = segment(t->row_axis, t->rows, beyond ? largest / 2 : new_tokens), next = beyond ? t->rows - 1 : i + 1;
+    double low = row_at(t, i, kv_before, outside), high = row_at(t, next, kv_before, outside);
+    double work_low = prefill_work(t->row_axis[i], kv_before), work_high = prefill_work(t->row_axis[next], kv_before);
     double share = (prefill_work(new_tokens, kv_before) - work_low) / (work_high - work_low);
-    return low + share * (high - low);
+    return beyond ? high + (share - 1) * fmax(high - low, 0) : low + share * (high - low);
 }
 
 /* Where x lies on an axis: between points `at` and `at` + 1, `share` of the way. */
@@ -115,4 +113,15 @@ double table_mixed_at(const struct cost_table *t, double new_tokens, double kv_b
             ns += weight * t->ns[index];
     }
     return ns;
+}
+
+double table_value(const struct cost_table *t, const double at[TABLE_AXES], bool *outside)
+{
+    if (strcmp(t->op, "prefill_attention") == 0)
+        return table_prefill_at(t, at[0], at[1], outside);
+    if (strcmp(t->op, "decode_attention") == 0)
+        return table_decode_at(t, at[0], at[1], outside);
+    if (strcmp(t->op, "mixed_attention") == 0)
+        return table_mixed_at(t, at[0], at[1], at[2], at[3], outside);
+    return table_at(t, at[0], outside);
 }

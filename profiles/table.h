@@ -14,12 +14,16 @@ double table_at(const struct cost_table *t, double x, bool *outside);
 double table_decode_at(const struct cost_table *t, double sequences, double kv, bool *outside);
 
 /* Prefill attention [new tokens][KV before]: linear in KV on each row, between rows linear in the
- * work c·(k + c/2); beyond the last row in proportion to that work. */
+ * work c·(k + c/2); beyond the last row on the line of the last octave. */
 double table_prefill_at(const struct cost_table *t, double new_tokens, double kv_before, bool *outside);
 
 /* Mixed launches [new tokens][KV before][sequences][mean KV]: linear in every axis between neighbours, by the last
  * segment's slope beyond an axis, flat before it. */
 double table_mixed_at(const struct cost_table *t, double new_tokens, double kv_before, double sequences, double kv,
                       bool *outside);
+
+/* An operation's table read as the cost model reads it, at a place on each of its axes in their order; those that it
+ * has not got are ignored. */
+double table_value(const struct cost_table *t, const double at[TABLE_AXES], bool *outside);
 
 #endif

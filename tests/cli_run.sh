@@ -134,3 +134,11 @@ for c in run list describe trace profile report; do "$tandem" $c --help | grep -
 "$tandem" list | grep -q h100-sxm
 "$tandem" describe default >mine.json && "$tandem" run mine.json $small --no-db | grep -q "SLO MET"
 "$tandem" profile show h100-sxm | grep -q 'KV cache'
+cat >tables.json <<'EOF'
+{"name": "small", "kind": "tables", "base": "rtx-4090", "model": "llama-3.1-8b", "source": "made up",
+ "tables": [{"op": "qkv_proj", "rows": [1, 2, 4, 8], "ns": [10, 12, 20, 30]}]}
+EOF
+"$tandem" profile check tables.json >check.txt
+grep -q "^small: made up$" check.txt
+grep -qE '^qkv_proj +tokens +4 1 … 8 +2 +10.56 +11.00 +11.11 +1 +20.00 +20.00 +20.00  at 2$' check.txt
+fails_with 2 'h100-sxm: has no measured tables' "$tandem" profile check h100-sxm

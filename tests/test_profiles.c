@@ -3,6 +3,7 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "profiles/check.h"
 #include "profiles/import.h"
 #include "profiles/table.h"
 #include "tests/harness.h"
@@ -225,7 +226,7 @@ static void test_decode_table_by_hand(void **state)
 }
 
 /* Chunks 16 and 32 without KV: between them in proportion to c²/2: at 24 the share is
- * (288 − 128) / (512 − 128) = 5/12. At 64, beyond, four times the work of 32. */
+ * (288 − 128) / (512 − 128) = 5/12. At 64, beyond, on the same line: 220 + (2048 − 512) / (512 − 128) · 120 = 700. */
 static void test_prefill_table_by_hand(void **state)
 {
     (void)state;
@@ -234,7 +235,7 @@ static void test_prefill_table_by_hand(void **state)
     bool outside = false;
     assert_near(table_prefill_at(&t, 24, 0, &outside), 150, 1e-12);
     assert_false(outside);
-    assert_near(table_prefill_at(&t, 64, 0, &outside), 880, 1e-12);
+    assert_near(table_prefill_at(&t, 64, 0, &outside), 700, 1e-12);
     assert_true(outside);
 }
 
@@ -258,6 +259,57 @@ static void test_mixed_table_by_hand(void **state)
     assert_false(outside);
     assert_near(table_mixed_at(&t, 48, 0, 4, 100, &outside), 100, 1e-12);
     assert_true(outside);
+}
+
+/* Times 10, 12, 20, 30 at 1, 2, 4, 8 tokens. Without 2: 10 + 10/3, 11.1 % above 12; without 4: 18, 10 % below 20. The
+ * median lies halfway, the 90th percentile nine tenths of the way. 8 from the others: 20 + 4 · 4 = 36, 20 % above 30.
+ */
+static void test_leave_one_out_by_hand(void **state)
+{
+    (void)state;
+    double rows[] = {1, 2, 4, 8}, ns[] = {10, 12, 20, 30};
+    struct cost_table t = {
+        .op = "qkv_proj", .row_axis = rows, .rows = 4, .columns = 1, .sequences = 1, .kvs = 1, .ns = ns};
+    struct axis_check c;
+    struct error err = {0};
+    expect_ok(table_check_axis(&t, 0, &c, &err), &err);
+    assert_int_equal(c.within.points, 2);
+    assert_near(c.within.median, (1.0 / 9 + 0.1) / 2, 1e-12);
+    assert_near(c.within.p90, 0.1 + 0.9 * (1.0 / 9 - 0.1), 1e-12);
+    assert_near(c.within.worst, 1.0 / 9, 1e-12);
+    assert_near(c.within.worst_at[0], 2, 0);
+    assert_int_equal(c.beyond.points, 1);
+    assert_near(c.beyond.worst, 0.2, 1e-12);
+}
+
+/* Sequences 1, 2, 3 by mean KV 100, 200: 10 20 / 14 30 / 20 38, where 30 was not measured but filled in. Without 2
+ * sequences: 15 for 14. 3 from the others: 18 for 20 and 40 for 38. Two columns are too few to leave one out. */
+static void test_leave_one_out_of_a_grid(void **state)
+{
+    (void)state;
+    double rows[] = {1, 2, 3}, columns[] = {100, 200}, ns[] = {10, 20, 14, 30, 20, 38}, filled[] = {3};
+    struct cost_table t = {.op = "decode_attention",
+                           .row_axis = rows,
+                           .column_axis = columns,
+                           .rows = 3,
+                           .columns = 2,
+                           .sequences = 1,
+                           .kvs = 1,
+                           .ns = ns,
+                           .filled = filled,
+                           .filled_count = 1};
+    struct axis_check c;
+    struct error err = {0};
+    expect_ok(table_check_axis(&t, 0, &c, &err), &err);
+    assert_int_equal(c.within.points, 1);
+    assert_near(c.within.worst, 1.0 / 14, 1e-12);
+    assert_near(c.within.worst_at[0], 2, 0);
+    assert_near(c.within.worst_at[1], 100, 0);
+    assert_int_equal(c.beyond.points, 2);
+    assert_near(c.beyond.worst, 0.1, 1e-12);
+    assert_near(c.beyond.median, (0.1 + 2.0 / 38) / 2, 1e-12);
+    expect_ok(table_check_axis(&t, 1, &c, &err), &err);
+    assert_int_equal(c.within.points + c.beyond.points, 0);
 }
 
 /* The second bundle lays a finer grid over parts of the first: prompts' rows have holes that are filled along KV, mixed
@@ -285,6 +337,9 @@ static void test_llmservingsim_bundle_of_two_grids(void **state)
     assert_int_equal(prefill->columns, 20);
     bool outside = false;
     assert_near(table_prefill_at(prefill, 24, 0, &outside), prefill->ns[20], 1e-12);
+    assert_int_equal(prefill->filled_count, 147);
+    assert_true(mixed->unused > 0);
+    assert_string_equal(d.source, "imported from an LLMServingSim profiler bundle");
     assert_true(mixed->rows >= 8 && mixed->columns >= 11 && mixed->sequences == 8 && mixed->kvs >= 8);
     device_release(&d);
 }
@@ -334,6 +389,8 @@ int main(void)
         cmocka_unit_test(test_decode_table_by_hand),
         cmocka_unit_test(test_prefill_table_by_hand),
         cmocka_unit_test(test_mixed_table_by_hand),
+        cmocka_unit_test(test_leave_one_out_by_hand),
+        cmocka_unit_test(test_leave_one_out_of_a_grid),
         cmocka_unit_test(test_llmservingsim_bundle_of_two_grids),
         cmocka_unit_test(test_llmservingsim_bundle_round_trip),
     };
