@@ -7,20 +7,28 @@
 #include "cli/command.h"
 #include "profiles/check.h"
 #include "profiles/cost.h"
+#include "profiles/fit_kernels.h"
 #include "profiles/import.h"
+#include "profiles/shipped.h"
 #include "reports/validate_measured.h"
 
-enum { OPT_MODEL, OPT_BASE, OPT_NAME, OPT_TP, OPT_HOST, OPT_SET, OPT_OUT };
+enum { OPT_MODEL, OPT_BASE, OPT_NAME, OPT_TP, OPT_HOST, OPT_KERNELS, OPT_SET, OPT_OUT };
 
 static const struct option_spec options[] = {
     {"--model", "NAME", "import: the model that was measured; show: the model to cost (default llama-3.1-8b)"},
     {"--base", "DEVICE", "import: the device whose memory and links hold (default rtx-4090)"},
-    {"--name", "NAME", "import: the new profile's name (default: measured)"},
+    {"--name", "NAME", "import, fit --kernels: the new profile's name (default: measured, fitted)"},
     {"--tensor-parallel", "N", "import: the degree that was measured (default 1)"},
     {"--host", "FOLDER", "fit: the measured server run to fit host work to (requests.jsonl and meta.json)"},
+    {"--kernels", "FOLDER",
+     "fit: AIConfigurator's tables of one system and engine (gemm_perf.csv, context_attention_perf.csv, "
+     "generation_attention_perf.csv) to fit a roofline's efficiencies to"},
     {"--set", "PATH=VALUE",
      "fit: override a value of the run's scenario, e.g. engine.preset=vllm-0.19; may be repeated"},
-    {"--out", "FILE", "import: the profile to write (default profile.json); fit: the engine (default engine.json)"},
+    {"--out", "FILE",
+     "import: the profile to write (default profile.json); fit --host: the engine (default engine.json); fit "
+     "--kernels: "
+     "the device (default device.json)"},
     {0},
 };
 
@@ -187,13 +195,78 @@ static int write_engine(const struct json *root, const struct host_fit *fit, con
     return status;
 }
 
+static void replace_number(cJSON *object, const char *name, double value)
+{
+    char digits[32];
+    snprintf(digits, sizeof digits, "%.4g", value); /* a fit is no better known */
+    cJSON_DeleteItemFromObjectCaseSensitive(object, name);
+    cJSON_AddNumberToObject(object, name, strtod(digits, NULL));
+}
+
+/* The device's own file with the fitted values in it and where they come from. */
+static int write_device(const struct arguments *args, const struct device *d, const struct kernel_fit *fit,
+                        const char *file, struct error *err)
+{
+    const struct kernel_errors *e = fit->after;
+    char source[256];
+    struct json root;
+    if (shipped_load("device", args->words[1], &root, err))
+        return -1;
+    cJSON *device = (cJSON *)(uintptr_t)root.node;
+    snprintf(
+        source, sizeof source,
+        "datasheet of %s, efficiencies fitted to AIConfigurator's measured kernels: median error GEMM bf16 %.1f %%, "
+        "fp8 %.1f %%, attention prefill %.1f %%, decode %.1f %%",
+        args->words[1], 100 * e[KERNEL_GEMM_BF16].median, 100 * e[KERNEL_GEMM_FP8].median,
+        100 * e[KERNEL_PREFILL].median, 100 * e[KERNEL_DECODE].median);
+    cJSON_ReplaceItemInObjectCaseSensitive(device, "name", cJSON_CreateString(value_or(args, OPT_NAME, "fitted")));
+    cJSON_ReplaceItemInObjectCaseSensitive(device, "source", cJSON_CreateString(source));
+    replace_number(device, "gemm_efficiency", d->gemm_efficiency);
+    replace_number(device, "bandwidth_efficiency", d->bandwidth_efficiency);
+    replace_number(device, "half_peak_tokens", d->half_peak_tokens);
+    replace_number(device, "launch_ns", d->launch_ns);
+    replace_number(device, "gemm_efficiency_8bit", d->gemm_efficiency_8bit);
+    replace_number(device, "gemm_launch_ns_8bit", d->gemm_launch_ns_8bit);
+    replace_number(device, "attention_efficiency", d->attention_efficiency);
+    replace_number(device, "attention_bandwidth_efficiency", d->attention_bandwidth_efficiency);
+    replace_number(device, "attention_launch_ns", d->attention_launch_ns);
+    int status = profile_write(device, file, err);
+    cJSON_Delete(device);
+    return status;
+}
+
+static int fit_kernels(const struct arguments *args, struct error *err)
+{
+    const char *file = value_or(args, OPT_OUT, "device.json");
+    struct device d;
+    struct kernel_fit fit;
+    if (device_load(args->words[1], &d, err))
+        return -1;
+    int status = kernels_fit(args->values[OPT_KERNELS], &d, &fit, err) || write_device(args, &d, &fit, file, err);
+    device_release(&d);
+    if (status)
+        return -1;
+    printf("error of the roofline against measured kernels, in percent (%u evaluations)\n\n"
+           "%-18s %8s %9s %8s %9s %8s\n",
+           fit.evaluations, "kernels", "points", "before", "p90", "fitted", "p90");
+    for (int i = 0; i < KERNEL_KINDS; i++)
+        printf("%-18s %8zu %9.1f %8.1f %9.1f %8.1f\n", kernel_kind_names[i], fit.after[i].points,
+               100 * fit.before[i].median, 100 * fit.before[i].p90, 100 * fit.after[i].median, 100 * fit.after[i].p90);
+    printf("wrote %s; use it with --set device=%s\n", file, file);
+    return 0;
+}
+
 static int fit(const struct arguments *args, struct error *err)
 {
+    if (args->values[OPT_KERNELS])
+        return fit_kernels(args, err);
     const char *folder = args->values[OPT_HOST], *file = value_or(args, OPT_OUT, "engine.json");
     struct json root;
     struct host_fit fitted;
     if (!folder)
-        return error_set(err, ERROR_INPUT, "profile fit: needs --host FOLDER, a measured server run");
+        return error_set(
+            err, ERROR_INPUT,
+            "profile fit: needs --host FOLDER, a measured server run, or --kernels FOLDER, measured kernels");
     if (measured_scenario(folder, args->words[1], &root, err))
         return -1;
     int status = apply_settings(args, &root, err) || measured_fit_host(folder, &root, &fitted, err) ||

@@ -74,6 +74,10 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
                                        "bandwidth_efficiency",
                                        "half_peak_tokens",
                                        "launch_ns",
+                                       "attention_bandwidth_efficiency",
+                                       "attention_launch_ns",
+                                       "gemm_efficiency_8bit",
+                                       "gemm_launch_ns_8bit",
                                        "host_ns",
                                        "host_ns_per_sequence",
                                        "link_bytes_per_s",
@@ -90,6 +94,11 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
            json_read_number(o, "bandwidth_efficiency", false, 0.01, 1, &d->bandwidth_efficiency, err) ||
            json_read_number(o, "half_peak_tokens", false, 0, 1e5, &d->half_peak_tokens, err) ||
            json_read_number(o, "launch_ns", false, 0, 1e9, &d->launch_ns, err) ||
+           json_read_number(o, "attention_bandwidth_efficiency", false, 0.01, 1, &d->attention_bandwidth_efficiency,
+                            err) ||
+           json_read_number(o, "attention_launch_ns", false, 0, 1e9, &d->attention_launch_ns, err) ||
+           json_read_number(o, "gemm_efficiency_8bit", false, 0.01, 1, &d->gemm_efficiency_8bit, err) ||
+           json_read_number(o, "gemm_launch_ns_8bit", false, 0, 1e9, &d->gemm_launch_ns_8bit, err) ||
            json_read_number(o, "host_ns", false, 0, 1e12, &d->host_ns, err) ||
            json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &d->host_ns_per_sequence, err) ||
            json_read_number(o, "link_bytes_per_s", false, 1, 1e15, &d->link_bytes_per_s, err) ||

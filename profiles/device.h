@@ -37,6 +37,9 @@ struct device {
     double gemm_efficiency, attention_efficiency, bandwidth_efficiency;
     double half_peak_tokens; /* GEMM rows at which half of gemm_efficiency is reached */
     double launch_ns;        /* per kernel */
+    /* Where they differ for attention kernels, and for GEMMs in 8-bit formats (whose activations must be quantised
+     * first); 0: as above. */
+    double attention_bandwidth_efficiency, attention_launch_ns, gemm_efficiency_8bit, gemm_launch_ns_8bit;
     double host_ns, host_ns_per_sequence;
     double link_bytes_per_s, link_latency_ns;  /* between GPUs of one node, per direction */
     double memory_utilization, reserved_bytes; /* share engines may use; context, graphs, activations */

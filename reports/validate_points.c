@@ -2,7 +2,6 @@
 #include "reports/validate_points.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 #include <math.h>
@@ -12,110 +11,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
+#include "base/csv.h"
 #include "profiles/shipped.h"
 
-enum { COLUMNS_MAX = 128, LINE_BYTES = 8192 };
-
-/* Where a column goes: text of `size` bytes, or a number when size is 0. */
-static const struct column {
-    const char *name;
-    size_t offset, size;
-    bool required; /* a number above 0 in every line */
-} columns[] = {
-    {"id", offsetof(struct point, id), POINT_TEXT, false},
-    {"backend", offsetof(struct point, backend), 24, false},
-    {"model_path", offsetof(struct point, model_path), POINT_TEXT, false},
-    {"system", offsetof(struct point, system), 24, false},
-    {"mode", offsetof(struct point, mode), 16, false},
-    {"gemm_quant_mode", offsetof(struct point, quantisation), 24, false},
-    {"isl", offsetof(struct point, isl), 0, true},
-    {"osl", offsetof(struct point, osl), 0, true},
-    {"batch_size", offsetof(struct point, concurrency), 0, false},
-    {"tp_size", offsetof(struct point, tp), 0, false},
-    {"pp_size", offsetof(struct point, pp), 0, false},
-    {"attention_dp_size", offsetof(struct point, attention_dp), 0, false},
-    {"silicon_ttft_ms", offsetof(struct point, ttft_ms), 0, true},
-    {"silicon_tpot_ms", offsetof(struct point, tpot_ms), 0, true},
+static const struct csv_column columns[] = {
+    {"id", offsetof(struct point, id), POINT_TEXT, CSV_OPTIONAL},
+    {"backend", offsetof(struct point, backend), 24, CSV_OPTIONAL},
+    {"model_path", offsetof(struct point, model_path), POINT_TEXT, CSV_OPTIONAL},
+    {"system", offsetof(struct point, system), 24, CSV_OPTIONAL},
+    {"mode", offsetof(struct point, mode), 16, CSV_OPTIONAL},
+    {"gemm_quant_mode", offsetof(struct point, quantisation), 24, CSV_OPTIONAL},
+    {"isl", offsetof(struct point, isl), 0, CSV_POSITIVE},
+    {"osl", offsetof(struct point, osl), 0, CSV_POSITIVE},
+    {"batch_size", offsetof(struct point, concurrency), 0, CSV_OPTIONAL},
+    {"tp_size", offsetof(struct point, tp), 0, CSV_OPTIONAL},
+    {"pp_size", offsetof(struct point, pp), 0, CSV_OPTIONAL},
+    {"attention_dp_size", offsetof(struct point, attention_dp), 0, CSV_OPTIONAL},
+    {"silicon_ttft_ms", offsetof(struct point, ttft_ms), 0, CSV_POSITIVE},
+    {"silicon_tpot_ms", offsetof(struct point, tpot_ms), 0, CSV_POSITIVE},
 };
-
-enum { COLUMN_COUNT = sizeof columns / sizeof *columns };
-
-/* Cuts a line at its commas, in place. Returns how many fields there are; more than COLUMNS_MAX are left out. */
-static size_t split(char *line, char **fields)
-{
-    size_t count = 0;
-    line[strcspn(line, "\r\n")] = 0;
-    for (char *at = line; at && count < COLUMNS_MAX;) {
-        fields[count++] = at;
-        at = strchr(at, ',');
-        if (at)
-            *at++ = 0;
-    }
-    return count;
-}
-
-static int read_header(char *line, const char *file, size_t *places, struct error *err)
-{
-    char *fields[COLUMNS_MAX];
-    size_t count = split(line, fields);
-    for (size_t c = 0; c < COLUMN_COUNT; c++) {
-        places[c] = SIZE_MAX;
-        for (size_t i = 0; i < count; i++)
-            if (strcmp(fields[i], columns[c].name) == 0)
-                places[c] = i;
-        if (places[c] == SIZE_MAX)
-            return error_set(err, ERROR_INPUT, "%s:1: has no column \"%s\"", file, columns[c].name);
-    }
-    return 0;
-}
-
-static int read_point(char *line, const char *file, long number, const size_t *places, struct point *out,
-                      struct error *err)
-{
-    char *fields[COLUMNS_MAX];
-    size_t count = split(line, fields);
-    *out = (struct point){0};
-    for (size_t c = 0; c < COLUMN_COUNT; c++) {
-        const char *text = places[c] < count ? fields[places[c]] : "";
-        char *at = (char *)out + columns[c].offset, *end = NULL;
-        if (columns[c].size) {
-            snprintf(at, columns[c].size, "%s", text);
-            continue;
-        }
-        double value = strtod(text, &end);
-        if (*end || !(value >= 0 && value < 1e9) || (columns[c].required && value == 0))
-            return error_set(err, ERROR_INPUT, "%s:%ld: %s: expected a number %s, found \"%.40s\"", file, number,
-                             columns[c].name, columns[c].required ? "above 0" : "or nothing", text);
-        memcpy(at, &value, sizeof value);
-    }
-    return 0;
-}
 
 int points_read(const char *file, struct points *out, struct error *err)
 {
-    char line[LINE_BYTES];
-    size_t places[COLUMN_COUNT];
-    FILE *in = fopen(file, "r");
-    if (!in)
-        return error_set(err, ERROR_INPUT, "%s: cannot be opened: %s", file, strerror(errno));
-    int status = 0;
-    for (long number = 1; status == 0 && fgets(line, sizeof line, in); number++) {
-        if (number == 1) {
-            status = read_header(line, file, places, err);
-            continue;
-        }
-        struct point *grown = array_grow(out->items, &out->capacity, out->count + 1, sizeof *grown);
-        if (!grown) {
-            status = error_no_memory(err);
-            break;
-        }
-        out->items = grown;
-        status = read_point(line, file, number, places, &out->items[out->count++], err);
-    }
-    fclose(in);
-    if (status == 0 && out->count == 0)
-        status = error_set(err, ERROR_INPUT, "%s: holds no points", file);
+    void *items = NULL;
+    int status =
+        csv_read(file, columns, sizeof columns / sizeof *columns, sizeof *out->items, &items, &out->count, err);
+    out->items = items;
     return status;
 }
 
@@ -158,7 +79,9 @@ const char *point_refused(const struct point *p, const char *device)
     snprintf(system, sizeof system, "%s", p->system);
     for (char *c = system; *c; c++)
         *c = *c == '_' ? '-' : *c;
-    if (is_shipped("device", device) && strcmp(system, device) != 0)
+    size_t length = strlen(system); /* h100-sxm, also as fitted to an engine's kernels: h100-sxm-vllm-0.19 */
+    if (is_shipped("device", device) &&
+        (strncmp(system, device, length) != 0 || (device[length] && device[length] != '-')))
         return "measured on another system";
     if (strcmp(p->mode, "agg") != 0)
         return "disaggregated";

@@ -21,7 +21,7 @@ struct point {
 
 struct points {
     struct point *items; /* owned */
-    size_t count, capacity;
+    size_t count;
 };
 
 /* Reads the file; a wrong line is named. Release with points_release, also on failure. */

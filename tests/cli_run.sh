@@ -141,4 +141,5 @@ EOF
 "$tandem" profile check tables.json >check.txt
 grep -q "^small: made up$" check.txt
 grep -qE '^qkv_proj +tokens +4 1 … 8 +2 +10.56 +11.00 +11.11 +1 +20.00 +20.00 +20.00  at 2$' check.txt
+fails_with 2 'nowhere/gemm_perf.csv: cannot be opened' "$tandem" profile fit h100-sxm --kernels nowhere
 fails_with 2 'h100-sxm: has no measured tables' "$tandem" profile check h100-sxm

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Models, rooflines, tables and the importer, with numbers worked out by hand. */
 #include <math.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "profiles/check.h"
+#include "profiles/fit_kernels.h"
 #include "profiles/import.h"
+#include "profiles/roofline.h"
 #include "profiles/table.h"
 #include "tests/harness.h"
 
@@ -312,6 +316,96 @@ static void test_leave_one_out_of_a_grid(void **state)
     assert_int_equal(c.within.points + c.beyond.points, 0);
 }
 
+/* 1 000 TFLOP/s at 0.5 and 1 000 GB/s at 0.8, 2 µs a launch. GEMM of 1024³: arithmetic 2·1024³ / 5e5 per ns = 4 295 ns,
+ * bytes 2·3·1024² / 800 = 7 864 ns and the launch. Decode of 4 sequences over 1 000 tokens, 8 heads over 2 of 128:
+ * bytes 2·2·128·2·4 000 / 800 = 5 120 ns and of queries 2·2·8·128·4 / 800 = 20.48, 10 µs a launch. */
+static void test_single_kernels_by_hand(void **state)
+{
+    (void)state;
+    struct device d = {.peak_flops = {[DTYPE_BF16] = 1e15, [DTYPE_FP8] = 2e15},
+                       .bandwidth_bytes_per_s = 1e12,
+                       .gemm_efficiency = 0.5,
+                       .attention_efficiency = 0.5,
+                       .bandwidth_efficiency = 0.8,
+                       .launch_ns = 2000,
+                       .attention_launch_ns = 10000,
+                       .gemm_efficiency_8bit = 0.1,
+                       .gemm_launch_ns_8bit = 5000};
+    const struct attention a = {8, 2, 128, 2};
+    assert_near(roofline_gemm_ns(&d, DTYPE_BF16, 1024, 1024, 1024), 6.0 * 1024 * 1024 / 800 + 2000, 1e-12);
+    assert_near(roofline_gemm_ns(&d, DTYPE_FP8, 1024, 1024, 1024), 2.0 * 1024 * 1024 * 1024 / 2e5 + 5000, 1e-12);
+    assert_near(roofline_attention_ns(&d, DTYPE_BF16, &a, 4, 1, 999), 5120 + 20.48 + 10000, 1e-12);
+    d.attention_bandwidth_efficiency = 0.4;
+    assert_near(roofline_attention_ns(&d, DTYPE_BF16, &a, 4, 1, 999), 2 * (5120 + 20.48) + 10000, 1e-12);
+}
+
+static void write_gemms(const struct device *d, const char *file)
+{
+    FILE *out = fopen(file, "w");
+    assert_non_null(out);
+    fprintf(out, "framework,gemm_dtype,m,n,k,latency\n");
+    for (double m = 1; m <= 8192; m *= 2)
+        for (double n = 1024; n <= 16384; n *= 2)
+            for (int f = 0; f < 2; f++)
+                fprintf(out, "X,%s,%g,%g,4096,%.9g\n", f ? "fp8" : "bfloat16", m, n,
+                        roofline_gemm_ns(d, f ? DTYPE_FP8 : DTYPE_BF16, m, n, 4096) * 1e-6);
+    fclose(out);
+}
+
+/* Prompts of 16 to 16 384 tokens (decode false), or contexts of as many. */
+static void write_attention(const struct device *d, const char *file, bool decode)
+{
+    const struct attention a = {32, 8, 128, 2};
+    FILE *out = fopen(file, "w");
+    assert_non_null(out);
+    fprintf(
+        out,
+        "batch_size,isl,num_heads,num_key_value_heads,head_dim,attn_dtype,kv_cache_dtype,step,window_size,latency\n");
+    for (double batch = 1; batch <= 64; batch *= 2)
+        for (double length = 64; length <= 16384; length *= 2) {
+            double isl = decode ? 1 : length, step = decode ? length - 1 : 0;
+            fprintf(out, "%g,%g,32,8,128,bfloat16,bfloat16,%g,0,%.9g\n", batch, isl, step,
+                    roofline_attention_ns(d, DTYPE_BF16, &a, batch, isl, step) * 1e-6);
+        }
+    fclose(out);
+}
+
+/* Kernels that are a roofline give its parameters back. */
+static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
+{
+    (void)state;
+    struct device truth, d;
+    struct kernel_fit fit;
+    struct error err = {0};
+    expect_ok(device_load("h100-sxm", &truth, &err), &err);
+    d = truth;
+    truth.gemm_efficiency = 0.6;
+    truth.bandwidth_efficiency = 0.7;
+    truth.half_peak_tokens = 200;
+    truth.launch_ns = 5000;
+    truth.gemm_efficiency_8bit = 0.4;
+    truth.gemm_launch_ns_8bit = 9000;
+    truth.attention_efficiency = 0.3;
+    truth.attention_bandwidth_efficiency = 0.6;
+    truth.attention_launch_ns = 12000;
+    mkdir("build/kernels", 0777);
+    write_gemms(&truth, "build/kernels/gemm_perf.csv");
+    write_attention(&truth, "build/kernels/context_attention_perf.csv", false);
+    write_attention(&truth, "build/kernels/generation_attention_perf.csv", true);
+    expect_ok(kernels_fit("build/kernels", &d, &fit, &err), &err);
+    assert_near(d.gemm_efficiency, 0.6, 0.01);
+    assert_near(d.bandwidth_efficiency, 0.7, 0.01);
+    assert_near(d.half_peak_tokens, 200, 0.02);
+    assert_near(d.launch_ns, 5000, 0.01);
+    assert_near(d.gemm_efficiency_8bit, 0.4, 0.01);
+    assert_near(d.gemm_launch_ns_8bit, 9000, 0.01);
+    assert_near(d.attention_efficiency, 0.3, 0.01);
+    assert_near(d.attention_bandwidth_efficiency, 0.6, 0.01);
+    assert_near(d.attention_launch_ns, 12000, 0.01);
+    for (int kind = 0; kind < KERNEL_KINDS; kind++)
+        assert_true(fit.after[kind].p90 < 0.005 && fit.before[kind].median > 0.05);
+}
+
 /* The second bundle lays a finer grid over parts of the first: prompts' rows have holes that are filled along KV, mixed
  * launches keep the largest full grid. */
 static void test_llmservingsim_bundle_of_two_grids(void **state)
@@ -390,6 +484,8 @@ int main(void)
         cmocka_unit_test(test_prefill_table_by_hand),
         cmocka_unit_test(test_mixed_table_by_hand),
         cmocka_unit_test(test_leave_one_out_by_hand),
+        cmocka_unit_test(test_single_kernels_by_hand),
+        cmocka_unit_test(test_fit_finds_the_parameters_that_made_the_kernels),
         cmocka_unit_test(test_leave_one_out_of_a_grid),
         cmocka_unit_test(test_llmservingsim_bundle_of_two_grids),
         cmocka_unit_test(test_llmservingsim_bundle_round_trip),

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "profiles/fit_kernels.h"
+
+#include <gsl/gsl_multimin.h>
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/csv.h"
+#include "profiles/roofline.h"
+
+const char *const kernel_kind_names[KERNEL_KINDS] = {"GEMM bf16", "GEMM fp8", "prefill attention", "decode attention"};
+
+enum { DTYPE_TEXT = 16, SHORTEST_GEMM_SIDE = 1024, LARGEST_GROUP = 8, SHORTEST_CONTEXT = 64 };
+
+/* A line of any of the tables; what a table has not got is 0. */
+struct kernel {
+    char dtype[DTYPE_TEXT], kv_dtype[DTYPE_TEXT];
+    double m, n, k;
+    double sequences, isl, heads, kv_heads, head_dim, step, window;
+    double ms;
+};
+
+#define COLUMN(column, member, need)                                                                                   \
+    {                                                                                                                  \
+        column, offsetof(struct kernel, member), 0, CSV_##need                                                         \
+    }
+
+static const struct csv_column gemm_columns[] = {
+    {"gemm_dtype", offsetof(struct kernel, dtype), DTYPE_TEXT, CSV_OPTIONAL},
+    COLUMN("m", m, OPTIONAL),
+    COLUMN("n", n, POSITIVE),
+    COLUMN("k", k, POSITIVE),
+    COLUMN("latency", ms, POSITIVE),
+};
+
+static const struct csv_column attention_columns[] = {
+    {"attn_dtype", offsetof(struct kernel, dtype), DTYPE_TEXT, CSV_OPTIONAL},
+    {"kv_cache_dtype", offsetof(struct kernel, kv_dtype), DTYPE_TEXT, CSV_OPTIONAL},
+    COLUMN("batch_size", sequences, POSITIVE),
+    COLUMN("isl", isl, POSITIVE),
+    COLUMN("num_heads", heads, POSITIVE),
+    COLUMN("num_key_value_heads", kv_heads, POSITIVE),
+    COLUMN("head_dim", head_dim, POSITIVE),
+    COLUMN("step", step, OPTIONAL),
+    COLUMN("window_size", window, OPTIONAL),
+    COLUMN("latency", ms, POSITIVE),
+};
+
+struct kernels {
+    struct kernel *items[KERNEL_KINDS];
+    size_t count[KERNEL_KINDS];
+};
+
+static bool wanted(const struct kernel *k, enum kernel_kind kind)
+{
+    if (kind == KERNEL_PREFILL || kind == KERNEL_DECODE)
+        return strcmp(k->dtype, "bfloat16") == 0 && strcmp(k->kv_dtype, "bfloat16") == 0 && k->window == 0 &&
+               k->heads <= LARGEST_GROUP * k->kv_heads &&
+               (kind == KERNEL_DECODE ? k->step + 1 >= SHORTEST_CONTEXT : k->isl > 1);
+    return strcmp(k->dtype, kind == KERNEL_GEMM_FP8 ? "fp8" : "bfloat16") == 0 && k->m >= 1 &&
+           k->n >= SHORTEST_GEMM_SIDE && k->k >= SHORTEST_GEMM_SIDE;
+}
+
+static int read_kind(const char *folder, enum kernel_kind kind, struct kernels *out, struct error *err)
+{
+    static const char *const files[KERNEL_KINDS] = {"gemm_perf.csv", "gemm_perf.csv", "context_attention_perf.csv",
+                                                    "generation_attention_perf.csv"};
+    bool gemm = kind == KERNEL_GEMM_BF16 || kind == KERNEL_GEMM_FP8;
+    char file[1024];
+    void *items = NULL;
+    size_t count = 0, kept = 0;
+    snprintf(file, sizeof file, "%s/%s", folder, files[kind]);
+    if (csv_read(file, gemm ? gemm_columns : attention_columns,
+                 gemm ? sizeof gemm_columns / sizeof *gemm_columns
+                      : sizeof attention_columns / sizeof *attention_columns,
+                 sizeof *out->items[kind], &items, &count, err))
+        return -1;
+    struct kernel *kernels = out->items[kind] = items;
+    for (size_t i = 0; i < count; i++)
+        if (wanted(&kernels[i], kind))
+            kernels[kept++] = kernels[i];
+    out->count[kind] = kept;
+    return kept ? 0 : error_set(err, ERROR_INPUT, "%s: holds no %s kernels to fit to", file, kernel_kind_names[kind]);
+}
+
+/* ln(roofline / measured). */
+static double log_ratio(const struct device *d, const struct kernel *k, enum kernel_kind kind)
+{
+    struct attention a = {k->heads, k->kv_heads, k->head_dim, dtype_bytes(DTYPE_BF16)};
+    double ns = kind == KERNEL_GEMM_BF16  ? roofline_gemm_ns(d, DTYPE_BF16, k->m, k->n, k->k)
+                : kind == KERNEL_GEMM_FP8 ? roofline_gemm_ns(d, DTYPE_FP8, k->m, k->n, k->k)
+                                          : roofline_attention_ns(d, DTYPE_BF16, &a, k->sequences, k->isl, k->step);
+    return log(ns / (k->ms * 1e6));
+}
+
+/* What is fitted: shares between 0 and 1 walk as logits, the others as logarithms, so that a simplex may go anywhere.
+ */
+static const struct parameter {
+    size_t offset;
+    bool share;
+    double otherwise; /* to start from where a device does not say */
+} parameters[] = {
+    {offsetof(struct device, gemm_efficiency), true, 0.75},
+    {offsetof(struct device, bandwidth_efficiency), true, 0.85},
+    {offsetof(struct device, half_peak_tokens), false, 1},
+    {offsetof(struct device, launch_ns), false, 1},
+    {offsetof(struct device, gemm_efficiency_8bit), true, 0.75},
+    {offsetof(struct device, gemm_launch_ns_8bit), false, 4000},
+    {offsetof(struct device, attention_efficiency), true, 0.5},
+    {offsetof(struct device, attention_bandwidth_efficiency), true, 0.85},
+    {offsetof(struct device, attention_launch_ns), false, 8000},
+};
+
+/* Parameters that are fitted together, and the kernels they are fitted to, each kind with equal weight. */
+static const struct stage {
+    size_t first, count;
+    enum kernel_kind from, to;
+} stages[] = {{0, 4, KERNEL_GEMM_BF16, KERNEL_GEMM_BF16},
+              {4, 2, KERNEL_GEMM_FP8, KERNEL_GEMM_FP8},
+              {6, 3, KERNEL_PREFILL, KERNEL_DECODE}};
+
+enum { STAGES = sizeof stages / sizeof *stages };
+
+static double *field(struct device *d, const struct parameter *p)
+{
+    return (double *)(void *)((char *)d + p->offset);
+}
+
+struct fit_job {
+    struct device device;
+    const struct kernels *kernels;
+    const struct stage *stage;
+    unsigned evaluations;
+};
+
+static void put(struct fit_job *job, const gsl_vector *x)
+{
+    for (size_t i = 0; i < job->stage->count; i++) {
+        const struct parameter *p = &parameters[job->stage->first + i];
+        double value = exp(gsl_vector_get(x, i));
+        *field(&job->device, p) = p->share ? value / (1 + value) : value;
+    }
+}
+
+static void get(struct fit_job *job, gsl_vector *x)
+{
+    for (size_t i = 0; i < job->stage->count; i++) {
+        const struct parameter *p = &parameters[job->stage->first + i];
+        double value = *field(&job->device, p);
+        value = value > 0 ? value : p->otherwise;
+        gsl_vector_set(x, i, p->share ? log(fmin(value, 0.99) / (1 - fmin(value, 0.99))) : log(value));
+    }
+}
+
+static double mean_error(const gsl_vector *x, void *params)
+{
+    struct fit_job *job = params;
+    double sum = 0;
+    put(job, x);
+    job->evaluations++;
+    for (enum kernel_kind kind = job->stage->from; kind <= job->stage->to; kind++) {
+        double of_kind = 0;
+        for (size_t i = 0; i < job->kernels->count[kind]; i++)
+            of_kind += fabs(log_ratio(&job->device, &job->kernels->items[kind][i], kind));
+        sum += of_kind / (double)job->kernels->count[kind];
+    }
+    return sum / (job->stage->to - job->stage->from + 1);
+}
+
+static int judge(const struct device *d, const struct kernels *kernels, struct kernel_errors *out, struct error *err)
+{
+    for (enum kernel_kind kind = 0; kind < KERNEL_KINDS; kind++) {
+        size_t count = kernels->count[kind];
+        double *errors = malloc(count * sizeof *errors);
+        if (!errors)
+            return error_no_memory(err);
+        for (size_t i = 0; i < count; i++)
+            errors[i] = fabs(exp(log_ratio(d, &kernels->items[kind][i], kind)) - 1);
+        gsl_sort(errors, 1, count);
+        out[kind] = (struct kernel_errors){.points = count,
+                                           .median = gsl_stats_median_from_sorted_data(errors, 1, count),
+                                           .p90 = gsl_stats_quantile_from_sorted_data(errors, 1, count, 0.9)};
+        free(errors);
+    }
+    return 0;
+}
+
+/* Three simplexes, each around where the one before came to rest. */
+static int fit_stage(struct fit_job *job, struct error *err)
+{
+    size_t n = job->stage->count;
+    gsl_multimin_fminimizer *minimizer = gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, n);
+    gsl_vector *start = gsl_vector_alloc(n), *step = gsl_vector_alloc(n);
+    gsl_multimin_function function = {.f = mean_error, .n = n, .params = job};
+    int status = minimizer && start && step ? 0 : error_no_memory(err);
+    if (status == 0)
+        get(job, start);
+    for (int round = 0; status == 0 && round < 3; round++) {
+        gsl_vector_set_all(step, round == 0 ? 1 : 0.2);
+        gsl_multimin_fminimizer_set(minimizer, &function, start, step);
+        for (int i = 0; i < 500; i++)
+            if (gsl_multimin_fminimizer_iterate(minimizer) ||
+                gsl_multimin_test_size(gsl_multimin_fminimizer_size(minimizer), 1e-4) == GSL_SUCCESS)
+                break;
+        gsl_vector_memcpy(start, gsl_multimin_fminimizer_x(minimizer));
+    }
+    if (status == 0)
+        put(job, start);
+    if (minimizer)
+        gsl_multimin_fminimizer_free(minimizer);
+    if (start)
+        gsl_vector_free(start);
+    if (step)
+        gsl_vector_free(step);
+    return status;
+}
+
+int kernels_fit(const char *folder, struct device *device, struct kernel_fit *out, struct error *err)
+{
+    struct kernels kernels = {0};
+    struct fit_job job = {.device = *device, .kernels = &kernels};
+    *out = (struct kernel_fit){0};
+    int status = device->kind == DEVICE_ROOFLINE
+                     ? 0
+                     : error_set(err, ERROR_INPUT, "%s: is no roofline, so has no efficiencies to fit", device->name);
+    for (enum kernel_kind kind = 0; status == 0 && kind < KERNEL_KINDS; kind++)
+        status = read_kind(folder, kind, &kernels, err);
+    if (status == 0)
+        status = judge(&job.device, &kernels, out->before, err);
+    for (job.stage = stages; status == 0 && job.stage < stages + STAGES; job.stage++)
+        status = fit_stage(&job, err);
+    if (status == 0)
+        status = judge(&job.device, &kernels, out->after, err);
+    for (enum kernel_kind kind = 0; kind < KERNEL_KINDS; kind++)
+        free(kernels.items[kind]);
+    out->evaluations = job.evaluations;
+    for (size_t i = 0; status == 0 && i < sizeof parameters / sizeof *parameters; i++)
+        *field(device, &parameters[i]) = *field(&job.device, &parameters[i]);
+    return status ? -1 : 0;
+}
