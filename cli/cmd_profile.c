@@ -22,7 +22,7 @@ static const struct option_spec options[] = {
     {"--host", "FOLDER", "fit: the measured server run to fit host work to (requests.jsonl and meta.json)"},
     {"--kernels", "FOLDER",
      "fit: AIConfigurator's tables of one system and engine (gemm_perf.csv, context_attention_perf.csv, "
-     "generation_attention_perf.csv) to fit a roofline's efficiencies to"},
+     "generation_attention_perf.csv, custom_allreduce_perf.csv) to fit a roofline's efficiencies to"},
     {"--set", "PATH=VALUE",
      "fit: override a value of the run's scenario, e.g. engine.preset=vllm-0.19; may be repeated"},
     {"--out", "FILE",
@@ -216,9 +216,9 @@ static int write_device(const struct arguments *args, const struct device *d, co
     snprintf(
         source, sizeof source,
         "datasheet of %s, efficiencies fitted to AIConfigurator's measured kernels: median error GEMM bf16 %.1f %%, "
-        "fp8 %.1f %%, attention prefill %.1f %%, decode %.1f %%",
+        "fp8 %.1f %%, attention prefill %.1f %%, decode %.1f %%, all-reduce %.1f %%",
         args->words[1], 100 * e[KERNEL_GEMM_BF16].median, 100 * e[KERNEL_GEMM_FP8].median,
-        100 * e[KERNEL_PREFILL].median, 100 * e[KERNEL_DECODE].median);
+        100 * e[KERNEL_PREFILL].median, 100 * e[KERNEL_DECODE].median, 100 * e[KERNEL_ALL_REDUCE].median);
     cJSON_ReplaceItemInObjectCaseSensitive(device, "name", cJSON_CreateString(value_or(args, OPT_NAME, "fitted")));
     cJSON_ReplaceItemInObjectCaseSensitive(device, "source", cJSON_CreateString(source));
     replace_number(device, "gemm_efficiency", d->gemm_efficiency);
@@ -230,6 +230,8 @@ static int write_device(const struct arguments *args, const struct device *d, co
     replace_number(device, "attention_efficiency", d->attention_efficiency);
     replace_number(device, "attention_bandwidth_efficiency", d->attention_bandwidth_efficiency);
     replace_number(device, "attention_launch_ns", d->attention_launch_ns);
+    replace_number(device, "link_bytes_per_s", d->link_bytes_per_s);
+    replace_number(device, "link_latency_ns", d->link_latency_ns);
     int status = profile_write(device, file, err);
     cJSON_Delete(device);
     return status;

@@ -13,14 +13,22 @@
 #include "base/csv.h"
 #include "profiles/roofline.h"
 
-const char *const kernel_kind_names[KERNEL_KINDS] = {"GEMM bf16", "GEMM fp8", "prefill attention", "decode attention"};
+const char *const kernel_kind_names[KERNEL_KINDS] = {"GEMM bf16", "GEMM fp8", "prefill attention", "decode attention",
+                                                     "all-reduce"};
 
-enum { DTYPE_TEXT = 16, SHORTEST_GEMM_SIDE = 1024, LARGEST_GROUP = 8, SHORTEST_CONTEXT = 64 };
+enum {
+    DTYPE_TEXT = 16,
+    SHORTEST_GEMM_SIDE = 1024,
+    LARGEST_GROUP = 8,
+    SHORTEST_CONTEXT = 64,
+    LONGEST_MESSAGE = 1 << 26
+};
 
 /* A line of any of the tables; what a table has not got is 0. */
 struct kernel {
-    char dtype[DTYPE_TEXT], kv_dtype[DTYPE_TEXT];
+    char dtype[DTYPE_TEXT], kv_dtype[DTYPE_TEXT], source[32];
     double m, n, k;
+    double gpus, values; /* of an all-reduce */
     double sequences, isl, heads, kv_heads, head_dim, step, window;
     double ms;
 };
@@ -51,6 +59,29 @@ static const struct csv_column attention_columns[] = {
     COLUMN("latency", ms, POSITIVE),
 };
 
+static const struct csv_column all_reduce_columns[] = {
+    {"kernel_source", offsetof(struct kernel, source), 32, CSV_OPTIONAL},
+    COLUMN("num_gpus", gpus, POSITIVE),
+    COLUMN("message_size", values, POSITIVE),
+    COLUMN("latency", ms, POSITIVE),
+};
+
+/* Where kernels of each kind are found. */
+static const struct table_file {
+    const char *name;
+    const struct csv_column *columns;
+    size_t column_count;
+} files[KERNEL_KINDS] = {
+    [KERNEL_GEMM_BF16] = {"gemm_perf.csv", gemm_columns, sizeof gemm_columns / sizeof *gemm_columns},
+    [KERNEL_GEMM_FP8] = {"gemm_perf.csv", gemm_columns, sizeof gemm_columns / sizeof *gemm_columns},
+    [KERNEL_PREFILL] = {"context_attention_perf.csv", attention_columns,
+                        sizeof attention_columns / sizeof *attention_columns},
+    [KERNEL_DECODE] = {"generation_attention_perf.csv", attention_columns,
+                       sizeof attention_columns / sizeof *attention_columns},
+    [KERNEL_ALL_REDUCE] = {"custom_allreduce_perf.csv", all_reduce_columns,
+                           sizeof all_reduce_columns / sizeof *all_reduce_columns},
+};
+
 struct kernels {
     struct kernel *items[KERNEL_KINDS];
     size_t count[KERNEL_KINDS];
@@ -58,6 +89,8 @@ struct kernels {
 
 static bool wanted(const struct kernel *k, enum kernel_kind kind)
 {
+    if (kind == KERNEL_ALL_REDUCE)
+        return k->gpus > 1 && k->values <= LONGEST_MESSAGE && !strstr(k->source, "eager");
     if (kind == KERNEL_PREFILL || kind == KERNEL_DECODE)
         return strcmp(k->dtype, "bfloat16") == 0 && strcmp(k->kv_dtype, "bfloat16") == 0 && k->window == 0 &&
                k->heads <= LARGEST_GROUP * k->kv_heads &&
@@ -68,17 +101,11 @@ static bool wanted(const struct kernel *k, enum kernel_kind kind)
 
 static int read_kind(const char *folder, enum kernel_kind kind, struct kernels *out, struct error *err)
 {
-    static const char *const files[KERNEL_KINDS] = {"gemm_perf.csv", "gemm_perf.csv", "context_attention_perf.csv",
-                                                    "generation_attention_perf.csv"};
-    bool gemm = kind == KERNEL_GEMM_BF16 || kind == KERNEL_GEMM_FP8;
     char file[1024];
     void *items = NULL;
     size_t count = 0, kept = 0;
-    snprintf(file, sizeof file, "%s/%s", folder, files[kind]);
-    if (csv_read(file, gemm ? gemm_columns : attention_columns,
-                 gemm ? sizeof gemm_columns / sizeof *gemm_columns
-                      : sizeof attention_columns / sizeof *attention_columns,
-                 sizeof *out->items[kind], &items, &count, err))
+    snprintf(file, sizeof file, "%s/%s", folder, files[kind].name);
+    if (csv_read(file, files[kind].columns, files[kind].column_count, sizeof *out->items[kind], &items, &count, err))
         return -1;
     struct kernel *kernels = out->items[kind] = items;
     for (size_t i = 0; i < count; i++)
@@ -92,9 +119,20 @@ static int read_kind(const char *folder, enum kernel_kind kind, struct kernels *
 static double log_ratio(const struct device *d, const struct kernel *k, enum kernel_kind kind)
 {
     struct attention a = {k->heads, k->kv_heads, k->head_dim, dtype_bytes(DTYPE_BF16)};
-    double ns = kind == KERNEL_GEMM_BF16  ? roofline_gemm_ns(d, DTYPE_BF16, k->m, k->n, k->k)
-                : kind == KERNEL_GEMM_FP8 ? roofline_gemm_ns(d, DTYPE_FP8, k->m, k->n, k->k)
-                                          : roofline_attention_ns(d, DTYPE_BF16, &a, k->sequences, k->isl, k->step);
+    double ns = 0;
+    switch (kind) {
+    case KERNEL_GEMM_BF16:
+    case KERNEL_GEMM_FP8:
+        ns = roofline_gemm_ns(d, kind == KERNEL_GEMM_FP8 ? DTYPE_FP8 : DTYPE_BF16, k->m, k->n, k->k);
+        break;
+    case KERNEL_ALL_REDUCE:
+        ns = roofline_all_reduce_ns(d, k->gpus, k->values * dtype_bytes(DTYPE_BF16));
+        break;
+    case KERNEL_PREFILL:
+    case KERNEL_DECODE:
+    case KERNEL_KINDS:
+        ns = roofline_attention_ns(d, DTYPE_BF16, &a, k->sequences, k->isl, k->step);
+    }
     return log(ns / (k->ms * 1e6));
 }
 
@@ -114,6 +152,8 @@ static const struct parameter {
     {offsetof(struct device, attention_efficiency), true, 0.5},
     {offsetof(struct device, attention_bandwidth_efficiency), true, 0.85},
     {offsetof(struct device, attention_launch_ns), false, 8000},
+    {offsetof(struct device, link_bytes_per_s), false, 25e9},
+    {offsetof(struct device, link_latency_ns), false, 10000},
 };
 
 /* Parameters that are fitted together, and the kernels they are fitted to, each kind with equal weight. */
@@ -122,7 +162,8 @@ static const struct stage {
     enum kernel_kind from, to;
 } stages[] = {{0, 4, KERNEL_GEMM_BF16, KERNEL_GEMM_BF16},
               {4, 2, KERNEL_GEMM_FP8, KERNEL_GEMM_FP8},
-              {6, 3, KERNEL_PREFILL, KERNEL_DECODE}};
+              {6, 3, KERNEL_PREFILL, KERNEL_DECODE},
+              {9, 2, KERNEL_ALL_REDUCE, KERNEL_ALL_REDUCE}};
 
 enum { STAGES = sizeof stages / sizeof *stages };
 

@@ -128,6 +128,11 @@ double roofline_attention_ns(const struct device *d, enum dtype dtype, const str
     return sequences * (piece.ns + piece.slope * kv_before) - (sequences - 1) * r.attention_launch_ns;
 }
 
+double roofline_all_reduce_ns(const struct device *d, double gpus, double bytes)
+{
+    return d->link_latency_ns + 2 * (gpus - 1) / gpus * bytes / d->link_bytes_per_s * 1e9;
+}
+
 int roofline_create(const struct cost_model *cm, struct cost_backend *out, struct error *err)
 {
     struct roofline *r = calloc(1, sizeof *r);
@@ -146,9 +151,9 @@ int roofline_create(const struct cost_model *cm, struct cost_backend *out, struc
     r->gemms[2] = (struct gemm){r->gate_width * (m->gated_mlp ? 2 : 1), m->hidden};  /* gate and up */
     r->gemms[3] = (struct gemm){m->hidden, r->gate_width};                           /* down */
     r->head = (struct gemm){m->vocab / tp, m->hidden};
-    if (tp > 1) { /* ring all-reduce: 2(p−1)/p of the bytes over each link, 2(p−1) steps (Thakur et al. 2005) */
-        r->all_reduce_ns = d->link_latency_ns;
-        r->all_reduce_ns_per_token = 2 * (tp - 1) / tp * m->hidden * r->weight_bytes / d->link_bytes_per_s * 1e9;
+    if (tp > 1) {
+        r->all_reduce_ns = roofline_all_reduce_ns(d, tp, 0);
+        r->all_reduce_ns_per_token = roofline_all_reduce_ns(d, tp, m->hidden * r->weight_bytes) - r->all_reduce_ns;
     }
     *out = (struct cost_backend){.token_ns = token_ns,
                                  .head_ns = head_ns,

@@ -16,4 +16,7 @@ double roofline_gemm_ns(const struct device *d, enum dtype dtype, double m, doub
 double roofline_attention_ns(const struct device *d, enum dtype dtype, const struct attention *a, double sequences,
                              double new_tokens, double kv_before);
 
+/* Ring all-reduce: latency + 2(p−1)/p of the bytes over each link (Thakur et al. 2005). */
+double roofline_all_reduce_ns(const struct device *d, double gpus, double bytes);
+
 #endif

@@ -318,7 +318,8 @@ static void test_leave_one_out_of_a_grid(void **state)
 
 /* 1 000 TFLOP/s at 0.5 and 1 000 GB/s at 0.8, 2 µs a launch. GEMM of 1024³: arithmetic 2·1024³ / 5e5 per ns = 4 295 ns,
  * bytes 2·3·1024² / 800 = 7 864 ns and the launch. Decode of 4 sequences over 1 000 tokens, 8 heads over 2 of 128:
- * bytes 2·2·128·2·4 000 / 800 = 5 120 ns and of queries 2·2·8·128·4 / 800 = 20.48, 10 µs a launch. */
+ * bytes 2·2·128·2·4 000 / 800 = 5 120 ns and of queries 2·2·8·128·4 / 800 = 20.48, 10 µs a launch.
+ * All-reduce of 1 MB over 4 at 100 GB/s: 2·3/4 · 1e6 / 100 = 15 000 ns and 7 µs. */
 static void test_single_kernels_by_hand(void **state)
 {
     (void)state;
@@ -327,6 +328,8 @@ static void test_single_kernels_by_hand(void **state)
                        .gemm_efficiency = 0.5,
                        .attention_efficiency = 0.5,
                        .bandwidth_efficiency = 0.8,
+                       .link_bytes_per_s = 1e11,
+                       .link_latency_ns = 7000,
                        .launch_ns = 2000,
                        .attention_launch_ns = 10000,
                        .gemm_efficiency_8bit = 0.1,
@@ -335,6 +338,7 @@ static void test_single_kernels_by_hand(void **state)
     assert_near(roofline_gemm_ns(&d, DTYPE_BF16, 1024, 1024, 1024), 6.0 * 1024 * 1024 / 800 + 2000, 1e-12);
     assert_near(roofline_gemm_ns(&d, DTYPE_FP8, 1024, 1024, 1024), 2.0 * 1024 * 1024 * 1024 / 2e5 + 5000, 1e-12);
     assert_near(roofline_attention_ns(&d, DTYPE_BF16, &a, 4, 1, 999), 5120 + 20.48 + 10000, 1e-12);
+    assert_near(roofline_all_reduce_ns(&d, 4, 1e6), 22000, 1e-12);
     d.attention_bandwidth_efficiency = 0.4;
     assert_near(roofline_attention_ns(&d, DTYPE_BF16, &a, 4, 1, 999), 2 * (5120 + 20.48) + 10000, 1e-12);
 }
@@ -370,6 +374,18 @@ static void write_attention(const struct device *d, const char *file, bool decod
     fclose(out);
 }
 
+static void write_all_reduces(const struct device *d, const char *file)
+{
+    FILE *out = fopen(file, "w");
+    assert_non_null(out);
+    fprintf(out, "kernel_source,num_gpus,message_size,latency\n");
+    for (double gpus = 2; gpus <= 8; gpus *= 2)
+        for (double values = 1024; values <= 1 << 26; values *= 4)
+            fprintf(out, "X_graph,%g,%.0f,%.9g\nX_eager,%g,%.0f,99\n", gpus, values,
+                    roofline_all_reduce_ns(d, gpus, 2 * values) * 1e-6, gpus, values);
+    fclose(out);
+}
+
 /* Kernels that are a roofline give its parameters back. */
 static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
 {
@@ -388,7 +404,10 @@ static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
     truth.attention_efficiency = 0.3;
     truth.attention_bandwidth_efficiency = 0.6;
     truth.attention_launch_ns = 12000;
+    truth.link_bytes_per_s = 200e9;
+    truth.link_latency_ns = 4000;
     mkdir("build/kernels", 0777);
+    write_all_reduces(&truth, "build/kernels/custom_allreduce_perf.csv");
     write_gemms(&truth, "build/kernels/gemm_perf.csv");
     write_attention(&truth, "build/kernels/context_attention_perf.csv", false);
     write_attention(&truth, "build/kernels/generation_attention_perf.csv", true);
@@ -402,6 +421,8 @@ static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
     assert_near(d.attention_efficiency, 0.3, 0.01);
     assert_near(d.attention_bandwidth_efficiency, 0.6, 0.01);
     assert_near(d.attention_launch_ns, 12000, 0.01);
+    assert_near(d.link_bytes_per_s, 200e9, 0.01);
+    assert_near(d.link_latency_ns, 4000, 0.01);
     for (int kind = 0; kind < KERNEL_KINDS; kind++)
         assert_true(fit.after[kind].p90 < 0.005 && fit.before[kind].median > 0.05);
 }
