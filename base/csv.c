@@ -50,6 +50,8 @@ static int read_header(struct csv *csv, char *line, struct error *err)
 
 static int read_row(const struct csv *csv, char *line, long number, char *row, struct error *err)
 {
+    static const char *const allowed[] = {
+        [CSV_OPTIONAL] = "or nothing", [CSV_REQUIRED] = "of at least 0", [CSV_POSITIVE] = "above 0"};
     char *fields[FIELDS_MAX];
     size_t count = split(line, fields);
     for (size_t c = 0; c < csv->column_count; c++) {
@@ -61,10 +63,10 @@ static int read_row(const struct csv *csv, char *line, long number, char *row, s
             continue;
         }
         double value = strtod(text, &end);
-        bool positive = column->need == CSV_POSITIVE;
-        if (*end || !(value >= 0 && value < 1e12) || (positive && value == 0))
+        bool missing = end == text && column->need != CSV_OPTIONAL, zero = value == 0 && column->need == CSV_POSITIVE;
+        if (*end || !(value >= 0 && value < 1e12) || missing || zero)
             return error_set(err, ERROR_INPUT, "%s:%ld: %s: expected a number %s, found \"%.40s\"", csv->file, number,
-                             column->name, positive ? "above 0" : "or nothing", text);
+                             column->name, allowed[column->need], text);
         memcpy(row + column->offset, &value, sizeof value);
     }
     return 0;

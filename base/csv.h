@@ -10,6 +10,7 @@
 
 enum csv_need {
     CSV_OPTIONAL, /* a number of at least 0, or nothing (read as 0) */
+    CSV_REQUIRED, /* a number of at least 0 in every line */
     CSV_POSITIVE, /* a number above 0 in every line */
 };
 

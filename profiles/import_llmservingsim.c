@@ -4,79 +4,49 @@
  * kv_decode,time_us), each time for one layer of one model. */
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
+#include "base/csv.h"
 #include "profiles/import.h"
-
-enum { FIELDS_MAX = 5 };
 
 struct row {
     char op[24];
-    double value[FIELDS_MAX]; /* numbers, in the columns' order */
+    double value[5]; /* numbers, in the columns' order */
 };
 
 struct rows {
     struct row *items;
-    size_t count, capacity;
+    size_t count;
 };
 
-/* Splits a line into an optional leading name and `numbers` numbers. */
-static int parse_row(char *line, bool named, size_t numbers, struct row *out)
-{
-    char *c = line;
-    if (named) {
-        size_t length = strcspn(c, ",");
-        if (c[length] != ',' || length == 0 || length >= sizeof out->op)
-            return -1;
-        memcpy(out->op, c, length);
-        out->op[length] = 0;
-        c += length + 1;
+#define NUMBER(column, index, need)                                                                                    \
+    {                                                                                                                  \
+        column, offsetof(struct row, value[index]), 0, CSV_##need                                                      \
     }
-    for (size_t i = 0; i < numbers; i++) {
-        char *end = NULL;
-        out->value[i] = strtod(c, &end);
-        if (end == c || !(out->value[i] >= 0 && out->value[i] < 1e12) || *end != (i + 1 < numbers ? ',' : 0))
-            return -1;
-        c = end + 1;
+#define LAYER                                                                                                          \
+    {                                                                                                                  \
+        "layer", offsetof(struct row, op), 24, CSV_OPTIONAL                                                            \
     }
-    return 0;
-}
 
-static int read_lines(FILE *in, const char *file, const char *header, struct rows *rows, struct error *err)
-{
-    bool named = strncmp(header, "layer", 5) == 0;
-    size_t numbers = named ? 2 : 5;
-    char line[512];
-    for (long number = 1; fgets(line, sizeof line, in); number++) {
-        line[strcspn(line, "\r\n")] = 0;
-        if (number == 1) {
-            if (strcmp(line, header) != 0)
-                return error_set(err, ERROR_INPUT, "%s:1: expected the header \"%s\", found \"%.80s\"", file, header,
-                                 line);
-            continue;
-        }
-        struct row *grown = array_grow(rows->items, &rows->capacity, rows->count + 1, sizeof *grown);
-        if (!grown)
-            return error_no_memory(err);
-        rows->items = grown;
-        if (parse_row(line, named, numbers, &rows->items[rows->count++]))
-            return error_set(err, ERROR_INPUT, "%s:%ld: expected %s, found \"%.80s\"", file, number, header, line);
-    }
-    return rows->count ? 0 : error_set(err, ERROR_INPUT, "%s: holds no rows", file);
-}
+static const struct csv_column dense_columns[] = {LAYER, NUMBER("tokens", 0, REQUIRED), NUMBER("time_us", 1, REQUIRED)};
+static const struct csv_column sequence_columns[] = {LAYER, NUMBER("sequences", 0, REQUIRED),
+                                                     NUMBER("time_us", 1, REQUIRED)};
+static const struct csv_column attention_columns[] = {NUMBER("prefill_chunk", 0, REQUIRED),
+                                                      NUMBER("kv_prefill", 1, REQUIRED),
+                                                      NUMBER("n_decode", 2, REQUIRED), NUMBER("kv_decode", 3, REQUIRED),
+                                                      NUMBER("time_us", 4, REQUIRED)};
 
-static int read_csv(const char *folder, const char *name, const char *header, struct rows *rows, struct error *err)
+static int read_csv(const char *folder, const char *name, const struct csv_column *columns, size_t count,
+                    struct rows *rows, struct error *err)
 {
     char file[1024];
+    void *items = NULL;
     snprintf(file, sizeof file, "%s/%s", folder, name);
-    FILE *in = fopen(file, "r");
-    if (!in)
-        return error_set(err, ERROR_INPUT, "%s: cannot be opened: %s", file, strerror(errno));
-    int status = read_lines(in, file, header, rows, err);
-    fclose(in);
+    int status = csv_read(file, columns, count, sizeof *rows->items, &items, &rows->count, err);
+    rows->items = items;
     return status;
 }
 
@@ -341,10 +311,9 @@ cJSON *import_llmservingsim(const struct import_options *o, struct error *err)
     cJSON_AddNumberToObject(profile, "tensor_parallel", o->tensor_parallel);
     cJSON_AddStringToObject(profile, "source", "imported from an LLMServingSim profiler bundle");
     cJSON *tables = cJSON_AddArrayToObject(profile, "tables");
-    int status =
-        read_csv(o->folder, "dense.csv", "layer,tokens,time_us", &dense, err) ||
-        read_csv(o->folder, "per_sequence.csv", "layer,sequences,time_us", &sequences, err) ||
-        read_csv(o->folder, "attention.csv", "prefill_chunk,kv_prefill,n_decode,kv_decode,time_us", &attention, err);
+    int status = read_csv(o->folder, "dense.csv", dense_columns, 3, &dense, err) ||
+                 read_csv(o->folder, "per_sequence.csv", sequence_columns, 3, &sequences, err) ||
+                 read_csv(o->folder, "attention.csv", attention_columns, 5, &attention, err);
     if (status == 0) {
         static const char *const per_layer[] = {"qkv_proj",   "o_proj", "gate_up_proj", "down_proj", "act_fn",
                                                 "rotary_emb", NULL};

@@ -141,5 +141,9 @@ EOF
 "$tandem" profile check tables.json >check.txt
 grep -q "^small: made up$" check.txt
 grep -qE '^qkv_proj +tokens +4 1 … 8 +2 +10.56 +11.00 +11.11 +1 +20.00 +20.00 +20.00  at 2$' check.txt
+mkdir bundle && printf 'layer,tokens,time_us\nqkv_proj,1,5.5\nqkv_proj,2,\n' >bundle/dense.csv
+fails_with 2 'bundle/dense.csv:3: time_us: expected a number of at least 0, found ""' "$tandem" profile import bundle
+printf 'layer,time_us\n' >bundle/dense.csv
+fails_with 2 'bundle/dense.csv:1: has no column "tokens"' "$tandem" profile import bundle
 fails_with 2 'nowhere/gemm_perf.csv: cannot be opened' "$tandem" profile fit h100-sxm --kernels nowhere
 fails_with 2 'h100-sxm: has no measured tables' "$tandem" profile check h100-sxm
