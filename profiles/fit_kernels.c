@@ -252,12 +252,9 @@ static int fit_stage(struct fit_job *job, struct error *err)
     }
     if (status == 0)
         put(job, start);
-    if (minimizer)
-        gsl_multimin_fminimizer_free(minimizer);
-    if (start)
-        gsl_vector_free(start);
-    if (step)
-        gsl_vector_free(step);
+    gsl_multimin_fminimizer_free(minimizer);
+    gsl_vector_free(start);
+    gsl_vector_free(step);
     return status;
 }
 

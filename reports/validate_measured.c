@@ -370,11 +370,8 @@ int measured_fit_host(const char *folder, const struct json *root, struct host_f
     }
     latencies_release(&job.measured);
     free(job.metrics);
-    if (minimizer)
-        gsl_multimin_fminimizer_free(minimizer);
-    if (start)
-        gsl_vector_free(start);
-    if (step)
-        gsl_vector_free(step);
+    gsl_multimin_fminimizer_free(minimizer);
+    gsl_vector_free(start);
+    gsl_vector_free(step);
     return status ? -1 : 0;
 }
