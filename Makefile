@@ -108,7 +108,7 @@ asan: ## build with address and undefined-behaviour sanitizers at build/asan/tan
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all
 
 FUZZ_SECONDS ?= 60
-fuzz: ## fuzz scenario JSON and traces, FUZZ_SECONDS (60) each
+fuzz: ## fuzz scenario JSON, traces and CSV tables, FUZZ_SECONDS (60) each
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' SANITIZE='-fsanitize=fuzzer-no-link,address,undefined' fuzzers
 	@for f in $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)); do mkdir -p $(BUILD)/fuzz/corpus/$$f; \
 	    $(BUILD)/fuzz/tests/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -timeout=10 \
