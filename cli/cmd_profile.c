@@ -195,6 +195,12 @@ static int write_engine(const struct json *root, const struct host_fit *fit, con
     return status;
 }
 
+static void replace_string(cJSON *object, const char *name, const char *value)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(object, name);
+    cJSON_AddStringToObject(object, name, value);
+}
+
 static void replace_number(cJSON *object, const char *name, double value)
 {
     char digits[32];
@@ -219,8 +225,8 @@ static int write_device(const struct arguments *args, const struct device *d, co
         "fp8 %.1f %%, attention prefill %.1f %%, decode %.1f %%, all-reduce %.1f %%",
         args->words[1], 100 * e[KERNEL_GEMM_BF16].median, 100 * e[KERNEL_GEMM_FP8].median,
         100 * e[KERNEL_PREFILL].median, 100 * e[KERNEL_DECODE].median, 100 * e[KERNEL_ALL_REDUCE].median);
-    cJSON_ReplaceItemInObjectCaseSensitive(device, "name", cJSON_CreateString(value_or(args, OPT_NAME, "fitted")));
-    cJSON_ReplaceItemInObjectCaseSensitive(device, "source", cJSON_CreateString(source));
+    replace_string(device, "name", value_or(args, OPT_NAME, "fitted"));
+    replace_string(device, "source", source);
     replace_number(device, "gemm_efficiency", d->gemm_efficiency);
     replace_number(device, "bandwidth_efficiency", d->bandwidth_efficiency);
     replace_number(device, "half_peak_tokens", d->half_peak_tokens);
@@ -316,7 +322,8 @@ static int run(const struct arguments *args, struct error *err)
 const struct command command_profile = {
     .name = "profile",
     .usage = "profile import FOLDER, profile show|check|fit DEVICE",
-    .summary = "turn an LLMServingSim bundle into a profile; see what a device costs; judge its tables; fit host work",
+    .summary = "turn an LLMServingSim bundle into a profile; see what a device costs; judge its tables; fit host work "
+               "or a roofline",
     .options = options,
     .run = run,
 };

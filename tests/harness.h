@@ -24,18 +24,25 @@ static inline void expect_ok(int status, const struct error *err)
         fail_msg("%s", err->text);
 }
 
+/* Compiles a scenario given as JSON text and opens its workload. Release both. */
+static inline void open_scenario(const char *text, struct scenario *s, struct request_source *source)
+{
+    struct error err = {0};
+    struct json root;
+    expect_ok(json_parse(text, "test", &root, &err), &err);
+    expect_ok(scenario_compile(s, root, &err), &err);
+    expect_ok(scenario_open_workload(s, source, &err), &err);
+}
+
 /* Runs a scenario given as JSON text to its end. */
 static inline void run_scenario(const char *text, struct run_summary *out)
 {
     static struct run_metrics m;
     struct error err = {0};
-    struct json root;
     struct scenario s;
     struct request_source source = {0};
     struct cluster_totals totals;
-    expect_ok(json_parse(text, "test", &root, &err), &err);
-    expect_ok(scenario_compile(&s, root, &err), &err);
-    expect_ok(scenario_open_workload(&s, &source, &err), &err);
+    open_scenario(text, &s, &source);
     expect_ok(run_metrics_init(&m, &s, &err), &err);
     struct observer observer = run_metrics_observer(&m);
     expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);

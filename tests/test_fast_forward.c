@@ -49,14 +49,11 @@ static void add_point(void *state, const char *series, sim_time at, double value
 static void run(const char *text, bool step, struct trail *t)
 {
     struct error err = {0};
-    struct json root;
     struct scenario s;
     struct request_source source = {0};
     struct cluster_totals totals;
-    expect_ok(json_parse(text, "random", &root, &err), &err);
-    expect_ok(scenario_compile(&s, root, &err), &err);
+    open_scenario(text, &s, &source);
     s.cluster.replica.step = step;
-    expect_ok(scenario_open_workload(&s, &source, &err), &err);
     expect_ok(run_metrics_init(&t->metrics, &s, &err), &err);
     t->rows = 1;
     t->metrics.sink = (struct row_sink){.state = t, .add_request = add_request, .add_point = add_point};

@@ -98,13 +98,10 @@ static void probed(void *state, const struct cluster_state *cluster)
 static void run_checked(const char *text, struct run_summary *out)
 {
     struct error err = {0};
-    struct json root;
     struct scenario s;
     struct request_source source = {0};
     struct cluster_totals totals;
-    expect_ok(json_parse(text, "random", &root, &err), &err);
-    expect_ok(scenario_compile(&s, root, &err), &err);
-    expect_ok(scenario_open_workload(&s, &source, &err), &err);
+    open_scenario(text, &s, &source);
     checker = (struct checker){.hash = 1, .block_tokens = s.cluster.replica.kv_block_tokens};
     expect_ok(run_metrics_init(&checker.metrics, &s, &err), &err);
     checker.inner = run_metrics_observer(&checker.metrics);

@@ -427,23 +427,28 @@ static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
         assert_true(fit.after[kind].p90 < 0.005 && fit.before[kind].median > 0.05);
 }
 
+/* Writes the profile of a measured bundle; the test is skipped where that is absent. */
+static void import_or_skip(const char *folder, const char *base, const char *file)
+{
+    if (access(folder, R_OK) != 0)
+        skip();
+    struct error err = {0};
+    struct import_options o = {
+        .folder = folder, .name = "measured", .model = "llama-3.1-8b", .base_device = base, .tensor_parallel = 1};
+    cJSON *profile = import_llmservingsim(&o, &err);
+    assert_non_null(profile);
+    expect_ok(profile_write(profile, file, &err), &err);
+    cJSON_Delete(profile);
+}
+
 /* The second bundle lays a finer grid over parts of the first: prompts' rows have holes that are filled along KV, mixed
  * launches keep the largest full grid. */
 static void test_llmservingsim_bundle_of_two_grids(void **state)
 {
     (void)state;
-    if (access(DATA "profiles/llmservingsim/rtxpro6000_llama-3.1-8b/tp1/dense.csv", R_OK) != 0)
-        skip();
     struct error err = {0};
-    struct import_options o = {.folder = DATA "profiles/llmservingsim/rtxpro6000_llama-3.1-8b/tp1",
-                               .name = "measured",
-                               .model = "llama-3.1-8b",
-                               .base_device = "rtx-pro-6000",
-                               .tensor_parallel = 1};
-    cJSON *profile = import_llmservingsim(&o, &err);
-    assert_non_null(profile);
-    expect_ok(profile_write(profile, "build/test_profile2.json", &err), &err);
-    cJSON_Delete(profile);
+    import_or_skip(DATA "profiles/llmservingsim/rtxpro6000_llama-3.1-8b/tp1", "rtx-pro-6000",
+                   "build/test_profile2.json");
     struct device d;
     expect_ok(device_load("build/test_profile2.json", &d, &err), &err);
     const struct cost_table *prefill = device_table(&d, "prefill_attention"),
@@ -463,18 +468,8 @@ static void test_llmservingsim_bundle_of_two_grids(void **state)
 static void test_llmservingsim_bundle_round_trip(void **state)
 {
     (void)state;
-    if (access(DATA "profiles/llmservingsim/rtx4090_llama-3.1-8b/tp1/dense.csv", R_OK) != 0)
-        skip();
     struct error err = {0};
-    struct import_options o = {.folder = DATA "profiles/llmservingsim/rtx4090_llama-3.1-8b/tp1",
-                               .name = "measured",
-                               .model = "llama-3.1-8b",
-                               .base_device = "rtx-4090",
-                               .tensor_parallel = 1};
-    cJSON *profile = import_llmservingsim(&o, &err);
-    assert_non_null(profile);
-    expect_ok(profile_write(profile, "build/test_profile.json", &err), &err);
-    cJSON_Delete(profile);
+    import_or_skip(DATA "profiles/llmservingsim/rtx4090_llama-3.1-8b/tp1", "rtx-4090", "build/test_profile.json");
     struct cost_model cm;
     expect_ok(cost_model_create(&cm, "llama-3.1-8b", "build/test_profile.json", 1, NULL, &err), &err);
     double outside = 0;
