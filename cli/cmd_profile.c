@@ -12,13 +12,16 @@
 #include "profiles/shipped.h"
 #include "reports/validate_measured.h"
 
-enum { OPT_MODEL, OPT_BASE, OPT_NAME, OPT_TP, OPT_HOST, OPT_KERNELS, OPT_SET, OPT_OUT };
+enum { OPT_MODEL, OPT_BASE, OPT_NAME, OPT_TP, OPT_HARDWARE, OPT_HOST, OPT_KERNELS, OPT_SET, OPT_OUT };
 
 static const struct option_spec options[] = {
     {"--model", "NAME", "import: the model that was measured; show: the model to cost (default llama-3.1-8b)"},
-    {"--base", "DEVICE", "import: the device whose memory and links hold (default rtx-4090)"},
+    {"--base", "DEVICE",
+     "import: the device whose memory and links hold, and whose roofline costs what the tables do not (default: "
+     "rtx-4090 for LLMServingSim, system.yaml or h100-sxm for AIConfigurator, a100-80gb for Vidur and Splitwise)"},
     {"--name", "NAME", "import, fit --kernels: the new profile's name (default: measured, fitted)"},
-    {"--tensor-parallel", "N", "import: the degree that was measured (default 1)"},
+    {"--tensor-parallel", "N", "import: the degree that was measured; show: the degree to cost (default 1)"},
+    {"--hardware", "NAME", "import: the machine to take from a file of several (Splitwise's)"},
     {"--host", "FOLDER", "fit: the measured server run to fit host work to (requests.jsonl and meta.json)"},
     {"--kernels", "FOLDER",
      "fit: AIConfigurator's tables of one system and engine (gemm_perf.csv, context_attention_perf.csv, "
@@ -39,33 +42,60 @@ static const char *value_or(const struct arguments *args, int option, const char
 
 static int import(const struct arguments *args, uint32_t tp, struct error *err)
 {
-    struct import_options o = {.folder = args->words[1],
+    struct import_options o = {.path = args->words[1],
                                .model = value_or(args, OPT_MODEL, "llama-3.1-8b"),
-                               .base_device = value_or(args, OPT_BASE, "rtx-4090"),
+                               .base_device = args->values[OPT_BASE],
                                .name = value_or(args, OPT_NAME, "measured"),
+                               .hardware = args->values[OPT_HARDWARE],
                                .tensor_parallel = tp};
     const char *file = value_or(args, OPT_OUT, "profile.json");
-    cJSON *profile = import_llmservingsim(&o, err);
+    const struct import_format *format;
+    struct device d;
+    cJSON *profile = profile_import(&o, &format, err);
     if (!profile)
         return -1;
     int status = profile_write(profile, file, err);
-    if (status == 0)
-        printf("wrote %s: %d tables of %s on %s, tensor parallel %u; `tandem profile check %s` shows their errors\n",
-               file, cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(profile, "tables")), o.model, o.base_device,
-               tp, file);
     cJSON_Delete(profile);
-    return status;
+    if (status || device_load(file, &d, err)) /* what was written is what will be read */
+        return -1;
+    char of[128] = "of kernels by shape, for every model";
+    if (format->by_model)
+        snprintf(of, sizeof of, "of %s, tensor parallel %u", o.model, tp);
+    printf("wrote %s from %s: %zu tables %s; `tandem profile check %s` shows their errors\n", file, format->name,
+           d.table_count, of, file);
+    device_release(&d);
+    return 0;
+}
+
+/* "heads 8/1 of 128, kv bf16": what a table's kernels were measured on. */
+static void shape_text(const struct cost_table *t, char *out, size_t size)
+{
+    const struct table_shape *s = &t->shape;
+    *out = 0;
+    if (!s->any)
+        return;
+    if (s->heads > 0)
+        snprintf(out, size, "%g/%g heads of %g, KV %s", s->heads, s->kv_heads, s->head_dim, dtype_names[s->kv_dtype]);
+    else if (s->experts > 0)
+        snprintf(out, size, "%g of %g experts %g×%g, %s, TP %g, EP %g", s->top_k, s->experts, s->hidden,
+                 s->intermediate, dtype_names[s->dtype], s->tensor, s->expert);
+    else if (s->gpus > 0)
+        snprintf(out, size, "%g GPUs", s->gpus);
+    else
+        snprintf(out, size, "%s", dtype_names[s->dtype]);
 }
 
 static void show_tables(const struct device *d)
 {
     for (size_t i = 0; i < d->table_count; i++) {
         const struct cost_table *t = &d->tables[i];
-        printf("  %-20s %zu × %zu points, %g … %g", t->op, t->rows, t->columns, t->row_axis[0],
-               t->row_axis[t->rows - 1]);
-        if (t->columns > 1)
-            printf(" by %g … %g", t->column_axis[0], t->column_axis[t->columns - 1]);
-        printf(", first %.3g µs, last %.3g µs\n", t->ns[0] * 1e-3, t->ns[t->rows * t->columns - 1] * 1e-3);
+        const struct table_kind *kind = table_kind_find(t->op);
+        char shape[96];
+        shape_text(t, shape, sizeof shape);
+        printf("  %-18s %s%s%zu points:", t->op, shape, *shape ? ", " : "", table_cells(t));
+        for (size_t a = 0; a < t->axis_count; a++)
+            printf("%s %s %g … %g", a ? "," : "", kind->axes[a], t->axes[a].at[0], t->axes[a].at[t->axes[a].count - 1]);
+        printf("\n");
     }
 }
 
@@ -81,7 +111,8 @@ static int show(const struct arguments *args, uint32_t tp, struct error *err)
     static const uint32_t lengths[] = {128, 512, 2048, 8192};
     static const uint32_t sequences[] = {1, 8, 32, 128};
     struct cost_model cm;
-    if (cost_model_create(&cm, value_or(args, OPT_MODEL, "llama-3.1-8b"), args->words[1], tp, NULL, err))
+    struct parallel parallel = tensor_parallel(tp);
+    if (cost_model_create(&cm, value_or(args, OPT_MODEL, "llama-3.1-8b"), args->words[1], &parallel, NULL, err))
         return -1;
     printf("%s, costing %s with tensor parallel %u\n  %s\n  KV cache: %llu tokens\n", cm.device.name, cm.model.name, tp,
            cm.device.source, (unsigned long long)cost_model_kv_tokens(&cm));
@@ -111,33 +142,30 @@ static void show_errors(const struct check_errors *e)
 
 static int check_table(const struct cost_table *t, struct error *err)
 {
-    static const char *const attention[TABLE_AXES] = {"new tokens", "KV before", "sequences", "mean KV"};
-    bool decode = strcmp(t->op, "decode_attention") == 0;
-    bool head = strcmp(t->op, "lm_head") == 0 || strcmp(t->op, "sampler") == 0;
-    size_t axes = table_axis_count(t);
-    for (size_t a = 0; a < axes; a++) {
+    const struct table_kind *kind = table_kind_find(t->op);
+    char shape[96];
+    shape_text(t, shape, sizeof shape);
+    if (*shape)
+        printf("%s, %s\n", t->op, shape);
+    for (size_t a = 0; a < t->axis_count; a++) {
+        const struct table_axis *axis = &t->axes[a];
         struct axis_check c;
-        size_t count = 0;
-        const double *axis = table_axis(t, a, &count);
         if (table_check_axis(t, a, &c, err))
             return -1;
-        const char *name = axes > 1 ? attention[decode ? a + 2 : a] : head ? "sequences" : "tokens";
         char range[32];
-        snprintf(range, sizeof range, "%g … %g", axis[0], axis[count - 1]);
+        snprintf(range, sizeof range, "%g … %g", axis->at[0], axis->at[axis->count - 1]);
         /* "…" is three bytes and one column */
-        printf("%-18s %-11s %6zu %-14s", a == 0 ? t->op : "", name, count, range);
+        printf("%-18s %-13s %6zu %-18s", a == 0 && !*shape ? t->op : "", kind->axes[a], axis->count, range);
         show_errors(&c.within);
         printf(" ");
         show_errors(&c.beyond);
-        if (c.within.points && axes == 1)
-            printf("  at %g", c.within.worst_at[0]);
-        for (size_t i = 0; c.within.points && axes > 1 && i < axes; i++)
+        for (size_t i = 0; c.within.points && i < t->axis_count; i++)
             printf("%s%g", i ? ", " : "  at ", c.within.worst_at[i]);
         printf("\n");
     }
     if (t->filled_count)
-        printf("  %zu of its %zu points were not measured but filled in between others, and are not judged\n",
-               t->filled_count, t->rows * t->columns * t->sequences * t->kvs);
+        printf("  %zu of its %zu points were not measured but filled in between or beyond others, and are not judged\n",
+               t->filled_count, table_cells(t));
     if (t->unused)
         printf("  %zu measured points did not fit the grid and are not used\n", t->unused);
     return 0;
@@ -159,7 +187,7 @@ static int check(const struct arguments *args, struct error *err)
             "%s: %s\n"
             "errors in percent of every line of a grid, computed from the others: between two of them, and the last\n"
             "from those before it (one step of extrapolation)\n\n"
-            "%-18s %-11s %6s %-12s %7s %8s %8s %8s  %7s %8s %8s %8s  %s\n",
+            "%-18s %-13s %6s %-16s %7s %8s %8s %8s  %7s %8s %8s %8s  %s\n",
             d.name, d.source, "table", "axis", "lines", "range", "points", "median", "p90", "worst", "beyond", "median",
             "p90", "worst", "worst within");
     for (size_t i = 0; status == 0 && i < d.table_count; i++)
@@ -230,7 +258,7 @@ static int write_device(const struct arguments *args, const struct device *d, co
     replace_number(device, "gemm_efficiency", d->gemm_efficiency);
     replace_number(device, "bandwidth_efficiency", d->bandwidth_efficiency);
     replace_number(device, "half_peak_tokens", d->half_peak_tokens);
-    replace_number(device, "launch_ns", d->launch_ns);
+    replace_number(device, "gemm_launch_ns", d->gemm_launch_ns);
     replace_number(device, "gemm_efficiency_8bit", d->gemm_efficiency_8bit);
     replace_number(device, "gemm_launch_ns_8bit", d->gemm_launch_ns_8bit);
     replace_number(device, "attention_efficiency", d->attention_efficiency);

@@ -26,6 +26,7 @@ struct batch {
     /* All requests that decode, with one token each: how many, and the KV tokens they have before it. */
     uint32_t decodes;
     uint64_t decode_kv;
+    uint64_t decode_longest; /* the most that one of them has; 0 where nobody asks */
     /* The others, and single decodes where a policy does not take them all. */
     struct batch_item *items;
     size_t count, capacity;
@@ -47,6 +48,7 @@ static inline void batch_clear(struct batch *b)
 {
     b->decodes = 0;
     b->decode_kv = 0;
+    b->decode_longest = 0;
     b->count = 0;
     b->layout = BATCH_RAGGED;
     b->rows = b->row_tokens = b->row_kv = 0;

@@ -17,24 +17,10 @@ struct left_out {
     double *rest_axis;
 };
 
-size_t table_axis_count(const struct cost_table *t)
-{
-    return t->kv_axis ? 4 : t->sequence_axis ? 3 : t->column_axis ? 2 : 1;
-}
-
-const double *table_axis(const struct cost_table *t, size_t axis, size_t *count)
-{
-    const double *const axes[TABLE_AXES] = {t->row_axis, t->column_axis, t->sequence_axis, t->kv_axis};
-    const size_t counts[TABLE_AXES] = {t->rows, t->columns, t->sequences, t->kvs};
-    *count = counts[axis];
-    return axes[axis];
-}
-
 /* Puts one line of the whole table at a place of the smaller one. */
 static void put_line(struct left_out *l, size_t place, size_t line)
 {
-    size_t count = 0;
-    l->rest_axis[place] = table_axis(l->all, l->axis, &count)[line];
+    l->rest_axis[place] = l->all->axes[l->axis].at[line];
     for (size_t o = 0; o < l->outer; o++)
         memcpy(l->rest.ns + (o * (l->points - 1) + place) * l->inner, l->all->ns + (o * l->points + line) * l->inner,
                l->inner * sizeof *l->rest.ns);
@@ -44,14 +30,11 @@ static void put_line(struct left_out *l, size_t place, size_t line)
 static int leave_first_out(const struct cost_table *t, size_t axis, struct left_out *l, struct error *err)
 {
     *l = (struct left_out){.all = t, .rest = *t, .axis = axis, .outer = 1, .inner = 1};
-    double **const axes[TABLE_AXES] = {&l->rest.row_axis, &l->rest.column_axis, &l->rest.sequence_axis,
-                                       &l->rest.kv_axis};
-    size_t *const counts[TABLE_AXES] = {&l->rest.rows, &l->rest.columns, &l->rest.sequences, &l->rest.kvs};
-    for (size_t a = 0; a < TABLE_AXES; a++)
-        *(a < axis ? &l->outer : a == axis ? &l->points : &l->inner) *= a == axis ? 1 : *counts[a];
-    l->points = (*counts[axis])--;
+    for (size_t a = 0; a < t->axis_count; a++)
+        *(a < axis ? &l->outer : a == axis ? &l->points : &l->inner) *= a == axis ? 1 : t->axes[a].count;
+    l->points = l->rest.axes[axis].count--;
     l->rest.ns = malloc(l->outer * l->points * l->inner * sizeof *l->rest.ns);
-    l->rest_axis = *axes[axis] = malloc(l->points * sizeof *l->rest_axis);
+    l->rest_axis = l->rest.axes[axis].at = malloc(l->points * sizeof *l->rest_axis);
     if (!l->rest.ns || !l->rest_axis)
         return error_no_memory(err);
     for (size_t i = 1; i < l->points; i++)
@@ -61,11 +44,9 @@ static int leave_first_out(const struct cost_table *t, size_t axis, struct left_
 
 static void place_of(const struct cost_table *t, size_t cell, double at[TABLE_AXES])
 {
-    for (size_t a = TABLE_AXES; a-- > 0;) {
-        size_t count = 0;
-        const double *axis = table_axis(t, a, &count);
-        at[a] = axis ? axis[cell % count] : 0;
-        cell /= count;
+    for (size_t a = t->axis_count; a-- > 0;) {
+        at[a] = t->axes[a].at[cell % t->axes[a].count];
+        cell /= t->axes[a].count;
     }
 }
 
@@ -88,8 +69,8 @@ static void judge_line(const struct left_out *l, size_t line, double *errors, st
     for (size_t o = 0; o < l->outer; o++)
         for (size_t i = 0; i < l->inner; i++) {
             size_t cell = (o * l->points + line) * l->inner + i;
-            double at[TABLE_AXES];
-            bool ignored = false;
+            double at[TABLE_AXES] = {0};
+            enum table_where ignored = TABLE_MEASURED;
             if (!measured(l->all, cell))
                 continue;
             place_of(l->all, cell, at);
@@ -114,11 +95,11 @@ static void sum_up(double *errors, struct check_errors *out)
 int table_check_axis(const struct cost_table *t, size_t axis, struct axis_check *out, struct error *err)
 {
     *out = (struct axis_check){0};
-    size_t points = 0;
-    if (!table_axis(t, axis, &points) || points < 3)
+    size_t points = axis < t->axis_count ? t->axes[axis].count : 0;
+    if (points < 3)
         return 0;
     struct left_out l;
-    double *errors = malloc(t->rows * t->columns * t->sequences * t->kvs * sizeof *errors);
+    double *errors = malloc(table_cells(t) * sizeof *errors);
     int status = leave_first_out(t, axis, &l, err);
     if (status == 0 && !errors)
         status = error_no_memory(err);

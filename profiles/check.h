@@ -18,10 +18,6 @@ struct axis_check {
     struct check_errors beyond; /* the last line, from those before it: extrapolation by one step of the grid */
 };
 
-/* How many axes a table has, and the points of one of them (count by *count). */
-size_t table_axis_count(const struct cost_table *t);
-const double *table_axis(const struct cost_table *t, size_t axis, size_t *count);
-
 /* Leaves out the lines across one axis. An axis of fewer than three points judges nothing. */
 int table_check_axis(const struct cost_table *t, size_t axis, struct axis_check *out, struct error *err);
 

@@ -7,15 +7,19 @@
 
 #include "base/array.h"
 
+const char *const cost_source_names[COST_SOURCES] = {"measured", "interpolated", "extrapolated", "estimated"};
+
 /* What kernels see of a batch that holds more than decodes. */
 struct shapes {
     uint64_t tokens, heads;                /* rows of token-wise operations; rows of the output head */
     uint64_t decode_sequences, decode_kv;  /* kv summed over sequences, the new token included */
     uint64_t prefill_tokens, prefill_keys; /* new tokens of all prompt chunks; Σ new tokens · KV before */
-    int64_t prefill, prefill_outside;      /* fine time */
+    uint64_t decode_longest;               /* of the decodes: the most KV tokens of one, or 0 when that is not known */
+    int64_t prefill, prefill_by[COST_SOURCES]; /* fine time */
     unsigned launches;
     /* Of a single prompt chunk among decodes taken together: its next chunks of the same length. */
-    int64_t growth, outside_growth;
+    int64_t growth;
+    enum cost_source source;
     uint64_t steady;
 };
 
@@ -33,22 +37,30 @@ static int64_t fine(double ns)
     return (int64_t)(value + (value < 0 ? -0.5 : 0.5));
 }
 
+static struct dense_cost as_fine(const struct cost_model *cm, double ns, const double *by)
+{
+    struct dense_cost cost = {.total = fine(ns)};
+    for (int i = 0; !cm->estimated && i < COST_SOURCES; i++)
+        cost.by[i] = fine(by[i]);
+    return cost;
+}
+
 static struct dense_cost compute_token_cost(const struct cost_model *cm, uint64_t tokens)
 {
     uint64_t rows = engine_padded_tokens(&cm->engine, tokens);
-    double outside = 0, ns = cm->backend.token_ns(cm->backend.self, (double)rows, &outside);
-    return (struct dense_cost){.total = fine(ns), .outside = fine(outside)};
+    double by[COST_SOURCES] = {0}, ns = cm->backend.token_ns(cm->backend.self, (double)rows, by);
+    return as_fine(cm, ns, by);
 }
 
 /* Host work for every sequence that gets a token is counted with the output head, unless it hides behind the GPU. */
 static struct dense_cost compute_head_cost(const struct cost_model *cm, uint64_t sequences)
 {
-    double outside = 0, ns = 0;
+    double by[COST_SOURCES] = {0}, ns = 0;
     if (sequences > 0)
-        ns = cm->backend.head_ns(cm->backend.self, (double)sequences, &outside);
+        ns = cm->backend.head_ns(cm->backend.self, (double)sequences, by);
     if (!cm->engine.schedule_ahead)
         ns += cm->device.host_ns_per_sequence * (double)sequences;
-    return (struct dense_cost){.total = fine(ns), .outside = fine(outside)};
+    return as_fine(cm, ns, by);
 }
 
 /* In the compiled array, or computed into *scratch beyond it. */
@@ -75,12 +87,14 @@ static struct decode_line line_of(const struct cost_model *cm, uint64_t sequence
     struct decode_line line = {.until = p->until < most_kv_tokens ? (uint64_t)p->until : (uint64_t)most_kv_tokens,
                                .attention = fine(p->ns),
                                .attention_slope = fine(p->slope),
-                               .attention_outside = p->outside};
+                               .attention_source = p->source};
     line.base = cm->host + tokens.total + heads.total + line.attention;
     line.slope = line.attention_slope;
-    line.outside = tokens.outside + heads.outside + (p->outside ? line.attention : 0);
-    line.outside_slope = p->outside ? line.slope : 0;
-    if (line.slope >= 0 && line.base >= (int64_t)ONE_NS && line.outside == 0 && line.outside_slope == 0) {
+    if (cm->backend.decode_spread)
+        line.spread = fine(fmax(p->slope, 0) * cm->backend.decode_spread(cm->backend.self, (double)sequences));
+    for (int i = 0; i < COST_SOURCES; i++)
+        line.by[i] = tokens.by[i] + heads.by[i];
+    if (line.slope >= 0 && line.base >= (int64_t)ONE_NS && cm->estimated) {
         double most = ((double)FINE_LONGEST / 2 - (double)line.base) / fmax((double)line.slope, 1);
         line.plain_until = most < 0 ? 0 : most < (double)line.until ? (uint64_t)most : line.until;
     }
@@ -148,13 +162,10 @@ static int compile(struct cost_model *cm, struct error *err)
 
 static int create_backend(struct cost_model *cm, struct error *err)
 {
-    const struct device *d = &cm->device;
-    if (cm->model.kv_heads % cm->tensor_parallel != 0 && cm->tensor_parallel % cm->model.kv_heads != 0)
-        return error_set(err, ERROR_INPUT, "tensor_parallel %u does not divide the %u KV heads of %s",
-                         cm->tensor_parallel, cm->model.kv_heads, cm->model.name);
-    if (d->kind == DEVICE_TABLES)
-        return tables_create(cm, &cm->backend, err);
-    return (d->kind == DEVICE_LINEAR ? linear_create : roofline_create)(cm, &cm->backend, err);
+    cm->estimated = cm->device.table_count == 0;
+    if (work_of_model(&cm->model, &cm->parallel, &cm->work, err))
+        return -1;
+    return (cm->device.kind == DEVICE_LINEAR ? linear_create : kernels_create)(cm, &cm->backend, err);
 }
 
 /* The backend may take host work away (a stated line has none); an engine's own comes on top of it. */
@@ -169,24 +180,34 @@ static void set_engine(struct cost_model *cm, const struct engine *engine)
         cm->device.host_ns_per_sequence = engine->host_ns_per_sequence;
 }
 
-int cost_model_create(struct cost_model *out, const char *model, const char *device, uint32_t tensor_parallel,
+struct parallel tensor_parallel(uint32_t degree)
+{
+    return (struct parallel){.tensor = degree, .data = 1, .expert = 1, .expert_imbalance = 1};
+}
+
+static int complain_of_size(const struct cost_model *cm, struct error *err)
+{
+    return error_set(err, ERROR_INPUT,
+                     "%s does not fit on %u × %s: its weights take %.1f GB; raise "
+                     "cluster.tensor_parallel or choose a larger device",
+                     cm->model.name, cm->parallel.tensor * cm->parallel.data, cm->device.name,
+                     model_weight_bytes(&cm->model) * 1e-9);
+}
+
+int cost_model_create(struct cost_model *out, const char *model, const char *device, const struct parallel *parallel,
                       const struct engine *engine, struct error *err)
 {
-    *out = (struct cost_model){.tensor_parallel = tensor_parallel};
+    *out = (struct cost_model){.parallel = *parallel};
     if (model_load(model, &out->model, err) || device_load(device, &out->device, err))
         return -1;
     if (engine && engine->quantised) {
-        out->model.dtype = engine->weight_dtype;
-        out->model.bytes_per_weight = dtype_bytes(engine->weight_dtype);
+        out->model.dtype = out->model.moe.dtype = engine->weight_dtype;
+        out->model.bytes_per_weight = out->model.moe.bytes_per_weight = dtype_bytes(engine->weight_dtype);
     }
     int status = create_backend(out, err);
     set_engine(out, engine);
     if (status == 0 && cost_model_kv_tokens(out) == 0)
-        status = error_set(err, ERROR_INPUT,
-                           "%s does not fit on %u × %s: its weights take %.1f GB; raise "
-                           "cluster.tensor_parallel or choose a larger device",
-                           out->model.name, tensor_parallel, out->device.name,
-                           model_parameters(&out->model) * out->model.bytes_per_weight * 1e-9);
+        status = complain_of_size(out, err);
     if (status == 0)
         status = compile(out, err);
     if (status)
@@ -212,21 +233,19 @@ void cost_model_release(struct cost_model *cm)
 uint64_t cost_model_kv_tokens(const struct cost_model *cm)
 {
     const struct device *d = &cm->device;
-    double tp = cm->tensor_parallel;
-    double usable = d->memory_bytes * (d->kind == DEVICE_LINEAR ? 1 : d->memory_utilization);
-    double free_bytes = d->kind == DEVICE_LINEAR ? usable
-                                                 : usable - d->reserved_bytes -
-                                                       model_parameters(&cm->model) * cm->model.bytes_per_weight / tp;
-    double tokens = free_bytes * tp / model_kv_bytes_per_token(&cm->model);
+    double free_bytes = d->memory_bytes;
+    if (d->kind != DEVICE_LINEAR)
+        free_bytes = d->memory_bytes * d->memory_utilization - d->reserved_bytes - cm->work.weight_bytes;
+    double tokens = free_bytes / cm->work.kv_bytes_per_token;
     return tokens > 0 ? (uint64_t)tokens : 0;
 }
 
-double cost_model_decode_attention_ns(const struct cost_model *cm, double sequences, double kv_tokens, double *outside)
+double cost_model_decode_attention_ns(const struct cost_model *cm, double sequences, double kv_tokens,
+                                      enum cost_source *source)
 {
     struct attention_piece p = cm->backend.decode_piece(cm->backend.self, sequences, kv_tokens);
-    double ns = p.ns + p.slope * kv_tokens;
-    *outside += p.outside ? ns : 0;
-    return ns;
+    *source = p.source;
+    return p.ns + p.slope * kv_tokens;
 }
 
 static void add_prefill(const struct cost_model *cm, struct shapes *s, unsigned times, uint32_t new_tokens,
@@ -239,10 +258,10 @@ static void add_prefill(const struct cost_model *cm, struct shapes *s, unsigned 
     s->prefill_tokens += (uint64_t)times * new_tokens;
     s->prefill_keys += (uint64_t)times * new_tokens * kv_before;
     s->prefill += ns;
-    s->prefill_outside += p.outside ? ns : 0;
+    s->prefill_by[p.source] += ns;
     s->launches += times;
     s->growth = slope * new_tokens;
-    s->outside_growth = p.outside ? s->growth : 0;
+    s->source = p.source;
     double room = (p.until - kv_before) / new_tokens;
     s->steady = s->launches > 1 || slope < 0 || near >= (double)most ? 1 : room < 1e6 ? (uint64_t)room + 1 : 1000000;
 }
@@ -251,12 +270,15 @@ static void ragged_shapes(const struct cost_model *cm, const struct batch *b, st
 {
     s->tokens = s->heads = s->decode_sequences = b->decodes;
     s->decode_kv = b->decode_kv + b->decodes;
+    s->decode_longest = b->decode_longest + (b->decode_longest > 0);
     for (size_t i = 0; i < b->count; i++) {
         const struct batch_item *item = &b->items[i];
         s->tokens += item->new_tokens;
         if (item->decode) {
             s->decode_sequences++;
             s->decode_kv += item->req->computed + 1;
+            if (s->decode_longest < item->req->computed + 1)
+                s->decode_longest = item->req->computed + 1;
         } else {
             add_prefill(cm, s, 1, item->new_tokens, item->req->computed);
         }
@@ -297,10 +319,27 @@ static uint64_t steps_on_line(const struct decode_line *line, uint64_t sequences
     return room > sequences << 20 ? 1 << 20 : room / sequences + 1; /* a million is as good as forever */
 }
 
-/* Decodes alone: a point on a line, and how many steps along it stay on it. */
-static void decode_cost(const struct decode_line *line, uint64_t sequences, uint64_t kv, struct iteration_cost *out)
+/* What decodes of uneven length take more than as many of mean length; the same while all of them step. */
+static fine_time spread_cost(const struct decode_line *line, uint64_t sequences, uint64_t kv, uint64_t longest)
 {
-    out->outside = out->outside_growth = out->growth = 0;
+    uint64_t most = sequences * longest;
+    return line->spread > 0 && most > kv ? on_line(0, line->spread, most - kv) : 0;
+}
+
+static void decode_sources(const struct decode_line *line, fine_time attention, struct iteration_cost *out)
+{
+    for (int i = 0; i < COST_SOURCES; i++) {
+        out->by[i] = (fine_time)line->by[i];
+        out->by_growth[i] = 0;
+    }
+    out->by[line->attention_source] += attention;
+}
+
+/* Decodes alone: a point on a line, and how many steps along it stay on it. */
+static void decode_cost(const struct cost_model *cm, const struct decode_line *line, uint64_t sequences, uint64_t kv,
+                        uint64_t longest, struct iteration_cost *out)
+{
+    out->growth = 0;
     out->steady = 1;
     if (kv <= line->plain_until) {
         out->total = (fine_time)line->base + (fine_time)line->slope * kv;
@@ -308,26 +347,35 @@ static void decode_cost(const struct decode_line *line, uint64_t sequences, uint
         out->steady = steps_on_line(line, sequences, kv);
         return;
     }
-    out->total = on_line(line->base, line->slope, kv);
-    if (line->outside > 0 || line->outside_slope > 0) {
-        out->outside = on_line(line->outside, line->outside_slope, kv);
-        out->outside = out->outside < out->total ? out->outside : out->total;
-    }
-    if (line->slope < 0 || out->total < ONE_NS || out->total == FINE_LONGEST)
+    fine_time spread = spread_cost(line, sequences, kv, longest);
+    out->total = on_line(line->base, line->slope, kv) + spread;
+    if (!cm->estimated)
+        decode_sources(line, on_line(line->attention, line->attention_slope, kv) + spread, out);
+    if (line->slope < 0 || out->total < ONE_NS || out->total >= FINE_LONGEST)
         return;
     out->growth = (fine_time)line->slope * sequences;
-    out->outside_growth = (fine_time)line->outside_slope * sequences;
+    if (!cm->estimated)
+        out->by_growth[line->attention_source] = out->growth;
     out->steady = steps_on_line(line, sequences, kv);
 }
 
 /* What decodes add to a launch with prompt chunks, as measured. */
-static int64_t joined_attention(const struct cost_model *cm, const struct shapes *s, int64_t *outside)
+static int64_t joined_attention(const struct cost_model *cm, const struct shapes *s, enum cost_source *source)
 {
-    double beyond = 0, tokens = (double)s->prefill_tokens;
-    double ns = cm->backend.joined_decode_ns(cm->backend.self, tokens, (double)s->prefill_keys / tokens,
-                                             (double)s->decode_sequences, (double)s->decode_kv, &beyond);
-    *outside += fine(beyond);
-    return fine(ns);
+    double tokens = (double)s->prefill_tokens;
+    return fine(cm->backend.joined_decode_ns(cm->backend.self, tokens, (double)s->prefill_keys / tokens,
+                                             (double)s->decode_sequences, (double)s->decode_kv, source));
+}
+
+/* Everything but decodes' attention, and launches that are shared. */
+static void start_sources(const struct dense_cost *tokens, const struct dense_cost *heads, const struct shapes *s,
+                          struct iteration_cost *out)
+{
+    for (int i = 0; i < COST_SOURCES; i++) {
+        out->by[i] = (fine_time)(tokens->by[i] + heads->by[i] + s->prefill_by[i]);
+        out->by_growth[i] = 0;
+    }
+    out->by_growth[s->source] = (fine_time)s->growth;
 }
 
 /* An iteration with prompts in it, all attention in one launch. */
@@ -337,40 +385,55 @@ static void mixed_cost(const struct cost_model *cm, const struct shapes *s, stru
     const struct dense_cost *tokens = token_cost(cm, s->tokens, &more_tokens);
     const struct dense_cost *heads = head_cost(cm, s->heads, &more_heads);
     int64_t total = cm->host + tokens->total + heads->total + s->prefill;
-    int64_t outside = tokens->outside + heads->outside + s->prefill_outside;
     unsigned launches = s->launches;
     out->growth = (fine_time)s->growth;
-    out->outside_growth = (fine_time)s->outside_growth;
     out->steady = s->steady;
     out->decode_alone = out->alone_growth = 0;
+    if (!cm->estimated)
+        start_sources(tokens, heads, s, out);
     if (s->decode_sequences > 0) {
         struct decode_line scratch;
         const struct decode_line *line = find_line(cm, s->decode_sequences, s->decode_kv, &scratch);
+        enum cost_source source = line->attention_source;
         struct iteration_cost alone;
-        decode_cost(line, s->decode_sequences, s->decode_kv, &alone);
+        decode_cost(cm, line, s->decode_sequences, s->decode_kv, s->decode_longest, &alone);
         int64_t attention = (int64_t)alone.total - line->base + line->attention; /* what is on the line and not fixed */
         bool joined = cm->backend.joined_decode_ns && s->launches > 0;
         if (joined)
-            attention = joined_attention(cm, s, &outside);
-        else
-            outside += line->attention_outside ? attention : 0;
+            attention = joined_attention(cm, s, &source) +
+                        (int64_t)spread_cost(line, s->decode_sequences, s->decode_kv, s->decode_longest);
         total += attention;
         launches += !joined;
         out->decode_alone = alone.total;
         out->alone_growth = alone.growth;
         out->growth += alone.growth;
-        out->outside_growth += line->attention_outside ? alone.growth : 0;
+        if (!cm->estimated) {
+            out->by[source] += attention > 0 ? (fine_time)attention : 0;
+            out->by_growth[source] += alone.growth;
+        }
         out->steady = joined ? 1 : out->steady < alone.steady ? out->steady : alone.steady;
     }
-    if (launches > 1)
-        total -= (launches - 1) * cm->launch;
+    if (launches > 1) {
+        fine_time saved = (launches - 1) * (fine_time)cm->launch, *prefill = &out->by[s->source];
+        total -= (int64_t)saved;
+        if (!cm->estimated)
+            *prefill = *prefill > saved ? *prefill - saved : 0;
+    }
     if (total < (int64_t)ONE_NS || total > (int64_t)FINE_LONGEST)
         out->steady = 1;
     out->total = total < 0 ? 0 : total > (int64_t)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;
-    out->outside = outside < 0 ? 0 : (fine_time)outside;
-    if (outside < 0 || out->outside > out->total) { /* launches that are shared were counted in it */
-        out->outside = outside < 0 ? 0 : out->total;
-        out->steady = 1;
+}
+
+/* Where tables fall, or launches are shared, the parts may add up to more than the whole. */
+static void cap_sources(struct iteration_cost *out)
+{
+    fine_time left = out->total;
+    for (int i = 0; i < COST_SOURCES; i++) {
+        if (out->by[i] > left) {
+            out->by[i] = left;
+            out->steady = 1;
+        }
+        left -= out->by[i];
     }
 }
 
@@ -391,6 +454,7 @@ void cost_model_iteration(const struct cost_model *cm, const struct batch *batch
     if (batch->layout == BATCH_RAGGED && batch->count == 0) {
         s.decode_sequences = batch->decodes;
         s.decode_kv = batch->decode_kv + batch->decodes;
+        s.decode_longest = batch->decode_longest + (batch->decode_longest > 0);
     } else if (batch->layout == BATCH_RAGGED) {
         ragged_shapes(cm, batch, &s);
     } else {
@@ -399,10 +463,13 @@ void cost_model_iteration(const struct cost_model *cm, const struct batch *batch
     bool decodes_alone = s.launches == 0 && s.decode_sequences > 0;
     if (decodes_alone) {
         struct decode_line scratch;
-        decode_cost(find_line(cm, s.decode_sequences, s.decode_kv, &scratch), s.decode_sequences, s.decode_kv, out);
+        decode_cost(cm, find_line(cm, s.decode_sequences, s.decode_kv, &scratch), s.decode_sequences, s.decode_kv,
+                    s.decode_longest, out);
     } else {
         mixed_cost(cm, &s, out);
     }
+    if (!cm->estimated)
+        cap_sources(out);
     if (cm->engine.schedule_ahead)
         wait_for_host(cm, batch, out);
     if (out->total < ONE_NS) { /* time moves on, so that no run can stand still */

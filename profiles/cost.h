@@ -11,53 +11,66 @@
 #include "policies/batch.h"
 #include "profiles/device.h"
 #include "profiles/engine.h"
-#include "profiles/model.h"
+#include "profiles/work.h"
+
+/* Where a time comes from: a measured point; a place between measured points; beyond them; a formula (roofline or a
+ * stated line). */
+enum cost_source { COST_MEASURED, COST_BETWEEN, COST_BEYOND, COST_ESTIMATED, COST_SOURCES };
+
+extern const char *const cost_source_names[COST_SOURCES];
 
 /* Attention where it is a straight line in KV tokens: of a fixed number of decoding sequences in the KV tokens of all
  * of them, of a prompt chunk of fixed length in the KV tokens before it. */
 struct attention_piece {
     double until;     /* KV tokens up to which it holds; INFINITY for the last piece */
     double ns, slope; /* at 0 KV tokens (of the line drawn on), and for each */
-    bool outside;     /* beyond the measured range */
+    enum cost_source source;
 };
 
-/* Each function covers all layers of the model on one GPU of the tensor-parallel group, communication
- * included, in nanoseconds. The first two add what they took from outside the measured range to *outside. */
+/* Each function covers all layers of the model on one GPU of its group, communication included, in nanoseconds. The
+ * first two add what they took to by[its source]. */
 struct cost_backend {
-    double (*token_ns)(const void *self, double tokens, double *outside);   /* GEMMs, norms, embedding */
-    double (*head_ns)(const void *self, double sequences, double *outside); /* output head and sampling */
+    double (*token_ns)(const void *self, double tokens, double *by);   /* GEMMs, norms, experts, embedding */
+    double (*head_ns)(const void *self, double sequences, double *by); /* output head and sampling */
     /* The piece that holds the KV tokens; decode pieces end where the next one begins. */
     struct attention_piece (*prefill_piece)(const void *self, double new_tokens, double kv_before);
     struct attention_piece (*decode_piece)(const void *self, double sequences, double kv_tokens);
     /* What decoding sequences add to a launch that holds prompt chunks of `new_tokens` in all after `kv_before` on
      * average. NULL: as much as in a launch of their own, less launching it. */
     double (*joined_decode_ns)(const void *self, double new_tokens, double kv_before, double sequences,
-                               double kv_tokens, double *outside);
+                               double kv_tokens, enum cost_source *source);
+    /* Decodes of uneven length in one launch end with the longest. The share of the way from as many of mean length to
+     * as many of the longest one's that such a launch takes; NULL: none. */
+    double (*decode_spread)(const void *self, double sequences);
     double launch_ns; /* saved for every attention launch that shares one */
     void (*destroy)(void *self);
     void *self;
 };
 
 struct dense_cost {
-    int64_t total, outside; /* fine time */
+    int64_t total; /* fine time; what no source accounts for is host work */
+    int64_t by[COST_SOURCES];
 };
 
 /* An iteration of decodes alone: base + kv·slope for KV tokens up to `until`. */
 struct decode_line {
-    uint64_t until;                 /* last KV token count it holds for */
-    uint64_t plain_until;           /* up to here it is within bounds and not falling: the point on it is the cost */
-    int64_t base, slope;            /* in fine time */
-    int64_t outside, outside_slope; /* the part from beyond the measured range */
+    uint64_t until;       /* last KV token count it holds for */
+    uint64_t plain_until; /* up to here it is within bounds and not falling: the point on it is the cost */
+    int64_t base, slope;  /* in fine time */
     int64_t attention, attention_slope; /* the attention in it, for batches that hold more */
-    bool attention_outside;
+    int64_t spread; /* for each KV token that the longest of n sequences, n times, is ahead of the sum */
+    enum cost_source attention_source;
+    int64_t by[COST_SOURCES]; /* the rest of it */
 };
 
 struct cost_model {
     struct model model;
     struct device device;
     struct engine engine;
-    uint32_t tensor_parallel;
+    struct parallel parallel;
+    struct work work;
     struct cost_backend backend;
+    bool estimated;       /* every time is a formula's: sources are not told apart */
     int64_t host, launch; /* fine time: host work that the GPU waits for, and what sharing a launch saves */
     struct dense_cost *tokens, *heads; /* [DENSE_TOKENS + 1], [DENSE_SEQUENCES + 1] */
     struct decode_line *lines;         /* those of n sequences from lines_at[n] to lines_at[n + 1] − 1 */
@@ -73,27 +86,32 @@ struct iteration_cost {
     fine_time growth;
     uint64_t steady;
     fine_time decode_alone, alone_growth; /* what the same decodes would take without the batch's prefill */
-    fine_time outside, outside_growth;    /* part of the total that came from outside the measured range */
+    /* Parts of the total by source, where costs have more than one; the rest is host work. */
+    fine_time by[COST_SOURCES], by_growth[COST_SOURCES];
 };
 
-/* Loads model and device and compiles them. `engine` is NULL for kernels and the device's host work alone. Fails when
- * the model does not fit, or when tables are of another model or tensor-parallel degree. Release with
- * cost_model_release. */
-int cost_model_create(struct cost_model *out, const char *model, const char *device, uint32_t tensor_parallel,
+/* Loads model and device and compiles them for one GPU of a group. `engine` is NULL for kernels and the device's host
+ * work alone. Fails when the model does not fit, cannot be sharded so, or when all tables are of another model or
+ * tensor-parallel degree. Release with cost_model_release. */
+int cost_model_create(struct cost_model *out, const char *model, const char *device, const struct parallel *parallel,
                       const struct engine *engine, struct error *err);
+
+/* A model on so many GPUs by tensor parallelism alone. */
+struct parallel tensor_parallel(uint32_t degree);
+
 void cost_model_release(struct cost_model *cm);
 
 void cost_model_iteration(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out);
 
 /* Decode attention of `sequences` over `kv_tokens` in all, in nanoseconds. */
-double cost_model_decode_attention_ns(const struct cost_model *cm, double sequences, double kv_tokens, double *outside);
+double cost_model_decode_attention_ns(const struct cost_model *cm, double sequences, double kv_tokens,
+                                      enum cost_source *source);
 
-/* KV tokens that fit in memory beside weights and reserves, over the whole tensor-parallel group. */
+/* KV tokens that fit in memory beside weights and reserves: of one rank, over its tensor-parallel group. */
 uint64_t cost_model_kv_tokens(const struct cost_model *cm);
 
-/* Backends; each fills *out from the loaded model and device. */
-int roofline_create(const struct cost_model *cm, struct cost_backend *out, struct error *err);
-int tables_create(const struct cost_model *cm, struct cost_backend *out, struct error *err);
-int linear_create(const struct cost_model *cm, struct cost_backend *out, struct error *err);
+/* Backends; each fills *out from the loaded model, its work and the device. */
+int kernels_create(struct cost_model *cm, struct cost_backend *out, struct error *err);
+int linear_create(struct cost_model *cm, struct cost_backend *out, struct error *err);
 
 #endif

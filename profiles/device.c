@@ -8,16 +8,6 @@
 #include "base/array.h"
 #include "profiles/shipped.h"
 
-static void table_release(struct cost_table *t)
-{
-    free(t->row_axis);
-    free(t->column_axis);
-    free(t->sequence_axis);
-    free(t->kv_axis);
-    free(t->ns);
-    free(t->filled);
-}
-
 void device_release(struct device *device)
 {
     for (size_t i = 0; i < device->table_count; i++)
@@ -30,7 +20,7 @@ void device_release(struct device *device)
 const struct cost_table *device_table(const struct device *device, const char *op)
 {
     for (size_t i = 0; i < device->table_count; i++)
-        if (strcmp(device->tables[i].op, op) == 0)
+        if (!device->tables[i].shape.any && strcmp(device->tables[i].op, op) == 0)
             return &device->tables[i];
     return NULL;
 }
@@ -40,7 +30,8 @@ double device_peak_flops(const struct device *device, enum dtype dtype)
     static const enum dtype instead[DTYPE_COUNT][3] = {
         [DTYPE_BF16] = {DTYPE_BF16, DTYPE_FP16, DTYPE_FP32}, [DTYPE_FP16] = {DTYPE_FP16, DTYPE_BF16, DTYPE_FP32},
         [DTYPE_FP8] = {DTYPE_FP8, DTYPE_BF16, DTYPE_FP16},   [DTYPE_INT8] = {DTYPE_INT8, DTYPE_BF16, DTYPE_FP16},
-        [DTYPE_FP32] = {DTYPE_FP32, DTYPE_BF16, DTYPE_FP16},
+        [DTYPE_FP32] = {DTYPE_FP32, DTYPE_BF16, DTYPE_FP16}, [DTYPE_FP4] = {DTYPE_FP4, DTYPE_BF16, DTYPE_FP16},
+        [DTYPE_INT4] = {DTYPE_INT4, DTYPE_BF16, DTYPE_FP16},
     };
     for (int i = 0; i < 3; i++)
         if (device->peak_flops[instead[dtype][i]] > 0)
@@ -74,6 +65,7 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
                                        "bandwidth_efficiency",
                                        "half_peak_tokens",
                                        "launch_ns",
+                                       "gemm_launch_ns",
                                        "attention_bandwidth_efficiency",
                                        "attention_launch_ns",
                                        "gemm_efficiency_8bit",
@@ -85,6 +77,7 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
                                        "memory_utilization",
                                        "reserved_bytes",
                                        "price_per_hour",
+                                       "power_w",
                                        "source",
                                        NULL};
     return json_check_keys(o, keys, err) || json_read_number(o, "memory_bytes", true, 1, 1e15, &d->memory_bytes, err) ||
@@ -94,6 +87,7 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
            json_read_number(o, "bandwidth_efficiency", false, 0.01, 1, &d->bandwidth_efficiency, err) ||
            json_read_number(o, "half_peak_tokens", false, 0, 1e5, &d->half_peak_tokens, err) ||
            json_read_number(o, "launch_ns", false, 0, 1e9, &d->launch_ns, err) ||
+           json_read_number(o, "gemm_launch_ns", false, 0, 1e9, &d->gemm_launch_ns, err) ||
            json_read_number(o, "attention_bandwidth_efficiency", false, 0.01, 1, &d->attention_bandwidth_efficiency,
                             err) ||
            json_read_number(o, "attention_launch_ns", false, 0, 1e9, &d->attention_launch_ns, err) ||
@@ -105,7 +99,8 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
            json_read_number(o, "link_latency_ns", false, 0, 1e12, &d->link_latency_ns, err) ||
            json_read_number(o, "memory_utilization", false, 0.01, 1, &d->memory_utilization, err) ||
            json_read_number(o, "reserved_bytes", false, 0, 1e15, &d->reserved_bytes, err) ||
-           json_read_number(o, "price_per_hour", false, 0, 1e6, &d->price_per_hour, err);
+           json_read_number(o, "price_per_hour", false, 0, 1e6, &d->price_per_hour, err) ||
+           json_read_number(o, "power_w", false, 0, 1e6, &d->power_w, err);
 }
 
 static int read_linear(const struct json *o, struct device *d, struct error *err)
@@ -128,58 +123,15 @@ static int read_linear(const struct json *o, struct device *d, struct error *err
            json_read_number(o, "ns_per_kv_token", false, 0, 1e9, &d->ns_per_kv_token, err);
 }
 
-static int read_axis(const struct json *at, bool ascending, double **out, size_t *count, struct error *err)
-{
-    int size = cJSON_IsArray(at->node) ? cJSON_GetArraySize(at->node) : 0;
-    if (size < 1 || size > 10000000)
-        return json_complain(at, "a list of numbers", err);
-    *out = calloc((size_t)size, sizeof **out);
-    if (!*out)
-        return error_no_memory(err);
-    *count = (size_t)size;
-    size_t i = 0;
-    for (const cJSON *n = at->node->child; n; n = n->next, i++) {
-        bool ok = cJSON_IsNumber(n) && n->valuedouble >= 0 && n->valuedouble < 1e15;
-        if (!ok || (ascending && i > 0 && n->valuedouble <= (*out)[i - 1])) {
-            struct json bad = json_element(at, (int)i);
-            return json_complain(&bad, ascending ? "a number above the one before it" : "a number of at least 0", err);
-        }
-        (*out)[i] = n->valuedouble;
-    }
-    return 0;
-}
+static int read_device(const struct json *root, struct device *d, struct error *err);
 
-static int read_table(const struct json *o, struct cost_table *t, struct error *err)
+/* A shipped device or a path, or a device written out. */
+static int read_base(const struct json *at, struct device *d, struct error *err)
 {
-    static const char *const keys[] = {
-        "op", "times_per_iteration", "times_per_layer", "rows", "columns", "sequences", "kv", "ns", "filled", "unused",
-        NULL};
-    const char *op = NULL;
-    long long per_iteration = 0, per_layer = 1, unused = 0;
-    struct json rows = json_member(o, "rows"), columns = json_member(o, "columns"), ns = json_member(o, "ns");
-    struct json sequences = json_member(o, "sequences"), kv = json_member(o, "kv"), filled = json_member(o, "filled");
-    if (json_check_keys(o, keys, err) || json_read_string(o, "op", true, &op, err) ||
-        json_read_integer(o, "times_per_iteration", false, 0, 1000, &per_iteration, err) ||
-        json_read_integer(o, "times_per_layer", false, 0, 1000, &per_layer, err) ||
-        json_read_integer(o, "unused", false, 0, 1000000000, &unused, err))
-        return -1;
-    snprintf(t->op, sizeof t->op, "%s", op);
-    t->times_per_iteration = (uint32_t)per_iteration;
-    t->times_per_layer = (uint32_t)per_layer;
-    t->unused = (size_t)unused;
-    t->columns = t->sequences = t->kvs = 1;
-    size_t cells = 0;
-    if (read_axis(&rows, true, &t->row_axis, &t->rows, err) ||
-        (columns.node && read_axis(&columns, true, &t->column_axis, &t->columns, err)) ||
-        (sequences.node && read_axis(&sequences, true, &t->sequence_axis, &t->sequences, err)) ||
-        (kv.node && read_axis(&kv, true, &t->kv_axis, &t->kvs, err)) || read_axis(&ns, false, &t->ns, &cells, err) ||
-        (filled.node && read_axis(&filled, true, &t->filled, &t->filled_count, err)))
-        return -1;
-    if (cells != t->rows * t->columns * t->sequences * t->kvs)
-        return json_complain(&ns, "as many numbers as the axes' lengths multiply to", err);
-    if (t->filled_count && t->filled[t->filled_count - 1] >= (double)cells)
-        return json_complain(&filled, "indices of ns", err);
-    return 0;
+    if (cJSON_IsString(at->node))
+        return device_load(at->node->valuestring, d, err);
+    return cJSON_IsObject(at->node) ? read_device(at, d, err)
+                                    : json_complain(at, "a device's name or path, or a device", err);
 }
 
 static int read_tables(const struct json *o, struct device *d, struct error *err)
@@ -187,16 +139,16 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
     static const char *const keys[] = {
         "name", "kind", "base", "model", "tensor_parallel", "source", "tables", "host_ns", "host_ns_per_sequence",
         NULL};
-    const char *base = NULL, *model = NULL, *source = "measured tables, source not stated";
+    const char *model = "", *source = "measured tables, source not stated";
     long long tp = 1;
-    if (json_check_keys(o, keys, err) || json_read_string(o, "base", true, &base, err) ||
-        json_read_string(o, "model", true, &model, err) || json_read_string(o, "source", false, &source, err) ||
+    if (json_check_keys(o, keys, err) || json_read_string(o, "model", false, &model, err) ||
+        json_read_string(o, "source", false, &source, err) ||
         json_read_integer(o, "tensor_parallel", false, 1, 64, &tp, err))
         return -1;
     char name[sizeof d->name];
     snprintf(name, sizeof name, "%s", d->name);
     struct json at = json_member(o, "base");
-    if (device_load(base, d, err))
+    if (read_base(&at, d, err))
         return -1;
     if (d->kind != DEVICE_ROOFLINE)
         return json_complain(&at, "a roofline device", err);
@@ -218,8 +170,12 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
             return error_no_memory(err);
         d->tables = grown;
         struct json table = json_element(&tables, i);
-        if (read_table(&table, &d->tables[d->table_count++], err))
+        struct cost_table *t = &d->tables[d->table_count++];
+        *t = (struct cost_table){0};
+        if (table_read(&table, t, err))
             return -1;
+        if (!t->shape.any && !d->model[0])
+            return json_complain(&table, "a table with a \"shape\", since the profile names no \"model\"", err);
     }
     return 0;
 }

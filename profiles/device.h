@@ -5,27 +5,11 @@
 
 #include <stdint.h>
 
-#include "profiles/dtype.h"
-
-enum { TABLE_NAME_BYTES = 24, TABLE_AXES = 4 };
-
-/* Times of one operation over one, two or four axes, row-major [rows][columns][sequences][kv], in nanoseconds. Axes
- * that a table has not got have one point. */
-struct cost_table {
-    char op[TABLE_NAME_BYTES];
-    uint32_t times_per_iteration; /* 0: once per layer times `times_per_layer` */
-    uint32_t times_per_layer;
-    double *row_axis, *column_axis, *sequence_axis, *kv_axis; /* ascending; NULL where there is none */
-    size_t rows, columns, sequences, kvs;
-    double *ns;
-    double *filled; /* indices into ns, ascending, of points that were not measured but lie on a line between others */
-    size_t filled_count;
-    size_t unused; /* measured points that did not fit the grid */
-};
+#include "profiles/table.h"
 
 enum device_kind {
     DEVICE_ROOFLINE, /* datasheet and efficiencies */
-    DEVICE_TABLES,   /* measured tables of one model, on top of a device's memory and links */
+    DEVICE_TABLES,   /* measured tables on top of a roofline, which costs what they do not hold */
     DEVICE_LINEAR,   /* a stated straight line in tokens, for theory and teaching */
 };
 
@@ -37,17 +21,18 @@ struct device {
     double gemm_efficiency, attention_efficiency, bandwidth_efficiency;
     double half_peak_tokens; /* GEMM rows at which half of gemm_efficiency is reached */
     double launch_ns;        /* per kernel */
-    /* Where they differ for attention kernels, and for GEMMs in 8-bit formats (whose activations must be quantised
-     * first); 0: as above. */
-    double attention_bandwidth_efficiency, attention_launch_ns, gemm_efficiency_8bit, gemm_launch_ns_8bit;
+    /* Where they differ for GEMMs, for those in 8-bit formats (whose activations must be quantised first), and for
+     * attention kernels; 0: as above. */
+    double gemm_launch_ns, gemm_efficiency_8bit, gemm_launch_ns_8bit;
+    double attention_bandwidth_efficiency, attention_launch_ns;
     double host_ns, host_ns_per_sequence;
     double link_bytes_per_s, link_latency_ns;  /* between GPUs of one node, per direction */
     double memory_utilization, reserved_bytes; /* share engines may use; context, graphs, activations */
-    double price_per_hour;
+    double price_per_hour, power_w;
     char source[256];
     /* DEVICE_LINEAR */
     double base_ns, ns_per_prefill_token, ns_per_decode_sequence, ns_per_kv_token;
-    /* DEVICE_TABLES */
+    /* DEVICE_TABLES; tables without a shape are of this model and degree. No model: all tables have shapes. */
     char model[64];
     uint32_t tensor_parallel;
     struct cost_table *tables;
@@ -62,7 +47,7 @@ void device_release(struct device *device);
  * bf16 for each other, else the next wider one that it has). */
 double device_peak_flops(const struct device *device, enum dtype dtype);
 
-/* The table of an operation, or NULL. */
+/* The table of an operation that has no shape, or NULL. */
 const struct cost_table *device_table(const struct device *device, const char *op);
 
 #endif

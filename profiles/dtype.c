@@ -3,12 +3,13 @@
 
 #include <string.h>
 
-const char *const dtype_names[DTYPE_COUNT + 1] = {"bf16", "fp16", "fp8", "int8", "fp32", NULL};
+const char *const dtype_names[DTYPE_COUNT + 1] = {"bf16", "fp16", "fp8", "int8", "fp32", "fp4", "int4", NULL};
 
-unsigned dtype_bytes(enum dtype dtype)
+double dtype_bytes(enum dtype dtype)
 {
-    static const unsigned bytes[DTYPE_COUNT] = {
-        [DTYPE_BF16] = 2, [DTYPE_FP16] = 2, [DTYPE_FP8] = 1, [DTYPE_INT8] = 1, [DTYPE_FP32] = 4};
+    static const double bytes[DTYPE_COUNT] = {
+        [DTYPE_BF16] = 2, [DTYPE_FP16] = 2,      [DTYPE_FP8] = 1,   [DTYPE_INT8] = 1,
+        [DTYPE_FP32] = 4, [DTYPE_FP4] = 0.53125, [DTYPE_INT4] = 0.5};
     return bytes[dtype];
 }
 
@@ -22,5 +23,5 @@ int dtype_read(const struct json *object, const char *key, enum dtype *out, stru
             *out = (enum dtype)i;
             return 0;
         }
-    return json_complain(&at, "one of bf16, fp16, fp8, int8, fp32", err);
+    return json_complain(&at, "one of bf16, fp16, fp8, int8, fp32, fp4, int4", err);
 }

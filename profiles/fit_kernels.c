@@ -10,76 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/csv.h"
+#include "profiles/aiconfigurator.h"
 #include "profiles/roofline.h"
 
 const char *const kernel_kind_names[KERNEL_KINDS] = {"GEMM bf16", "GEMM fp8", "prefill attention", "decode attention",
                                                      "all-reduce"};
 
-enum {
-    DTYPE_TEXT = 16,
-    SHORTEST_GEMM_SIDE = 1024,
-    LARGEST_GROUP = 8,
-    SHORTEST_CONTEXT = 64,
-    LONGEST_MESSAGE = 1 << 26
-};
-
-/* A line of any of the tables; what a table has not got is 0. */
-struct kernel {
-    char dtype[DTYPE_TEXT], kv_dtype[DTYPE_TEXT], source[32];
-    double m, n, k;
-    double gpus, values; /* of an all-reduce */
-    double sequences, isl, heads, kv_heads, head_dim, step, window;
-    double ms;
-};
-
-#define COLUMN(column, member, need)                                                                                   \
-    {                                                                                                                  \
-        column, offsetof(struct kernel, member), 0, CSV_##need                                                         \
-    }
-
-static const struct csv_column gemm_columns[] = {
-    {"gemm_dtype", offsetof(struct kernel, dtype), DTYPE_TEXT, CSV_OPTIONAL},
-    COLUMN("m", m, OPTIONAL),
-    COLUMN("n", n, POSITIVE),
-    COLUMN("k", k, POSITIVE),
-    COLUMN("latency", ms, POSITIVE),
-};
-
-static const struct csv_column attention_columns[] = {
-    {"attn_dtype", offsetof(struct kernel, dtype), DTYPE_TEXT, CSV_OPTIONAL},
-    {"kv_cache_dtype", offsetof(struct kernel, kv_dtype), DTYPE_TEXT, CSV_OPTIONAL},
-    COLUMN("batch_size", sequences, POSITIVE),
-    COLUMN("isl", isl, POSITIVE),
-    COLUMN("num_heads", heads, POSITIVE),
-    COLUMN("num_key_value_heads", kv_heads, POSITIVE),
-    COLUMN("head_dim", head_dim, POSITIVE),
-    COLUMN("step", step, OPTIONAL),
-    COLUMN("window_size", window, OPTIONAL),
-    COLUMN("latency", ms, POSITIVE),
-};
-
-static const struct csv_column all_reduce_columns[] = {
-    {"kernel_source", offsetof(struct kernel, source), 32, CSV_OPTIONAL},
-    COLUMN("num_gpus", gpus, POSITIVE),
-    COLUMN("message_size", values, POSITIVE),
-    COLUMN("latency", ms, POSITIVE),
-};
+enum { SHORTEST_GEMM_SIDE = 1024, LARGEST_GROUP = 8, SHORTEST_CONTEXT = 64, LONGEST_MESSAGE = 1 << 26 };
 
 /* Where kernels of each kind are found. */
-static const struct table_file {
-    const char *name;
-    const struct csv_column *columns;
-    size_t column_count;
-} files[KERNEL_KINDS] = {
-    [KERNEL_GEMM_BF16] = {"gemm_perf.csv", gemm_columns, sizeof gemm_columns / sizeof *gemm_columns},
-    [KERNEL_GEMM_FP8] = {"gemm_perf.csv", gemm_columns, sizeof gemm_columns / sizeof *gemm_columns},
-    [KERNEL_PREFILL] = {"context_attention_perf.csv", attention_columns,
-                        sizeof attention_columns / sizeof *attention_columns},
-    [KERNEL_DECODE] = {"generation_attention_perf.csv", attention_columns,
-                       sizeof attention_columns / sizeof *attention_columns},
-    [KERNEL_ALL_REDUCE] = {"custom_allreduce_perf.csv", all_reduce_columns,
-                           sizeof all_reduce_columns / sizeof *all_reduce_columns},
+static const enum kernel_file files[KERNEL_KINDS] = {
+    [KERNEL_GEMM_BF16] = KERNELS_GEMM,    [KERNEL_GEMM_FP8] = KERNELS_GEMM,         [KERNEL_PREFILL] = KERNELS_CONTEXT,
+    [KERNEL_DECODE] = KERNELS_GENERATION, [KERNEL_ALL_REDUCE] = KERNELS_ALL_REDUCE,
 };
 
 struct kernels {
@@ -90,7 +32,7 @@ struct kernels {
 static bool wanted(const struct kernel *k, enum kernel_kind kind)
 {
     if (kind == KERNEL_ALL_REDUCE)
-        return k->gpus > 1 && k->values <= LONGEST_MESSAGE && !strstr(k->source, "eager");
+        return k->gpus > 1 && k->size <= LONGEST_MESSAGE && !strstr(k->source, "eager");
     if (kind == KERNEL_PREFILL || kind == KERNEL_DECODE)
         return strcmp(k->dtype, "bfloat16") == 0 && strcmp(k->kv_dtype, "bfloat16") == 0 && k->window == 0 &&
                k->heads <= LARGEST_GROUP * k->kv_heads &&
@@ -102,12 +44,11 @@ static bool wanted(const struct kernel *k, enum kernel_kind kind)
 static int read_kind(const char *folder, enum kernel_kind kind, struct kernels *out, struct error *err)
 {
     char file[1024];
-    void *items = NULL;
     size_t count = 0, kept = 0;
-    snprintf(file, sizeof file, "%s/%s", folder, files[kind].name);
-    if (csv_read(file, files[kind].columns, files[kind].column_count, sizeof *out->items[kind], &items, &count, err))
+    snprintf(file, sizeof file, "%s/%s", folder, kernel_file_names[files[kind]]);
+    if (kernels_read(file, files[kind], &out->items[kind], &count, err))
         return -1;
-    struct kernel *kernels = out->items[kind] = items;
+    struct kernel *kernels = out->items[kind];
     for (size_t i = 0; i < count; i++)
         if (wanted(&kernels[i], kind))
             kernels[kept++] = kernels[i];
@@ -126,7 +67,7 @@ static double log_ratio(const struct device *d, const struct kernel *k, enum ker
         ns = roofline_gemm_ns(d, kind == KERNEL_GEMM_FP8 ? DTYPE_FP8 : DTYPE_BF16, k->m, k->n, k->k);
         break;
     case KERNEL_ALL_REDUCE:
-        ns = roofline_all_reduce_ns(d, k->gpus, k->values * dtype_bytes(DTYPE_BF16));
+        ns = roofline_all_reduce_ns(d, k->gpus, k->size * dtype_bytes(DTYPE_BF16));
         break;
     case KERNEL_PREFILL:
     case KERNEL_DECODE:
@@ -146,7 +87,7 @@ static const struct parameter {
     {offsetof(struct device, gemm_efficiency), true, 0.75},
     {offsetof(struct device, bandwidth_efficiency), true, 0.85},
     {offsetof(struct device, half_peak_tokens), false, 1},
-    {offsetof(struct device, launch_ns), false, 1},
+    {offsetof(struct device, gemm_launch_ns), false, 4000},
     {offsetof(struct device, gemm_efficiency_8bit), true, 0.75},
     {offsetof(struct device, gemm_launch_ns_8bit), false, 4000},
     {offsetof(struct device, attention_efficiency), true, 0.5},

@@ -4,15 +4,15 @@
 
 #include "profiles/cost.h"
 
-static double token_ns(const void *self, double tokens, double *outside)
+static double token_ns(const void *self, double tokens, double *by)
 {
-    (void)tokens, (void)outside;
+    (void)tokens, (void)by;
     return ((const struct device *)self)->base_ns;
 }
 
-static double head_ns(const void *self, double sequences, double *outside)
+static double head_ns(const void *self, double sequences, double *by)
 {
-    (void)self, (void)sequences, (void)outside;
+    (void)self, (void)sequences, (void)by;
     return 0;
 }
 
@@ -22,7 +22,8 @@ static struct attention_piece prefill_piece(const void *self, double new_tokens,
     (void)kv_before;
     return (struct attention_piece){.until = INFINITY,
                                     .ns = d->ns_per_prefill_token * new_tokens,
-                                    .slope = d->ns_per_kv_token};
+                                    .slope = d->ns_per_kv_token,
+                                    .source = COST_ESTIMATED};
 }
 
 static struct attention_piece decode_piece(const void *self, double sequences, double kv_tokens)
@@ -31,7 +32,8 @@ static struct attention_piece decode_piece(const void *self, double sequences, d
     (void)kv_tokens;
     return (struct attention_piece){.until = INFINITY,
                                     .ns = d->ns_per_decode_sequence * sequences,
-                                    .slope = d->ns_per_kv_token};
+                                    .slope = d->ns_per_kv_token,
+                                    .source = COST_ESTIMATED};
 }
 
 static void keep(void *self)
@@ -39,16 +41,15 @@ static void keep(void *self)
     (void)self; /* the device belongs to the cost model */
 }
 
-int linear_create(const struct cost_model *cm, struct cost_backend *out, struct error *err)
+int linear_create(struct cost_model *cm, struct cost_backend *out, struct error *err)
 {
     (void)err;
-    struct cost_model *owner = (struct cost_model *)(uintptr_t)cm;
-    owner->device.host_ns = owner->device.host_ns_per_sequence = 0;
+    cm->device.host_ns = cm->device.host_ns_per_sequence = 0;
     *out = (struct cost_backend){.token_ns = token_ns,
                                  .head_ns = head_ns,
                                  .prefill_piece = prefill_piece,
                                  .decode_piece = decode_piece,
                                  .destroy = keep,
-                                 .self = &owner->device};
+                                 .self = &cm->device};
     return 0;
 }

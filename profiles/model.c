@@ -5,38 +5,79 @@
 
 #include "profiles/shipped.h"
 
-static int read_u32(const struct json *o, const char *key, long long max, uint32_t *out, struct error *err)
+static int read_u32(const struct json *o, const char *key, bool required, long long max, uint32_t *out,
+                    struct error *err)
 {
-    long long value = 0;
-    if (json_read_integer(o, key, true, 1, max, &value, err))
+    long long value = *out;
+    if (json_read_integer(o, key, required, required ? 1 : 0, max, &value, err))
         return -1;
     *out = (uint32_t)value;
+    return 0;
+}
+
+static int read_latent(const struct json *o, struct latent_attention *l, struct error *err)
+{
+    static const char *const keys[] = {"kv_rank", "q_rank", "rope_dim", "value_dim", NULL};
+    if (!o->node)
+        return 0;
+    return json_check_keys(o, keys, err) || read_u32(o, "kv_rank", true, 100000, &l->kv_rank, err) ||
+           read_u32(o, "q_rank", false, 100000, &l->q_rank, err) ||
+           read_u32(o, "rope_dim", true, 100000, &l->rope_dim, err) ||
+           read_u32(o, "value_dim", true, 100000, &l->value_dim, err);
+}
+
+static int read_experts(const struct json *o, struct model *m, struct error *err)
+{
+    static const char *const keys[] = {"experts",      "top_k",
+                                       "intermediate", "shared_intermediate",
+                                       "dense_layers", "bytes_per_weight",
+                                       "dtype",        NULL};
+    struct expert_layers *e = &m->moe;
+    e->bytes_per_weight = m->bytes_per_weight;
+    e->dtype = m->dtype;
+    if (!o->node)
+        return 0;
+    if (json_check_keys(o, keys, err) || read_u32(o, "experts", true, 100000, &e->experts, err) ||
+        read_u32(o, "top_k", true, e->experts, &e->top_k, err) ||
+        read_u32(o, "intermediate", true, 10000000, &e->intermediate, err) ||
+        read_u32(o, "shared_intermediate", false, 10000000, &e->shared_intermediate, err) ||
+        read_u32(o, "dense_layers", false, m->layers, &e->dense_layers, err) ||
+        json_read_number(o, "bytes_per_weight", false, 0.1, 8, &e->bytes_per_weight, err) ||
+        dtype_read(o, "dtype", &e->dtype, err))
+        return -1;
     return 0;
 }
 
 static int read_model(const struct json *o, struct model *m, struct error *err)
 {
     static const char *const keys[] = {
-        "name",  "layers",     "hidden",    "intermediate", "heads",  "kv_heads",         "head_dim",
-        "vocab", "max_tokens", "gated_mlp", "tied_head",    "source", "bytes_per_weight", "bytes_per_kv",
-        "dtype", NULL};
+        "name",   "layers",           "hidden",       "intermediate", "heads",  "kv_heads",        "head_dim",
+        "vocab",  "max_tokens",       "gated_mlp",    "tied_head",    "source", "dtype",           "qk_norm",
+        "latent", "bytes_per_weight", "bytes_per_kv", "moe",          "window", "windowed_layers", NULL};
     const char *name = NULL;
     if (json_check_keys(o, keys, err) || json_read_string(o, "name", true, &name, err) ||
-        read_u32(o, "layers", 1000, &m->layers, err) || read_u32(o, "hidden", 1000000, &m->hidden, err) ||
-        read_u32(o, "intermediate", 10000000, &m->intermediate, err) || read_u32(o, "heads", 10000, &m->heads, err) ||
-        read_u32(o, "kv_heads", 10000, &m->kv_heads, err) || read_u32(o, "head_dim", 10000, &m->head_dim, err) ||
-        read_u32(o, "vocab", 10000000, &m->vocab, err) || read_u32(o, "max_tokens", 100000000, &m->max_tokens, err) ||
-        read_u32(o, "bytes_per_weight", 8, &m->bytes_per_weight, err) ||
-        read_u32(o, "bytes_per_kv", 8, &m->bytes_per_kv, err) || json_read_bool(o, "gated_mlp", &m->gated_mlp, err) ||
-        json_read_bool(o, "tied_head", &m->tied_head, err))
+        read_u32(o, "layers", true, 1000, &m->layers, err) || read_u32(o, "hidden", true, 1000000, &m->hidden, err) ||
+        read_u32(o, "intermediate", true, 10000000, &m->intermediate, err) ||
+        read_u32(o, "heads", true, 10000, &m->heads, err) || read_u32(o, "kv_heads", true, 10000, &m->kv_heads, err) ||
+        read_u32(o, "head_dim", true, 10000, &m->head_dim, err) ||
+        read_u32(o, "vocab", true, 10000000, &m->vocab, err) ||
+        read_u32(o, "max_tokens", true, 100000000, &m->max_tokens, err) ||
+        json_read_number(o, "bytes_per_weight", true, 0.1, 8, &m->bytes_per_weight, err) ||
+        json_read_number(o, "bytes_per_kv", true, 0.1, 8, &m->bytes_per_kv, err) ||
+        json_read_bool(o, "gated_mlp", &m->gated_mlp, err) || json_read_bool(o, "tied_head", &m->tied_head, err) ||
+        json_read_bool(o, "qk_norm", &m->qk_norm, err) || read_u32(o, "window", false, 100000000, &m->window, err) ||
+        read_u32(o, "windowed_layers", false, m->layers, &m->windowed_layers, err))
         return -1;
     m->dtype = m->bytes_per_weight == 1 ? DTYPE_FP8 : m->bytes_per_weight == 4 ? DTYPE_FP32 : DTYPE_BF16;
-    if (dtype_read(o, "dtype", &m->dtype, err))
+    struct json heads = json_member(o, "kv_heads"), latent = json_member(o, "latent"), moe = json_member(o, "moe");
+    struct json window = json_member(o, "window");
+    if (dtype_read(o, "dtype", &m->dtype, err) || read_latent(&latent, &m->latent, err) || read_experts(&moe, m, err))
         return -1;
     snprintf(m->name, sizeof m->name, "%s", name);
-    struct json heads = json_member(o, "kv_heads");
     if (m->heads % m->kv_heads != 0)
         return json_complain(&heads, "a divisor of \"heads\"", err);
+    if ((m->window > 0) != (m->windowed_layers > 0))
+        return json_complain(&window, "a window where \"windowed_layers\" is above 0, and none elsewhere", err);
     return 0;
 }
 
@@ -51,15 +92,48 @@ int model_load(const char *name_or_path, struct model *out, struct error *err)
     return status;
 }
 
+/* Of one layer: query, key, value and output projections; with latent attention down and up. */
+static double attention_parameters(const struct model *m)
+{
+    double hidden = m->hidden, head_dim = m->head_dim, heads = m->heads;
+    const struct latent_attention *l = &m->latent;
+    if (l->kv_rank == 0)
+        return hidden * head_dim * (2.0 * m->heads + 2.0 * m->kv_heads);
+    double query_dim = head_dim + l->rope_dim, rank = l->q_rank;
+    double queries = rank > 0 ? hidden * rank + rank * heads * query_dim : hidden * heads * query_dim;
+    return queries + hidden * ((double)l->kv_rank + l->rope_dim) + l->kv_rank * heads * (head_dim + l->value_dim) +
+           heads * l->value_dim * hidden;
+}
+
+double model_expert_parameters(const struct model *m)
+{
+    const struct expert_layers *e = &m->moe;
+    double layers = m->layers - (double)e->dense_layers;
+    return e->experts ? layers * e->experts * (double)m->hidden * e->intermediate * (m->gated_mlp ? 3 : 2) : 0;
+}
+
 double model_parameters(const struct model *m)
 {
-    double hidden = m->hidden, head_dim = m->head_dim;
-    double attention = hidden * head_dim * (2.0 * m->heads + 2.0 * m->kv_heads);
-    double mlp = hidden * m->intermediate * (m->gated_mlp ? 3 : 2);
-    return m->layers * (attention + mlp) + hidden * m->vocab * (m->tied_head ? 1 : 2);
+    const struct expert_layers *e = &m->moe;
+    double hidden = m->hidden, matrices = m->gated_mlp ? 3 : 2;
+    double mlp = hidden * m->intermediate * matrices;
+    double head = hidden * m->vocab * (m->tied_head ? 1 : 2);
+    if (e->experts == 0)
+        return m->layers * (attention_parameters(m) + mlp) + head;
+    double sparse = m->layers - (double)e->dense_layers;
+    return m->layers * attention_parameters(m) + e->dense_layers * mlp +
+           sparse * hidden * (e->experts + matrices * e->shared_intermediate) + model_expert_parameters(m) + head;
+}
+
+double model_weight_bytes(const struct model *m)
+{
+    double experts = model_expert_parameters(m);
+    return (model_parameters(m) - experts) * m->bytes_per_weight + experts * m->moe.bytes_per_weight;
 }
 
 double model_kv_bytes_per_token(const struct model *m)
 {
-    return 2.0 * m->layers * m->kv_heads * m->head_dim * m->bytes_per_kv;
+    if (m->latent.kv_rank)
+        return (double)m->layers * (m->latent.kv_rank + (double)m->latent.rope_dim) * m->bytes_per_kv;
+    return 2.0 * (m->layers - (double)m->windowed_layers) * m->kv_heads * m->head_dim * m->bytes_per_kv;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* model.h — a decoder-only transformer's sizes. */
+/* model.h — a decoder-only transformer's sizes: dense or mixture of experts, with grouped-query or latent attention. */
 #ifndef TANDEM_PROFILES_MODEL_H
 #define TANDEM_PROFILES_MODEL_H
 
@@ -7,22 +7,49 @@
 
 #include "profiles/dtype.h"
 
+/* Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): a token's keys and values of all heads are
+ * kept as one vector of `kv_rank` values and a rotary key of `rope_dim`. kv_rank 0: the model has none of it. */
+struct latent_attention {
+    uint32_t kv_rank, q_rank; /* q_rank 0: queries are projected directly */
+    uint32_t rope_dim, value_dim;
+};
+
+/* A mixture of experts in every layer after the first `dense_layers`. experts 0: the model is dense. */
+struct expert_layers {
+    uint32_t experts, top_k;      /* routed ones, and how many a token goes to */
+    uint32_t intermediate;        /* width of one expert */
+    uint32_t shared_intermediate; /* width of all shared experts together */
+    uint32_t dense_layers;
+    double bytes_per_weight; /* of expert weights, where they are kept in another format than the rest */
+    enum dtype dtype;
+};
+
 struct model {
     char name[64];
     uint32_t layers, hidden, intermediate, heads, kv_heads, head_dim, vocab;
     uint32_t max_tokens; /* longest sequence, prompt and output */
     bool gated_mlp;      /* gate and up projections (SwiGLU), else up alone */
     bool tied_head;      /* output head shares the embedding's weights */
+    bool qk_norm;        /* queries and keys are normalised by head (Qwen3) */
     enum dtype dtype;    /* of arithmetic; by default bf16, fp8 or fp32 as bytes_per_weight says */
-    uint32_t bytes_per_weight, bytes_per_kv;
+    double bytes_per_weight, bytes_per_kv;
+    struct latent_attention latent;
+    struct expert_layers moe;
+    uint32_t window, windowed_layers; /* layers whose attention sees the last `window` tokens alone */
 };
 
 /* Reads a model by its shipped name, or from a path to a JSON file. */
 int model_load(const char *name_or_path, struct model *out, struct error *err);
 
+/* All parameters, and how many of them are in routed experts. */
 double model_parameters(const struct model *m);
+double model_expert_parameters(const struct model *m);
 
-/* KV bytes of one token in all layers, over all KV heads (grouped heads counted once). */
+/* Bytes of all parameters. */
+double model_weight_bytes(const struct model *m);
+
+/* KV bytes of one token in all layers, over all KV heads (grouped heads counted once; latent attention has one).
+ * Layers with a window are left out: their blocks are freed as the window moves on. */
 double model_kv_bytes_per_token(const struct model *m);
 
 #endif

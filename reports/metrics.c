@@ -30,6 +30,7 @@ static const uint64_t gap_window = 1 << 27;
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
     *m = (struct run_metrics){.replica_count = s->cluster.replicas,
+                              .sources = !s->cost.estimated,
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries};
     for (enum metric i = 0; i < METRIC_COUNT; i++)
@@ -203,8 +204,8 @@ static void on_iteration(void *state, const struct iteration_record *i)
     m->system.busy_ns += ns;
     m->replicas[i->replica].system.busy_ns += ns;
     m->sequence_ns += (wide_sum)ns * batch_sequences(i->batch);
-    if (i->cost->outside > 0)
-        m->outside += (wide_sum)n * i->cost->outside + i->cost->outside_growth * ((wide_sum)n * (n - 1) / 2);
+    for (int k = 0; m->sources && k < COST_SOURCES; k++)
+        m->by_source[k] += (wide_sum)n * i->cost->by[k] + i->cost->by_growth[k] * ((wide_sum)n * (n - 1) / 2);
     count_work(m, i->batch, n);
     uint32_t decodes = i->batch->decodes;
     if (decodes == 0)

@@ -50,8 +50,9 @@ struct run_metrics {
     size_t replica_count;
     uint64_t prompt_tokens, output_tokens, met_slo, preemptions, recomputed_tokens;
     wide_sum parts_ns[PART_COUNT];
-    int64_t parts_error; /* Σ |sum of parts − e2e|; anything but 0 is a bug */
-    wide_sum outside;    /* fine time */
+    int64_t parts_error;              /* Σ |sum of parts − e2e|; anything but 0 is a bug */
+    wide_sum by_source[COST_SOURCES]; /* fine time */
+    bool sources;                     /* costs tell them apart */
     uint64_t real_tokens, padded_tokens;
     wide_sum scores;      /* Σ query tokens × keys each attends to, doubled */
     uint64_t heads;       /* sequences that got a token */
@@ -98,9 +99,9 @@ struct run_summary {
     double attainment; /* share of finished and rejected requests that met every per-request limit; NAN without */
     bool slo_asked, slo_met;
     double duration_s, requests_per_s, input_tokens_per_s, output_tokens_per_s, goodput_per_s;
-    double utilization, padding_waste, mean_batch_sequences, mean_batch_tokens, mean_kv_use, peak_kv_use, mfu,
-        extrapolated_share;
-    double part_share[PART_COUNT]; /* of all finished requests' time */
+    double utilization, padding_waste, mean_batch_sequences, mean_batch_tokens, mean_kv_use, peak_kv_use, mfu;
+    double source_share[COST_SOURCES]; /* of busy time; the rest is host work */
+    double part_share[PART_COUNT];     /* of all finished requests' time */
     bool overloaded;
     uint64_t preemptions, recomputed_tokens;
 };

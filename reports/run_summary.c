@@ -108,7 +108,9 @@ static int check_invariants(const struct run_metrics *m, const struct run_summar
 static double model_flops(const struct run_metrics *m, const struct model *model)
 {
     double head = (double)model->hidden * model->vocab;
-    double weights = model_parameters(model) - head * (model->tied_head ? 1 : 2);
+    double experts = model_expert_parameters(model);
+    double asleep = model->moe.experts ? experts * (1 - (double)model->moe.top_k / model->moe.experts) : 0;
+    double weights = model_parameters(model) - head * (model->tied_head ? 1 : 2) - asleep;
     double per_score = 4.0 * model->layers * model->heads * model->head_dim;
     return 2 * weights * (double)m->real_tokens + per_score * (double)m->scores / 2 + 2 * head * (double)m->heads;
 }
@@ -145,8 +147,11 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
         out->mean_batch_tokens = (double)m->real_tokens / (double)m->iterations;
         out->mean_kv_use = totals->kv_block_ns / (busy_ns * (double)s->cluster.replica.kv_blocks);
         out->peak_kv_use = (double)totals->kv_peak / (double)totals->kv_total;
-        out->extrapolated_share = fine_to_ns(m->outside) / busy_ns;
-        double peak = device_peak_flops(&s->cost.device, s->cost.model.dtype) * s->cost.tensor_parallel;
+        for (int i = 0; i < COST_SOURCES; i++)
+            out->source_share[i] = fine_to_ns(m->by_source[i]) / busy_ns;
+        if (s->cost.estimated)
+            out->source_share[COST_ESTIMATED] = 1;
+        double peak = device_peak_flops(&s->cost.device, s->cost.model.dtype) * s->cost.parallel.tensor;
         out->mfu = peak > 0 ? model_flops(m, &s->cost.model) / (busy_s * peak) : NAN;
     }
     double all = 0;

@@ -67,6 +67,15 @@ static void print_where_time_went(FILE *out, const struct run_summary *r)
     fprintf(out, "\n");
 }
 
+/* Where the costs come from, and how much of the time came from where. */
+static void print_costs(FILE *out, const struct scenario *s, const struct run_summary *r)
+{
+    fprintf(out, "  costs      %s", s->cost.device.source);
+    for (int i = 0; !s->cost.estimated && i < COST_SOURCES; i++)
+        fprintf(out, "%s%.1f %% %s", i ? ", " : "; of busy time ", 100 * r->source_share[i], cost_source_names[i]);
+    fprintf(out, "\n");
+}
+
 void text_print_summary(FILE *out, const struct scenario *s, const struct run_summary *r, const char *reject_reason,
                         double wall_s)
 {
@@ -75,8 +84,8 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
         fprintf(out, "OVERLOADED: the queue grew as long as requests came; latencies say how long the run was, not how "
                      "good the service is.\n");
     fprintf(out, "%s: %s on %zu × %s%s, %s, %s\n", s->name, s->cost.model.name,
-            s->cluster.replicas * s->cost.tensor_parallel, s->cost.device.name,
-            s->cost.tensor_parallel > 1 ? " (tensor parallel)" : "", s->cluster.replica.batching->name,
+            s->cluster.replicas * s->cost.parallel.tensor, s->cost.device.name,
+            s->cost.parallel.tensor > 1 ? " (tensor parallel)" : "", s->cluster.replica.batching->name,
             s->cluster.routing->name);
     fprintf(out,
             "  requests   %llu arrived = %llu finished + %llu rejected + %llu unfinished; at most %llu in flight\n",
@@ -98,8 +107,7 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
     fprintf(out, "  queueing   λ %.3f/s, ρ %.3f, L %.2f, Lq %.2f, W %.3f s, Wq %.3f s; Little's law residual %.1e\n",
             r->system.arrival_rate, r->system.utilization, r->system.number, r->system.queue_number, r->system.stay_s,
             r->system.wait_s, r->system.little_residual);
-    fprintf(out, "  costs      %s; %.1f %% of busy time from outside the measured range\n", s->cost.device.source,
-            100 * r->extrapolated_share);
+    print_costs(out, s, r);
     fprintf(out, "  warm-up    %llu requests cut (%s)\n", (unsigned long long)r->metrics[METRIC_E2E].cut,
             s->warmup == WARMUP_MSER5 ? "MSER-5" : "none asked");
     print_slo(out, s, r);

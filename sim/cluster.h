@@ -11,6 +11,7 @@
 struct cluster_config {
     struct replica_config replica;
     size_t replicas;
+    size_t group; /* replicas i·group … step together: ranks that share experts; 1: each for itself */
     const struct routing_policy *routing;
     sim_time probe_interval; /* between calls of observer.probed; 0: none */
 };

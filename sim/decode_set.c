@@ -140,12 +140,32 @@ static void drop_age(struct decode_set *set, sim_time at)
         set->ages[i] = set->ages[i + 1];
 }
 
+static uint64_t computed_now(const struct decode_set *set, const struct request *r)
+{
+    return r->computed + (set->steps - r->decode.since_step);
+}
+
+uint64_t decode_set_longest(struct decode_set *set)
+{
+    if (set->longest == 0) {
+        for (size_t i = 0; i < set->count; i++)
+            if (set->longest < computed_now(set, set->heap[i].r))
+                set->longest = computed_now(set, set->heap[i].r);
+        set->longest_at = set->steps;
+    }
+    return set->longest + (set->steps - set->longest_at);
+}
+
 void decode_set_join(struct decode_set *set, struct request *r)
 {
     assert(set->count < set->capacity && set->age_count < set->age_capacity);
     r->decode = (struct decode_member){
         .in = true, .since_step = set->steps, .own = set->own, .stepping = set->stepping, .stall = set->stall};
     set->kv_tokens += r->computed;
+    if (set->longest > 0 && r->computed > decode_set_longest(set)) {
+        set->longest = r->computed;
+        set->longest_at = set->steps;
+    }
     if (next_crossing(set, r) - set->steps < set->block_tokens &&
         next_crossing(set, r) - set->steps < r->output_tokens - r->generated)
         enter_ring(set, r);
@@ -188,6 +208,8 @@ void decode_set_leave(struct decode_set *set, struct request *r)
     leave_ring(set, r);
     drop_age(set, r->last_token);
     set->kv_tokens -= r->computed;
+    if (set->longest > 0 && r->computed == decode_set_longest(set))
+        set->longest = 0;
     take_out(set, r->decode.place);
     r->decode.in = false;
 }

@@ -25,8 +25,11 @@ struct decode_set {
     uint32_t block_tokens;
     struct decode_event *heap; /* [count], smallest step first */
     size_t count, capacity;
-    uint64_t steps;      /* since the run's start */
-    uint64_t kv_tokens;  /* computed tokens of all members */
+    uint64_t steps;     /* since the run's start */
+    uint64_t kv_tokens; /* computed tokens of all members */
+    /* Computed tokens of the member that has most, when the set had taken `longest_at` steps; it is looked for again
+     * when it has left. 0: not known. */
+    uint64_t longest, longest_at;
     uint32_t *crossings; /* [block_tokens] ring: members that need a block at steps ≡ i */
     uint64_t occupied;   /* bit i: crossings[i] is not 0, when the ring has at most 64 places */
     uint32_t ring_at;    /* steps modulo block_tokens */
@@ -73,6 +76,9 @@ static inline uint64_t decode_set_steps_left(const struct decode_set *set)
 {
     return set->heap[0].step - set->steps;
 }
+
+/* Computed tokens of the member that has most; there must be one. */
+uint64_t decode_set_longest(struct decode_set *set);
 
 /* Every member gets n tokens, the last one at `end`. */
 void decode_set_advance(struct decode_set *set, uint64_t n, sim_time end);

@@ -10,6 +10,7 @@ struct executor {
      * the cost of the same decodes' next iterations says so (`steady`), and they may then be run at once. */
     void (*run)(void *state, const struct batch *batch, struct iteration_cost *out);
     void *state;
+    bool sees_longest; /* wants batch.decode_longest */
 };
 
 /* The simulated executor; the cost model must outlive it. */

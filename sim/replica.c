@@ -299,6 +299,8 @@ sim_time replica_start(struct replica *r, sim_time now)
         return r->batch.wake_at;
     }
     mark_scheduled(r, now);
+    if (r->executor.sees_longest && r->batch.decodes > 0)
+        r->batch.decode_longest = decode_set_longest(&r->decodes);
     r->executor.run(r->executor.state, &r->batch, &r->cost);
     r->stretch.start = now;
     r->stretch.carry = r->carry;
@@ -482,10 +484,12 @@ void replica_catch_up(struct replica *r, sim_time now)
     apply(r, n, stretch_end(&r->stretch, n));
     stretch_drop(&r->stretch, n);
     r->batch.decode_kv += n * r->batch.decodes;
+    r->batch.decode_longest += r->batch.decode_longest > 0 ? n : 0;
     r->batch.row_kv += (uint32_t)n;
     r->cost.total += n * r->cost.growth;
     r->cost.decode_alone += n * r->cost.alone_growth;
-    r->cost.outside += n * r->cost.outside_growth;
+    for (int i = 0; i < COST_SOURCES; i++)
+        r->cost.by[i] += n * r->cost.by_growth[i];
 }
 
 static void retire_decodes(struct replica *r, sim_time now)

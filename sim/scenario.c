@@ -7,15 +7,20 @@
 
 static int read_cluster(struct scenario *s, struct error *err)
 {
-    static const char *const keys[] = {"replicas",  "tensor_parallel", "pipeline_parallel",
-                                       "placement", "routing",         NULL};
+    static const char *const keys[] = {"replicas",          "tensor_parallel",  "data_parallel",
+                                       "expert_parallel",   "placement",        "routing",
+                                       "pipeline_parallel", "expert_imbalance", NULL};
     struct json at = json_member(&s->root, "cluster");
-    long long replicas = 1, tp = 1, pp = 1;
+    long long replicas = 1, tp = 1, pp = 1, dp = 1, ep = 1;
+    struct parallel parallel = tensor_parallel(1);
     const char *placement = "colocated", *routing = "round_robin", *model = NULL, *device = NULL;
     if (at.node &&
         (json_check_keys(&at, keys, err) || json_read_integer(&at, "replicas", false, 1, 100000, &replicas, err) ||
          json_read_integer(&at, "tensor_parallel", false, 1, 64, &tp, err) ||
          json_read_integer(&at, "pipeline_parallel", false, 1, 1, &pp, err) ||
+         json_read_integer(&at, "data_parallel", false, 1, 1024, &dp, err) ||
+         json_read_integer(&at, "expert_parallel", false, 1, 1024, &ep, err) ||
+         json_read_number(&at, "expert_imbalance", false, 1, 1000, &parallel.expert_imbalance, err) ||
          json_read_string(&at, "placement", false, &placement, err)))
         return -1;
     struct json placed = json_member(&at, "placement"), routed = json_member(&at, "routing");
@@ -25,7 +30,11 @@ static int read_cluster(struct scenario *s, struct error *err)
         routing = routed.node->valuestring;
     else if (routed.node && json_read_string(&routed, "policy", true, &routing, err))
         return -1;
-    s->cluster.replicas = (size_t)replicas;
+    parallel.tensor = (uint32_t)tp;
+    parallel.data = (uint32_t)dp;
+    parallel.expert = (uint32_t)ep;
+    s->cluster.replicas = (size_t)(replicas * dp);
+    s->cluster.group = (size_t)dp;
     s->cluster.routing = routing_policy_find(routing);
     if (!s->cluster.routing)
         return json_complain(&routed, "a routing policy: round_robin, least_outstanding_tokens or central_queue", err);
@@ -37,7 +46,7 @@ static int read_cluster(struct scenario *s, struct error *err)
     if (engine_read(&engine_at, &engine, err))
         return -1;
     s->cluster.replica.schedule_ahead = engine.schedule_ahead;
-    return cost_model_create(&s->cost, model, device, (uint32_t)tp, &engine, err);
+    return cost_model_create(&s->cost, model, device, &parallel, &engine, err);
 }
 
 static int read_admission(const struct json *policy, struct replica_config *c, struct error *err)

@@ -136,7 +136,7 @@ for c in run list describe trace profile report; do "$tandem" $c --help | grep -
 "$tandem" profile show h100-sxm | grep -q 'KV cache'
 cat >tables.json <<'EOF'
 {"name": "small", "kind": "tables", "base": "rtx-4090", "model": "llama-3.1-8b", "source": "made up",
- "tables": [{"op": "qkv_proj", "rows": [1, 2, 4, 8], "ns": [10, 12, 20, 30]}]}
+ "tables": [{"op": "qkv_proj", "axes": [{"name": "tokens", "at": [1, 2, 4, 8]}], "ns": [10, 12, 20, 30]}]}
 EOF
 "$tandem" profile check tables.json >check.txt
 grep -q "^small: made up$" check.txt

@@ -52,7 +52,11 @@ static void iterated(void *state, const struct iteration_record *i)
     sim_time start = i->stretch->start, end = stretch_end(i->stretch, i->count);
     assert_true(start >= checker.busy_until[i->replica] && i->end > start && i->end == end);
     checker.busy_until[i->replica] = i->end;
-    assert_true(i->cost->decode_alone <= i->cost->total && i->cost->outside <= i->cost->total);
+    assert_true(i->cost->decode_alone <= i->cost->total);
+    fine_time by_source = 0;
+    for (int k = 0; k < COST_SOURCES; k++)
+        by_source += i->cost->by[k];
+    assert_true(by_source <= i->cost->total);
     assert_true(batch_padded_tokens(i->batch) >= batch_real_tokens(i->batch));
     assert_true(i->steady <= i->batch->decodes);
     assert_true(i->count == 1 || i->batch->count <= 1);

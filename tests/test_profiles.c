@@ -18,6 +18,13 @@ static void assert_near(double found, double expected, double relative)
         fail_msg("expected %.12g, found %.12g", expected, found);
 }
 
+static int create_cost(struct cost_model *out, const char *model, const char *device, uint32_t tp,
+                       const struct engine *engine, struct error *err)
+{
+    struct parallel parallel = tensor_parallel(tp);
+    return cost_model_create(out, model, device, &parallel, engine, err);
+}
+
 static struct iteration_cost cost_of(const struct cost_model *cm, const struct batch *batch)
 {
     struct iteration_cost cost;
@@ -47,7 +54,7 @@ static void test_kv_tokens_beside_weights(void **state)
     (void)state;
     struct cost_model cm;
     struct error err = {0};
-    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "h100-sxm", 1, NULL, &err), &err);
+    expect_ok(create_cost(&cm, "llama-3.1-8b", "h100-sxm", 1, NULL, &err), &err);
     double bytes = 0.9 * 80 * 1073741824.0 - 2e9 - 2 * model_parameters(&cm.model);
     assert_int_equal(cost_model_kv_tokens(&cm), (uint64_t)(bytes / 131072));
     cost_model_release(&cm);
@@ -60,7 +67,7 @@ static void test_roofline_stays_below_the_roof(void **state)
     (void)state;
     struct cost_model cm;
     struct error err = {0};
-    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "h100-sxm", 1, NULL, &err), &err);
+    expect_ok(create_cost(&cm, "llama-3.1-8b", "h100-sxm", 1, NULL, &err), &err);
     struct batch decode = {.decodes = 1, .decode_kv = 100};
     double read = 2 * (model_parameters(&cm.model) - 4096.0 * 128256) / 3.35e12 * 1e9;
     double decode_ns = fine_to_ns(cost_of(&cm, &decode).total);
@@ -96,18 +103,18 @@ static void test_tensor_parallel_shards_and_communicates(void **state)
     (void)state;
     struct cost_model one, two;
     struct error err = {0};
-    expect_ok(cost_model_create(&one, "llama-3.1-8b", "h100-sxm", 1, NULL, &err), &err);
-    expect_ok(cost_model_create(&two, "llama-3.1-8b", "h100-sxm", 2, NULL, &err), &err);
-    double outside = 0, a = one.backend.token_ns(one.backend.self, 1024, &outside),
-           b = two.backend.token_ns(two.backend.self, 1024, &outside);
+    expect_ok(create_cost(&one, "llama-3.1-8b", "h100-sxm", 1, NULL, &err), &err);
+    expect_ok(create_cost(&two, "llama-3.1-8b", "h100-sxm", 2, NULL, &err), &err);
+    double by[COST_SOURCES] = {0}, a = one.backend.token_ns(one.backend.self, 1024, by),
+           b = two.backend.token_ns(two.backend.self, 1024, by);
     assert_true(b > 0.5 * a && b < a);
     /* Without its link: what is left is arithmetic; the difference is 64 all-reduces of 1024 × 4096 bf16,
      * 64 × (10 µs + 2·½·8 388 608 bytes ÷ 450 GB/s) = 64 × 28 641.35 ns. */
     struct cost_model free_link = two;
     free_link.device.link_latency_ns = 0;
     free_link.device.link_bytes_per_s = 1e30;
-    expect_ok(roofline_create(&free_link, &free_link.backend, &err), &err);
-    double c = free_link.backend.token_ns(free_link.backend.self, 1024, &outside);
+    expect_ok(kernels_create(&free_link, &free_link.backend, &err), &err);
+    double c = free_link.backend.token_ns(free_link.backend.self, 1024, by);
     assert_near(b - c, 64 * (10000 + 8388608 / 450.0), 1e-9);
     free_link.backend.destroy(free_link.backend.self);
     cost_model_release(&one);
@@ -125,7 +132,7 @@ static void test_linear_cost_by_hand(void **state)
     (void)state;
     struct cost_model cm;
     struct error err = {0};
-    expect_ok(cost_model_create(&cm, "ideal", "tests/data/line2.json", 1, NULL, &err), &err);
+    expect_ok(create_cost(&cm, "ideal", "tests/data/line2.json", 1, NULL, &err), &err);
     requests[2] = (struct request){.prompt_tokens = 50, .computed = 4};
     struct batch b = {.decodes = 2, .decode_kv = 19 + 29, .items = items, .capacity = 4};
     batch_add(&b, &requests[2], 8);
@@ -170,8 +177,8 @@ static void test_batches_are_padded_to_captured_sizes(void **state)
     struct cost_model plain, padded;
     struct engine bare = engine;
     bare.graph_count = 0;
-    expect_ok(cost_model_create(&plain, "llama-3.1-8b", "h100-sxm", 1, &bare, &err), &err);
-    expect_ok(cost_model_create(&padded, "llama-3.1-8b", "h100-sxm", 1, &engine, &err), &err);
+    expect_ok(create_cost(&plain, "llama-3.1-8b", "h100-sxm", 1, &bare, &err), &err);
+    expect_ok(create_cost(&padded, "llama-3.1-8b", "h100-sxm", 1, &engine, &err), &err);
     struct batch b = {.decodes = 3, .decode_kv = 300};
     fine_time extra = (fine_time)(plain.tokens[4].total - plain.tokens[3].total);
     assert_int_equal(cost_of(&padded, &b).total, cost_of(&plain, &b).total + extra);
@@ -191,7 +198,7 @@ static void test_packed_prefill_costs_rows(void **state)
     (void)state;
     struct cost_model cm;
     struct error err = {0};
-    expect_ok(cost_model_create(&cm, "ideal", "tests/data/line2.json", 1, NULL, &err), &err);
+    expect_ok(create_cost(&cm, "ideal", "tests/data/line2.json", 1, NULL, &err), &err);
     for (int i = 0; i < 3; i++)
         requests[i] = (struct request){.prompt_tokens = (uint32_t[]){10, 4, 3}[i]};
     struct batch b = {.items = items, .capacity = 4, .layout = BATCH_PACKED, .rows = 2, .row_tokens = 10};
@@ -207,13 +214,13 @@ static void test_table_interpolation_by_hand(void **state)
 {
     (void)state;
     double rows[] = {1, 2, 4}, ns[] = {10, 12, 20};
-    struct cost_table t = {.row_axis = rows, .rows = 3, .columns = 1, .ns = ns};
-    bool outside = false;
-    assert_near(table_at(&t, 3, &outside), 16, 1e-12);
-    assert_near(table_at(&t, 1, &outside), 10, 1e-12);
-    assert_false(outside);
-    assert_near(table_at(&t, 6, &outside), 28, 1e-12); /* slope of the last octave: 4 */
-    assert_true(outside);
+    struct cost_table t = {.axes = {{rows, 3}}, .axis_count = 1, .ns = ns};
+    enum table_where where = TABLE_MEASURED;
+    assert_near(table_at(&t, 3, &where), 16, 1e-12);
+    assert_near(table_at(&t, 1, &where), 10, 1e-12);
+    assert_int_not_equal(where, TABLE_BEYOND);
+    assert_near(table_at(&t, 6, &where), 28, 1e-12); /* slope of the last octave: 4 */
+    assert_int_equal(where, TABLE_BEYOND);
 }
 
 /* Sequences 1 and 2, mean KV 100 and 200: 10 20 / 14 30. At 1.5 and 150: (15 + 22) / 2. */
@@ -221,12 +228,12 @@ static void test_decode_table_by_hand(void **state)
 {
     (void)state;
     double rows[] = {1, 2}, columns[] = {100, 200}, ns[] = {10, 20, 14, 30};
-    struct cost_table t = {.row_axis = rows, .column_axis = columns, .rows = 2, .columns = 2, .ns = ns};
-    bool outside = false;
-    assert_near(table_decode_at(&t, 1.5, 150, &outside), 18.5, 1e-12);
-    assert_false(outside);
-    assert_near(table_decode_at(&t, 3, 100, &outside), 18, 1e-12);
-    assert_true(outside);
+    struct cost_table t = {.axes = {{rows, 2}, {columns, 2}}, .axis_count = 2, .ns = ns};
+    enum table_where where = TABLE_MEASURED;
+    assert_near(table_grid_at(&t, 1.5, 150, &where), 18.5, 1e-12);
+    assert_int_not_equal(where, TABLE_BEYOND);
+    assert_near(table_grid_at(&t, 3, 100, &where), 18, 1e-12);
+    assert_int_equal(where, TABLE_BEYOND);
 }
 
 /* Chunks 16 and 32 without KV: between them in proportion to c²/2: at 24 the share is
@@ -235,12 +242,12 @@ static void test_prefill_table_by_hand(void **state)
 {
     (void)state;
     double rows[] = {16, 32}, columns[] = {0, 64}, ns[] = {100, 150, 220, 300};
-    struct cost_table t = {.row_axis = rows, .column_axis = columns, .rows = 2, .columns = 2, .ns = ns};
-    bool outside = false;
-    assert_near(table_prefill_at(&t, 24, 0, &outside), 150, 1e-12);
-    assert_false(outside);
-    assert_near(table_prefill_at(&t, 64, 0, &outside), 700, 1e-12);
-    assert_true(outside);
+    struct cost_table t = {.axes = {{rows, 2}, {columns, 2}}, .axis_count = 2, .ns = ns};
+    enum table_where where = TABLE_MEASURED;
+    assert_near(table_prefill_at(&t, 24, 0, &where), 150, 1e-12);
+    assert_int_not_equal(where, TABLE_BEYOND);
+    assert_near(table_prefill_at(&t, 64, 0, &where), 700, 1e-12);
+    assert_int_equal(where, TABLE_BEYOND);
 }
 
 /* Chunks 16 and 32, no KV before, 2 and 4 sequences, mean KV 100: 10 20 / 30 60. In the middle of both axes the mean,
@@ -249,20 +256,12 @@ static void test_mixed_table_by_hand(void **state)
 {
     (void)state;
     double rows[] = {16, 32}, columns[] = {0}, sequences[] = {2, 4}, kv[] = {100}, ns[] = {10, 20, 30, 60};
-    struct cost_table t = {.row_axis = rows,
-                           .column_axis = columns,
-                           .sequence_axis = sequences,
-                           .kv_axis = kv,
-                           .rows = 2,
-                           .columns = 1,
-                           .sequences = 2,
-                           .kvs = 1,
-                           .ns = ns};
-    bool outside = false;
-    assert_near(table_mixed_at(&t, 24, 0, 3, 100, &outside), 30, 1e-12);
-    assert_false(outside);
-    assert_near(table_mixed_at(&t, 48, 0, 4, 100, &outside), 100, 1e-12);
-    assert_true(outside);
+    struct cost_table t = {.axes = {{rows, 2}, {columns, 1}, {sequences, 2}, {kv, 1}}, .axis_count = 4, .ns = ns};
+    enum table_where where = TABLE_MEASURED;
+    assert_near(table_mixed_at(&t, 24, 0, 3, 100, &where), 30, 1e-12);
+    assert_int_not_equal(where, TABLE_BEYOND);
+    assert_near(table_mixed_at(&t, 48, 0, 4, 100, &where), 100, 1e-12);
+    assert_int_equal(where, TABLE_BEYOND);
 }
 
 /* Times 10, 12, 20, 30 at 1, 2, 4, 8 tokens. Without 2: 10 + 10/3, 11.1 % above 12; without 4: 18, 10 % below 20. The
@@ -272,8 +271,7 @@ static void test_leave_one_out_by_hand(void **state)
 {
     (void)state;
     double rows[] = {1, 2, 4, 8}, ns[] = {10, 12, 20, 30};
-    struct cost_table t = {
-        .op = "qkv_proj", .row_axis = rows, .rows = 4, .columns = 1, .sequences = 1, .kvs = 1, .ns = ns};
+    struct cost_table t = {.op = "qkv_proj", .axes = {{rows, 4}}, .axis_count = 1, .ns = ns};
     struct axis_check c;
     struct error err = {0};
     expect_ok(table_check_axis(&t, 0, &c, &err), &err);
@@ -293,12 +291,8 @@ static void test_leave_one_out_of_a_grid(void **state)
     (void)state;
     double rows[] = {1, 2, 3}, columns[] = {100, 200}, ns[] = {10, 20, 14, 30, 20, 38}, filled[] = {3};
     struct cost_table t = {.op = "decode_attention",
-                           .row_axis = rows,
-                           .column_axis = columns,
-                           .rows = 3,
-                           .columns = 2,
-                           .sequences = 1,
-                           .kvs = 1,
+                           .axes = {{rows, 3}, {columns, 2}},
+                           .axis_count = 2,
                            .ns = ns,
                            .filled = filled,
                            .filled_count = 1};
@@ -398,7 +392,7 @@ static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
     truth.gemm_efficiency = 0.6;
     truth.bandwidth_efficiency = 0.7;
     truth.half_peak_tokens = 200;
-    truth.launch_ns = 5000;
+    truth.gemm_launch_ns = 5000;
     truth.gemm_efficiency_8bit = 0.4;
     truth.gemm_launch_ns_8bit = 9000;
     truth.attention_efficiency = 0.3;
@@ -415,7 +409,7 @@ static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
     assert_near(d.gemm_efficiency, 0.6, 0.01);
     assert_near(d.bandwidth_efficiency, 0.7, 0.01);
     assert_near(d.half_peak_tokens, 200, 0.02);
-    assert_near(d.launch_ns, 5000, 0.01);
+    assert_near(d.gemm_launch_ns, 5000, 0.01);
     assert_near(d.gemm_efficiency_8bit, 0.4, 0.01);
     assert_near(d.gemm_launch_ns_8bit, 9000, 0.01);
     assert_near(d.attention_efficiency, 0.3, 0.01);
@@ -434,8 +428,9 @@ static void import_or_skip(const char *folder, const char *base, const char *fil
         skip();
     struct error err = {0};
     struct import_options o = {
-        .folder = folder, .name = "measured", .model = "llama-3.1-8b", .base_device = base, .tensor_parallel = 1};
-    cJSON *profile = import_llmservingsim(&o, &err);
+        .path = folder, .name = "measured", .model = "llama-3.1-8b", .base_device = base, .tensor_parallel = 1};
+    const struct import_format *format;
+    cJSON *profile = profile_import(&o, &format, &err);
     assert_non_null(profile);
     expect_ok(profile_write(profile, file, &err), &err);
     cJSON_Delete(profile);
@@ -453,14 +448,15 @@ static void test_llmservingsim_bundle_of_two_grids(void **state)
     expect_ok(device_load("build/test_profile2.json", &d, &err), &err);
     const struct cost_table *prefill = device_table(&d, "prefill_attention"),
                             *mixed = device_table(&d, "mixed_attention");
-    assert_int_equal(prefill->rows, 19);
-    assert_int_equal(prefill->columns, 20);
-    bool outside = false;
-    assert_near(table_prefill_at(prefill, 24, 0, &outside), prefill->ns[20], 1e-12);
+    assert_int_equal(prefill->axes[0].count, 19);
+    assert_int_equal(prefill->axes[1].count, 20);
+    enum table_where where = TABLE_MEASURED;
+    assert_near(table_prefill_at(prefill, 24, 0, &where), prefill->ns[20], 1e-12);
     assert_int_equal(prefill->filled_count, 147);
     assert_true(mixed->unused > 0);
-    assert_string_equal(d.source, "imported from an LLMServingSim profiler bundle");
-    assert_true(mixed->rows >= 8 && mixed->columns >= 11 && mixed->sequences == 8 && mixed->kvs >= 8);
+    assert_non_null(strstr(d.source, "NVIDIA RTX PRO 6000 Blackwell Server Edition, vLLM 0.19.0"));
+    assert_true(mixed->axes[0].count >= 8 && mixed->axes[1].count >= 11 && mixed->axes[2].count == 8 &&
+                mixed->axes[3].count >= 8);
     device_release(&d);
 }
 
@@ -471,16 +467,15 @@ static void test_llmservingsim_bundle_round_trip(void **state)
     struct error err = {0};
     import_or_skip(DATA "profiles/llmservingsim/rtx4090_llama-3.1-8b/tp1", "rtx-4090", "build/test_profile.json");
     struct cost_model cm;
-    expect_ok(cost_model_create(&cm, "llama-3.1-8b", "build/test_profile.json", 1, NULL, &err), &err);
-    double outside = 0;
+    expect_ok(create_cost(&cm, "llama-3.1-8b", "build/test_profile.json", 1, NULL, &err), &err);
+    enum cost_source source;
     /* lm_head 1 + sampler 1, and 32 × decode attention of 1 sequence at KV 16 (9.31067 µs), from the files. */
-    assert_near(cost_model_decode_attention_ns(&cm, 1, 16, &outside), 32 * 9310.67, 1e-9);
+    assert_near(cost_model_decode_attention_ns(&cm, 1, 16, &source), 32 * 9310.67, 1e-9);
     const struct cost_table *head = device_table(&cm.device, "lm_head");
     assert_near(head->ns[0], 1096930, 1e-9);
-    assert_true(outside == 0);
-    assert_true(cost_model_decode_attention_ns(&cm, 300, 300 * 100, &outside) > 0 && outside > 0);
+    assert_true(cost_model_decode_attention_ns(&cm, 300, 300 * 100, &source) > 0 && source == COST_BEYOND);
     cost_model_release(&cm);
-    assert_int_equal(cost_model_create(&cm, "llama-2-7b", "build/test_profile.json", 1, NULL, &err), -1);
+    assert_int_equal(create_cost(&cm, "llama-2-7b", "build/test_profile.json", 1, NULL, &err), -1);
     assert_non_null(strstr(err.text, "was measured on llama-3.1-8b"));
 }
 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/yaml.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEPTH_MAX = 8, LINE_BYTES = 1024, KEY_BYTES = 64 };
+
+/* The keys that enclose the line at hand, with their indentations. */
+struct where {
+    char keys[DEPTH_MAX][KEY_BYTES];
+    size_t indents[DEPTH_MAX], depth;
+};
+
+/* Cuts "key: value" at the colon. The value is NULL where the line is no mapping. */
+static char *cut(char *line)
+{
+    line[strcspn(line, "\r\n")] = 0;
+    char *colon = strstr(line, ": ");
+    if (!colon && *line && line[strlen(line) - 1] == ':')
+        colon = line + strlen(line) - 1;
+    if (!colon)
+        return NULL;
+    char *value = colon + (colon[1] ? 2 : 1);
+    *colon = 0;
+    char *comment = strstr(value, " #");
+    if (comment)
+        *comment = 0;
+    return value + strspn(value, " ");
+}
+
+static void enter(struct where *w, const char *key, size_t indent)
+{
+    while (w->depth > 0 && w->indents[w->depth - 1] >= indent)
+        w->depth--;
+    if (w->depth == DEPTH_MAX)
+        return;
+    snprintf(w->keys[w->depth], KEY_BYTES, "%s", key);
+    w->indents[w->depth++] = indent;
+}
+
+static int matches(const struct where *w, const char *path)
+{
+    for (size_t i = 0; i < w->depth; i++) {
+        size_t length = strlen(w->keys[i]);
+        if (strncmp(path, w->keys[i], length) != 0)
+            return 0;
+        path += length;
+        if (i + 1 < w->depth && *path++ != '.')
+            return 0;
+    }
+    return *path == 0;
+}
+
+int yaml_text(const char *file, const char *path, char *out, size_t size)
+{
+    char line[LINE_BYTES];
+    struct where where = {0};
+    int found = 0;
+    FILE *in = fopen(file, "r");
+    while (in && !found && fgets(line, sizeof line, in)) {
+        size_t indent = strspn(line, " ");
+        char *value = line[indent] == '#' || line[indent] == '-' ? NULL : cut(line);
+        if (!value)
+            continue;
+        enter(&where, line + indent, indent);
+        found = *value && matches(&where, path);
+        if (found)
+            snprintf(out, size, "%s", value);
+    }
+    if (in)
+        fclose(in);
+    return found;
+}
+
+int yaml_number(const char *file, const char *path, double *out)
+{
+    char text[64], *end = NULL;
+    if (!yaml_text(file, path, text, sizeof text))
+        return 0;
+    *out = strtod(text, &end);
+    return end != text && *end == 0;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "profiles/import.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct import_format *const formats[] = {&import_llmservingsim, &import_aiconfigurator, &import_vidur,
+                                                      &import_splitwise};
+
+bool import_has(const char *folder, const char *name)
+{
+    char file[1024];
+    import_file(folder, name, file, sizeof file);
+    return access(file, R_OK) == 0;
+}
+
+void import_file(const char *folder, const char *name, char *out, size_t size)
+{
+    snprintf(out, size, "%s/%s", folder, name);
+}
+
+void import_add(cJSON *tables, struct cost_table *table)
+{
+    cJSON_AddItemToArray(tables, table_write(table));
+    table_release(table);
+}
+
+cJSON *profile_import(const struct import_options *o, const struct import_format **format, struct error *err)
+{
+    *format = NULL;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats && !*format; i++)
+        if (formats[i]->matches(o->path))
+            *format = formats[i];
+    if (!*format) {
+        error_set(err, ERROR_INPUT,
+                  "%s: holds none of the tables that can be imported: LLMServingSim's dense.csv, "
+                  "AIConfigurator's gemm_perf.csv, Vidur's mlp.csv or all_reduce.csv, or a file of Splitwise's",
+                  o->path);
+        return NULL;
+    }
+    cJSON *profile = cJSON_CreateObject();
+    cJSON_AddStringToObject(profile, "name", o->name);
+    cJSON_AddStringToObject(profile, "kind", "tables");
+    cJSON_AddStringToObject(profile, "base", o->base_device ? o->base_device : (*format)->usual_base);
+    if ((*format)->by_model) {
+        cJSON_AddStringToObject(profile, "model", o->model);
+        cJSON_AddNumberToObject(profile, "tensor_parallel", o->tensor_parallel);
+    }
+    cJSON *tables = cJSON_CreateArray();
+    int status = (*format)->import(o, profile, tables, err);
+    cJSON_AddItemToObject(profile, "tables", tables);
+    if (status == 0)
+        return profile;
+    cJSON_Delete(profile);
+    return NULL;
+}
+
+int profile_write(const cJSON *profile, const char *file, struct error *err)
+{
+    char beside[1024];
+    snprintf(beside, sizeof beside, "%s.new", file);
+    char *text = cJSON_PrintUnformatted(profile);
+    if (!text)
+        return error_no_memory(err);
+    FILE *out = fopen(beside, "w");
+    bool ok = out && fprintf(out, "%s\n", text) >= 0;
+    ok = out && fclose(out) == 0 && ok && rename(beside, file) == 0;
+    free(text);
+    return ok ? 0 : error_set(err, ERROR_IO, "%s: cannot be written: %s", file, strerror(errno));
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include "profiles/work.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+struct operation *work_add(struct work *w, const char *name, enum work_kind kind, double times)
+{
+    struct operation *op = &w->ops[w->count++];
+    *op = (struct operation){.kind = kind, .rows = PER_TOKEN, .times = times, .rows_scale = 1, .launches = 1};
+    snprintf(op->name, sizeof op->name, "%s", name);
+    return op;
+}
+
+struct operation *work_find(struct work *w, const char *name)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (strcmp(w->ops[i].name, name) == 0)
+            return &w->ops[i];
+    return NULL;
+}
+
+double experts_awake(const struct experts *e, double rows)
+{
+    return e->experts / e->expert * -expm1(rows * log1p(-e->top_k / e->experts));
+}
+
+/* What the parts below have in common. */
+struct plan {
+    const struct model *m;
+    const struct parallel *p;
+    struct work *w;
+    double tensor, heads, kv_heads, bytes; /* heads of one GPU */
+};
+
+static struct operation *gemm(const struct plan *s, const char *name, double times, double n, double k)
+{
+    struct operation *op = work_add(s->w, name, WORK_GEMM, times);
+    op->n = n;
+    op->k = k;
+    op->dtype = s->m->dtype;
+    op->weight_bytes = s->m->bytes_per_weight;
+    return op;
+}
+
+static struct operation *stream(const struct plan *s, const char *name, double times, double values)
+{
+    struct operation *op = work_add(s->w, name, WORK_STREAM, times);
+    op->bytes_per_row = s->bytes * values;
+    return op;
+}
+
+static void collective(const struct plan *s, const char *name, double times, double gpus, double rows_scale)
+{
+    if (gpus < 2 || times <= 0)
+        return;
+    struct operation *op = work_add(s->w, name, WORK_COLLECTIVE, times);
+    op->bytes_per_row = s->bytes * s->m->hidden;
+    op->gpus = gpus;
+    op->rows_scale = rows_scale;
+}
+
+static void add_grouped_attention(const struct plan *s)
+{
+    const struct model *m = s->m;
+    double head_dim = m->head_dim;
+    gemm(s, "qkv_proj", m->layers, (s->heads + 2 * s->kv_heads) * head_dim, m->hidden);
+    gemm(s, "o_proj", m->layers, m->hidden, s->heads * head_dim);
+    struct attention_work a = {.heads = s->heads,
+                               .kv_heads = s->kv_heads,
+                               .head_dim = head_dim,
+                               .prefill_flops = 4 * s->heads * head_dim,
+                               .decode_flops = 4 * s->heads * head_dim,
+                               .kv_bytes = 2 * s->kv_heads * head_dim * m->bytes_per_kv,
+                               .query_bytes = 2 * s->bytes * s->heads * head_dim,
+                               .kv_value_bytes = m->bytes_per_kv};
+    s->w->attention[ATTENTION_FULL] = s->w->attention[ATTENTION_WINDOW] = a;
+    s->w->kv_bytes_per_token = a.kv_bytes * (m->layers - (double)m->windowed_layers);
+}
+
+/* DeepSeek-V2, equations 9 to 19. Prompts run on expanded keys and values (head_dim + rope_dim and value_dim a head),
+ * decodes on the latent vector, with the expansions multiplied into query and output (its section 2.1.2). */
+static void add_latent_attention(const struct plan *s)
+{
+    const struct model *m = s->m;
+    const struct latent_attention *l = &m->latent;
+    double query_dim = (double)m->head_dim + l->rope_dim, latent = (double)l->kv_rank + l->rope_dim;
+    if (l->q_rank) {
+        gemm(s, "q_a_proj", m->layers, l->q_rank, m->hidden);
+        gemm(s, "q_b_proj", m->layers, s->heads * query_dim, l->q_rank);
+    } else {
+        gemm(s, "q_proj", m->layers, s->heads * query_dim, m->hidden);
+    }
+    gemm(s, "kv_a_proj", m->layers, latent, m->hidden);
+    gemm(s, "kv_b_proj", m->layers, s->heads * ((double)m->head_dim + l->value_dim), l->kv_rank);
+    gemm(s, "o_proj", m->layers, m->hidden, s->heads * l->value_dim);
+    s->w->attention[ATTENTION_FULL] =
+        (struct attention_work){.heads = s->heads,
+                                .kv_heads = 1,
+                                .head_dim = latent,
+                                .latent = true,
+                                .prefill_flops = 2 * s->heads * (query_dim + l->value_dim),
+                                .decode_flops = 2 * s->heads * (latent + l->kv_rank),
+                                .kv_bytes = latent * m->bytes_per_kv,
+                                .query_bytes = s->bytes * s->heads * (latent + l->kv_rank),
+                                .kv_value_bytes = m->bytes_per_kv};
+    s->w->kv_bytes_per_token = latent * m->bytes_per_kv * m->layers;
+}
+
+/* Widths of the MLP in `layers` layers; `shared`: the part of expert layers that every token goes through. */
+static void add_mlp(const struct plan *s, bool shared, double layers, double width)
+{
+    double shard = width / s->tensor;
+    if (layers <= 0 || width <= 0)
+        return;
+    gemm(s, shared ? "shared_gate_up" : "gate_up_proj", layers, shard * (s->m->gated_mlp ? 2 : 1), s->m->hidden);
+    gemm(s, shared ? "shared_down" : "down_proj", layers, s->m->hidden, shard);
+    stream(s, shared ? "shared_act" : "act_fn", layers, 3 * shard);
+}
+
+static void add_experts(const struct plan *s)
+{
+    const struct expert_layers *e = &s->m->moe;
+    double sparse = s->m->layers - (double)e->dense_layers, gpus = s->tensor * s->p->data;
+    gemm(s, "router", sparse, e->experts, s->m->hidden);
+    struct operation *op = work_add(s->w, "moe", WORK_EXPERTS, sparse);
+    op->dtype = e->dtype;
+    op->weight_bytes = e->bytes_per_weight;
+    op->rows_scale = s->p->data; /* tokens of all ranks come together */
+    op->experts = (struct experts){.hidden = s->m->hidden,
+                                   .intermediate = e->intermediate,
+                                   .experts = e->experts,
+                                   .top_k = e->top_k,
+                                   .gated = s->m->gated_mlp,
+                                   .expert = s->p->expert,
+                                   .tensor = gpus / s->p->expert,
+                                   .imbalance = s->p->expert_imbalance};
+    add_mlp(s, true, sparse, e->shared_intermediate);
+}
+
+/* After attention and after the MLP the shards of a row are summed. Where attention ranks are replicated, tokens are
+ * gathered before experts and their outputs scattered after them instead. */
+static void add_collectives(const struct plan *s)
+{
+    const struct expert_layers *e = &s->m->moe;
+    double sparse = e->experts ? s->m->layers - (double)e->dense_layers : 0, dense = s->m->layers - sparse;
+    double gpus = s->tensor * s->p->data;
+    bool gathers = s->p->data > 1 && sparse > 0;
+    collective(s, "all_reduce", s->m->layers + dense + (gathers ? 0 : sparse), s->tensor, 1);
+    if (gathers) {
+        collective(s, "all_gather", sparse, gpus, s->p->data);
+        collective(s, "reduce_scatter", sparse, gpus, s->p->data);
+    }
+}
+
+static void split_by_window(const struct plan *s)
+{
+    struct work *w = s->w;
+    w->attention[ATTENTION_FULL].prefill_layers = s->m->layers - (double)s->m->windowed_layers;
+    w->attention[ATTENTION_WINDOW].prefill_layers = s->m->windowed_layers;
+    w->attention[ATTENTION_WINDOW].window = s->m->window;
+    for (int i = 0; i < ATTENTION_KINDS; i++)
+        w->attention[i].decode_layers = w->attention[i].prefill_layers;
+}
+
+static int check_sharding(const struct model *m, const struct parallel *p, struct error *err)
+{
+    uint32_t gpus = p->tensor * p->data;
+    if (m->latent.kv_rank == 0 && m->kv_heads % p->tensor != 0 && p->tensor % m->kv_heads != 0)
+        return error_set(err, ERROR_INPUT, "tensor_parallel %u does not divide the %u KV heads of %s", p->tensor,
+                         m->kv_heads, m->name);
+    if (p->tensor > m->heads)
+        return error_set(err, ERROR_INPUT, "tensor_parallel %u is more than the %u heads of %s", p->tensor, m->heads,
+                         m->name);
+    if (m->moe.experts && (gpus % p->expert != 0 || m->moe.experts % p->expert != 0))
+        return error_set(err, ERROR_INPUT, "expert_parallel %u does not divide %u GPUs and the %u experts of %s",
+                         p->expert, gpus, m->moe.experts, m->name);
+    if (!m->moe.experts && p->expert > 1)
+        return error_set(err, ERROR_INPUT, "expert_parallel %u: %s has no experts", p->expert, m->name);
+    return 0;
+}
+
+/* Weights are sharded evenly: experts over all GPUs, the rest over one rank's. */
+static double weights_of_one_gpu(const struct model *m, const struct parallel *p)
+{
+    double experts = model_expert_parameters(m) * m->moe.bytes_per_weight;
+    return (model_weight_bytes(m) - experts) / p->tensor + experts / ((double)p->tensor * p->data);
+}
+
+int work_of_model(const struct model *m, const struct parallel *p, struct work *out, struct error *err)
+{
+    if (check_sharding(m, p, err))
+        return -1;
+    *out = (struct work){.layers = m->layers, .weight_bytes = weights_of_one_gpu(m, p)};
+    const struct plan s = {.m = m,
+                           .p = p,
+                           .w = out,
+                           .tensor = p->tensor,
+                           .heads = (double)m->heads / p->tensor,
+                           .kv_heads = fmax(1, (double)m->kv_heads / p->tensor),
+                           .bytes = fmax(m->bytes_per_weight, 1)};
+    double dense = m->moe.experts ? m->moe.dense_layers : m->layers;
+    if (m->latent.kv_rank)
+        add_latent_attention(&s);
+    else
+        add_grouped_attention(&s);
+    add_mlp(&s, false, dense, m->intermediate);
+    if (m->moe.experts)
+        add_experts(&s);
+    stream(&s, "norm", 2.0 * m->layers, 4.0 * m->hidden);
+    stream(&s, "rotary_emb", m->layers, 4 * s.heads * m->head_dim);
+    if (m->qk_norm)
+        stream(&s, "qk_norm", m->layers, 2 * (s.heads + s.kv_heads) * m->head_dim);
+    stream(&s, "embedding", 1, 2.0 * m->hidden);
+    stream(&s, "final_norm", 1, 2.0 * m->hidden);
+    struct operation *head = gemm(&s, "lm_head", 1, m->vocab / s.tensor, m->hidden);
+    head->rows = PER_SEQUENCE;
+    struct operation *sampler = work_add(out, "sampler", WORK_STREAM, 1);
+    sampler->rows = PER_SEQUENCE;
+    sampler->bytes_per_row = 4 * m->vocab / s.tensor;
+    add_collectives(&s);
+    split_by_window(&s);
+    return 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* work.h — what one iteration of a model does on one GPU: a list of operations with the shapes that kernels see, before
+ * any device says how long they take. Techniques change it (technique.h); kernels.c prices it. */
+#ifndef TANDEM_PROFILES_WORK_H
+#define TANDEM_PROFILES_WORK_H
+
+#include <stdint.h>
+
+#include "profiles/model.h"
+
+/* How one copy of a model lies on GPUs. Attention is sharded over `tensor` GPUs and replicated over `data` ranks, which
+ * step together; experts are sharded over all tensor × data GPUs: `expert` ways by whole experts, the rest by width. */
+struct parallel {
+    uint32_t tensor, data, expert;
+    double expert_imbalance; /* tokens of the busiest GPU's experts, over the mean; 1: even */
+};
+
+enum work_kind {
+    WORK_GEMM,       /* rows × k by k × n */
+    WORK_STREAM,     /* reads and writes its rows: norms, activation, rotary, embedding, sampling */
+    WORK_EXPERTS,    /* routed experts: grouped GEMMs over the experts that rows go to */
+    WORK_COLLECTIVE, /* bytes between GPUs, named all_reduce, all_gather or reduce_scatter */
+};
+
+/* What an operation's rows are: tokens of the iteration (after padding), or sequences that get a token. */
+enum work_rows { PER_TOKEN, PER_SEQUENCE };
+
+enum { WORK_NAME_BYTES = 24, WORK_OPS_MAX = 40 };
+
+struct experts {
+    double hidden, intermediate; /* of a whole expert */
+    double experts, top_k, gated;
+    double tensor, expert; /* ways that experts are sharded */
+    double imbalance;
+};
+
+struct operation {
+    char name[WORK_NAME_BYTES]; /* as measured tables name it */
+    enum work_kind kind;
+    enum work_rows rows;
+    double times;         /* in an iteration: once a layer, say */
+    double rows_scale;    /* its rows over the iteration's */
+    enum dtype dtype;     /* of weights */
+    double weight_bytes;  /* of one weight */
+    double n, k;          /* GEMM: columns and inner size of this GPU's shard */
+    double bytes_per_row; /* STREAM: read and written; COLLECTIVE: of the message */
+    double launches;      /* kernels, where it is not one */
+    double gpus;          /* COLLECTIVE: how many take part */
+    struct experts experts;
+};
+
+/* Attention of this GPU in one layer. Multi-head, grouped and multi-query attention have 2·head_dim·kv_heads values of
+ * KV a token and 4·head_dim·heads operations for a query and a key. */
+struct attention_work {
+    double prefill_layers, decode_layers;
+    double heads, kv_heads, head_dim;             /* as tables name the shape; latent attention fits none */
+    double prefill_flops, decode_flops;           /* of a query token with a key token */
+    double kv_bytes, query_bytes, kv_value_bytes; /* of a KV token; of a query token in and out; of one KV value */
+    double window;                                /* keys that a query sees at most; 0: all */
+    bool latent;
+    double density_from, density_power; /* prompts: share of scores = min(1, (keys / from)^−power); from 0: all */
+    double density_ns_per_token;        /* finding out which, a query token and layer */
+};
+
+enum { ATTENTION_FULL, ATTENTION_WINDOW, ATTENTION_KINDS };
+
+struct work {
+    struct operation ops[WORK_OPS_MAX];
+    size_t count;
+    struct attention_work attention[ATTENTION_KINDS]; /* layers that see everything, and those with a window */
+    double layers;
+    double weight_bytes;       /* of this GPU */
+    double kv_bytes_per_token; /* of this GPU, all layers */
+};
+
+/* Writes down a model's work on one GPU of its group. Fails when the model cannot be sharded so. */
+int work_of_model(const struct model *m, const struct parallel *p, struct work *out, struct error *err);
+
+/* The operation of a name, or NULL. */
+struct operation *work_find(struct work *w, const char *name);
+
+/* Appends an operation and returns it, zeroed but for what is given; there must be room. */
+struct operation *work_add(struct work *w, const char *name, enum work_kind kind, double times);
+
+/* Experts of one GPU that `rows` tokens wake, when each token picks its experts at random:
+ * E/ep · (1 − (1 − k/E)^rows). */
+double experts_awake(const struct experts *e, double rows);
+
+#endif
