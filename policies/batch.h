@@ -30,6 +30,8 @@ struct batch {
     /* The others, and single decodes where a policy does not take them all. */
     struct batch_item *items;
     size_t count, capacity;
+    /* Tokens of all ranks that step together, and of the one that has most; 0 for a replica by itself. */
+    uint64_t group_tokens, group_most;
     enum batch_layout layout;
     enum packed_attention packed_attention;
     uint32_t rows;       /* PADDED: sequences, finished ones that still cost included; PACKED: bins */
@@ -49,6 +51,7 @@ static inline void batch_clear(struct batch *b)
     b->decodes = 0;
     b->decode_kv = 0;
     b->decode_longest = 0;
+    b->group_tokens = b->group_most = 0;
     b->count = 0;
     b->layout = BATCH_RAGGED;
     b->rows = b->row_tokens = b->row_kv = 0;

@@ -121,6 +121,28 @@ static const struct decode_line *find_line(const struct cost_model *cm, uint64_t
     return line;
 }
 
+static int64_t compute_shared(const struct cost_model *cm, uint64_t tokens)
+{
+    return fine(cm->backend.shared_ns(cm->backend.self, (double)engine_padded_tokens(&cm->engine, tokens)));
+}
+
+static int64_t shared_cost(const struct cost_model *cm, uint64_t tokens)
+{
+    return tokens <= DENSE_TOKENS ? cm->shared[tokens] : compute_shared(cm, tokens);
+}
+
+static int compile_shared(struct cost_model *cm, struct error *err)
+{
+    if (!cm->backend.shared_ns)
+        return 0;
+    cm->shared = calloc(DENSE_TOKENS + 1, sizeof *cm->shared);
+    if (!cm->shared)
+        return error_no_memory(err);
+    for (size_t i = 1; i <= DENSE_TOKENS; i++)
+        cm->shared[i] = compute_shared(cm, i);
+    return 0;
+}
+
 static int compile_lines(struct cost_model *cm, struct error *err)
 {
     size_t count = 0, capacity = 0;
@@ -157,7 +179,7 @@ static int compile(struct cost_model *cm, struct error *err)
         heads[i] = compute_head_cost(cm, i);
     cm->tokens = tokens;
     cm->heads = heads;
-    return compile_lines(cm, err);
+    return compile_shared(cm, err) || compile_lines(cm, err) ? -1 : 0;
 }
 
 static int create_backend(struct cost_model *cm, struct error *err)
@@ -182,7 +204,7 @@ static void set_engine(struct cost_model *cm, const struct engine *engine)
 
 struct parallel tensor_parallel(uint32_t degree)
 {
-    return (struct parallel){.tensor = degree, .data = 1, .expert = 1, .expert_imbalance = 1};
+    return (struct parallel){.tensor = degree, .data = 1, .expert = 1, .expert_imbalance = 1, .link_bytes_per_s = -1, .link_latency_ns = -1};
 }
 
 static int complain_of_size(const struct cost_model *cm, struct error *err)
@@ -200,6 +222,10 @@ int cost_model_create(struct cost_model *out, const char *model, const char *dev
     *out = (struct cost_model){.parallel = *parallel};
     if (model_load(model, &out->model, err) || device_load(device, &out->device, err))
         return -1;
+    if (parallel->link_bytes_per_s > 0)
+        out->device.link_bytes_per_s = parallel->link_bytes_per_s;
+    if (parallel->link_latency_ns >= 0)
+        out->device.link_latency_ns = parallel->link_latency_ns;
     if (engine && engine->quantised) {
         out->model.dtype = out->model.moe.dtype = engine->weight_dtype;
         out->model.bytes_per_weight = out->model.moe.bytes_per_weight = dtype_bytes(engine->weight_dtype);
@@ -224,6 +250,8 @@ void cost_model_release(struct cost_model *cm)
     free(cm->heads);
     free(cm->lines);
     free(cm->lines_at);
+    free(cm->shared);
+    cm->shared = NULL;
     cm->tokens = cm->heads = NULL;
     cm->lines = NULL;
     cm->lines_at = NULL;
@@ -424,6 +452,23 @@ static void mixed_cost(const struct cost_model *cm, const struct shapes *s, stru
     out->total = total < 0 ? 0 : total > (int64_t)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;
 }
 
+/* Ranks that step together compute experts on the tokens of all, not on as many as this one has from each. While all
+ * batches run as captured graphs, every rank is padded to the one that has most. */
+static void share_experts(const struct cost_model *cm, uint64_t own, const struct batch *batch,
+                          struct iteration_cost *out)
+{
+    uint64_t ranks = cm->parallel.data, mean = (batch->group_tokens + ranks - 1) / ranks;
+    size_t sizes = cm->engine.graph_count;
+    struct dense_cost scratch[2];
+    int64_t more = shared_cost(cm, mean) - shared_cost(cm, own);
+    if (sizes > 0 && batch->group_most <= cm->engine.graph_tokens[sizes - 1])
+        more = token_cost(cm, batch->group_most, &scratch[0])->total - token_cost(cm, own, &scratch[1])->total;
+    int64_t total = (int64_t)out->total + more;
+    out->total = total < 0 ? 0 : (fine_time)total;
+    out->growth = 0;
+    out->steady = 1;
+}
+
 /* Where tables fall, or launches are shared, the parts may add up to more than the whole. */
 static void cap_sources(struct iteration_cost *out)
 {
@@ -468,6 +513,8 @@ void cost_model_iteration(const struct cost_model *cm, const struct batch *batch
     } else {
         mixed_cost(cm, &s, out);
     }
+    if (batch->group_tokens > 0 && cm->shared)
+        share_experts(cm, batch_padded_tokens(batch), batch, out);
     if (!cm->estimated)
         cap_sources(out);
     if (cm->engine.schedule_ahead)

@@ -35,6 +35,8 @@ struct cost_backend {
     /* The piece that holds the KV tokens; decode pieces end where the next one begins. */
     struct attention_piece (*prefill_piece)(const void *self, double new_tokens, double kv_before);
     struct attention_piece (*decode_piece)(const void *self, double sequences, double kv_tokens);
+    /* The part of token_ns that ranks compute together, by the mean of their tokens; NULL: none. */
+    double (*shared_ns)(const void *self, double tokens);
     /* What decoding sequences add to a launch that holds prompt chunks of `new_tokens` in all after `kv_before` on
      * average. NULL: as much as in a launch of their own, less launching it. */
     double (*joined_decode_ns)(const void *self, double new_tokens, double kv_before, double sequences,
@@ -73,6 +75,7 @@ struct cost_model {
     bool estimated;       /* every time is a formula's: sources are not told apart */
     int64_t host, launch; /* fine time: host work that the GPU waits for, and what sharing a launch saves */
     struct dense_cost *tokens, *heads; /* [DENSE_TOKENS + 1], [DENSE_SEQUENCES + 1] */
+    int64_t *shared;                   /* [DENSE_TOKENS + 1] where ranks compute experts together, else NULL */
     struct decode_line *lines;         /* those of n sequences from lines_at[n] to lines_at[n + 1] − 1 */
     uint32_t *lines_at;                /* [DENSE_SEQUENCES + 2] */
 };

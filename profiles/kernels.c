@@ -74,6 +74,22 @@ static double token_ns(const void *self, double tokens, double *by)
     return sum_ops(self, PER_TOKEN, tokens, by);
 }
 
+/* Experts and what carries tokens to them and back. */
+static double shared_ns(const void *self, double tokens)
+{
+    const struct kernels *k = self;
+    double sum = 0;
+    for (size_t i = 0; i < k->count; i++) {
+        const struct priced *p = &k->ops[i];
+        enum table_where ignored = TABLE_MEASURED;
+        double rows = tokens * p->op->rows_scale;
+        if (p->op->rows_scale != 1)
+            sum += p->op->times * (p->table ? table_op_ns(p->table, p->op, rows, &ignored)
+                                            : roofline_operation_ns(k->device, p->op, rows));
+    }
+    return sum;
+}
+
 static double head_ns(const void *self, double sequences, double *by)
 {
     return sum_ops(self, PER_SEQUENCE, sequences, by);
@@ -339,6 +355,7 @@ int kernels_create(struct cost_model *cm, struct cost_backend *out, struct error
     }
     *out = (struct cost_backend){.token_ns = token_ns,
                                  .head_ns = head_ns,
+                                 .shared_ns = cm->parallel.data > 1 ? shared_ns : NULL,
                                  .prefill_piece = prefill_piece,
                                  .decode_piece = decode_piece,
                                  .joined_decode_ns = k->joined.ns ? joined_decode_ns : NULL,

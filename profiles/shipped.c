@@ -1,8 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #include "profiles/shipped.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+
+bool shipped_resolve(const char *kind, const char *repository, char *out, size_t size)
+{
+    char name[128];
+    const char *slash = strrchr(repository, '/');
+    snprintf(out, size, "%s", slash ? slash + 1 : repository);
+    for (char *c = out; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    snprintf(name, sizeof name, "%s", out);
+    for (char *dash = name; dash; dash = strrchr(name, '-')) {
+        if (dash != name)
+            *dash = 0;
+        for (const struct shipped_file *f = shipped_files; f->kind; f++)
+            if (strcmp(f->kind, kind) == 0 && strcmp(f->name, name) == 0) {
+                snprintf(out, size, "%s", name);
+                return true;
+            }
+    }
+    return false;
+}
 
 int shipped_load(const char *kind, const char *name_or_path, struct json *root, struct error *err)
 {

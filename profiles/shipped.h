@@ -18,4 +18,8 @@ extern const struct shipped_file shipped_files[];
 /* A name with a '/' or ".json" in it is a path; any other must be shipped. The caller owns root. */
 int shipped_load(const char *kind, const char *name_or_path, struct json *root, struct error *err);
 
+/* The shipped name that a repository's stands for, out of `size` bytes: "Qwen/Qwen3-30B-A3B-Instruct-2507" is
+ * qwen3-30b-a3b. False when there is none; *out is then the name in lower case. */
+bool shipped_resolve(const char *kind, const char *repository, char *out, size_t size);
+
 #endif

@@ -13,6 +13,7 @@
 struct parallel {
     uint32_t tensor, data, expert;
     double expert_imbalance; /* tokens of the busiest GPU's experts, over the mean; 1: even */
+    double link_bytes_per_s, link_latency_ns; /* between its GPUs, per direction; below 0: as the device says */
 };
 
 enum work_kind {

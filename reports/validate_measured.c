@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "reports/validate_measured.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <gsl/gsl_multimin.h>
 #include <gsl/gsl_sort.h>
@@ -10,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/array.h"
+#include "profiles/shipped.h"
 
 const enum metric measured_metrics[MEASURED_METRICS] = {METRIC_TTFT, METRIC_TPOT, METRIC_E2E};
 const char *const measured_statistics[MEASURED_STATISTICS] = {"mean", "p50", "p90", "p95", "p99"};
@@ -103,19 +104,11 @@ int measured_read(const char *folder, struct latencies *out, struct error *err)
     return status;
 }
 
-/* "meta-llama/Llama-3.1-8B" → "llama-3.1-8b". */
-static void model_name(const char *repository, char *out, size_t size)
-{
-    const char *slash = strrchr(repository, '/');
-    snprintf(out, size, "%s", slash ? slash + 1 : repository);
-    for (char *c = out; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-}
-
 struct settings {
     const char *model, *version;
-    long long max_sequences, token_budget, tensor_parallel, blocks, block_tokens;
-    bool prefix_caching, whole_must_fit, schedule_ahead;
+    long long max_sequences, token_budget, tensor_parallel, data_parallel, blocks, block_tokens;
+    double link_gb_per_s, link_latency_ns; /* 0, −1: not stated */
+    bool expert_parallel, prefix_caching, whole_must_fit, schedule_ahead;
 };
 
 /* Settings that a file does not name are vLLM's defaults. */
@@ -126,6 +119,8 @@ static int read_settings(const struct json *meta, struct settings *s, struct err
     *s = (struct settings){.max_sequences = 256,
                            .token_budget = 2048,
                            .tensor_parallel = 1,
+                           .data_parallel = 1,
+                           .link_latency_ns = -1,
                            .block_tokens = 16,
                            .prefix_caching = true,
                            .whole_must_fit = true};
@@ -135,16 +130,35 @@ static int read_settings(const struct json *meta, struct settings *s, struct err
            json_read_integer(&engine, "max_num_seqs", false, 1, 65536, &s->max_sequences, err) ||
            json_read_integer(&engine, "max_num_batched_tokens", false, 1, 1000000, &s->token_budget, err) ||
            json_read_integer(&engine, "tensor_parallel_size", false, 1, 64, &s->tensor_parallel, err) ||
+           json_read_integer(&engine, "data_parallel_size", false, 1, 64, &s->data_parallel, err) ||
+           json_read_bool(&engine, "enable_expert_parallel", &s->expert_parallel, err) ||
            json_read_integer(&kv, "num_gpu_blocks", false, 2, 1000000000, &s->blocks, err) ||
            json_read_integer(&kv, "block_size", false, 1, 4096, &s->block_tokens, err) ||
            json_read_bool(&kv, "enable_prefix_caching", &s->prefix_caching, err) ||
            json_read_bool(&scheduler, "scheduler_reserve_full_isl", &s->whole_must_fit, err);
 }
 
+/* Links between the server's GPUs, where a config.json beside the run states them (LLMServingSim's cluster file:
+ * link_bw in GB/s, link_latency in ns). */
+static int read_link(const char *folder, struct settings *s, struct error *err)
+{
+    char file[512];
+    struct json root;
+    snprintf(file, sizeof file, "%s/config.json", folder);
+    if (access(file, R_OK) != 0)
+        return 0;
+    if (json_load(file, &root, err))
+        return -1;
+    int status = json_read_number(&root, "link_bw", false, 1e-3, 1e6, &s->link_gb_per_s, err) ||
+                 json_read_number(&root, "link_latency", false, 0, 1e12, &s->link_latency_ns, err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    return status ? -1 : 0;
+}
+
 static cJSON *build_scenario(const char *folder, const char *device, const struct settings *s)
 {
     char model[64], trace[512];
-    model_name(s->model, model, sizeof model);
+    shipped_resolve("model", s->model, model, sizeof model);
     snprintf(trace, sizeof trace, "%s/requests.jsonl", folder);
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "name", folder);
@@ -158,6 +172,17 @@ static cJSON *build_scenario(const char *folder, const char *device, const struc
     cJSON_AddStringToObject(workload, "trace", trace);
     cJSON *cluster = cJSON_AddObjectToObject(root, "cluster");
     cJSON_AddNumberToObject(cluster, "tensor_parallel", (double)s->tensor_parallel);
+    if (s->data_parallel > 1) {
+        cJSON_AddNumberToObject(cluster, "data_parallel", (double)s->data_parallel);
+        cJSON_AddStringToObject(cluster, "routing", "least_outstanding_tokens");
+    }
+    if (s->expert_parallel)
+        cJSON_AddNumberToObject(cluster, "expert_parallel", (double)(s->tensor_parallel * s->data_parallel));
+    cJSON *link = cJSON_AddObjectToObject(cluster, "link");
+    if (s->link_gb_per_s > 0)
+        cJSON_AddNumberToObject(link, "bytes_per_s", s->link_gb_per_s * 1e9);
+    if (s->link_latency_ns >= 0)
+        cJSON_AddNumberToObject(link, "latency_ns", s->link_latency_ns);
     cJSON *policy = cJSON_AddObjectToObject(root, "policy");
     cJSON *batching = cJSON_AddObjectToObject(policy, "batching");
     cJSON_AddStringToObject(batching, "name", "unified_budget");
@@ -180,7 +205,7 @@ int measured_scenario(const char *folder, const char *device, struct json *out, 
     snprintf(file, sizeof file, "%s/meta.json", folder);
     if (json_load(file, &meta, err))
         return -1;
-    int status = read_settings(&meta, &settings, err);
+    int status = read_settings(&meta, &settings, err) || read_link(folder, &settings, err);
     if (status == 0)
         *out = (struct json){.node = build_scenario(folder, device, &settings), .file = folder};
     cJSON_Delete((cJSON *)(uintptr_t)meta.node);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/cluster.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/array.h"
@@ -158,10 +159,40 @@ static int arrive(struct cluster *c, const struct arrival *a, size_t after, stru
     return 0;
 }
 
+static struct replica *leader_of(struct cluster *c, size_t replica)
+{
+    return &c->replicas[replica - replica % c->config->group];
+}
+
+/* Ranks step together; the events of all are their leader's. */
+static bool group_is_busy(struct cluster *c, size_t replica)
+{
+    const struct replica *leader = leader_of(c, replica);
+    for (size_t i = 0; i < c->config->group; i++)
+        if (leader[i].busy)
+            return true;
+    return false;
+}
+
+static void start_group(struct cluster *c, size_t replica, sim_time now)
+{
+    struct replica *leader = leader_of(c, replica);
+    set_event(c, leader->index, replica_start_group(leader, c->config->group, now));
+    for (size_t i = 0; c->config->routing->central && i < c->config->group; i++) {
+        listen(c, &leader[i]);
+        if (leader[i].view.evicted > 0)
+            notice_all(c, now, leader[i].index);
+    }
+}
+
 /* A request that is preempted goes back to the shared queue: to the others in a stretch it is an arrival. */
 static void start(struct cluster *c, size_t replica, sim_time now)
 {
     struct replica *r = &c->replicas[replica];
+    if (c->config->group > 1) {
+        start_group(c, replica, now);
+        return;
+    }
     set_event(c, replica, replica_start(r, now));
     if (!c->config->routing->central)
         return;
@@ -176,7 +207,7 @@ static void wake_touched(struct cluster *c, sim_time now)
     for (size_t i = 0; i < c->touched_count; i++) {
         size_t replica = c->touched[i];
         c->is_touched[replica] = false;
-        if (!c->replicas[replica].busy && c->replicas[replica].view.waiting->count > 0)
+        if (!group_is_busy(c, replica) && c->replicas[replica].view.waiting->count > 0)
             start(c, replica, now);
     }
     c->touched_count = 0;
@@ -237,13 +268,16 @@ static int hear_from_clients(struct cluster *c, size_t replica, sim_time now, st
 static int act(struct cluster *c, size_t replica, sim_time now, struct error *err)
 {
     struct replica *r = &c->replicas[replica];
+    size_t ranks = c->config->group;
     c->totals.end = now;
-    if (r->busy)
-        replica_finish(r, now);
+    for (size_t i = 0; i < ranks; i++)
+        if (r[i].busy)
+            replica_finish(&r[i], now);
     if (hear_from_clients(c, replica, now, err))
         return -1;
     start(c, replica, now);
-    rank(c, r);
+    for (size_t i = 0; i < ranks; i++)
+        rank(c, &r[i]);
     wake_touched(c, now); /* idle ones, where somebody was preempted to the shared queue, or has just arrived */
     return 0;
 }
@@ -333,6 +367,7 @@ int cluster_run(const struct cluster_config *config, struct executor executor, s
                 const struct observer *observer, const struct run_control *control, struct cluster_totals *totals,
                 struct error *err)
 {
+    assert(config->group > 0 && config->replicas % config->group == 0);
     struct cluster c = {.config = config, .observer = observer, .source = source};
     int status = prepare(&c, executor, err) || loop(&c, control, err) ? -1 : 0;
     if (status == 0)

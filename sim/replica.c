@@ -283,7 +283,8 @@ static void take_next(struct replica *r)
     r->next_formed = false;
 }
 
-sim_time replica_start(struct replica *r, sim_time now)
+/* Has the batch of the next iteration formed; false when there is nothing to do. */
+static bool prepare_batch(struct replica *r, sim_time now)
 {
     assert(!r->busy);
     if (r->running.count == 0 && r->kv.parked_blocks > 0)
@@ -296,12 +297,17 @@ sim_time replica_start(struct replica *r, sim_time now)
     if (batch_is_empty(&r->batch)) {
         assert(r->running.count == 0); /* a policy always serves somebody it has admitted */
         r->carry = 0;
-        return r->batch.wake_at;
+        return false;
     }
     mark_scheduled(r, now);
     if (r->executor.sees_longest && r->batch.decodes > 0)
         r->batch.decode_longest = decode_set_longest(&r->decodes);
-    r->executor.run(r->executor.state, &r->batch, &r->cost);
+    return true;
+}
+
+/* Sets the batch going, whose cost is known. Returns when its stretch ends. */
+static sim_time set_going(struct replica *r, sim_time now)
+{
     r->stretch.start = now;
     r->stretch.carry = r->carry;
     r->stretch.first = r->cost.total;
@@ -311,6 +317,50 @@ sim_time replica_start(struct replica *r, sim_time now)
     sim_time end = stretch_end(&r->stretch, r->stretch.count);
     if (r->ahead)
         run_ahead(r, end);
+    return end;
+}
+
+sim_time replica_start(struct replica *r, sim_time now)
+{
+    if (!prepare_batch(r, now))
+        return r->batch.wake_at;
+    r->executor.run(r->executor.state, &r->batch, &r->cost);
+    return set_going(r, now);
+}
+
+sim_time replica_start_group(struct replica *ranks, size_t count, sim_time now)
+{
+    uint64_t tokens = 0, most = 0;
+    fine_time carry = 0, total = 0;
+    sim_time wake_at = SIM_TIME_NEVER, end = SIM_TIME_NEVER;
+    for (size_t i = 0; i < count; i++) {
+        struct replica *r = &ranks[i];
+        if (prepare_batch(r, now)) {
+            uint64_t own = batch_padded_tokens(&r->batch);
+            tokens += own;
+            most = own > most ? own : most;
+        } else if (r->batch.wake_at < wake_at) {
+            wake_at = r->batch.wake_at;
+        }
+        carry = r->carry > carry ? r->carry : carry;
+    }
+    if (tokens == 0)
+        return wake_at;
+    for (size_t i = 0; i < count; i++) {
+        struct replica *r = &ranks[i];
+        if (batch_is_empty(&r->batch))
+            continue;
+        r->batch.group_tokens = tokens;
+        r->batch.group_most = most;
+        r->executor.run(r->executor.state, &r->batch, &r->cost);
+        total = r->cost.total > total ? r->cost.total : total;
+    }
+    for (size_t i = 0; i < count; i++) {
+        ranks[i].carry = carry;
+        ranks[i].cost.total = total;
+        if (!batch_is_empty(&ranks[i].batch))
+            end = set_going(&ranks[i], now);
+    }
     return end;
 }
 

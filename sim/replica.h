@@ -73,6 +73,10 @@ void replica_enqueue(struct replica *r, struct request *request);
  * end) or replica_start again (a policy's wake-up), SIM_TIME_NEVER for neither. */
 sim_time replica_start(struct replica *r, sim_time now);
 
+/* Starts an iteration of all `count` ranks that have something to do; none of them may be busy. They compute their
+ * experts together, so all take as long as the slowest. Returns as replica_start does. */
+sim_time replica_start_group(struct replica *ranks, size_t count, sim_time now);
+
 /* Whether a change of the queue matters before the end of what runs. */
 static inline bool replica_can_be_cut(const struct replica *r)
 {

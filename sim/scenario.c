@@ -9,8 +9,9 @@ static int read_cluster(struct scenario *s, struct error *err)
 {
     static const char *const keys[] = {"replicas",          "tensor_parallel",  "data_parallel",
                                        "expert_parallel",   "placement",        "routing",
-                                       "pipeline_parallel", "expert_imbalance", NULL};
-    struct json at = json_member(&s->root, "cluster");
+                                       "pipeline_parallel", "expert_imbalance", "link", NULL};
+    static const char *const link_keys[] = {"bytes_per_s", "latency_ns", NULL};
+    struct json at = json_member(&s->root, "cluster"), link = json_member(&at, "link");
     long long replicas = 1, tp = 1, pp = 1, dp = 1, ep = 1;
     struct parallel parallel = tensor_parallel(1);
     const char *placement = "colocated", *routing = "round_robin", *model = NULL, *device = NULL;
@@ -22,6 +23,10 @@ static int read_cluster(struct scenario *s, struct error *err)
          json_read_integer(&at, "expert_parallel", false, 1, 1024, &ep, err) ||
          json_read_number(&at, "expert_imbalance", false, 1, 1000, &parallel.expert_imbalance, err) ||
          json_read_string(&at, "placement", false, &placement, err)))
+        return -1;
+    if (link.node && (json_check_keys(&link, link_keys, err) ||
+                      json_read_number(&link, "bytes_per_s", false, 1, 1e15, &parallel.link_bytes_per_s, err) ||
+                      json_read_number(&link, "latency_ns", false, 0, 1e12, &parallel.link_latency_ns, err)))
         return -1;
     struct json placed = json_member(&at, "placement"), routed = json_member(&at, "routing");
     if (strcmp(placement, "colocated") != 0)
@@ -35,6 +40,7 @@ static int read_cluster(struct scenario *s, struct error *err)
     parallel.expert = (uint32_t)ep;
     s->cluster.replicas = (size_t)(replicas * dp);
     s->cluster.group = (size_t)dp;
+    s->cluster.replica.step = dp > 1;
     s->cluster.routing = routing_policy_find(routing);
     if (!s->cluster.routing)
         return json_complain(&routed, "a routing policy: round_robin, least_outstanding_tokens or central_queue", err);
