@@ -90,8 +90,11 @@ static struct decode_line line_of(const struct cost_model *cm, uint64_t sequence
                                .attention_source = p->source};
     line.base = cm->host + tokens.total + heads.total + line.attention;
     line.slope = line.attention_slope;
-    if (cm->backend.decode_spread)
-        line.spread = fine(fmax(p->slope, 0) * cm->backend.decode_spread(cm->backend.self, (double)sequences));
+    if (cm->backend.decode_spread) {
+        double slope = fmax(p->slope, 0), n = (double)sequences;
+        line.spread = fine(slope * cm->backend.decode_spread(cm->backend.self, n, false));
+        line.mixed_spread = fine(slope * cm->backend.decode_spread(cm->backend.self, n, true));
+    }
     for (int i = 0; i < COST_SOURCES; i++)
         line.by[i] = tokens.by[i] + heads.by[i];
     if (line.slope >= 0 && line.base >= (int64_t)ONE_NS && cm->estimated) {
@@ -204,7 +207,8 @@ static void set_engine(struct cost_model *cm, const struct engine *engine)
 
 struct parallel tensor_parallel(uint32_t degree)
 {
-    return (struct parallel){.tensor = degree, .data = 1, .expert = 1, .expert_imbalance = 1, .link_bytes_per_s = -1, .link_latency_ns = -1};
+    return (struct parallel){
+        .tensor = degree, .data = 1, .expert = 1, .expert_imbalance = 1, .link_bytes_per_s = -1, .link_latency_ns = -1};
 }
 
 static int complain_of_size(const struct cost_model *cm, struct error *err)
@@ -348,10 +352,10 @@ static uint64_t steps_on_line(const struct decode_line *line, uint64_t sequences
 }
 
 /* What decodes of uneven length take more than as many of mean length; the same while all of them step. */
-static fine_time spread_cost(const struct decode_line *line, uint64_t sequences, uint64_t kv, uint64_t longest)
+static fine_time spread_cost(int64_t spread, uint64_t sequences, uint64_t kv, uint64_t longest)
 {
     uint64_t most = sequences * longest;
-    return line->spread > 0 && most > kv ? on_line(0, line->spread, most - kv) : 0;
+    return spread > 0 && most > kv ? on_line(0, spread, most - kv) : 0;
 }
 
 static void decode_sources(const struct decode_line *line, fine_time attention, struct iteration_cost *out)
@@ -375,7 +379,7 @@ static void decode_cost(const struct cost_model *cm, const struct decode_line *l
         out->steady = steps_on_line(line, sequences, kv);
         return;
     }
-    fine_time spread = spread_cost(line, sequences, kv, longest);
+    fine_time spread = spread_cost(line->spread, sequences, kv, longest);
     out->total = on_line(line->base, line->slope, kv) + spread;
     if (!cm->estimated)
         decode_sources(line, on_line(line->attention, line->attention_slope, kv) + spread, out);
@@ -429,7 +433,7 @@ static void mixed_cost(const struct cost_model *cm, const struct shapes *s, stru
         bool joined = cm->backend.joined_decode_ns && s->launches > 0;
         if (joined)
             attention = joined_attention(cm, s, &source) +
-                        (int64_t)spread_cost(line, s->decode_sequences, s->decode_kv, s->decode_longest);
+                        (int64_t)spread_cost(line->mixed_spread, s->decode_sequences, s->decode_kv, s->decode_longest);
         total += attention;
         launches += !joined;
         out->decode_alone = alone.total;

@@ -42,8 +42,8 @@ struct cost_backend {
     double (*joined_decode_ns)(const void *self, double new_tokens, double kv_before, double sequences,
                                double kv_tokens, enum cost_source *source);
     /* Decodes of uneven length in one launch end with the longest. The share of the way from as many of mean length to
-     * as many of the longest one's that such a launch takes; NULL: none. */
-    double (*decode_spread)(const void *self, double sequences);
+     * as many of the longest one's that such a launch takes, by themselves or with prompt chunks in it; NULL: none. */
+    double (*decode_spread)(const void *self, double sequences, bool mixed);
     double launch_ns; /* saved for every attention launch that shares one */
     void (*destroy)(void *self);
     void *self;
@@ -60,7 +60,8 @@ struct decode_line {
     uint64_t plain_until; /* up to here it is within bounds and not falling: the point on it is the cost */
     int64_t base, slope;  /* in fine time */
     int64_t attention, attention_slope; /* the attention in it, for batches that hold more */
-    int64_t spread; /* for each KV token that the longest of n sequences, n times, is ahead of the sum */
+    /* For each KV token that the longest of n sequences, n times, is ahead of the sum: alone, and with prompts. */
+    int64_t spread, mixed_spread;
     enum cost_source attention_source;
     int64_t by[COST_SOURCES]; /* the rest of it */
 };

@@ -13,6 +13,7 @@
 #include "base/yaml.h"
 #include "profiles/grid.h"
 #include "profiles/import.h"
+#include "profiles/model.h"
 
 enum { LAYER_TEXT = 24 };
 
@@ -173,19 +174,18 @@ static bool spread_is_off(const struct import_options *o)
 }
 
 /* Least squares through 0 of what an uneven launch takes more than an even one, over what the longest would, for each
- * number of sequences. */
-static int add_measured_spread(cJSON *tables, const char *folder, struct error *err)
+ * number of sequences: of decodes alone, or of those that share a launch with a prompt's chunk. */
+static int add_spread_of(cJSON *tables, const char *op, const struct rows *rows, bool mixed, struct error *err)
 {
-    struct rows rows = {0};
     struct grid_points points = {0};
     struct cost_table table;
-    int status = read_csv(folder, "skew.csv", skew_columns, 5, &rows, err);
-    for (size_t i = 0; status == 0 && i < rows.count; i++) {
-        double n = rows.items[i].value[0], product = 0, square = 0;
-        bool first = rows.items[i].value[1] == 0;
-        for (size_t k = 0; first && k < rows.count; k++) {
-            const double *v = rows.items[k].value;
-            if (v[0] != n || v[1] > 0)
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < rows->count; i++) {
+        double n = rows->items[i].value[0], product = 0, square = 0;
+        bool first = (rows->items[i].value[1] > 0) == mixed;
+        for (size_t k = 0; first && k < rows->count; k++) {
+            const double *v = rows->items[k].value;
+            if (v[0] != n || (v[1] > 0) != mixed)
                 continue;
             first = k >= i;
             product += (v[4] - v[2]) * (v[3] - v[2]);
@@ -194,27 +194,48 @@ static int add_measured_spread(cJSON *tables, const char *folder, struct error *
         if (first && square > 0 && grid_add(&points, (double[TABLE_AXES]){n}, fmax(product / square, 0)))
             status = error_no_memory(err);
     }
-    if (status == 0)
-        status = grid_table("decode_spread", 1, &points, "skew.csv", &table, err);
-    if (status == 0)
+    if (status == 0 && points.count > 0)
+        status = grid_table(op, 1, &points, "skew.csv", &table, err);
+    if (status == 0 && points.count > 0)
         import_add(tables, &table);
     grid_release(&points);
-    free(rows.items);
     return status;
 }
 
-/* The mean share that the bundle's own fit found, where its points are not at hand. */
+static int add_measured_spread(cJSON *tables, const char *folder, struct error *err)
+{
+    struct rows rows = {0};
+    int status = read_csv(folder, "skew.csv", skew_columns, 5, &rows, err) ||
+                 add_spread_of(tables, "decode_spread", &rows, false, err) ||
+                 add_spread_of(tables, "mixed_spread", &rows, true, err);
+    free(rows.items);
+    return status ? -1 : 0;
+}
+
+/* Where a bundle was swept but its points are not at hand: shares by thread blocks, which are sequences × KV heads of
+ * one GPU, as in the sweeps that LLMServingSim publishes for the RTX PRO 6000 (three models, TP 1 and 2; they agree
+ * when laid over blocks: up to 256 all run at once, and from there on the last wave of them counts for less and less).
+ */
+static const struct {
+    double blocks, share;
+} swept[] = {{256, 0}, {512, 0.087}, {1024, 0.036}, {2048, 0.0133}};
+
 static int add_stated_spread(cJSON *tables, const struct import_options *o, struct error *err)
 {
     char file[1024], path[64];
     double share = 0;
     struct grid_points points = {0};
     struct cost_table table;
+    struct model m;
     snprintf(file, sizeof file, "%s/../meta.yaml", o->path);
     snprintf(path, sizeof path, "skew_fit.per_tp.%u.alpha_default", o->tensor_parallel);
     if (!yaml_number(file, path, &share) || !(share > 0 && share < 1))
         return 0;
-    int status = grid_add(&points, (double[TABLE_AXES]){1}, share) ? error_no_memory(err) : 0;
+    int status = model_load(o->model, &m, err);
+    double heads = fmax(1, (double)m.kv_heads / o->tensor_parallel);
+    for (size_t i = 0; status == 0 && i < sizeof swept / sizeof *swept; i++)
+        if (grid_add(&points, (double[TABLE_AXES]){swept[i].blocks / heads}, swept[i].share))
+            status = error_no_memory(err);
     if (status == 0)
         status = grid_table("decode_spread", 1, &points, file, &table, err);
     if (status == 0)

@@ -19,7 +19,8 @@ struct kernels {
     struct priced ops[WORK_OPS_MAX];
     size_t count;
     struct attention_rates rates[ATTENTION_KINDS];
-    const struct cost_table *prefill, *decode, *spread; /* of layers that see everything; NULL: the roofline, none */
+    const struct cost_table *prefill, *decode, *spread,
+        *mixed_spread;        /* of layers that see everything; NULL: the roofline, none */
     struct cost_table joined; /* a mixed launch less its prompt chunk alone; ns NULL when none was measured */
 };
 
@@ -181,11 +182,11 @@ static double joined_decode_ns(const void *self, double new_tokens, double kv_be
     return fmax(ns, 0);
 }
 
-static double decode_spread(const void *self, double sequences)
+static double decode_spread(const void *self, double sequences, bool mixed)
 {
     const struct kernels *k = self;
     enum table_where ignored = TABLE_MEASURED;
-    return table_at(k->spread, sequences, &ignored);
+    return table_at(mixed && k->mixed_spread ? k->mixed_spread : k->spread, sequences, &ignored);
 }
 
 /* What decodes add at every measured point of mixed launches; its axes are the device's. */
@@ -297,6 +298,7 @@ static int price_attention(struct kernels *k, bool own_model, struct error *err)
     k->prefill = find_attention(k, "prefill_attention", own_model);
     k->decode = find_attention(k, "decode_attention", own_model);
     k->spread = find_named(k->device, "decode_spread", own_model);
+    k->mixed_spread = find_named(k->device, "mixed_spread", own_model);
     return mixed && k->prefill ? subtract_prefill(k, mixed, err) : 0;
 }
 

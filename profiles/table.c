@@ -23,6 +23,7 @@ static const struct table_kind kinds[] = {
     {"decode_attention", {"sequences", "mean KV"}, 2, 2},
     {"mixed_attention", {"new tokens", "KV before", "sequences", "mean KV"}, 4, 4},
     {"decode_spread", {"sequences"}, 1, 1},
+    {"mixed_spread", {"sequences"}, 1, 1},
     {"moe", {"tokens", "awake experts"}, 2, 1},
     {"gemm", {"m", "n", "k"}, 3, 3},
     {"all_reduce", {"bytes"}, 1, 1},

@@ -177,8 +177,9 @@ static int check_sharding(const struct model *m, const struct parallel *p, struc
         return error_set(err, ERROR_INPUT, "expert_parallel %u does not divide %u GPUs and the %u experts of %s",
                          p->expert, gpus, m->moe.experts, m->name);
     if (!m->moe.experts && p->data > 1)
-        return error_set(err, ERROR_INPUT, "data_parallel %u: %s has no experts to share; raise cluster.replicas instead",
-                         p->data, m->name);
+        return error_set(err, ERROR_INPUT,
+                         "data_parallel %u: %s has no experts to share; raise cluster.replicas instead", p->data,
+                         m->name);
     if (!m->moe.experts && p->expert > 1)
         return error_set(err, ERROR_INPUT, "expert_parallel %u: %s has no experts", p->expert, m->name);
     return 0;

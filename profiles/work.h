@@ -12,7 +12,7 @@
  * step together; experts are sharded over all tensor × data GPUs: `expert` ways by whole experts, the rest by width. */
 struct parallel {
     uint32_t tensor, data, expert;
-    double expert_imbalance; /* tokens of the busiest GPU's experts, over the mean; 1: even */
+    double expert_imbalance;                  /* tokens of the busiest GPU's experts, over the mean; 1: even */
     double link_bytes_per_s, link_latency_ns; /* between its GPUs, per direction; below 0: as the device says */
 };
 

@@ -108,7 +108,8 @@ struct settings {
     const char *model, *version;
     long long max_sequences, token_budget, tensor_parallel, data_parallel, blocks, block_tokens;
     double link_gb_per_s, link_latency_ns; /* 0, −1: not stated */
-    bool expert_parallel, prefix_caching, whole_must_fit, schedule_ahead;
+    bool expert_parallel, prefix_caching, whole_must_fit;
+    bool ahead_stated, schedule_ahead; /* where it is not stated, the engine's default */
 };
 
 /* Settings that a file does not name are vLLM's defaults. */
@@ -116,7 +117,8 @@ static int read_settings(const struct json *meta, struct settings *s, struct err
 {
     struct json engine = json_member(meta, "engine_kwargs"), kv = json_member(meta, "kv_cache");
     struct json resolved = json_member(meta, "resolved_config"), scheduler = json_member(&resolved, "scheduler_config");
-    *s = (struct settings){.max_sequences = 256,
+    *s = (struct settings){.ahead_stated = json_member(&scheduler, "async_scheduling").node != NULL,
+                           .max_sequences = 256,
                            .token_budget = 2048,
                            .tensor_parallel = 1,
                            .data_parallel = 1,
@@ -167,7 +169,8 @@ static cJSON *build_scenario(const char *folder, const char *device, const struc
     cJSON *engine = cJSON_AddObjectToObject(root, "engine");
     if (s->version)
         cJSON_AddStringToObject(engine, "preset", "vllm-0.19");
-    cJSON_AddBoolToObject(engine, "schedule_ahead", s->schedule_ahead);
+    if (s->ahead_stated)
+        cJSON_AddBoolToObject(engine, "schedule_ahead", s->schedule_ahead);
     cJSON *workload = cJSON_AddObjectToObject(root, "workload");
     cJSON_AddStringToObject(workload, "trace", trace);
     cJSON *cluster = cJSON_AddObjectToObject(root, "cluster");

@@ -7,9 +7,16 @@
 
 static int read_cluster(struct scenario *s, struct error *err)
 {
-    static const char *const keys[] = {"replicas",          "tensor_parallel",  "data_parallel",
-                                       "expert_parallel",   "placement",        "routing",
-                                       "pipeline_parallel", "expert_imbalance", "link", NULL};
+    static const char *const keys[] = {"replicas",
+                                       "tensor_parallel",
+                                       "data_parallel",
+                                       "expert_parallel",
+                                       "placement",
+                                       "routing",
+                                       "pipeline_parallel",
+                                       "expert_imbalance",
+                                       "link",
+                                       NULL};
     static const char *const link_keys[] = {"bytes_per_s", "latency_ns", NULL};
     struct json at = json_member(&s->root, "cluster"), link = json_member(&at, "link");
     long long replicas = 1, tp = 1, pp = 1, dp = 1, ep = 1;
