@@ -115,7 +115,7 @@ static int show(const struct arguments *args, uint32_t tp, struct error *err)
     if (cost_model_create(&cm, value_or(args, OPT_MODEL, "llama-3.1-8b"), args->words[1], &parallel, NULL, err))
         return -1;
     printf("%s, costing %s with tensor parallel %u\n  %s\n  KV cache: %llu tokens\n", cm.device.name, cm.model.name, tp,
-           cm.device.source, (unsigned long long)cost_model_kv_tokens(&cm));
+           cm.device.source, (unsigned long long)cost_model_kv_tokens(&cm, 8192, 256));
     show_tables(&cm.device);
     for (size_t i = 0; i < 4; i++) {
         struct request r = {.prompt_tokens = lengths[i]};

@@ -198,7 +198,7 @@ static int print_points(const struct points *points, const char *backend, const 
 }
 
 /* A line for each engine and model, one for all, and what was left out and why. */
-static int report_points(const struct points *points, const char *device, struct error *err)
+static int report_points(const struct points *points, const char *device, const char *system, struct error *err)
 {
     struct point_errors all;
     printf("%-8s %-34s %5s %9s %9s %7s %11s %9s %7s\n", "engine", "model", "n", "TPOT p50", "p90", "rank", "TTFT p50",
@@ -215,10 +215,10 @@ static int report_points(const struct points *points, const char *device, struct
     if (print_points(points, NULL, NULL, err) || points_compare(points, NULL, NULL, &all, err))
         return -1;
     for (size_t i = 0; i < points->count; i++) { /* each reason once, with how many points it left out */
-        const char *reason = point_refused(&points->items[i], device);
+        const char *reason = point_refused(&points->items[i], system);
         size_t before = 0, count = 0;
         for (size_t k = 0; reason && k < points->count; k++)
-            if (point_refused(&points->items[k], device) == reason)
+            if (point_refused(&points->items[k], system) == reason)
                 count++, before += k < i;
         if (reason && before == 0)
             printf("left out: %zu points, %s\n", count, reason);
@@ -233,13 +233,25 @@ static int validate_points(const struct arguments *args, struct store *store, st
 {
     const char *device = args->values[OPT_PROFILE];
     struct points points = {0};
+    struct device d;
+    if (device_load(device, &d, err))
+        return -1;
     int status = points_read(args->words[1], &points, err);
-    for (size_t i = 0; status == 0 && i < points.count; i++)
-        if (!point_refused(&points.items[i], device))
-            status = simulate_point(&points.items[i], device, args, store, err);
+    for (size_t i = 0; status == 0 && i < points.count; i++) {
+        struct point *p = &points.items[i];
+        struct error refused = {0};
+        if (point_refused(p, d.system) || simulate_point(p, device, args, store, &refused) == 0)
+            continue;
+        p->impossible = refused.code == ERROR_INPUT;
+        if (p->impossible)
+            printf("left out: %s: %s\n", p->id, refused.text);
+        else
+            status = (*err = refused, -1);
+    }
     if (status == 0)
-        status = report_points(&points, device, err);
+        status = report_points(&points, device, d.system, err);
     points_release(&points);
+    device_release(&d);
     return status;
 }
 

@@ -45,11 +45,16 @@ static struct dense_cost as_fine(const struct cost_model *cm, double ns, const d
     return cost;
 }
 
-static struct dense_cost compute_token_cost(const struct cost_model *cm, uint64_t tokens)
+static struct dense_cost cost_of_rows(const struct cost_model *cm, uint64_t rows)
 {
-    uint64_t rows = engine_padded_tokens(&cm->engine, tokens);
     double by[COST_SOURCES] = {0}, ns = cm->backend.token_ns(cm->backend.self, (double)rows, by);
     return as_fine(cm, ns, by);
+}
+
+/* Of batches that may hold prompts; those of decodes alone are always padded to a captured size. */
+static struct dense_cost compute_token_cost(const struct cost_model *cm, uint64_t tokens)
+{
+    return cost_of_rows(cm, cm->engine.graph_decodes_only ? tokens : engine_padded_tokens(&cm->engine, tokens));
 }
 
 /* Host work for every sequence that gets a token is counted with the output head, unless it hides behind the GPU. */
@@ -83,7 +88,8 @@ static const struct dense_cost *head_cost(const struct cost_model *cm, uint64_t 
 /* The line of a piece of decode attention, with everything else that an iteration of these decodes does. */
 static struct decode_line line_of(const struct cost_model *cm, uint64_t sequences, const struct attention_piece *p)
 {
-    struct dense_cost tokens = compute_token_cost(cm, sequences), heads = compute_head_cost(cm, sequences);
+    struct dense_cost tokens = cost_of_rows(cm, engine_padded_tokens(&cm->engine, sequences));
+    struct dense_cost heads = compute_head_cost(cm, sequences);
     struct decode_line line = {.until = p->until < most_kv_tokens ? (uint64_t)p->until : (uint64_t)most_kv_tokens,
                                .attention = fine(p->ns),
                                .attention_slope = fine(p->slope),
@@ -211,6 +217,20 @@ struct parallel tensor_parallel(uint32_t degree)
         .tensor = degree, .data = 1, .expert = 1, .expert_imbalance = 1, .link_bytes_per_s = -1, .link_latency_ns = -1};
 }
 
+/* Weights that are narrower already stay as they are. */
+static void quantise(struct model *m, enum dtype dtype)
+{
+    double bytes = dtype_bytes(dtype);
+    if (bytes < m->bytes_per_weight || !m->moe.experts) {
+        m->dtype = dtype;
+        m->bytes_per_weight = bytes;
+    }
+    if (bytes < m->moe.bytes_per_weight) {
+        m->moe.dtype = dtype;
+        m->moe.bytes_per_weight = bytes;
+    }
+}
+
 static int complain_of_size(const struct cost_model *cm, struct error *err)
 {
     return error_set(err, ERROR_INPUT,
@@ -230,13 +250,11 @@ int cost_model_create(struct cost_model *out, const char *model, const char *dev
         out->device.link_bytes_per_s = parallel->link_bytes_per_s;
     if (parallel->link_latency_ns >= 0)
         out->device.link_latency_ns = parallel->link_latency_ns;
-    if (engine && engine->quantised) {
-        out->model.dtype = out->model.moe.dtype = engine->weight_dtype;
-        out->model.bytes_per_weight = out->model.moe.bytes_per_weight = dtype_bytes(engine->weight_dtype);
-    }
+    if (engine && engine->quantised)
+        quantise(&out->model, engine->weight_dtype);
     int status = create_backend(out, err);
     set_engine(out, engine);
-    if (status == 0 && cost_model_kv_tokens(out) == 0)
+    if (status == 0 && cost_model_kv_tokens(out, 1, 1) == 0)
         status = complain_of_size(out, err);
     if (status == 0)
         status = compile(out, err);
@@ -262,13 +280,31 @@ void cost_model_release(struct cost_model *cm)
     device_release(&cm->device);
 }
 
-uint64_t cost_model_kv_tokens(const struct cost_model *cm)
+/* Bytes of one GPU that KV may take. */
+static double kv_bytes(const struct cost_model *cm, double batch_tokens, double sequences)
 {
     const struct device *d = &cm->device;
-    double free_bytes = d->memory_bytes;
-    if (d->kind != DEVICE_LINEAR)
-        free_bytes = d->memory_bytes * d->memory_utilization - d->reserved_bytes - cm->work.weight_bytes;
-    double tokens = free_bytes / cm->work.kv_bytes_per_token;
+    const struct engine_memory *m = &cm->engine.memory;
+    double weights = cm->work.weight_bytes, total = d->memory_bytes;
+    double beside = m->context_bytes + m->graph_bytes + work_activation_bytes(&cm->work, batch_tokens, sequences);
+    if (d->kind == DEVICE_LINEAR)
+        return total;
+    switch (m->rule) {
+    case MEMORY_DEVICE:
+        break;
+    case MEMORY_TOTAL:
+        return total * m->utilization - weights - beside;
+    case MEMORY_FREE:
+        return (total - weights - beside) * m->utilization;
+    case MEMORY_STATIC:
+        return total * m->utilization - weights;
+    }
+    return total * d->memory_utilization - d->reserved_bytes - weights;
+}
+
+uint64_t cost_model_kv_tokens(const struct cost_model *cm, double batch_tokens, double sequences)
+{
+    double tokens = kv_bytes(cm, batch_tokens, sequences) / cm->work.kv_bytes_per_token;
     return tokens > 0 ? (uint64_t)tokens : 0;
 }
 

@@ -225,6 +225,8 @@ int device_load(const char *name_or_path, struct device *out, struct error *err)
     if (shipped_load("device", name_or_path, &root, err))
         return -1;
     int status = read_device(&root, out, err);
+    if (!out->system[0] && !strchr(name_or_path, '/') && !strstr(name_or_path, ".json"))
+        snprintf(out->system, sizeof out->system, "%s", name_or_path);
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
     if (status)
         device_release(out);

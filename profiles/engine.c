@@ -2,6 +2,7 @@
 #include "profiles/engine.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "profiles/shipped.h"
 
@@ -25,17 +26,41 @@ static int read_sizes(const struct json *at, struct engine *e, struct error *err
     return 0;
 }
 
+static int read_memory(const struct json *at, struct engine_memory *m, struct error *err)
+{
+    static const char *const keys[] = {"rule", "utilization", "context_bytes", "graph_bytes", NULL};
+    static const char *const rules[] = {
+        [MEMORY_DEVICE] = "device", [MEMORY_TOTAL] = "total", [MEMORY_FREE] = "free", [MEMORY_STATIC] = "static"};
+    const char *rule = NULL;
+    struct json named = json_member(at, "rule");
+    if (!at->node)
+        return 0;
+    if (json_check_keys(at, keys, err) || json_read_string(at, "rule", false, &rule, err) ||
+        json_read_number(at, "utilization", false, 0.01, 1, &m->utilization, err) ||
+        json_read_number(at, "context_bytes", false, 0, 1e15, &m->context_bytes, err) ||
+        json_read_number(at, "graph_bytes", false, 0, 1e15, &m->graph_bytes, err))
+        return -1;
+    for (size_t i = 0; rule && i < sizeof rules / sizeof *rules; i++)
+        if (strcmp(rules[i], rule) == 0) {
+            m->rule = (enum memory_rule)i;
+            return 0;
+        }
+    return rule ? json_complain(&named, "one of device, total, free, static", err) : 0;
+}
+
 static int read_values(const struct json *o, struct engine *e, struct error *err)
 {
     static const char *const keys[] = {
         "name",         "preset",         "source",       "host_ns", "host_ns_per_sequence",
-        "graph_tokens", "schedule_ahead", "weight_dtype", NULL};
+        "graph_tokens", "schedule_ahead", "weight_dtype", "memory",  "graph_decodes_only",
+        NULL};
     const char *name = NULL;
-    struct json sizes = json_member(o, "graph_tokens");
+    struct json sizes = json_member(o, "graph_tokens"), memory = json_member(o, "memory");
     if (json_check_keys(o, keys, err) || json_read_string(o, "name", false, &name, err) ||
         json_read_number(o, "host_ns", false, 0, 1e12, &e->host_ns, err) ||
         json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &e->host_ns_per_sequence, err) ||
         dtype_read(o, "weight_dtype", &e->weight_dtype, err) ||
+        json_read_bool(o, "graph_decodes_only", &e->graph_decodes_only, err) || read_memory(&memory, &e->memory, err) ||
         json_read_bool(o, "schedule_ahead", &e->schedule_ahead, err) || read_sizes(&sizes, e, err))
         return -1;
     if (json_member(o, "weight_dtype").node)
@@ -58,7 +83,7 @@ static int read_preset(const char *name, struct engine *e, struct error *err)
 int engine_read(const struct json *at, struct engine *out, struct error *err)
 {
     const char *preset = NULL;
-    *out = (struct engine){.name = "none", .host_ns = -1, .host_ns_per_sequence = -1};
+    *out = (struct engine){.name = "none", .host_ns = -1, .host_ns_per_sequence = -1, .memory.utilization = 0.9};
     if (!at->node)
         return 0;
     if (cJSON_IsString(at->node))

@@ -12,6 +12,20 @@
 
 enum { GRAPH_SIZES_MAX = 256 };
 
+/* How an engine divides a GPU's memory; KV gets what the rule leaves. */
+enum memory_rule {
+    MEMORY_DEVICE, /* the device's share of memory, less its reserve and the weights */
+    MEMORY_TOTAL,  /* share of all memory, less weights, activations, context and graphs (vLLM) */
+    MEMORY_FREE,   /* share of what weights, activations, context and graphs leave (TensorRT-LLM) */
+    MEMORY_STATIC, /* share of all memory, less weights alone: the rest of it is for activations (SGLang) */
+};
+
+struct engine_memory {
+    enum memory_rule rule;
+    double utilization;                /* the share */
+    double context_bytes, graph_bytes; /* CUDA context, libraries and communicators; pools of captured graphs */
+};
+
 struct engine {
     char name[64];
     double host_ns, host_ns_per_sequence; /* of an iteration; below 0: as the device says */
@@ -20,6 +34,8 @@ struct engine {
     bool schedule_ahead;                    /* the next batch is formed while one runs, and host work hides behind it */
     uint32_t graph_tokens[GRAPH_SIZES_MAX]; /* ascending */
     size_t graph_count;                     /* 0: batches run at their own size */
+    bool graph_decodes_only;                /* batches with prompts in them run at their own size */
+    struct engine_memory memory;
 };
 
 /* Reads a scenario's "engine": absent, a shipped name or a path, or an object with "preset" and values that override

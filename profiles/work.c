@@ -21,6 +21,24 @@ struct operation *work_find(struct work *w, const char *name)
     return NULL;
 }
 
+double work_activation_bytes(const struct work *w, double tokens, double sequences)
+{
+    const double bytes = 2, logit_bytes = 2 + 4;
+    double hidden = 0, widest = 0, vocab = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct operation *op = &w->ops[i];
+        const struct experts *e = &op->experts;
+        double width = op->kind == WORK_GEMM ? op->n + op->k : 0;
+        if (op->kind == WORK_EXPERTS)
+            width = op->rows_scale * e->top_k / e->expert * (e->hidden + 3 * e->intermediate / e->tensor);
+        if (op->rows == PER_TOKEN)
+            widest = fmax(widest, width);
+        else if (op->kind == WORK_GEMM)
+            vocab = op->n, hidden = op->k;
+    }
+    return tokens * bytes * (2 * hidden + widest) + sequences * vocab * logit_bytes;
+}
+
 double experts_awake(const struct experts *e, double rows)
 {
     return e->experts / e->expert * -expm1(rows * log1p(-e->top_k / e->experts));

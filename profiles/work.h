@@ -83,6 +83,10 @@ struct operation *work_find(struct work *w, const char *name);
 /* Appends an operation and returns it, zeroed but for what is given; there must be room. */
 struct operation *work_add(struct work *w, const char *name, enum work_kind kind, double times);
 
+/* Bytes that one GPU needs beside weights and KV while a batch of `tokens` runs, `sequences` of which get a token: the
+ * residual and hidden state, input and output of the widest operation, and the logits in 16 and 32 bits. */
+double work_activation_bytes(const struct work *w, double tokens, double sequences);
+
 /* Experts of one GPU that `rows` tokens wake, when each token picks its experts at random:
  * E/ep · (1 − (1 − k/E)^rows). */
 double experts_awake(const struct experts *e, double rows);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "reports/validate_points.h"
 
-#include <ctype.h>
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
 #include <math.h>
@@ -18,7 +17,7 @@ static const struct csv_column columns[] = {
     {"id", offsetof(struct point, id), POINT_TEXT, CSV_OPTIONAL},
     {"backend", offsetof(struct point, backend), 24, CSV_OPTIONAL},
     {"model_path", offsetof(struct point, model_path), POINT_TEXT, CSV_OPTIONAL},
-    {"system", offsetof(struct point, system), 24, CSV_OPTIONAL},
+    {"system", offsetof(struct point, system), POINT_SYSTEM, CSV_OPTIONAL},
     {"mode", offsetof(struct point, mode), 16, CSV_OPTIONAL},
     {"gemm_quant_mode", offsetof(struct point, quantisation), 24, CSV_OPTIONAL},
     {"isl", offsetof(struct point, isl), 0, CSV_POSITIVE},
@@ -27,6 +26,8 @@ static const struct csv_column columns[] = {
     {"tp_size", offsetof(struct point, tp), 0, CSV_OPTIONAL},
     {"pp_size", offsetof(struct point, pp), 0, CSV_OPTIONAL},
     {"attention_dp_size", offsetof(struct point, attention_dp), 0, CSV_OPTIONAL},
+    {"moe_tp_size", offsetof(struct point, moe_tp), 0, CSV_OPTIONAL},
+    {"moe_ep_size", offsetof(struct point, moe_ep), 0, CSV_OPTIONAL},
     {"silicon_ttft_ms", offsetof(struct point, ttft_ms), 0, CSV_POSITIVE},
     {"silicon_tpot_ms", offsetof(struct point, tpot_ms), 0, CSV_POSITIVE},
 };
@@ -46,53 +47,41 @@ void points_release(struct points *points)
     *points = (struct points){0};
 }
 
-static void cut_suffix(char *name, const char *suffix)
+/* h100_sxm is h100-sxm, also as fitted to an engine's kernels (h100-sxm-vllm-0.19). */
+static bool same_system(const struct point *p, const char *device)
 {
-    size_t length = strlen(name), cut = strlen(suffix);
-    if (length > cut && strcmp(name + length - cut, suffix) == 0)
-        name[length - cut] = 0;
-}
-
-/* "nvidia/Llama-3.1-8B-Instruct-FP8" → "llama-3.1-8b": what kernels see is the same. */
-static void model_name(const struct point *p, char *out, size_t size)
-{
-    const char *slash = strrchr(p->model_path, '/');
-    snprintf(out, size, "%s", slash ? slash + 1 : p->model_path);
-    for (char *c = out; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-    cut_suffix(out, "-fp8");
-    cut_suffix(out, "-instruct");
-}
-
-static bool is_shipped(const char *kind, const char *name)
-{
-    for (const struct shipped_file *f = shipped_files; f->kind; f++)
-        if (strcmp(f->kind, kind) == 0 && strcmp(f->name, name) == 0)
-            return true;
-    return false;
-}
-
-const char *point_refused(const struct point *p, const char *device)
-{
-    char model[POINT_TEXT], system[24];
-    model_name(p, model, sizeof model);
+    char system[POINT_SYSTEM];
     snprintf(system, sizeof system, "%s", p->system);
     for (char *c = system; *c; c++)
         *c = *c == '_' ? '-' : *c;
-    size_t length = strlen(system); /* h100-sxm, also as fitted to an engine's kernels: h100-sxm-vllm-0.19 */
-    if (is_shipped("device", device) &&
-        (strncmp(system, device, length) != 0 || (device[length] && device[length] != '-')))
+    size_t length = strlen(system);
+    return strncmp(system, device, length) == 0 && (!device[length] || device[length] == '-');
+}
+
+/* Weights as the model is shipped, or in fp8. */
+static bool is_fp8(const struct point *p)
+{
+    return strncmp(p->quantisation, "fp8", 3) == 0;
+}
+
+const char *point_refused(const struct point *p, const char *system)
+{
+    char model[POINT_TEXT];
+    if (*system && !same_system(p, system))
         return "measured on another system";
     if (strcmp(p->mode, "agg") != 0)
         return "disaggregated";
-    if (!is_shipped("model", model))
+    if (!shipped_resolve("model", p->model_path, model, sizeof model))
         return "a model that is not shipped";
-    if (p->pp > 1 || p->attention_dp > 1)
-        return "pipeline or attention data parallel";
+    double gpus = p->tp * fmax(p->attention_dp, 1), expert_gpus = fmax(p->moe_tp, 1) * fmax(p->moe_ep, 1);
+    if (p->pp > 1)
+        return "pipeline parallel";
+    if (p->tp > 8)
+        return "tensor parallel beyond a node of 8 GPUs";
+    if (expert_gpus > 1 && gpus != expert_gpus)
+        return "experts and attention on different numbers of GPUs";
     if (p->concurrency < 1 || p->tp < 1)
         return "no concurrency or tensor parallel degree given";
-    if (p->quantisation[0] && strncmp(p->quantisation, "fp8", 3) != 0)
-        return "weights neither 16-bit nor fp8";
     return NULL;
 }
 
@@ -105,17 +94,19 @@ static void add_length(cJSON *lengths, const char *name, double tokens)
 
 cJSON *point_scenario(const struct point *p, const char *device)
 {
+    static const char *const presets[][2] = {
+        {"vllm", "vllm-0.19"}, {"trtllm", "trtllm-1.2"}, {"sglang", "sglang-0.5"}};
     char model[POINT_TEXT];
-    model_name(p, model, sizeof model);
+    shipped_resolve("model", p->model_path, model, sizeof model);
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "name", p->id);
     cJSON_AddStringToObject(root, "model", model);
     cJSON_AddStringToObject(root, "device", device);
     cJSON *engine = cJSON_AddObjectToObject(root, "engine");
-    if (strcmp(p->backend, "vllm") == 0)
-        cJSON_AddStringToObject(engine, "preset", "vllm-0.19");
-    cJSON_AddBoolToObject(engine, "schedule_ahead", true);
-    if (p->quantisation[0])
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
+        if (strcmp(p->backend, presets[i][0]) == 0)
+            cJSON_AddStringToObject(engine, "preset", presets[i][1]);
+    if (is_fp8(p))
         cJSON_AddStringToObject(engine, "weight_dtype", "fp8");
     cJSON *workload = cJSON_AddObjectToObject(root, "workload");
     cJSON *arrivals = cJSON_AddObjectToObject(workload, "arrivals");
@@ -125,7 +116,12 @@ cJSON *point_scenario(const struct point *p, const char *device)
     cJSON *lengths = cJSON_AddObjectToObject(workload, "lengths");
     add_length(lengths, "prompt", p->isl);
     add_length(lengths, "output", p->osl);
-    cJSON_AddNumberToObject(cJSON_AddObjectToObject(root, "cluster"), "tensor_parallel", p->tp);
+    cJSON *cluster = cJSON_AddObjectToObject(root, "cluster");
+    cJSON_AddNumberToObject(cluster, "tensor_parallel", p->tp);
+    if (p->attention_dp > 1)
+        cJSON_AddNumberToObject(cluster, "data_parallel", p->attention_dp);
+    if (p->moe_ep > 1)
+        cJSON_AddNumberToObject(cluster, "expert_parallel", p->moe_ep);
     cJSON *batching = cJSON_AddObjectToObject(cJSON_AddObjectToObject(root, "policy"), "batching");
     cJSON_AddStringToObject(batching, "name", "unified_budget");
     cJSON_AddNumberToObject(batching, "token_budget", 8192);

@@ -3,20 +3,22 @@
  *
  * A CSV file with a header names, for each point, the model, system, engine, precision, input and output length,
  * concurrency and parallelism, and the measured mean TTFT and TPOT (AIConfigurator's silicon samples). Columns used:
- * id, backend, model_path, system, mode, isl, osl, gemm_quant_mode, batch_size, tp_size, pp_size, attention_dp_size,
+ * id, backend, model_path, system, mode, isl, osl, gemm_quant_mode, batch_size, tp_size, pp_size, attention_dp_size, moe_tp_size,
+ * moe_ep_size,
  * silicon_ttft_ms, silicon_tpot_ms; others are ignored. */
 #ifndef TANDEM_REPORTS_VALIDATE_POINTS_H
 #define TANDEM_REPORTS_VALIDATE_POINTS_H
 
 #include "base/json.h"
 
-enum { POINT_TEXT = 96 };
+enum { POINT_TEXT = 96, POINT_SYSTEM = 24 };
 
 struct point {
-    char id[POINT_TEXT], backend[24], model_path[POINT_TEXT], system[24], mode[16], quantisation[24];
-    double isl, osl, concurrency, tp, pp, attention_dp; /* 0 where the column is empty */
+    char id[POINT_TEXT], backend[24], model_path[POINT_TEXT], system[POINT_SYSTEM], mode[16], quantisation[24];
+    double isl, osl, concurrency, tp, pp, attention_dp, moe_tp, moe_ep; /* 0 where the column is empty */
     double ttft_ms, tpot_ms;                            /* measured means */
     double simulated_ttft_ms, simulated_tpot_ms;        /* of those that were simulated */
+    bool impossible;                                    /* its scenario was refused: the model does not fit, say */
 };
 
 struct points {
@@ -28,9 +30,9 @@ struct points {
 int points_read(const char *file, struct points *out, struct error *err);
 void points_release(struct points *points);
 
-/* Why a point cannot be simulated (a constant string), or NULL. `device` is what --profile named: a shipped device
- * takes the points of its own system only. */
-const char *point_refused(const struct point *p, const char *device);
+/* Why a point cannot be simulated (a constant string), or NULL. A device takes the points of its own system only; one
+ * with no system ("") takes all. */
+const char *point_refused(const struct point *p, const char *system);
 
 /* The closed loop of a point: as many clients as its concurrency, ten requests each, fixed lengths. */
 cJSON *point_scenario(const struct point *p, const char *device);

@@ -87,6 +87,15 @@ static int read_admission(const struct json *policy, struct replica_config *c, s
     return 0;
 }
 
+/* A parameter of the batching policy, where it has it and it is not 0. */
+static double batch_limit(const struct scenario *s, const char *name, double otherwise)
+{
+    for (const struct param_spec *spec = s->batching_params.specs; spec->name; spec++)
+        if (strcmp(spec->name, name) == 0 && param_number(&s->batching_params, name) > 0)
+            return param_number(&s->batching_params, name);
+    return otherwise;
+}
+
 static int read_policy(struct scenario *s, struct error *err)
 {
     static const char *const keys[] = {"batching",        "order",     "preemption",     "admission",
@@ -113,7 +122,11 @@ static int read_policy(struct scenario *s, struct error *err)
     if (json_read_bool(&policy, "prefix_caching", &c->prefix_caching, err))
         return -1;
     c->kv_block_tokens = (uint32_t)block_tokens;
-    c->kv_blocks = blocks ? (uint64_t)blocks : cost_model_kv_tokens(&s->cost) / (uint64_t)block_tokens;
+    double most_tokens = batch_limit(s, "token_budget", batch_limit(s, "max_batched_tokens", s->cost.model.max_tokens));
+    double most_sequences = batch_limit(s, "max_sequences", 256);
+    c->kv_blocks = (uint64_t)blocks;
+    if (blocks == 0)
+        c->kv_blocks = cost_model_kv_tokens(&s->cost, most_tokens, most_sequences) / (uint64_t)block_tokens;
     c->max_tokens = s->cost.model.max_tokens;
     return read_admission(&policy, c, err);
 }

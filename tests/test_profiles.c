@@ -56,7 +56,7 @@ static void test_kv_tokens_beside_weights(void **state)
     struct error err = {0};
     expect_ok(create_cost(&cm, "llama-3.1-8b", "h100-sxm", 1, NULL, &err), &err);
     double bytes = 0.9 * 80 * 1073741824.0 - 2e9 - 2 * model_parameters(&cm.model);
-    assert_int_equal(cost_model_kv_tokens(&cm), (uint64_t)(bytes / 131072));
+    assert_int_equal(cost_model_kv_tokens(&cm, 2048, 256), (uint64_t)(bytes / 131072));
     cost_model_release(&cm);
 }
 
