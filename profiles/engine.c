@@ -50,10 +50,17 @@ static int read_memory(const struct json *at, struct engine_memory *m, struct er
 
 static int read_values(const struct json *o, struct engine *e, struct error *err)
 {
-    static const char *const keys[] = {
-        "name",         "preset",         "source",       "host_ns", "host_ns_per_sequence",
-        "graph_tokens", "schedule_ahead", "weight_dtype", "memory",  "graph_decodes_only",
-        NULL};
+    static const char *const keys[] = {"name",
+                                       "preset",
+                                       "source",
+                                       "host_ns",
+                                       "host_ns_per_sequence",
+                                       "graph_tokens",
+                                       "schedule_ahead",
+                                       "weight_dtype",
+                                       "memory",
+                                       "graph_decodes_only",
+                                       NULL};
     const char *name = NULL;
     struct json sizes = json_member(o, "graph_tokens"), memory = json_member(o, "memory");
     if (json_check_keys(o, keys, err) || json_read_string(o, "name", false, &name, err) ||

@@ -15,6 +15,7 @@
 
 static const struct csv_column columns[] = {
     {"id", offsetof(struct point, id), POINT_TEXT, CSV_OPTIONAL},
+    {"silicon_data_source", offsetof(struct point, data_source), POINT_SOURCE, CSV_OPTIONAL},
     {"backend", offsetof(struct point, backend), 24, CSV_OPTIONAL},
     {"model_path", offsetof(struct point, model_path), POINT_TEXT, CSV_OPTIONAL},
     {"system", offsetof(struct point, system), POINT_SYSTEM, CSV_OPTIONAL},
@@ -85,17 +86,29 @@ const char *point_refused(const struct point *p, const char *system)
     return NULL;
 }
 
-static void add_length(cJSON *lengths, const char *name, double tokens)
+/* InferenceMAX draws lengths between 0.8 of the stated ones and those (its README: RANDOM_RANGE_RATIO 0.8), which keeps
+ * clients out of step; others send what is stated. Its points name a workflow run, or whether they were work in
+ * progress. */
+static double shortest_share(const struct point *p)
+{
+    return strstr(p->data_source, "workflow_run_id=") || strstr(p->data_source, "wip=") ? 0.8 : 1;
+}
+
+static void add_length(cJSON *lengths, const char *name, double tokens, double share)
 {
     cJSON *length = cJSON_AddObjectToObject(lengths, name);
-    cJSON_AddStringToObject(length, "name", "fixed");
-    cJSON_AddNumberToObject(length, "tokens", tokens);
+    cJSON_AddStringToObject(length, "name", share < 1 ? "uniform" : "fixed");
+    if (share < 1) {
+        cJSON_AddNumberToObject(length, "min", fmax(1, floor(share * tokens)));
+        cJSON_AddNumberToObject(length, "max", tokens);
+    } else {
+        cJSON_AddNumberToObject(length, "tokens", tokens);
+    }
 }
 
 cJSON *point_scenario(const struct point *p, const char *device)
 {
-    static const char *const presets[][2] = {
-        {"vllm", "vllm-0.19"}, {"trtllm", "trtllm-1.2"}, {"sglang", "sglang-0.5"}};
+    static const char *const presets[][2] = {{"vllm", "vllm-0.19"}, {"trtllm", "trtllm-1.2"}, {"sglang", "sglang-0.5"}};
     char model[POINT_TEXT];
     shipped_resolve("model", p->model_path, model, sizeof model);
     cJSON *root = cJSON_CreateObject();
@@ -114,8 +127,8 @@ cJSON *point_scenario(const struct point *p, const char *device)
     cJSON_AddNumberToObject(arrivals, "concurrency", p->concurrency);
     cJSON_AddNumberToObject(workload, "requests", 10 * p->concurrency);
     cJSON *lengths = cJSON_AddObjectToObject(workload, "lengths");
-    add_length(lengths, "prompt", p->isl);
-    add_length(lengths, "output", p->osl);
+    add_length(lengths, "prompt", p->isl, shortest_share(p));
+    add_length(lengths, "output", p->osl, shortest_share(p));
     cJSON *cluster = cJSON_AddObjectToObject(root, "cluster");
     cJSON_AddNumberToObject(cluster, "tensor_parallel", p->tp);
     if (p->attention_dp > 1)
@@ -123,8 +136,13 @@ cJSON *point_scenario(const struct point *p, const char *device)
     if (p->moe_ep > 1)
         cJSON_AddNumberToObject(cluster, "expert_parallel", p->moe_ep);
     cJSON *batching = cJSON_AddObjectToObject(cJSON_AddObjectToObject(root, "policy"), "batching");
-    cJSON_AddStringToObject(batching, "name", "unified_budget");
-    cJSON_AddNumberToObject(batching, "token_budget", 8192);
+    if (strcmp(p->backend, "sglang") == 0) { /* prompts go before decodes, and do not share their iterations */
+        cJSON_AddStringToObject(batching, "name", "prefill_first");
+        cJSON_AddNumberToObject(batching, "max_batched_tokens", fmax(8192, p->isl));
+    } else {
+        cJSON_AddStringToObject(batching, "name", "unified_budget");
+        cJSON_AddNumberToObject(batching, "token_budget", 8192);
+    }
     cJSON_AddNumberToObject(batching, "max_sequences", fmax(256, p->concurrency));
     cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "output"), "warmup", "none");
     return root;

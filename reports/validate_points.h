@@ -3,22 +3,22 @@
  *
  * A CSV file with a header names, for each point, the model, system, engine, precision, input and output length,
  * concurrency and parallelism, and the measured mean TTFT and TPOT (AIConfigurator's silicon samples). Columns used:
- * id, backend, model_path, system, mode, isl, osl, gemm_quant_mode, batch_size, tp_size, pp_size, attention_dp_size, moe_tp_size,
- * moe_ep_size,
- * silicon_ttft_ms, silicon_tpot_ms; others are ignored. */
+ * id, silicon_data_source, backend, model_path, system, mode, isl, osl, gemm_quant_mode, batch_size, tp_size, pp_size,
+ * attention_dp_size, moe_tp_size, moe_ep_size, silicon_ttft_ms, silicon_tpot_ms; others are ignored. */
 #ifndef TANDEM_REPORTS_VALIDATE_POINTS_H
 #define TANDEM_REPORTS_VALIDATE_POINTS_H
 
 #include "base/json.h"
 
-enum { POINT_TEXT = 96, POINT_SYSTEM = 24 };
+enum { POINT_TEXT = 96, POINT_SYSTEM = 24, POINT_SOURCE = 320 };
 
 struct point {
     char id[POINT_TEXT], backend[24], model_path[POINT_TEXT], system[POINT_SYSTEM], mode[16], quantisation[24];
+    char data_source[POINT_SOURCE];
     double isl, osl, concurrency, tp, pp, attention_dp, moe_tp, moe_ep; /* 0 where the column is empty */
-    double ttft_ms, tpot_ms;                            /* measured means */
-    double simulated_ttft_ms, simulated_tpot_ms;        /* of those that were simulated */
-    bool impossible;                                    /* its scenario was refused: the model does not fit, say */
+    double ttft_ms, tpot_ms;                                            /* measured means */
+    double simulated_ttft_ms, simulated_tpot_ms;                        /* of those that were simulated */
+    bool impossible; /* its scenario was refused: the model does not fit, say */
 };
 
 struct points {
@@ -34,7 +34,7 @@ void points_release(struct points *points);
  * with no system ("") takes all. */
 const char *point_refused(const struct point *p, const char *system);
 
-/* The closed loop of a point: as many clients as its concurrency, ten requests each, fixed lengths. */
+/* The closed loop of a point: as many clients as its concurrency, ten requests each, of the stated lengths. */
 cJSON *point_scenario(const struct point *p, const char *device);
 
 /* Errors of a set of points: of each, simulated / measured − 1. */
