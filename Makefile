@@ -21,7 +21,8 @@ LIBRARY := $(filter-out $(BUILD)/cli/%,$(OBJECTS))
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
-SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/engines/*.json workloads/scenarios/*.json)
+SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/engines/*.json profiles/techniques/*.json \
+           workloads/scenarios/*.json)
 FORMATTED := $(foreach room,$(ROOMS) tests tests/fuzz tests/bench,$(wildcard $(room)/*.[ch]))
 
 Q := $(if $(V),,@)# make V=1 shows the commands

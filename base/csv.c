@@ -42,7 +42,7 @@ static int read_header(struct csv *csv, char *line, struct error *err)
         for (size_t i = 0; i < count; i++)
             if (strcmp(fields[i], csv->columns[c].name) == 0)
                 csv->places[c] = i;
-        if (csv->places[c] == SIZE_MAX)
+        if (csv->places[c] == SIZE_MAX && csv->columns[c].need != CSV_MAY_LACK)
             return error_set(err, ERROR_INPUT, "%s:1: has no column \"%s\"", csv->file, csv->columns[c].name);
     }
     return 0;
@@ -50,8 +50,10 @@ static int read_header(struct csv *csv, char *line, struct error *err)
 
 static int read_row(const struct csv *csv, char *line, long number, char *row, struct error *err)
 {
-    static const char *const allowed[] = {
-        [CSV_OPTIONAL] = "or nothing", [CSV_REQUIRED] = "of at least 0", [CSV_POSITIVE] = "above 0"};
+    static const char *const allowed[] = {[CSV_OPTIONAL] = "or nothing",
+                                          [CSV_REQUIRED] = "of at least 0",
+                                          [CSV_POSITIVE] = "above 0",
+                                          [CSV_MAY_LACK] = "or nothing"};
     char *fields[FIELDS_MAX];
     size_t count = split(line, fields);
     for (size_t c = 0; c < csv->column_count; c++) {
@@ -63,7 +65,8 @@ static int read_row(const struct csv *csv, char *line, long number, char *row, s
             continue;
         }
         double value = strtod(text, &end);
-        bool missing = end == text && column->need != CSV_OPTIONAL, zero = value == 0 && column->need == CSV_POSITIVE;
+        bool needed = column->need == CSV_REQUIRED || column->need == CSV_POSITIVE;
+        bool missing = end == text && needed, zero = value == 0 && column->need == CSV_POSITIVE;
         if (*end || !(value >= 0 && value < 1e12) || missing || zero)
             return error_set(err, ERROR_INPUT, "%s:%ld: %s: expected a number %s, found \"%.40s\"", csv->file, number,
                              column->name, allowed[column->need], text);

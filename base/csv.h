@@ -12,6 +12,7 @@ enum csv_need {
     CSV_OPTIONAL, /* a number of at least 0, or nothing (read as 0) */
     CSV_REQUIRED, /* a number of at least 0 in every line */
     CSV_POSITIVE, /* a number above 0 in every line */
+    CSV_MAY_LACK, /* as optional, and the whole column may be missing */
 };
 
 /* Where a column goes in the struct of a line: text of `size` bytes, cut to fit, or a double when size is 0. */

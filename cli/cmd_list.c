@@ -7,6 +7,7 @@
 #include "policies/batching.h"
 #include "policies/routing.h"
 #include "profiles/shipped.h"
+#include "profiles/technique.h"
 #include "workloads/generator.h"
 #include "workloads/trace.h"
 
@@ -39,6 +40,13 @@ static void list_workloads(void)
         printf("  %-26s %s\n", (*f)->name, (*f)->summary);
 }
 
+static void list_changes(void)
+{
+    printf("changes that techniques may make\n");
+    for (const struct change_kind *const *c = change_kinds; *c; c++)
+        printf("  %-26s %s\n", (*c)->name, (*c)->summary);
+}
+
 static void list_shipped(const char *kind)
 {
     printf("%ss\n", kind);
@@ -53,18 +61,21 @@ static int run_list(const struct arguments *args, struct error *err)
         return EXIT_BAD_INPUT;
     const char *what = args->word_count ? args->words[0] : "all";
     bool all = strcmp(what, "all") == 0, known = all;
-    static const char *const kinds[] = {"model", "device", "engine", "scenario"};
+    static const char *const kinds[] = {"model", "device", "engine", "technique", "scenario"};
     if (all || strcmp(what, "policies") == 0)
         known = true, list_policies();
     if (all || strcmp(what, "workloads") == 0)
         known = true, list_workloads();
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 5; i++)
         if (all || (strncmp(what, kinds[i], strlen(kinds[i])) == 0 && strcmp(what + strlen(kinds[i]), "s") == 0))
             known = true, list_shipped(kinds[i]);
+    if (all || strcmp(what, "techniques") == 0)
+        list_changes();
     if (known)
         return EXIT_DONE;
     error_set(err, ERROR_INPUT,
-              "\"%s\" cannot be listed; allowed: policies, workloads, models, devices, engines, scenarios", what);
+              "\"%s\" cannot be listed; allowed: policies, workloads, models, devices, engines, techniques, scenarios",
+              what);
     return EXIT_BAD_INPUT;
 }
 
@@ -110,6 +121,12 @@ static bool describe(const char *name)
             describe_params((*d)->params);
             known = true;
         }
+    for (const struct change_kind *const *c = change_kinds; *c; c++)
+        if (strcmp((*c)->name, name) == 0) {
+            printf("change that a technique may make, %s: %s\n", name, (*c)->summary);
+            describe_params((*c)->params);
+            known = true;
+        }
     for (const struct shipped_file *f = shipped_files; f->kind; f++)
         if (strcmp(f->name, name) == 0) {
             printf("%s", f->text); /* as it is, so that it can be saved and changed */
@@ -130,7 +147,7 @@ static int run_describe(const struct arguments *args, struct error *err)
 
 const struct command command_list = {
     .name = "list",
-    .usage = "list [policies|workloads|models|devices|engines|scenarios]",
+    .usage = "list [policies|workloads|models|devices|engines|techniques|scenarios]",
     .summary = "what a scenario may name",
     .options = no_options,
     .run = run_list,

@@ -112,7 +112,7 @@ static int show(const struct arguments *args, uint32_t tp, struct error *err)
     static const uint32_t sequences[] = {1, 8, 32, 128};
     struct cost_model cm;
     struct parallel parallel = tensor_parallel(tp);
-    if (cost_model_create(&cm, value_or(args, OPT_MODEL, "llama-3.1-8b"), args->words[1], &parallel, NULL, err))
+    if (cost_model_create(&cm, value_or(args, OPT_MODEL, "llama-3.1-8b"), args->words[1], &parallel, NULL, NULL, err))
         return -1;
     printf("%s, costing %s with tensor parallel %u\n  %s\n  KV cache: %llu tokens\n", cm.device.name, cm.model.name, tp,
            cm.device.source, (unsigned long long)cost_model_kv_tokens(&cm, 8192, 256));

@@ -9,6 +9,8 @@
 
 const char *const cost_source_names[COST_SOURCES] = {"measured", "interpolated", "extrapolated", "estimated"};
 
+static struct decode_line compute_line(const struct cost_model *cm, uint64_t sequences, uint64_t kv);
+
 /* What kernels see of a batch that holds more than decodes. */
 struct shapes {
     uint64_t tokens, heads;                /* rows of token-wise operations; rows of the output head */
@@ -103,17 +105,42 @@ static struct decode_line line_of(const struct cost_model *cm, uint64_t sequence
     }
     for (int i = 0; i < COST_SOURCES; i++)
         line.by[i] = tokens.by[i] + heads.by[i];
-    if (line.slope >= 0 && line.base >= (int64_t)ONE_NS && cm->estimated) {
-        double most = ((double)FINE_LONGEST / 2 - (double)line.base) / fmax((double)line.slope, 1);
-        line.plain_until = most < 0 ? 0 : most < (double)line.until ? (uint64_t)most : line.until;
-    }
     return line;
+}
+
+/* Rows that checking `sequences` decodes' proposed tokens takes. */
+static uint64_t checked_rows(const struct cost_model *cm, uint64_t sequences)
+{
+    return sequences * (uint64_t)(cm->work.speculation.draft_tokens + 1);
+}
+
+/* A pass of speculative decoding, spread over the tokens that it yields on average: drafting one by one, then checking
+ * all at once. */
+static struct decode_line speculative_line(const struct cost_model *cm, uint64_t sequences, uint64_t kv,
+                                           const struct attention_piece *p)
+{
+    uint64_t rows = checked_rows(cm, sequences);
+    double by[COST_SOURCES] = {0}, drafts = cm->work.speculation.draft_tokens, each = 1 / cm->pass_tokens;
+    struct decode_line draft = compute_line(cm->draft, sequences, kv);
+    double ns = cm->backend.token_ns(cm->backend.self, (double)engine_padded_tokens(&cm->engine, rows), by) +
+                cm->backend.head_ns(cm->backend.self, (double)rows, by) + p->ns;
+    if (!cm->engine.schedule_ahead)
+        ns += cm->device.host_ns + cm->device.host_ns_per_sequence * (double)sequences;
+    double until = fmin(p->until, most_kv_tokens);
+    return (struct decode_line){.until = (uint64_t)until < draft.until ? (uint64_t)until : draft.until,
+                                .base = fine(each * ns) + (int64_t)(each * drafts * (double)draft.base),
+                                .slope = fine(each * p->slope) + (int64_t)(each * drafts * (double)draft.slope)};
 }
 
 static struct decode_line compute_line(const struct cost_model *cm, uint64_t sequences, uint64_t kv)
 {
     struct attention_piece p = cm->backend.decode_piece(cm->backend.self, (double)sequences, (double)kv);
-    return line_of(cm, sequences, &p);
+    struct decode_line line = cm->draft ? speculative_line(cm, sequences, kv, &p) : line_of(cm, sequences, &p);
+    if (line.slope >= 0 && line.base >= (int64_t)ONE_NS && cm->estimated) {
+        double most = ((double)FINE_LONGEST / 2 - (double)line.base) / fmax((double)line.slope, 1);
+        line.plain_until = most < 0 ? 0 : most < (double)line.until ? (uint64_t)most : line.until;
+    }
+    return line;
 }
 
 /* In the compiled lines, or computed into *scratch beyond them. */
@@ -191,10 +218,37 @@ static int compile(struct cost_model *cm, struct error *err)
     return compile_shared(cm, err) || compile_lines(cm, err) ? -1 : 0;
 }
 
-static int create_backend(struct cost_model *cm, struct error *err)
+/* The draft model runs on the same GPUs, and its weights and KV lie beside the model's. Checking its tokens takes the
+ * model that many more queries a sequence. */
+static int create_draft(struct cost_model *cm, struct error *err)
 {
-    cm->estimated = cm->device.table_count == 0;
-    if (work_of_model(&cm->model, &cm->parallel, &cm->work, err))
+    const struct speculation *s = &cm->work.speculation;
+    const struct engine no_host_work = {.name = "none"};
+    struct parallel parallel = tensor_parallel(cm->parallel.tensor);
+    if (cm->parallel.data > 1)
+        return error_set(err, ERROR_INPUT, "techniques: speculation together with data_parallel is not costed");
+    cm->draft = calloc(1, sizeof *cm->draft);
+    if (!cm->draft)
+        return error_no_memory(err);
+    if (cost_model_create(cm->draft, s->draft_model, cm->device_name, &parallel, &no_host_work, NULL, err)) {
+        free(cm->draft);
+        cm->draft = NULL;
+        return -1;
+    }
+    cm->pass_tokens = speculation_tokens(s);
+    cm->work.weight_bytes += cm->draft->work.weight_bytes;
+    cm->work.kv_bytes_per_token += cm->draft->work.kv_bytes_per_token;
+    for (int i = 0; i < ATTENTION_KINDS; i++)
+        cm->work.attention[i].decode_queries = s->draft_tokens + 1;
+    return 0;
+}
+
+static int create_backend(struct cost_model *cm, const struct techniques *techniques, struct error *err)
+{
+    if (work_of_model(&cm->model, &cm->parallel, &cm->work, err) || techniques_apply(techniques, &cm->work, err))
+        return -1;
+    cm->estimated = cm->device.table_count == 0 || cm->work.speculation.draft_tokens > 0;
+    if (cm->work.speculation.draft_tokens > 0 && create_draft(cm, err))
         return -1;
     return (cm->device.kind == DEVICE_LINEAR ? linear_create : kernels_create)(cm, &cm->backend, err);
 }
@@ -241,9 +295,9 @@ static int complain_of_size(const struct cost_model *cm, struct error *err)
 }
 
 int cost_model_create(struct cost_model *out, const char *model, const char *device, const struct parallel *parallel,
-                      const struct engine *engine, struct error *err)
+                      const struct engine *engine, const struct techniques *techniques, struct error *err)
 {
-    *out = (struct cost_model){.parallel = *parallel};
+    *out = (struct cost_model){.parallel = *parallel, .device_name = device};
     if (model_load(model, &out->model, err) || device_load(device, &out->device, err))
         return -1;
     if (parallel->link_bytes_per_s > 0)
@@ -252,7 +306,7 @@ int cost_model_create(struct cost_model *out, const char *model, const char *dev
         out->device.link_latency_ns = parallel->link_latency_ns;
     if (engine && engine->quantised)
         quantise(&out->model, engine->weight_dtype);
-    int status = create_backend(out, err);
+    int status = create_backend(out, techniques, err);
     set_engine(out, engine);
     if (status == 0 && cost_model_kv_tokens(out, 1, 1) == 0)
         status = complain_of_size(out, err);
@@ -273,6 +327,10 @@ void cost_model_release(struct cost_model *cm)
     free(cm->lines);
     free(cm->lines_at);
     free(cm->shared);
+    if (cm->draft)
+        cost_model_release(cm->draft);
+    free(cm->draft);
+    cm->draft = NULL;
     cm->shared = NULL;
     cm->tokens = cm->heads = NULL;
     cm->lines = NULL;
@@ -327,6 +385,10 @@ static void add_prefill(const struct cost_model *cm, struct shapes *s, unsigned 
     s->prefill_keys += (uint64_t)times * new_tokens * kv_before;
     s->prefill += ns;
     s->prefill_by[p.source] += ns;
+    if (cm->draft) { /* which reads the prompt, too */
+        p = cm->draft->backend.prefill_piece(cm->draft->backend.self, new_tokens, kv_before);
+        s->prefill += times * fine(p.ns + p.slope * kv_before);
+    }
     s->launches += times;
     s->growth = slope * new_tokens;
     s->source = p.source;
@@ -509,6 +571,31 @@ static void share_experts(const struct cost_model *cm, uint64_t own, const struc
     out->steady = 1;
 }
 
+/* A prompt's part of an iteration comes on top of what the decodes in it take for a token each: its rows, its
+ * attention, and its way through the draft model. */
+static void speculative_mixed_cost(const struct cost_model *cm, const struct shapes *s, struct iteration_cost *out)
+{
+    struct dense_cost scratch[5];
+    struct decode_line more;
+    uint64_t n = s->decode_sequences, checked = checked_rows(cm, n), prompts = s->tokens - n;
+    const struct decode_line *line = n > 0 ? find_line(cm, n, s->decode_kv, &more) : NULL;
+    int64_t total = s->prefill + token_cost(cm, prompts + checked, &scratch[0])->total +
+                    head_cost(cm, s->heads - n + checked, &scratch[1])->total +
+                    token_cost(cm->draft, prompts, &scratch[2])->total;
+    *out = (struct iteration_cost){.steady = 1};
+    if (line) {
+        decode_cost(cm, line, n, s->decode_kv, 0, out);
+        total -= token_cost(cm, checked, &scratch[3])->total + head_cost(cm, checked, &scratch[4])->total;
+    } else {
+        total += cm->host;
+    }
+    total += (int64_t)out->total;
+    out->decode_alone = line ? out->total : 0;
+    out->total = total < 0 ? 0 : total > (int64_t)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;
+    out->growth = out->alone_growth = 0;
+    out->steady = 1;
+}
+
 /* Where tables fall, or launches are shared, the parts may add up to more than the whole. */
 static void cap_sources(struct iteration_cost *out)
 {
@@ -550,6 +637,8 @@ void cost_model_iteration(const struct cost_model *cm, const struct batch *batch
         struct decode_line scratch;
         decode_cost(cm, find_line(cm, s.decode_sequences, s.decode_kv, &scratch), s.decode_sequences, s.decode_kv,
                     s.decode_longest, out);
+    } else if (cm->draft) {
+        speculative_mixed_cost(cm, &s, out);
     } else {
         mixed_cost(cm, &s, out);
     }

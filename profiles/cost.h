@@ -11,7 +11,7 @@
 #include "policies/batch.h"
 #include "profiles/device.h"
 #include "profiles/engine.h"
-#include "profiles/work.h"
+#include "profiles/technique.h"
 
 /* Where a time comes from: a measured point; a place between measured points; beyond them; a formula (roofline or a
  * stated line). */
@@ -79,6 +79,9 @@ struct cost_model {
     int64_t *shared;                   /* [DENSE_TOKENS + 1] where ranks compute experts together, else NULL */
     struct decode_line *lines;         /* those of n sequences from lines_at[n] to lines_at[n + 1] − 1 */
     uint32_t *lines_at;                /* [DENSE_SEQUENCES + 2] */
+    const char *device_name;           /* as it was asked for; valid while the model is made */
+    struct cost_model *draft;          /* of speculative decoding, owned; NULL: none */
+    double pass_tokens;                /* that a pass yields for each decode */
 };
 
 enum { DENSE_TOKENS = 8192, DENSE_SEQUENCES = 512 }; /* beyond, costs are computed when asked for: the same numbers */
@@ -95,10 +98,10 @@ struct iteration_cost {
 };
 
 /* Loads model and device and compiles them for one GPU of a group. `engine` is NULL for kernels and the device's host
- * work alone. Fails when the model does not fit, cannot be sharded so, or when all tables are of another model or
- * tensor-parallel degree. Release with cost_model_release. */
+ * work alone, `techniques` for none. Fails when the model does not fit, cannot be sharded so, or when all tables are of
+ * another model or tensor-parallel degree. Release with cost_model_release. */
 int cost_model_create(struct cost_model *out, const char *model, const char *device, const struct parallel *parallel,
-                      const struct engine *engine, struct error *err);
+                      const struct engine *engine, const struct techniques *techniques, struct error *err);
 
 /* A model on so many GPUs by tensor parallelism alone. */
 struct parallel tensor_parallel(uint32_t degree);

@@ -145,6 +145,21 @@ static struct attention_piece both(struct attention_piece a, struct attention_pi
                                     .source = a.source > b.source ? a.source : b.source};
 }
 
+/* MInference (Jiang et al. 2024) and its kind compute a share of the scores that falls with the keys there are: of a
+ * chunk, at its middle. */
+static void thin_out(const struct kernels *k, double new_tokens, double kv_before, struct attention_piece *piece)
+{
+    const struct attention_work *a = &k->work->attention[ATTENTION_FULL];
+    double keys = (kv_before + (new_tokens + 1) / 2) / a->density_from;
+    double share = keys > 1 ? pow(keys, -a->density_power) : 1;
+    double launch = fmin(a->prefill_layers * k->rates[ATTENTION_FULL].launch_ns, piece->ns);
+    double all = piece->ns + piece->slope * kv_before - launch;
+    *piece =
+        (struct attention_piece){.until = kv_before,
+                                 .ns = launch + share * all + a->prefill_layers * a->density_ns_per_token * new_tokens,
+                                 .source = COST_ESTIMATED};
+}
+
 static struct attention_piece prefill_piece(const void *self, double new_tokens, double kv_before)
 {
     const struct kernels *k = self;
@@ -152,6 +167,8 @@ static struct attention_piece prefill_piece(const void *self, double new_tokens,
     struct attention_piece piece =
         k->prefill ? table_prefill(k, new_tokens, kv_before)
                    : scaled(roofline_prefill(&k->rates[ATTENTION_FULL], new_tokens, kv_before), full->prefill_layers);
+    if (full->density_from > 0)
+        thin_out(k, new_tokens, kv_before, &piece);
     if (window->prefill_layers > 0)
         piece = both(piece, scaled(roofline_prefill(&k->rates[ATTENTION_WINDOW], new_tokens, kv_before),
                                    window->prefill_layers));
@@ -252,7 +269,8 @@ static const struct cost_table *find_named(const struct device *d, const char *o
 static const struct cost_table *find_attention(const struct kernels *k, const char *op, bool own_model)
 {
     const struct attention_work *a = &k->work->attention[ATTENTION_FULL];
-    const struct cost_table *named = find_named(k->device, op, own_model);
+    bool decode = strcmp(op, "decode_attention") == 0;
+    const struct cost_table *named = a->changed && decode ? NULL : find_named(k->device, op, own_model);
     for (size_t i = 0; !named && !a->latent && i < k->device->table_count; i++) {
         const struct cost_table *t = &k->device->tables[i];
         const struct table_shape *s = &t->shape;
@@ -294,7 +312,8 @@ static bool price_whole(struct kernels *k, bool own_model)
 
 static int price_attention(struct kernels *k, bool own_model, struct error *err)
 {
-    const struct cost_table *mixed = find_named(k->device, "mixed_attention", own_model);
+    bool changed = k->work->attention[ATTENTION_FULL].changed;
+    const struct cost_table *mixed = changed ? NULL : find_named(k->device, "mixed_attention", own_model);
     k->prefill = find_attention(k, "prefill_attention", own_model);
     k->decode = find_attention(k, "decode_attention", own_model);
     k->spread = find_named(k->device, "decode_spread", own_model);

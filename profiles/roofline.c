@@ -94,10 +94,12 @@ struct attention_rates roofline_attention_rates(const struct device *d, enum dty
     double per_ns = device_peak_flops(d, dtype) * d->attention_efficiency * 1e-9;
     double efficiency = or_else(d->attention_bandwidth_efficiency, d->bandwidth_efficiency);
     double kv_per_ns = d->bandwidth_bytes_per_s * efficiency * 1e-9;
+    double queries = or_else(work->decode_queries, 1);
     return (struct attention_rates){.prefill_score_ns = work->prefill_flops / per_ns,
-                                    .decode_score_ns = work->decode_flops / per_ns,
+                                    .decode_score_ns = work->decode_flops * queries / per_ns,
                                     .kv_token_ns = work->kv_bytes / kv_per_ns,
                                     .query_ns = work->query_bytes / kv_per_ns,
+                                    .decode_query_ns = work->query_bytes * queries / kv_per_ns,
                                     .launch_ns = or_else(d->attention_launch_ns, d->launch_ns),
                                     .work = work};
 }
@@ -115,12 +117,6 @@ static double windowed_scores(double n, double k, double window)
     return growing * (k + (growing + 1) / 2) + (n - growing) * window;
 }
 
-/* MInference (Jiang et al. 2024) and its kind compute a share of the scores that falls with the keys there are. */
-static double density(const struct attention_work *w, double keys)
-{
-    return w->density_from > 0 && keys > w->density_from ? pow(keys / w->density_from, -w->density_power) : 1;
-}
-
 /* Causal: a chunk of n after k tokens has n (k + (n + 1) / 2) scores. Both its arithmetic and its bytes are straight
  * lines in k. */
 struct attention_line roofline_prefill(const struct attention_rates *r, double new_tokens, double kv_before)
@@ -131,10 +127,6 @@ struct attention_line roofline_prefill(const struct attention_rates *r, double n
     if (w->window > 0 && kv_before + n > w->window)
         return point(r, r->prefill_score_ns * windowed_scores(n, kv_before, w->window),
                      bytes + r->kv_token_ns * fmin(kv_before, w->window), kv_before);
-    if (w->density_from > 0) {
-        double all = arithmetic + scores * kv_before, share = density(w, kv_before + (n + 1) / 2);
-        return point(r, share * all + w->density_ns_per_token * n, bytes + r->kv_token_ns * kv_before, kv_before);
-    }
     bool by_bytes = bytes + r->kv_token_ns * kv_before > arithmetic + scores * kv_before;
     bool crosses = by_bytes ? scores > r->kv_token_ns : scores < r->kv_token_ns;
     double until = crosses ? (bytes - arithmetic) / (scores - r->kv_token_ns) : INFINITY;
@@ -150,10 +142,10 @@ struct attention_line roofline_prefill(const struct attention_rates *r, double n
 struct attention_line roofline_decode(const struct attention_rates *r, double sequences, double kv_tokens)
 {
     double excess = r->decode_score_ns - r->kv_token_ns, most = r->work->window * sequences;
-    double meet = excess > 0 ? sequences * r->query_ns / excess : INFINITY;
+    double meet = excess > 0 ? sequences * r->decode_query_ns / excess : INFINITY;
     bool past = most > 0 && kv_tokens > most, by_bytes = (past ? most : kv_tokens) <= meet;
     struct attention_line line = {.until = by_bytes ? meet : INFINITY,
-                                  .ns = r->launch_ns + (by_bytes ? sequences * r->query_ns : 0),
+                                  .ns = r->launch_ns + (by_bytes ? sequences * r->decode_query_ns : 0),
                                   .slope = by_bytes ? r->kv_token_ns : r->decode_score_ns};
     if (past)
         return (struct attention_line){.until = INFINITY, .ns = line.ns + line.slope * most};

@@ -26,8 +26,8 @@ struct attention_line {
 
 /* Attention of one GPU in one layer, as a device runs it. */
 struct attention_rates {
-    double prefill_score_ns, decode_score_ns; /* a query token with a key token */
-    double kv_token_ns, query_ns, launch_ns;
+    double prefill_score_ns, decode_score_ns;                 /* a query token with a key token */
+    double kv_token_ns, query_ns, decode_query_ns, launch_ns; /* decode_query_ns: of all queries of a decode */
     const struct attention_work *work;
 };
 

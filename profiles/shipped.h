@@ -11,8 +11,8 @@ struct shipped_file {
     const char *text;
 };
 
-/* Made by the Makefile from profiles/models, profiles/devices, profiles/engines and workloads/scenarios; ends with a
- * NULL kind. */
+/* Made by the Makefile from profiles/models, profiles/devices, profiles/engines, profiles/techniques and
+ * workloads/scenarios; ends with a NULL kind. */
 extern const struct shipped_file shipped_files[];
 
 /* A name with a '/' or ".json" in it is a path; any other must be shipped. The caller owns root. */

@@ -21,6 +21,11 @@ struct operation *work_find(struct work *w, const char *name)
     return NULL;
 }
 
+double speculation_tokens(const struct speculation *s)
+{
+    return (1 - pow(s->acceptance, s->draft_tokens + 1)) / (1 - s->acceptance);
+}
+
 double work_activation_bytes(const struct work *w, double tokens, double sequences)
 {
     const double bytes = 2, logit_bytes = 2 + 4;
@@ -85,6 +90,9 @@ static void add_grouped_attention(const struct plan *s)
     double head_dim = m->head_dim;
     gemm(s, "qkv_proj", m->layers, (s->heads + 2 * s->kv_heads) * head_dim, m->hidden);
     gemm(s, "o_proj", m->layers, m->hidden, s->heads * head_dim);
+    s->w->kv_projection = s->w->ops[s->w->count - 2];
+    s->w->kv_projection.n = 2 * s->kv_heads * head_dim;
+    snprintf(s->w->kv_projection.name, WORK_NAME_BYTES, "kv_proj");
     struct attention_work a = {.heads = s->heads,
                                .kv_heads = s->kv_heads,
                                .head_dim = head_dim,

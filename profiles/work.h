@@ -26,7 +26,7 @@ enum work_kind {
 /* What an operation's rows are: tokens of the iteration (after padding), or sequences that get a token. */
 enum work_rows { PER_TOKEN, PER_SEQUENCE };
 
-enum { WORK_NAME_BYTES = 24, WORK_OPS_MAX = 40 };
+enum { WORK_NAME_BYTES = 24, WORK_OPS_MAX = 48 };
 
 struct experts {
     double hidden, intermediate; /* of a whole expert */
@@ -57,19 +57,31 @@ struct attention_work {
     double heads, kv_heads, head_dim;             /* as tables name the shape; latent attention fits none */
     double prefill_flops, decode_flops;           /* of a query token with a key token */
     double kv_bytes, query_bytes, kv_value_bytes; /* of a KV token; of a query token in and out; of one KV value */
-    double window;                                /* keys that a query sees at most; 0: all */
+    double decode_queries; /* that a decode asks at once: more than one where proposed tokens are checked; 0: one */
+    double window;         /* keys that a query sees at most; 0: all */
     bool latent;
+    bool changed;                       /* by a technique, so that no table of kernels fits its decodes */
     double density_from, density_power; /* prompts: share of scores = min(1, (keys / from)^−power); from 0: all */
     double density_ns_per_token;        /* finding out which, a query token and layer */
 };
 
 enum { ATTENTION_FULL, ATTENTION_WINDOW, ATTENTION_KINDS };
 
+/* Speculative decoding (Leviathan et al. 2023, arXiv 2211.17192): a draft model proposes tokens one by one, the model
+ * checks them in one pass and adds one of its own. */
+struct speculation {
+    double draft_tokens; /* 0: none */
+    double acceptance;   /* of a token, given those before it */
+    char draft_model[64];
+};
+
 struct work {
     struct operation ops[WORK_OPS_MAX];
     size_t count;
     struct attention_work attention[ATTENTION_KINDS]; /* layers that see everything, and those with a window */
     double layers;
+    struct operation kv_projection; /* one layer's keys and values alone; n is 0 where they are not apart */
+    struct speculation speculation;
     double weight_bytes;       /* of this GPU */
     double kv_bytes_per_token; /* of this GPU, all layers */
 };
@@ -82,6 +94,9 @@ struct operation *work_find(struct work *w, const char *name);
 
 /* Appends an operation and returns it, zeroed but for what is given; there must be room. */
 struct operation *work_add(struct work *w, const char *name, enum work_kind kind, double times);
+
+/* Tokens that a pass of speculative decoding yields on average: (1 − α^(k+1)) / (1 − α), its equation 1; 1 without. */
+double speculation_tokens(const struct speculation *s);
 
 /* Bytes that one GPU needs beside weights and KV while a batch of `tokens` runs, `sequences` of which get a token: the
  * residual and hidden state, input and output of the widest operation, and the logits in 16 and 32 bits. */

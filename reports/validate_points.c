@@ -15,7 +15,7 @@
 
 static const struct csv_column columns[] = {
     {"id", offsetof(struct point, id), POINT_TEXT, CSV_OPTIONAL},
-    {"silicon_data_source", offsetof(struct point, data_source), POINT_SOURCE, CSV_OPTIONAL},
+    {"silicon_data_source", offsetof(struct point, data_source), POINT_SOURCE, CSV_MAY_LACK},
     {"backend", offsetof(struct point, backend), 24, CSV_OPTIONAL},
     {"model_path", offsetof(struct point, model_path), POINT_TEXT, CSV_OPTIONAL},
     {"system", offsetof(struct point, system), POINT_SYSTEM, CSV_OPTIONAL},
@@ -27,8 +27,8 @@ static const struct csv_column columns[] = {
     {"tp_size", offsetof(struct point, tp), 0, CSV_OPTIONAL},
     {"pp_size", offsetof(struct point, pp), 0, CSV_OPTIONAL},
     {"attention_dp_size", offsetof(struct point, attention_dp), 0, CSV_OPTIONAL},
-    {"moe_tp_size", offsetof(struct point, moe_tp), 0, CSV_OPTIONAL},
-    {"moe_ep_size", offsetof(struct point, moe_ep), 0, CSV_OPTIONAL},
+    {"moe_tp_size", offsetof(struct point, moe_tp), 0, CSV_MAY_LACK},
+    {"moe_ep_size", offsetof(struct point, moe_ep), 0, CSV_MAY_LACK},
     {"silicon_ttft_ms", offsetof(struct point, ttft_ms), 0, CSV_POSITIVE},
     {"silicon_tpot_ms", offsetof(struct point, tpot_ms), 0, CSV_POSITIVE},
 };

@@ -59,7 +59,13 @@ static int read_cluster(struct scenario *s, struct error *err)
     if (engine_read(&engine_at, &engine, err))
         return -1;
     s->cluster.replica.schedule_ahead = engine.schedule_ahead;
-    return cost_model_create(&s->cost, model, device, &parallel, &engine, err);
+    struct json techniques_at = json_member(&s->root, "techniques");
+    struct techniques techniques;
+    int status = techniques_read(&techniques_at, &techniques, err);
+    if (status == 0)
+        status = cost_model_create(&s->cost, model, device, &parallel, &engine, &techniques, err);
+    techniques_release(&techniques);
+    return status;
 }
 
 static int read_admission(const struct json *policy, struct replica_config *c, struct error *err)
@@ -204,8 +210,8 @@ static int read_output(struct scenario *s, struct error *err)
 
 static int read_scenario(struct scenario *s, struct error *err)
 {
-    static const char *const keys[] = {"name",     "about",   "seed",   "model", "device", "engine",
-                                       "workload", "cluster", "policy", "slo",   "output", NULL};
+    static const char *const keys[] = {"name",    "about",  "seed", "model",  "device",     "engine", "workload",
+                                       "cluster", "policy", "slo",  "output", "techniques", NULL};
     long long seed = 1;
     const char *name = "unnamed", *about = NULL; /* the second one is for people */
     if (json_check_keys(&s->root, keys, err) || json_read_string(&s->root, "name", false, &name, err) ||

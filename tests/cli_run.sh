@@ -72,7 +72,7 @@ fails_with 2 'policy.batching.token_budget: expected a whole number from 1 to 1e
     "$tandem" run default --set policy.batching.token_budget=0
 fails_with 2 'workload.rate_scale: expected none with closed_loop arrivals' \
     "$tandem" run default --set workload.arrivals='{"name": "closed_loop", "concurrency": 8}' --set workload.rate_scale=2
-fails_with 2 'unknown model "llama-9"; allowed: ideal, llama-2-13b' "$tandem" run default --set model=llama-9
+fails_with 2 'unknown model "llama-9"; allowed: bloom-176b, deepseek-r1' "$tandem" run default --set model=llama-9
 fails_with 2 'does not fit on 1' "$tandem" run default --set model=llama-3.1-70b
 fails_with 2 'nothing.json: cannot be opened' "$tandem" run nothing.json
 fails_with 2 'unknown option --dbs' "$tandem" run default --dbs x

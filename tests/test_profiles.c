@@ -22,7 +22,7 @@ static int create_cost(struct cost_model *out, const char *model, const char *de
                        const struct engine *engine, struct error *err)
 {
     struct parallel parallel = tensor_parallel(tp);
-    return cost_model_create(out, model, device, &parallel, engine, err);
+    return cost_model_create(out, model, device, &parallel, engine, NULL, err);
 }
 
 static struct iteration_cost cost_of(const struct cost_model *cm, const struct batch *batch)

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "profiles/technique.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "profiles/shipped.h"
+
+static const struct param_spec density_params[] = {
+    {"from_tokens", PARAM_NUMBER, "tokens", 8192, 1, 1e9, "keys up to which every score is computed", NULL, NULL},
+    {"power", PARAM_NUMBER, "", 1, 0, 1, "beyond, a share (keys / from)^-power of the scores is computed", NULL, NULL},
+    {"ns_per_token", PARAM_NUMBER, "ns", 0, 0, 1e6, "finding out which, for a prompt token in a layer", NULL, NULL},
+    {0},
+};
+
+static int apply_density(struct work *w, const struct param_set *p, struct error *err)
+{
+    struct attention_work *a = &w->attention[ATTENTION_FULL];
+    if (a->density_from > 0)
+        return error_set(err, ERROR_INPUT, "techniques: two of them set the density of prompts' attention");
+    a->density_from = param_number(p, "from_tokens");
+    a->density_power = param_number(p, "power");
+    a->density_ns_per_token = param_number(p, "ns_per_token");
+    return 0;
+}
+
+static const struct param_spec layers_params[] = {
+    {"share", PARAM_NUMBER, "", 0.5, 0, 1, "of the layers that prompt tokens run through", NULL, NULL},
+    {"kv_projection", PARAM_BOOL, "", 1, 0, 1, "the others still compute every prompt token's keys and values", NULL,
+     NULL},
+    {0},
+};
+
+/* An operation that runs in every layer is split: in the first layers on all tokens, in the others on those alone that
+ * yield an output token. */
+static int apply_layers(struct work *w, const struct param_set *p, struct error *err)
+{
+    double share = param_number(p, "share"), others = (1 - share) * w->layers;
+    size_t before = w->count;
+    if (w->kv_projection.n <= 0)
+        return error_set(err, ERROR_INPUT, "techniques: prefill_layers needs a model with grouped attention");
+    if (2 * before + 1 > WORK_OPS_MAX)
+        return error_set(err, ERROR_INPUT, "techniques: prefill_layers cannot be applied twice");
+    for (size_t i = 0; i < before; i++) {
+        struct operation *op = &w->ops[i];
+        if (op->rows != PER_TOKEN || op->times < w->layers)
+            continue;
+        struct operation rest = *op;
+        op->times *= share;
+        rest.times *= 1 - share;
+        rest.rows = PER_SEQUENCE;
+        if (rest.times > 0)
+            w->ops[w->count++] = rest;
+    }
+    if (param_number(p, "kv_projection") > 0 && others > 0) {
+        w->ops[w->count] = w->kv_projection;
+        w->ops[w->count++].times = others;
+    }
+    for (int i = 0; i < ATTENTION_KINDS; i++)
+        w->attention[i].prefill_layers *= share;
+    return 0;
+}
+
+static const struct param_spec kv_params[] = {
+    {"bytes_per_value", PARAM_NUMBER, "bytes", 0, 0, 8, "of a cached number, scales included; 0: as the model's", NULL,
+     NULL},
+    {"layers_share", PARAM_NUMBER, "", 1, 0.001, 1, "of the layers that keep KV of their own", NULL, NULL},
+    {"tokens_share", PARAM_NUMBER, "", 1, 0.001, 1, "of the tokens whose KV is kept and read", NULL, NULL},
+    {0},
+};
+
+/* The pool holds bytes for every layer and token kept; a decode reads every layer's, shared or not. */
+static int apply_kv(struct work *w, const struct param_set *p, struct error *err)
+{
+    (void)err;
+    double bytes = param_number(p, "bytes_per_value"), tokens = param_number(p, "tokens_share");
+    for (int i = 0; i < ATTENTION_KINDS; i++) {
+        struct attention_work *a = &w->attention[i];
+        double narrower = bytes > 0 && a->kv_value_bytes > 0 ? bytes / a->kv_value_bytes : 1;
+        a->kv_bytes *= narrower * tokens;
+        a->decode_flops *= tokens;
+        a->kv_value_bytes *= narrower;
+        a->changed = a->changed || tokens < 1 || narrower != 1;
+        if (i == ATTENTION_FULL)
+            w->kv_bytes_per_token *= narrower * tokens * param_number(p, "layers_share");
+    }
+    return 0;
+}
+
+static const struct param_spec speculation_params[] = {
+    {"draft_model", PARAM_TEXT, "", 0, 0, 0, "a model's name or path", "llama-3.2-1b", NULL},
+    {"draft_tokens", PARAM_INTEGER, "tokens", 4, 1, 64, "proposed before the model checks them", NULL, NULL},
+    {"acceptance", PARAM_NUMBER, "", 0.7, 0, 0.999,
+     "chance of a proposed token to be accepted, if those before it were", NULL, NULL},
+    {0},
+};
+
+static int apply_speculation(struct work *w, const struct param_set *p, struct error *err)
+{
+    if (w->speculation.draft_tokens > 0)
+        return error_set(err, ERROR_INPUT, "techniques: two of them propose tokens for the model to check");
+    w->speculation = (struct speculation){.draft_tokens = param_number(p, "draft_tokens"),
+                                          .acceptance = param_number(p, "acceptance")};
+    snprintf(w->speculation.draft_model, sizeof w->speculation.draft_model, "%s", param_text(p, "draft_model"));
+    return 0;
+}
+
+static const struct change_kind density = {"attention_density", "prompts compute a part of their attention scores",
+                                           density_params, apply_density};
+static const struct change_kind layers = {"prefill_layers", "prompt tokens run through a part of the layers",
+                                          layers_params, apply_layers};
+static const struct change_kind kv_cache = {"kv_cache", "fewer bytes, layers or tokens of KV are kept", kv_params,
+                                            apply_kv};
+static const struct change_kind speculation = {"speculation", "a small model proposes tokens, the model checks them",
+                                               speculation_params, apply_speculation};
+
+const struct change_kind *const change_kinds[] = {&density, &layers, &kv_cache, &speculation, NULL};
+
+static int read_change(const struct json *at, struct techniques *t, struct error *err)
+{
+    const char *name = NULL;
+    struct json named = json_member(at, "name");
+    if (!cJSON_IsObject(at->node))
+        return json_complain(at, "an object with the \"name\" of a change", err);
+    if (json_read_string(at, "name", true, &name, err))
+        return -1;
+    for (const struct change_kind *const *kind = change_kinds; *kind; kind++) {
+        if (strcmp((*kind)->name, name) != 0)
+            continue;
+        if (t->count == CHANGES_MAX)
+            return json_complain(at, "no more than 16 changes in all", err);
+        t->changes[t->count].kind = *kind;
+        return param_set_read(&t->changes[t->count++].params, (*kind)->params, at, err);
+    }
+    return json_complain(&named, "one of attention_density, prefill_layers, kv_cache, speculation", err);
+}
+
+static int read_technique(const struct json *o, struct techniques *t, struct error *err)
+{
+    static const char *const keys[] = {"name", "paper", "about", "changes", NULL};
+    const char *text = NULL;
+    struct json changes = json_member(o, "changes");
+    if (json_check_keys(o, keys, err) || json_read_string(o, "name", true, &text, err) ||
+        json_read_string(o, "paper", true, &text, err) || json_read_string(o, "about", false, &text, err))
+        return -1;
+    int count = cJSON_IsArray(changes.node) ? cJSON_GetArraySize(changes.node) : 0;
+    if (count == 0)
+        return json_complain(&changes, "a list of changes", err);
+    for (int i = 0; i < count; i++) {
+        struct json change = json_element(&changes, i);
+        if (read_change(&change, t, err))
+            return -1;
+    }
+    return 0;
+}
+
+int techniques_read(const struct json *at, struct techniques *out, struct error *err)
+{
+    *out = (struct techniques){0};
+    if (!at->node)
+        return 0;
+    if (!cJSON_IsArray(at->node) || cJSON_GetArraySize(at->node) > CHANGES_MAX)
+        return json_complain(at, "a list of at most 16 techniques: names, paths, or objects", err);
+    for (int i = 0; i < cJSON_GetArraySize(at->node); i++) {
+        struct json item = json_element(at, i), root = item;
+        if (cJSON_IsString(item.node)) {
+            if (shipped_load("technique", item.node->valuestring, &root, err))
+                return -1;
+            out->files[out->file_count++] = (cJSON *)(uintptr_t)root.node;
+        } else if (!cJSON_IsObject(item.node)) {
+            return json_complain(&item, "a technique's name, a path, or an object", err);
+        }
+        if (read_technique(&root, out, err))
+            return -1;
+    }
+    return 0;
+}
+
+void techniques_release(struct techniques *t)
+{
+    for (size_t i = 0; i < t->file_count; i++)
+        cJSON_Delete(t->files[i]);
+    *t = (struct techniques){0};
+}
+
+int techniques_apply(const struct techniques *t, struct work *w, struct error *err)
+{
+    for (size_t i = 0; t && i < t->count; i++)
+        if (t->changes[i].kind->apply(w, &t->changes[i].params, err))
+            return -1;
+    return 0;
+}
