@@ -10,6 +10,8 @@
 const char *const cost_source_names[COST_SOURCES] = {"measured", "interpolated", "extrapolated", "estimated"};
 
 static struct decode_line compute_line(const struct cost_model *cm, uint64_t sequences, uint64_t kv);
+static int create(struct cost_model *out, const char *model, const char *device, const struct parallel *parallel,
+                  const struct engine *engine, const struct techniques *techniques, bool is_draft, struct error *err);
 
 /* What kernels see of a batch that holds more than decodes. */
 struct shapes {
@@ -230,7 +232,7 @@ static int create_draft(struct cost_model *cm, struct error *err)
     cm->draft = calloc(1, sizeof *cm->draft);
     if (!cm->draft)
         return error_no_memory(err);
-    if (cost_model_create(cm->draft, s->draft_model, cm->device_name, &parallel, &no_host_work, NULL, err)) {
+    if (create(cm->draft, s->draft_model, cm->device_name, &parallel, &no_host_work, NULL, true, err)) {
         free(cm->draft);
         cm->draft = NULL;
         return -1;
@@ -294,10 +296,10 @@ static int complain_of_size(const struct cost_model *cm, struct error *err)
                      model_weight_bytes(&cm->model) * 1e-9);
 }
 
-int cost_model_create(struct cost_model *out, const char *model, const char *device, const struct parallel *parallel,
-                      const struct engine *engine, const struct techniques *techniques, struct error *err)
+static int create(struct cost_model *out, const char *model, const char *device, const struct parallel *parallel,
+                  const struct engine *engine, const struct techniques *techniques, bool is_draft, struct error *err)
 {
-    *out = (struct cost_model){.parallel = *parallel, .device_name = device};
+    *out = (struct cost_model){.parallel = *parallel, .device_name = device, .is_draft = is_draft};
     if (model_load(model, &out->model, err) || device_load(device, &out->device, err))
         return -1;
     if (parallel->link_bytes_per_s > 0)
@@ -315,6 +317,12 @@ int cost_model_create(struct cost_model *out, const char *model, const char *dev
     if (status)
         cost_model_release(out);
     return status;
+}
+
+int cost_model_create(struct cost_model *out, const char *model, const char *device, const struct parallel *parallel,
+                      const struct engine *engine, const struct techniques *techniques, struct error *err)
+{
+    return create(out, model, device, parallel, engine, techniques, false, err);
 }
 
 void cost_model_release(struct cost_model *cm)

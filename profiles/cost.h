@@ -80,6 +80,7 @@ struct cost_model {
     struct decode_line *lines;         /* those of n sequences from lines_at[n] to lines_at[n + 1] − 1 */
     uint32_t *lines_at;                /* [DENSE_SEQUENCES + 2] */
     const char *device_name;           /* as it was asked for; valid while the model is made */
+    bool is_draft;                     /* its kernels may all be estimates, whatever the device's tables are of */
     struct cost_model *draft;          /* of speculative decoding, owned; NULL: none */
     double pass_tokens;                /* that a pass yields for each decode */
 };

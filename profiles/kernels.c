@@ -351,7 +351,7 @@ int kernels_create(struct cost_model *cm, struct cost_backend *out, struct error
 {
     const struct device *d = &cm->device;
     bool own_model = strcmp(d->model, cm->model.name) == 0 && d->tensor_parallel == cm->parallel.tensor;
-    if (d->kind == DEVICE_TABLES && !own_model && all_tables_named(d))
+    if (d->kind == DEVICE_TABLES && !own_model && all_tables_named(d) && !cm->is_draft)
         return error_set(err, ERROR_INPUT,
                          "profile %s was measured on %s with tensor_parallel %u, the scenario asks "
                          "for %s with %u",

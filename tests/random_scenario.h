@@ -33,7 +33,20 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/line2.json",
                                           "tests/data/tables.json"};
     static const unsigned block_tokens[] = {1, 3, 16, 64};
-    char policy[200];
+    static const char *const techniques[] = {"[]",
+                                             "[]",
+                                             "[]",
+                                             "[\"speculative\"]",
+                                             "[\"swiftkv\", \"kivi-2bit\"]",
+                                             "[{\"name\": \"thin\", \"paper\": \"none\", \"changes\": "
+                                             "[{\"name\": \"attention_density\", \"from_tokens\": 50}]}]"};
+    char policy[200], cluster[120];
+    bool ranks = below(rng, 5) == 0; /* of a mixture of experts, which step together */
+    if (ranks)
+        snprintf(cluster, sizeof cluster, "\"replicas\": %u, \"data_parallel\": 2, \"expert_parallel\": %u",
+                 1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, 2));
+    else
+        snprintf(cluster, sizeof cluster, "\"replicas\": %u", 1 + below(rng, RANDOM_REPLICAS_MAX));
     unsigned kind = below(rng, 9), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2;
     char arrivals[120];
@@ -45,17 +58,18 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                  1 + below(rng, 30), below(rng, 2) ? 0 : 0.02);
     snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
     snprintf(text, size,
-             "{\"seed\": %u, \"model\": \"llama-3.1-8b\", \"device\": \"%s\", \"engine\": {\"schedule_ahead\": %s},"
+             "{\"seed\": %u, \"model\": \"%s\", \"techniques\": %s, \"device\": \"%s\", \"engine\": "
+             "{\"schedule_ahead\": %s},"
              "\"output\": {\"warmup\": \"%s\", \"requests\": true, \"timeseries_s\": %g},"
              "\"slo\": {\"ttft_s\": {\"p99\": 0.5}},"
-             "\"cluster\": {\"replicas\": %u, \"routing\": \"%s\"},"
+             "\"cluster\": {%s, \"routing\": \"%s\"},"
              "\"policy\": {\"batching\": %s, %s \"prefix_caching\": %s, \"kv_block_tokens\": %u, \"kv_blocks\": %u},"
              "\"workload\": {\"arrivals\": {%s}, \"requests\": %u, \"lengths\": {"
              "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
-             below(rng, 100000), devices[below(rng, 5)], below(rng, 5) ? "false" : "true",
-             below(rng, 2) ? "none" : "mser5", below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng),
-             1 + below(rng, RANDOM_REPLICAS_MAX), routings[below(rng, 3)], policy,
+             below(rng, 100000), ranks ? "qwen3-30b-a3b" : "llama-3.1-8b", techniques[ranks ? 0 : below(rng, 6)],
+             devices[below(rng, ranks ? 2 : 5)], below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
+             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[below(rng, 3)], policy,
              request_level ? "" : admissions[below(rng, 3)], below(rng, 2) ? "true" : "false", block,
              ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), arrivals,
              1 + below(rng, 120), output);

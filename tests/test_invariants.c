@@ -13,7 +13,9 @@ enum { SCENARIOS = 300 };
 struct checker {
     struct run_metrics metrics;
     struct observer inner;
-    sim_time busy_until[RANDOM_REPLICAS_MAX];
+    sim_time busy_from[RANDOM_REPLICAS_MAX], busy_until[RANDOM_REPLICAS_MAX];
+    size_t ranks;          /* that step together */
+    uint64_t steps_shared; /* by two of them */
     uint64_t finished_output, batch_tokens, needed_tokens, recomputed;
     uint64_t hash;
     uint32_t block_tokens;
@@ -46,11 +48,23 @@ static void preempted(void *state, size_t replica, const struct request *r)
     checker.inner.preempted(checker.inner.state, replica, r);
 }
 
+/* Iterations of ranks that step together are the same in time, or apart. */
+static void check_step(const struct iteration_record *i, sim_time start)
+{
+    for (size_t r = i->replica - i->replica % checker.ranks, k = 0; k < checker.ranks; k++, r++) {
+        bool same = checker.busy_from[r] == start && checker.busy_until[r] == i->end;
+        assert_true(r == i->replica || same || checker.busy_until[r] <= start);
+        checker.steps_shared += r != i->replica && same;
+    }
+}
+
 static void iterated(void *state, const struct iteration_record *i)
 {
     (void)state;
     sim_time start = i->stretch->start, end = stretch_end(i->stretch, i->count);
     assert_true(start >= checker.busy_until[i->replica] && i->end > start && i->end == end);
+    check_step(i, start);
+    checker.busy_from[i->replica] = start;
     checker.busy_until[i->replica] = i->end;
     assert_true(i->cost->decode_alone <= i->cost->total);
     fine_time by_source = 0;
@@ -106,7 +120,7 @@ static void run_checked(const char *text, struct run_summary *out)
     struct request_source source = {0};
     struct cluster_totals totals;
     open_scenario(text, &s, &source);
-    checker = (struct checker){.hash = 1, .block_tokens = s.cluster.replica.kv_block_tokens};
+    checker = (struct checker){.hash = 1, .block_tokens = s.cluster.replica.kv_block_tokens, .ranks = s.cluster.group};
     expect_ok(run_metrics_init(&checker.metrics, &s, &err), &err);
     checker.inner = run_metrics_observer(&checker.metrics);
     struct observer observer = {.arrived = arrived,
@@ -128,9 +142,9 @@ static void test_random_scenarios_keep_every_invariant(void **state)
 {
     (void)state;
     gsl_rng *rng = random_stream_create(20261124, "random scenarios");
-    uint64_t preemptions = 0, rejections = 0;
+    uint64_t preemptions = 0, rejections = 0, shared = 0;
     for (int i = 0; i < SCENARIOS; i++) {
-        char text[1600];
+        char text[2000];
         struct run_summary first, again;
         random_scenario(rng, text, sizeof text);
         run_checked(text, &first);
@@ -144,10 +158,11 @@ static void test_random_scenarios_keep_every_invariant(void **state)
         run_checked(text, &again);
         assert_true(checker.hash == hash && again.totals.end == first.totals.end);
         preemptions += first.preemptions;
+        shared += checker.steps_shared;
         rejections += t->rejected;
     }
     gsl_rng_free(rng);
-    assert_true(preemptions > 100 && rejections > 100); /* the scenarios reach the hard cases */
+    assert_true(preemptions > 100 && rejections > 100 && shared > 1000); /* the scenarios reach the hard cases */
 }
 
 /* Fewest outstanding tokens rank lowest, however many requests they are; round robin takes turns. */
