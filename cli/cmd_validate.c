@@ -7,15 +7,28 @@
 
 #include "cli/command.h"
 #include "planner/parallel.h"
+#include "reports/plot_validation.h"
 #include "reports/store.h"
 #include "reports/validate_points.h"
 #include "reports/validate_theory.h"
 
-enum { OPT_PROFILE, OPT_SET, OPT_DB, OPT_NO_DB, OPT_SEEDS, OPT_REQUESTS, OPT_PRECISION, OPT_RHO, OPT_THREADS };
+enum {
+    OPT_PROFILE,
+    OPT_SET,
+    OPT_PLOT,
+    OPT_DB,
+    OPT_NO_DB,
+    OPT_SEEDS,
+    OPT_REQUESTS,
+    OPT_PRECISION,
+    OPT_RHO,
+    OPT_THREADS
+};
 
 static const struct option_spec options[] = {
     {"--profile", "DEVICE", "measured: the device or profile that costs come from"},
     {"--set", "PATH=VALUE", "measured: override a value of the scenario made from meta.json; may be repeated"},
+    {"--plot", "FILE", "measured: write the comparison as an HTML page with charts"},
     {"--db", "FILE", "measured: results database (default tandem.db)"},
     {"--no-db", NULL, "measured: keep nothing"},
     {"--seeds", "N", "theory: runs of each row (default 20)"},
@@ -130,7 +143,8 @@ static void print_comparison(const struct comparison *c)
     printf("mean absolute error %.2f %%, worst %.2f %%\n", 100 * c->mean_absolute, 100 * c->worst_absolute);
 }
 
-static int compare_measured(const char *folder, struct scenario *s, struct store *store, struct error *err)
+static int compare_measured(const char *folder, struct scenario *s, const char *plot, struct store *store,
+                            struct error *err)
 {
     struct latencies measured = {0}, simulated = {0};
     struct comparison comparison;
@@ -145,6 +159,8 @@ static int compare_measured(const char *folder, struct scenario *s, struct store
         latencies_compare(&measured, &simulated, &comparison);
         print_comparison(&comparison);
         status = store && store_save_validation(store, run_id, folder, &comparison, err);
+        if (status == 0 && plot)
+            status = plot_server(plot, folder, &measured, &simulated, &comparison, err);
     }
     run_metrics_release(m);
     free(m);
@@ -250,6 +266,8 @@ static int validate_points(const struct arguments *args, struct store *store, st
     }
     if (status == 0)
         status = report_points(&points, device, d.system, err);
+    if (status == 0 && args->values[OPT_PLOT])
+        status = plot_points(args->values[OPT_PLOT], args->words[1], &points, err);
     points_release(&points);
     device_release(&d);
     return status;
@@ -267,7 +285,7 @@ static int validate_server(const struct arguments *args, struct store *store, st
     }
     if (scenario_compile(&s, root, err))
         return -1;
-    int status = compare_measured(args->words[1], &s, store, err);
+    int status = compare_measured(args->words[1], &s, args->values[OPT_PLOT], store, err);
     scenario_release(&s);
     return status;
 }

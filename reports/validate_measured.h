@@ -30,8 +30,9 @@ int latencies_add(struct latencies *l, double ttft_s, double e2e_s, uint32_t out
  * min(queued_ts − arrival_time). */
 int measured_read(const char *folder, struct latencies *out, struct error *err);
 
-/* The scenario of the run: its requests as a trace, its model, and the scheduler's limits, KV blocks and whether it
- * schedules ahead from meta.json (not, when it does not say); the engine preset is vllm-0.19 for any vLLM;
+/* The scenario of the run: its requests as a trace, its model, and the scheduler's limits, KV blocks, parallel degrees
+ * and whether it schedules ahead from meta.json (as the engine does by default, when it does not say); links from
+ * config.json, where there is one; the engine preset is vllm-0.19 for any vLLM;
  * `device` is a device or profile. The caller owns out. */
 int measured_scenario(const char *folder, const char *device, struct json *out, struct error *err);
 

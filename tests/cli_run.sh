@@ -90,6 +90,9 @@ for i in 0 1 2 3 4; do
 done >measured/requests.jsonl
 "$tandem" validate measured measured --profile h100-sxm --db measured.db | tail -1 | grep -qE '^mean absolute error [0-9.]+ %, worst [0-9.]+ %$'
 [ "$(python3 -c 'import sqlite3; print(sqlite3.connect("measured.db").execute("select count(*) from validation").fetchone()[0])')" = 15 ]
+"$tandem" validate measured measured --profile h100-sxm --no-db --plot measured.html | tail -1 >/dev/null
+[ "$(grep -c '<svg' measured.html)" = 3 ] && grep -q 'prefers-color-scheme' measured.html && [ ! -e measured.html.new ]
+fails_with 1 'no/such/page.html: cannot be written' "$tandem" validate measured measured --profile h100-sxm --no-db --plot no/such/page.html
 fails_with 2 'needs --profile DEVICE' "$tandem" validate measured measured
 sed -i 's/"queued_ts": 3.0/"queued_ts": "x"/' measured/requests.jsonl
 fails_with 2 'measured/requests.jsonl:4: queued_ts: expected a number from 0 to 1e+12, found "x"' \
@@ -130,6 +133,11 @@ fails_with 2 'bad.csv:3:21: expected ContextTokens' "$tandem" trace stat bad.csv
 for p in $("$tandem" list policies | awk '/^  / {print $1}' | grep -vE 'fcfs|recompute|on_demand|reserve_max'); do
     "$tandem" describe "$p" >/dev/null
 done
+for t in $("$tandem" list techniques | awk '/^  / {print $1}'); do "$tandem" describe "$t" >/dev/null; done
+for t in minference swiftkv kivi-2bit speculative; do
+    "$tandem" run default $small --no-db --set techniques="[\"$t\"]" | grep -q "SLO MET"
+done
+fails_with 2 'unknown technique "magic"; allowed: kivi-2bit, minference' "$tandem" run default $small --no-db --set techniques='["magic"]'
 for c in run list describe trace profile report; do "$tandem" $c --help | grep -q '^usage: tandem'; done
 "$tandem" list | grep -q h100-sxm
 "$tandem" describe default >mine.json && "$tandem" run mine.json $small --no-db | grep -q "SLO MET"

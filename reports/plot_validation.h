@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* plot_validation.h — a comparison with measurements as an HTML page. */
+#ifndef TANDEM_REPORTS_PLOT_VALIDATION_H
+#define TANDEM_REPORTS_PLOT_VALIDATION_H
+
+#include "reports/validate_measured.h"
+#include "reports/validate_points.h"
+
+/* Cumulative distributions of TTFT, TPOT and E2E, measured and simulated, and the table of statistics. The latencies
+ * must have been compared (they are sorted then). Written atomically. */
+int plot_server(const char *file, const char *title, const struct latencies *measured,
+                const struct latencies *simulated, const struct comparison *comparison, struct error *err);
+
+/* Simulated against measured TPOT and TTFT of the simulated points, a colour for each engine. */
+int plot_points(const char *file, const char *title, const struct points *points, struct error *err);
+
+#endif
