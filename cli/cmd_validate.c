@@ -77,7 +77,7 @@ static void print_row(const struct row *row, unsigned long seeds)
         half += (e->high - e->value) / (double)seeds;
     }
     double first = row->waits[0].value;
-    printf("%-18s %4.2f %11.6f %11.6f %8.2f %% %11.6f %8.2f %% %9.2f %% %5lu of %lu\n", row->c->formula, row->rho,
+    printf("%-20s %4.2f %11.6f %11.6f %8.2f %% %11.6f %8.2f %% %9.2f %% %5lu of %lu\n", row->c->formula, row->rho,
            exact * 1e3, first * 1e3, 100 * (first / exact - 1), sum * 1e3, 100 * (sum / exact - 1), 100 * half / exact,
            covers, seeds);
     fflush(stdout);
@@ -95,7 +95,7 @@ static int compare_all(const struct theory_options *o, struct error *err)
     struct estimate *waits = calloc(o->seeds, sizeof *waits);
     if (!waits)
         return error_no_memory(err);
-    printf("%-18s %4s %11s %11s %10s %11s %10s %11s  in 99 %% interval\n", "formula", "rho", "exact ms", "seed 1 ms",
+    printf("%-20s %4s %11s %11s %10s %11s %10s %11s  in 99 %% interval\n", "formula", "rho", "exact ms", "seed 1 ms",
            "error", "mean ms", "error", "half-width");
     int status = 0;
     for (const struct theory_case *c = theory_cases; c->formula && status == 0; c++)

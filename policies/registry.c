@@ -5,23 +5,28 @@
 #include "policies/batching.h"
 #include "policies/routing.h"
 
-extern const struct batching_policy policy_static_padded, policy_static_prepacked, policy_continuous,
-    policy_prefill_first, policy_chunked_prefill, policy_unified_budget;
+extern const struct batching_policy policy_static_padded, policy_static_prepacked, policy_dynamic_batch,
+    policy_fixed_batch, policy_elastic_batch, policy_decode_priority, policy_continuous, policy_prefill_first,
+    policy_piggyback, policy_chunked_prefill, policy_unified_budget, policy_lightllm, policy_adaptive_chunk;
 
 const struct batching_policy *const batching_policies[] = {
-    &policy_static_padded,
-    &policy_static_prepacked,
-    &policy_continuous,
-    &policy_prefill_first,
-    &policy_chunked_prefill,
-    &policy_unified_budget,
-    NULL,
+    &policy_static_padded,  &policy_static_prepacked,
+    &policy_dynamic_batch,  &policy_fixed_batch,
+    &policy_elastic_batch,  &policy_decode_priority,
+    &policy_continuous,     &policy_prefill_first,
+    &policy_piggyback,      &policy_chunked_prefill,
+    &policy_unified_budget, &policy_lightllm,
+    &policy_adaptive_chunk, NULL,
 };
 
-extern const struct routing_policy routing_round_robin, routing_least_outstanding_tokens, routing_central_queue;
+extern const struct routing_policy routing_round_robin, routing_random, routing_power_of_two,
+    routing_least_outstanding_requests, routing_least_outstanding_tokens, routing_central_queue;
 
 const struct routing_policy *const routing_policies[] = {
     &routing_round_robin,
+    &routing_random,
+    &routing_power_of_two,
+    &routing_least_outstanding_requests,
     &routing_least_outstanding_tokens,
     &routing_central_queue,
     NULL,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "policies/routing.h"
 
-static size_t choose(uint64_t *cursor, size_t count, const struct request *r)
+static size_t choose(uint64_t *cursor, size_t count, const struct request *r, const struct routing_loads *loads)
 {
-    (void)r;
+    (void)r, (void)loads;
     return (size_t)((*cursor)++ % count);
 }
 

@@ -16,6 +16,22 @@ struct replica_load {
     uint64_t outstanding_tokens; /* prompts until their first output token, longest outputs until their last */
 };
 
+/* The replicas' loads, for policies that look at a few of them. */
+struct routing_loads {
+    const struct replica_load *(*of)(const void *replicas, size_t index);
+    const void *replicas;
+};
+
+/* A fixed scramble of a number (Steele, Lea, Flood 2014: SplitMix64's finaliser): policies have no randomness of their
+ * own, and the same request draws the same numbers under every policy. */
+static inline uint64_t routing_scramble(uint64_t v)
+{
+    v += 0x9e3779b97f4a7c15u;
+    v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9u;
+    v = (v ^ v >> 27) * 0x94d049bb133111ebu;
+    return v ^ v >> 31;
+}
+
 /* A policy has exactly one of the three. */
 struct routing_policy {
     const char *name, *summary;
@@ -25,7 +41,7 @@ struct routing_policy {
     /* The replica of lowest rank gets the request, the first of equals; ranks are kept in an index. */
     uint64_t (*rank)(const struct replica_load *load);
     /* `*cursor` starts at 0 and is the policy's own. Returns an index below count. */
-    size_t (*choose)(uint64_t *cursor, size_t count, const struct request *r);
+    size_t (*choose)(uint64_t *cursor, size_t count, const struct request *r, const struct routing_loads *loads);
 };
 
 extern const struct routing_policy *const routing_policies[];

@@ -4,16 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-int static_batch_create(void **state, const struct param_set *params, struct error *err)
+int static_batch_create(void **state, uint32_t max_sequences, sim_time batch_wait, struct error *err)
 {
     struct static_batch *s = calloc(1, sizeof *s);
     *state = s;
     if (!s)
         return error_no_memory(err);
-    s->max_sequences = (uint32_t)param_number(params, "max_sequences");
-    s->batch_wait = sim_time_from_s(param_number(params, "batch_wait_s"));
+    s->max_sequences = max_sequences;
+    s->batch_wait = batch_wait;
     s->scratch = calloc((size_t)s->max_sequences * 4, sizeof *s->scratch);
     return s->scratch ? 0 : error_no_memory(err);
+}
+
+int static_batch_create_waiting(void **state, const struct param_set *params, struct error *err)
+{
+    return static_batch_create(state, (uint32_t)param_number(params, "max_sequences"),
+                               sim_time_from_s(param_number(params, "batch_wait_s")), err);
 }
 
 void static_batch_destroy(void *state)
@@ -63,6 +69,18 @@ bool static_batch_admit(struct static_batch *s, struct replica_view *view, struc
         batch_add(out, r, request_uncomputed(r));
     }
     return s->rows > 0;
+}
+
+void static_batch_form(void *state, struct replica_view *view, struct batch *out)
+{
+    struct static_batch *s = state;
+    if (view->running->count) {
+        static_batch_decode(s, view, out);
+    } else if (static_batch_admit(s, view, out)) {
+        out->layout = BATCH_PADDED;
+        out->rows = s->rows;
+        out->row_tokens = s->longest;
+    }
 }
 
 void static_batch_decode(struct static_batch *s, struct replica_view *view, struct batch *out)

@@ -15,7 +15,10 @@ struct static_batch {
     uint32_t *scratch; /* [4][max_sequences], of the prepacked variant */
 };
 
-int static_batch_create(void **state, const struct param_set *params, struct error *err);
+int static_batch_create(void **state, uint32_t max_sequences, sim_time batch_wait, struct error *err);
+
+/* The same from the parameters max_sequences and batch_wait_s. */
+int static_batch_create_waiting(void **state, const struct param_set *params, struct error *err);
 void static_batch_destroy(void *state);
 
 /* Admits the next batch when the replica is idle. True when one was admitted and is to be prefilled. */
@@ -23,5 +26,8 @@ bool static_batch_admit(struct static_batch *s, struct replica_view *view, struc
 
 /* One padded decode step of every row of the batch at hand. */
 void static_batch_decode(struct static_batch *s, struct replica_view *view, struct batch *out);
+
+/* A batch with its prompts padded to the longest: admitted and prefilled when idle, else one step of it. */
+void static_batch_form(void *state, struct replica_view *view, struct batch *out);
 
 #endif

@@ -7,18 +7,6 @@ static const struct param_spec params[] = {
     {0},
 };
 
-static void form_batch(void *state, struct replica_view *view, struct batch *out)
-{
-    struct static_batch *s = state;
-    if (view->running->count) {
-        static_batch_decode(s, view, out);
-    } else if (static_batch_admit(s, view, out)) {
-        out->layout = BATCH_PADDED;
-        out->rows = s->rows;
-        out->row_tokens = s->longest;
-    }
-}
-
 const struct batching_policy policy_static_padded = {
     .name = "static_padded",
     .summary = "request-level batches, every prompt padded to the longest; all leave before others join",
@@ -26,7 +14,7 @@ const struct batching_policy policy_static_padded = {
     .params = params,
     .admission = ADMIT_RESERVE_MAX,
     .holds_finished_kv = true,
-    .create = static_batch_create,
-    .form_batch = form_batch,
+    .create = static_batch_create_waiting,
+    .form_batch = static_batch_form,
     .destroy = static_batch_destroy,
 };

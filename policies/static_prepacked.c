@@ -14,7 +14,7 @@ static const struct param_spec params[] = {
 
 static int create(void **state, const struct param_set *set, struct error *err)
 {
-    if (static_batch_create(state, set, err))
+    if (static_batch_create_waiting(state, set, err))
         return -1;
     struct static_batch *s = *state;
     s->packed_attention = strcmp(param_text(set, "attention"), "varlen") == 0 ? PACKED_VARLEN : PACKED_MASKED;

@@ -37,6 +37,7 @@ struct replica_verbs {
     void (*reuse)(struct replica_view *view, struct request *r);
     bool (*take_decodes)(struct replica_view *view, struct batch *out);
     void (*settle)(struct replica_view *view);
+    sim_time (*predict)(const struct replica_view *view, const struct batch *batch);
 };
 
 static inline uint64_t view_blocks(const struct replica_view *view, uint64_t tokens)
@@ -79,6 +80,12 @@ static inline void view_preempt(struct replica_view *view, struct request *r)
 static inline void view_settle(struct replica_view *view)
 {
     view->verbs->settle(view);
+}
+
+/* How long an iteration of this batch would take by the cost model; 0 where nobody can say before it has run. */
+static inline sim_time view_predict(const struct replica_view *view, const struct batch *batch)
+{
+    return view->verbs->predict(view, batch);
 }
 
 /* Puts one token of every request that decodes into the batch and reserves their KV; while memory is short,

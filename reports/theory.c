@@ -2,6 +2,8 @@
 #include "reports/theory.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
 
 double theory_mg1_wait_s(double arrival_rate, double mean_service_s, double service_scv)
 {
@@ -27,4 +29,80 @@ double theory_ggc_wait_s(double arrival_rate, double service_rate, unsigned serv
                          double service_scv)
 {
     return theory_mmc_wait_s(arrival_rate, service_rate, servers) * (arrival_scv + service_scv) / 2;
+}
+
+enum { BULK_STATES = 600 };
+
+/* Of one batch size: how many arrive while it is served, and its service time's first two moments. */
+struct bulk {
+    double arrivals[BULK_MOST + 1][BULK_STATES];
+    double mean[BULK_MOST + 1], square[BULK_MOST + 1];
+    double seconds[BULK_OUTCOMES], probability[BULK_OUTCOMES];
+    double now[BULK_STATES], next[BULK_STATES];
+};
+
+static void serve_size(struct bulk *b, double rate, unsigned size, bulk_service service, const void *model)
+{
+    unsigned outcomes = service(model, size, b->seconds, b->probability);
+    for (unsigned i = 0; i < outcomes; i++) {
+        double expected = rate * b->seconds[i], p = b->probability[i], poisson = exp(-expected);
+        b->mean[size] += p * b->seconds[i];
+        b->square[size] += p * b->seconds[i] * b->seconds[i];
+        for (unsigned n = 0; n < BULK_STATES; n++) {
+            b->arrivals[size][n] += p * poisson;
+            poisson *= expected / (n + 1);
+        }
+    }
+}
+
+static unsigned size_of(unsigned waiting, unsigned least, unsigned most)
+{
+    return waiting < least ? least : waiting < most ? waiting : most;
+}
+
+/* One step of the chain; what would lie beyond its last state is left there. */
+static double step_chain(struct bulk *b, unsigned least, unsigned most)
+{
+    double moved = 0;
+    for (unsigned n = 0; n < BULK_STATES; n++)
+        b->next[n] = 0;
+    for (unsigned n = 0; n < BULK_STATES; n++) {
+        unsigned size = size_of(n, least, most), left = n > size ? n - size : 0;
+        double rest = b->now[n];
+        for (unsigned k = 0; left + k < BULK_STATES - 1; k++) {
+            b->next[left + k] += b->now[n] * b->arrivals[size][k];
+            rest -= b->now[n] * b->arrivals[size][k];
+        }
+        b->next[BULK_STATES - 1] += rest;
+    }
+    for (unsigned n = 0; n < BULK_STATES; n++) {
+        moved += fabs(b->next[n] - b->now[n]);
+        b->now[n] = b->next[n];
+    }
+    return moved;
+}
+
+double theory_bulk_wait_s(double arrival_rate, unsigned least, unsigned most, bulk_service service, const void *model)
+{
+    struct bulk *b = calloc(1, sizeof *b);
+    double area = 0, length = 0;
+    if (!b)
+        return NAN;
+    for (unsigned size = least; size <= most; size++)
+        serve_size(b, arrival_rate, size, service, model);
+    bool keeps_up = arrival_rate * b->mean[most] < most;
+    b->now[0] = 1;
+    for (unsigned i = 0; keeps_up && i < 20000 && step_chain(b, least, most) > 1e-13; i++)
+        ;
+    for (unsigned n = 0; n < BULK_STATES; n++) {
+        unsigned size = size_of(n, least, most), left = n > size ? n - size : 0;
+        for (unsigned k = n; k < least; k++) { /* until there are enough */
+            area += b->now[n] * k / arrival_rate;
+            length += b->now[n] / arrival_rate;
+        }
+        area += b->now[n] * (left * b->mean[size] + arrival_rate * b->square[size] / 2);
+        length += b->now[n] * b->mean[size];
+    }
+    free(b);
+    return keeps_up ? area / length / arrival_rate : INFINITY;
 }

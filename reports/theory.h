@@ -14,4 +14,15 @@ double theory_mmc_wait_s(double arrival_rate, double service_rate, unsigned serv
 double theory_ggc_wait_s(double arrival_rate, double service_rate, unsigned servers, double arrival_scv,
                          double service_scv);
 
+enum { BULK_MOST = 64, BULK_OUTCOMES = 4096 };
+
+/* How long a batch of `size` takes: fills what it may take, in seconds, with probabilities that sum to 1, and returns
+ * how many outcomes there are, at most BULK_OUTCOMES. */
+typedef unsigned (*bulk_service)(const void *model, unsigned size, double *seconds, double *probability);
+
+/* Mean wait in M/G^(least, most)/1, Neuts' general bulk service rule (Neuts 1967; Chaudhry and Templeton 1983, chapter
+ * 4): a free server waits until `least` are there and takes up to `most` (1 ≤ least ≤ most ≤ BULK_MOST). By the chain
+ * of how many wait when a batch ends, and Little's law over its cycles. Infinite where the server cannot keep up. */
+double theory_bulk_wait_s(double arrival_rate, unsigned least, unsigned most, bulk_service service, const void *model);
+
 #endif

@@ -76,13 +76,19 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
     return r;
 }
 
+static const struct replica_load *load_of(const void *replicas, size_t index)
+{
+    return &((const struct replica *)replicas)[index].load;
+}
+
 static size_t choose_replica(struct cluster *c, const struct request *r)
 {
     const struct routing_policy *routing = c->config->routing;
+    const struct routing_loads loads = {.of = load_of, .replicas = c->replicas};
     if (routing->central || c->config->replicas == 1)
         return 0;
     return routing->rank ? (size_t)min_index_first(&c->ranks).slot
-                         : routing->choose(&c->cursor, c->config->replicas, r);
+                         : routing->choose(&c->cursor, c->config->replicas, r, &loads);
 }
 
 static void rank(struct cluster *c, const struct replica *r)

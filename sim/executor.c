@@ -8,6 +8,8 @@ static void run(void *state, const struct batch *batch, struct iteration_cost *o
 
 struct executor simulated_executor(const struct cost_model *cm)
 {
-    return (
-        struct executor){.run = run, .state = (void *)(uintptr_t)cm, .sees_longest = cm->backend.decode_spread != NULL};
+    return (struct executor){.run = run,
+                             .predict = run,
+                             .state = (void *)(uintptr_t)cm,
+                             .sees_longest = cm->backend.decode_spread != NULL};
 }

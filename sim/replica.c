@@ -102,13 +102,24 @@ static void verb_settle(struct replica_view *view)
         decode_set_settle(&r->decodes, r->decodes.heap[i].r);
 }
 
+static sim_time verb_predict(const struct replica_view *view, const struct batch *batch)
+{
+    const struct replica *r = view->replica;
+    struct iteration_cost cost = {0};
+    if (!r->executor.predict)
+        return 0;
+    r->executor.predict(r->executor.state, batch, &cost);
+    return (sim_time)(cost.total >> FINE_BITS);
+}
+
 static const struct replica_verbs verbs = {.reserve = verb_reserve,
                                            .admit = verb_admit,
                                            .preempt = verb_preempt,
                                            .cached_tokens = verb_cached_tokens,
                                            .reuse = verb_reuse,
                                            .take_decodes = verb_take_decodes,
-                                           .settle = verb_settle};
+                                           .settle = verb_settle,
+                                           .predict = verb_predict};
 
 int replica_init(struct replica *r, size_t index, const struct replica_config *config, struct executor executor,
                  struct request_list *waiting, const struct observer *observer, struct error *err)

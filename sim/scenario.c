@@ -50,7 +50,7 @@ static int read_cluster(struct scenario *s, struct error *err)
     s->cluster.replica.step = dp > 1;
     s->cluster.routing = routing_policy_find(routing);
     if (!s->cluster.routing)
-        return json_complain(&routed, "a routing policy: round_robin, least_outstanding_tokens or central_queue", err);
+        return json_complain(&routed, "a routing policy (tandem list policies)", err);
     if (json_read_string(&s->root, "model", true, &model, err) ||
         json_read_string(&s->root, "device", true, &device, err))
         return -1;

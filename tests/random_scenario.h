@@ -27,8 +27,17 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "{\"name\": \"unified_budget\", \"token_budget\": 128, \"max_sequences\": %u}",
         "{\"name\": \"unified_budget\", \"token_budget\": 96, \"long_prefill_threshold\": 32, \"max_sequences\": %u}",
         "{\"name\": \"unified_budget\", \"token_budget\": 3, \"max_sequences\": %u}",
+        "{\"name\": \"dynamic_batch\", \"max_sequences\": %u}",
+        "{\"name\": \"fixed_batch\", \"flush_after_s\": 0.5, \"size\": %u}",
+        "{\"name\": \"elastic_batch\", \"max_sequences\": %u}",
+        "{\"name\": \"decode_priority\", \"max_sequences\": %u, \"batch_wait_s\": 0.03}",
+        "{\"name\": \"piggyback\", \"chunk_tokens\": 40, \"max_sequences\": %u}",
+        "{\"name\": \"lightllm\", \"max_waiting_iters\": 2, \"max_sequences\": %u}",
+        "{\"name\": \"adaptive_chunk\", \"tbt_target_s\": 0.012, \"max_sequences\": %u}",
+        "{\"name\": \"chunked_prefill\", \"tbt_target_s\": 0.012, \"max_sequences\": %u}",
     };
-    static const char *const routings[] = {"round_robin", "least_outstanding_tokens", "central_queue"};
+    static const char *const routings[] = {"round_robin",  "least_outstanding_tokens",   "central_queue",
+                                           "power_of_two", "least_outstanding_requests", "random"};
     static const char *const admissions[] = {"", "\"admission\": \"on_demand\",", "\"admission\": \"reserve_max\","};
     static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/line2.json",
                                           "tests/data/tables.json"};
@@ -47,8 +56,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                  1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, 2));
     else
         snprintf(cluster, sizeof cluster, "\"replicas\": %u", 1 + below(rng, RANDOM_REPLICAS_MAX));
-    unsigned kind = below(rng, 9), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
-    bool request_level = kind < 2;
+    unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
+    bool request_level = kind < 2 || kind == 9 || kind == 10;
     char arrivals[120];
     if (below(rng, 4))
         snprintf(arrivals, sizeof arrivals, "\"name\": \"%s\", \"rate_per_s\": %u", below(rng, 2) ? "gamma" : "poisson",
@@ -69,7 +78,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
              below(rng, 100000), ranks ? "qwen3-30b-a3b" : "llama-3.1-8b", techniques[ranks ? 0 : below(rng, 6)],
              devices[below(rng, ranks ? 2 : 5)], below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
-             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[below(rng, 3)], policy,
+             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[below(rng, 6)], policy,
              request_level ? "" : admissions[below(rng, 3)], below(rng, 2) ? "true" : "false", block,
              ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), arrivals,
              1 + below(rng, 120), output);

@@ -467,9 +467,157 @@ static void test_outstanding_tokens_fall_at_first_and_last_token(void **state)
     end();
 }
 
+/* Not one more and not one less than two at a time, however long the first one waits; the last one goes when it has
+ * waited for the flush. */
+static void test_fixed_batch_serves_exactly_so_many(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"fixed_batch\", \"size\": 2, \"flush_after_s\": 10}", 100);
+    bench_arrive(&b, 0, 3, 1);
+    assert_int_equal(replica_start(&b.replica, 0), 10000000000);
+    b.now = 5000000000;
+    bench_arrive(&b, 1, 5, 1);
+    bench_arrive(&b, 2, 4, 1);
+    bench_step(&b, "0:3 1:5");
+    bench_step(&b, "");
+    b.now = 15000000000;
+    bench_step(&b, "2:4");
+    end();
+}
+
+/* Everybody who waits, at once; finished rows cost until the longest output is done. */
+static void test_dynamic_batch_takes_all_that_wait(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"dynamic_batch\"}", 100);
+    bench_arrive(&b, 0, 3, 1);
+    bench_step(&b, "0:3");
+    bench_arrive(&b, 1, 4, 1);
+    bench_arrive(&b, 2, 2, 2);
+    bench_step(&b, "1:4 2:2");
+    assert_int_equal(batch_padded_tokens(&b.replica.batch), 8);
+    bench_arrive(&b, 3, 1, 1);
+    bench_step(&b, "2:1");
+    assert_int_equal(batch_padded_tokens(&b.replica.batch), 2);
+    bench_step(&b, "3:1");
+    end();
+}
+
+/* Ragged: who is done leaves and costs no more, but nobody joins until the batch is empty. */
+static void test_elastic_batch_shrinks_until_it_is_empty(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"{\"name\": \"elastic_batch\"}", "{\"name\": \"decode_priority\"}"};
+    for (int i = 0; i < 2; i++) {
+        bench_init(&b, policies[i], 100);
+        bench_arrive(&b, 0, 3, 1);
+        bench_arrive(&b, 1, 5, 3);
+        bench_step(&b, "0:3 1:5");
+        assert_int_equal(b.replica.batch.layout, BATCH_RAGGED);
+        bench_arrive(&b, 2, 4, 1);
+        bench_step(&b, "1:1");
+        assert_int_equal(batch_padded_tokens(&b.replica.batch), 1);
+        bench_step(&b, "1:1");
+        bench_step(&b, "2:4");
+        end();
+    }
+}
+
+/* One chunk of 4 an iteration: the next prompt starts when the one before it is through, and its last chunk is shorter.
+ */
+static void test_piggyback_has_one_chunk_an_iteration(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"piggyback\", \"chunk_tokens\": 4, \"max_sequences\": 2}", 100);
+    bench_arrive(&b, 0, 6, 9);
+    bench_arrive(&b, 1, 5, 2);
+    bench_arrive(&b, 2, 3, 1);
+    bench_step(&b, "0:4");
+    bench_step(&b, "0:2");
+    bench_step(&b, "0:1 1:4");
+    bench_step(&b, "0:1 1:1");
+    bench_step(&b, "0:1 1:1"); /* two run: the third one waits until the second has its two tokens */
+    bench_step(&b, "0:1 2:3");
+    end();
+}
+
+/* Prompts and outputs of 8, ten blocks of 4. Both at once would peak at 8 + 8 + 2·8 = 32 tokens, 8 blocks and one begun
+ * each: more than 97 % of 10. Once the first one has a token it is 8 + 8 + 2·7 = 30 tokens, 7 blocks and two. */
+static void test_lightllm_admits_by_predicted_peak(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"lightllm\"}", 10);
+    bench_arrive(&b, 0, 8, 8);
+    bench_arrive(&b, 1, 8, 8);
+    bench_step(&b, "0:8");
+    bench_step(&b, "1:8");
+    bench_step(&b, "0:1 1:1");
+    end();
+    bench_init(&b, "{\"name\": \"lightllm\", \"max_waiting_iters\": 1}", 10);
+    bench_arrive(&b, 0, 8, 8);
+    bench_arrive(&b, 1, 8, 8);
+    bench_step(&b, "0:8");
+    bench_step(&b, "0:1"); /* one prefill in a row, then decodes have their turn */
+    bench_step(&b, "1:8");
+    end();
+}
+
+/* A token takes 1 µs, and 1/8 µs more for each token before its chunk. */
+static void predict_growing(void *state, const struct batch *batch, struct iteration_cost *out)
+{
+    (void)state;
+    double us = batch->decodes;
+    for (size_t i = 0; i < batch->count; i++)
+        us += batch->items[i].new_tokens * (1 + batch->items[i].req->computed / 8.0);
+    *out = (struct iteration_cost){.total = (fine_time)(us * 1000) << FINE_BITS};
+}
+
+/* At most 100 µs: 16 tokens take 16; of 160, which would take 160, half are run. After 80 tokens each takes 11 µs: 80,
+ * 40 and even 20 take too long, but no less than 20 is run. */
+static void test_adaptive_chunk_shrinks_as_attention_grows(void **state)
+{
+    (void)state;
+    bench_init(&b,
+               "{\"name\": \"adaptive_chunk\", \"tbt_target_s\": 1e-4, \"largest_chunk\": 16, \"smallest_chunk\": 2}",
+               100);
+    b.replica.executor.predict = predict_growing;
+    bench_arrive(&b, 0, 200, 1);
+    bench_step(&b, "0:16");
+    end();
+    bench_init(&b,
+               "{\"name\": \"adaptive_chunk\", \"tbt_target_s\": 1e-4, \"largest_chunk\": 160, \"smallest_chunk\": 20}",
+               100);
+    b.replica.executor.predict = predict_growing;
+    bench_arrive(&b, 0, 200, 1);
+    bench_step(&b, "0:80");
+    bench_step(&b, "0:20");
+    end();
+}
+
+/* At most 100 µs: 100 tokens at the start; after them 13.5 µs each, so 7. A decode beside it takes 1 µs of it. */
+static void test_chunked_prefill_with_a_dynamic_budget(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"chunked_prefill\", \"tbt_target_s\": 1e-4, \"token_budget\": 512}", 100);
+    b.replica.executor.predict = predict_growing;
+    bench_arrive(&b, 0, 30, 9);
+    bench_step(&b, "0:30");
+    bench_arrive(&b, 1, 200, 1);
+    bench_step(&b, "0:1 1:99");
+    bench_step(&b, "0:1 1:7"); /* 99 / 8 + 1 = 13.375 µs each: 7 take 93.6 */
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fixed_batch_serves_exactly_so_many),
+        cmocka_unit_test(test_dynamic_batch_takes_all_that_wait),
+        cmocka_unit_test(test_elastic_batch_shrinks_until_it_is_empty),
+        cmocka_unit_test(test_piggyback_has_one_chunk_an_iteration),
+        cmocka_unit_test(test_lightllm_admits_by_predicted_peak),
+        cmocka_unit_test(test_adaptive_chunk_shrinks_as_attention_grows),
+        cmocka_unit_test(test_chunked_prefill_with_a_dynamic_budget),
         cmocka_unit_test(test_static_padded_keeps_finished_rows_until_the_batch_ends),
         cmocka_unit_test(test_static_padded_holds_and_returns_all_blocks),
         cmocka_unit_test(test_static_padded_admits_only_what_fits_padded),

@@ -97,10 +97,31 @@ static void test_closed_forms_by_hand(void **state)
     assert_true(fabs(theory_ggc_wait_s(1, 1, 2, 1, 0) - 1.0 / 6) < 1e-12);
 }
 
+static unsigned one_second(const void *model, unsigned size, double *seconds, double *probability)
+{
+    (void)model, (void)size;
+    seconds[0] = probability[0] = 1;
+    return 1;
+}
+
+/* One at a time the bulk rule is M/D/1: 0.5 s at rate 0.5 and 1 s of service. A batch of any size in a second, hardly
+ * ever two: at rate 0.01 who comes while another is served waits half of it, λ/2 · 1/(1 + …) ≈ 0.005 s. Two at a time
+ * at that rate: the first of a pair waits 100 s for the second, so 50 on average, and next to nothing more. */
+static void test_bulk_rule_by_hand(void **state)
+{
+    (void)state;
+    assert_true(fabs(theory_bulk_wait_s(0.5, 1, 1, one_second, NULL) - 0.5) < 1e-6);
+    assert_true(fabs(theory_bulk_wait_s(0.01, 1, 16, one_second, NULL) - 0.005) < 1e-4);
+    double pairs = theory_bulk_wait_s(0.01, 2, 2, one_second, NULL);
+    assert_true(pairs > 50 && pairs < 50.01);
+    assert_true(isinf(theory_bulk_wait_s(3, 1, 2, one_second, NULL)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_closed_forms_by_hand),
+        cmocka_unit_test(test_bulk_rule_by_hand),
         cmocka_unit_test(test_a_closed_loop_by_hand),
         cmocka_unit_test(test_a_run_is_made_as_long_as_its_precision_needs),
         cmocka_unit_test(test_mean_waits_agree_with_closed_forms_at_low_load),

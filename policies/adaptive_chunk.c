@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "policies/batching.h"
+
+struct adaptive_chunk {
+    uint32_t smallest, largest, max_sequences;
+    sim_time target;
+    double watermark;
+};
+
+static const struct param_spec params[] = {
+    {"tbt_target_s", PARAM_NUMBER, "s", 0.03, 1e-4, 100, "longest iteration that holds a prompt chunk and decodes",
+     NULL, NULL},
+    {"largest_chunk", PARAM_INTEGER, "tokens", 4096, 1, 1e6, "chunk to start from", NULL, NULL},
+    {"smallest_chunk", PARAM_INTEGER, "tokens", 32, 1, 1e6, "chunk that is run whatever it takes", NULL, NULL},
+    {"max_sequences", PARAM_INTEGER, "sequences", 128, 1, 65536, "most running requests", NULL, NULL},
+    {"watermark", PARAM_NUMBER, "", 0.01, 0, 0.9, "share of the KV pool kept free when admitting", NULL, NULL},
+    {0},
+};
+
+static int create(void **state, const struct param_set *set, struct error *err)
+{
+    struct adaptive_chunk *a = malloc(sizeof *a);
+    *state = a;
+    if (!a)
+        return error_no_memory(err);
+    a->smallest = (uint32_t)param_number(set, "smallest_chunk");
+    a->largest = (uint32_t)param_number(set, "largest_chunk");
+    a->max_sequences = (uint32_t)param_number(set, "max_sequences");
+    a->target = sim_time_from_s(param_number(set, "tbt_target_s"));
+    a->watermark = param_number(set, "watermark");
+    return 0;
+}
+
+static struct request *prompt_at_hand(const struct adaptive_chunk *a, struct replica_view *view)
+{
+    if (view->prefilling_count > 0)
+        return view->prefilling[0];
+    struct request *r = view->waiting->head;
+    if (!r || view->running->count >= a->max_sequences)
+        return NULL;
+    uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
+    if (!view_admits(view, view_blocks(view, reserved), a->watermark))
+        return NULL;
+    view_reuse(view, r);
+    view_reserve(view, r, reserved);
+    view_admit(view, r);
+    return r;
+}
+
+/* Halves the chunk until the iteration is short enough: as attention grows with what a long prompt has behind it, its
+ * chunks shrink. */
+static void form_batch(void *state, struct replica_view *view, struct batch *out)
+{
+    const struct adaptive_chunk *a = state;
+    view_decode_all(view, out);
+    struct request *r = prompt_at_hand(a, view);
+    if (!r) {
+        view_hold(view, out, view->running->count >= a->max_sequences);
+        return;
+    }
+    uint32_t left = request_uncomputed(r), chunk = left < a->largest ? left : a->largest;
+    batch_add(out, r, chunk);
+    while (chunk > a->smallest && view_predict(view, out) > a->target) {
+        chunk = chunk / 2 > a->smallest ? chunk / 2 : a->smallest;
+        out->items[out->count - 1].new_tokens = chunk;
+    }
+}
+
+const struct batching_policy policy_adaptive_chunk = {
+    .name = "adaptive_chunk",
+    .summary = "one prompt at a time with every decode, its chunk as large as a target iteration time allows",
+    .source = "Mnemosyne (Agrawal et al. 2024, arXiv 2409.17264, section 4.2)",
+    .params = params,
+    .create = create,
+    .form_batch = form_batch,
+    .destroy = free,
+};

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "policies/drain_batch.h"
+
+#include <stdlib.h>
+
+int drain_batch_create(void **state, const struct param_set *params, struct error *err)
+{
+    struct drain_batch *d = malloc(sizeof *d);
+    *state = d;
+    if (!d)
+        return error_no_memory(err);
+    d->max_sequences = (uint32_t)param_number(params, "max_sequences");
+    d->batch_wait = sim_time_from_s(param_number(params, "batch_wait_s"));
+    return 0;
+}
+
+static void admit(const struct drain_batch *d, struct replica_view *view, struct batch *out)
+{
+    struct request *oldest = view->waiting->head;
+    if (!oldest)
+        return;
+    if (view->waiting->count < d->max_sequences && view->now < oldest->waiting_since + d->batch_wait) {
+        out->wake_at = oldest->waiting_since + d->batch_wait;
+        return;
+    }
+    for (struct request *r = oldest; r && view->running->count < d->max_sequences; r = view->waiting->head) {
+        if (!view_reserve(view, r, view_admission_tokens(view, r, request_uncomputed(r))))
+            break;
+        view_admit(view, r);
+        batch_add(out, r, request_uncomputed(r));
+    }
+}
+
+void drain_batch_form(void *state, struct replica_view *view, struct batch *out)
+{
+    if (view->running->count == 0) {
+        admit(state, view, out);
+        return;
+    }
+    view_decode_all(view, out);
+    view_hold(view, out, true);
+}

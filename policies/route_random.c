@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#include "policies/routing.h"
+
+static size_t choose(uint64_t *cursor, size_t count, const struct request *r, const struct routing_loads *loads)
+{
+    (void)cursor, (void)loads;
+    return (size_t)(routing_scramble(r->id) % count);
+}
+
+static const struct param_spec params[] = {{0}};
+
+const struct routing_policy routing_random = {.name = "random",
+                                              .summary = "any replica, equally likely; each is then a queue of its own",
+                                              .params = params,
+                                              .choose = choose};
