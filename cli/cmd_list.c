@@ -5,9 +5,11 @@
 
 #include "cli/command.h"
 #include "policies/batching.h"
+#include "policies/ordering.h"
 #include "policies/routing.h"
 #include "profiles/shipped.h"
 #include "profiles/technique.h"
+#include "sim/predictor.h"
 #include "workloads/generator.h"
 #include "workloads/trace.h"
 
@@ -21,10 +23,16 @@ static void list_policies(void)
     printf("routing\n");
     for (const struct routing_policy *const *p = routing_policies; *p; p++)
         printf("  %-26s %s\n", (*p)->name, (*p)->summary);
-    printf("order\n  %-26s first come, first served\n", "fcfs");
+    printf("order\n");
+    for (const struct order_policy *const *p = order_policies; *p; p++)
+        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
+    printf("predictors\n");
+    for (const struct predictor *const *p = predictors; *p; p++)
+        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
     printf("preemption\n  %-26s drop the KV, prefill again from the front of the queue\n", "recompute");
-    printf("admission\n  %-26s blocks as they are needed\n  %-26s blocks for prompt and longest output at once\n",
-           "on_demand", "reserve_max");
+    printf("admission\n  %-26s blocks as they are needed\n  %-26s blocks for prompt and longest output at once\n"
+           "  %-26s blocks for prompt and predicted output, more if it grows beyond\n",
+           "on_demand", "reserve_max", "predicted");
 }
 
 static void list_workloads(void)
@@ -100,6 +108,18 @@ static bool describe(const char *name)
         if (strcmp((*p)->name, name) == 0) {
             printf("batching policy %s: %s\nsource: %s\nadmission: %s\n", name, (*p)->summary, (*p)->source,
                    (*p)->admission == ADMIT_RESERVE_MAX ? "reserve_max" : "on_demand");
+            describe_params((*p)->params);
+            known = true;
+        }
+    for (const struct order_policy *const *p = order_policies; *p; p++)
+        if (strcmp((*p)->name, name) == 0) {
+            printf("order %s: %s\nsource: %s\n", name, (*p)->summary, (*p)->source);
+            describe_params((*p)->params);
+            known = true;
+        }
+    for (const struct predictor *const *p = predictors; *p; p++)
+        if (strcmp((*p)->name, name) == 0) {
+            printf("predictor %s: %s\nsource: %s\n", name, (*p)->summary, (*p)->source);
             describe_params((*p)->params);
             known = true;
         }

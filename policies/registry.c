@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "policies/batching.h"
+#include "policies/ordering.h"
 #include "policies/routing.h"
 
 extern const struct batching_policy policy_static_padded, policy_static_prepacked, policy_dynamic_batch,
@@ -32,6 +33,12 @@ const struct routing_policy *const routing_policies[] = {
     NULL,
 };
 
+extern const struct order_policy order_fcfs, order_sjf, order_srpt, order_edf, order_length_bucket, order_decode_ratio;
+
+const struct order_policy *const order_policies[] = {
+    &order_fcfs, &order_sjf, &order_srpt, &order_edf, &order_length_bucket, &order_decode_ratio, NULL,
+};
+
 const struct batching_policy *batching_policy_find(const char *name)
 {
     for (const struct batching_policy *const *p = batching_policies; *p; p++)
@@ -43,6 +50,14 @@ const struct batching_policy *batching_policy_find(const char *name)
 const struct routing_policy *routing_policy_find(const char *name)
 {
     for (const struct routing_policy *const *p = routing_policies; *p; p++)
+        if (strcmp((*p)->name, name) == 0)
+            return *p;
+    return NULL;
+}
+
+const struct order_policy *order_policy_find(const char *name)
+{
+    for (const struct order_policy *const *p = order_policies; *p; p++)
         if (strcmp((*p)->name, name) == 0)
             return *p;
     return NULL;

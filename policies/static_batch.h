@@ -4,13 +4,15 @@
 #define TANDEM_POLICIES_STATIC_BATCH_H
 
 #include "policies/batching.h"
+#include "policies/packing.h"
 
 struct static_batch {
     uint32_t max_sequences;
     sim_time batch_wait;
-    uint32_t rows;       /* of the batch being served, finished ones included */
-    uint32_t longest;    /* its longest prompt */
-    uint64_t first_step; /* the replica's decode steps when it was admitted */
+    uint32_t rows;        /* of the batch being served, finished ones included */
+    uint32_t longest;     /* its longest prompt */
+    uint64_t first_step;  /* the replica's decode steps when it was admitted */
+    enum packing packing; /* this and the next of the prepacked variant */
     enum packed_attention packed_attention;
     uint32_t *scratch; /* [4][max_sequences], of the prepacked variant */
 };

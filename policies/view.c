@@ -36,7 +36,7 @@ void view_hold(const struct replica_view *view, struct batch *out, bool full)
     if (iterations <= 1)
         return;
     out->stable_iterations = iterations;
-    out->arrivals_wait = full || blocked;
+    out->arrivals_wait = full || (blocked && !view->ordered);
 }
 
 bool view_reserve_or_preempt(struct replica_view *view, struct request *r, uint32_t tokens)

@@ -9,12 +9,14 @@
 enum kv_admission {
     ADMIT_ON_DEMAND,   /* what its first batch needs; more is reserved as it grows */
     ADMIT_RESERVE_MAX, /* its prompt and longest output, so that it is never preempted */
+    ADMIT_PREDICTED,   /* its prompt and what is foretold of its output; more is reserved if it grows beyond */
 };
 
 struct replica_view {
     sim_time now;
     struct request_list *waiting; /* in the queue policy's order */
     bool shared_queue;            /* other replicas take from it, too */
+    bool ordered;                 /* a newcomer may stand before others */
     struct request_list *running; /* in order of admission: those that decode and those that prefill */
     struct request **prefilling;  /* [prefilling_count] of them, in the same order */
     size_t prefilling_count;
@@ -100,7 +102,10 @@ void view_hold(const struct replica_view *view, struct batch *out, bool full);
 /* Tokens to reserve for a request that is admitted now and would need `needed` on demand. */
 static inline uint32_t view_admission_tokens(const struct replica_view *view, const struct request *r, uint32_t needed)
 {
-    return view->admission == ADMIT_RESERVE_MAX ? r->prompt_tokens + r->max_output_tokens : needed;
+    uint32_t foretold = r->prompt_tokens + r->predicted_tokens;
+    return view->admission == ADMIT_RESERVE_MAX                      ? r->prompt_tokens + r->max_output_tokens
+           : view->admission == ADMIT_PREDICTED && foretold > needed ? foretold
+                                                                     : needed;
 }
 
 /* Reserves for one running request (settled, when it decodes), evicting from the end of the running list while

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "reports/theory.h"
 
+#include <gsl/gsl_integration.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -29,6 +30,27 @@ double theory_ggc_wait_s(double arrival_rate, double service_rate, unsigned serv
                          double service_scv)
 {
     return theory_mmc_wait_s(arrival_rate, service_rate, servers) * (arrival_scv + service_scv) / 2;
+}
+
+/* In units of the mean service: f(x) = e^−x, and the load of jobs up to x is ρ (1 − (1 + x) e^−x). */
+static double sjf_integrand(double x, void *rho)
+{
+    double load = *(double *)rho * (1 - (1 + x) * exp(-x));
+    return exp(-x) / ((1 - load) * (1 - load));
+}
+
+double theory_mm1_sjf_wait_s(double arrival_rate, double mean_service_s)
+{
+    double rho = arrival_rate * mean_service_s, integral = 0, error = 0;
+    if (rho >= 1)
+        return INFINITY;
+    gsl_integration_workspace *space = gsl_integration_workspace_alloc(1000);
+    if (!space)
+        return NAN;
+    gsl_function f = {.function = sjf_integrand, .params = &rho};
+    gsl_integration_qagiu(&f, 0, 0, 1e-9, 1000, space, &integral, &error);
+    gsl_integration_workspace_free(space);
+    return rho * mean_service_s * integral; /* E[S²] / 2 is the mean squared */
 }
 
 enum { BULK_STATES = 600 };

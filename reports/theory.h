@@ -14,6 +14,10 @@ double theory_mmc_wait_s(double arrival_rate, double service_rate, unsigned serv
 double theory_ggc_wait_s(double arrival_rate, double service_rate, unsigned servers, double arrival_scv,
                          double service_scv);
 
+/* Mean wait in M/M/1 when the shortest job goes first, not preempting (Phipps 1956; Conway, Maxwell and Miller 1967,
+ * eq. 8-4.6): λ E[S²] / 2 · ∫ f(x) / (1 − ρ(x))² dx, with ρ(x) the load of jobs up to x. Infinite when ρ >= 1. */
+double theory_mm1_sjf_wait_s(double arrival_rate, double mean_service_s);
+
 enum { BULK_MOST = 64, BULK_OUTCOMES = 4096 };
 
 /* How long a batch of `size` takes: fills what it may take, in seconds, with probabilities that sum to 1, and returns

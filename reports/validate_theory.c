@@ -26,9 +26,10 @@ const struct theory_case theory_cases[] = {
     {.formula = "M/D/1", .prompt = FIXED, .service_scv = 0, .servers = 1},
     {.formula = "M/G/1 log-normal", .prompt = LOGNORMAL, .service_scv = 1.71828182845904524, .servers = 1},
     {.formula = "M/M/3", .prompt = EXPONENTIAL, .service_scv = 1, .servers = 3},
-    {"M/G[1,16]/1 dynamic", BULK_PROMPT, 0, 1, "{\"name\": \"dynamic_batch\", \"max_sequences\": 16}", 1, 16},
-    {"M/G[8,8]/1 fixed", BULK_PROMPT, 0, 1, "{\"name\": \"fixed_batch\", \"size\": 8}", 8, 8},
-    {"M/G[1,16]/1 elastic", BULK_PROMPT, 0, 1, "{\"name\": \"elastic_batch\", \"max_sequences\": 16}", 1, 16},
+    {.formula = "M/M/1 SJF", .prompt = EXPONENTIAL, .servers = 1, .order = "{\"name\": \"sjf\", \"prompt_weight\": 1}"},
+    {"M/G[1,16]/1 dynamic", BULK_PROMPT, 0, 1, NULL, "{\"name\": \"dynamic_batch\", \"max_sequences\": 16}", 1, 16},
+    {"M/G[8,8]/1 fixed", BULK_PROMPT, 0, 1, NULL, "{\"name\": \"fixed_batch\", \"size\": 8}", 8, 8},
+    {"M/G[1,16]/1 elastic", BULK_PROMPT, 0, 1, NULL, "{\"name\": \"elastic_batch\", \"max_sequences\": 16}", 1, 16},
     {0},
 };
 
@@ -102,6 +103,8 @@ double theory_case_exact_s(const struct theory_case *c, double rho)
     if (c->batching)
         return theory_bulk_wait_s(arrival_rate(c, rho), c->least, c->most, service_of(c), NULL);
     double rate = rho * c->servers * services_per_s;
+    if (c->order)
+        return theory_mm1_sjf_wait_s(rate, 1 / services_per_s);
     return c->servers > 1 ? theory_mmc_wait_s(rate, services_per_s, c->servers)
                           : theory_mg1_wait_s(rate, 1 / services_per_s, c->service_scv);
 }
@@ -129,12 +132,13 @@ static int simulate_requests(const struct theory_case *c, double rho, unsigned s
     snprintf(text, sizeof text,
              "{\"seed\": %u, \"model\": \"ideal\", \"device\": \"%s\", \"output\": {\"warmup\": \"mser5\"},"
              "\"cluster\": {\"replicas\": %u, \"routing\": \"%s\"},"
-             "\"policy\": {\"batching\": %s, \"kv_blocks\": 1000000000},"
+             "\"policy\": {\"batching\": %s, \"order\": %s, \"kv_blocks\": 1000000000},"
              "\"workload\": {\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": %.9g}, \"requests\": %llu,"
              "\"lengths\": {\"prompt\": %s, \"output\": %s}}}",
              seed, c->batching ? "ideal-batch-server" : "ideal-server", c->servers,
              c->servers > 1 ? "central_queue" : "round_robin", c->batching ? c->batching : ONE_AT_A_TIME,
-             arrival_rate(c, rho), (unsigned long long)requests, c->prompt, c->batching ? UP_TO_EIGHT : ONE_OUTPUT);
+             c->order ? c->order : "\"fcfs\"", arrival_rate(c, rho), (unsigned long long)requests, c->prompt,
+             c->batching ? UP_TO_EIGHT : ONE_OUTPUT);
     struct json root;
     struct scenario s;
     struct run_metrics *m = calloc(1, sizeof *m);

@@ -17,6 +17,7 @@ struct theory_case {
     const char *prompt;  /* length distribution, as in a scenario */
     double service_scv;
     unsigned servers;
+    const char *order;    /* NULL: first come, first served */
     const char *batching; /* NULL: one at a time */
     unsigned least, most; /* of a batch */
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/array.h"
+#include "base/random.h"
 #include "sim/min_index.h"
 
 enum { REQUESTS_PER_SLAB = 256, EVENTS_PER_LOOK = 1 << 8, EVENTS_PER_TICK = 1 << 16 };
@@ -27,6 +28,7 @@ struct cluster {
     size_t *touched; /* replicas that got an arrival at this instant, [replicas] */
     size_t touched_count;
     bool *is_touched;
+    gsl_rng *prediction_rng; /* NULL: nothing is foretold */
     struct request_source *source;
     struct arrival next;
     int more; /* 1: `next` is to come; else as the source said */
@@ -71,6 +73,8 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
     struct request *r = c->free_requests;
     c->free_requests = r->next;
     request_init(r, c->next_id++, a->at, a->prompt_tokens, a->output_tokens, a->max_output_tokens);
+    if (c->prediction_rng)
+        predictor_apply(c->config->predictor, c->config->predictor_params, r, c->prediction_rng);
     if (++c->in_flight > c->totals.peak_in_flight)
         c->totals.peak_in_flight = c->in_flight;
     return r;
@@ -316,6 +320,8 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
 static int prepare(struct cluster *c, struct executor executor, struct error *err)
 {
     size_t count = c->config->replicas;
+    if (c->config->predictor && !(c->prediction_rng = random_stream_create(c->config->seed, "prediction noise")))
+        return error_no_memory(err);
     c->next_probe = c->config->probe_interval;
     c->replicas = calloc(count, sizeof *c->replicas);
     c->touched = calloc(count, sizeof *c->touched);
@@ -367,6 +373,8 @@ static void release(struct cluster *c)
     free(c->listening);
     min_index_release(&c->events);
     min_index_release(&c->ranks);
+    if (c->prediction_rng)
+        gsl_rng_free(c->prediction_rng);
 }
 
 int cluster_run(const struct cluster_config *config, struct executor executor, struct request_source *source,

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "sim/predictor.h"
 #include "sim/replica.h"
 #include "workloads/source.h"
 
@@ -13,6 +14,9 @@ struct cluster_config {
     size_t replicas;
     size_t group; /* replicas i·group … step together: ranks that share experts; 1: each for itself */
     const struct routing_policy *routing;
+    const struct predictor *predictor; /* NULL: nothing is foretold */
+    const struct param_set *predictor_params;
+    uint64_t seed;           /* of the predictor's stream */
     sim_time probe_interval; /* between calls of observer.probed; 0: none */
 };
 

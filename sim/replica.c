@@ -2,6 +2,7 @@
 #include "sim/replica.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/array.h"
@@ -55,7 +56,12 @@ static void verb_preempt(struct replica_view *view, struct request *request)
     request->computed = 0;
     request->waiting_since = view->now;
     request_list_remove(&r->running, request);
-    request_list_insert(view->waiting, request, view->waiting->head);
+    if (r->order && r->order->ranks_preempted) {
+        order_insert(r->order, r->order_params, view->waiting, request);
+    } else {
+        request->order_key = -INFINITY;
+        request_list_insert(view->waiting, request, view->waiting->head);
+    }
     view->evicted++;
     sync_view(r);
     r->observer->preempted(r->observer->state, r->index, request);
@@ -126,6 +132,8 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
 {
     *r = (struct replica){.index = index,
                           .batching = config->batching,
+                          .order = config->order,
+                          .order_params = config->order_params,
                           .executor = executor,
                           .observer = observer,
                           .step = config->step || config->schedule_ahead,
@@ -135,6 +143,7 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
         return error_no_memory(err);
     r->view = (struct replica_view){.waiting = waiting ? waiting : &r->own_waiting,
                                     .shared_queue = waiting != NULL,
+                                    .ordered = config->order && config->order->key,
                                     .running = &r->running,
                                     .admission = config->admission,
                                     .kv_block_tokens = config->kv_block_tokens,
@@ -177,7 +186,7 @@ const char *replica_refuses(const struct replica *r, const struct request *reque
 
 void replica_enqueue(struct replica *r, struct request *request)
 {
-    request_list_insert(r->view.waiting, request, NULL);
+    order_insert(r->order, r->order_params, r->view.waiting, request);
     r->load.outstanding_requests++;
     r->load.outstanding_tokens += (uint64_t)request->prompt_tokens + request->max_output_tokens;
 }

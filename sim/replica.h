@@ -13,6 +13,7 @@
 #define TANDEM_SIM_REPLICA_H
 
 #include "policies/batching.h"
+#include "policies/ordering.h"
 #include "policies/routing.h"
 #include "sim/decode_set.h"
 #include "sim/executor.h"
@@ -23,6 +24,8 @@
 struct replica_config {
     const struct batching_policy *batching;
     const struct param_set *batching_params;
+    const struct order_policy *order; /* NULL: first come, first served */
+    const struct param_set *order_params;
     enum kv_admission admission;
     uint32_t kv_block_tokens;
     uint64_t kv_blocks;
@@ -36,6 +39,8 @@ struct replica {
     size_t index;
     const struct batching_policy *batching;
     void *batching_state;
+    const struct order_policy *order;
+    const struct param_set *order_params;
     struct executor executor;
     const struct observer *observer;
     struct replica_view view;
@@ -66,7 +71,7 @@ void replica_release(struct replica *r);
 /* Why the request could never run here, a constant string, or NULL. */
 const char *replica_refuses(const struct replica *r, const struct request *request);
 
-/* Puts an arriving request at the end of the queue. */
+/* Puts an arriving request in its place in the queue. */
 void replica_enqueue(struct replica *r, struct request *request);
 
 /* Starts an iteration, or a stretch of them, if there is something to do. Returns when to call replica_finish (its

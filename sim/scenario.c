@@ -70,15 +70,11 @@ static int read_cluster(struct scenario *s, struct error *err)
 
 static int read_admission(const struct json *policy, struct replica_config *c, struct error *err)
 {
-    const char *admission = NULL, *order = "fcfs", *preemption = "recompute";
-    struct json at = json_member(policy, "admission"), ordered = json_member(policy, "order"),
-                preempted = json_member(policy, "preemption");
+    const char *admission = NULL, *preemption = "recompute";
+    struct json at = json_member(policy, "admission"), preempted = json_member(policy, "preemption");
     if (json_read_string(policy, "admission", false, &admission, err) ||
-        json_read_string(policy, "order", false, &order, err) ||
         json_read_string(policy, "preemption", false, &preemption, err))
         return -1;
-    if (strcmp(order, "fcfs") != 0)
-        return json_complain(&ordered, "\"fcfs\"", err);
     if (strcmp(preemption, "recompute") != 0)
         return json_complain(&preempted, "\"recompute\"", err);
     c->admission = c->batching->admission;
@@ -88,8 +84,50 @@ static int read_admission(const struct json *policy, struct replica_config *c, s
         c->admission = ADMIT_ON_DEMAND;
     else if (strcmp(admission, "reserve_max") == 0)
         c->admission = ADMIT_RESERVE_MAX;
+    else if (strcmp(admission, "predicted") == 0)
+        c->admission = ADMIT_PREDICTED;
     else
-        return json_complain(&at, "\"on_demand\" or \"reserve_max\"", err);
+        return json_complain(&at, "\"on_demand\", \"reserve_max\" or \"predicted\"", err);
+    return 0;
+}
+
+/* A name, or an object with it. */
+static int read_name(const struct json *at, const char **name, struct error *err)
+{
+    if (!at->node)
+        return 0;
+    if (cJSON_IsString(at->node)) {
+        *name = at->node->valuestring;
+        return 0;
+    }
+    return json_read_string(at, "name", true, name, err);
+}
+
+/* Who stands where in the queue, and what is foretold for it: the truth, unless something else is asked for. */
+static int read_order(struct scenario *s, const struct json *policy, struct error *err)
+{
+    struct json at = json_member(policy, "order"), foretold = json_member(policy, "predictor");
+    struct replica_config *c = &s->cluster.replica;
+    const char *name = "fcfs", *predictor = "oracle";
+    if (read_name(&at, &name, err) || read_name(&foretold, &predictor, err))
+        return -1;
+    c->order = order_policy_find(name);
+    if (!c->order)
+        return json_complain(&at, "an order (tandem list policies)", err);
+    s->cluster.predictor = predictor_find(predictor);
+    if (!s->cluster.predictor)
+        return json_complain(&foretold, "a predictor: oracle, noisy, bucketed or constant", err);
+    if (param_set_read(&s->order_params, c->order->params, &at, err) ||
+        param_set_read(&s->predictor_params, s->cluster.predictor->params, &foretold, err))
+        return -1;
+    c->order_params = &s->order_params;
+    s->cluster.predictor_params = &s->predictor_params;
+    s->cluster.seed = s->seed;
+    const char *admission = "";
+    if (json_read_string(policy, "admission", false, &admission, err))
+        return -1;
+    if (!c->order->key && !foretold.node && strcmp(admission, "predicted") != 0)
+        s->cluster.predictor = NULL; /* nobody asks */
     return 0;
 }
 
@@ -104,8 +142,8 @@ static double batch_limit(const struct scenario *s, const char *name, double oth
 
 static int read_policy(struct scenario *s, struct error *err)
 {
-    static const char *const keys[] = {"batching",        "order",     "preemption",     "admission",
-                                       "kv_block_tokens", "kv_blocks", "prefix_caching", NULL};
+    static const char *const keys[] = {"batching",  "order",          "preemption", "admission", "kv_block_tokens",
+                                       "kv_blocks", "prefix_caching", "predictor",  NULL};
     struct json policy = json_member(&s->root, "policy"), batching = json_member(&policy, "batching");
     struct replica_config *c = &s->cluster.replica;
     const char *name = "unified_budget";
@@ -134,7 +172,7 @@ static int read_policy(struct scenario *s, struct error *err)
     if (blocks == 0)
         c->kv_blocks = cost_model_kv_tokens(&s->cost, most_tokens, most_sequences) / (uint64_t)block_tokens;
     c->max_tokens = s->cost.model.max_tokens;
-    return read_admission(&policy, c, err);
+    return read_order(s, &policy, err) || read_admission(&policy, c, err) ? -1 : 0;
 }
 
 static int read_limit(struct slo *slo, const struct json *metric, const cJSON *node, struct error *err)

@@ -130,7 +130,7 @@ printf 'TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374
 fails_with 2 'bad.csv:3:21: expected ContextTokens' "$tandem" trace stat bad.csv
 
 # Everything listed can be described, and help is there for every command.
-for p in $("$tandem" list policies | awk '/^  / {print $1}' | grep -vE 'fcfs|recompute|on_demand|reserve_max'); do
+for p in $("$tandem" list policies | awk '/^  / {print $1}' | grep -vE 'recompute|on_demand|reserve_max|predicted'); do
     "$tandem" describe "$p" >/dev/null
 done
 for t in $("$tandem" list techniques | awk '/^  / {print $1}'); do "$tandem" describe "$t" >/dev/null; done

@@ -19,7 +19,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
 {
     static const char *const policies[] = {
         "{\"name\": \"static_padded\", \"max_sequences\": %u, \"batch_wait_s\": 0.05}",
-        "{\"name\": \"static_prepacked\", \"max_sequences\": %u, \"attention\": \"varlen\"}",
+        "{\"name\": \"static_prepacked\", \"max_sequences\": %u, \"attention\": \"varlen\", \"packing\": \"optimal\"}",
         "{\"name\": \"continuous\", \"max_sequences\": %u}",
         "{\"name\": \"prefill_first\", \"max_sequences\": %u}",
         "{\"name\": \"chunked_prefill\", \"token_budget\": 64, \"max_sequences\": %u}",
@@ -38,7 +38,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     };
     static const char *const routings[] = {"round_robin",  "least_outstanding_tokens",   "central_queue",
                                            "power_of_two", "least_outstanding_requests", "random"};
-    static const char *const admissions[] = {"", "\"admission\": \"on_demand\",", "\"admission\": \"reserve_max\","};
+    static const char *const admissions[] = {"", "\"admission\": \"on_demand\",", "\"admission\": \"reserve_max\",",
+                                             "\"admission\": \"predicted\", \"predictor\": {\"name\": \"noisy\"},"};
+    static const char *const orders[] = {"fcfs", "fcfs", "fcfs", "sjf", "srpt", "edf", "length_bucket", "decode_ratio"};
     static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/line2.json",
                                           "tests/data/tables.json"};
     static const unsigned block_tokens[] = {1, 3, 16, 64};
@@ -72,14 +74,16 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"output\": {\"warmup\": \"%s\", \"requests\": true, \"timeseries_s\": %g},"
              "\"slo\": {\"ttft_s\": {\"p99\": 0.5}},"
              "\"cluster\": {%s, \"routing\": \"%s\"},"
-             "\"policy\": {\"batching\": %s, %s \"prefix_caching\": %s, \"kv_block_tokens\": %u, \"kv_blocks\": %u},"
+             "\"policy\": {\"order\": \"%s\", \"batching\": %s, %s \"prefix_caching\": %s, \"kv_block_tokens\": %u, "
+             "\"kv_blocks\": %u},"
              "\"workload\": {\"arrivals\": {%s}, \"requests\": %u, \"lengths\": {"
              "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
              below(rng, 100000), ranks ? "qwen3-30b-a3b" : "llama-3.1-8b", techniques[ranks ? 0 : below(rng, 6)],
              devices[below(rng, ranks ? 2 : 5)], below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
-             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[below(rng, 6)], policy,
-             request_level ? "" : admissions[below(rng, 3)], below(rng, 2) ? "true" : "false", block,
+             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[below(rng, 6)],
+             orders[below(rng, 8)], policy, request_level ? "" : admissions[below(rng, 4)],
+             below(rng, 2) ? "true" : "false", block,
              ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), arrivals,
              1 + below(rng, 120), output);
 }

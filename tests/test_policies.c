@@ -82,9 +82,31 @@ static void test_first_fit_decreasing_by_hand(void **state)
     (void)state;
     const uint32_t lengths[] = {2, 6, 3, 5, 4};
     uint32_t bins[5], room[5], order[5];
-    assert_int_equal(pack_first_fit_decreasing(lengths, 5, 6, bins, room, order), 4);
+    assert_int_equal(pack(PACK_FIRST_FIT, lengths, 5, 6, bins, room, order), 4);
     const uint32_t expected[] = {2, 0, 3, 1, 2};
     assert_memory_equal(bins, expected, sizeof expected);
+}
+
+/* Bins of 10 for 6 5 5 4 … by hand:
+ * 7 6 3 2 2: first fit {7 3} {6 2 2}; best fit the same.
+ * 6 5 4 3 2: first fit {6 4} {5 3 2}; most room {6 3} {5 4}, and 2 in none of 1 left: {2}: three.
+ * 5 4 4 3 2 2 in bins of 10: first fit {5 4} {4 3 2} {2}; best fit the same; two bins hold all 20: {5 3 2} {4 4 2}. */
+static void test_packing_heuristics_by_hand(void **state)
+{
+    (void)state;
+    uint32_t bins[6], room[6], order[6];
+    const uint32_t a[] = {7, 6, 3, 2, 2}, c[] = {6, 5, 4, 3, 2}, d[] = {5, 4, 4, 3, 2, 2};
+    assert_int_equal(pack(PACK_FIRST_FIT, a, 5, 10, bins, room, order), 2);
+    assert_int_equal(pack(PACK_BEST_FIT, a, 5, 10, bins, room, order), 2);
+    assert_int_equal(pack(PACK_FIRST_FIT, c, 5, 10, bins, room, order), 2);
+    assert_int_equal(pack(PACK_CONSTANT_VOLUME, c, 5, 10, bins, room, order), 3);
+    assert_int_equal(pack(PACK_FIRST_FIT, d, 6, 10, bins, room, order), 3);
+    assert_int_equal(pack(PACK_BEST_FIT, d, 6, 10, bins, room, order), 3);
+    assert_int_equal(pack(PACK_OPTIMAL, d, 6, 10, bins, room, order), 2);
+    uint32_t filled[2] = {0};
+    for (int i = 0; i < 6; i++)
+        filled[bins[i]] += d[i];
+    assert_true(filled[0] == 10 && filled[1] == 10);
 }
 
 /* Prompts 8 3 5 2: bins of 8: {8} {5 3} {2}: 24 tokens instead of 32 padded, 18 real. */
@@ -608,9 +630,76 @@ static void test_chunked_prefill_with_a_dynamic_budget(void **state)
     end();
 }
 
+/* Queues three requests, in this order, and says who stands where. */
+static void queue_of(const char *name, const char *spec, struct request r[3], const char *expected)
+{
+    struct error err = {0};
+    struct json root;
+    struct param_set params;
+    struct request_list queue = {0};
+    char found[64] = "";
+    expect_ok(json_parse(spec, "order", &root, &err), &err);
+    const struct order_policy *order = order_policy_find(name);
+    expect_ok(param_set_read(&params, order->params, &root, &err), &err);
+    for (int i = 0; i < 3; i++)
+        order_insert(order, &params, &queue, &r[i]);
+    for (const struct request *q = queue.head; q; q = q->next)
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%llu", (unsigned long long)q->id);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    assert_string_equal(found, expected);
+}
+
+/* Prompts 100, 300, 90; outputs foretold 50, 20, 50; arrivals 0, 1 and 2 s; the second has had 5 of its tokens. Ratios
+ * 0.5, 0.067, 0.56; deadlines 1 s and 10 ms a prompt token after arrival: 2, 5, 3.9 s. Equals stand by arrival. */
+static void test_orders_by_hand(void **state)
+{
+    (void)state;
+    struct request r[3] = {
+        {.id = 0, .prompt_tokens = 100, .predicted_tokens = 50},
+        {.id = 1, .prompt_tokens = 300, .predicted_tokens = 20, .generated = 5, .arrival = 1000000000},
+        {.id = 2, .prompt_tokens = 90, .predicted_tokens = 50, .arrival = 2000000000},
+    };
+    queue_of("fcfs", "{}", r, "012");
+    queue_of("sjf", "{}", r, "102");
+    queue_of("sjf", "{\"prompt_weight\": 1}", r, "201");
+    queue_of("srpt", "{}", r, "102");
+    queue_of("decode_ratio", "{}", r, "201");
+    queue_of("edf", "{\"per_prompt_token_s\": 0.01}", r, "021");
+    queue_of("length_bucket", "{\"smallest\": 128}", r, "021");
+}
+
+/* With the shortest first, a newcomer passes who has waited longer. */
+static void test_shortest_first_in_a_replica(void **state)
+{
+    (void)state;
+    struct param_set params;
+    struct error err = {0};
+    struct json nothing = {0};
+    expect_ok(param_set_read(&params, order_policy_find("srpt")->params, &nothing, &err), &err);
+    bench_init(&b, "{\"name\": \"continuous\", \"max_sequences\": 1}", 100);
+    b.replica.order = order_policy_find("srpt");
+    b.replica.order_params = &params;
+    for (uint64_t i = 0; i < 3; i++) {
+        b.requests[i] = (struct request){.id = i,
+                                         .prompt_tokens = 4,
+                                         .output_tokens = 3 - (uint32_t)i,
+                                         .max_output_tokens = 3,
+                                         .predicted_tokens = 3 - (uint32_t)i};
+        replica_enqueue(&b.replica, &b.requests[i]);
+    }
+    bench_step(&b, "2:4");
+    bench_step(&b, "1:4");
+    bench_step(&b, "1:1");
+    bench_step(&b, "0:4");
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_packing_heuristics_by_hand),
+        cmocka_unit_test(test_orders_by_hand),
+        cmocka_unit_test(test_shortest_first_in_a_replica),
         cmocka_unit_test(test_fixed_batch_serves_exactly_so_many),
         cmocka_unit_test(test_dynamic_batch_takes_all_that_wait),
         cmocka_unit_test(test_elastic_batch_shrinks_until_it_is_empty),

@@ -104,6 +104,17 @@ static unsigned one_second(const void *model, unsigned size, double *seconds, do
     return 1;
 }
 
+/* Shortest first hardly helps an idle server: at ρ → 0 the wait is that of M/M/1, ρ/(1 − ρ) S. At ρ 0.9 it is far less
+ * than 9; jobs of no length wait for the one in service alone, ρ S. */
+static void test_shortest_job_first_by_hand(void **state)
+{
+    (void)state;
+    assert_true(fabs(theory_mm1_sjf_wait_s(1e-4, 1) / 1e-4 - 1) < 1e-3);
+    double wait = theory_mm1_sjf_wait_s(0.9, 1);
+    assert_true(wait > 0.9 && wait < 4);
+    assert_true(isinf(theory_mm1_sjf_wait_s(1, 1)));
+}
+
 /* One at a time the bulk rule is M/D/1: 0.5 s at rate 0.5 and 1 s of service. A batch of any size in a second, hardly
  * ever two: at rate 0.01 who comes while another is served waits half of it, λ/2 · 1/(1 + …) ≈ 0.005 s. Two at a time
  * at that rate: the first of a pair waits 100 s for the second, so 50 on average, and next to nothing more. */
@@ -122,6 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_closed_forms_by_hand),
         cmocka_unit_test(test_bulk_rule_by_hand),
+        cmocka_unit_test(test_shortest_job_first_by_hand),
         cmocka_unit_test(test_a_closed_loop_by_hand),
         cmocka_unit_test(test_a_run_is_made_as_long_as_its_precision_needs),
         cmocka_unit_test(test_mean_waits_agree_with_closed_forms_at_low_load),

@@ -4,6 +4,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/random.h"
+#include "sim/predictor.h"
 #include "tests/harness.h"
 #include "workloads/trace.h"
 
@@ -229,9 +231,39 @@ static void test_the_azure_and_mooncake_traces(void **state)
     assert_true(m.count == 12031 && fabs(m.prompt_mean - 12035) < 1 && fabs(m.output_mean - 343) < 1);
 }
 
+/* 20 000 requests of 500 tokens: the truth; a median of 500 and σ 0.5 of the logarithm; the bucket 401 … 600 in nine of
+ * ten, the others alike; never above the longest output. */
+static void test_predictors(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"oracle", "noisy", "bucketed", "constant"};
+    struct json nothing = {0};
+    for (int k = 0; k < 4; k++) {
+        struct error err = {0};
+        struct param_set params;
+        const struct predictor *p = predictor_find(names[k]);
+        gsl_rng *rng = random_stream_create(7, "prediction noise");
+        expect_ok(param_set_read(&params, p->params, &nothing, &err), &err);
+        double below = 0, spread = 0, right = 0;
+        for (int i = 0; i < 20000; i++) {
+            struct request r = {.output_tokens = 500, .max_output_tokens = 100000};
+            predictor_apply(p, &params, &r, rng);
+            assert_true(k != 0 || r.predicted_tokens == 500);
+            assert_true(k != 3 || r.predicted_tokens == 200);
+            below += r.predicted_tokens < 500;
+            spread += pow(log(r.predicted_tokens / 500.0), 2) / 20000;
+            right += r.predicted_tokens == 600;
+        }
+        assert_true(k != 1 || (fabs(below / 20000 - 0.5) < 0.02 && fabs(sqrt(spread) - 0.5) < 0.02));
+        assert_true(k != 2 || fabs(right / 20000 - 0.9) < 0.01);
+        gsl_rng_free(rng);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_predictors),
         cmocka_unit_test(test_azure_stamps_with_seven_digits),
         cmocka_unit_test(test_mooncake_milliseconds_and_ties),
         cmocka_unit_test(test_our_jsonl_round_trip_through_gzip),

@@ -47,6 +47,8 @@ struct request {
     uint32_t prompt_tokens;
     uint32_t output_tokens;     /* what it will generate; hidden from policies */
     uint32_t max_output_tokens; /* what a policy may have to reserve for */
+    uint32_t predicted_tokens;  /* what is foretold of output_tokens; 0 where nobody asked */
+    double order_key;           /* its place in the waiting queue, where that has an order */
 
     uint32_t computed;
     uint32_t generated;
@@ -77,6 +79,8 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->prompt_tokens = prompt_tokens;
     r->output_tokens = output_tokens;
     r->max_output_tokens = max_output_tokens;
+    r->predicted_tokens = 0;
+    r->order_key = 0;
     r->computed = r->generated = r->kv_blocks = 0;
     r->preemptions = r->recomputed_tokens = r->cached_tokens = r->peak_computed = 0;
     r->kv_home = NULL;

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/predictor.h"
+
+#include <gsl/gsl_randist.h>
+#include <math.h>
+#include <string.h>
+
+static const struct param_spec no_params[] = {{0}};
+
+static double predict_truth(const struct param_set *params, const struct request *r, gsl_rng *rng)
+{
+    (void)params, (void)rng;
+    return r->output_tokens;
+}
+
+static const struct param_spec noisy_params[] = {
+    {"sigma", PARAM_NUMBER, "", 0.5, 0, 10, "of the logarithm of predicted over true; its median is 1", NULL, NULL},
+    {0},
+};
+
+static double predict_noisily(const struct param_set *params, const struct request *r, gsl_rng *rng)
+{
+    return r->output_tokens * exp(gsl_ran_gaussian(rng, param_number(params, "sigma")));
+}
+
+static const struct param_spec bucketed_params[] = {
+    {"bucket_tokens", PARAM_INTEGER, "tokens", 200, 1, 1e8, "width of a bucket", NULL, NULL},
+    {"buckets", PARAM_INTEGER, "", 10, 2, 100000, "how many; the last one holds all longer outputs", NULL, NULL},
+    {"right", PARAM_NUMBER, "", 0.9, 0, 1, "chance of the right bucket; else any other, equally likely", NULL, NULL},
+    {0},
+};
+
+/* The upper end of the bucket that is foretold. */
+static double predict_bucket(const struct param_set *params, const struct request *r, gsl_rng *rng)
+{
+    double width = param_number(params, "bucket_tokens");
+    unsigned long count = (unsigned long)param_number(params, "buckets");
+    unsigned long bucket = (unsigned long)((r->output_tokens - 1) / width);
+    bucket = bucket < count ? bucket : count - 1;
+    double luck = gsl_rng_uniform(rng);
+    unsigned long other = gsl_rng_uniform_int(rng, count - 1);
+    if (luck >= param_number(params, "right"))
+        bucket = other < bucket ? other : other + 1;
+    return (double)(bucket + 1) * width;
+}
+
+static const struct param_spec constant_params[] = {
+    {"tokens", PARAM_INTEGER, "tokens", 200, 1, 1e8, "foretold of every request", NULL, NULL},
+    {0},
+};
+
+static double predict_constant(const struct param_set *params, const struct request *r, gsl_rng *rng)
+{
+    (void)r, (void)rng;
+    return param_number(params, "tokens");
+}
+
+static const struct predictor oracle = {"oracle", "the true output length", "none: a bound", no_params, predict_truth};
+static const struct predictor noisy = {"noisy", "the true length times a log-normal error",
+                                       "Mitzenmacher 2020, Scheduling with Predictions", noisy_params, predict_noisily};
+static const struct predictor bucketed = {"bucketed", "the right bucket of lengths with a given chance",
+                                          "S3 (Jin et al. 2023, arXiv 2306.06000)", bucketed_params, predict_bucket};
+static const struct predictor constant = {"constant", "the same length for every request", "none", constant_params,
+                                          predict_constant};
+
+const struct predictor *const predictors[] = {&oracle, &noisy, &bucketed, &constant, NULL};
+
+const struct predictor *predictor_find(const char *name)
+{
+    for (const struct predictor *const *p = predictors; *p; p++)
+        if (strcmp((*p)->name, name) == 0)
+            return *p;
+    return NULL;
+}
+
+void predictor_apply(const struct predictor *p, const struct param_set *params, struct request *r, gsl_rng *rng)
+{
+    double tokens = round(p->predict(params, r, rng));
+    r->predicted_tokens = tokens < 1 ? 1 : tokens > r->max_output_tokens ? r->max_output_tokens : (uint32_t)tokens;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* predictor.h — what is foretold of a request's output length when it arrives. Orders see this and never the truth; the
+ * noise has a random stream of its own, so that every policy sees the same predictions. */
+#ifndef TANDEM_SIM_PREDICTOR_H
+#define TANDEM_SIM_PREDICTOR_H
+
+#include <gsl/gsl_rng.h>
+
+#include "base/param.h"
+#include "workloads/request.h"
+
+struct predictor {
+    const char *name, *summary, *source;
+    const struct param_spec *params;
+    double (*predict)(const struct param_set *params, const struct request *r, gsl_rng *rng);
+};
+
+extern const struct predictor *const predictors[]; /* NULL-ended */
+const struct predictor *predictor_find(const char *name);
+
+/* Sets predicted_tokens: rounded, at least 1, at most the request's longest output. */
+void predictor_apply(const struct predictor *p, const struct param_set *params, struct request *r, gsl_rng *rng);
+
+#endif
