@@ -23,7 +23,7 @@ FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/engines/*.json profiles/techniques/*.json \
            workloads/scenarios/*.json)
-FORMATTED := $(foreach room,$(ROOMS) tests tests/fuzz tests/bench,$(wildcard $(room)/*.[ch]))
+FORMATTED := $(foreach room,$(ROOMS) tests tests/fuzz tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
@@ -49,9 +49,9 @@ deps-if-missing:
 	for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || \
 	    { echo "$$p is not installed"; exec $(MAKE) --no-print-directory deps; }; done
 
-$(BUILD)/tandem: $(OBJECTS) | libraries
+$(BUILD)/tandem: $(OBJECTS) policies/plugin.symbols | libraries
 	@echo "  $@"
-	$(Q)$(CC) $(ALL_CFLAGS) $(OBJECTS) $(ALL_LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--dynamic-list=policies/plugin.symbols $(OBJECTS) $(ALL_LIBS) -o $@
 
 # Without the libraries every compilation would fail; one sentence says what to do.
 .PHONY: libraries

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policies/plugin.h"
+
 static int read_cluster(struct scenario *s, struct error *err)
 {
     static const char *const keys[] = {"replicas",
@@ -153,9 +155,11 @@ static int read_policy(struct scenario *s, struct error *err)
         name = batching.node->valuestring;
     else if (batching.node && json_read_string(&batching, "name", true, &name, err))
         return -1;
-    c->batching = batching_policy_find(name);
-    if (!c->batching)
-        return json_complain(&batching, "a batching policy (tandem list policies)", err);
+    bool is_file = strchr(name, '/') || strstr(name, ".so");
+    if (!is_file && !batching_policy_find(name))
+        return json_complain(&batching, "a batching policy (tandem list policies), or a path to one compiled", err);
+    if (batching_policy_load(name, &c->batching, err))
+        return -1;
     if (param_set_read(&s->batching_params, c->batching->params, &batching, err))
         return -1;
     c->batching_params = &s->batching_params;
