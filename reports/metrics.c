@@ -246,10 +246,26 @@ static void on_finish(void *state, size_t replica, const struct request *r)
     double service_s = sim_time_to_s(r->last_token - r->first_scheduled);
     station_leave(&m->system, r->last_token, q.at[METRIC_E2E], service_s);
     struct replica_metrics *of = &m->replicas[replica];
-    if (present(&of->system) > 0)
+    if (r->taken_over > 0) /* it came from the replica that prefilled it */
+        station_leave(&of->system, r->last_token, r->last_token - r->taken_over,
+                      sim_time_to_s(r->last_token - r->taken_over));
+    else if (present(&of->system) > 0)
         station_leave(&of->system, r->last_token, q.at[METRIC_E2E], service_s);
     if (m->sink.state && random_mix(r->id) >> 11 < m->keep_below)
         m->sink.add_request(m->sink.state, replica, r);
+}
+
+static void on_handed_over(void *state, size_t replica, const struct request *r)
+{
+    struct run_metrics *m = state;
+    if (present(&m->replicas[replica].system) > 0)
+        station_leave(&m->replicas[replica].system, r->first_token, r->first_token - r->arrival,
+                      sim_time_to_s(r->first_token - r->first_scheduled));
+}
+
+static void on_taken_over(void *state, size_t replica, const struct request *r)
+{
+    station_enter(&((struct run_metrics *)state)->replicas[replica].system, r->taken_over);
 }
 
 struct observer run_metrics_observer(struct run_metrics *m)
@@ -262,5 +278,7 @@ struct observer run_metrics_observer(struct run_metrics *m)
                              .iterated = on_iteration,
                              .gap = on_gap,
                              .finished = on_finish,
+                             .handed_over = on_handed_over,
+                             .taken_over = on_taken_over,
                              .probed = on_probe};
 }

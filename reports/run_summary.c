@@ -145,14 +145,15 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
         out->padding_waste = 1 - (double)m->real_tokens / (double)m->padded_tokens;
         out->mean_batch_sequences = (double)m->sequence_ns / busy_ns;
         out->mean_batch_tokens = (double)m->real_tokens / (double)m->iterations;
-        out->mean_kv_use = totals->kv_block_ns / (busy_ns * (double)s->cluster.replica.kv_blocks);
+        out->mean_kv_use = totals->kv_block_ns * (double)s->cluster.replicas / (busy_ns * (double)totals->kv_total);
         out->peak_kv_use = (double)totals->kv_peak / (double)totals->kv_total;
         for (int i = 0; i < COST_SOURCES; i++)
             out->source_share[i] = fine_to_ns(m->by_source[i]) / busy_ns;
         if (s->cost.estimated)
             out->source_share[COST_ESTIMATED] = 1;
         double peak = device_peak_flops(&s->cost.device, s->cost.model.dtype) * s->cost.parallel.tensor;
-        out->mfu = peak > 0 ? model_flops(m, &s->cost.model) / (busy_s * peak) : NAN;
+        bool one_kind = s->cluster.prefill_replicas == 0; /* else its peak is not one number */
+        out->mfu = peak > 0 && one_kind ? model_flops(m, &s->cost.model) / (busy_s * peak) : NAN;
     }
     double all = 0;
     for (int i = 0; i < PART_COUNT; i++)

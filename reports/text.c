@@ -83,10 +83,17 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
     if (r->overloaded)
         fprintf(out, "OVERLOADED: the queue grew as long as requests came; latencies say how long the run was, not how "
                      "good the service is.\n");
-    fprintf(out, "%s: %s on %zu × %s%s, %s, %s\n", s->name, s->cost.model.name,
-            s->cluster.replicas * s->cost.parallel.tensor, s->cost.device.name,
-            s->cost.parallel.tensor > 1 ? " (tensor parallel)" : "", s->cluster.replica.batching->name,
-            s->cluster.routing->name);
+    if (s->cluster.prefill_replicas) {
+        size_t prefills = s->cluster.prefill_replicas, decodes = s->cluster.replicas - prefills;
+        fprintf(out, "%s: %s, prefill on %zu × %s (%s, %s), decode on %zu × %s (%s)\n", s->name, s->cost.model.name,
+                prefills * s->cost.parallel.tensor, s->cost.device.name, s->cluster.replica.batching->name,
+                s->cluster.routing->name, decodes * s->decode_cost.parallel.tensor, s->decode_cost.device.name,
+                s->cluster.decode.batching->name);
+    } else
+        fprintf(out, "%s: %s on %zu × %s%s, %s, %s\n", s->name, s->cost.model.name,
+                s->cluster.replicas * s->cost.parallel.tensor, s->cost.device.name,
+                s->cost.parallel.tensor > 1 ? " (tensor parallel)" : "", s->cluster.replica.batching->name,
+                s->cluster.routing->name);
     fprintf(out,
             "  requests   %llu arrived = %llu finished + %llu rejected + %llu unfinished; at most %llu in flight\n",
             (unsigned long long)t->arrived, (unsigned long long)t->finished, (unsigned long long)t->rejected,
@@ -101,9 +108,13 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
     print_where_time_went(out, r);
     fprintf(out,
             "  replicas   busy %.1f %%, batch %.1f sequences, padding waste %.1f %%, KV use %.1f %% (peak %.1f %%), "
-            "%llu preemptions, MFU %.1f %%\n",
+            "%llu preemptions",
             100 * r->utilization, r->mean_batch_sequences, 100 * r->padding_waste, 100 * r->mean_kv_use,
-            100 * r->peak_kv_use, (unsigned long long)r->preemptions, 100 * r->mfu);
+            100 * r->peak_kv_use, (unsigned long long)r->preemptions);
+    if (isnan(r->mfu))
+        fprintf(out, "\n");
+    else
+        fprintf(out, ", MFU %.1f %%\n", 100 * r->mfu);
     fprintf(out, "  queueing   λ %.3f/s, ρ %.3f, L %.2f, Lq %.2f, W %.3f s, Wq %.3f s; Little's law residual %.1e\n",
             r->system.arrival_rate, r->system.utilization, r->system.number, r->system.queue_number, r->system.stay_s,
             r->system.wait_s, r->system.little_residual);

@@ -28,6 +28,8 @@ struct cluster {
     size_t *touched; /* replicas that got an arrival at this instant, [replicas] */
     size_t touched_count;
     bool *is_touched;
+    struct handover handover; /* of disaggregated placement */
+    bool out_of_memory;
     gsl_rng *prediction_rng; /* NULL: nothing is foretold */
     struct request_source *source;
     struct arrival next;
@@ -85,19 +87,25 @@ static const struct replica_load *load_of(const void *replicas, size_t index)
     return &((const struct replica *)replicas)[index].load;
 }
 
+/* Replicas that arrivals are routed to. */
+static size_t entrances(const struct cluster *c)
+{
+    return c->config->prefill_replicas ? c->config->prefill_replicas : c->config->replicas;
+}
+
 static size_t choose_replica(struct cluster *c, const struct request *r)
 {
     const struct routing_policy *routing = c->config->routing;
     const struct routing_loads loads = {.of = load_of, .replicas = c->replicas};
-    if (routing->central || c->config->replicas == 1)
+    if (routing->central || entrances(c) == 1)
         return 0;
     return routing->rank ? (size_t)min_index_first(&c->ranks).slot
-                         : routing->choose(&c->cursor, c->config->replicas, r, &loads);
+                         : routing->choose(&c->cursor, entrances(c), r, &loads);
 }
 
 static void rank(struct cluster *c, const struct replica *r)
 {
-    if (c->config->routing->rank)
+    if (c->config->routing->rank && r->index < entrances(c))
         min_index_set(&c->ranks, r->index, c->config->routing->rank(&r->load));
 }
 
@@ -125,6 +133,8 @@ static void notice(struct cluster *c, struct replica *r, sim_time from)
 /* Whether the replica must be told when somebody new stands in the shared queue. */
 static void listen(struct cluster *c, const struct replica *r)
 {
+    if (r->index >= entrances(c))
+        return;
     uint64_t bit = (uint64_t)1 << r->index % 64, *word = &c->listening[r->index / 64];
     *word = !r->busy || replica_can_be_cut(r) ? *word | bit : *word & ~bit;
 }
@@ -151,6 +161,8 @@ static int arrive(struct cluster *c, const struct arrival *a, size_t after, stru
     c->totals.arrived++;
     struct replica *replica = &c->replicas[choose_replica(c, r)];
     const char *reason = replica_refuses(replica, r);
+    if (!reason && c->config->prefill_replicas) /* and who decodes it must be able to, too */
+        reason = replica_refuses(&c->replicas[c->config->prefill_replicas], r);
     if (reason) {
         c->observer->rejected(c->observer->state, r, reason);
         recycle(c, r);
@@ -184,6 +196,78 @@ static bool group_is_busy(struct cluster *c, size_t replica)
     return false;
 }
 
+/* What runs on a replica ends with the first iteration that ends at `from` or later, since something has changed that
+ * no policy foresaw: KV has come, or has gone. */
+static void cut_short(struct cluster *c, size_t replica, sim_time from)
+{
+    struct replica *r = &c->replicas[replica];
+    if (!r->busy)
+        touch(c, replica);
+    else if (r->stretch.count > 1)
+        set_event(c, replica, replica_cut(r, from));
+}
+
+/* The decode replica with fewest outstanding tokens gets it, the first of equals. */
+static void on_hand_over(void *owner, struct replica *from, struct request *r, sim_time now)
+{
+    struct cluster *c = owner;
+    struct handover *h = &c->handover;
+    struct replica *decode = &c->replicas[h->sources];
+    size_t to = 0;
+    (void)from;
+    for (size_t i = 1; i < h->destinations; i++)
+        if (decode[i].load.outstanding_tokens < decode[to].load.outstanding_tokens)
+            to = i;
+    decode[to].load.outstanding_requests++;
+    decode[to].load.outstanding_tokens += r->max_output_tokens;
+    bool first = h->inbound[to].count == 0; /* else who stands before it cannot be pulled yet */
+    request_list_insert(&h->inbound[to], r, NULL);
+    if (first)
+        cut_short(c, h->sources + to, now);
+}
+
+/* Whose KV has come joins the batch that is formed for `at`. */
+static void join_landed(void *owner, struct replica *r, sim_time at)
+{
+    struct cluster *c = owner;
+    struct request_list *landed = &c->handover.landed[r->index - c->handover.sources];
+    for (struct request *q; (q = landed->head);) {
+        request_list_remove(landed, q);
+        if (replica_take_over(r, q, at))
+            c->out_of_memory = true;
+    }
+}
+
+/* Between two iterations of a decode replica: whose KV has come joins, unless the next batch is formed already, and
+ * more is pulled while it fits. */
+static void receive(struct cluster *c, size_t replica, sim_time now)
+{
+    struct handover *h = &c->handover;
+    struct replica *r = &c->replicas[replica];
+    size_t to = replica - h->sources;
+    if (!r->next_formed)
+        join_landed(c, r, now);
+    while (h->inbound[to].count > 0 &&
+           r->running.count + h->under_way[to] + h->landed[to].count < c->config->decode_max_sequences &&
+           replica_reserve_inbound(r, h->inbound[to].head, now))
+        if (handover_start(h, to, now)) {
+            c->out_of_memory = true;
+            return;
+        }
+    set_event(c, c->config->replicas, handover_next_end(h));
+}
+
+static bool receives(const struct cluster *c, size_t replica)
+{
+    return c->config->prefill_replicas && replica >= c->config->prefill_replicas;
+}
+
+static bool awaits(const struct cluster *c, size_t replica)
+{
+    size_t to = replica - c->handover.sources;
+    return receives(c, replica) && (c->handover.inbound[to].count > 0 || c->handover.landed[to].count > 0);
+}
+
 static void start_group(struct cluster *c, size_t replica, sim_time now)
 {
     struct replica *leader = leader_of(c, replica);
@@ -203,6 +287,8 @@ static void start(struct cluster *c, size_t replica, sim_time now)
         start_group(c, replica, now);
         return;
     }
+    if (receives(c, replica))
+        receive(c, replica, now);
     set_event(c, replica, replica_start(r, now));
     if (!c->config->routing->central)
         return;
@@ -217,7 +303,8 @@ static void wake_touched(struct cluster *c, sim_time now)
     for (size_t i = 0; i < c->touched_count; i++) {
         size_t replica = c->touched[i];
         c->is_touched[replica] = false;
-        if (!group_is_busy(c, replica) && c->replicas[replica].view.waiting->count > 0)
+        bool waited_for = c->replicas[replica].view.waiting->count > 0 || awaits(c, replica);
+        if (!group_is_busy(c, replica) && waited_for)
             start(c, replica, now);
     }
     c->touched_count = 0;
@@ -275,6 +362,25 @@ static int hear_from_clients(struct cluster *c, size_t replica, sim_time now, st
     return take_arrivals(c, now, replica, err);
 }
 
+/* Transfers that end now: the source has its blocks again, the request decodes from the next iteration on. Replicas
+ * that had something to do at this instant have done it. */
+static void land(struct cluster *c, sim_time now)
+{
+    struct handover *h = &c->handover;
+    c->totals.end = now;
+    while (handover_next_end(h) <= now) {
+        struct transfer t = handover_take(h);
+        struct request *r = t.request;
+        replica_catch_up(&c->replicas[r->source], now + 1); /* what it took before is counted before */
+        replica_release_source(&c->replicas[r->source], r, now);
+        cut_short(c, r->source, now + 1);
+        request_list_insert(&h->landed[t.to], r, NULL);
+        cut_short(c, h->sources + t.to, now + 1);
+    }
+    set_event(c, c->config->replicas, handover_next_end(h));
+    wake_touched(c, now);
+}
+
 static int act(struct cluster *c, size_t replica, sim_time now, struct error *err)
 {
     struct replica *r = &c->replicas[replica];
@@ -311,8 +417,12 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
             return 0;
         while (c->config->probe_interval > 0 && c->next_probe <= earliest)
             probe(c);
-        if (arrival ? arrive_together(c, err) : act(c, event.slot, event_at, err))
+        if (!arrival && event.slot == c->config->replicas)
+            land(c, event_at);
+        else if (arrival ? arrive_together(c, err) : act(c, event.slot, event_at, err))
             return -1;
+        if (c->out_of_memory)
+            return error_no_memory(err);
     }
     return -1;
 }
@@ -327,13 +437,20 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
     c->touched = calloc(count, sizeof *c->touched);
     c->is_touched = calloc(count, sizeof *c->is_touched);
     c->listening = calloc((count + 63) / 64, sizeof *c->listening);
-    if (min_index_init(&c->events, count) || min_index_init(&c->ranks, count) || !c->replicas || !c->touched ||
+    if (min_index_init(&c->events, count + 1) || min_index_init(&c->ranks, count) || !c->replicas || !c->touched ||
         !c->is_touched || !c->listening)
         return error_no_memory(err);
+    size_t prefills = c->config->prefill_replicas;
+    if (prefills && handover_init(&c->handover, &c->config->link, prefills, count - prefills))
+        return error_no_memory(err);
     for (size_t i = 0; i < count; i++) {
-        struct request_list *shared = c->config->routing->central ? &c->central : NULL;
-        if (replica_init(&c->replicas[i], i, &c->config->replica, executor, shared, c->observer, err))
+        bool decodes = receives(c, i);
+        struct request_list *shared = c->config->routing->central && !decodes ? &c->central : NULL;
+        if (replica_init(&c->replicas[i], i, decodes ? &c->config->decode : &c->config->replica,
+                         decodes ? c->config->decode_executor : executor, shared, c->observer, err))
             return -1;
+        c->replicas[i].hand_over = prefills && !decodes ? on_hand_over : NULL;
+        c->replicas[i].receive = decodes ? join_landed : NULL;
         c->replicas[i].recycle = recycle;
         c->replicas[i].owner = c;
         rank(c, &c->replicas[i]);
@@ -373,6 +490,7 @@ static void release(struct cluster *c)
     free(c->listening);
     min_index_release(&c->events);
     min_index_release(&c->ranks);
+    handover_release(&c->handover);
     if (c->prediction_rng)
         gsl_rng_free(c->prediction_rng);
 }

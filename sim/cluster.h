@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "sim/handover.h"
 #include "sim/predictor.h"
 #include "sim/replica.h"
 #include "workloads/source.h"
@@ -13,6 +14,12 @@ struct cluster_config {
     struct replica_config replica;
     size_t replicas;
     size_t group; /* replicas i·group … step together: ranks that share experts; 1: each for itself */
+    /* Disaggregated placement: the first so many replicas prefill, the others decode; 0: every replica does both. */
+    size_t prefill_replicas;
+    struct replica_config decode;
+    struct executor decode_executor;
+    uint32_t decode_max_sequences; /* on one replica, those whose KV is on its way included */
+    struct handover_link link;
     const struct routing_policy *routing;
     const struct predictor *predictor; /* NULL: nothing is foretold */
     const struct param_set *predictor_params;

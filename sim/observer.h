@@ -45,6 +45,10 @@ struct observer {
      * that iterated() implies. */
     void (*gap)(void *state, sim_time at, sim_time gap, uint64_t count);
     void (*finished)(void *state, size_t replica, const struct request *r);
+    /* Disaggregated placement: a request with its first token left the replica that prefilled it, and joined the one
+     * that decodes it. Both may be NULL. */
+    void (*handed_over)(void *state, size_t replica, const struct request *r);
+    void (*taken_over)(void *state, size_t replica, const struct request *r);
     /* At every multiple of cluster_config.probe_interval: everything before that instant has been told. */
     void (*probed)(void *state, const struct cluster_state *cluster);
 };

@@ -173,13 +173,14 @@ void replica_release(struct replica *r)
 const char *replica_refuses(const struct replica *r, const struct request *request)
 {
     uint64_t tokens = (uint64_t)request->prompt_tokens + request->max_output_tokens;
+    uint64_t kept = r->hand_over ? request->prompt_tokens : tokens;
     if (request->prompt_tokens == 0)
         return "empty prompt";
     if (request->output_tokens == 0)
         return "no output tokens";
     if (tokens > r->view.max_tokens)
         return "longer than the model's longest sequence";
-    if (view_blocks(&r->view, tokens) > r->kv.total_blocks)
+    if (view_blocks(&r->view, kept) > r->kv.total_blocks)
         return "longer than the KV pool";
     return r->batching->refuses ? r->batching->refuses(r->batching_state, &r->view, request) : NULL;
 }
@@ -221,6 +222,42 @@ static bool make_room(struct replica *r)
     r->view.prefilling = r->prefilling;
     r->room = needed;
     return true;
+}
+
+bool replica_reserve_inbound(struct replica *r, struct request *request, sim_time now)
+{
+    uint32_t held = request->kv_blocks, tokens = view_admission_tokens(&r->view, request, request->computed + 1);
+    request->kv_blocks = 0;
+    bool reserved = kv_pool_reserve(&r->kv, request, tokens, now);
+    request->source_blocks = held;
+    if (!reserved)
+        request->kv_blocks = held;
+    sync_view(r);
+    return reserved;
+}
+
+void replica_release_source(struct replica *r, struct request *request, sim_time now)
+{
+    uint32_t elsewhere = request->kv_blocks;
+    request->kv_blocks = request->source_blocks;
+    kv_pool_release(&r->kv, request, now);
+    request->kv_blocks = elsewhere;
+    sync_view(r);
+}
+
+int replica_take_over(struct replica *r, struct request *request, sim_time at)
+{
+    assert(!r->next_formed && request_decodes(request));
+    request_list_insert(&r->running, request, NULL);
+    if (!make_room(r))
+        return -1;
+    request->parts[PART_TRANSFER] += at - request->first_token;
+    request->taken_over = at;
+    decode_set_join(&r->decodes, request);
+    sync_view(r);
+    if (r->observer->taken_over)
+        r->observer->taken_over(r->observer->state, r->index, request);
+    return 0;
 }
 
 /* First scheduling of a request ends its queueing; stamps tell later who was in this batch. */
@@ -404,11 +441,29 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
         r->recycle(r->owner, q);
 }
 
-/* A request has its last token: it goes, or, scheduling ahead, it goes when the iteration has ended. */
+/* It has its first token and decodes elsewhere; what it holds here stays taken until its KV has been pulled. */
+static void leave_for_decode(struct replica *r, struct request *q, sim_time now)
+{
+    request_list_remove(&r->running, q);
+    r->load.outstanding_requests--;
+    r->load.outstanding_tokens -= q->max_output_tokens;
+    q->leaving = false;
+    q->source = r->index;
+    if (r->observer->handed_over)
+        r->observer->handed_over(r->observer->state, r->index, q);
+    r->hand_over(r->owner, r, q, now);
+}
+
+static void depart(struct replica *r, struct request *q, sim_time now)
+{
+    (q->generated == q->output_tokens ? finish_request : leave_for_decode)(r, q, now);
+}
+
+/* A request has its last token here: it goes, or, scheduling ahead, it goes when the iteration has ended. */
 static void retire(struct replica *r, struct request *q, sim_time now)
 {
     if (!r->ahead) {
-        finish_request(r, q, now);
+        depart(r, q, now);
         return;
     }
     q->leaving = true;
@@ -512,7 +567,7 @@ static void compute_single(struct replica *r, struct request *q, uint32_t tokens
         emit_token(r, q, now);
     bool finished = q->generated == q->output_tokens;
     q->prefilling = !finished && !request_decodes(q);
-    if (finished)
+    if (finished || (!q->prefilling && r->hand_over))
         retire(r, q, now);
     else if (!q->prefilling)
         decode_set_join(&r->decodes, q);
@@ -575,6 +630,8 @@ static void run_ahead(struct replica *r, sim_time end)
 {
     apply(r, 1, end);
     retire_decodes(r, end);
+    if (r->receive)
+        r->receive(r->owner, r, end);
     form_batch(r, &r->next, end);
     r->next_formed = !batch_is_empty(&r->next);
 }
@@ -586,7 +643,7 @@ void replica_finish(struct replica *r, sim_time now)
     r->carry = stretch_fine(&r->stretch, r->stretch.count) & ((1 << FINE_BITS) - 1);
     if (r->ahead) {
         for (size_t i = 0; i < r->leaving_count; i++)
-            finish_request(r, r->leaving[i], now);
+            depart(r, r->leaving[i], now);
         r->leaving_count = 0;
         return;
     }

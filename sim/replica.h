@@ -60,6 +60,10 @@ struct replica {
     uint64_t iterations;    /* ended */
     bool step, ahead, next_formed, busy;
     void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
+    /* A request that has its first token goes elsewhere to decode; its blocks stay taken. NULL: it decodes here. */
+    void (*hand_over)(void *owner, struct replica *from, struct request *r, sim_time now);
+    /* Scheduling ahead: whose KV has come may join the batch that is formed for `at`. May be NULL. */
+    void (*receive)(void *owner, struct replica *r, sim_time at);
     void *owner;
 };
 
@@ -73,6 +77,16 @@ const char *replica_refuses(const struct replica *r, const struct request *reque
 
 /* Puts an arriving request in its place in the queue. */
 void replica_enqueue(struct replica *r, struct request *request);
+
+/* A request whose KV is to come from another replica: takes blocks for it, if there are enough. */
+bool replica_reserve_inbound(struct replica *r, struct request *request, sim_time now);
+
+/* It has come: it decodes from the iteration on that starts at `at` and whose batch is not formed yet. Returns -1 when
+ * memory is short. */
+int replica_take_over(struct replica *r, struct request *request, sim_time at);
+
+/* Its blocks here are no longer needed. */
+void replica_release_source(struct replica *r, struct request *request, sim_time now);
 
 /* Starts an iteration, or a stretch of them, if there is something to do. Returns when to call replica_finish (its
  * end) or replica_start again (a policy's wake-up), SIM_TIME_NEVER for neither. */

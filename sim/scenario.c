@@ -7,7 +7,107 @@
 
 #include "policies/plugin.h"
 
-static int read_cluster(struct scenario *s, struct error *err)
+/* Replicas of one kind: all of them, or those that prefill, or those that decode. */
+struct pool {
+    struct json at; /* the object that describes it; node NULL where nothing does */
+    long long replicas;
+    const char *device;
+    struct parallel parallel;
+};
+
+/* What a pool does not say is as the cluster says. */
+static int read_pool(const struct json *at, struct pool *p, struct error *err)
+{
+    static const char *const keys[] = {"replicas", "tensor_parallel", "device", "batching", "kv_blocks", NULL};
+    long long tensor = p->parallel.tensor;
+    p->at = *at;
+    if (at->node &&
+        (json_check_keys(at, keys, err) || json_read_integer(at, "replicas", false, 1, 100000, &p->replicas, err) ||
+         json_read_integer(at, "tensor_parallel", false, 1, 64, &tensor, err) ||
+         json_read_string(at, "device", false, &p->device, err)))
+        return -1;
+    p->parallel.tensor = (uint32_t)tensor;
+    return 0;
+}
+
+static int read_link(const struct json *at, double *bytes_per_s, double *latency_ns, struct error *err)
+{
+    static const char *const keys[] = {"bytes_per_s", "latency_ns", NULL};
+    return at->node && (json_check_keys(at, keys, err) ||
+                        json_read_number(at, "bytes_per_s", false, 1, 1e15, bytes_per_s, err) ||
+                        json_read_number(at, "latency_ns", false, 0, 1e12, latency_ns, err))
+               ? -1
+               : 0;
+}
+
+/* "colocated", or {"name": "disaggregated", "prefill": …, "decode": …, "link": …}. Returns 1 for the latter. */
+static int read_placement(const struct json *at, struct pool *prefill, struct pool *decode, struct handover_link *link,
+                          struct error *err)
+{
+    static const char *const keys[] = {"name", "prefill", "decode", "link", NULL};
+    const char *name = "colocated";
+    double latency_ns = 10000;
+    if (!at->node || (cJSON_IsString(at->node) && strcmp(at->node->valuestring, "colocated") == 0))
+        return 0;
+    struct json first = json_member(at, "prefill"), second = json_member(at, "decode"), wire = json_member(at, "link");
+    if (cJSON_IsString(at->node) || json_check_keys(at, keys, err) || json_read_string(at, "name", true, &name, err) ||
+        (strcmp(name, "disaggregated") != 0 && strcmp(name, "colocated") != 0))
+        return json_complain(at,
+                             "\"colocated\", or an object with the name \"disaggregated\" and \"prefill\", \"decode\", "
+                             "\"link\"",
+                             err);
+    if (strcmp(name, "colocated") == 0)
+        return 0;
+    *decode = *prefill;
+    link->bytes_per_s = 50e9;
+    if (read_pool(&first, prefill, err) || read_pool(&second, decode, err) ||
+        read_link(&wire, &link->bytes_per_s, &latency_ns, err))
+        return -1;
+    link->latency = (sim_time)latency_ns;
+    return 1;
+}
+
+static int read_routing(const struct json *routed, const struct routing_policy **out, struct error *err)
+{
+    const char *routing = "round_robin";
+    if (cJSON_IsString(routed->node))
+        routing = routed->node->valuestring;
+    else if (routed->node && json_read_string(routed, "policy", true, &routing, err))
+        return -1;
+    *out = routing_policy_find(routing);
+    return *out ? 0 : json_complain(routed, "a routing policy (tandem list policies)", err);
+}
+
+/* Costs of both kinds of replicas; `decode` is NULL where there is one kind. */
+static int create_costs(struct scenario *s, const char *model, const struct pool *prefill, const struct pool *decode,
+                        struct error *err)
+{
+    struct engine engine;
+    struct techniques techniques;
+    struct json engine_at = json_member(&s->root, "engine"), techniques_at = json_member(&s->root, "techniques");
+    if (engine_read(&engine_at, &engine, err))
+        return -1;
+    s->cluster.replica.schedule_ahead = engine.schedule_ahead;
+    int status = techniques_read(&techniques_at, &techniques, err);
+    if (status == 0)
+        status = cost_model_create(&s->cost, model, prefill->device, &prefill->parallel, &engine, &techniques, err);
+    if (status == 0 && decode)
+        status =
+            cost_model_create(&s->decode_cost, model, decode->device, &decode->parallel, &engine, &techniques, err);
+    techniques_release(&techniques);
+    return status;
+}
+
+static void set_disaggregated(struct scenario *s, const struct pool *prefill, const struct pool *decode)
+{
+    s->cluster.prefill_replicas = (size_t)prefill->replicas;
+    s->cluster.replicas = (size_t)(prefill->replicas + decode->replicas);
+    s->cluster.decode_executor = simulated_executor(&s->decode_cost);
+    double one = s->cost.work.kv_bytes_per_token, other = s->decode_cost.work.kv_bytes_per_token;
+    s->cluster.link.bytes_per_token = one > other ? one : other; /* the GPU that has most to send or receive */
+}
+
+static int read_cluster(struct scenario *s, struct pool *prefill, struct pool *decode, struct error *err)
 {
     static const char *const keys[] = {"replicas",
                                        "tensor_parallel",
@@ -19,55 +119,41 @@ static int read_cluster(struct scenario *s, struct error *err)
                                        "expert_imbalance",
                                        "link",
                                        NULL};
-    static const char *const link_keys[] = {"bytes_per_s", "latency_ns", NULL};
     struct json at = json_member(&s->root, "cluster"), link = json_member(&at, "link");
-    long long replicas = 1, tp = 1, pp = 1, dp = 1, ep = 1;
-    struct parallel parallel = tensor_parallel(1);
-    const char *placement = "colocated", *routing = "round_robin", *model = NULL, *device = NULL;
-    if (at.node &&
-        (json_check_keys(&at, keys, err) || json_read_integer(&at, "replicas", false, 1, 100000, &replicas, err) ||
-         json_read_integer(&at, "tensor_parallel", false, 1, 64, &tp, err) ||
-         json_read_integer(&at, "pipeline_parallel", false, 1, 1, &pp, err) ||
-         json_read_integer(&at, "data_parallel", false, 1, 1024, &dp, err) ||
-         json_read_integer(&at, "expert_parallel", false, 1, 1024, &ep, err) ||
-         json_read_number(&at, "expert_imbalance", false, 1, 1000, &parallel.expert_imbalance, err) ||
-         json_read_string(&at, "placement", false, &placement, err)))
-        return -1;
-    if (link.node && (json_check_keys(&link, link_keys, err) ||
-                      json_read_number(&link, "bytes_per_s", false, 1, 1e15, &parallel.link_bytes_per_s, err) ||
-                      json_read_number(&link, "latency_ns", false, 0, 1e12, &parallel.link_latency_ns, err)))
-        return -1;
     struct json placed = json_member(&at, "placement"), routed = json_member(&at, "routing");
-    if (strcmp(placement, "colocated") != 0)
-        return json_complain(&placed, "\"colocated\"", err);
-    if (cJSON_IsString(routed.node))
-        routing = routed.node->valuestring;
-    else if (routed.node && json_read_string(&routed, "policy", true, &routing, err))
+    long long tp = 1, pp = 1, dp = 1, ep = 1;
+    const char *model = NULL;
+    *prefill = (struct pool){.replicas = 1, .parallel = tensor_parallel(1)};
+    struct parallel *parallel = &prefill->parallel;
+    if (at.node && (json_check_keys(&at, keys, err) ||
+                    json_read_integer(&at, "replicas", false, 1, 100000, &prefill->replicas, err) ||
+                    json_read_integer(&at, "tensor_parallel", false, 1, 64, &tp, err) ||
+                    json_read_integer(&at, "pipeline_parallel", false, 1, 1, &pp, err) ||
+                    json_read_integer(&at, "data_parallel", false, 1, 1024, &dp, err) ||
+                    json_read_integer(&at, "expert_parallel", false, 1, 1024, &ep, err) ||
+                    json_read_number(&at, "expert_imbalance", false, 1, 1000, &parallel->expert_imbalance, err)))
         return -1;
-    parallel.tensor = (uint32_t)tp;
-    parallel.data = (uint32_t)dp;
-    parallel.expert = (uint32_t)ep;
-    s->cluster.replicas = (size_t)(replicas * dp);
+    if (read_link(&link, &parallel->link_bytes_per_s, &parallel->link_latency_ns, err) ||
+        json_read_string(&s->root, "model", true, &model, err) ||
+        json_read_string(&s->root, "device", true, &prefill->device, err) ||
+        read_routing(&routed, &s->cluster.routing, err))
+        return -1;
+    parallel->tensor = (uint32_t)tp;
+    parallel->data = (uint32_t)dp;
+    parallel->expert = (uint32_t)ep;
+    int disaggregated = read_placement(&placed, prefill, decode, &s->cluster.link, err);
+    if (disaggregated < 0)
+        return -1;
+    if (disaggregated && dp > 1)
+        return json_complain(&placed, "\"colocated\" where data_parallel is above 1", err);
+    s->cluster.replicas = (size_t)(prefill->replicas * dp);
     s->cluster.group = (size_t)dp;
     s->cluster.replica.step = dp > 1;
-    s->cluster.routing = routing_policy_find(routing);
-    if (!s->cluster.routing)
-        return json_complain(&routed, "a routing policy (tandem list policies)", err);
-    if (json_read_string(&s->root, "model", true, &model, err) ||
-        json_read_string(&s->root, "device", true, &device, err))
+    if (create_costs(s, model, prefill, disaggregated ? decode : NULL, err))
         return -1;
-    struct engine engine;
-    struct json engine_at = json_member(&s->root, "engine");
-    if (engine_read(&engine_at, &engine, err))
-        return -1;
-    s->cluster.replica.schedule_ahead = engine.schedule_ahead;
-    struct json techniques_at = json_member(&s->root, "techniques");
-    struct techniques techniques;
-    int status = techniques_read(&techniques_at, &techniques, err);
-    if (status == 0)
-        status = cost_model_create(&s->cost, model, device, &parallel, &engine, &techniques, err);
-    techniques_release(&techniques);
-    return status;
+    if (disaggregated)
+        set_disaggregated(s, prefill, decode);
+    return 0;
 }
 
 static int read_admission(const struct json *policy, struct replica_config *c, struct error *err)
@@ -133,50 +219,82 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
     return 0;
 }
 
-/* A parameter of the batching policy, where it has it and it is not 0. */
-static double batch_limit(const struct scenario *s, const char *name, double otherwise)
+/* A parameter of a batching policy, where it has it and it is not 0. */
+static double batch_limit(const struct param_set *params, const char *name, double otherwise)
 {
-    for (const struct param_spec *spec = s->batching_params.specs; spec->name; spec++)
-        if (strcmp(spec->name, name) == 0 && param_number(&s->batching_params, name) > 0)
-            return param_number(&s->batching_params, name);
+    for (const struct param_spec *spec = params->specs; spec->name; spec++)
+        if (strcmp(spec->name, name) == 0 && param_number(params, name) > 0)
+            return param_number(params, name);
     return otherwise;
 }
 
-static int read_policy(struct scenario *s, struct error *err)
+static int read_batching(const struct json *at, struct replica_config *c, struct param_set *params, struct error *err)
 {
-    static const char *const keys[] = {"batching",  "order",          "preemption", "admission", "kv_block_tokens",
-                                       "kv_blocks", "prefix_caching", "predictor",  NULL};
-    struct json policy = json_member(&s->root, "policy"), batching = json_member(&policy, "batching");
-    struct replica_config *c = &s->cluster.replica;
     const char *name = "unified_budget";
-    if (policy.node && json_check_keys(&policy, keys, err))
-        return -1;
-    if (cJSON_IsString(batching.node))
-        name = batching.node->valuestring;
-    else if (batching.node && json_read_string(&batching, "name", true, &name, err))
+    if (read_name(at, &name, err))
         return -1;
     bool is_file = strchr(name, '/') || strstr(name, ".so");
     if (!is_file && !batching_policy_find(name))
-        return json_complain(&batching, "a batching policy (tandem list policies), or a path to one compiled", err);
-    if (batching_policy_load(name, &c->batching, err))
+        return json_complain(at, "a batching policy (tandem list policies), or a path to one compiled", err);
+    if (batching_policy_load(name, &c->batching, err) || param_set_read(params, c->batching->params, at, err))
         return -1;
-    if (param_set_read(&s->batching_params, c->batching->params, &batching, err))
+    c->batching_params = params;
+    return 0;
+}
+
+/* Batching and KV of one kind of replicas; `at` is the policy's, or the pool's own where that says. */
+static int read_replicas(const struct json *policy, const struct pool *pool, const struct cost_model *cost,
+                         struct replica_config *c, struct param_set *params, struct error *err)
+{
+    struct json own = json_member(&pool->at, "batching"), common = json_member(policy, "batching");
+    long long blocks = 0;
+    if (read_batching(own.node ? &own : &common, c, params, err) ||
+        json_read_integer(policy, "kv_blocks", false, 1, 1000000000000, &blocks, err) ||
+        (pool->at.node && json_read_integer(&pool->at, "kv_blocks", false, 1, 1000000000000, &blocks, err)))
         return -1;
-    c->batching_params = &s->batching_params;
-    long long block_tokens = 16, blocks = 0;
-    if (json_read_integer(&policy, "kv_block_tokens", false, 1, 4096, &block_tokens, err) ||
-        json_read_integer(&policy, "kv_blocks", false, 1, 1000000000000, &blocks, err))
-        return -1;
-    if (json_read_bool(&policy, "prefix_caching", &c->prefix_caching, err))
-        return -1;
-    c->kv_block_tokens = (uint32_t)block_tokens;
-    double most_tokens = batch_limit(s, "token_budget", batch_limit(s, "max_batched_tokens", s->cost.model.max_tokens));
-    double most_sequences = batch_limit(s, "max_sequences", 256);
+    double most_tokens =
+        batch_limit(params, "token_budget", batch_limit(params, "max_batched_tokens", cost->model.max_tokens));
     c->kv_blocks = (uint64_t)blocks;
     if (blocks == 0)
-        c->kv_blocks = cost_model_kv_tokens(&s->cost, most_tokens, most_sequences) / (uint64_t)block_tokens;
-    c->max_tokens = s->cost.model.max_tokens;
-    return read_order(s, &policy, err) || read_admission(&policy, c, err) ? -1 : 0;
+        c->kv_blocks =
+            cost_model_kv_tokens(cost, most_tokens, batch_limit(params, "max_sequences", 256)) / c->kv_block_tokens;
+    c->max_tokens = cost->model.max_tokens;
+    return read_admission(policy, c, err);
+}
+
+/* Replicas that decode: the others' settings, with batching and KV of their own. */
+static int read_decoders(struct scenario *s, const struct json *policy, const struct pool *decode, struct error *err)
+{
+    struct cluster_config *c = &s->cluster;
+    struct json placed = json_member(&s->root, "cluster");
+    placed = json_member(&placed, "placement");
+    c->decode = c->replica;
+    if (read_replicas(policy, decode, &s->decode_cost, &c->decode, &s->decode_params, err))
+        return -1;
+    if (c->replica.prefix_caching || c->replica.batching->holds_finished_kv || c->decode.batching->holds_finished_kv)
+        return json_complain(&placed,
+                             "\"colocated\" with prefix_caching, or with a batching policy that serves whole batches",
+                             err);
+    c->decode_max_sequences = (uint32_t)batch_limit(&s->decode_params, "max_sequences", 65536);
+    return 0;
+}
+
+static int read_policy(struct scenario *s, const struct pool *prefill, const struct pool *decode, struct error *err)
+{
+    static const char *const keys[] = {"batching",  "order",          "preemption", "admission", "kv_block_tokens",
+                                       "kv_blocks", "prefix_caching", "predictor",  NULL};
+    struct json policy = json_member(&s->root, "policy");
+    struct replica_config *c = &s->cluster.replica;
+    long long block_tokens = 16;
+    if (policy.node && json_check_keys(&policy, keys, err))
+        return -1;
+    if (json_read_integer(&policy, "kv_block_tokens", false, 1, 4096, &block_tokens, err) ||
+        json_read_bool(&policy, "prefix_caching", &c->prefix_caching, err))
+        return -1;
+    c->kv_block_tokens = (uint32_t)block_tokens;
+    if (read_order(s, &policy, err) || read_replicas(&policy, prefill, &s->cost, c, &s->batching_params, err))
+        return -1;
+    return s->cluster.prefill_replicas ? read_decoders(s, &policy, decode, err) : 0;
 }
 
 static int read_limit(struct slo *slo, const struct json *metric, const cJSON *node, struct error *err)
@@ -265,7 +383,11 @@ static int read_scenario(struct scenario *s, struct error *err)
     struct json workload = json_member(&s->root, "workload");
     if (!cJSON_IsObject(workload.node))
         return json_complain(&workload, "an object with \"trace\", or with \"arrivals\" and \"lengths\"", err);
-    return read_cluster(s, err) || read_policy(s, err) || read_slo(s, err) || read_output(s, err) ? -1 : 0;
+    struct pool prefill = {0}, decode = {0};
+    return read_cluster(s, &prefill, &decode, err) || read_policy(s, &prefill, &decode, err) || read_slo(s, err) ||
+                   read_output(s, err)
+               ? -1
+               : 0;
 }
 
 int scenario_compile(struct scenario *out, struct json root, struct error *err)
@@ -280,6 +402,7 @@ int scenario_compile(struct scenario *out, struct json root, struct error *err)
 void scenario_release(struct scenario *s)
 {
     cost_model_release(&s->cost);
+    cost_model_release(&s->decode_cost);
     cJSON_Delete((cJSON *)(uintptr_t)s->root.node);
     s->root.node = NULL;
 }

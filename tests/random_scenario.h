@@ -51,15 +51,24 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                                              "[\"swiftkv\", \"kivi-2bit\"]",
                                              "[{\"name\": \"thin\", \"paper\": \"none\", \"changes\": "
                                              "[{\"name\": \"attention_density\", \"from_tokens\": 50}]}]"};
-    char policy[200], cluster[120];
+    unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
+    bool request_level = kind < 2 || kind == 9 || kind == 10;
+    char policy[200], cluster[300];
     bool ranks = below(rng, 5) == 0; /* of a mixture of experts, which step together */
+    bool split = !ranks && !request_level && below(rng, 3) == 0;
     if (ranks)
         snprintf(cluster, sizeof cluster, "\"replicas\": %u, \"data_parallel\": 2, \"expert_parallel\": %u",
                  1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, 2));
+    else if (split)
+        snprintf(cluster, sizeof cluster,
+                 "\"placement\": {\"name\": \"disaggregated\", \"prefill\": {\"replicas\": %u}, \"decode\": "
+                 "{\"replicas\": %u, \"batching\": {\"name\": \"%s\", \"max_sequences\": %u}}, \"link\": "
+                 "{\"bytes_per_s\": %u}}",
+                 1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, RANDOM_REPLICAS_MAX / 2),
+                 below(rng, 2) ? "chunked_prefill" : "unified_budget", 1 + below(rng, 24),
+                 below(rng, 2) ? 2000000000 : 200000000);
     else
         snprintf(cluster, sizeof cluster, "\"replicas\": %u", 1 + below(rng, RANDOM_REPLICAS_MAX));
-    unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
-    bool request_level = kind < 2 || kind == 9 || kind == 10;
     char arrivals[120];
     if (below(rng, 4))
         snprintf(arrivals, sizeof arrivals, "\"name\": \"%s\", \"rate_per_s\": %u", below(rng, 2) ? "gamma" : "poisson",
@@ -83,7 +92,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              devices[below(rng, ranks ? 2 : 5)], below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
              below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[below(rng, 6)],
              orders[below(rng, 8)], policy, request_level ? "" : admissions[below(rng, 4)],
-             below(rng, 2) ? "true" : "false", block,
+             !split && below(rng, 2) ? "true" : "false", block,
              ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), arrivals,
              1 + below(rng, 120), output);
 }

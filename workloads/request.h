@@ -65,6 +65,9 @@ struct request {
     uint64_t batch_stamp;   /* the iteration in whose batch it was last put one by one */
     sim_time waiting_since; /* arrival or last preemption */
     sim_time first_scheduled, first_token, last_token;
+    size_t source; /* the replica that prefilled it, and blocks that are held there, while its KV is on its way */
+    uint32_t source_blocks;
+    sim_time taken_over; /* when it joined the replica that decodes it; 0: where it was prefilled */
     struct decode_member decode;
     sim_time parts[PART_COUNT];
 };
@@ -87,7 +90,7 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->kv_segment = 0;
     r->scheduled = r->prefilling = r->leaving = r->decode.in = false;
     r->batch_stamp = 0;
-    r->first_scheduled = r->first_token = r->last_token = 0;
+    r->first_scheduled = r->first_token = r->last_token = r->taken_over = 0;
     for (int i = 0; i < PART_COUNT; i++)
         r->parts[i] = 0;
 }

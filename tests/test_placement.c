@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* Disaggregated placement, by hand: tests/data/line2.json takes 1000 ns an iteration, 10 a prompt token, 100 a decode
+ * and 1 a KV token; the ideal model has 4 bytes of KV a token. */
+#include <math.h>
+
+#include "tests/harness.h"
+
+struct told {
+    sim_time last_token[4], transfer[4], taken_over[4];
+    size_t replica[4];
+    struct observer inner;
+};
+
+static void note(void *state, size_t replica, const struct request *r)
+{
+    struct told *t = state;
+    t->last_token[r->id] = r->last_token;
+    t->transfer[r->id] = r->parts[PART_TRANSFER];
+    t->taken_over[r->id] = r->taken_over;
+    t->replica[r->id] = replica;
+}
+
+static void ignore(void *state, const struct request *r, const char *reason)
+{
+    (void)state, (void)r, (void)reason;
+}
+
+static void run_placed(const char *placement, const char *more, unsigned requests, unsigned prompt, unsigned output,
+                       struct told *t, struct cluster_totals *totals)
+{
+    struct error err = {0};
+    struct scenario s;
+    struct request_source source = {0};
+    char text[1600];
+    snprintf(text, sizeof text,
+             "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"placement\": {\"name\": "
+             "\"disaggregated\", %s}}, \"policy\": {\"batching\": \"continuous\", \"admission\": \"on_demand\", "
+             "\"kv_block_tokens\": 4 %s}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": %u, \"lengths\": {"
+             "\"prompt\": {\"name\": \"fixed\", \"tokens\": %u}, \"output\": {\"name\": \"fixed\", \"tokens\": %u}}}}",
+             placement, more, requests, prompt, output);
+    *t = (struct told){0};
+    struct observer observer = {.state = t,
+                                .arrived = note_arrival,
+                                .rejected = ignore,
+                                .scheduled = note_scheduled,
+                                .preempted = note_arrival,
+                                .iterated = note_iteration,
+                                .gap = note_gap,
+                                .finished = note};
+    open_scenario(text, &s, &source);
+    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, totals, &err), &err);
+    request_source_destroy(&source);
+    scenario_release(&s);
+}
+
+#define FAST_LINK "\"link\": {\"bytes_per_s\": 1e9, \"latency_ns\": 500}"
+
+/* Prefill until 1000 + 100 = 1100; 40 bytes at 1 GB/s after 500 ns: 1640; decodes over 11 and 12 tokens: 1111 and 1112.
+ */
+static void test_one_request_through_both_pools(void **state)
+{
+    (void)state;
+    struct told t;
+    struct cluster_totals totals;
+    run_placed(FAST_LINK, "", 1, 10, 3, &t, &totals);
+    assert_int_equal(t.taken_over[0], 1640);
+    assert_int_equal(t.transfer[0], 540);
+    assert_int_equal(t.last_token[0], 1640 + 1111 + 1112);
+    assert_int_equal(t.replica[0], 1);
+    assert_int_equal(totals.kv_held, 0);
+    run_placed(FAST_LINK, "", 1, 10, 1, &t, &totals); /* a single token needs no decode replica */
+    assert_int_equal(t.last_token[0], 1100);
+    assert_int_equal(t.replica[0], 0);
+}
+
+/* Both prompts until 1200; the link carries one after the other: 1740 and 2280. The second comes in the middle of the
+ * first one's iteration (1740 to 2851) and joins the next: 12 + 11 tokens, 1223 ns to 4074, where the first one ends.
+ */
+static void test_transfers_share_a_link_and_join_between_iterations(void **state)
+{
+    (void)state;
+    struct told t;
+    struct cluster_totals totals;
+    run_placed(FAST_LINK, "", 2, 10, 3, &t, &totals);
+    assert_int_equal(t.taken_over[0], 1740);
+    assert_int_equal(t.taken_over[1], 2851);
+    assert_int_equal(t.last_token[0], 4074);
+    assert_int_equal(t.last_token[1], 4074 + 1112);
+    assert_int_equal(t.transfer[1], 2851 - 1200);
+    /* Two decode replicas have a way in each, but the prefill replica one way out. */
+    run_placed("\"decode\": {\"replicas\": 2}, " FAST_LINK, "", 2, 10, 3, &t, &totals);
+    assert_int_equal(t.taken_over[1], 2280);
+    assert_int_equal(t.last_token[1], 2280 + 1111 + 1112);
+    assert_int_equal(t.replica[0] + t.replica[1], 1 + 2);
+}
+
+/* Blocks for one request at a time where it decodes (3 for 12 tokens): the second one is pulled when the first has
+ * gone, at 1740 + 1111 = 2851, and its KV is held where it was prefilled meanwhile. There, 6 blocks hold two prompts,
+ * so that the third one is not admitted before the first one's have been pulled, at 1740: it prefills until 2840, and
+ * is pulled when the second has gone, at 2851 + 540 + 1111 = 4502. */
+static void test_back_pressure_through_both_pools(void **state)
+{
+    (void)state;
+    struct told t;
+    struct cluster_totals totals;
+    run_placed("\"prefill\": {\"kv_blocks\": 6}, \"decode\": {\"kv_blocks\": 3}, " FAST_LINK, "", 3, 10, 2, &t,
+               &totals);
+    assert_int_equal(t.last_token[0], 2851);
+    assert_int_equal(t.taken_over[1], 2851 + 540);
+    assert_int_equal(t.last_token[1], 4502);
+    assert_int_equal(t.taken_over[2], 4502 + 540);
+    assert_int_equal(t.transfer[2], 4502 + 540 - 2840);
+    assert_int_equal(totals.kv_allocated, totals.kv_freed);
+}
+
+static void test_what_cannot_be_disaggregated(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"\"policy\": {\"batching\": \"static_padded\"}",
+         "cluster.placement: expected \"colocated\" with prefix_caching"},
+        {"\"policy\": {\"prefix_caching\": true}", "cluster.placement: expected \"colocated\" with prefix_caching"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        char text[800];
+        struct error err = {0};
+        struct json root;
+        struct scenario s;
+        snprintf(text, sizeof text,
+                 "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"cluster\": {\"placement\": {\"name\": "
+                 "\"disaggregated\"}}, %s, \"workload\": {}}",
+                 cases[i][0]);
+        expect_ok(json_parse(text, "test", &root, &err), &err);
+        assert_int_equal(scenario_compile(&s, root, &err), -1);
+        if (!strstr(err.text, cases[i][1]))
+            fail_msg("%s", err.text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_request_through_both_pools),
+        cmocka_unit_test(test_transfers_share_a_link_and_join_between_iterations),
+        cmocka_unit_test(test_back_pressure_through_both_pools),
+        cmocka_unit_test(test_what_cannot_be_disaggregated),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
