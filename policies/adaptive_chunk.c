@@ -41,7 +41,7 @@ static struct request *prompt_at_hand(const struct adaptive_chunk *a, struct rep
     if (!r || view->running->count >= a->max_sequences)
         return NULL;
     uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
-    if (!view_admits(view, view_blocks(view, reserved), a->watermark))
+    if (!view_admits(view, view_blocks_to_admit(view, r, reserved), a->watermark))
         return NULL;
     view_reuse(view, r);
     view_reserve(view, r, reserved);

@@ -77,7 +77,7 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
          r = view->waiting->head) {
         uint32_t needed = request_uncomputed(r);
         uint32_t reserved = view_admission_tokens(view, r, needed);
-        if (!view_admits(view, view_blocks(view, reserved), c->watermark))
+        if (!view_admits(view, view_blocks_to_admit(view, r, reserved), c->watermark))
             break;
         view_reuse(view, r);
         view_reserve(view, r, reserved);

@@ -30,7 +30,7 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
     for (struct request *r = view->waiting->head; r && view->running->count < c->max_sequences;
          r = view->waiting->head) {
         uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
-        if (view_blocks(view, reserved) > view->kv_free_blocks)
+        if (view_blocks_to_admit(view, r, reserved) > view->kv_free_blocks)
             break;
         view_reuse(view, r);
         view_reserve(view, r, reserved);

@@ -97,8 +97,8 @@ static void prefill(struct lightllm *l, struct replica_view *view, struct batch 
     for (struct request *r = view->waiting->head; r && view->running->count < l->max_sequences;
          r = view->waiting->head) {
         uint32_t needed = request_uncomputed(r), reserved = view_admission_tokens(view, r, needed);
-        if ((tokens && tokens + needed > l->max_batched_tokens) || view_blocks(view, reserved) > view->kv_free_blocks ||
-            !fits_peak(l, view, r))
+        if ((tokens && tokens + needed > l->max_batched_tokens) ||
+            view_blocks_to_admit(view, r, reserved) > view->kv_free_blocks || !fits_peak(l, view, r))
             break;
         view_reuse(view, r);
         view_reserve(view, r, reserved);

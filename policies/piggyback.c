@@ -34,7 +34,7 @@ static struct request *prompt_at_hand(const struct piggyback *p, struct replica_
     if (!r || view->running->count >= p->max_sequences)
         return NULL;
     uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
-    if (view_blocks(view, reserved) > view->kv_free_blocks)
+    if (view_blocks_to_admit(view, r, reserved) > view->kv_free_blocks)
         return NULL;
     view_reuse(view, r);
     view_reserve(view, r, reserved);

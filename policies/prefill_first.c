@@ -48,7 +48,8 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         uint32_t needed = request_uncomputed(r) - view_cached_tokens(view, r);
         uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
         /* A preempted request may have grown past the limit; alone it still runs. */
-        if ((tokens && tokens + needed > limit) || !view_admits(view, view_blocks(view, reserved), p->watermark))
+        if ((tokens && tokens + needed > limit) ||
+            !view_admits(view, view_blocks_to_admit(view, r, reserved), p->watermark))
             break;
         view_reuse(view, r);
         view_reserve(view, r, reserved);

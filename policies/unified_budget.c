@@ -99,7 +99,7 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         uint32_t cached = view_cached_tokens(view, r), tokens = share(u, r, cached, budget);
         uint32_t reserved = view_admission_tokens(view, r, cached + tokens);
         uint32_t fitting = u->whole_must_fit ? request_uncomputed(r) : 0;
-        if (view_blocks(view, reserved > fitting ? reserved : fitting) > view->kv_free_blocks)
+        if (view_blocks_to_admit(view, r, reserved > fitting ? reserved : fitting) > view->kv_free_blocks)
             break;
         view_reuse(view, r);
         view_reserve(view, r, reserved);

@@ -29,6 +29,8 @@ void view_hold(const struct replica_view *view, struct batch *out, bool full)
 {
     if (out->count > 1 || view->evicted > 0)
         return; /* prompts move on one by one, or the evicted one is looked at next time */
+    if (out->count == 1 && view->finds_prefixes && content_is_shared(out->items[0].req))
+        return; /* others find each chunk of it when it is computed */
     bool blocked = view->waiting->count > 0;
     if (blocked && view->shared_queue && !full)
         return; /* somebody else may take who stands first */

@@ -4,6 +4,7 @@
 #define TANDEM_POLICIES_VIEW_H
 
 #include "policies/batch.h"
+#include "workloads/content.h"
 
 /* How much KV a request must find free when it is admitted. */
 enum kv_admission {
@@ -26,6 +27,7 @@ struct replica_view {
     enum kv_admission admission;
     uint32_t kv_block_tokens;
     uint64_t kv_total_blocks, kv_free_blocks;
+    bool finds_prefixes; /* prefix caching: KV that others have computed is found again */
     uint32_t max_tokens; /* the model's longest sequence */
     const struct replica_verbs *verbs;
     void *replica;
@@ -36,6 +38,7 @@ struct replica_verbs {
     void (*admit)(struct replica_view *view, struct request *r);
     void (*preempt)(struct replica_view *view, struct request *r);
     uint32_t (*cached_tokens)(const struct replica_view *view, const struct request *r);
+    uint32_t (*shared_blocks)(const struct replica_view *view, const struct request *r);
     void (*reuse)(struct replica_view *view, struct request *r);
     bool (*take_decodes)(struct replica_view *view, struct batch *out);
     void (*settle)(struct replica_view *view);
@@ -53,17 +56,31 @@ static inline bool view_reserve(struct replica_view *view, struct request *r, ui
     return (uint64_t)r->kv_blocks * view->kv_block_tokens >= tokens || view->verbs->reserve(view, r, tokens);
 }
 
-/* Tokens whose KV a waiting request would find again; and taking their blocks, which counts them as computed. The
- * blocks are among the free ones, so what must be free to admit it does not change. */
+/* Whether a waiting request may find KV of its tokens: its own after a preemption, or that of a common prefix. */
+static inline bool view_may_find(const struct replica_view *view, const struct request *r)
+{
+    return r->preemptions > 0 || (view->finds_prefixes && content_is_shared(r));
+}
+
+/* Tokens whose KV a waiting request would find; and taking their blocks, which counts them as computed. */
 static inline uint32_t view_cached_tokens(const struct replica_view *view, const struct request *r)
 {
-    return r->preemptions > 0 ? view->verbs->cached_tokens(view, r) : 0;
+    return view_may_find(view, r) ? view->verbs->cached_tokens(view, r) : 0;
 }
 
 static inline void view_reuse(struct replica_view *view, struct request *r)
 {
-    if (r->preemptions > 0)
+    if (view_may_find(view, r))
         view->verbs->reuse(view, r);
+}
+
+/* Free blocks that it takes to admit a request with `tokens` tokens reserved: what it finds is among the free ones,
+ * unless somebody who runs holds it, too. */
+static inline uint64_t view_blocks_to_admit(const struct replica_view *view, const struct request *r, uint64_t tokens)
+{
+    uint64_t blocks = view_blocks(view, tokens);
+    uint64_t shared = view->finds_prefixes && content_is_shared(r) ? view->verbs->shared_blocks(view, r) : 0;
+    return blocks > shared ? blocks - shared : 0;
 }
 
 /* Moves a waiting request to the end of the running ones, where it prefills. */

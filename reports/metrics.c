@@ -191,6 +191,11 @@ static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n)
     }
     m->real_tokens += n * tokens;
     m->padded_tokens += n * (b->layout == BATCH_RAGGED ? tokens : (uint64_t)b->rows * b->row_tokens);
+    if (b->layout != BATCH_RAGGED && b->count > 0 && b->row_kv == 0) {
+        m->row_prefills++;
+        m->prefill_rows += b->rows;
+        m->row_prompts += b->count;
+    }
     m->scores += scores;
     m->heads += n * heads;
 }
@@ -236,6 +241,7 @@ static void on_finish(void *state, size_t replica, const struct request *r)
     m->prompt_tokens += r->prompt_tokens;
     m->output_tokens += r->output_tokens;
     m->recomputed_tokens += r->recomputed_tokens;
+    m->prefix_cached_tokens += r->prefix_cached_tokens;
     m->met_slo += meets_slo(m, &q);
     int64_t sum = 0;
     for (int i = 0; i < PART_COUNT; i++) {

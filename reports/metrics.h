@@ -48,7 +48,8 @@ struct run_metrics {
     struct station system, queue;     /* the whole cluster; waiting for a first batch */
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
     size_t replica_count;
-    uint64_t prompt_tokens, output_tokens, met_slo, preemptions, recomputed_tokens;
+    uint64_t prompt_tokens, output_tokens, met_slo, preemptions, recomputed_tokens, prefix_cached_tokens;
+    uint64_t row_prefills, prefill_rows, row_prompts; /* prefills in rows (padded, packed); rows and prompts in them */
     wide_sum parts_ns[PART_COUNT];
     int64_t parts_error;              /* Σ |sum of parts − e2e|; anything but 0 is a bug */
     wide_sum by_source[COST_SOURCES]; /* fine time */
@@ -104,6 +105,8 @@ struct run_summary {
     double part_share[PART_COUNT];     /* of all finished requests' time */
     bool overloaded;
     uint64_t preemptions, recomputed_tokens;
+    double prefix_hit_rate;               /* prompt tokens found in the pool, computed by others, over all */
+    double prefill_rows, prompts_per_row; /* of a prefill in rows: padded rows or packed bins; NAN without */
 };
 
 /* The station of one replica, or of its queue. */

@@ -140,6 +140,9 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     out->utilization = busy_s / ((double)s->cluster.replicas * out->duration_s);
     out->preemptions = m->preemptions;
     out->recomputed_tokens = m->recomputed_tokens;
+    out->prefix_hit_rate = m->prompt_tokens > 0 ? (double)m->prefix_cached_tokens / (double)m->prompt_tokens : 0;
+    out->prefill_rows = m->row_prefills > 0 ? (double)m->prefill_rows / (double)m->row_prefills : NAN;
+    out->prompts_per_row = m->row_prefills > 0 ? (double)m->row_prompts / (double)m->prefill_rows : NAN;
     if (m->iterations > 0) {
         double busy_ns = (double)m->system.busy_ns;
         out->padding_waste = 1 - (double)m->real_tokens / (double)m->padded_tokens;

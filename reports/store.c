@@ -196,6 +196,10 @@ static int save_values(struct store *s, sqlite3_int64 run, const struct run_summ
         {"overloaded", "", r->overloaded},
         {"preemptions", "", (double)r->preemptions},
         {"recomputed_tokens", "tokens", (double)r->recomputed_tokens},
+        {"prefix_hit_rate", "", r->prefix_hit_rate},
+        {"prefill_rows", "rows", r->prefill_rows},
+        {"prompts_per_row", "", r->prompts_per_row},
+        {"makespan_s", "s", r->duration_s},
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         struct estimate e = {values[i].value, NAN, NAN};

@@ -115,6 +115,10 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
         fprintf(out, "\n");
     else
         fprintf(out, ", MFU %.1f %%\n", 100 * r->mfu);
+    if (!isnan(r->prefill_rows))
+        fprintf(out, "  prefill    %.1f rows a batch, %.2f prompts a row\n", r->prefill_rows, r->prompts_per_row);
+    if (s->cluster.replica.prefix_caching)
+        fprintf(out, "  prefixes   %.1f %% of prompt tokens were found in the KV pool\n", 100 * r->prefix_hit_rate);
     fprintf(out, "  queueing   λ %.3f/s, ρ %.3f, L %.2f, Lq %.2f, W %.3f s, Wq %.3f s; Little's law residual %.1e\n",
             r->system.arrival_rate, r->system.utilization, r->system.number, r->system.queue_number, r->system.stay_s,
             r->system.wait_s, r->system.little_residual);

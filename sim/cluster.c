@@ -48,7 +48,7 @@ static void recycle(void *owner, struct request *r)
     c->in_flight--;
     c->totals.finished++;
     if (c->source->finished)
-        c->source->finished(c->source->state, c->totals.end);
+        c->source->finished(c->source->state, r, c->totals.end);
 }
 
 static int add_slab(struct cluster *c, struct error *err)
@@ -62,9 +62,27 @@ static int add_slab(struct cluster *c, struct error *err)
     c->slabs = grown;
     c->slabs[c->slab_count++] = slab;
     for (size_t i = 0; i < REQUESTS_PER_SLAB; i++) {
+        slab[i].hashes = NULL;
+        slab[i].hash_capacity = 0;
         slab[i].next = c->free_requests;
         c->free_requests = &slab[i];
     }
+    return 0;
+}
+
+/* Its own copy of what the arrival says, where anybody looks at it. */
+static int copy_hashes(struct request *r, const struct arrival *a)
+{
+    size_t capacity = r->hash_capacity;
+    uint64_t *grown = array_grow(r->hashes, &capacity, a->hash_count, sizeof *grown);
+    if (!grown)
+        return -1;
+    r->hashes = grown;
+    r->hash_capacity = (uint32_t)capacity;
+    r->hash_tokens = a->hash_tokens;
+    r->hash_count = a->hash_count;
+    for (uint32_t i = 0; i < a->hash_count; i++)
+        grown[i] = a->hashes[i];
     return 0;
 }
 
@@ -75,6 +93,11 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
     struct request *r = c->free_requests;
     c->free_requests = r->next;
     request_init(r, c->next_id++, a->at, a->prompt_tokens, a->output_tokens, a->max_output_tokens);
+    r->origin = a->origin;
+    if (a->hash_count > 0 && c->config->replica.prefix_caching && copy_hashes(r, a)) {
+        error_no_memory(err);
+        return NULL;
+    }
     if (c->prediction_rng)
         predictor_apply(c->config->predictor, c->config->predictor_params, r, c->prediction_rng);
     if (++c->in_flight > c->totals.peak_in_flight)
@@ -481,8 +504,11 @@ static void release(struct cluster *c)
 {
     for (size_t i = 0; c->replicas && i < c->config->replicas; i++)
         replica_release(&c->replicas[i]);
-    for (size_t i = 0; i < c->slab_count; i++)
+    for (size_t i = 0; i < c->slab_count; i++) {
+        for (size_t k = 0; k < REQUESTS_PER_SLAB; k++)
+            free(c->slabs[i][k].hashes);
         free(c->slabs[i]);
+    }
     free(c->slabs);
     free(c->replicas);
     free(c->touched);

@@ -5,20 +5,25 @@
  * counts: it holds no KV data.
  *
  * With prefix caching, free blocks stand in a queue in the order they were freed, a request's last block first, and
- * are taken from its head (as vLLM does). Until then a preempted request that comes back finds its own again. */
+ * are taken from its head (as vLLM does). Until then a preempted request that comes back finds its own again, and
+ * anybody finds those of a prefix it has in common with others (content.h). Blocks of such a unit are held by all who
+ * have it, once it is computed: who has computed it again meanwhile gives its own blocks back (as SGLang does). A
+ * unit that stands in the queue is forgotten when the first of its blocks is taken. */
 #ifndef TANDEM_SIM_KV_POOL_H
 #define TANDEM_SIM_KV_POOL_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "workloads/request.h"
+#include "sim/unit_index.h"
+#include "workloads/content.h"
 
 /* Blocks in a row of the queue of free ones. */
 struct kv_segment {
     bool owned;      /* by a preempted request that may come back */
     uint64_t blocks; /* the owner's first ones: its last are taken first */
     uint64_t full;   /* how many of the owner's first blocks are full, and so can be found again */
+    uint64_t unit;   /* the key of the unit that they are, 0: of none */
 };
 
 struct kv_pool {
@@ -29,6 +34,7 @@ struct kv_pool {
     uint64_t peak_blocks;
     struct kv_segment
         *queue; /* of free blocks, [queue_capacity] ring of segments head … tail − 1; NULL: none is kept */
+    struct unit_index units; /* held by somebody or in the queue */
     uint64_t head, tail;
     size_t queue_capacity; /* a power of 2 */
     bool out_of_memory;    /* the queue could not grow: blocks in it may not be found again */
@@ -68,9 +74,17 @@ bool kv_pool_reserve(struct kv_pool *pool, struct request *r, uint32_t tokens, s
 /* Takes all of a preempted request's blocks back, to be found again while they are free. */
 void kv_pool_release_preempted(struct kv_pool *pool, struct request *r, sim_time now);
 
-/* Blocks that the request would find again now, at most `most`; and taking them. */
-uint64_t kv_pool_findable(const struct kv_pool *pool, const struct request *r, uint64_t most);
-void kv_pool_reclaim(struct kv_pool *pool, struct request *r, uint64_t blocks, sim_time now);
+/* What a request that holds nothing would find now: units and blocks, the first `in_use` of which somebody holds. */
+struct kv_found {
+    uint32_t units, unit_blocks, blocks, in_use;
+};
+struct kv_found kv_pool_find(const struct kv_pool *pool, const struct request *r);
+
+/* Gives it these, which it has just found. What it has computed is for the caller to say. */
+void kv_pool_reclaim(struct kv_pool *pool, struct request *r, const struct kv_found *found, sim_time now);
+
+/* The request has computed more: whole units of it are there for others. */
+void kv_pool_share(struct kv_pool *pool, struct request *r, sim_time now);
 
 /* Takes all of the request's blocks back, or keeps them parked until kv_pool_release_parked. */
 void kv_pool_release(struct kv_pool *pool, struct request *r, sim_time now);

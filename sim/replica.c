@@ -68,23 +68,36 @@ static void verb_preempt(struct replica_view *view, struct request *request)
 }
 
 /* Whole blocks, and never all tokens: the newest one has to be computed. */
-static uint64_t findable_blocks(const struct replica *r, const struct request *request)
+static uint32_t found_tokens(const struct replica *r, const struct request *request, const struct kv_found *found)
 {
-    uint64_t tokens = (uint64_t)request->prompt_tokens + request->generated - 1;
-    return kv_pool_findable(&r->kv, request, tokens / r->kv.block_tokens);
+    uint32_t most = (request->prompt_tokens + request->generated - 1) / r->kv.block_tokens;
+    return (found->blocks < most ? found->blocks : most) * r->kv.block_tokens;
 }
 
 static uint32_t verb_cached_tokens(const struct replica_view *view, const struct request *request)
 {
     const struct replica *r = view->replica;
-    return (uint32_t)findable_blocks(r, request) * r->kv.block_tokens;
+    struct kv_found found = kv_pool_find(&r->kv, request);
+    return found_tokens(r, request, &found);
+}
+
+static uint32_t verb_shared_blocks(const struct replica_view *view, const struct request *request)
+{
+    const struct replica *r = view->replica;
+    return kv_pool_find(&r->kv, request).in_use;
 }
 
 static void verb_reuse(struct replica_view *view, struct request *request)
 {
     struct replica *r = view->replica;
-    kv_pool_reclaim(&r->kv, request, findable_blocks(r, request), view->now);
+    struct kv_found found = kv_pool_find(&r->kv, request);
+    kv_pool_reclaim(&r->kv, request, &found, view->now);
+    request->computed = found_tokens(r, request, &found);
     request->cached_tokens += request->computed;
+    if (request->peak_computed < request->computed) {
+        request->prefix_cached_tokens += request->computed - request->peak_computed;
+        request->peak_computed = request->computed;
+    }
     sync_view(r);
 }
 
@@ -122,6 +135,7 @@ static const struct replica_verbs verbs = {.reserve = verb_reserve,
                                            .admit = verb_admit,
                                            .preempt = verb_preempt,
                                            .cached_tokens = verb_cached_tokens,
+                                           .shared_blocks = verb_shared_blocks,
                                            .reuse = verb_reuse,
                                            .take_decodes = verb_take_decodes,
                                            .settle = verb_settle,
@@ -148,6 +162,7 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
                                     .admission = config->admission,
                                     .kv_block_tokens = config->kv_block_tokens,
                                     .kv_total_blocks = config->kv_blocks,
+                                    .finds_prefixes = config->prefix_caching && !config->batching->holds_finished_kv,
                                     .max_tokens = config->max_tokens,
                                     .verbs = &verbs,
                                     .replica = r};
@@ -430,6 +445,8 @@ sim_time replica_cut(struct replica *r, sim_time from)
 static void finish_request(struct replica *r, struct request *q, sim_time now)
 {
     request_list_remove(&r->running, q);
+    if (r->view.finds_prefixes)
+        kv_pool_share(&r->kv, q, now);
     if (r->batching->holds_finished_kv)
         kv_pool_park(&r->kv, q);
     else
@@ -563,6 +580,8 @@ static void compute_single(struct replica *r, struct request *q, uint32_t tokens
     q->computed += tokens;
     if (q->computed > q->peak_computed)
         q->peak_computed = q->computed;
+    if (r->view.finds_prefixes)
+        kv_pool_share(&r->kv, q, now);
     if (request_uncomputed(q) == 0)
         emit_token(r, q, now);
     bool finished = q->generated == q->output_tokens;

@@ -155,6 +155,14 @@ static inline void bench_arrive(struct bench_replica *b, uint64_t id, uint32_t p
     replica_enqueue(&b->replica, &b->requests[id]);
 }
 
+/* The same, from somebody. */
+static inline void bench_arrive_from(struct bench_replica *b, uint64_t id, uint32_t prompt, uint32_t output,
+                                     struct origin origin)
+{
+    bench_arrive(b, id, prompt, output);
+    b->requests[id].origin = origin;
+}
+
 static inline void bench_say(char *found, size_t size, const struct request *r, uint32_t tokens)
 {
     size_t used = strlen(found);

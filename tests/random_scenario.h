@@ -69,13 +69,17 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                  below(rng, 2) ? 2000000000 : 200000000);
     else
         snprintf(cluster, sizeof cluster, "\"replicas\": %u", 1 + below(rng, RANDOM_REPLICAS_MAX));
-    char arrivals[120];
+    static const char *const populations[] = {
+        "", "", "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",
+        "\"priorities\": [1, 2], \"prefixes\": {\"groups\": 1, \"tokens\": 100},"};
+    char arrivals[160];
     if (below(rng, 4))
         snprintf(arrivals, sizeof arrivals, "\"name\": \"%s\", \"rate_per_s\": %u", below(rng, 2) ? "gamma" : "poisson",
                  1 + below(rng, 60));
     else
-        snprintf(arrivals, sizeof arrivals, "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g",
-                 1 + below(rng, 30), below(rng, 2) ? 0 : 0.02);
+        snprintf(arrivals, sizeof arrivals,
+                 "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g, \"turns\": %u", 1 + below(rng, 30),
+                 below(rng, 2) ? 0 : 0.02, 1 + below(rng, 3));
     snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
     snprintf(text, size,
              "{\"seed\": %u, \"model\": \"%s\", \"techniques\": %s, \"device\": \"%s\", \"engine\": "
@@ -85,7 +89,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"cluster\": {%s, \"routing\": \"%s\"},"
              "\"policy\": {\"order\": \"%s\", \"batching\": %s, %s \"prefix_caching\": %s, \"kv_block_tokens\": %u, "
              "\"kv_blocks\": %u},"
-             "\"workload\": {\"arrivals\": {%s}, \"requests\": %u, \"lengths\": {"
+             "\"workload\": {%s \"arrivals\": {%s}, \"requests\": %u, \"lengths\": {"
              "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
              below(rng, 100000), ranks ? "qwen3-30b-a3b" : "llama-3.1-8b", techniques[ranks ? 0 : below(rng, 6)],
@@ -93,8 +97,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[below(rng, 6)],
              orders[below(rng, 8)], policy, request_level ? "" : admissions[below(rng, 4)],
              !split && below(rng, 2) ? "true" : "false", block,
-             ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), arrivals,
-             1 + below(rng, 120), output);
+             ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), populations[below(rng, 4)],
+             arrivals, 1 + below(rng, 120), output);
 }
 
 #endif

@@ -16,7 +16,7 @@ struct checker {
     sim_time busy_from[RANDOM_REPLICAS_MAX], busy_until[RANDOM_REPLICAS_MAX];
     size_t ranks;          /* that step together */
     uint64_t steps_shared; /* by two of them */
-    uint64_t finished_output, batch_tokens, needed_tokens, recomputed;
+    uint64_t finished_output, batch_tokens, needed_tokens, recomputed, found;
     uint64_t hash;
     uint32_t block_tokens;
 };
@@ -104,6 +104,7 @@ static void finished(void *state, size_t replica, const struct request *r)
     checker.hash = (checker.hash ^ (uint64_t)r->last_token ^ r->id << 40) * 0x100000001b3u;
     checker.needed_tokens += r->computed;
     checker.recomputed += r->recomputed_tokens;
+    checker.found += r->prefix_cached_tokens;
     checker.inner.finished(checker.inner.state, replica, r);
 }
 
@@ -151,7 +152,8 @@ static void test_random_scenarios_keep_every_invariant(void **state)
         const struct cluster_totals *t = &first.totals;
         uint64_t hash = checker.hash;
         if (t->unfinished != 0 || t->arrived != t->finished + t->rejected || t->kv_held != 0 ||
-            t->kv_allocated != t->kv_freed || checker.batch_tokens != checker.needed_tokens + checker.recomputed)
+            t->kv_allocated != t->kv_freed ||
+            checker.batch_tokens + checker.found != checker.needed_tokens + checker.recomputed)
             fail_msg("scenario %d: %s", i, text);
         /* run_metrics_summarise has failed already if parts do not sum or Little's law does not hold. */
         assert_true(first.metrics[METRIC_E2E].count + first.metrics[METRIC_E2E].cut == t->finished);

@@ -273,24 +273,23 @@ static void test_free_blocks_are_taken_in_the_order_they_were_freed(void **state
 {
     (void)state;
     struct kv_pool pool;
-    struct request a = {.computed = 15}, c = {.computed = 16}, d = {0};
+    struct request a = {.computed = 15, .preemptions = 1}, c = {.computed = 16, .preemptions = 1}, d = {0};
     assert_int_equal(kv_pool_init(&pool, 10, 4, true), 0);
     assert_true(kv_pool_reserve(&pool, &a, 20, 0) && kv_pool_reserve(&pool, &c, 16, 0));
     kv_pool_release_preempted(&pool, &a, 1);
     kv_pool_release_preempted(&pool, &c, 1);
-    assert_int_equal(kv_pool_findable(&pool, &a, 100), 3);
-    assert_int_equal(kv_pool_findable(&pool, &c, 100), 4);
-    assert_int_equal(kv_pool_findable(&pool, &c, 3), 3);
+    assert_int_equal(kv_pool_find(&pool, &a).blocks, 3);
+    assert_int_equal(kv_pool_find(&pool, &c).blocks, 4);
     assert_true(kv_pool_reserve(&pool, &d, 16, 2));
-    assert_int_equal(kv_pool_findable(&pool, &a, 100), 2);
-    kv_pool_reclaim(&pool, &a, 2, 3);
+    struct kv_found found = kv_pool_find(&pool, &a);
+    assert_int_equal(found.blocks, 2);
+    kv_pool_reclaim(&pool, &a, &found, 3);
     assert_int_equal(a.kv_blocks, 2);
-    assert_int_equal(a.computed, 8);
     assert_int_equal(pool.free_blocks, 4);
-    assert_int_equal(kv_pool_findable(&pool, &c, 100), 4);
+    assert_int_equal(kv_pool_find(&pool, &c).blocks, 4);
     struct request e = {0};
     assert_true(kv_pool_reserve(&pool, &e, 16, 4)); /* all that is left is C's */
-    assert_int_equal(kv_pool_findable(&pool, &c, 100), 0);
+    assert_int_equal(kv_pool_find(&pool, &c).blocks, 0);
     kv_pool_destroy(&pool);
 }
 

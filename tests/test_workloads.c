@@ -75,7 +75,14 @@ static void test_mooncake_milliseconds_and_ties(void **state)
 static void test_our_jsonl_round_trip_through_gzip(void **state)
 {
     (void)state;
-    const struct arrival written[] = {{0, 10, 20, 0}, {1234567891, 1, 1, 5}};
+    const uint64_t hashes[] = {7, 9007199254740992};
+    const struct arrival written[] = {
+        {.prompt_tokens = 10, .output_tokens = 20, .hashes = hashes, .hash_count = 2, .hash_tokens = 5},
+        {.at = 1234567891,
+         .prompt_tokens = 3,
+         .output_tokens = 1,
+         .max_output_tokens = 5,
+         .origin = {.priority = 1, .client = 2, .prefix_group = 4, .prefix_tokens = 3, .session = 5}}};
     struct arrival a[4];
     struct error err = {0};
     FILE *out = fopen(FILE_NAME, "w+");
@@ -94,6 +101,9 @@ static void test_our_jsonl_round_trip_through_gzip(void **state)
         assert_int_equal(a[i].prompt_tokens, written[i].prompt_tokens);
         assert_int_equal(a[i].output_tokens, written[i].output_tokens);
         assert_int_equal(a[i].max_output_tokens, written[i].max_output_tokens);
+        assert_int_equal(a[i].hash_count, written[i].hash_count);
+        assert_int_equal(a[i].hash_tokens, written[i].hash_tokens);
+        assert_memory_equal(&a[i].origin, &written[i].origin, sizeof a[i].origin);
     }
 }
 
@@ -101,6 +111,13 @@ static void test_bad_lines_are_named(void **state)
 {
     (void)state;
     expect_error("", "is empty, expected a trace");
+    expect_error(
+        "{\"arrival_s\": 0, \"prompt_tokens\": 4, \"output_tokens\": 1, \"prefix_group\": 1, \"prefix_tokens\": 5}\n",
+        ":1:1: expected \"prefix_tokens\", at most \"prompt_tokens\", with a \"prefix_group\" from 1 on");
+    expect_error("{\"arrival_s\": 0, \"prompt_tokens\": 4, \"output_tokens\": 1, \"session\": 0}\n",
+                 "\"session\", if any, as a whole number from 1 on");
+    expect_error("{\"timestamp\": 0, \"input_length\": 4, \"output_length\": 1, \"hash_ids\": [0.5]}\n",
+                 "\"hash_ids\", if any, as a list of whole numbers");
     expect_error("hello\n", ":1: not a trace format known here (azure, mooncake, stamps, tandem), found \"hello\"");
     expect_error("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,12,x\n",
                  ":2:24: expected GeneratedTokens, a whole number up to 100000000");

@@ -64,6 +64,8 @@ static double diurnal_gap(const struct param_set *p, double now_s, gsl_rng *rng)
 static const struct param_spec closed_params[] = {
     {"concurrency", PARAM_INTEGER, "clients", 1, 1, 1e6, "clients, each with one request at a time", NULL, NULL},
     {"think_s", PARAM_NUMBER, "s", 0, 0, 1e6, "from the end of a client's request to its next one", NULL, NULL},
+    {"turns", PARAM_INTEGER, "requests", 1, 1, 1e6,
+     "of a conversation: each prompt begins with all that was said before, and lengths are of what is new", NULL, NULL},
     {0},
 };
 

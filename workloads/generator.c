@@ -15,6 +15,13 @@ struct length_source {
     gsl_rng *rng;
 };
 
+/* Of a closed loop. In a conversation of several turns each prompt begins with all that was said before. */
+struct client {
+    sim_time ready; /* when it sends its next request */
+    uint64_t session;
+    uint32_t turns_left, said; /* of its conversation; tokens */
+};
+
 struct generator {
     cJSON *spec; /* our own copy: parameter texts live in it */
     const struct arrival_process *arrivals;
@@ -25,8 +32,11 @@ struct generator {
     size_t pair_count, pair_capacity;
     uint64_t left;
     double now_s;
-    sim_time *ready; /* [clients] ring: when those that have no request out send their next; NULL: open loop */
-    size_t clients, first_ready, ready_count;
+    struct client *clients; /* [client_count] of a closed loop; NULL: open loop */
+    uint32_t *ready;        /* [client_count] ring: those that have no request out */
+    size_t client_count, first_ready, ready_count;
+    uint64_t sessions; /* begun so far */
+    uint32_t turns;    /* of a conversation */
     sim_time think;
 };
 
@@ -46,17 +56,34 @@ static int closed_next(struct generator *g, struct arrival *out)
 {
     if (g->ready_count == 0)
         return SOURCE_WAITS;
-    *out = (struct arrival){.at = g->ready[g->first_ready]};
-    g->first_ready = (g->first_ready + 1) % g->clients;
+    uint32_t index = g->ready[g->first_ready];
+    *out = (struct arrival){.at = g->clients[index].ready, .origin = {.client = index}};
+    g->first_ready = (g->first_ready + 1) % g->client_count;
     g->ready_count--;
     return 1;
 }
 
-/* Every client thinks as long, so they are ready in the order they were served. */
-static void closed_finished(void *state, sim_time at)
+/* Lengths are of what is said anew. */
+static void converse(struct generator *g, struct arrival *out)
+{
+    struct client *c = &g->clients[out->origin.client];
+    if (c->turns_left == 0)
+        *c = (struct client){.ready = c->ready, .session = ++g->sessions, .turns_left = g->turns};
+    c->turns_left--;
+    out->prompt_tokens += c->said;
+    out->origin.session = c->session;
+}
+
+/* Every client thinks as long, so they are ready in the order they were served. One that was refused begins anew. */
+static void closed_finished(void *state, const struct request *r, sim_time at)
 {
     struct generator *g = state;
-    g->ready[(g->first_ready + g->ready_count) % g->clients] = at + g->think;
+    struct client *c = &g->clients[r->origin.client];
+    c->ready = at + g->think;
+    c->said = r->prompt_tokens + r->generated;
+    if (r->generated == 0)
+        c->turns_left = 0;
+    g->ready[(g->first_ready + g->ready_count) % g->client_count] = r->origin.client;
     g->ready_count++;
 }
 
@@ -78,6 +105,8 @@ static int generator_next(void *state, struct arrival *out, struct error *err)
     }
     g->left--;
     draw_lengths(g, out);
+    if (g->turns > 1)
+        converse(g, out);
     return 1;
 }
 
@@ -91,6 +120,7 @@ static void generator_destroy(void *state)
     if (g->output.rng)
         gsl_rng_free(g->output.rng);
     free(g->pairs);
+    free(g->clients);
     free(g->ready);
     cJSON_Delete(g->spec);
     free(g);
@@ -138,7 +168,8 @@ static int load_pairs(struct generator *g, const struct json *lengths, struct er
             break;
         }
         g->pairs = grown;
-        g->pairs[g->pair_count++] = a;
+        g->pairs[g->pair_count++] =
+            (struct arrival){.prompt_tokens = a.prompt_tokens, .output_tokens = a.output_tokens};
     }
     request_source_destroy(&trace);
     if (got == 0 && g->pair_count == 0)
@@ -161,11 +192,15 @@ static int read_generator(struct generator *g, const struct json *workload, uint
     if (param_set_read(&g->arrival_params, g->arrivals->params, &arrivals, err))
         return -1;
     if (g->arrivals->closed) {
-        g->clients = g->ready_count = (size_t)param_number(&g->arrival_params, "concurrency");
+        g->client_count = g->ready_count = (size_t)param_number(&g->arrival_params, "concurrency");
         g->think = sim_time_from_s(param_number(&g->arrival_params, "think_s"));
-        g->ready = calloc(g->clients, sizeof *g->ready); /* all start at 0 */
-        if (!g->ready)
+        g->turns = (uint32_t)param_number(&g->arrival_params, "turns");
+        g->clients = calloc(g->client_count, sizeof *g->clients); /* all start at 0 */
+        g->ready = calloc(g->client_count, sizeof *g->ready);
+        if (!g->clients || !g->ready)
             return error_no_memory(err);
+        for (uint32_t i = 0; i < g->client_count; i++)
+            g->ready[i] = i;
     }
     long long requests = 10000;
     if (json_read_integer(workload, "requests", false, 1, 1000000000000, &requests, err))

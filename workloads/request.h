@@ -40,6 +40,15 @@ struct decode_member {
     sim_time stepping, stall;
 };
 
+/* Who asks, and what the request has in common with others. */
+struct origin {
+    uint32_t priority;      /* 0 is the most urgent */
+    uint32_t client;        /* who sends it */
+    uint32_t prefix_group;  /* its first prefix_tokens are the same in all requests of the group; 0: none */
+    uint32_t prefix_tokens; /* at most its prompt */
+    uint64_t session;       /* a conversation: its prompt begins with the one before and that one's answer; 0: none */
+};
+
 struct request {
     struct request *prev, *next; /* in the list it stands in */
     uint64_t id;                 /* position in the workload, from 0 */
@@ -48,19 +57,26 @@ struct request {
     uint32_t output_tokens;     /* what it will generate; hidden from policies */
     uint32_t max_output_tokens; /* what a policy may have to reserve for */
     uint32_t predicted_tokens;  /* what is foretold of output_tokens; 0 where nobody asked */
-    double order_key;           /* its place in the waiting queue, where that has an order */
+    struct origin origin;
+    uint64_t *hashes; /* [hash_count] of what its prompt's pieces of hash_tokens hold, each with all before it; these
+                         and the next are kept only where somebody looks at them */
+    uint32_t hash_count, hash_tokens, hash_capacity;
+    double order_key; /* its place in the waiting queue, where that has an order */
 
     uint32_t computed;
     uint32_t generated;
     uint32_t kv_blocks;
     uint32_t preemptions;
     uint32_t recomputed_tokens;
-    uint32_t cached_tokens; /* found in free blocks after a preemption, not computed again */
-    const void *kv_home;    /* the pool that holds, or has freed, its blocks; this and the next are the pool's own */
-    uint64_t kv_segment;    /* where they stand among the free ones while it is preempted */
-    uint32_t peak_computed; /* most it ever had; below this tokens are computed again */
-    bool scheduled;         /* has been in a running batch */
-    bool prefilling;        /* runs, and is not in the decode set */
+    uint32_t cached_tokens;        /* found in the pool, not computed (again) */
+    uint32_t prefix_cached_tokens; /* of these, those that only others had computed */
+    const void *kv_home; /* the pool that holds, or has freed, its blocks; this and the next are the pool's own */
+    uint64_t kv_segment; /* where they stand among the free ones while it is preempted */
+    uint32_t units, unit_blocks; /* shareable units (content.h) that it holds, from the first on; and their blocks */
+    uint32_t units_lost;         /* how many it held when it was preempted */
+    uint32_t peak_computed;      /* most it ever had; below this tokens are computed again */
+    bool scheduled;              /* has been in a running batch */
+    bool prefilling;             /* runs, and is not in the decode set */
     bool leaving;           /* its last iteration runs (scheduling ahead): it holds its place and KV until that ends */
     uint64_t batch_stamp;   /* the iteration in whose batch it was last put one by one */
     sim_time waiting_since; /* arrival or last preemption */
@@ -76,6 +92,8 @@ struct request {
 static inline void request_init(struct request *r, uint64_t id, sim_time arrival, uint32_t prompt_tokens,
                                 uint32_t output_tokens, uint32_t max_output_tokens)
 {
+    r->origin = (struct origin){0};
+    r->hash_count = 0;
     r->prev = r->next = NULL;
     r->id = id;
     r->arrival = r->waiting_since = arrival;
@@ -86,6 +104,7 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->order_key = 0;
     r->computed = r->generated = r->kv_blocks = 0;
     r->preemptions = r->recomputed_tokens = r->cached_tokens = r->peak_computed = 0;
+    r->prefix_cached_tokens = r->units = r->unit_blocks = r->units_lost = 0;
     r->kv_home = NULL;
     r->kv_segment = 0;
     r->scheduled = r->prefilling = r->leaving = r->decode.in = false;

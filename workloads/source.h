@@ -13,6 +13,9 @@
 struct arrival {
     sim_time at; /* since the workload's first request */
     uint32_t prompt_tokens, output_tokens, max_output_tokens;
+    struct origin origin;
+    const uint64_t *hashes; /* [hash_count], as in struct request; the source's own until its next arrival */
+    uint32_t hash_count, hash_tokens;
 };
 
 enum { SOURCE_WAITS = 2 };
@@ -21,8 +24,9 @@ struct request_source {
     /* 1 and fills *out, 0 at the end, -1 on error, SOURCE_WAITS when nobody comes before a request has finished
      * (closed loop). Arrivals never go back in time. */
     int (*next)(void *state, struct arrival *out, struct error *err);
-    /* A request has finished, or was refused, at `at`; times never go back. NULL: the source does not care. */
-    void (*finished)(void *state, sim_time at);
+    /* A request has finished, or was refused (it has generated nothing then), at `at`; times never go back. NULL: the
+     * source does not care. */
+    void (*finished)(void *state, const struct request *r, sim_time at);
     void (*destroy)(void *state);
     void *state;
 };

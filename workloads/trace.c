@@ -17,6 +17,7 @@ struct trace {
     bool started;
     bool pending; /* the line buffer holds a line not yet parsed */
     sim_time first, last;
+    struct hash_buffer hashes;
 };
 
 const struct trace_format *const trace_formats[] = {&trace_format_azure, &trace_format_mooncake, &trace_format_stamps,
@@ -27,8 +28,21 @@ int trace_write_line(FILE *out, const struct arrival *a)
     int written =
         fprintf(out, "{\"arrival_s\": %lld.%09lld, \"prompt_tokens\": %u, \"output_tokens\": %u",
                 (long long)(a->at / 1000000000), (long long)(a->at % 1000000000), a->prompt_tokens, a->output_tokens);
+    const struct origin *o = &a->origin;
     if (written >= 0 && a->max_output_tokens)
         written = fprintf(out, ", \"max_output_tokens\": %u", a->max_output_tokens);
+    if (written >= 0 && o->priority)
+        written = fprintf(out, ", \"priority\": %u", o->priority);
+    if (written >= 0 && o->client)
+        written = fprintf(out, ", \"client\": %u", o->client);
+    if (written >= 0 && o->session)
+        written = fprintf(out, ", \"session\": %llu", (unsigned long long)o->session);
+    if (written >= 0 && o->prefix_group)
+        written = fprintf(out, ", \"prefix_group\": %u, \"prefix_tokens\": %u", o->prefix_group, o->prefix_tokens);
+    for (uint32_t i = 0; written >= 0 && i < a->hash_count; i++)
+        written = fprintf(out, "%s%llu", i ? ", " : ", \"hash_ids\": [", (unsigned long long)a->hashes[i]);
+    if (written >= 0 && a->hash_count)
+        written = fprintf(out, "], \"hash_tokens\": %u", a->hash_tokens);
     return written >= 0 && fputs("}\n", out) >= 0 ? 0 : -1;
 }
 
@@ -69,7 +83,7 @@ static int trace_next(void *state, struct arrival *out, struct error *err)
     int column = 1;
     char shown[48];
     snprintf(shown, sizeof shown, "%.40s", t->line);
-    if (t->format->parse(t->line, out, &wrong, &column))
+    if (t->format->parse(t->line, out, &t->hashes, &wrong, &column))
         return error_set(err, ERROR_INPUT, "%s:%ld:%d: expected %s in a %s trace, found \"%s\"", t->file,
                          t->line_number, column, wrong, t->format->name, shown);
     if (!t->started) {
@@ -89,6 +103,7 @@ static void trace_destroy(void *state)
     struct trace *t = state;
     if (t->in)
         gzclose(t->in);
+    free(t->hashes.ids);
     free(t->line);
     free(t->file);
     free(t);

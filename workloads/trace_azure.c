@@ -72,8 +72,9 @@ static int parse_count(const char **c, char end, uint32_t *out)
     return 0;
 }
 
-static int azure_parse(char *line, struct arrival *out, const char **wrong, int *column)
+static int azure_parse(char *line, struct arrival *out, struct hash_buffer *hashes, const char **wrong, int *column)
 {
+    (void)hashes;
     const char *c = line;
     *wrong = "a time stamp like 2023-11-16 18:15:46.6805900 and a comma";
     if (parse_stamp(&c, &out->at) == 0 && *c++ == ',') {

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "workloads/generator.h"
+#include "workloads/population.h"
 #include "workloads/trace.h"
 
 enum { KEPT_MAX = 1 << 16 };
@@ -14,6 +16,10 @@ struct workload {
     struct arrival *kept; /* [KEPT_MAX] the first pass of a repeated trace; NULL when it is too long or not repeated */
     size_t kept_count, kept_next;
     bool replaying;
+    struct population *population; /* NULL: as the source says */
+    uint32_t passes;               /* of a trace, before this one */
+    uint64_t *hashes;
+    size_t hash_capacity;
     char *file;   /* of a trace, to open it again for the next repetition */
     char *format; /* or NULL */
     double rate_scale;
@@ -28,7 +34,9 @@ static void workload_destroy(void *state)
 {
     struct workload *w = state;
     request_source_destroy(&w->inner);
+    population_destroy(w->population);
     free(w->kept);
+    free(w->hashes);
     free(w->file);
     free(w->format);
     free(w);
@@ -38,6 +46,7 @@ static void workload_destroy(void *state)
 static int start_again(struct workload *w, struct error *err)
 {
     w->repeats_left--;
+    w->passes++;
     w->offset = w->last + w->gap;
     w->kept_next = 0;
     w->replaying = w->kept != NULL;
@@ -56,13 +65,33 @@ static int next_of_pass(struct workload *w, struct arrival *out, struct error *e
         return 1;
     }
     int got = w->inner.next(w->inner.state, out, err);
-    if (got == 1 && w->kept && w->kept_count == KEPT_MAX) {
+    if (got == 1 && w->kept && (w->kept_count == KEPT_MAX || out->hash_count > 0)) {
         free(w->kept);
         w->kept = NULL;
     }
     if (got == 1 && w->kept)
         w->kept[w->kept_count++] = *out;
     return got;
+}
+
+/* Repetitions are other requests of the same kind: what they say is as much like one another's as in the trace, and
+ * not like the repetition's before. */
+static int tell_apart(struct workload *w, struct arrival *a, struct error *err)
+{
+    if (w->passes == 0)
+        return 0;
+    if (a->origin.session > 0)
+        a->origin.session += (uint64_t)w->passes << 54;
+    if (a->hash_count == 0)
+        return 0;
+    uint64_t *grown = array_grow(w->hashes, &w->hash_capacity, a->hash_count, sizeof *grown);
+    if (!grown)
+        return error_no_memory(err);
+    w->hashes = grown;
+    for (uint32_t i = 0; i < a->hash_count; i++)
+        grown[i] = a->hashes[i] + ((uint64_t)w->passes << 54);
+    a->hashes = grown;
+    return 0;
 }
 
 static int workload_next(void *state, struct arrival *out, struct error *err)
@@ -83,6 +112,8 @@ static int workload_next(void *state, struct arrival *out, struct error *err)
                 return -1;
             continue;
         }
+        if (tell_apart(w, out, err))
+            return -1;
         w->count++;
         w->last = out->at + w->offset;
         out->at = w->rate_scale == 1 ? w->last : (sim_time)((double)w->last / w->rate_scale + 0.5);
@@ -90,22 +121,27 @@ static int workload_next(void *state, struct arrival *out, struct error *err)
             out->max_output_tokens = w->max_output_tokens ? w->max_output_tokens : out->output_tokens;
         if (out->max_output_tokens < out->output_tokens)
             out->output_tokens = out->max_output_tokens;
+        if (w->population)
+            population_apply(w->population, out);
         return 1;
     }
 }
 
-static void workload_finished(void *state, sim_time at)
+static void workload_finished(void *state, const struct request *r, sim_time at)
 {
     struct workload *w = state;
-    w->inner.finished(w->inner.state, at);
+    w->inner.finished(w->inner.state, r, at);
 }
 
 static int open_inner(struct workload *w, const struct json *workload, uint64_t seed, struct error *err)
 {
-    static const char *const trace_keys[] = {"trace",    "format", "rate_scale", "repeat", "limit", "max_output_tokens",
-                                             "requests", NULL};
-    static const char *const generator_keys[] = {"arrivals", "lengths",           "requests", "rate_scale",
-                                                 "limit",    "max_output_tokens", NULL};
+    static const char *const trace_keys[] = {"trace",      "format",     "repeat",
+                                             "rate_scale", "limit",      "max_output_tokens",
+                                             "requests",   "priorities", "clients",
+                                             "prefixes",   NULL};
+    static const char *const generator_keys[] = {"arrivals",          "lengths",  "rate_scale", "limit",
+                                                 "max_output_tokens", "requests", "priorities", "clients",
+                                                 "prefixes",          NULL};
     bool is_trace = json_member(workload, "trace").node != NULL;
     if (json_check_keys(workload, is_trace ? trace_keys : generator_keys, err))
         return -1;
@@ -118,6 +154,8 @@ static int open_inner(struct workload *w, const struct json *workload, uint64_t 
     w->repeats_left = (uint32_t)repeat - 1;
     w->limit = (uint64_t)limit;
     w->max_output_tokens = (uint32_t)max_output;
+    if (population_create(workload, seed, &w->population, err))
+        return -1;
     if (!is_trace)
         return generator_create(workload, seed, &w->inner, err);
     const char *file = NULL, *format = NULL;
@@ -148,10 +186,13 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
                                    .finished = w->inner.finished ? workload_finished : NULL,
                                    .destroy = workload_destroy,
                                    .state = w};
-    if (!out->finished || w->rate_scale == 1)
-        return 0;
-    struct json at = json_member(workload, "rate_scale");
-    json_complain(&at, "none with closed_loop arrivals, whose times follow from the service", err);
-    workload_destroy(w);
-    return -1;
+    struct json at = json_member(workload, "clients"), scale = json_member(workload, "rate_scale");
+    int status = 0;
+    if (out->finished && at.node)
+        status = json_complain(&at, "none with closed_loop arrivals, whose clients are the loop's", err);
+    else if (out->finished && w->rate_scale != 1)
+        status = json_complain(&scale, "none with closed_loop arrivals, whose times follow from the service", err);
+    if (status)
+        workload_destroy(w);
+    return status;
 }
