@@ -33,10 +33,21 @@ const struct routing_policy *const routing_policies[] = {
     NULL,
 };
 
-extern const struct order_policy order_fcfs, order_sjf, order_srpt, order_edf, order_length_bucket, order_decode_ratio;
+extern const struct order_policy order_fcfs, order_sjf, order_srpt, order_edf, order_length_bucket, order_decode_ratio,
+    order_priority, order_fair, order_skip_predict, order_resource_aware;
 
 const struct order_policy *const order_policies[] = {
-    &order_fcfs, &order_sjf, &order_srpt, &order_edf, &order_length_bucket, &order_decode_ratio, NULL,
+    &order_fcfs,
+    &order_sjf,
+    &order_srpt,
+    &order_edf,
+    &order_length_bucket,
+    &order_decode_ratio,
+    &order_priority,
+    &order_fair,
+    &order_skip_predict,
+    &order_resource_aware,
+    NULL,
 };
 
 const struct batching_policy *batching_policy_find(const char *name)

@@ -30,24 +30,24 @@ void static_batch_destroy(void *state)
     free(s);
 }
 
-/* Every row is as long as the longest prompt and the longest output, so each one admitted may make
- * all the others larger. Returns how many of the waiting requests fit, and their longest sizes. */
-static uint32_t batch_that_fits(const struct static_batch *s, const struct replica_view *view, uint32_t *prompt,
-                                uint32_t *tokens)
+/* Every row is as long as the longest prompt and the longest output, so each one admitted may make all the others
+ * larger. Admits as many as fit; returns the tokens that each row needs. */
+static uint32_t admit_what_fits(struct static_batch *s, struct replica_view *view, struct batch *out)
 {
-    uint32_t count = 0, longest_output = 0;
-    *prompt = *tokens = 0;
-    for (const struct request *r = view->waiting->head; r && count < s->max_sequences; r = r->next) {
-        uint32_t p = r->prompt_tokens > *prompt ? r->prompt_tokens : *prompt;
+    uint32_t longest_output = 0;
+    s->rows = s->longest = 0;
+    for (struct request *r = view->waiting->head; r && s->rows < s->max_sequences; r = view->waiting->head) {
+        uint32_t p = r->prompt_tokens > s->longest ? r->prompt_tokens : s->longest;
         uint32_t o = r->max_output_tokens > longest_output ? r->max_output_tokens : longest_output;
-        if ((count + 1) * view_blocks(view, (uint64_t)p + o) > view->kv_free_blocks)
+        if ((s->rows + 1) * view_blocks(view, (uint64_t)p + o) > view->kv_free_blocks)
             break;
-        count++;
-        *prompt = p;
+        s->rows++;
+        s->longest = p;
         longest_output = o;
-        *tokens = p + o;
+        view_admit(view, r);
+        batch_add(out, r, request_uncomputed(r));
     }
-    return count;
+    return s->longest + longest_output;
 }
 
 bool static_batch_admit(struct static_batch *s, struct replica_view *view, struct batch *out)
@@ -59,15 +59,10 @@ bool static_batch_admit(struct static_batch *s, struct replica_view *view, struc
         out->wake_at = oldest->waiting_since + s->batch_wait;
         return false;
     }
-    uint32_t tokens = 0;
-    s->rows = batch_that_fits(s, view, &s->longest, &tokens);
+    uint32_t tokens = admit_what_fits(s, view, out);
     s->first_step = view->decode_steps;
-    for (uint32_t i = 0; i < s->rows; i++) {
-        struct request *r = view->waiting->head;
-        view_reserve(view, r, tokens);
-        view_admit(view, r);
-        batch_add(out, r, request_uncomputed(r));
-    }
+    for (uint32_t i = 0; i < s->rows; i++)
+        view_reserve(view, out->items[i].req, tokens);
     return s->rows > 0;
 }
 

@@ -32,8 +32,8 @@ void view_hold(const struct replica_view *view, struct batch *out, bool full)
     if (out->count == 1 && view->finds_prefixes && content_is_shared(out->items[0].req))
         return; /* others find each chunk of it when it is computed */
     bool blocked = view->waiting->count > 0;
-    if (blocked && view->shared_queue && !full)
-        return; /* somebody else may take who stands first */
+    if (blocked && (view->shared_queue || view->reorders) && !full)
+        return; /* somebody else may take who stands first, or stand there */
     uint64_t iterations = out->count == 0 ? STABLE_FOREVER : out->items[0].decode ? 1 : equal_chunks(&out->items[0]);
     if (iterations <= 1)
         return;

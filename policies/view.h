@@ -18,6 +18,7 @@ struct replica_view {
     struct request_list *waiting; /* in the queue policy's order */
     bool shared_queue;            /* other replicas take from it, too */
     bool ordered;                 /* a newcomer may stand before others */
+    bool reorders;                /* who is next may change while others are served */
     struct request_list *running; /* in order of admission: those that decode and those that prefill */
     struct request **prefilling;  /* [prefilling_count] of them, in the same order */
     size_t prefilling_count;

@@ -195,7 +195,8 @@ static int arrive(struct cluster *c, const struct arrival *a, size_t after, stru
     }
     bool central = c->config->routing->central;
     c->observer->arrived(c->observer->state, central ? ROUTER_QUEUE : replica->index, r);
-    replica_enqueue(replica, r);
+    if (replica_enqueue(replica, r, a->at))
+        return error_no_memory(err);
     rank(c, replica);
     if (central)
         notice_all(c, a->at, after);

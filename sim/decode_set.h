@@ -57,6 +57,12 @@ void decode_set_leave(struct decode_set *set, struct request *r);
 /* Brings a member's counters up to date. */
 void decode_set_settle(struct decode_set *set, struct request *r);
 
+/* Output tokens that a request has, member or not: its own counter stands still while it is one. */
+static inline uint32_t decode_set_generated(const struct decode_set *set, const struct request *r)
+{
+    return r->generated + (r->decode.in ? (uint32_t)(set->steps - r->decode.since_step) : 0);
+}
+
 /* Blocks that the next step needs, and for how many steps, up to `most`, `free_blocks` are enough. */
 static inline uint64_t decode_set_blocks(const struct decode_set *set)
 {

@@ -22,6 +22,18 @@ static bool verb_reserve(struct replica_view *view, struct request *request, uin
     return reserved;
 }
 
+static bool arranges(const struct replica *r)
+{
+    return r->order && r->order->arrange;
+}
+
+/* Tells the order what those who run have been served of. */
+static void account_served(struct replica *r)
+{
+    for (struct request *q = r->running.head; r->order->served && q; q = q->next)
+        r->order->served(r->order_state, q, decode_set_generated(&r->decodes, q));
+}
+
 static void verb_admit(struct replica_view *view, struct request *request)
 {
     struct replica *r = view->replica;
@@ -31,6 +43,12 @@ static void verb_admit(struct replica_view *view, struct request *request)
     request_list_insert(&r->running, request, NULL);
     request->prefilling = true;
     view->prefilling[view->prefilling_count++] = request;
+    if (!arranges(r))
+        return;
+    if (r->order->admitted)
+        r->order->admitted(r->order_state, request);
+    if (view->waiting->count > 0)
+        r->order->arrange(r->order_state, view->waiting);
 }
 
 /* Takes those out of the list that prefill no longer. */
@@ -41,6 +59,12 @@ static void close_ranks(struct replica_view *view)
         if (view->prefilling[i]->prefilling)
             view->prefilling[kept++] = view->prefilling[i];
     view->prefilling_count = kept;
+}
+
+static void order_leaves(struct replica *r, struct request *request)
+{
+    if (arranges(r) && r->order->leaves)
+        r->order->leaves(r->order_state, request);
 }
 
 /* Recompute: the KV is dropped; prompt and generated tokens will be prefilled again. */
@@ -59,7 +83,11 @@ static void verb_preempt(struct replica_view *view, struct request *request)
     if (r->order && r->order->ranks_preempted) {
         order_insert(r->order, r->order_params, view->waiting, request);
     } else {
-        request->order_key = -INFINITY;
+        if (!arranges(r))
+            request->order_key = -INFINITY;
+        order_leaves(r, request);
+        if (arranges(r) && r->order->joins)
+            r->order->joins(r->order_state, request); /* it has been there before: no memory is needed */
         request_list_insert(view->waiting, request, view->waiting->head);
     }
     view->evicted++;
@@ -157,7 +185,8 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
         return error_no_memory(err);
     r->view = (struct replica_view){.waiting = waiting ? waiting : &r->own_waiting,
                                     .shared_queue = waiting != NULL,
-                                    .ordered = config->order && config->order->key,
+                                    .ordered = config->order && (config->order->key || config->order->arrange),
+                                    .reorders = config->order && config->order->served,
                                     .running = &r->running,
                                     .admission = config->admission,
                                     .kv_block_tokens = config->kv_block_tokens,
@@ -167,6 +196,8 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
                                     .verbs = &verbs,
                                     .replica = r};
     sync_view(r);
+    if (r->order && r->order->create && r->order->create(&r->order_state, config->order_params, err))
+        return -1;
     return r->batching->create ? r->batching->create(&r->batching_state, config->batching_params, err) : 0;
 }
 
@@ -174,6 +205,9 @@ void replica_release(struct replica *r)
 {
     if (r->batching && r->batching->destroy && r->batching_state)
         r->batching->destroy(r->batching_state);
+    if (r->order && r->order->destroy && r->order_state)
+        r->order->destroy(r->order_state);
+    r->order_state = NULL;
     decode_set_release(&r->decodes);
     kv_pool_destroy(&r->kv);
     free(r->batch.items);
@@ -200,11 +234,18 @@ const char *replica_refuses(const struct replica *r, const struct request *reque
     return r->batching->refuses ? r->batching->refuses(r->batching_state, &r->view, request) : NULL;
 }
 
-void replica_enqueue(struct replica *r, struct request *request)
+int replica_enqueue(struct replica *r, struct request *request, sim_time now)
 {
+    if (arranges(r) && r->order->joins) {
+        replica_catch_up(r, now);
+        account_served(r);
+        if (r->order->joins(r->order_state, request))
+            return -1;
+    }
     order_insert(r->order, r->order_params, r->view.waiting, request);
     r->load.outstanding_requests++;
     r->load.outstanding_tokens += (uint64_t)request->prompt_tokens + request->max_output_tokens;
+    return 0;
 }
 
 static bool make_list(struct request ***list, size_t capacity, size_t needed)
@@ -343,6 +384,10 @@ static void form_batch(struct replica *r, struct batch *b, sim_time at)
         return;
     r->view.now = at;
     sync_view(r);
+    if (arranges(r) && r->view.waiting->count > 0) {
+        account_served(r);
+        r->order->arrange(r->order_state, r->view.waiting);
+    }
     r->batching->form_batch(r->batching_state, &r->view, b);
 }
 
@@ -445,6 +490,7 @@ sim_time replica_cut(struct replica *r, sim_time from)
 static void finish_request(struct replica *r, struct request *q, sim_time now)
 {
     request_list_remove(&r->running, q);
+    order_leaves(r, q);
     if (r->view.finds_prefixes)
         kv_pool_share(&r->kv, q, now);
     if (r->batching->holds_finished_kv)
@@ -462,6 +508,7 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
 static void leave_for_decode(struct replica *r, struct request *q, sim_time now)
 {
     request_list_remove(&r->running, q);
+    order_leaves(r, q);
     r->load.outstanding_requests--;
     r->load.outstanding_tokens -= q->max_output_tokens;
     q->leaving = false;

@@ -41,6 +41,7 @@ struct replica {
     void *batching_state;
     const struct order_policy *order;
     const struct param_set *order_params;
+    void *order_state;
     struct executor executor;
     const struct observer *observer;
     struct replica_view view;
@@ -75,8 +76,8 @@ void replica_release(struct replica *r);
 /* Why the request could never run here, a constant string, or NULL. */
 const char *replica_refuses(const struct replica *r, const struct request *request);
 
-/* Puts an arriving request in its place in the queue. */
-void replica_enqueue(struct replica *r, struct request *request);
+/* Puts a request that arrives now in its place in the queue. Returns -1 when memory is short. */
+int replica_enqueue(struct replica *r, struct request *request, sim_time now);
 
 /* A request whose KV is to come from another replica: takes blocks for it, if there are enough. */
 bool replica_reserve_inbound(struct replica *r, struct request *request, sim_time now);

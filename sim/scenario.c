@@ -211,10 +211,14 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
     c->order_params = &s->order_params;
     s->cluster.predictor_params = &s->predictor_params;
     s->cluster.seed = s->seed;
+    if (c->order->arrange && s->cluster.routing->central)
+        return json_complain(&at, "an order of keys with central_queue, since this one keeps a replica's own account",
+                             err);
     const char *admission = "";
     if (json_read_string(policy, "admission", false, &admission, err))
         return -1;
-    if (!c->order->key && !foretold.node && strcmp(admission, "predicted") != 0)
+    bool asks = c->order->key || c->order->arrange;
+    if (!asks && !foretold.node && strcmp(admission, "predicted") != 0)
         s->cluster.predictor = NULL; /* nobody asks */
     return 0;
 }
@@ -269,6 +273,9 @@ static int read_decoders(struct scenario *s, const struct json *policy, const st
     struct json placed = json_member(&s->root, "cluster");
     placed = json_member(&placed, "placement");
     c->decode = c->replica;
+    if (c->decode.order->arrange)
+        c->decode.order =
+            order_policy_find("fcfs"); /* it orders those who arrive; who is preempted here waits by itself */
     if (read_replicas(policy, decode, &s->decode_cost, &c->decode, &s->decode_params, err))
         return -1;
     if (c->replica.prefix_caching || c->replica.batching->holds_finished_kv || c->decode.batching->holds_finished_kv)

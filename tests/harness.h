@@ -61,7 +61,10 @@ struct bench_replica {
     size_t preempted_count, finished_count;
     struct observer observer;
     sim_time now;
-    bool prefix_caching, ahead; /* set before bench_init, which keeps them */
+    bool foretold;              /* outputs are, of those who arrive from now on */
+    bool prefix_caching, ahead; /* these and the next are set before bench_init, which keeps them */
+    const char *order;          /* with its defaults; NULL: first come, first served */
+    struct param_set order_params;
 };
 
 static inline void one_microsecond(void *state, const struct batch *batch, struct iteration_cost *out)
@@ -113,15 +116,20 @@ static inline void bench_init(struct bench_replica *b, const char *spec, uint64_
     static struct json root; /* parameters may point into it */
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
     root.node = NULL;
-    *b = (struct bench_replica){.prefix_caching = b->prefix_caching, .ahead = b->ahead};
+    *b = (struct bench_replica){.prefix_caching = b->prefix_caching, .ahead = b->ahead, .order = b->order};
     expect_ok(json_parse(spec, "test", &root, &err), &err);
     const char *name = NULL;
     expect_ok(json_read_string(&root, "name", true, &name, &err), &err);
     const struct batching_policy *policy = batching_policy_find(name);
     assert_non_null(policy);
     expect_ok(param_set_read(&b->params, policy->params, &root, &err), &err);
+    struct json nothing = {0};
+    if (b->order)
+        expect_ok(param_set_read(&b->order_params, order_policy_find(b->order)->params, &nothing, &err), &err);
     struct replica_config config = {.batching = policy,
                                     .batching_params = &b->params,
+                                    .order = b->order ? order_policy_find(b->order) : NULL,
+                                    .order_params = &b->order_params,
                                     .admission = policy->admission,
                                     .kv_block_tokens = 4,
                                     .kv_blocks = kv_blocks,
@@ -144,7 +152,8 @@ static inline void bench_init(struct bench_replica *b, const char *spec, uint64_
 }
 
 /* Request `id`, from 0 to 15, arrives now. */
-static inline void bench_arrive(struct bench_replica *b, uint64_t id, uint32_t prompt, uint32_t output)
+static inline void bench_arrive_from(struct bench_replica *b, uint64_t id, uint32_t prompt, uint32_t output,
+                                     struct origin origin)
 {
     b->requests[id] = (struct request){.id = id,
                                        .arrival = b->now,
@@ -152,15 +161,15 @@ static inline void bench_arrive(struct bench_replica *b, uint64_t id, uint32_t p
                                        .prompt_tokens = prompt,
                                        .output_tokens = output,
                                        .max_output_tokens = output};
-    replica_enqueue(&b->replica, &b->requests[id]);
+    b->requests[id].origin = origin;
+    b->requests[id].predicted_tokens = b->foretold ? output : 0;
+    assert_int_equal(replica_enqueue(&b->replica, &b->requests[id], b->now), 0);
 }
 
-/* The same, from somebody. */
-static inline void bench_arrive_from(struct bench_replica *b, uint64_t id, uint32_t prompt, uint32_t output,
-                                     struct origin origin)
+/* The same, from nobody in particular. */
+static inline void bench_arrive(struct bench_replica *b, uint64_t id, uint32_t prompt, uint32_t output)
 {
-    bench_arrive(b, id, prompt, output);
-    b->requests[id].origin = origin;
+    bench_arrive_from(b, id, prompt, output, (struct origin){0});
 }
 
 static inline void bench_say(char *found, size_t size, const struct request *r, uint32_t tokens)

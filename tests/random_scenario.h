@@ -40,7 +40,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                                            "power_of_two", "least_outstanding_requests", "random"};
     static const char *const admissions[] = {"", "\"admission\": \"on_demand\",", "\"admission\": \"reserve_max\",",
                                              "\"admission\": \"predicted\", \"predictor\": {\"name\": \"noisy\"},"};
-    static const char *const orders[] = {"fcfs", "fcfs", "fcfs", "sjf", "srpt", "edf", "length_bucket", "decode_ratio"};
+    static const char *const orders[] = {"fcfs", "fcfs",          "fcfs",          "sjf",      "srpt",
+                                         "edf",  "length_bucket", "decode_ratio",  "priority", "fair",
+                                         "fair", "skip_predict",  "resource_aware"};
     static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/line2.json",
                                           "tests/data/tables.json"};
     static const unsigned block_tokens[] = {1, 3, 16, 64};
@@ -54,6 +56,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
     char policy[200], cluster[300];
+    unsigned order = below(rng, 13), routing = below(rng, 6);
+    if (routing == 2 && order >= 7 && order != 8 && order != 11)
+        order = 0;                   /* a shared queue takes orders of keys */
     bool ranks = below(rng, 5) == 0; /* of a mixture of experts, which step together */
     bool split = !ranks && !request_level && below(rng, 3) == 0;
     if (ranks)
@@ -69,11 +74,12 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                  below(rng, 2) ? 2000000000 : 200000000);
     else
         snprintf(cluster, sizeof cluster, "\"replicas\": %u", 1 + below(rng, RANDOM_REPLICAS_MAX));
-    static const char *const populations[] = {
-        "", "", "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",
-        "\"priorities\": [1, 2], \"prefixes\": {\"groups\": 1, \"tokens\": 100},"};
+    static const char *const populations[] = {"", "", "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",
+                                              "\"priorities\": [1, 2], \"prefixes\": {\"groups\": 1, \"tokens\": 100},",
+                                              "\"clients\": {\"count\": 4, \"skew\": 1},"};
     char arrivals[160];
-    if (below(rng, 4))
+    bool closed = below(rng, 4) == 0;
+    if (!closed)
         snprintf(arrivals, sizeof arrivals, "\"name\": \"%s\", \"rate_per_s\": %u", below(rng, 2) ? "gamma" : "poisson",
                  1 + below(rng, 60));
     else
@@ -94,9 +100,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
              below(rng, 100000), ranks ? "qwen3-30b-a3b" : "llama-3.1-8b", techniques[ranks ? 0 : below(rng, 6)],
              devices[below(rng, ranks ? 2 : 5)], below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
-             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[below(rng, 6)],
-             orders[below(rng, 8)], policy, request_level ? "" : admissions[below(rng, 4)],
-             !split && below(rng, 2) ? "true" : "false", block,
+             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[routing], orders[order], policy,
+             request_level ? "" : admissions[below(rng, 4)], !split && below(rng, 2) ? "true" : "false", block,
              ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), populations[below(rng, 4)],
              arrivals, 1 + below(rng, 120), output);
 }

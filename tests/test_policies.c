@@ -629,76 +629,10 @@ static void test_chunked_prefill_with_a_dynamic_budget(void **state)
     end();
 }
 
-/* Queues three requests, in this order, and says who stands where. */
-static void queue_of(const char *name, const char *spec, struct request r[3], const char *expected)
-{
-    struct error err = {0};
-    struct json root;
-    struct param_set params;
-    struct request_list queue = {0};
-    char found[64] = "";
-    expect_ok(json_parse(spec, "order", &root, &err), &err);
-    const struct order_policy *order = order_policy_find(name);
-    expect_ok(param_set_read(&params, order->params, &root, &err), &err);
-    for (int i = 0; i < 3; i++)
-        order_insert(order, &params, &queue, &r[i]);
-    for (const struct request *q = queue.head; q; q = q->next)
-        snprintf(found + strlen(found), sizeof found - strlen(found), "%llu", (unsigned long long)q->id);
-    cJSON_Delete((cJSON *)(uintptr_t)root.node);
-    assert_string_equal(found, expected);
-}
-
-/* Prompts 100, 300, 90; outputs foretold 50, 20, 50; arrivals 0, 1 and 2 s; the second has had 5 of its tokens. Ratios
- * 0.5, 0.067, 0.56; deadlines 1 s and 10 ms a prompt token after arrival: 2, 5, 3.9 s. Equals stand by arrival. */
-static void test_orders_by_hand(void **state)
-{
-    (void)state;
-    struct request r[3] = {
-        {.id = 0, .prompt_tokens = 100, .predicted_tokens = 50},
-        {.id = 1, .prompt_tokens = 300, .predicted_tokens = 20, .generated = 5, .arrival = 1000000000},
-        {.id = 2, .prompt_tokens = 90, .predicted_tokens = 50, .arrival = 2000000000},
-    };
-    queue_of("fcfs", "{}", r, "012");
-    queue_of("sjf", "{}", r, "102");
-    queue_of("sjf", "{\"prompt_weight\": 1}", r, "201");
-    queue_of("srpt", "{}", r, "102");
-    queue_of("decode_ratio", "{}", r, "201");
-    queue_of("edf", "{\"per_prompt_token_s\": 0.01}", r, "021");
-    queue_of("length_bucket", "{\"smallest\": 128}", r, "021");
-}
-
-/* With the shortest first, a newcomer passes who has waited longer. */
-static void test_shortest_first_in_a_replica(void **state)
-{
-    (void)state;
-    struct param_set params;
-    struct error err = {0};
-    struct json nothing = {0};
-    expect_ok(param_set_read(&params, order_policy_find("srpt")->params, &nothing, &err), &err);
-    bench_init(&b, "{\"name\": \"continuous\", \"max_sequences\": 1}", 100);
-    b.replica.order = order_policy_find("srpt");
-    b.replica.order_params = &params;
-    for (uint64_t i = 0; i < 3; i++) {
-        b.requests[i] = (struct request){.id = i,
-                                         .prompt_tokens = 4,
-                                         .output_tokens = 3 - (uint32_t)i,
-                                         .max_output_tokens = 3,
-                                         .predicted_tokens = 3 - (uint32_t)i};
-        replica_enqueue(&b.replica, &b.requests[i]);
-    }
-    bench_step(&b, "2:4");
-    bench_step(&b, "1:4");
-    bench_step(&b, "1:1");
-    bench_step(&b, "0:4");
-    end();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_packing_heuristics_by_hand),
-        cmocka_unit_test(test_orders_by_hand),
-        cmocka_unit_test(test_shortest_first_in_a_replica),
         cmocka_unit_test(test_fixed_batch_serves_exactly_so_many),
         cmocka_unit_test(test_dynamic_batch_takes_all_that_wait),
         cmocka_unit_test(test_elastic_batch_shrinks_until_it_is_empty),

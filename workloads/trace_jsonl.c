@@ -100,6 +100,9 @@ static int origin_of(const cJSON *object, struct arrival *out, const char **wron
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         if (cJSON_HasObjectItem(object, members[i].key) && tokens_of(object, members[i].key, members[i].value))
             return -1;
+    *wrong = "\"client\", if any, as a whole number up to 1000000";
+    if (o->client > 1000000)
+        return -1;
     *wrong = "\"prefix_tokens\", at most \"prompt_tokens\", with a \"prefix_group\" from 1 on";
     if (o->prefix_tokens > out->prompt_tokens || (o->prefix_tokens > 0) != (o->prefix_group > 0))
         return -1;

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* Who stands where in the waiting queue. */
+#include "tests/harness.h"
+
+static struct bench_replica b;
+
+static void begin(const char *order, const char *policy)
+{
+    b.order = order;
+    bench_init(&b, policy, 1000);
+    b.order = NULL;
+    b.foretold = true;
+}
+
+static void end(void)
+{
+    assert_int_equal(b.replica.kv.allocated, b.replica.kv.freed);
+    replica_release(&b.replica);
+}
+
+#define ONE_AT_A_TIME "{\"name\": \"continuous\", \"max_sequences\": 1}"
+
+/* Queues three requests, in this order, and says who stands where. */
+static void queue_of(const char *name, const char *spec, struct request r[3], const char *expected)
+{
+    struct error err = {0};
+    struct json root;
+    struct param_set params;
+    struct request_list queue = {0};
+    char found[64] = "";
+    expect_ok(json_parse(spec, "order", &root, &err), &err);
+    const struct order_policy *order = order_policy_find(name);
+    expect_ok(param_set_read(&params, order->params, &root, &err), &err);
+    for (int i = 0; i < 3; i++)
+        order_insert(order, &params, &queue, &r[i]);
+    for (const struct request *q = queue.head; q; q = q->next)
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%llu", (unsigned long long)q->id);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    assert_string_equal(found, expected);
+}
+
+/* Prompts 100, 300, 90; outputs foretold 50, 20, 50; arrivals 0, 1 and 2 s; the second has had 5 of its tokens;
+ * deadlines 1 s and 10 ms a prompt token after arrival: 2, 5, 3.9 s. Equals stand by arrival. */
+static void test_orders_by_hand(void **state)
+{
+    (void)state;
+    struct request r[3] = {
+        {.id = 0, .prompt_tokens = 100, .predicted_tokens = 50},
+        {.id = 1, .prompt_tokens = 300, .predicted_tokens = 20, .generated = 5, .arrival = 1000000000},
+        {.id = 2, .prompt_tokens = 90, .predicted_tokens = 50, .arrival = 2000000000},
+    };
+    queue_of("fcfs", "{}", r, "012");
+    queue_of("sjf", "{}", r, "102");
+    queue_of("sjf", "{\"prompt_weight\": 1}", r, "201");
+    queue_of("srpt", "{}", r, "102");
+    queue_of("edf", "{\"per_prompt_token_s\": 0.01}", r, "021");
+    queue_of("length_bucket", "{\"smallest\": 128}", r, "021");
+    queue_of("skip_predict", "{\"short_tokens\": 30}", r, "102");
+    queue_of("skip_predict", "{\"short_tokens\": 50}", r, "012");
+}
+
+/* With the shortest first, a newcomer passes who has waited longer. */
+static void test_shortest_first_in_a_replica(void **state)
+{
+    (void)state;
+    begin("srpt", ONE_AT_A_TIME);
+    for (uint64_t i = 0; i < 3; i++)
+        bench_arrive(&b, i, 4, 3 - (uint32_t)i);
+    bench_step(&b, "2:4");
+    bench_step(&b, "1:4");
+    bench_step(&b, "1:1");
+    bench_step(&b, "0:4");
+    bench_step(&b, "0:1");
+    bench_step(&b, "0:1");
+    end();
+}
+
+/* Priority 0 passes two of priority 1. With aging of 10 s the second of these, which came at 0 s, is worth 10 and
+ * stands before a 0 that comes at 20. */
+static void test_priority_with_and_without_aging(void **state)
+{
+    (void)state;
+    begin("priority", ONE_AT_A_TIME);
+    bench_arrive_from(&b, 0, 4, 1, (struct origin){.priority = 1});
+    bench_arrive_from(&b, 1, 4, 1, (struct origin){.priority = 1});
+    bench_arrive_from(&b, 2, 4, 1, (struct origin){.priority = 0});
+    bench_step(&b, "2:4");
+    bench_step(&b, "0:4");
+    bench_step(&b, "1:4");
+    end();
+    struct request r[3] = {{.id = 0, .origin = {.priority = 2}, .arrival = 0},
+                           {.id = 1, .origin = {.priority = 1}, .arrival = 0},
+                           {.id = 2, .arrival = 20000000000}};
+    queue_of("priority", "{}", r, "210");
+    queue_of("priority", "{\"aging_s\": 10}", r, "102"); /* 20, 10 and 20: 0 came before 2 */
+}
+
+/* One place. Client 0 sends four requests of 10 + 1 tokens at once, client 1 two of 30 + 1. Served in full, each counts
+ * prompt + 2·output: 12 and 32. From 0 : 0 the lower number goes first: 0 (12 : 0), 4 (12 : 32), 1 (24), 2 (36 : 32), 5
+ * (36 : 64), 3. */
+static void test_fair_serves_who_was_served_least(void **state)
+{
+    (void)state;
+    begin("fair", ONE_AT_A_TIME);
+    for (uint64_t i = 0; i < 6; i++)
+        bench_arrive_from(&b, i, i < 4 ? 10 : 30, 1, (struct origin){.client = i >= 4});
+    bench_step(&b, "0:10");
+    bench_step(&b, "4:30");
+    bench_step(&b, "1:10");
+    bench_step(&b, "2:10");
+    bench_step(&b, "5:30");
+    bench_step(&b, "3:10");
+    end();
+}
+
+/* Client 1 comes when client 0 has been served for 12 and has more waiting: it starts from there and not from 0, or it
+ * would be served twice in a row. */
+static void test_fair_lifts_who_comes_late(void **state)
+{
+    (void)state;
+    begin("fair", ONE_AT_A_TIME);
+    for (uint64_t i = 0; i < 3; i++)
+        bench_arrive(&b, i, 10, 1);
+    bench_step(&b, "0:10");
+    for (uint64_t i = 3; i < 6; i++)
+        bench_arrive_from(&b, i, 10, 1, (struct origin){.client = 1});
+    bench_step(&b, "1:10");
+    bench_step(&b, "3:10");
+    bench_step(&b, "2:10");
+    bench_step(&b, "4:10");
+    bench_step(&b, "5:10");
+    end();
+}
+
+/* Outputs count as they come: while 0 of client 0 decodes, its second request falls behind client 1's, two places. */
+static void test_fair_counts_tokens_as_they_come(void **state)
+{
+    (void)state;
+    begin("fair", "{\"name\": \"continuous\", \"max_sequences\": 2}");
+    bench_arrive(&b, 0, 10, 30);                                   /* counts 10, then 2 a token */
+    bench_arrive_from(&b, 1, 12, 2, (struct origin){.client = 1}); /* 12 + 4 */
+    bench_step(&b, "0:10 1:12");
+    bench_arrive(&b, 2, 10, 1);
+    bench_arrive_from(&b, 3, 10, 1, (struct origin){.client = 1});
+    bench_step(&b, "0:1 1:1");  /* now 14 : 16 */
+    bench_step(&b, "0:1 2:10"); /* 14 + 10 + 2·2 = 28 : 16 */
+    bench_step(&b, "0:1 3:10");
+    while (b.replica.running.count > 0)
+        bench_step(&b, "0:1");
+    end();
+}
+
+/* Groups by Σ output over Σ prompt, a common prefix once: group 1 has (5 + 5) / (20 + 10 + 10 − 8) = 0.31 though its
+ * second request alone would have 0.5; request 3 by itself 0.4; group 2, 1 / 40. */
+static void test_decode_ratio_keeps_groups_together(void **state)
+{
+    (void)state;
+    begin("decode_ratio", ONE_AT_A_TIME);
+    const struct origin one = {.prefix_group = 1, .prefix_tokens = 8}, two = {.prefix_group = 2, .prefix_tokens = 8};
+    bench_arrive_from(&b, 0, 40, 1, two);
+    bench_arrive_from(&b, 1, 20, 1, one);
+    bench_arrive_from(&b, 2, 20, 9, one);
+    bench_arrive_from(&b, 3, 10, 4, (struct origin){0});
+    bench_step(&b, "3:10");
+    for (int i = 0; i < 3; i++)
+        bench_step(&b, "3:1");
+    bench_step(&b, "1:20");
+    bench_step(&b, "2:20");
+    for (int i = 0; i < 8; i++)
+        bench_step(&b, "2:1");
+    bench_step(&b, "0:40");
+    end();
+}
+
+/* Two with long prompts and short outputs, two the other way round; two places. The first has the most tokens to
+ * compute for each KV token read, so those who run are heavy on compute and the next one comes from the other end. */
+static void test_resource_aware_mixes_both_ends(void **state)
+{
+    (void)state;
+    begin("resource_aware", "{\"name\": \"continuous\", \"max_sequences\": 2}");
+    bench_arrive_from(&b, 0, 10, 20, (struct origin){0});
+    bench_arrive_from(&b, 1, 60, 1, (struct origin){0});
+    bench_arrive_from(&b, 2, 80, 2, (struct origin){0});
+    bench_arrive_from(&b, 3, 10, 30, (struct origin){0});
+    bench_step(&b, "1:60 3:10"); /* densities: 30/400, 61/60.5, 82/162, 40/750 */
+    bench_step(&b, "3:1 2:80");  /* 3 alone is heavy on memory */
+    bench_step(&b, "3:1 2:1");
+    bench_step(&b, "3:1 0:10");
+    while (b.replica.running.count > 1)
+        bench_step(&b, "3:1 0:1");
+    while (b.replica.running.count > 0)
+        bench_step(&b, b.replica.running.head->id == 3 ? "3:1" : "0:1");
+    end();
+}
+
+static bool shorter_prompt(const struct request *a, const struct request *b_)
+{
+    return a->prompt_tokens < b_->prompt_tokens;
+}
+
+/* Merge sort of 100 keys with ties against insertion one by one. */
+static void test_order_sort_is_stable(void **state)
+{
+    (void)state;
+    struct request r[100] = {{0}};
+    struct request_list queue = {0};
+    for (uint32_t i = 0; i < 100; i++) {
+        r[i].id = i;
+        r[i].prompt_tokens = i * 37 % 10;
+        request_list_insert(&queue, &r[i], NULL);
+    }
+    order_sort(&queue, shorter_prompt);
+    assert_int_equal(queue.head->prev == NULL && queue.tail->next == NULL, 1);
+    size_t count = 1;
+    for (const struct request *q = queue.head; q->next; q = q->next, count++) {
+        assert_ptr_equal(q->next->prev, q);
+        assert_true(q->prompt_tokens < q->next->prompt_tokens ||
+                    (q->prompt_tokens == q->next->prompt_tokens && q->id < q->next->id));
+    }
+    assert_int_equal(count, 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_orders_by_hand),
+        cmocka_unit_test(test_shortest_first_in_a_replica),
+        cmocka_unit_test(test_priority_with_and_without_aging),
+        cmocka_unit_test(test_fair_serves_who_was_served_least),
+        cmocka_unit_test(test_fair_lifts_who_comes_late),
+        cmocka_unit_test(test_fair_counts_tokens_as_they_come),
+        cmocka_unit_test(test_decode_ratio_keeps_groups_together),
+        cmocka_unit_test(test_resource_aware_mixes_both_ends),
+        cmocka_unit_test(test_order_sort_is_stable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
