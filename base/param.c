@@ -59,6 +59,8 @@ int param_set_read(struct param_set *set, const struct param_spec *specs, const 
     }
     if (!object || !object->node || cJSON_IsString(object->node))
         return 0;
+    if (json_member(object, "policy").node)
+        allowed[0] = "policy";
     if (json_check_keys(object, allowed, err))
         return -1;
     for (size_t i = 0; i < count; i++) {

@@ -28,7 +28,7 @@ struct param_set {
 };
 
 /* Checks the object's members against the table and fills in defaults. `object` may be absent; a
- * member called "name" is skipped. Fails on unknown keys, wrong types and values out of range. */
+ * member called "name" (or "policy") is skipped. Fails on unknown keys, wrong types and values out of range. */
 int param_set_read(struct param_set *set, const struct param_spec *specs, const struct json *object, struct error *err);
 
 /* The value of a parameter; the name must be in the table (asserted). */

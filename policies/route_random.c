@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "policies/routing.h"
 
-static size_t choose(uint64_t *cursor, size_t count, const struct request *r, const struct routing_loads *loads)
+static size_t choose(uint64_t *cursor, size_t count, const struct request *r, const struct routing_view *view)
 {
-    (void)cursor, (void)loads;
+    (void)cursor, (void)view;
     return (size_t)(routing_scramble(r->id) % count);
 }
 

@@ -14,13 +14,22 @@
 struct replica_load {
     uint64_t outstanding_requests;
     uint64_t outstanding_tokens; /* prompts until their first output token, longest outputs until their last */
+    uint64_t prompt_tokens;      /* the prompts among these */
 };
 
-/* The replicas' loads, for policies that look at a few of them. */
-struct routing_loads {
-    const struct replica_load *(*of)(const void *replicas, size_t index);
-    const void *replicas;
+/* What a policy that chooses sees of the replicas. */
+struct routing_view {
+    const struct param_set *params; /* the policy's */
+    const struct replica_load *(*load)(void *replicas, size_t index);
+    /* Tokens of the request's prompt whose KV the replica has. */
+    uint32_t (*cached_tokens)(void *replicas, size_t index, const struct request *r);
+    void *replicas;
 };
+
+static inline const struct replica_load *routing_load(const struct routing_view *view, size_t index)
+{
+    return view->load(view->replicas, index);
+}
 
 /* A fixed scramble of a number (Steele, Lea, Flood 2014: SplitMix64's finaliser): policies have no randomness of their
  * own, and the same request draws the same numbers under every policy. */
@@ -41,8 +50,11 @@ struct routing_policy {
     /* The replica of lowest rank gets the request, the first of equals; ranks are kept in an index. */
     uint64_t (*rank)(const struct replica_load *load);
     /* `*cursor` starts at 0 and is the policy's own. Returns an index below count. */
-    size_t (*choose)(uint64_t *cursor, size_t count, const struct request *r, const struct routing_loads *loads);
+    size_t (*choose)(uint64_t *cursor, size_t count, const struct request *r, const struct routing_view *view);
 };
+
+/* The replica with fewest outstanding requests, the first of equals. */
+size_t routing_least_loaded(size_t count, const struct routing_view *view);
 
 extern const struct routing_policy *const routing_policies[];
 const struct routing_policy *routing_policy_find(const char *name);

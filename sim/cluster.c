@@ -105,9 +105,16 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
     return r;
 }
 
-static const struct replica_load *load_of(const void *replicas, size_t index)
+static const struct replica_load *load_of(void *cluster, size_t index)
 {
-    return &((const struct replica *)replicas)[index].load;
+    return &((struct cluster *)cluster)->replicas[index].load;
+}
+
+static uint32_t cached_tokens_of(void *cluster, size_t index, const struct request *r)
+{
+    struct cluster *c = cluster;
+    replica_catch_up(&c->replicas[index], r->arrival);
+    return replica_cached_tokens(&c->replicas[index], r);
 }
 
 /* Replicas that arrivals are routed to. */
@@ -119,11 +126,14 @@ static size_t entrances(const struct cluster *c)
 static size_t choose_replica(struct cluster *c, const struct request *r)
 {
     const struct routing_policy *routing = c->config->routing;
-    const struct routing_loads loads = {.of = load_of, .replicas = c->replicas};
+    const struct routing_view view = {.params = c->config->routing_params,
+                                      .load = load_of,
+                                      .cached_tokens = cached_tokens_of,
+                                      .replicas = c};
     if (routing->central || entrances(c) == 1)
         return 0;
     return routing->rank ? (size_t)min_index_first(&c->ranks).slot
-                         : routing->choose(&c->cursor, entrances(c), r, &loads);
+                         : routing->choose(&c->cursor, entrances(c), r, &view);
 }
 
 static void rank(struct cluster *c, const struct replica *r)

@@ -21,6 +21,7 @@ struct cluster_config {
     uint32_t decode_max_sequences; /* on one replica, those whose KV is on its way included */
     struct handover_link link;
     const struct routing_policy *routing;
+    const struct param_set *routing_params;
     const struct predictor *predictor; /* NULL: nothing is foretold */
     const struct param_set *predictor_params;
     uint64_t seed;           /* of the predictor's stream */

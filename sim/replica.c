@@ -245,7 +245,13 @@ int replica_enqueue(struct replica *r, struct request *request, sim_time now)
     order_insert(r->order, r->order_params, r->view.waiting, request);
     r->load.outstanding_requests++;
     r->load.outstanding_tokens += (uint64_t)request->prompt_tokens + request->max_output_tokens;
+    r->load.prompt_tokens += request->prompt_tokens;
     return 0;
+}
+
+uint32_t replica_cached_tokens(const struct replica *r, const struct request *request)
+{
+    return view_cached_tokens(&r->view, request);
 }
 
 static bool make_list(struct request ***list, size_t capacity, size_t needed)
@@ -613,6 +619,7 @@ static void emit_token(struct replica *r, struct request *q, sim_time now)
     if (q->generated == 0) {
         q->first_token = now;
         r->load.outstanding_tokens -= q->prompt_tokens;
+        r->load.prompt_tokens -= q->prompt_tokens;
     } else {
         r->observer->gap(r->observer->state, now, now - q->last_token, 1);
     }

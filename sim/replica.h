@@ -79,6 +79,9 @@ const char *replica_refuses(const struct replica *r, const struct request *reque
 /* Puts a request that arrives now in its place in the queue. Returns -1 when memory is short. */
 int replica_enqueue(struct replica *r, struct request *request, sim_time now);
 
+/* Tokens whose KV an arriving request would find here now. */
+uint32_t replica_cached_tokens(const struct replica *r, const struct request *request);
+
 /* A request whose KV is to come from another replica: takes blocks for it, if there are enough. */
 bool replica_reserve_inbound(struct replica *r, struct request *request, sim_time now);
 

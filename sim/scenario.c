@@ -67,15 +67,17 @@ static int read_placement(const struct json *at, struct pool *prefill, struct po
     return 1;
 }
 
-static int read_routing(const struct json *routed, const struct routing_policy **out, struct error *err)
+static int read_routing(const struct json *routed, const struct routing_policy **out, struct param_set *params,
+                        struct error *err)
 {
-    const char *routing = "round_robin";
+    const char *routing = "round_robin", *key = json_member(routed, "policy").node ? "policy" : "name";
     if (cJSON_IsString(routed->node))
         routing = routed->node->valuestring;
-    else if (routed->node && json_read_string(routed, "policy", true, &routing, err))
+    else if (routed->node && json_read_string(routed, key, true, &routing, err))
         return -1;
     *out = routing_policy_find(routing);
-    return *out ? 0 : json_complain(routed, "a routing policy (tandem list policies)", err);
+    return *out ? param_set_read(params, (*out)->params, routed, err)
+                : json_complain(routed, "a routing policy (tandem list policies)", err);
 }
 
 /* Costs of both kinds of replicas; `decode` is NULL where there is one kind. */
@@ -119,6 +121,7 @@ static int read_cluster(struct scenario *s, struct pool *prefill, struct pool *d
                                        "expert_imbalance",
                                        "link",
                                        NULL};
+    s->cluster.routing_params = &s->routing_params;
     struct json at = json_member(&s->root, "cluster"), link = json_member(&at, "link");
     struct json placed = json_member(&at, "placement"), routed = json_member(&at, "routing");
     long long tp = 1, pp = 1, dp = 1, ep = 1;
@@ -136,7 +139,7 @@ static int read_cluster(struct scenario *s, struct pool *prefill, struct pool *d
     if (read_link(&link, &parallel->link_bytes_per_s, &parallel->link_latency_ns, err) ||
         json_read_string(&s->root, "model", true, &model, err) ||
         json_read_string(&s->root, "device", true, &prefill->device, err) ||
-        read_routing(&routed, &s->cluster.routing, err))
+        read_routing(&routed, &s->cluster.routing, &s->routing_params, err))
         return -1;
     parallel->tensor = (uint32_t)tp;
     parallel->data = (uint32_t)dp;

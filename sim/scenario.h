@@ -29,7 +29,7 @@ struct scenario {
     uint64_t seed;
     struct cost_model cost, decode_cost; /* decode_cost: of replicas that decode alone, in disaggregated placement */
     struct cluster_config cluster;
-    struct param_set batching_params, decode_params, order_params, predictor_params;
+    struct param_set batching_params, decode_params, order_params, predictor_params, routing_params;
     struct slo slo;
     enum warmup_rule warmup;
     double keep_requests; /* share of the requests that get a database row each */

@@ -36,8 +36,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "{\"name\": \"adaptive_chunk\", \"tbt_target_s\": 0.012, \"max_sequences\": %u}",
         "{\"name\": \"chunked_prefill\", \"tbt_target_s\": 0.012, \"max_sequences\": %u}",
     };
-    static const char *const routings[] = {"round_robin",  "least_outstanding_tokens",   "central_queue",
-                                           "power_of_two", "least_outstanding_requests", "random"};
+    static const char *const routings[] = {"round_robin",     "least_outstanding_tokens",   "central_queue",
+                                           "power_of_two",    "least_outstanding_requests", "random",
+                                           "prefix_affinity", "session_affinity",           "slo_aware"};
     static const char *const admissions[] = {"", "\"admission\": \"on_demand\",", "\"admission\": \"reserve_max\",",
                                              "\"admission\": \"predicted\", \"predictor\": {\"name\": \"noisy\"},"};
     static const char *const orders[] = {"fcfs", "fcfs",          "fcfs",          "sjf",      "srpt",
@@ -56,7 +57,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
     char policy[200], cluster[300];
-    unsigned order = below(rng, 13), routing = below(rng, 6);
+    unsigned order = below(rng, 13), routing = below(rng, 9);
     if (routing == 2 && order >= 7 && order != 8 && order != 11)
         order = 0;                   /* a shared queue takes orders of keys */
     bool ranks = below(rng, 5) == 0; /* of a mixture of experts, which step together */

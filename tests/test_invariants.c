@@ -167,40 +167,6 @@ static void test_random_scenarios_keep_every_invariant(void **state)
     assert_true(preemptions > 100 && rejections > 100 && shared > 1000); /* the scenarios reach the hard cases */
 }
 
-static const struct replica_load *load_at(const void *loads, size_t i)
-{
-    return &((const struct replica_load *)loads)[i];
-}
-
-/* Fewest outstanding tokens rank lowest, however many requests they are; round robin takes turns. */
-static void test_routing_policies_rank_or_choose(void **state)
-{
-    (void)state;
-    const struct routing_policy *p = routing_policy_find("least_outstanding_tokens");
-    struct replica_load loads[] = {{1, 500}, {3, 120}, {2, 300}};
-    assert_true(p->rank(&loads[1]) < p->rank(&loads[2]) && p->rank(&loads[2]) < p->rank(&loads[0]));
-    p = routing_policy_find("round_robin");
-    uint64_t cursor = 0;
-    for (size_t i = 0; i < 7; i++)
-        assert_int_equal(p->choose(&cursor, 3, NULL, NULL), i % 3);
-    assert_true(routing_policy_find("least_outstanding_requests")->rank(&loads[0]) == 1);
-    /* Random: every replica gets its share of many; the same request always goes to the same one. */
-    const struct routing_policy *any = routing_policy_find("random"), *two = routing_policy_find("power_of_two");
-    const struct routing_loads few = {.of = load_at, .replicas = loads};
-    size_t got[3] = {0}, lightest = 0;
-    for (uint64_t id = 0; id < 3000; id++) {
-        struct request r = {.id = id};
-        size_t chosen = any->choose(&cursor, 3, &r, &few);
-        assert_int_equal(chosen, any->choose(&cursor, 3, &r, &few));
-        got[chosen]++;
-        size_t better = two->choose(&cursor, 3, &r, &few);
-        assert_int_not_equal(better, 1); /* the busiest of three never wins against another one */
-        lightest += better == 0;
-    }
-    assert_true(got[0] > 900 && got[1] > 900 && got[2] > 900);
-    assert_true(lightest > 1900 && lightest < 2100); /* two pairs of three hold it */
-}
-
 /* Twice the load, never-ending queue: said in the first line instead of quoting a p99. */
 static void test_an_overloaded_run_says_so(void **state)
 {
@@ -225,7 +191,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_scenarios_keep_every_invariant),
-        cmocka_unit_test(test_routing_policies_rank_or_choose),
         cmocka_unit_test(test_an_overloaded_run_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
