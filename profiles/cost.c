@@ -249,6 +249,12 @@ static int create_backend(struct cost_model *cm, const struct techniques *techni
 {
     if (work_of_model(&cm->model, &cm->parallel, &cm->work, err) || techniques_apply(techniques, &cm->work, err))
         return -1;
+    if (cm->parallel.stages > 1 && (cm->work.speculation.draft_tokens > 0 || cm->device.kind == DEVICE_LINEAR))
+        return error_set(err, ERROR_INPUT, "pipeline_parallel %u: %s has no stages that could be told apart",
+                         cm->parallel.stages,
+                         cm->device.kind == DEVICE_LINEAR ? cm->device.name : "speculative decoding");
+    if (cm->parallel.stages > 1)
+        work_cut(&cm->work, &cm->model, cm->parallel.stages, cm->parallel.stage);
     cm->estimated = cm->device.table_count == 0 || cm->work.speculation.draft_tokens > 0;
     if (cm->work.speculation.draft_tokens > 0 && create_draft(cm, err))
         return -1;
@@ -269,8 +275,13 @@ static void set_engine(struct cost_model *cm, const struct engine *engine)
 
 struct parallel tensor_parallel(uint32_t degree)
 {
-    return (struct parallel){
-        .tensor = degree, .data = 1, .expert = 1, .expert_imbalance = 1, .link_bytes_per_s = -1, .link_latency_ns = -1};
+    return (struct parallel){.stages = 1,
+                             .tensor = degree,
+                             .data = 1,
+                             .expert = 1,
+                             .expert_imbalance = 1,
+                             .link_bytes_per_s = -1,
+                             .link_latency_ns = -1};
 }
 
 /* Weights that are narrower already stay as they are. */
@@ -292,7 +303,7 @@ static int complain_of_size(const struct cost_model *cm, struct error *err)
     return error_set(err, ERROR_INPUT,
                      "%s does not fit on %u × %s: its weights take %.1f GB; raise "
                      "cluster.tensor_parallel or choose a larger device",
-                     cm->model.name, cm->parallel.tensor * cm->parallel.data, cm->device.name,
+                     cm->model.name, cm->parallel.tensor * cm->parallel.data * cm->parallel.stages, cm->device.name,
                      model_weight_bytes(&cm->model) * 1e-9);
 }
 
@@ -310,6 +321,8 @@ static int create(struct cost_model *out, const char *model, const char *device,
         quantise(&out->model, engine->weight_dtype);
     int status = create_backend(out, techniques, err);
     set_engine(out, engine);
+    if (parallel->stage > 0)
+        out->device.host_ns = out->device.host_ns_per_sequence = 0; /* the first one's covers the whole pass */
     if (status == 0 && cost_model_kv_tokens(out, 1, 1) == 0)
         status = complain_of_size(out, err);
     if (status == 0)

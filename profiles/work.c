@@ -29,7 +29,7 @@ double speculation_tokens(const struct speculation *s)
 double work_activation_bytes(const struct work *w, double tokens, double sequences)
 {
     const double bytes = 2, logit_bytes = 2 + 4;
-    double hidden = 0, widest = 0, vocab = 0;
+    double widest = 0, vocab = 0;
     for (size_t i = 0; i < w->count; i++) {
         const struct operation *op = &w->ops[i];
         const struct experts *e = &op->experts;
@@ -39,9 +39,9 @@ double work_activation_bytes(const struct work *w, double tokens, double sequenc
         if (op->rows == PER_TOKEN)
             widest = fmax(widest, width);
         else if (op->kind == WORK_GEMM)
-            vocab = op->n, hidden = op->k;
+            vocab = op->n;
     }
-    return tokens * bytes * (2 * hidden + widest) + sequences * vocab * logit_bytes;
+    return tokens * bytes * (2 * w->hidden + widest) + sequences * vocab * logit_bytes;
 }
 
 double experts_awake(const struct experts *e, double rows)
@@ -222,7 +222,7 @@ int work_of_model(const struct model *m, const struct parallel *p, struct work *
 {
     if (check_sharding(m, p, err))
         return -1;
-    *out = (struct work){.layers = m->layers, .weight_bytes = weights_of_one_gpu(m, p)};
+    *out = (struct work){.layers = m->layers, .hidden = m->hidden, .weight_bytes = weights_of_one_gpu(m, p)};
     const struct plan s = {.m = m,
                            .p = p,
                            .w = out,
@@ -252,4 +252,47 @@ int work_of_model(const struct model *m, const struct parallel *p, struct work *
     add_collectives(&s);
     split_by_window(&s);
     return 0;
+}
+
+/* What does not divide evenly goes to the stages before the last, which has the output head (as vLLM does). */
+static uint32_t layers_of_stage(uint32_t layers, uint32_t stages, uint32_t stage)
+{
+    uint32_t rest = layers % stages;
+    bool one_more = stage + 1 < stages && stage + 1 + rest >= stages;
+    return layers / stages + one_more;
+}
+
+static bool only_in(const struct operation *op, const char *const *names)
+{
+    for (; *names; names++)
+        if (strcmp(op->name, *names) == 0)
+            return true;
+    return false;
+}
+
+void work_cut(struct work *w, const struct model *m, uint32_t stages, uint32_t stage)
+{
+    static const char *const first[] = {"embedding", NULL}, *const last[] = {"final_norm", "lm_head", "sampler", NULL};
+    double share = layers_of_stage(m->layers, stages, stage) / (double)m->layers;
+    double table = (double)m->hidden * m->vocab * m->bytes_per_weight, heads = m->tied_head ? 1 : 2;
+    double shards = m->vocab / work_find(w, "lm_head")->n; /* of embedding and head */
+    double layers = w->weight_bytes - heads * table / shards;
+    size_t kept = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        struct operation op = w->ops[i];
+        bool is_first = only_in(&op, first), is_last = only_in(&op, last);
+        if (!is_first && !is_last)
+            op.times *= share;
+        if ((is_first && stage > 0) || (is_last && stage + 1 < stages))
+            continue;
+        w->ops[kept++] = op;
+    }
+    w->count = kept;
+    for (int i = 0; i < ATTENTION_KINDS; i++) {
+        w->attention[i].prefill_layers *= share;
+        w->attention[i].decode_layers *= share;
+    }
+    w->layers *= share;
+    w->kv_bytes_per_token *= share;
+    w->weight_bytes = layers * share + table / shards * ((stage == 0) + (stage + 1 == stages));
 }

@@ -12,7 +12,8 @@
  * step together; experts are sharded over all tensor × data GPUs: `expert` ways by whole experts, the rest by width. */
 struct parallel {
     uint32_t tensor, data, expert;
-    double expert_imbalance;                  /* tokens of the busiest GPU's experts, over the mean; 1: even */
+    uint32_t stages, stage;  /* pipeline parallelism: how many, and which one this is; 1 and 0: all layers */
+    double expert_imbalance; /* tokens of the busiest GPU's experts, over the mean; 1: even */
     double link_bytes_per_s, link_latency_ns; /* between its GPUs, per direction; below 0: as the device says */
 };
 
@@ -79,7 +80,7 @@ struct work {
     struct operation ops[WORK_OPS_MAX];
     size_t count;
     struct attention_work attention[ATTENTION_KINDS]; /* layers that see everything, and those with a window */
-    double layers;
+    double layers, hidden;
     struct operation kv_projection; /* one layer's keys and values alone; n is 0 where they are not apart */
     struct speculation speculation;
     double weight_bytes;       /* of this GPU */
@@ -88,6 +89,10 @@ struct work {
 
 /* Writes down a model's work on one GPU of its group. Fails when the model cannot be sharded so. */
 int work_of_model(const struct model *m, const struct parallel *p, struct work *out, struct error *err);
+
+/* Leaves the layers of one stage of so many: their share of everything that is done once a layer, the embedding for the
+ * first and the output head for the last stage. Layers that differ (dense and sparse ones) are spread evenly. */
+void work_cut(struct work *w, const struct model *m, uint32_t stages, uint32_t stage);
 
 /* The operation of a name, or NULL. */
 struct operation *work_find(struct work *w, const char *name);

@@ -48,6 +48,7 @@ struct run_metrics {
     struct station system, queue;     /* the whole cluster; waiting for a first batch */
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
     size_t replica_count;
+    unsigned stages; /* of each: micro-batches that it can have in flight */
     uint64_t prompt_tokens, output_tokens, met_slo, preemptions, recomputed_tokens, prefix_cached_tokens;
     uint64_t row_prefills, prefill_rows, row_prompts; /* prefills in rows (padded, packed); rows and prompts in them */
     wide_sum parts_ns[PART_COUNT];
@@ -101,6 +102,7 @@ struct run_summary {
     bool slo_asked, slo_met;
     double duration_s, requests_per_s, input_tokens_per_s, output_tokens_per_s, goodput_per_s;
     double utilization, padding_waste, mean_batch_sequences, mean_batch_tokens, mean_kv_use, peak_kv_use, mfu;
+    double bubble_share; /* of the stages' time while their pipeline had something in flight; NAN without */
     double source_share[COST_SOURCES]; /* of busy time; the rest is host work */
     double part_share[PART_COUNT];     /* of all finished requests' time */
     bool overloaded;

@@ -47,7 +47,7 @@ struct station_summary run_metrics_station(const struct run_metrics *m, size_t r
 {
     const struct replica_metrics *r = &m->replicas[replica];
     struct station_summary out =
-        queue ? station_of(&r->queue, 0, duration_s) : served_station(&r->system, &r->queue, 1, duration_s);
+        queue ? station_of(&r->queue, 0, duration_s) : served_station(&r->system, &r->queue, m->stages, duration_s);
     snprintf(out.name, sizeof out.name, "replica:%zu%s", replica, queue ? "/queue" : "");
     return out;
 }
@@ -139,6 +139,7 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     out->attainment = s->slo.count && asked > 0 ? (double)m->met_slo / asked : NAN;
     out->utilization = busy_s / ((double)s->cluster.replicas * out->duration_s);
     out->preemptions = m->preemptions;
+    out->bubble_share = totals->bubbles.active_s > 0 ? totals->bubbles.idle_s / totals->bubbles.active_s : NAN;
     out->recomputed_tokens = m->recomputed_tokens;
     out->prefix_hit_rate = m->prompt_tokens > 0 ? (double)m->prefix_cached_tokens / (double)m->prompt_tokens : 0;
     out->prefill_rows = m->row_prefills > 0 ? (double)m->prefill_rows / (double)m->row_prefills : NAN;

@@ -189,6 +189,7 @@ static int save_values(struct store *s, sqlite3_int64 run, const struct run_summ
         {"kv_use_mean", "", r->mean_kv_use},
         {"kv_use_peak", "", r->peak_kv_use},
         {"mfu", "", r->mfu},
+        {"bubble_share", "", r->bubble_share},
         {"measured_share", "", r->source_share[COST_MEASURED]},
         {"interpolated_share", "", r->source_share[COST_BETWEEN]},
         {"extrapolated_share", "", r->source_share[COST_BEYOND]},

@@ -25,10 +25,11 @@ struct cluster {
     struct request *free_requests;
     struct request **slabs;
     size_t slab_count, slab_capacity;
-    size_t *touched; /* replicas that got an arrival at this instant, [replicas] */
-    size_t touched_count;
+    size_t *touched; /* [replicas] ring: idle ones that have something to look at at this instant, each once */
+    size_t touched_first, touched_count;
     bool *is_touched;
-    struct handover handover; /* of disaggregated placement */
+    struct handover handover;   /* of disaggregated placement */
+    struct pipeline *pipelines; /* [replicas / stages], NULL without pipeline parallelism */
     bool out_of_memory;
     gsl_rng *prediction_rng; /* NULL: nothing is foretold */
     struct request_source *source;
@@ -107,20 +108,22 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
 
 static const struct replica_load *load_of(void *cluster, size_t index)
 {
-    return &((struct cluster *)cluster)->replicas[index].load;
+    return ((struct cluster *)cluster)->replicas[index * ((struct cluster *)cluster)->config->stages].load;
 }
 
 static uint32_t cached_tokens_of(void *cluster, size_t index, const struct request *r)
 {
     struct cluster *c = cluster;
-    replica_catch_up(&c->replicas[index], r->arrival);
-    return replica_cached_tokens(&c->replicas[index], r);
+    struct replica *replica = &c->replicas[index * c->config->stages];
+    replica_catch_up(replica, r->arrival);
+    return replica_cached_tokens(replica, r);
 }
 
-/* Replicas that arrivals are routed to. */
+/* Replicas that arrivals are routed to; of one with stages, its first micro-batch stands for it. */
 static size_t entrances(const struct cluster *c)
 {
-    return c->config->prefill_replicas ? c->config->prefill_replicas : c->config->replicas;
+    size_t replicas = c->config->prefill_replicas ? c->config->prefill_replicas : c->config->replicas;
+    return replicas / c->config->stages;
 }
 
 static size_t choose_replica(struct cluster *c, const struct request *r)
@@ -132,20 +135,21 @@ static size_t choose_replica(struct cluster *c, const struct request *r)
                                       .replicas = c};
     if (routing->central || entrances(c) == 1)
         return 0;
-    return routing->rank ? (size_t)min_index_first(&c->ranks).slot
-                         : routing->choose(&c->cursor, entrances(c), r, &view);
+    return c->config->stages * (routing->rank ? (size_t)min_index_first(&c->ranks).slot
+                                              : routing->choose(&c->cursor, entrances(c), r, &view));
 }
 
 static void rank(struct cluster *c, const struct replica *r)
 {
-    if (c->config->routing->rank && r->index < entrances(c))
-        min_index_set(&c->ranks, r->index, c->config->routing->rank(&r->load));
+    size_t entrance = r->index / c->config->stages;
+    if (c->config->routing->rank && entrance < entrances(c))
+        min_index_set(&c->ranks, entrance, c->config->routing->rank(r->load));
 }
 
 static void touch(struct cluster *c, size_t replica)
 {
     if (!c->is_touched[replica])
-        c->touched[c->touched_count++] = replica;
+        c->touched[(c->touched_first + c->touched_count++) % c->config->replicas] = replica;
     c->is_touched[replica] = true;
 }
 
@@ -166,7 +170,7 @@ static void notice(struct cluster *c, struct replica *r, sim_time from)
 /* Whether the replica must be told when somebody new stands in the shared queue. */
 static void listen(struct cluster *c, const struct replica *r)
 {
-    if (r->index >= entrances(c))
+    if (r->index / c->config->stages >= entrances(c))
         return;
     uint64_t bit = (uint64_t)1 << r->index % 64, *word = &c->listening[r->index / 64];
     *word = !r->busy || replica_can_be_cut(r) ? *word | bit : *word & ~bit;
@@ -204,14 +208,14 @@ static int arrive(struct cluster *c, const struct arrival *a, size_t after, stru
         return 0;
     }
     bool central = c->config->routing->central;
-    c->observer->arrived(c->observer->state, central ? ROUTER_QUEUE : replica->index, r);
+    c->observer->arrived(c->observer->state, central ? ROUTER_QUEUE : replica->station, r);
     if (replica_enqueue(replica, r, a->at))
         return error_no_memory(err);
     rank(c, replica);
     if (central)
         notice_all(c, a->at, after);
-    else
-        notice(c, replica, after != NOBODY && replica->index <= after ? a->at + 1 : a->at);
+    for (size_t i = 0; !central && i < c->config->stages; i++)
+        notice(c, &replica[i], after != NOBODY && replica[i].index <= after ? a->at + 1 : a->at);
     return 0;
 }
 
@@ -250,10 +254,10 @@ static void on_hand_over(void *owner, struct replica *from, struct request *r, s
     size_t to = 0;
     (void)from;
     for (size_t i = 1; i < h->destinations; i++)
-        if (decode[i].load.outstanding_tokens < decode[to].load.outstanding_tokens)
+        if (decode[i].load->outstanding_tokens < decode[to].load->outstanding_tokens)
             to = i;
-    decode[to].load.outstanding_requests++;
-    decode[to].load.outstanding_tokens += r->max_output_tokens;
+    decode[to].load->outstanding_requests++;
+    decode[to].load->outstanding_tokens += r->max_output_tokens;
     bool first = h->inbound[to].count == 0; /* else who stands before it cannot be pulled yet */
     request_list_insert(&h->inbound[to], r, NULL);
     if (first)
@@ -313,6 +317,35 @@ static void start_group(struct cluster *c, size_t replica, sim_time now)
     }
 }
 
+/* A micro-batch starts when the first stage has let the one before go. The others of the same replica that could take
+ * from its queue look again then. */
+static void start_micro_batch(struct cluster *c, size_t replica, sim_time now)
+{
+    size_t stages = c->config->stages, first = replica - replica % stages;
+    struct replica *r = &c->replicas[replica];
+    struct pipeline *p = &c->pipelines[replica / stages];
+    bool waited_for = r->running.count + r->view.waiting->count > 0;
+    if (p->free_at[0] > now) {
+        r->view.evicted = 0; /* it has not looked yet */
+        set_event(c, replica, waited_for ? p->free_at[0] : SIM_TIME_NEVER);
+        return;
+    }
+    p->now = now;
+    sim_time next = replica_start(r, now);
+    set_event(c, replica, next);
+    for (size_t i = first; r->busy && r->view.waiting->count > 0 && i < first + stages; i++)
+        if (!c->replicas[i].busy)
+            set_event(c, i, p->free_at[0]);
+}
+
+static void start_one(struct cluster *c, size_t replica, sim_time now)
+{
+    if (c->pipelines)
+        start_micro_batch(c, replica, now);
+    else
+        set_event(c, replica, replica_start(&c->replicas[replica], now));
+}
+
 /* A request that is preempted goes back to the shared queue: to the others in a stretch it is an arrival. */
 static void start(struct cluster *c, size_t replica, sim_time now)
 {
@@ -323,7 +356,7 @@ static void start(struct cluster *c, size_t replica, sim_time now)
     }
     if (receives(c, replica))
         receive(c, replica, now);
-    set_event(c, replica, replica_start(r, now));
+    start_one(c, replica, now);
     if (!c->config->routing->central)
         return;
     listen(c, r);
@@ -334,14 +367,15 @@ static void start(struct cluster *c, size_t replica, sim_time now)
 /* Idle replicas look at what has arrived once all arrivals of the instant are in. */
 static void wake_touched(struct cluster *c, sim_time now)
 {
-    for (size_t i = 0; i < c->touched_count; i++) {
-        size_t replica = c->touched[i];
+    while (c->touched_count > 0) {
+        size_t replica = c->touched[c->touched_first];
+        c->touched_first = (c->touched_first + 1) % c->config->replicas;
+        c->touched_count--;
         c->is_touched[replica] = false;
         bool waited_for = c->replicas[replica].view.waiting->count > 0 || awaits(c, replica);
         if (!group_is_busy(c, replica) && waited_for)
             start(c, replica, now);
     }
-    c->touched_count = 0;
 }
 
 /* Everything before this instant has been applied when it is told. */
@@ -350,7 +384,7 @@ static void probe(struct cluster *c)
     struct cluster_state state = {.at = c->next_probe};
     for (size_t i = 0; i < c->config->replicas; i++) {
         replica_catch_up(&c->replicas[i], c->next_probe);
-        state.kv_used_blocks += c->replicas[i].kv.total_blocks - c->replicas[i].kv.free_blocks;
+        state.kv_used_blocks += c->replicas[i].own_kv.total_blocks - c->replicas[i].own_kv.free_blocks;
     }
     c->observer->probed(c->observer->state, &state);
     c->next_probe += c->config->probe_interval;
@@ -461,6 +495,18 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
     return -1;
 }
 
+static int prepare_pipelines(struct cluster *c)
+{
+    size_t stages = c->config->stages, count = c->config->replicas / stages;
+    if (stages == 1)
+        return 0;
+    c->pipelines = calloc(count, sizeof *c->pipelines);
+    for (size_t i = 0; c->pipelines && i < count; i++)
+        if (pipeline_init(&c->pipelines[i], stages, c->config->stage_executors, &c->config->stage_link))
+            return -1;
+    return c->pipelines ? 0 : -1;
+}
+
 static int prepare(struct cluster *c, struct executor executor, struct error *err)
 {
     size_t count = c->config->replicas;
@@ -477,12 +523,21 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
     size_t prefills = c->config->prefill_replicas;
     if (prefills && handover_init(&c->handover, &c->config->link, prefills, count - prefills))
         return error_no_memory(err);
+    if (prepare_pipelines(c))
+        return error_no_memory(err);
     for (size_t i = 0; i < count; i++) {
+        size_t stages = c->config->stages;
+        struct replica *leader = i % stages > 0 ? &c->replicas[i - i % stages] : NULL;
         bool decodes = receives(c, i);
         struct request_list *shared = c->config->routing->central && !decodes ? &c->central : NULL;
         if (replica_init(&c->replicas[i], i, decodes ? &c->config->decode : &c->config->replica,
-                         decodes ? c->config->decode_executor : executor, shared, c->observer, err))
+                         decodes        ? c->config->decode_executor
+                         : c->pipelines ? pipeline_executor(&c->pipelines[i / stages])
+                                        : executor,
+                         shared, leader, c->observer, err))
             return -1;
+        c->replicas[i].station = i / stages;
+        c->replicas[i].waits_for_stage = c->pipelines != NULL;
         c->replicas[i].hand_over = prefills && !decodes ? on_hand_over : NULL;
         c->replicas[i].receive = decodes ? join_landed : NULL;
         c->replicas[i].recycle = recycle;
@@ -498,7 +553,7 @@ static void sum_up(struct cluster *c)
     struct cluster_totals *t = &c->totals;
     t->unfinished = t->arrived - t->finished - t->rejected;
     for (size_t i = 0; i < c->config->replicas; i++) {
-        struct kv_pool *kv = &c->replicas[i].kv;
+        struct kv_pool *kv = &c->replicas[i].own_kv;
         if (c->replicas[i].running.count == 0)
             kv_pool_release_parked(kv, t->end);
         t->iterations += c->replicas[i].iterations;
@@ -508,6 +563,11 @@ static void sum_up(struct cluster *c)
         t->kv_peak += kv->peak_blocks;
         t->kv_total += kv->total_blocks;
         t->kv_block_ns += kv_pool_block_ns(kv, t->end);
+    }
+    for (size_t i = 0; c->pipelines && i < c->config->replicas / c->config->stages; i++) {
+        struct bubbles b = pipeline_bubbles(&c->pipelines[i]);
+        t->bubbles.idle_s += b.idle_s;
+        t->bubbles.active_s += b.active_s;
     }
 }
 
@@ -520,6 +580,9 @@ static void release(struct cluster *c)
             free(c->slabs[i][k].hashes);
         free(c->slabs[i]);
     }
+    for (size_t i = 0; c->pipelines && i < c->config->replicas / c->config->stages; i++)
+        pipeline_release(&c->pipelines[i]);
+    free(c->pipelines);
     free(c->slabs);
     free(c->replicas);
     free(c->touched);
@@ -537,6 +600,7 @@ int cluster_run(const struct cluster_config *config, struct executor executor, s
                 struct error *err)
 {
     assert(config->group > 0 && config->replicas % config->group == 0);
+    assert(config->stages > 0 && config->replicas % config->stages == 0);
     struct cluster c = {.config = config, .observer = observer, .source = source};
     int status = prepare(&c, executor, err) || loop(&c, control, err) ? -1 : 0;
     if (status == 0)

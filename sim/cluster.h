@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "sim/handover.h"
+#include "sim/pipeline.h"
 #include "sim/predictor.h"
 #include "sim/replica.h"
 #include "workloads/source.h"
@@ -14,6 +15,11 @@ struct cluster_config {
     struct replica_config replica;
     size_t replicas;
     size_t group; /* replicas i·group … step together: ranks that share experts; 1: each for itself */
+    /* Pipeline parallelism: replicas i·stages … are the micro-batches of one. Each goes through `stage_executors`
+     * [stages]; stages 1: the cluster's executor runs batches. Not together with the next two. */
+    size_t stages;
+    const struct executor *stage_executors;
+    struct pipeline_link stage_link;
     /* Disaggregated placement: the first so many replicas prefill, the others decode; 0: every replica does both. */
     size_t prefill_replicas;
     struct replica_config decode;
@@ -34,8 +40,9 @@ struct cluster_totals {
     uint64_t kv_allocated, kv_freed, kv_held, kv_peak, kv_total; /* blocks, over all replicas */
     double kv_block_ns;                                          /* ∫ blocks in use dt */
     uint64_t peak_in_flight;
-    sim_time end; /* of the last event */
-    bool stopped; /* by *stop */
+    struct bubbles bubbles; /* of pipelines */
+    sim_time end;           /* of the last event */
+    bool stopped;           /* by *stop */
 };
 
 /* How somebody outside watches and ends a run. */

@@ -9,7 +9,7 @@
 
 static void sync_view(struct replica *r)
 {
-    r->view.kv_free_blocks = r->kv.free_blocks;
+    r->view.kv_free_blocks = r->kv->free_blocks;
     r->view.decoding = (uint32_t)r->decodes.count;
     r->view.decode_steps = r->decodes.steps;
 }
@@ -17,7 +17,7 @@ static void sync_view(struct replica *r)
 static bool verb_reserve(struct replica_view *view, struct request *request, uint32_t tokens)
 {
     struct replica *r = view->replica;
-    bool reserved = kv_pool_reserve(&r->kv, request, tokens, view->now);
+    bool reserved = kv_pool_reserve(r->kv, request, tokens, view->now);
     sync_view(r);
     return reserved;
 }
@@ -75,7 +75,7 @@ static void verb_preempt(struct replica_view *view, struct request *request)
         decode_set_leave(&r->decodes, request);
     request->prefilling = false;
     close_ranks(view);
-    kv_pool_release_preempted(&r->kv, request, view->now);
+    kv_pool_release_preempted(r->kv, request, view->now);
     request->preemptions++;
     request->computed = 0;
     request->waiting_since = view->now;
@@ -92,34 +92,34 @@ static void verb_preempt(struct replica_view *view, struct request *request)
     }
     view->evicted++;
     sync_view(r);
-    r->observer->preempted(r->observer->state, r->index, request);
+    r->observer->preempted(r->observer->state, r->station, request);
 }
 
 /* Whole blocks, and never all tokens: the newest one has to be computed. */
 static uint32_t found_tokens(const struct replica *r, const struct request *request, const struct kv_found *found)
 {
-    uint32_t most = (request->prompt_tokens + request->generated - 1) / r->kv.block_tokens;
-    return (found->blocks < most ? found->blocks : most) * r->kv.block_tokens;
+    uint32_t most = (request->prompt_tokens + request->generated - 1) / r->kv->block_tokens;
+    return (found->blocks < most ? found->blocks : most) * r->kv->block_tokens;
 }
 
 static uint32_t verb_cached_tokens(const struct replica_view *view, const struct request *request)
 {
     const struct replica *r = view->replica;
-    struct kv_found found = kv_pool_find(&r->kv, request);
+    struct kv_found found = kv_pool_find(r->kv, request);
     return found_tokens(r, request, &found);
 }
 
 static uint32_t verb_shared_blocks(const struct replica_view *view, const struct request *request)
 {
     const struct replica *r = view->replica;
-    return kv_pool_find(&r->kv, request).in_use;
+    return kv_pool_find(r->kv, request).in_use;
 }
 
 static void verb_reuse(struct replica_view *view, struct request *request)
 {
     struct replica *r = view->replica;
-    struct kv_found found = kv_pool_find(&r->kv, request);
-    kv_pool_reclaim(&r->kv, request, &found, view->now);
+    struct kv_found found = kv_pool_find(r->kv, request);
+    kv_pool_reclaim(r->kv, request, &found, view->now);
     request->computed = found_tokens(r, request, &found);
     request->cached_tokens += request->computed;
     if (request->peak_computed < request->computed) {
@@ -133,9 +133,9 @@ static bool verb_take_decodes(struct replica_view *view, struct batch *out)
 {
     struct replica *r = view->replica;
     uint64_t blocks = decode_set_blocks(&r->decodes);
-    if (blocks > r->kv.free_blocks)
+    if (blocks > r->kv->free_blocks)
         return false;
-    kv_pool_take(&r->kv, blocks, blocks * kv_pool_time(view->now, r->carry));
+    kv_pool_take(r->kv, blocks, blocks * kv_pool_time(view->now, r->carry));
     out->decodes = (uint32_t)r->decodes.count;
     out->decode_kv = r->decodes.kv_tokens;
     sync_view(r);
@@ -170,9 +170,13 @@ static const struct replica_verbs verbs = {.reserve = verb_reserve,
                                            .predict = verb_predict};
 
 int replica_init(struct replica *r, size_t index, const struct replica_config *config, struct executor executor,
-                 struct request_list *waiting, const struct observer *observer, struct error *err)
+                 struct request_list *waiting, struct replica *leader, const struct observer *observer,
+                 struct error *err)
 {
     *r = (struct replica){.index = index,
+                          .station = leader ? leader->station : index,
+                          .kv = leader ? leader->kv : &r->own_kv,
+                          .load = leader ? leader->load : &r->own_load,
                           .batching = config->batching,
                           .order = config->order,
                           .order_params = config->order_params,
@@ -180,11 +184,13 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
                           .observer = observer,
                           .step = config->step || config->schedule_ahead,
                           .ahead = config->schedule_ahead};
-    if (kv_pool_init(&r->kv, config->kv_blocks, config->kv_block_tokens, config->prefix_caching) ||
+    if ((!leader && kv_pool_init(r->kv, config->kv_blocks, config->kv_block_tokens, config->prefix_caching)) ||
         decode_set_init(&r->decodes, config->kv_block_tokens))
         return error_no_memory(err);
-    r->view = (struct replica_view){.waiting = waiting ? waiting : &r->own_waiting,
-                                    .shared_queue = waiting != NULL,
+    r->view = (struct replica_view){.waiting = waiting  ? waiting
+                                               : leader ? leader->view.waiting
+                                                        : &r->own_waiting,
+                                    .shared_queue = waiting || leader,
                                     .ordered = config->order && (config->order->key || config->order->arrange),
                                     .reorders = config->order && config->order->served,
                                     .running = &r->running,
@@ -209,7 +215,7 @@ void replica_release(struct replica *r)
         r->order->destroy(r->order_state);
     r->order_state = NULL;
     decode_set_release(&r->decodes);
-    kv_pool_destroy(&r->kv);
+    kv_pool_destroy(&r->own_kv);
     free(r->batch.items);
     free(r->next.items);
     free(r->leaving);
@@ -229,7 +235,7 @@ const char *replica_refuses(const struct replica *r, const struct request *reque
         return "no output tokens";
     if (tokens > r->view.max_tokens)
         return "longer than the model's longest sequence";
-    if (view_blocks(&r->view, kept) > r->kv.total_blocks)
+    if (view_blocks(&r->view, kept) > r->kv->total_blocks)
         return "longer than the KV pool";
     return r->batching->refuses ? r->batching->refuses(r->batching_state, &r->view, request) : NULL;
 }
@@ -243,9 +249,9 @@ int replica_enqueue(struct replica *r, struct request *request, sim_time now)
             return -1;
     }
     order_insert(r->order, r->order_params, r->view.waiting, request);
-    r->load.outstanding_requests++;
-    r->load.outstanding_tokens += (uint64_t)request->prompt_tokens + request->max_output_tokens;
-    r->load.prompt_tokens += request->prompt_tokens;
+    r->load->outstanding_requests++;
+    r->load->outstanding_tokens += (uint64_t)request->prompt_tokens + request->max_output_tokens;
+    r->load->prompt_tokens += request->prompt_tokens;
     return 0;
 }
 
@@ -290,7 +296,7 @@ bool replica_reserve_inbound(struct replica *r, struct request *request, sim_tim
 {
     uint32_t held = request->kv_blocks, tokens = view_admission_tokens(&r->view, request, request->computed + 1);
     request->kv_blocks = 0;
-    bool reserved = kv_pool_reserve(&r->kv, request, tokens, now);
+    bool reserved = kv_pool_reserve(r->kv, request, tokens, now);
     request->source_blocks = held;
     if (!reserved)
         request->kv_blocks = held;
@@ -302,7 +308,7 @@ void replica_release_source(struct replica *r, struct request *request, sim_time
 {
     uint32_t elsewhere = request->kv_blocks;
     request->kv_blocks = request->source_blocks;
-    kv_pool_release(&r->kv, request, now);
+    kv_pool_release(r->kv, request, now);
     request->kv_blocks = elsewhere;
     sync_view(r);
 }
@@ -318,7 +324,7 @@ int replica_take_over(struct replica *r, struct request *request, sim_time at)
     decode_set_join(&r->decodes, request);
     sync_view(r);
     if (r->observer->taken_over)
-        r->observer->taken_over(r->observer->state, r->index, request);
+        r->observer->taken_over(r->observer->state, r->station, request);
     return 0;
 }
 
@@ -333,7 +339,7 @@ static void mark_scheduled(struct replica *r, sim_time now)
             continue;
         request->scheduled = true;
         request->first_scheduled = now;
-        r->observer->scheduled(r->observer->state, r->index, request);
+        r->observer->scheduled(r->observer->state, r->station, request);
     }
 }
 
@@ -359,7 +365,7 @@ static uint64_t stretch_length(const struct replica *r)
     const struct batch *b = &r->batch;
     if (r->step || b->stable_iterations == 1 || r->cost.steady == 1 || b->count > 1)
         return 1;
-    uint64_t most = b->stable_iterations, free_blocks = r->kv.free_blocks;
+    uint64_t most = b->stable_iterations, free_blocks = r->kv->free_blocks;
     if (most > r->cost.steady)
         most = r->cost.steady;
     if (most > STRETCH_MAX)
@@ -406,12 +412,24 @@ static void take_next(struct replica *r)
     r->next_formed = false;
 }
 
+/* A micro-batch has waited for the first stage: so have all that run in it. */
+static void account_wait(struct replica *r, sim_time waited)
+{
+    r->decodes.stall += waited;
+    for (size_t i = 0; i < r->view.prefilling_count; i++) {
+        struct request *q = r->prefilling[i];
+        q->parts[q->computed < q->peak_computed ? PART_PREEMPTED : PART_PREFILL_STALL] += waited;
+    }
+}
+
 /* Has the batch of the next iteration formed; false when there is nothing to do. */
 static bool prepare_batch(struct replica *r, sim_time now)
 {
     assert(!r->busy);
-    if (r->running.count == 0 && r->kv.parked_blocks > 0)
-        kv_pool_release_parked(&r->kv, now);
+    if (r->waits_for_stage && r->running.count > 0)
+        account_wait(r, now - r->ended);
+    if (r->running.count == 0 && r->kv->parked_blocks > 0)
+        kv_pool_release_parked(r->kv, now);
     r->view.evicted = 0;
     if (r->next_formed)
         take_next(r);
@@ -498,14 +516,14 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
     request_list_remove(&r->running, q);
     order_leaves(r, q);
     if (r->view.finds_prefixes)
-        kv_pool_share(&r->kv, q, now);
+        kv_pool_share(r->kv, q, now);
     if (r->batching->holds_finished_kv)
-        kv_pool_park(&r->kv, q);
+        kv_pool_park(r->kv, q);
     else
-        kv_pool_release(&r->kv, q, now);
-    r->load.outstanding_requests--;
-    r->load.outstanding_tokens -= q->max_output_tokens;
-    r->observer->finished(r->observer->state, r->index, q);
+        kv_pool_release(r->kv, q, now);
+    r->load->outstanding_requests--;
+    r->load->outstanding_tokens -= q->max_output_tokens;
+    r->observer->finished(r->observer->state, r->station, q);
     if (r->recycle)
         r->recycle(r->owner, q);
 }
@@ -515,12 +533,12 @@ static void leave_for_decode(struct replica *r, struct request *q, sim_time now)
 {
     request_list_remove(&r->running, q);
     order_leaves(r, q);
-    r->load.outstanding_requests--;
-    r->load.outstanding_tokens -= q->max_output_tokens;
+    r->load->outstanding_requests--;
+    r->load->outstanding_tokens -= q->max_output_tokens;
     q->leaving = false;
     q->source = r->index;
     if (r->observer->handed_over)
-        r->observer->handed_over(r->observer->state, r->index, q);
+        r->observer->handed_over(r->observer->state, r->station, q);
     r->hand_over(r->owner, r, q, now);
 }
 
@@ -544,7 +562,7 @@ static void retire(struct replica *r, struct request *q, sim_time now)
 static void tell(struct replica *r, uint64_t n, sim_time end)
 {
     struct iteration_record record = {
-        .replica = r->index, .stretch = &r->stretch, .count = n, .end = end, .batch = &r->batch, .cost = &r->cost};
+        .replica = r->station, .stretch = &r->stretch, .count = n, .end = end, .batch = &r->batch, .cost = &r->cost};
     const struct decode_set *d = &r->decodes;
     for (size_t i = 0; r->batch.decodes && i < d->age_count; i++) {
         if (d->ages[i].at == r->stretch.start) {
@@ -566,7 +584,7 @@ static void take_blocks(struct replica *r, uint64_t first, uint64_t last)
     const struct stretch *s = &r->stretch;
     wide_sum times = sums.blocks * kv_pool_time(s->start, s->carry) + (wide_sum)sums.steps * s->first +
                      (wide_sum)sums.pairs * s->growth;
-    kv_pool_take(&r->kv, sums.blocks, times);
+    kv_pool_take(r->kv, sums.blocks, times);
 }
 
 /* The same for the chunks of a prompt whose blocks are taken as it goes. */
@@ -577,7 +595,7 @@ static void take_chunk_blocks(struct replica *r, uint64_t first, uint64_t last)
         uint64_t blocks = chunk_blocks(r, i + 1);
         if (blocks == 0)
             continue;
-        kv_pool_take(&r->kv, blocks, blocks * kv_pool_time(stretch_end(&r->stretch, i), 0));
+        kv_pool_take(r->kv, blocks, blocks * kv_pool_time(stretch_end(&r->stretch, i), 0));
         q->kv_blocks += (uint32_t)blocks;
     }
 }
@@ -618,8 +636,8 @@ static void emit_token(struct replica *r, struct request *q, sim_time now)
 {
     if (q->generated == 0) {
         q->first_token = now;
-        r->load.outstanding_tokens -= q->prompt_tokens;
-        r->load.prompt_tokens -= q->prompt_tokens;
+        r->load->outstanding_tokens -= q->prompt_tokens;
+        r->load->prompt_tokens -= q->prompt_tokens;
     } else {
         r->observer->gap(r->observer->state, now, now - q->last_token, 1);
     }
@@ -635,7 +653,7 @@ static void compute_single(struct replica *r, struct request *q, uint32_t tokens
     if (q->computed > q->peak_computed)
         q->peak_computed = q->computed;
     if (r->view.finds_prefixes)
-        kv_pool_share(&r->kv, q, now);
+        kv_pool_share(r->kv, q, now);
     if (request_uncomputed(q) == 0)
         emit_token(r, q, now);
     bool finished = q->generated == q->output_tokens;
@@ -713,6 +731,7 @@ void replica_finish(struct replica *r, sim_time now)
 {
     assert(r->busy);
     r->busy = false;
+    r->ended = now;
     r->carry = stretch_fine(&r->stretch, r->stretch.count) & ((1 << FINE_BITS) - 1);
     if (r->ahead) {
         for (size_t i = 0; i < r->leaving_count; i++)

@@ -36,7 +36,7 @@ struct replica_config {
 };
 
 struct replica {
-    size_t index;
+    size_t index, station; /* its place in the cluster; what observers know it as */
     const struct batching_policy *batching;
     void *batching_state;
     const struct order_policy *order;
@@ -49,8 +49,8 @@ struct replica {
     struct request **prefilling; /* in order of admission */
     size_t room;                 /* requests that fit in it, in a batch and in the decode set */
     struct decode_set decodes;
-    struct kv_pool kv;
-    struct replica_load load;
+    struct kv_pool own_kv, *kv;
+    struct replica_load own_load, *load;
     struct batch batch, next; /* next: formed ahead, for when the running one has ended */
     struct request **leaving; /* [leaving_count] finish with the iteration that runs */
     size_t leaving_count;
@@ -59,6 +59,8 @@ struct replica {
     fine_time carry;        /* below a nanosecond, at the end of the last iteration */
     uint64_t batches;       /* started; stamps requests that stand in them */
     uint64_t iterations;    /* ended */
+    sim_time ended;         /* when the last one did */
+    bool waits_for_stage;   /* a micro-batch: its iterations are not back to back */
     bool step, ahead, next_formed, busy;
     void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
     /* A request that has its first token goes elsewhere to decode; its blocks stay taken. NULL: it decodes here. */
@@ -68,9 +70,12 @@ struct replica {
     void *owner;
 };
 
-/* `waiting` is a queue shared between replicas, or NULL for one of its own. */
+/* `waiting` is a queue shared between replicas, or NULL for one of its own. Under pipeline parallelism a replica has as
+ * many micro-batches in flight as stages; each is a struct replica, and they share the queue, the KV pool and the load
+ * of the first one, `leader`; NULL for a replica by itself. */
 int replica_init(struct replica *r, size_t index, const struct replica_config *config, struct executor executor,
-                 struct request_list *waiting, const struct observer *observer, struct error *err);
+                 struct request_list *waiting, struct replica *leader, const struct observer *observer,
+                 struct error *err);
 void replica_release(struct replica *r);
 
 /* Why the request could never run here, a constant string, or NULL. */

@@ -100,6 +100,39 @@ static int create_costs(struct scenario *s, const char *model, const struct pool
     return status;
 }
 
+/* Stages after the first, each with its layers; and what runs batches through all of them. */
+static int create_stages(struct scenario *s, const char *model, const struct pool *pool, size_t stages,
+                         struct error *err)
+{
+    struct engine engine;
+    struct techniques techniques = {0};
+    struct json engine_at = json_member(&s->root, "engine"), techniques_at = json_member(&s->root, "techniques");
+    struct cluster_config *c = &s->cluster;
+    s->stage_costs = calloc(stages - 1, sizeof *s->stage_costs);
+    s->stage_executors = calloc(stages, sizeof *s->stage_executors);
+    if (!s->stage_costs || !s->stage_executors)
+        return error_no_memory(err);
+    c->stages = stages;
+    c->stage_executors = s->stage_executors;
+    s->stage_executors[0] = simulated_executor(&s->cost);
+    int status = engine_read(&engine_at, &engine, err) || techniques_read(&techniques_at, &techniques, err) ? -1 : 0;
+    for (size_t i = 1; status == 0 && i < stages; i++) {
+        struct parallel parallel = pool->parallel;
+        parallel.stage = (uint32_t)i;
+        status = cost_model_create(&s->stage_costs[i - 1], model, pool->device, &parallel, &engine, &techniques, err);
+        s->stage_executors[i] = simulated_executor(&s->stage_costs[i - 1]);
+    }
+    techniques_release(&techniques);
+    const struct model *m = &s->cost.model;
+    c->stage_link = (struct pipeline_link){.bytes_per_token = m->hidden * (m->bytes_per_weight > 1 ? 2.0 : 1.0) /
+                                                              pool->parallel.tensor,
+                                           .bytes_per_s = s->cost.device.link_bytes_per_s,
+                                           .latency = (sim_time)s->cost.device.link_latency_ns};
+    c->replica.step = true;
+    c->replica.schedule_ahead = false; /* other micro-batches run while the host works */
+    return status;
+}
+
 static void set_disaggregated(struct scenario *s, const struct pool *prefill, const struct pool *decode)
 {
     s->cluster.prefill_replicas = (size_t)prefill->replicas;
@@ -131,7 +164,7 @@ static int read_cluster(struct scenario *s, struct pool *prefill, struct pool *d
     if (at.node && (json_check_keys(&at, keys, err) ||
                     json_read_integer(&at, "replicas", false, 1, 100000, &prefill->replicas, err) ||
                     json_read_integer(&at, "tensor_parallel", false, 1, 64, &tp, err) ||
-                    json_read_integer(&at, "pipeline_parallel", false, 1, 1, &pp, err) ||
+                    json_read_integer(&at, "pipeline_parallel", false, 1, 64, &pp, err) ||
                     json_read_integer(&at, "data_parallel", false, 1, 1024, &dp, err) ||
                     json_read_integer(&at, "expert_parallel", false, 1, 1024, &ep, err) ||
                     json_read_number(&at, "expert_imbalance", false, 1, 1000, &parallel->expert_imbalance, err)))
@@ -144,19 +177,24 @@ static int read_cluster(struct scenario *s, struct pool *prefill, struct pool *d
     parallel->tensor = (uint32_t)tp;
     parallel->data = (uint32_t)dp;
     parallel->expert = (uint32_t)ep;
+    parallel->stages = (uint32_t)pp;
     int disaggregated = read_placement(&placed, prefill, decode, &s->cluster.link, err);
     if (disaggregated < 0)
         return -1;
     if (disaggregated && dp > 1)
         return json_complain(&placed, "\"colocated\" where data_parallel is above 1", err);
-    s->cluster.replicas = (size_t)(prefill->replicas * dp);
+    struct json staged = json_member(&at, "pipeline_parallel");
+    if (pp > 1 && (disaggregated || dp > 1))
+        return json_complain(&staged, "1 with data_parallel or disaggregated placement", err);
+    s->cluster.replicas = (size_t)(prefill->replicas * dp * pp);
+    s->cluster.stages = 1;
     s->cluster.group = (size_t)dp;
     s->cluster.replica.step = dp > 1;
     if (create_costs(s, model, prefill, disaggregated ? decode : NULL, err))
         return -1;
     if (disaggregated)
         set_disaggregated(s, prefill, decode);
-    return 0;
+    return pp > 1 ? create_stages(s, model, prefill, (size_t)pp, err) : 0;
 }
 
 static int read_admission(const struct json *policy, struct replica_config *c, struct error *err)
@@ -214,9 +252,12 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
     c->order_params = &s->order_params;
     s->cluster.predictor_params = &s->predictor_params;
     s->cluster.seed = s->seed;
-    if (c->order->arrange && s->cluster.routing->central)
-        return json_complain(&at, "an order of keys with central_queue, since this one keeps a replica's own account",
-                             err);
+    if (c->order->arrange && (s->cluster.routing->central || s->cluster.stages > 1))
+        return json_complain(
+            &at,
+            "an order of keys with central_queue or pipeline_parallel, since this one keeps account of "
+            "all that its queue's requests are served",
+            err);
     const char *admission = "";
     if (json_read_string(policy, "admission", false, &admission, err))
         return -1;
@@ -249,9 +290,22 @@ static int read_batching(const struct json *at, struct replica_config *c, struct
     return 0;
 }
 
+/* KV tokens that fit on every stage. */
+static uint64_t kv_tokens(const struct scenario *s, const struct cost_model *cost, double batch_tokens,
+                          double sequences)
+{
+    uint64_t least = cost_model_kv_tokens(cost, batch_tokens, sequences);
+    for (size_t i = 1; i < s->cluster.stages; i++) {
+        uint64_t tokens = cost_model_kv_tokens(&s->stage_costs[i - 1], batch_tokens, sequences);
+        least = tokens < least ? tokens : least;
+    }
+    return least;
+}
+
 /* Batching and KV of one kind of replicas; `at` is the policy's, or the pool's own where that says. */
-static int read_replicas(const struct json *policy, const struct pool *pool, const struct cost_model *cost,
-                         struct replica_config *c, struct param_set *params, struct error *err)
+static int read_replicas(const struct scenario *s, const struct json *policy, const struct pool *pool,
+                         const struct cost_model *cost, struct replica_config *c, struct param_set *params,
+                         struct error *err)
 {
     struct json own = json_member(&pool->at, "batching"), common = json_member(policy, "batching");
     long long blocks = 0;
@@ -263,8 +317,7 @@ static int read_replicas(const struct json *policy, const struct pool *pool, con
         batch_limit(params, "token_budget", batch_limit(params, "max_batched_tokens", cost->model.max_tokens));
     c->kv_blocks = (uint64_t)blocks;
     if (blocks == 0)
-        c->kv_blocks =
-            cost_model_kv_tokens(cost, most_tokens, batch_limit(params, "max_sequences", 256)) / c->kv_block_tokens;
+        c->kv_blocks = kv_tokens(s, cost, most_tokens, batch_limit(params, "max_sequences", 256)) / c->kv_block_tokens;
     c->max_tokens = cost->model.max_tokens;
     return read_admission(policy, c, err);
 }
@@ -279,7 +332,7 @@ static int read_decoders(struct scenario *s, const struct json *policy, const st
     if (c->decode.order->arrange)
         c->decode.order =
             order_policy_find("fcfs"); /* it orders those who arrive; who is preempted here waits by itself */
-    if (read_replicas(policy, decode, &s->decode_cost, &c->decode, &s->decode_params, err))
+    if (read_replicas(s, policy, decode, &s->decode_cost, &c->decode, &s->decode_params, err))
         return -1;
     if (c->replica.prefix_caching || c->replica.batching->holds_finished_kv || c->decode.batching->holds_finished_kv)
         return json_complain(&placed,
@@ -302,8 +355,12 @@ static int read_policy(struct scenario *s, const struct pool *prefill, const str
         json_read_bool(&policy, "prefix_caching", &c->prefix_caching, err))
         return -1;
     c->kv_block_tokens = (uint32_t)block_tokens;
-    if (read_order(s, &policy, err) || read_replicas(&policy, prefill, &s->cost, c, &s->batching_params, err))
+    if (read_order(s, &policy, err) || read_replicas(s, &policy, prefill, &s->cost, c, &s->batching_params, err))
         return -1;
+    struct json batching = json_member(&policy, "batching");
+    if (s->cluster.stages > 1 && c->batching->holds_finished_kv)
+        return json_complain(&batching, "a policy that serves no whole batches where pipeline_parallel is above 1",
+                             err);
     return s->cluster.prefill_replicas ? read_decoders(s, &policy, decode, err) : 0;
 }
 
@@ -413,6 +470,12 @@ void scenario_release(struct scenario *s)
 {
     cost_model_release(&s->cost);
     cost_model_release(&s->decode_cost);
+    for (size_t i = 1; s->stage_costs && i < s->cluster.stages; i++)
+        cost_model_release(&s->stage_costs[i - 1]);
+    free(s->stage_costs);
+    free(s->stage_executors);
+    s->stage_costs = NULL;
+    s->stage_executors = NULL;
     cJSON_Delete((cJSON *)(uintptr_t)s->root.node);
     s->root.node = NULL;
 }

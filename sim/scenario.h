@@ -28,6 +28,9 @@ struct scenario {
     char name[128];
     uint64_t seed;
     struct cost_model cost, decode_cost; /* decode_cost: of replicas that decode alone, in disaggregated placement */
+    /* Pipeline parallelism: `cost` is the first stage's, these are the [cluster.stages − 1] after it; NULL without. */
+    struct cost_model *stage_costs;
+    struct executor *stage_executors;
     struct cluster_config cluster;
     struct param_set batching_params, decode_params, order_params, predictor_params, routing_params;
     struct slo slo;

@@ -144,7 +144,7 @@ static inline void bench_init(struct bench_replica *b, const char *spec, uint64_
                                     .iterated = note_iteration,
                                     .gap = note_gap,
                                     .finished = note_finished};
-    expect_ok(replica_init(&b->replica, 0, &config, (struct executor){.run = one_microsecond}, NULL, &b->observer,
+    expect_ok(replica_init(&b->replica, 0, &config, (struct executor){.run = one_microsecond}, NULL, NULL, &b->observer,
                            &err),
               &err);
     cJSON_Delete((cJSON *)(uintptr_t)root.node);

@@ -62,7 +62,14 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         order = 0;                   /* a shared queue takes orders of keys */
     bool ranks = below(rng, 5) == 0; /* of a mixture of experts, which step together */
     bool split = !ranks && !request_level && below(rng, 3) == 0;
-    if (ranks)
+    unsigned device = below(rng, ranks ? 2 : 5);
+    bool staged = !ranks && !split && !request_level && device != 3 && below(rng, 5) == 0;
+    if (staged && order >= 7 && order != 8 && order != 11)
+        order = 0;
+    if (staged)
+        snprintf(cluster, sizeof cluster, "\"replicas\": %u, \"pipeline_parallel\": %u",
+                 1 + below(rng, RANDOM_REPLICAS_MAX / 2), 2 + below(rng, 3));
+    else if (ranks)
         snprintf(cluster, sizeof cluster, "\"replicas\": %u, \"data_parallel\": 2, \"expert_parallel\": %u",
                  1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, 2));
     else if (split)
@@ -99,10 +106,11 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"workload\": {%s \"arrivals\": {%s}, \"requests\": %u, \"lengths\": {"
              "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
-             below(rng, 100000), ranks ? "qwen3-30b-a3b" : "llama-3.1-8b", techniques[ranks ? 0 : below(rng, 6)],
-             devices[below(rng, ranks ? 2 : 5)], below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
-             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[routing], orders[order], policy,
-             request_level ? "" : admissions[below(rng, 4)], !split && below(rng, 2) ? "true" : "false", block,
+             below(rng, 100000), ranks ? "qwen3-30b-a3b" : "llama-3.1-8b",
+             techniques[ranks || staged ? 0 : below(rng, 6)], devices[device], below(rng, 5) ? "false" : "true",
+             below(rng, 2) ? "none" : "mser5", below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster,
+             routings[routing], orders[order], policy, request_level ? "" : admissions[below(rng, 4)],
+             !split && below(rng, 2) ? "true" : "false", block,
              ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), populations[below(rng, 4)],
              arrivals, 1 + below(rng, 120), output);
 }

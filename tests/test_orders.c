@@ -14,7 +14,7 @@ static void begin(const char *order, const char *policy)
 
 static void end(void)
 {
-    assert_int_equal(b.replica.kv.allocated, b.replica.kv.freed);
+    assert_int_equal(b.replica.kv->allocated, b.replica.kv->freed);
     replica_release(&b.replica);
 }
 

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Pipeline parallelism: stages, bubbles, micro-batches. */
+#include "sim/pipeline.h"
+
+#include "tests/harness.h"
+
+/* A stage that takes so many nanoseconds, a third of them prefill where the batch holds prompts. */
+static void lasts(void *state, const struct batch *batch, struct iteration_cost *out)
+{
+    fine_time total = (fine_time)(*(sim_time *)state) << FINE_BITS;
+    *out =
+        (struct iteration_cost){.total = total, .decode_alone = batch->count ? total - total / 3 : total, .steady = 1};
+}
+
+static sim_time start_at(struct pipeline *p, sim_time now, const struct batch *b)
+{
+    struct executor e = pipeline_executor(p);
+    struct iteration_cost cost;
+    p->now = now;
+    e.run(e.state, b, &cost);
+    return now + (sim_time)(cost.total >> FINE_BITS);
+}
+
+/* Stages of 10, 20 and 10 ns; sending 2 tokens of 3 bytes at 1e9 bytes/s after 1 ns takes 7 ns.
+ * A starts at 0: 0–10, 17–37, 44–54. B starts at 10: 10–20, waits for A to leave the second, 37–57, 64–74. C comes when
+ * all is empty, at 100, and leaves at 154. Active 74 + 54 ns, three stages, busy 3 · 40 ns. */
+static void test_a_pipeline_by_hand(void **state)
+{
+    (void)state;
+    sim_time ns[] = {10, 20, 10};
+    const struct executor stages[] = {{.run = lasts, .state = &ns[0]},
+                                      {.run = lasts, .state = &ns[1]},
+                                      {.run = lasts, .state = &ns[2]}};
+    const struct pipeline_link link = {.bytes_per_token = 3, .bytes_per_s = 1e9, .latency = 1};
+    struct batch two = {.decodes = 2};
+    struct pipeline p;
+    assert_int_equal(pipeline_init(&p, 3, stages, &link), 0);
+    assert_int_equal(start_at(&p, 0, &two), 54);
+    assert_int_equal(p.free_at[0], 10);
+    assert_int_equal(start_at(&p, 10, &two), 74);
+    assert_int_equal(start_at(&p, 100, &two), 154);
+    struct bubbles b = pipeline_bubbles(&p);
+    assert_true(fabs(b.active_s * 1e9 - 3 * (74 + 54)) < 1e-6);
+    assert_true(fabs(b.idle_s * 1e9 - (3 * (74 + 54) - 3 * 40)) < 1e-6);
+    pipeline_release(&p);
+}
+
+static const char text[] =
+    "{\"model\": \"%s\", \"device\": \"h100-sxm\", \"engine\": {\"host_ns\": %u, \"host_ns_per_sequence\": 1000},"
+    "\"cluster\": {\"pipeline_parallel\": %u, \"link\": {\"bytes_per_s\": 1e15, \"latency_ns\": 0}},"
+    "\"policy\": {\"batching\": {\"name\": \"%s\", \"max_sequences\": %u}, \"kv_blocks\": 4000},"
+    "\"workload\": {\"arrivals\": {\"name\": \"%s\"}, \"requests\": %u, \"lengths\": {\"prompt\": {\"name\": "
+    "\"fixed\", "
+    "\"tokens\": 1000}, \"output\": {\"name\": \"fixed\", \"tokens\": 50}}}}";
+
+static double run_stages(const char *model, unsigned host_ns, unsigned stages, const char *policy, unsigned sequences,
+                         const char *arrivals, unsigned requests, struct run_summary *out)
+{
+    char spec[900];
+    snprintf(spec, sizeof spec, text, model, host_ns, stages, policy, sequences, arrivals, requests);
+    run_scenario(spec, out);
+    return out->metrics[METRIC_E2E].at[STAT_MEAN].value;
+}
+
+/* One request at a time goes through all stages one after another: as long as with one stage, but for sending, which
+ * takes nothing here, and rounding (1 ns for each of 50 iterations and 3 stages). Layers of all kinds, whatever their
+ * number, are somewhere once: dense, tied head, mixture of experts, latent attention. */
+static void test_stages_add_up_to_the_whole(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"llama-3.1-8b", "llama-3.2-1b", "qwen3-30b-a3b", "opt-13b"};
+    struct run_summary r;
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        double whole = run_stages(models[i], 1000000, 1, "continuous", 1, "closed_loop", 5, &r);
+        double staged = run_stages(models[i], 1000000, 3, "continuous", 1, "closed_loop", 5, &r);
+        if (fabs(staged - whole) > 50 * 3 + 1)
+            fail_msg("%s: %g ns in one stage, %g in three", models[i], whole, staged);
+        assert_true(fabs(r.bubble_share - 2.0 / 3) < 0.01); /* two of three stages idle at any time */
+    }
+}
+
+/* Four micro-batches of one sequence each keep four stages busy, nearly: four requests at a time are served in not much
+ * more than one pass each, and one at a time takes as long alone. */
+static void test_micro_batches_fill_the_stages(void **state)
+{
+    (void)state;
+    struct run_summary alone, four;
+    run_stages("llama-2-7b", 0, 4, "continuous", 1, "at_once", 1, &alone);
+    run_stages("llama-2-7b", 0, 4, "continuous", 1, "at_once", 40, &four);
+    double speedup = 40 * alone.duration_s / four.duration_s;
+    if (!(speedup > 3.3 && speedup <= 4))
+        fail_msg("%g times", speedup);
+    assert_true(four.bubble_share < 0.18);
+    assert_int_equal(four.totals.finished, 40);
+    assert_int_equal(four.totals.kv_allocated, four.totals.kv_freed);
+}
+
+static void test_what_has_no_stages_is_refused(void **state)
+{
+    (void)state;
+    static const char *const wrong[][2] = {
+        {"\"policy\": {\"batching\": \"static_padded\"}", "a policy that serves no whole batches"},
+        {"\"policy\": {\"order\": \"fair\"}", "an order of keys with central_queue or pipeline_parallel"},
+        {"\"techniques\": [\"speculative\"]", "speculative decoding has no stages that could be told apart"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char spec[500];
+        struct error err = {0};
+        struct json root;
+        struct scenario s;
+        snprintf(spec, sizeof spec,
+                 "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"cluster\": {\"pipeline_parallel\": 2}, %s, "
+                 "\"workload\": {\"arrivals\": \"poisson\", \"lengths\": \"fixed\"}}",
+                 wrong[i][0]);
+        expect_ok(json_parse(spec, "test", &root, &err), &err);
+        assert_int_equal(scenario_compile(&s, root, &err), -1);
+        if (!strstr(err.text, wrong[i][1]))
+            fail_msg("%s", err.text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_pipeline_by_hand),
+        cmocka_unit_test(test_stages_add_up_to_the_whole),
+        cmocka_unit_test(test_micro_batches_fill_the_stages),
+        cmocka_unit_test(test_what_has_no_stages_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
