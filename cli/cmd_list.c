@@ -29,7 +29,9 @@ static void list_policies(void)
     printf("predictors\n");
     for (const struct predictor *const *p = predictors; *p; p++)
         printf("  %-26s %s\n", (*p)->name, (*p)->summary);
-    printf("preemption\n  %-26s drop the KV, prefill again from the front of the queue\n", "recompute");
+    printf("preemption\n  %-26s drop the KV, prefill again from the front of the queue\n"
+           "  %-26s move the KV to host memory and back over a link\n",
+           "recompute", "swap");
     printf("admission\n  %-26s blocks as they are needed\n  %-26s blocks for prompt and longest output at once\n"
            "  %-26s blocks for prompt and predicted output, more if it grows beyond\n",
            "on_demand", "reserve_max", "predicted");

@@ -12,13 +12,17 @@
 struct predictor {
     const char *name, *summary, *source;
     const struct param_spec *params;
-    double (*predict)(const struct param_set *params, const struct request *r, gsl_rng *rng);
+    /* Tokens; adds to *server_s what it takes where the request is served. */
+    double (*predict)(const struct param_set *params, const struct request *r, gsl_rng *rng, double *server_s);
 };
 
 extern const struct predictor *const predictors[]; /* NULL-ended */
 const struct predictor *predictor_find(const char *name);
 
-/* Sets predicted_tokens: rounded, at least 1, at most the request's longest output. */
+/* Whether predictions take time where requests are served. */
+bool predictor_takes_time(const struct param_set *params);
+
+/* Sets predicted_tokens and prediction: rounded, at least 1, at most the request's longest output. */
 void predictor_apply(const struct predictor *p, const struct param_set *params, struct request *r, gsl_rng *rng);
 
 #endif

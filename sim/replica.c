@@ -22,6 +22,43 @@ static bool verb_reserve(struct replica_view *view, struct request *request, uin
     return reserved;
 }
 
+static void move_blocks(struct replica *r, uint64_t blocks, bool *direction)
+{
+    r->extra += (sim_time)((double)blocks * r->swap.ns_per_block) + (*direction ? 0 : r->swap.latency);
+    *direction = true;
+}
+
+/* False when host memory is too small: what the request has is lost then. */
+static bool swap_out(struct replica *r, struct request *request)
+{
+    uint64_t blocks = view_blocks(&r->view, request->computed);
+    if (blocks == 0 || r->swap.used + blocks > r->swap.blocks)
+        return false;
+    r->swap.used += blocks;
+    request->swapped_to = &r->swap;
+    request->swapped_tokens = request->computed;
+    move_blocks(r, blocks, &r->swaps_out);
+    return true;
+}
+
+/* Its place in host memory is free again, of whichever replica that is. */
+static void leave_swap(const struct replica *r, struct request *request)
+{
+    struct swap_space *swap = request->swapped_to;
+    swap->used -= view_blocks(&r->view, request->swapped_tokens);
+    request->swapped_to = NULL;
+}
+
+static void swap_in(struct replica *r, struct request *request)
+{
+    bool reserved = kv_pool_reserve(r->kv, request, request->swapped_tokens, r->view.now);
+    assert(reserved); /* a policy admits only what fits */
+    (void)reserved;
+    request->computed = request->swapped_tokens;
+    move_blocks(r, request->kv_blocks, &r->swaps_in);
+    leave_swap(r, request);
+}
+
 static bool arranges(const struct replica *r)
 {
     return r->order && r->order->arrange;
@@ -43,6 +80,8 @@ static void verb_admit(struct replica_view *view, struct request *request)
     request_list_insert(&r->running, request, NULL);
     request->prefilling = true;
     view->prefilling[view->prefilling_count++] = request;
+    if (request->swapped_to)
+        leave_swap(r, request); /* it was not fetched: another replica's, or a policy that looks for nothing */
     if (!arranges(r))
         return;
     if (r->order->admitted)
@@ -67,7 +106,7 @@ static void order_leaves(struct replica *r, struct request *request)
         r->order->leaves(r->order_state, request);
 }
 
-/* Recompute: the KV is dropped; prompt and generated tokens will be prefilled again. */
+/* Its KV goes to host memory; or it is dropped, and prompt and generated tokens will be prefilled again. */
 static void verb_preempt(struct replica_view *view, struct request *request)
 {
     struct replica *r = view->replica;
@@ -75,7 +114,10 @@ static void verb_preempt(struct replica_view *view, struct request *request)
         decode_set_leave(&r->decodes, request);
     request->prefilling = false;
     close_ranks(view);
-    kv_pool_release_preempted(r->kv, request, view->now);
+    if (swap_out(r, request))
+        kv_pool_release(r->kv, request, view->now);
+    else
+        kv_pool_release_preempted(r->kv, request, view->now);
     request->preemptions++;
     request->computed = 0;
     request->waiting_since = view->now;
@@ -105,6 +147,8 @@ static uint32_t found_tokens(const struct replica *r, const struct request *requ
 static uint32_t verb_cached_tokens(const struct replica_view *view, const struct request *request)
 {
     const struct replica *r = view->replica;
+    if (request->swapped_to == &r->swap)
+        return request->swapped_tokens;
     struct kv_found found = kv_pool_find(r->kv, request);
     return found_tokens(r, request, &found);
 }
@@ -112,15 +156,19 @@ static uint32_t verb_cached_tokens(const struct replica_view *view, const struct
 static uint32_t verb_shared_blocks(const struct replica_view *view, const struct request *request)
 {
     const struct replica *r = view->replica;
-    return kv_pool_find(r->kv, request).in_use;
+    return request->swapped_to == &r->swap ? 0 : kv_pool_find(r->kv, request).in_use;
 }
 
 static void verb_reuse(struct replica_view *view, struct request *request)
 {
     struct replica *r = view->replica;
-    struct kv_found found = kv_pool_find(r->kv, request);
-    kv_pool_reclaim(r->kv, request, &found, view->now);
-    request->computed = found_tokens(r, request, &found);
+    if (request->swapped_to == &r->swap) {
+        swap_in(r, request);
+    } else {
+        struct kv_found found = kv_pool_find(r->kv, request);
+        kv_pool_reclaim(r->kv, request, &found, view->now);
+        request->computed = found_tokens(r, request, &found);
+    }
     request->cached_tokens += request->computed;
     if (request->peak_computed < request->computed) {
         request->prefix_cached_tokens += request->computed - request->peak_computed;
@@ -182,6 +230,7 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
                           .order_params = config->order_params,
                           .executor = executor,
                           .observer = observer,
+                          .swap = config->swap,
                           .step = config->step || config->schedule_ahead,
                           .ahead = config->schedule_ahead};
     if ((!leader && kv_pool_init(r->kv, config->kv_blocks, config->kv_block_tokens, config->prefix_caching)) ||
@@ -249,6 +298,7 @@ int replica_enqueue(struct replica *r, struct request *request, sim_time now)
             return -1;
     }
     order_insert(r->order, r->order_params, r->view.waiting, request);
+    r->extra += request->prediction;
     r->load->outstanding_requests++;
     r->load->outstanding_tokens += (uint64_t)request->prompt_tokens + request->max_output_tokens;
     r->load->prompt_tokens += request->prompt_tokens;
@@ -461,11 +511,24 @@ static sim_time set_going(struct replica *r, sim_time now)
     return end;
 }
 
+/* What the iteration costs, swapping and predictions first. */
+static void cost_batch(struct replica *r)
+{
+    r->executor.run(r->executor.state, &r->batch, &r->cost);
+    if (r->extra == 0)
+        return;
+    r->cost.total += (fine_time)r->extra << FINE_BITS;
+    r->cost.steady = 1;
+    r->cost.growth = 0;
+    r->extra = 0;
+    r->swaps_in = r->swaps_out = false;
+}
+
 sim_time replica_start(struct replica *r, sim_time now)
 {
     if (!prepare_batch(r, now))
         return r->batch.wake_at;
-    r->executor.run(r->executor.state, &r->batch, &r->cost);
+    cost_batch(r);
     return set_going(r, now);
 }
 
@@ -493,7 +556,7 @@ sim_time replica_start_group(struct replica *ranks, size_t count, sim_time now)
             continue;
         r->batch.group_tokens = tokens;
         r->batch.group_most = most;
-        r->executor.run(r->executor.state, &r->batch, &r->cost);
+        cost_batch(r);
         total = r->cost.total > total ? r->cost.total : total;
     }
     for (size_t i = 0; i < count; i++) {

@@ -21,6 +21,13 @@
 #include "sim/observer.h"
 #include "sim/stretch.h"
 
+/* Host memory that KV of preempted requests is moved to and fetched from; the replica computes nothing meanwhile. */
+struct swap_space {
+    uint64_t blocks, used; /* blocks 0: preempted requests are computed again */
+    double ns_per_block;
+    sim_time latency; /* once for an iteration that moves any, in either direction */
+};
+
 struct replica_config {
     const struct batching_policy *batching;
     const struct param_set *batching_params;
@@ -30,6 +37,7 @@ struct replica_config {
     uint32_t kv_block_tokens;
     uint64_t kv_blocks;
     uint32_t max_tokens;
+    struct swap_space swap;
     bool prefix_caching; /* preempted requests find their blocks again while they are free */
     bool schedule_ahead;
     bool step; /* one iteration at a time, never a stretch */
@@ -51,6 +59,9 @@ struct replica {
     struct decode_set decodes;
     struct kv_pool own_kv, *kv;
     struct replica_load own_load, *load;
+    struct swap_space swap;
+    sim_time extra;           /* that the next iteration takes for swapping and predictions, before it computes */
+    bool swaps_out, swaps_in; /* in the iteration to come */
     struct batch batch, next; /* next: formed ahead, for when the running one has ended */
     struct request **leaving; /* [leaving_count] finish with the iteration that runs */
     size_t leaving_count;
@@ -108,7 +119,7 @@ sim_time replica_start_group(struct replica *ranks, size_t count, sim_time now);
 /* Whether a change of the queue matters before the end of what runs. */
 static inline bool replica_can_be_cut(const struct replica *r)
 {
-    return r->stretch.count > 1 && !r->batch.arrivals_wait;
+    return r->stretch.count > 1 && (!r->batch.arrivals_wait || r->extra > 0);
 }
 
 /* The queue has changed: what runs ends with the first iteration that ends at `from` or later. Returns when

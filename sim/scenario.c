@@ -197,15 +197,24 @@ static int read_cluster(struct scenario *s, struct pool *prefill, struct pool *d
     return pp > 1 ? create_stages(s, model, prefill, (size_t)pp, err) : 0;
 }
 
+/* A name, or an object with it. */
+static int read_name(const struct json *at, const char **name, struct error *err)
+{
+    if (!at->node)
+        return 0;
+    if (cJSON_IsString(at->node)) {
+        *name = at->node->valuestring;
+        return 0;
+    }
+    return json_read_string(at, "name", true, name, err);
+}
+
 static int read_admission(const struct json *policy, struct replica_config *c, struct error *err)
 {
-    const char *admission = NULL, *preemption = "recompute";
-    struct json at = json_member(policy, "admission"), preempted = json_member(policy, "preemption");
-    if (json_read_string(policy, "admission", false, &admission, err) ||
-        json_read_string(policy, "preemption", false, &preemption, err))
+    const char *admission = NULL;
+    struct json at = json_member(policy, "admission");
+    if (json_read_string(policy, "admission", false, &admission, err))
         return -1;
-    if (strcmp(preemption, "recompute") != 0)
-        return json_complain(&preempted, "\"recompute\"", err);
     c->admission = c->batching->admission;
     if (!admission)
         return 0;
@@ -220,16 +229,32 @@ static int read_admission(const struct json *policy, struct replica_config *c, s
     return 0;
 }
 
-/* A name, or an object with it. */
-static int read_name(const struct json *at, const char **name, struct error *err)
+/* "recompute", or "swap", by itself or as an object with how much and how fast. */
+static int read_preemption(const struct json *policy, const struct cost_model *cost, size_t stages,
+                           struct replica_config *c, struct error *err)
 {
-    if (!at->node)
+    static const char *const keys[] = {"name", "host_bytes", "bytes_per_s", "latency_ns", NULL};
+    struct json at = json_member(policy, "preemption");
+    const char *name = "recompute";
+    double host_bytes = 4.0 * (1 << 30), bytes_per_s = 25e9, latency_ns = 10000;
+    if (read_name(&at, &name, err))
+        return -1;
+    if (strcmp(name, "recompute") != 0 && strcmp(name, "swap") != 0)
+        return json_complain(&at, "\"recompute\" or \"swap\"", err);
+    if (cJSON_IsObject(at.node) &&
+        (json_check_keys(&at, keys, err) || json_read_number(&at, "host_bytes", false, 0, 1e15, &host_bytes, err) ||
+         json_read_number(&at, "bytes_per_s", false, 1, 1e15, &bytes_per_s, err) ||
+         json_read_number(&at, "latency_ns", false, 0, 1e12, &latency_ns, err)))
+        return -1;
+    if (strcmp(name, "recompute") == 0)
         return 0;
-    if (cJSON_IsString(at->node)) {
-        *name = at->node->valuestring;
-        return 0;
-    }
-    return json_read_string(at, "name", true, name, err);
+    if (stages > 1)
+        return json_complain(&at, "\"recompute\" where pipeline_parallel is above 1", err);
+    double block_bytes = cost->work.kv_bytes_per_token * c->kv_block_tokens;
+    c->swap = (struct swap_space){.blocks = (uint64_t)(host_bytes / block_bytes),
+                                  .ns_per_block = block_bytes / bytes_per_s * 1e9,
+                                  .latency = (sim_time)latency_ns};
+    return 0;
 }
 
 /* Who stands where in the queue, and what is foretold for it: the truth, unless something else is asked for. */
@@ -245,10 +270,13 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
         return json_complain(&at, "an order (tandem list policies)", err);
     s->cluster.predictor = predictor_find(predictor);
     if (!s->cluster.predictor)
-        return json_complain(&foretold, "a predictor: oracle, noisy, bucketed or constant", err);
+        return json_complain(&foretold, "a predictor: oracle, noisy, bucketed, constant or two_step", err);
     if (param_set_read(&s->order_params, c->order->params, &at, err) ||
         param_set_read(&s->predictor_params, s->cluster.predictor->params, &foretold, err))
         return -1;
+    if (predictor_takes_time(&s->predictor_params) && (s->cluster.routing->central || s->cluster.stages > 1))
+        return json_complain(&foretold, "no server_s with central_queue or pipeline_parallel: it is a replica's time",
+                             err);
     c->order_params = &s->order_params;
     s->cluster.predictor_params = &s->predictor_params;
     s->cluster.seed = s->seed;
@@ -319,7 +347,7 @@ static int read_replicas(const struct scenario *s, const struct json *policy, co
     if (blocks == 0)
         c->kv_blocks = kv_tokens(s, cost, most_tokens, batch_limit(params, "max_sequences", 256)) / c->kv_block_tokens;
     c->max_tokens = cost->model.max_tokens;
-    return read_admission(policy, c, err);
+    return read_admission(policy, c, err) || read_preemption(policy, cost, s->cluster.stages, c, err) ? -1 : 0;
 }
 
 /* Replicas that decode: the others' settings, with batching and KV of their own. */

@@ -142,7 +142,7 @@ fails_with 2 'policy ./empty.so: does not end with BATCHING_PLUGIN' "$tandem" ru
 fails_with 2 'policy ./no.so: cannot be loaded' "$tandem" run default $small --no-db --set policy.batching=./no.so
 
 # Everything listed can be described, and help is there for every command.
-for p in $("$tandem" list policies | awk '/^  / {print $1}' | grep -vE 'recompute|on_demand|reserve_max|predicted'); do
+for p in $("$tandem" list policies | awk '/^  / {print $1}' | grep -vE 'recompute|swap|on_demand|reserve_max|predicted'); do
     "$tandem" describe "$p" >/dev/null
 done
 for t in $("$tandem" list techniques | awk '/^  / {print $1}'); do "$tandem" describe "$t" >/dev/null; done

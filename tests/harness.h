@@ -65,6 +65,7 @@ struct bench_replica {
     bool prefix_caching, ahead; /* these and the next are set before bench_init, which keeps them */
     const char *order;          /* with its defaults; NULL: first come, first served */
     struct param_set order_params;
+    struct swap_space swap;
 };
 
 static inline void one_microsecond(void *state, const struct batch *batch, struct iteration_cost *out)
@@ -116,7 +117,10 @@ static inline void bench_init(struct bench_replica *b, const char *spec, uint64_
     static struct json root; /* parameters may point into it */
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
     root.node = NULL;
-    *b = (struct bench_replica){.prefix_caching = b->prefix_caching, .ahead = b->ahead, .order = b->order};
+    *b = (struct bench_replica){.prefix_caching = b->prefix_caching,
+                                .ahead = b->ahead,
+                                .order = b->order,
+                                .swap = b->swap};
     expect_ok(json_parse(spec, "test", &root, &err), &err);
     const char *name = NULL;
     expect_ok(json_read_string(&root, "name", true, &name, &err), &err);
@@ -134,6 +138,7 @@ static inline void bench_init(struct bench_replica *b, const char *spec, uint64_
                                     .kv_block_tokens = 4,
                                     .kv_blocks = kv_blocks,
                                     .max_tokens = 1000,
+                                    .swap = b->swap,
                                     .prefix_caching = b->prefix_caching,
                                     .schedule_ahead = b->ahead,
                                     .step = true};

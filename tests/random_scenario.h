@@ -54,6 +54,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                                              "[\"swiftkv\", \"kivi-2bit\"]",
                                              "[{\"name\": \"thin\", \"paper\": \"none\", \"changes\": "
                                              "[{\"name\": \"attention_density\", \"from_tokens\": 50}]}]"};
+    static const char *const forecasts[] = {"", "", "\"predictor\": {\"name\": \"two_step\", \"server_s\": 0.003},"};
+    static const char *const preemptions[] = {
+        "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
     char policy[200], cluster[300];
@@ -94,6 +97,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         snprintf(arrivals, sizeof arrivals,
                  "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g, \"turns\": %u", 1 + below(rng, 30),
                  below(rng, 2) ? 0 : 0.02, 1 + below(rng, 3));
+    bool costly = routing != 2 && !staged;
+    const char *extras =
+        request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];
     snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
     snprintf(text, size,
              "{\"seed\": %u, \"model\": \"%s\", \"techniques\": %s, \"device\": \"%s\", \"engine\": "
@@ -101,7 +107,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"output\": {\"warmup\": \"%s\", \"requests\": true, \"timeseries_s\": %g},"
              "\"slo\": {\"ttft_s\": {\"p99\": 0.5}},"
              "\"cluster\": {%s, \"routing\": \"%s\"},"
-             "\"policy\": {\"order\": \"%s\", \"batching\": %s, %s \"prefix_caching\": %s, \"kv_block_tokens\": %u, "
+             "\"policy\": {\"order\": \"%s\", %s \"batching\": %s, %s \"prefix_caching\": %s, \"kv_block_tokens\": %u, "
              "\"kv_blocks\": %u},"
              "\"workload\": {%s \"arrivals\": {%s}, \"requests\": %u, \"lengths\": {"
              "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
@@ -109,7 +115,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              below(rng, 100000), ranks ? "qwen3-30b-a3b" : "llama-3.1-8b",
              techniques[ranks || staged ? 0 : below(rng, 6)], devices[device], below(rng, 5) ? "false" : "true",
              below(rng, 2) ? "none" : "mser5", below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster,
-             routings[routing], orders[order], policy, request_level ? "" : admissions[below(rng, 4)],
+             routings[routing], orders[order], preemptions[staged ? 0 : below(rng, 2)], policy, extras,
              !split && below(rng, 2) ? "true" : "false", block,
              ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), populations[below(rng, 4)],
              arrivals, 1 + below(rng, 120), output);

@@ -2,6 +2,8 @@
 /* Who stands where in the waiting queue. */
 #include "tests/harness.h"
 
+#include "base/random.h"
+
 static struct bench_replica b;
 
 static void begin(const char *order, const char *policy)
@@ -193,6 +195,59 @@ static void test_resource_aware_mixes_both_ends(void **state)
     end();
 }
 
+/* Who is called short is foretold to be so long and asked no further; the others get a length above it, and pay. */
+static void test_two_steps_of_prediction(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct json root;
+    struct param_set params;
+    gsl_rng *rng = random_stream_create(1, "test");
+    const struct predictor *p = predictor_find("two_step");
+    expect_ok(json_parse("{\"short_tokens\": 100, \"cheap_right\": 1, \"sigma\": 0, \"cheap_server_s\": 0.001, "
+                         "\"server_s\": 0.01}",
+                         "predictor", &root, &err),
+              &err);
+    expect_ok(param_set_read(&params, p->params, &root, &err), &err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    struct request is_short = {.output_tokens = 60, .max_output_tokens = 500}, is_long = is_short;
+    is_long.output_tokens = 400;
+    predictor_apply(p, &params, &is_short, rng);
+    predictor_apply(p, &params, &is_long, rng);
+    assert_int_equal(is_short.predicted_tokens, 100);
+    assert_int_equal(is_short.prediction, 1000000);
+    assert_int_equal(is_long.predicted_tokens, 400);
+    assert_int_equal(is_long.prediction, 11000000);
+    assert_true(predictor_takes_time(&params));
+    int called_short = 0; /* of 10 000 long ones, when the cheap step is right with chance 0.7 */
+    params.number[1] = 0.7;
+    for (int i = 0; i < 10000; i++) {
+        predictor_apply(p, &params, &is_long, rng);
+        called_short += is_long.predicted_tokens == 100;
+    }
+    assert_true(called_short > 2800 && called_short < 3200); /* 3 000 ± 4.4 standard deviations of 46 */
+    gsl_rng_free(rng);
+}
+
+/* A single request's first token comes later by what its prediction takes on the server. */
+static void test_predictions_on_the_server_take_its_time(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"policy\": {\"order\": \"sjf\", \"predictor\": "
+        "{\"name\": \"oracle\", \"server_s\": %g}}, \"workload\": {\"arrivals\": \"poisson\", \"requests\": 1, "
+        "\"lengths\": \"fixed\"}}";
+    double ttft[2];
+    for (int i = 0; i < 2; i++) {
+        char spec[500];
+        struct run_summary r;
+        snprintf(spec, sizeof spec, text, i * 0.25);
+        run_scenario(spec, &r);
+        ttft[i] = r.metrics[METRIC_TTFT].at[STAT_MEAN].value;
+    }
+    assert_true(fabs(ttft[1] - ttft[0] - 0.25e9) < 1);
+}
+
 static bool shorter_prompt(const struct request *a, const struct request *b_)
 {
     return a->prompt_tokens < b_->prompt_tokens;
@@ -231,6 +286,8 @@ int main(void)
         cmocka_unit_test(test_fair_counts_tokens_as_they_come),
         cmocka_unit_test(test_decode_ratio_keeps_groups_together),
         cmocka_unit_test(test_resource_aware_mixes_both_ends),
+        cmocka_unit_test(test_two_steps_of_prediction),
+        cmocka_unit_test(test_predictions_on_the_server_take_its_time),
         cmocka_unit_test(test_order_sort_is_stable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -215,6 +215,42 @@ static void test_a_preempted_request_finds_its_blocks_again(void **state)
     end();
 }
 
+/* The same with host memory of 2 blocks, 100 ns a block and 50 ns for an iteration that moves any: 1 goes there with
+ * its 8 tokens (250 ns on the iteration that 0 has alone) and comes back when 0 is done (250 ns on its own) without
+ * computing any again. */
+static void test_a_preempted_request_is_swapped(void **state)
+{
+    (void)state;
+    b.swap = (struct swap_space){.blocks = 2, .ns_per_block = 100, .latency = 50};
+    bench_init(&b, "{\"name\": \"prefill_first\", \"watermark\": 0}", 4);
+    bench_arrive(&b, 0, 4, 6);
+    bench_arrive(&b, 1, 4, 6);
+    bench_step(&b, "0:4 1:4");
+    for (int i = 0; i < 4; i++)
+        bench_step(&b, "0:1 1:1");
+    bench_step(&b, "0:1");
+    assert_int_equal(b.replica.swap.used, 2);
+    bench_step(&b, "1:1");
+    assert_int_equal(b.now, 7500);
+    assert_int_equal(b.replica.swap.used, 0);
+    assert_int_equal(b.requests[1].generated, 6);
+    assert_int_equal(b.requests[1].recomputed_tokens, 0);
+    assert_int_equal(b.replica.kv->allocated, b.replica.kv->freed);
+    replica_release(&b.replica);
+    b.swap.blocks = 1; /* too small: it is computed again */
+    bench_init(&b, "{\"name\": \"prefill_first\", \"watermark\": 0}", 4);
+    b.swap.blocks = 0;
+    bench_arrive(&b, 0, 4, 6);
+    bench_arrive(&b, 1, 4, 6);
+    bench_step(&b, "0:4 1:4");
+    for (int i = 0; i < 4; i++)
+        bench_step(&b, "0:1 1:1");
+    bench_step(&b, "0:1");
+    bench_step(&b, "1:9");
+    assert_int_equal(b.now, 7000);
+    replica_release(&b.replica);
+}
+
 /* Runs iterations of 1 µs until nothing is left to do; `late` arrives 0.5 µs into the first one. */
 static void run_ahead_of(uint64_t late, uint32_t prompt, uint32_t output)
 {
@@ -651,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_prefill_first_stalls_decodes_behind_prefills),
         cmocka_unit_test(test_prefill_first_preempts_the_last_admitted_and_recomputes),
         cmocka_unit_test(test_a_preempted_request_finds_its_blocks_again),
+        cmocka_unit_test(test_a_preempted_request_is_swapped),
         cmocka_unit_test(test_scheduling_ahead_an_arrival_runs_in_the_batch_after_next),
         cmocka_unit_test(test_scheduling_ahead_a_place_is_free_one_iteration_later),
         cmocka_unit_test(test_free_blocks_are_taken_in_the_order_they_were_freed),

@@ -72,6 +72,9 @@ struct request {
     uint32_t prefix_cached_tokens; /* of these, those that only others had computed */
     const void *kv_home; /* the pool that holds, or has freed, its blocks; this and the next are the pool's own */
     uint64_t kv_segment; /* where they stand among the free ones while it is preempted */
+    void *swapped_to; /* host memory that keeps KV of its first swapped_tokens while it is preempted; NULL: none does */
+    uint32_t swapped_tokens;
+    sim_time prediction;         /* GPU time that foretelling its output takes where it is served */
     uint32_t units, unit_blocks; /* shareable units (content.h) that it holds, from the first on; and their blocks */
     uint32_t units_lost;         /* how many it held when it was preempted */
     uint32_t peak_computed;      /* most it ever had; below this tokens are computed again */
@@ -104,6 +107,8 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->order_key = 0;
     r->computed = r->generated = r->kv_blocks = 0;
     r->preemptions = r->recomputed_tokens = r->cached_tokens = r->peak_computed = 0;
+    r->swapped_to = NULL;
+    r->prediction = 0;
     r->prefix_cached_tokens = r->units = r->unit_blocks = r->units_lost = 0;
     r->kv_home = NULL;
     r->kv_segment = 0;
