@@ -22,7 +22,7 @@ const struct batching_policy *const batching_policies[] = {
 
 extern const struct routing_policy routing_round_robin, routing_random, routing_power_of_two,
     routing_least_outstanding_requests, routing_least_outstanding_tokens, routing_central_queue,
-    routing_prefix_affinity, routing_session_affinity, routing_slo_aware;
+    routing_prefix_affinity, routing_session_affinity, routing_slo_aware, routing_predicted_kv;
 
 const struct routing_policy *const routing_policies[] = {
     &routing_round_robin,
@@ -34,6 +34,7 @@ const struct routing_policy *const routing_policies[] = {
     &routing_prefix_affinity,
     &routing_session_affinity,
     &routing_slo_aware,
+    &routing_predicted_kv,
     NULL,
 };
 

@@ -13,8 +13,9 @@
  * and its last. Waiting and running requests both are outstanding. */
 struct replica_load {
     uint64_t outstanding_requests;
-    uint64_t outstanding_tokens; /* prompts until their first output token, longest outputs until their last */
-    uint64_t prompt_tokens;      /* the prompts among these */
+    uint64_t outstanding_tokens;  /* prompts until their first output token, longest outputs until their last */
+    uint64_t prompt_tokens;       /* the prompts among these */
+    uint64_t predicted_kv_tokens; /* prompts and predicted outputs, until their last token */
 };
 
 /* What a policy that chooses sees of the replicas. */
@@ -23,6 +24,7 @@ struct routing_view {
     const struct replica_load *(*load)(void *replicas, size_t index);
     /* Tokens of the request's prompt whose KV the replica has. */
     uint32_t (*cached_tokens)(void *replicas, size_t index, const struct request *r);
+    uint64_t (*kv_tokens)(void *replicas, size_t index); /* that its pool holds */
     void *replicas;
 };
 
@@ -47,6 +49,7 @@ struct routing_policy {
     const struct param_spec *params;
     /* The replicas share one queue, from which each takes when it has room. */
     bool central;
+    bool predicts; /* sees predicted outputs */
     /* The replica of lowest rank gets the request, the first of equals; ranks are kept in an index. */
     uint64_t (*rank)(const struct replica_load *load);
     /* `*cursor` starts at 0 and is the policy's own. Returns an index below count. */

@@ -266,8 +266,8 @@ static void on_handed_over(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
     if (present(&m->replicas[replica].system) > 0)
-        station_leave(&m->replicas[replica].system, r->first_token, r->first_token - r->arrival,
-                      sim_time_to_s(r->first_token - r->first_scheduled));
+        station_leave(&m->replicas[replica].system, r->last_token, r->last_token - r->arrival,
+                      sim_time_to_s(r->last_token - r->first_scheduled));
 }
 
 static void on_taken_over(void *state, size_t replica, const struct request *r)

@@ -35,7 +35,7 @@ struct cluster {
     struct request_source *source;
     struct arrival next;
     int more; /* 1: `next` is to come; else as the source said */
-    uint64_t cursor;
+    uint64_t cursor, decode_cursor;
     sim_time next_probe;
     uint64_t next_id, in_flight, events_seen;
     struct cluster_totals totals;
@@ -106,17 +106,34 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
     return r;
 }
 
-static const struct replica_load *load_of(void *cluster, size_t index)
+/* Replicas that a routing policy chooses among: every `step`-th from `first` on. */
+struct routed {
+    struct cluster *c;
+    size_t first, step;
+};
+
+static struct replica *routed_replica(void *replicas, size_t index)
 {
-    return ((struct cluster *)cluster)->replicas[index * ((struct cluster *)cluster)->config->stages].load;
+    const struct routed *r = replicas;
+    return &r->c->replicas[r->first + index * r->step];
 }
 
-static uint32_t cached_tokens_of(void *cluster, size_t index, const struct request *r)
+static const struct replica_load *load_of(void *replicas, size_t index)
 {
-    struct cluster *c = cluster;
-    struct replica *replica = &c->replicas[index * c->config->stages];
+    return routed_replica(replicas, index)->load;
+}
+
+static uint32_t cached_tokens_of(void *replicas, size_t index, const struct request *r)
+{
+    struct replica *replica = routed_replica(replicas, index);
     replica_catch_up(replica, r->arrival);
     return replica_cached_tokens(replica, r);
+}
+
+static uint64_t kv_tokens_of(void *replicas, size_t index)
+{
+    const struct kv_pool *kv = routed_replica(replicas, index)->kv;
+    return kv->total_blocks * kv->block_tokens;
 }
 
 /* Replicas that arrivals are routed to; of one with stages, its first micro-batch stands for it. */
@@ -126,17 +143,67 @@ static size_t entrances(const struct cluster *c)
     return replicas / c->config->stages;
 }
 
+static struct routing_view view_of(struct routed *routed, const struct param_set *params)
+{
+    return (struct routing_view){.params = params,
+                                 .load = load_of,
+                                 .cached_tokens = cached_tokens_of,
+                                 .kv_tokens = kv_tokens_of,
+                                 .replicas = routed};
+}
+
 static size_t choose_replica(struct cluster *c, const struct request *r)
 {
     const struct routing_policy *routing = c->config->routing;
-    const struct routing_view view = {.params = c->config->routing_params,
-                                      .load = load_of,
-                                      .cached_tokens = cached_tokens_of,
-                                      .replicas = c};
+    struct routed entered = {.c = c, .step = c->config->stages};
+    struct routing_view view = view_of(&entered, c->config->routing_params);
     if (routing->central || entrances(c) == 1)
         return 0;
     return c->config->stages * (routing->rank ? (size_t)min_index_first(&c->ranks).slot
                                               : routing->choose(&c->cursor, entrances(c), r, &view));
+}
+
+/* The decode replica, from 0, that a request goes to whose prompt is through. */
+static size_t choose_decoder(struct cluster *c, const struct request *r)
+{
+    const struct routing_policy *routing = c->config->decode_routing;
+    size_t first = c->config->prefill_replicas, count = c->config->replicas - first, least = 0;
+    struct routed decoders = {.c = c, .first = first, .step = 1};
+    struct routing_view view = view_of(&decoders, c->config->decode_routing_params);
+    if (count == 1)
+        return 0;
+    if (!routing->rank)
+        return routing->choose(&c->decode_cursor, count, r, &view);
+    for (size_t i = 1; i < count; i++)
+        if (routing->rank(load_of(&decoders, i)) < routing->rank(load_of(&decoders, least)))
+            least = i;
+    return least;
+}
+
+/* Where a prompt goes that was routed to `chosen`, in a mixed pool: the decode replica with fewest prompt tokens before
+ * it, if the prefill replica has too many and that one fewer. */
+static size_t relieve(const struct cluster *c, size_t chosen)
+{
+    uint64_t least = c->replicas[chosen].load->prompt_tokens;
+    if (!c->config->mixed || least <= c->config->prefill_above)
+        return chosen;
+    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i++)
+        if (c->replicas[i].load->prompt_tokens < least) {
+            least = c->replicas[i].load->prompt_tokens;
+            chosen = i;
+        }
+    return chosen;
+}
+
+/* In a mixed pool, whether all decode replicas are too busy to take a request over. */
+static bool keeps(void *owner, const struct replica *from, const struct request *r)
+{
+    const struct cluster *c = owner;
+    (void)from, (void)r;
+    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i++)
+        if (c->replicas[i].load->outstanding_tokens <= c->config->decode_above)
+            return false;
+    return true;
 }
 
 static void rank(struct cluster *c, const struct replica *r)
@@ -196,9 +263,10 @@ static int arrive(struct cluster *c, const struct arrival *a, size_t after, stru
     if (!r)
         return -1;
     c->totals.arrived++;
-    struct replica *replica = &c->replicas[choose_replica(c, r)];
+    struct replica *replica = &c->replicas[relieve(c, choose_replica(c, r))];
     const char *reason = replica_refuses(replica, r);
-    if (!reason && c->config->prefill_replicas) /* and who decodes it must be able to, too */
+    if (!reason && c->config->prefill_replicas &&
+        replica->index < c->config->prefill_replicas) /* and who decodes it must be able to, too */
         reason = replica_refuses(&c->replicas[c->config->prefill_replicas], r);
     if (reason) {
         c->observer->rejected(c->observer->state, r, reason);
@@ -245,19 +313,16 @@ static void cut_short(struct cluster *c, size_t replica, sim_time from)
         set_event(c, replica, replica_cut(r, from));
 }
 
-/* The decode replica with fewest outstanding tokens gets it, the first of equals. */
 static void on_hand_over(void *owner, struct replica *from, struct request *r, sim_time now)
 {
     struct cluster *c = owner;
     struct handover *h = &c->handover;
-    struct replica *decode = &c->replicas[h->sources];
-    size_t to = 0;
+    size_t to = choose_decoder(c, r);
+    struct replica_load *load = c->replicas[h->sources + to].load;
     (void)from;
-    for (size_t i = 1; i < h->destinations; i++)
-        if (decode[i].load->outstanding_tokens < decode[to].load->outstanding_tokens)
-            to = i;
-    decode[to].load->outstanding_requests++;
-    decode[to].load->outstanding_tokens += r->max_output_tokens;
+    load->outstanding_requests++;
+    load->outstanding_tokens += r->max_output_tokens;
+    load->predicted_kv_tokens += (uint64_t)r->prompt_tokens + r->predicted_tokens;
     bool first = h->inbound[to].count == 0; /* else who stands before it cannot be pulled yet */
     request_list_insert(&h->inbound[to], r, NULL);
     if (first)
@@ -539,6 +604,7 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
         c->replicas[i].station = i / stages;
         c->replicas[i].waits_for_stage = c->pipelines != NULL;
         c->replicas[i].hand_over = prefills && !decodes ? on_hand_over : NULL;
+        c->replicas[i].keeps = c->config->mixed ? keeps : NULL;
         c->replicas[i].receive = decodes ? join_landed : NULL;
         c->replicas[i].recycle = recycle;
         c->replicas[i].owner = c;

@@ -26,6 +26,13 @@ struct cluster_config {
     struct executor decode_executor;
     uint32_t decode_max_sequences; /* on one replica, those whose KV is on its way included */
     struct handover_link link;
+    const struct routing_policy *decode_routing; /* among replicas that decode */
+    const struct param_set *decode_routing_params;
+    /* Mixed pool: a prompt goes to a decode replica when more prompt tokens than prefill_above are before it at the
+     * prefill replica and fewer there; a prompt's replica decodes it when every decode replica has more outstanding
+     * tokens than decode_above. */
+    bool mixed;
+    uint64_t prefill_above, decode_above;
     const struct routing_policy *routing;
     const struct param_set *routing_params;
     const struct predictor *predictor; /* NULL: nothing is foretold */

@@ -3,7 +3,11 @@
  *
  * A request that has its first token waits at a decode replica, in order, until that pulls its KV: when it has blocks
  * for it. Its blocks at the prefill replica are held until the transfer has ended. A transfer needs its source's way
- * out and its destination's way in for itself; one that finds them taken starts when both are free. */
+ * out and its destination's way in for itself; one that finds them taken starts when both are free.
+ *
+ * Layer by layer (Splitwise, section 4.3), what is left to send when the prompt is through is the last layer, or, where
+ * sending takes longer than computing the prompt, the difference. A request that cannot be pulled at once is sent
+ * whole. */
 #ifndef TANDEM_SIM_HANDOVER_H
 #define TANDEM_SIM_HANDOVER_H
 
@@ -13,6 +17,7 @@ struct handover_link {
     double bytes_per_token; /* of KV, over one GPU's link: the GPUs of a replica send side by side */
     double bytes_per_s;
     sim_time latency;
+    double layers; /* above 0: a layer is sent as soon as it is computed, where the decode replica has room by then */
 };
 
 struct transfer {

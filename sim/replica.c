@@ -277,7 +277,7 @@ void replica_release(struct replica *r)
 const char *replica_refuses(const struct replica *r, const struct request *request)
 {
     uint64_t tokens = (uint64_t)request->prompt_tokens + request->max_output_tokens;
-    uint64_t kept = r->hand_over ? request->prompt_tokens : tokens;
+    uint64_t kept = r->hand_over && !r->keeps ? request->prompt_tokens : tokens;
     if (request->prompt_tokens == 0)
         return "empty prompt";
     if (request->output_tokens == 0)
@@ -302,6 +302,7 @@ int replica_enqueue(struct replica *r, struct request *request, sim_time now)
     r->load->outstanding_requests++;
     r->load->outstanding_tokens += (uint64_t)request->prompt_tokens + request->max_output_tokens;
     r->load->prompt_tokens += request->prompt_tokens;
+    r->load->predicted_kv_tokens += (uint64_t)request->prompt_tokens + request->predicted_tokens;
     return 0;
 }
 
@@ -369,7 +370,7 @@ int replica_take_over(struct replica *r, struct request *request, sim_time at)
     request_list_insert(&r->running, request, NULL);
     if (!make_room(r))
         return -1;
-    request->parts[PART_TRANSFER] += at - request->first_token;
+    request->parts[PART_TRANSFER] += at - request->last_token;
     request->taken_over = at;
     decode_set_join(&r->decodes, request);
     sync_view(r);
@@ -586,6 +587,7 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
         kv_pool_release(r->kv, q, now);
     r->load->outstanding_requests--;
     r->load->outstanding_tokens -= q->max_output_tokens;
+    r->load->predicted_kv_tokens -= (uint64_t)q->prompt_tokens + q->predicted_tokens;
     r->observer->finished(r->observer->state, r->station, q);
     if (r->recycle)
         r->recycle(r->owner, q);
@@ -598,6 +600,7 @@ static void leave_for_decode(struct replica *r, struct request *q, sim_time now)
     order_leaves(r, q);
     r->load->outstanding_requests--;
     r->load->outstanding_tokens -= q->max_output_tokens;
+    r->load->predicted_kv_tokens -= (uint64_t)q->prompt_tokens + q->predicted_tokens;
     q->leaving = false;
     q->source = r->index;
     if (r->observer->handed_over)
@@ -721,7 +724,7 @@ static void compute_single(struct replica *r, struct request *q, uint32_t tokens
         emit_token(r, q, now);
     bool finished = q->generated == q->output_tokens;
     q->prefilling = !finished && !request_decodes(q);
-    if (finished || (!q->prefilling && r->hand_over))
+    if (finished || (!q->prefilling && r->hand_over && !(r->keeps && r->keeps(r->owner, r, q))))
         retire(r, q, now);
     else if (!q->prefilling)
         decode_set_join(&r->decodes, q);

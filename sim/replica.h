@@ -76,6 +76,7 @@ struct replica {
     void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
     /* A request that has its first token goes elsewhere to decode; its blocks stay taken. NULL: it decodes here. */
     void (*hand_over)(void *owner, struct replica *from, struct request *r, sim_time now);
+    bool (*keeps)(void *owner, const struct replica *from, const struct request *r); /* it decodes here after all */
     /* Scheduling ahead: whose KV has come may join the batch that is formed for `at`. May be NULL. */
     void (*receive)(void *owner, struct replica *r, sim_time at);
     void *owner;

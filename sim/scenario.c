@@ -40,33 +40,6 @@ static int read_link(const struct json *at, double *bytes_per_s, double *latency
                : 0;
 }
 
-/* "colocated", or {"name": "disaggregated", "prefill": …, "decode": …, "link": …}. Returns 1 for the latter. */
-static int read_placement(const struct json *at, struct pool *prefill, struct pool *decode, struct handover_link *link,
-                          struct error *err)
-{
-    static const char *const keys[] = {"name", "prefill", "decode", "link", NULL};
-    const char *name = "colocated";
-    double latency_ns = 10000;
-    if (!at->node || (cJSON_IsString(at->node) && strcmp(at->node->valuestring, "colocated") == 0))
-        return 0;
-    struct json first = json_member(at, "prefill"), second = json_member(at, "decode"), wire = json_member(at, "link");
-    if (cJSON_IsString(at->node) || json_check_keys(at, keys, err) || json_read_string(at, "name", true, &name, err) ||
-        (strcmp(name, "disaggregated") != 0 && strcmp(name, "colocated") != 0))
-        return json_complain(at,
-                             "\"colocated\", or an object with the name \"disaggregated\" and \"prefill\", \"decode\", "
-                             "\"link\"",
-                             err);
-    if (strcmp(name, "colocated") == 0)
-        return 0;
-    *decode = *prefill;
-    link->bytes_per_s = 50e9;
-    if (read_pool(&first, prefill, err) || read_pool(&second, decode, err) ||
-        read_link(&wire, &link->bytes_per_s, &latency_ns, err))
-        return -1;
-    link->latency = (sim_time)latency_ns;
-    return 1;
-}
-
 static int read_routing(const struct json *routed, const struct routing_policy **out, struct param_set *params,
                         struct error *err)
 {
@@ -78,6 +51,71 @@ static int read_routing(const struct json *routed, const struct routing_policy *
     *out = routing_policy_find(routing);
     return *out ? param_set_read(params, (*out)->params, routed, err)
                 : json_complain(routed, "a routing policy (tandem list policies)", err);
+}
+
+/* How KV goes from one pool to the other. */
+static int read_wire(const struct json *at, struct handover_link *link, bool *layerwise, struct error *err)
+{
+    static const char *const keys[] = {"bytes_per_s", "latency_ns", "layerwise", NULL};
+    double latency_ns = 10000;
+    link->bytes_per_s = 50e9;
+    if (at->node && (json_check_keys(at, keys, err) ||
+                     json_read_number(at, "bytes_per_s", false, 1, 1e15, &link->bytes_per_s, err) ||
+                     json_read_number(at, "latency_ns", false, 0, 1e12, &latency_ns, err) ||
+                     json_read_bool(at, "layerwise", layerwise, err)))
+        return -1;
+    link->latency = (sim_time)latency_ns;
+    return 0;
+}
+
+/* Thresholds of a mixed pool: Splitwise's, in tokens. */
+static int read_mixed(const struct json *at, struct cluster_config *c, struct error *err)
+{
+    long long prefill_above = 8192, decode_above = 100000;
+    if (json_read_integer(at, "prefill_above_tokens", false, 0, 1000000000000, &prefill_above, err) ||
+        json_read_integer(at, "decode_above_tokens", false, 0, 1000000000000, &decode_above, err))
+        return -1;
+    c->mixed = true;
+    c->prefill_above = (uint64_t)prefill_above;
+    c->decode_above = (uint64_t)decode_above;
+    return 0;
+}
+
+/* "colocated", or prefill and decode apart: {"name": …, "prefill": …, "decode": …, "link": …}. Returns 1 for the
+ * latter. */
+static int read_placement(struct scenario *s, const struct json *at, struct pool *prefill, struct pool *decode,
+                          bool *layerwise, struct error *err)
+{
+    static const char *const apart[] = {"disaggregated", "two_level", "mixed_pool"};
+    static const char *const keys[] = {"name", "prefill", "decode", "link", "decode_routing", NULL};
+    static const char *const mixed_keys[] = {
+        "name", "prefill", "decode", "link", "prefill_above_tokens", "decode_routing", "decode_above_tokens", NULL};
+    const char *name = "colocated";
+    struct cluster_config *c = &s->cluster;
+    if (cJSON_IsString(at->node))
+        name = at->node->valuestring;
+    else if (at->node && json_read_string(at, "name", true, &name, err))
+        return -1;
+    size_t kind = 0;
+    while (kind < 3 && strcmp(name, apart[kind]) != 0)
+        kind++;
+    if (kind == 3)
+        return strcmp(name, "colocated") == 0
+                   ? 0
+                   : json_complain(at, "\"colocated\", \"disaggregated\", \"two_level\" or \"mixed_pool\"", err);
+    if (cJSON_IsObject(at->node) && json_check_keys(at, kind == 2 ? mixed_keys : keys, err))
+        return -1;
+    struct json first = json_member(at, "prefill"), second = json_member(at, "decode"), wire = json_member(at, "link"),
+                routed = json_member(at, "decode_routing");
+    c->decode_routing = routing_policy_find(kind == 1 ? "predicted_kv" : "least_outstanding_tokens");
+    *decode = *prefill;
+    if (read_pool(&first, prefill, err) || read_pool(&second, decode, err) ||
+        read_wire(&wire, &c->link, layerwise, err) || (kind == 2 && read_mixed(at, c, err)) ||
+        (routed.node ? read_routing(&routed, &c->decode_routing, &s->decode_routing_params, err)
+                     : param_set_read(&s->decode_routing_params, c->decode_routing->params, NULL, err)))
+        return -1;
+    c->decode_routing_params = &s->decode_routing_params;
+    return c->decode_routing->central ? json_complain(&routed, "a routing policy other than central_queue", err) : 1;
 }
 
 /* Costs of both kinds of replicas; `decode` is NULL where there is one kind. */
@@ -178,7 +216,8 @@ static int read_cluster(struct scenario *s, struct pool *prefill, struct pool *d
     parallel->data = (uint32_t)dp;
     parallel->expert = (uint32_t)ep;
     parallel->stages = (uint32_t)pp;
-    int disaggregated = read_placement(&placed, prefill, decode, &s->cluster.link, err);
+    bool layerwise = false;
+    int disaggregated = read_placement(s, &placed, prefill, decode, &layerwise, err);
     if (disaggregated < 0)
         return -1;
     if (disaggregated && dp > 1)
@@ -194,6 +233,7 @@ static int read_cluster(struct scenario *s, struct pool *prefill, struct pool *d
         return -1;
     if (disaggregated)
         set_disaggregated(s, prefill, decode);
+    s->cluster.link.layers = layerwise ? s->cost.model.layers : 0;
     return pp > 1 ? create_stages(s, model, prefill, (size_t)pp, err) : 0;
 }
 
@@ -289,7 +329,8 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
     const char *admission = "";
     if (json_read_string(policy, "admission", false, &admission, err))
         return -1;
-    bool asks = c->order->key || c->order->arrange;
+    bool asks = c->order->key || c->order->arrange || s->cluster.routing->predicts ||
+                (s->cluster.decode_routing && s->cluster.decode_routing->predicts);
     if (!asks && !foretold.node && strcmp(admission, "predicted") != 0)
         s->cluster.predictor = NULL; /* nobody asks */
     return 0;

@@ -32,7 +32,8 @@ struct scenario {
     struct cost_model *stage_costs;
     struct executor *stage_executors;
     struct cluster_config cluster;
-    struct param_set batching_params, decode_params, order_params, predictor_params, routing_params;
+    struct param_set batching_params, decode_params, order_params, predictor_params, routing_params,
+        decode_routing_params;
     struct slo slo;
     enum warmup_rule warmup;
     double keep_requests; /* share of the requests that get a database row each */

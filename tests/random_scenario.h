@@ -46,6 +46,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                                          "fair", "skip_predict",  "resource_aware"};
     static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/line2.json",
                                           "tests/data/tables.json"};
+    static const char *const placements[] = {"disaggregated", "two_level", "mixed_pool"};
     static const unsigned block_tokens[] = {1, 3, 16, 64};
     static const char *const techniques[] = {"[]",
                                              "[]",
@@ -59,13 +60,13 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
-    char policy[200], cluster[300];
+    char policy[200], cluster[400];
     unsigned order = below(rng, 13), routing = below(rng, 9);
     if (routing == 2 && order >= 7 && order != 8 && order != 11)
         order = 0;                   /* a shared queue takes orders of keys */
     bool ranks = below(rng, 5) == 0; /* of a mixture of experts, which step together */
     bool split = !ranks && !request_level && below(rng, 3) == 0;
-    unsigned device = below(rng, ranks ? 2 : 5);
+    unsigned device = below(rng, ranks ? 2 : 5), placed = below(rng, 3);
     bool staged = !ranks && !split && !request_level && device != 3 && below(rng, 5) == 0;
     if (staged && order >= 7 && order != 8 && order != 11)
         order = 0;
@@ -77,12 +78,13 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                  1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, 2));
     else if (split)
         snprintf(cluster, sizeof cluster,
-                 "\"placement\": {\"name\": \"disaggregated\", \"prefill\": {\"replicas\": %u}, \"decode\": "
+                 "\"placement\": {\"name\": \"%s\", \"prefill\": {\"replicas\": %u}, \"decode\": "
                  "{\"replicas\": %u, \"batching\": {\"name\": \"%s\", \"max_sequences\": %u}}, \"link\": "
-                 "{\"bytes_per_s\": %u}}",
-                 1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, RANDOM_REPLICAS_MAX / 2),
+                 "{\"bytes_per_s\": %u, \"layerwise\": %s}%s}",
+                 placements[placed], 1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, RANDOM_REPLICAS_MAX / 2),
                  below(rng, 2) ? "chunked_prefill" : "unified_budget", 1 + below(rng, 24),
-                 below(rng, 2) ? 2000000000 : 200000000);
+                 below(rng, 2) ? 2000000000 : 200000000, below(rng, 2) ? "true" : "false",
+                 placed == 2 ? ", \"prefill_above_tokens\": 300, \"decode_above_tokens\": 500" : "");
     else
         snprintf(cluster, sizeof cluster, "\"replicas\": %u", 1 + below(rng, RANDOM_REPLICAS_MAX));
     static const char *const populations[] = {"", "", "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",

@@ -33,11 +33,13 @@ static void run_placed(const char *placement, const char *more, unsigned request
     struct request_source source = {0};
     char text[1600];
     snprintf(text, sizeof text,
-             "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"placement\": {\"name\": "
-             "\"disaggregated\", %s}}, \"policy\": {\"batching\": \"continuous\", \"admission\": \"on_demand\", "
+             "{\"model\": \"%s\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"placement\": {%s%s}}, "
+             "\"policy\": {\"batching\": \"continuous\", \"admission\": \"on_demand\", "
              "\"kv_block_tokens\": 4 %s}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": %u, \"lengths\": {"
              "\"prompt\": {\"name\": \"fixed\", \"tokens\": %u}, \"output\": {\"name\": \"fixed\", \"tokens\": %u}}}}",
-             placement, more, requests, prompt, output);
+             strstr(placement, "layerwise") ? "tests/data/two_layers.json" : "ideal",
+             strstr(placement, "\"name\"") ? "" : "\"name\": \"disaggregated\", ", placement, more, requests, prompt,
+             output);
     *t = (struct told){0};
     struct observer observer = {.state = t,
                                 .arrived = note_arrival,
@@ -113,6 +115,66 @@ static void test_back_pressure_through_both_pools(void **state)
     assert_int_equal(totals.kv_allocated, totals.kv_freed);
 }
 
+/* Layer by layer, what is left to send when the prompt is through at 1100: of 80 ns one of the model's two layers, 40;
+ * of 8000 ns on a slow link what the prompt's 1100 did not hide. */
+static void test_layers_are_sent_while_the_next_are_computed(void **state)
+{
+    (void)state;
+    struct told t;
+    struct cluster_totals totals;
+    run_placed("\"link\": {\"bytes_per_s\": 1e9, \"latency_ns\": 500, \"layerwise\": true}", "", 1, 10, 3, &t, &totals);
+    assert_int_equal(t.taken_over[0], 1100 + 500 + 40);
+    run_placed("\"link\": {\"bytes_per_s\": 1e7, \"latency_ns\": 500, \"layerwise\": true}", "", 1, 10, 3, &t, &totals);
+    assert_int_equal(t.taken_over[0], 1100 + 500 + 6900);
+    run_placed("\"link\": {\"bytes_per_s\": 1e7, \"latency_ns\": 500, \"layerwise\": false}", "", 1, 10, 3, &t,
+               &totals);
+    assert_int_equal(t.taken_over[0], 1100 + 500 + 8000);
+}
+
+/* Three equal requests on three decode replicas of 16 tokens, 13 of which each is foretold to need: none gets two. */
+static void test_two_level_avoids_hot_spots(void **state)
+{
+    (void)state;
+    struct told t;
+    struct cluster_totals totals;
+    run_placed("\"name\": \"two_level\", \"decode\": {\"replicas\": 3, \"kv_blocks\": 4}, " FAST_LINK, "", 3, 10, 3, &t,
+               &totals);
+    assert_int_equal(t.replica[0] + t.replica[1] + t.replica[2], 1 + 2 + 3);
+    assert_int_equal(t.replica[0] * t.replica[1] * t.replica[2], 6);
+}
+
+/* A prompt that finds another before it is prefilled, and decodes, where requests decode: first token at 1100, an
+ * iteration alone until 2211; the other one, landed at 1640, joins: 12 + 11 tokens, until 3434, and goes on alone. */
+static void test_a_mixed_pool_prefills_where_it_decodes(void **state)
+{
+    (void)state;
+    struct told t;
+    struct cluster_totals totals;
+    run_placed("\"name\": \"mixed_pool\", \"prefill_above_tokens\": 0, " FAST_LINK, "", 2, 10, 3, &t, &totals);
+    assert_int_equal(t.taken_over[0], 2211);
+    assert_int_equal(t.taken_over[1], 0);
+    assert_int_equal(t.last_token[1], 3434);
+    assert_int_equal(t.last_token[0], 3434 + 1112);
+    assert_int_equal(t.replica[1], 1);
+}
+
+/* With a decode replica that is too busy with one request, the other decodes where it was prefilled, until
+ * 1200 + 1111 + 1112; with both kept below that limit both go. */
+static void test_a_mixed_pool_decodes_where_it_prefills(void **state)
+{
+    (void)state;
+    struct told t;
+    struct cluster_totals totals;
+    run_placed("\"name\": \"mixed_pool\", \"decode_above_tokens\": 2, " FAST_LINK, "", 2, 10, 3, &t, &totals);
+    assert_int_equal(t.last_token[0], 1740 + 1111 + 1112);
+    assert_int_equal(t.last_token[1], 1200 + 1111 + 1112);
+    assert_int_equal(t.replica[1], 0);
+    assert_int_equal(t.transfer[1], 0);
+    assert_int_equal(totals.kv_allocated, totals.kv_freed);
+    run_placed("\"name\": \"mixed_pool\", \"decode_above_tokens\": 3, " FAST_LINK, "", 2, 10, 3, &t, &totals);
+    assert_int_equal(t.replica[0] + t.replica[1], 2);
+}
+
 static void test_what_cannot_be_disaggregated(void **state)
 {
     (void)state;
@@ -143,6 +205,10 @@ int main(void)
         cmocka_unit_test(test_one_request_through_both_pools),
         cmocka_unit_test(test_transfers_share_a_link_and_join_between_iterations),
         cmocka_unit_test(test_back_pressure_through_both_pools),
+        cmocka_unit_test(test_layers_are_sent_while_the_next_are_computed),
+        cmocka_unit_test(test_two_level_avoids_hot_spots),
+        cmocka_unit_test(test_a_mixed_pool_prefills_where_it_decodes),
+        cmocka_unit_test(test_a_mixed_pool_decodes_where_it_prefills),
         cmocka_unit_test(test_what_cannot_be_disaggregated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,12 @@ static const struct replica_load *load_at(void *fleet, size_t i)
     return &((const struct fleet *)fleet)->loads[i];
 }
 
+static uint64_t kv_at(void *fleet, size_t i)
+{
+    (void)fleet, (void)i;
+    return 1000;
+}
+
 static uint32_t cached_at(void *fleet, size_t i, const struct request *r)
 {
     (void)r;
@@ -23,7 +29,7 @@ static void test_routing_policies_rank_or_choose(void **state)
 {
     (void)state;
     const struct routing_policy *p = routing_policy_find("least_outstanding_tokens");
-    struct fleet fleet = {.loads = {{1, 500, 0}, {3, 120, 0}, {2, 300, 0}}};
+    struct fleet fleet = {.loads = {{1, 500, 0, 0}, {3, 120, 0, 0}, {2, 300, 0, 0}}};
     const struct replica_load *loads = fleet.loads;
     assert_true(p->rank(&loads[1]) < p->rank(&loads[2]) && p->rank(&loads[2]) < p->rank(&loads[0]));
     p = routing_policy_find("round_robin");
@@ -33,7 +39,10 @@ static void test_routing_policies_rank_or_choose(void **state)
     assert_true(routing_policy_find("least_outstanding_requests")->rank(&loads[0]) == 1);
     /* Random: every replica gets its share of many; the same request always goes to the same one. */
     const struct routing_policy *any = routing_policy_find("random"), *two = routing_policy_find("power_of_two");
-    const struct routing_view few = {.load = load_at, .replicas = &fleet};
+    const struct routing_view few = {.load = load_at,
+                                     .cached_tokens = cached_at,
+                                     .kv_tokens = kv_at,
+                                     .replicas = &fleet};
     size_t got[3] = {0}, lightest = 0;
     for (uint64_t id = 0; id < 3000; id++) {
         struct request r = {.id = id};
@@ -59,10 +68,8 @@ static size_t chosen(const char *name, const char *spec, struct fleet *fleet, co
     expect_ok(json_parse(spec, "routing", &root, &err), &err);
     expect_ok(param_set_read(&params, policy->params, &root, &err), &err);
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
-    const struct routing_view view = {.params = &params,
-                                      .load = load_at,
-                                      .cached_tokens = cached_at,
-                                      .replicas = fleet};
+    const struct routing_view view = {
+        .params = &params, .load = load_at, .cached_tokens = cached_at, .kv_tokens = kv_at, .replicas = fleet};
     return policy->choose(&cursor, 3, r, &view);
 }
 
@@ -72,7 +79,7 @@ static void test_prefix_affinity_by_hand(void **state)
 {
     (void)state;
     struct request r = {.prompt_tokens = 100};
-    struct fleet fleet = {.loads = {{4, 0, 0}, {9, 0, 0}, {5, 0, 0}}, .cached = {16, 48, 32}};
+    struct fleet fleet = {.loads = {{4, 0, 0, 0}, {9, 0, 0, 0}, {5, 0, 0, 0}}, .cached = {16, 48, 32}};
     assert_int_equal(chosen("prefix_affinity", "{}", &fleet, &r), 1);
     assert_int_equal(chosen("prefix_affinity", "{\"most_ahead\": 4}", &fleet, &r), 2);
     assert_int_equal(chosen("prefix_affinity", "{\"most_ahead\": 0}", &fleet, &r), 0);
@@ -88,7 +95,7 @@ static void test_slo_aware_by_hand(void **state)
     (void)state;
     static const char spec[] = "{\"ttft_slo_s\": 1, \"prefill_tokens_per_s\": 10000}";
     struct request r = {.prompt_tokens = 1000};
-    struct fleet fleet = {.loads = {{4, 0, 4000}, {9, 0, 8000}, {5, 0, 9500}}};
+    struct fleet fleet = {.loads = {{4, 0, 4000, 0}, {9, 0, 8000, 0}, {5, 0, 9500, 0}}};
     assert_int_equal(chosen("slo_aware", spec, &fleet, &r), 1);
     r.prompt_tokens = 5000;
     assert_int_equal(chosen("slo_aware", spec, &fleet, &r), 0);
@@ -99,11 +106,29 @@ static void test_slo_aware_by_hand(void **state)
     assert_int_equal(chosen("slo_aware", spec, &fleet, &r), 2);
 }
 
+/* Pools of 1 000 tokens with 900, 300 and 500 foretold, and a request of 100 + 50: it goes to one of the latter two,
+ * which are the two drawn, and so to the second. One of 700 + 50 fits in none: any two are drawn, and the first one
+ * never wins.
+ */
+static void test_predicted_kv_by_hand(void **state)
+{
+    (void)state;
+    struct fleet fleet = {.loads = {{1, 0, 0, 900}, {1, 0, 0, 300}, {1, 0, 0, 500}}};
+    size_t got[3] = {0};
+    for (uint64_t id = 0; id < 300; id++) {
+        struct request r = {.id = id, .prompt_tokens = 100, .predicted_tokens = 50};
+        assert_int_equal(chosen("predicted_kv", "{}", &fleet, &r), 1);
+        r.prompt_tokens = 700;
+        got[chosen("predicted_kv", "{}", &fleet, &r)]++;
+    }
+    assert_true(got[0] == 0 && got[1] > 150 && got[2] > 60);
+}
+
 /* A session stays; sessions spread evenly; who is in none goes to the least loaded. */
 static void test_session_affinity_stays_and_spreads(void **state)
 {
     (void)state;
-    struct fleet fleet = {.loads = {{4, 0, 0}, {3, 0, 0}, {5, 0, 0}}};
+    struct fleet fleet = {.loads = {{4, 0, 0, 0}, {3, 0, 0, 0}, {5, 0, 0, 0}}};
     size_t got[3] = {0};
     for (uint64_t session = 1; session <= 3000; session++) {
         struct request r = {.id = session, .origin = {.session = session}}, later = {.origin = {.session = session}};
@@ -146,6 +171,7 @@ int main(void)
         cmocka_unit_test(test_routing_policies_rank_or_choose),
         cmocka_unit_test(test_prefix_affinity_by_hand),
         cmocka_unit_test(test_slo_aware_by_hand),
+        cmocka_unit_test(test_predicted_kv_by_hand),
         cmocka_unit_test(test_session_affinity_stays_and_spreads),
         cmocka_unit_test(test_affinity_finds_conversations_again),
     };
