@@ -29,8 +29,8 @@ static const uint64_t gap_window = 1 << 27;
 
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
-    *m = (struct run_metrics){.replica_count = s->cluster.replicas / s->cluster.stages,
-                              .stages = (unsigned)s->cluster.stages,
+    *m = (struct run_metrics){.replica_count = s->cluster.replicas / s->cluster.tied,
+                              .stages = (unsigned)s->cluster.tied,
                               .sources = !s->cost.estimated,
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries};

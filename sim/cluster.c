@@ -29,7 +29,8 @@ struct cluster {
     size_t touched_first, touched_count;
     bool *is_touched;
     struct handover handover;   /* of disaggregated placement */
-    struct pipeline *pipelines; /* [replicas / stages], NULL without pipeline parallelism */
+    struct pipeline *pipelines; /* [replicas / tied], NULL without pipeline parallelism */
+    struct pair *pairs;         /* [replicas / tied], NULL where replicas are not paired */
     bool out_of_memory;
     gsl_rng *prediction_rng; /* NULL: nothing is foretold */
     struct request_source *source;
@@ -140,7 +141,7 @@ static uint64_t kv_tokens_of(void *replicas, size_t index)
 static size_t entrances(const struct cluster *c)
 {
     size_t replicas = c->config->prefill_replicas ? c->config->prefill_replicas : c->config->replicas;
-    return replicas / c->config->stages;
+    return replicas / c->config->tied;
 }
 
 static struct routing_view view_of(struct routed *routed, const struct param_set *params)
@@ -155,12 +156,12 @@ static struct routing_view view_of(struct routed *routed, const struct param_set
 static size_t choose_replica(struct cluster *c, const struct request *r)
 {
     const struct routing_policy *routing = c->config->routing;
-    struct routed entered = {.c = c, .step = c->config->stages};
+    struct routed entered = {.c = c, .step = c->config->tied};
     struct routing_view view = view_of(&entered, c->config->routing_params);
     if (routing->central || entrances(c) == 1)
         return 0;
-    return c->config->stages * (routing->rank ? (size_t)min_index_first(&c->ranks).slot
-                                              : routing->choose(&c->cursor, entrances(c), r, &view));
+    return c->config->tied * (routing->rank ? (size_t)min_index_first(&c->ranks).slot
+                                            : routing->choose(&c->cursor, entrances(c), r, &view));
 }
 
 /* The decode replica, from 0, that a request goes to whose prompt is through. */
@@ -196,19 +197,30 @@ static size_t relieve(const struct cluster *c, size_t chosen)
 }
 
 /* In a mixed pool, whether all decode replicas are too busy to take a request over. */
-static bool keeps(void *owner, const struct replica *from, const struct request *r)
+static bool keeps_in_mixed_pool(void *owner, const struct replica *r, struct request *q, sim_time now)
 {
     const struct cluster *c = owner;
-    (void)from, (void)r;
+    (void)r, (void)q, (void)now;
     for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i++)
         if (c->replicas[i].load->outstanding_tokens <= c->config->decode_above)
             return false;
     return true;
 }
 
+static struct pair *pair_of(const struct cluster *c, const struct replica *r)
+{
+    return &c->pairs[r->index / c->config->tied];
+}
+
+static bool keeps_in_pair(void *owner, const struct replica *r, struct request *q, sim_time now)
+{
+    pair_copy(pair_of(owner, r), r, q, now);
+    return true;
+}
+
 static void rank(struct cluster *c, const struct replica *r)
 {
-    size_t entrance = r->index / c->config->stages;
+    size_t entrance = r->index / c->config->tied;
     if (c->config->routing->rank && entrance < entrances(c))
         min_index_set(&c->ranks, entrance, c->config->routing->rank(r->load));
 }
@@ -237,7 +249,7 @@ static void notice(struct cluster *c, struct replica *r, sim_time from)
 /* Whether the replica must be told when somebody new stands in the shared queue. */
 static void listen(struct cluster *c, const struct replica *r)
 {
-    if (r->index / c->config->stages >= entrances(c))
+    if (r->index / c->config->tied >= entrances(c))
         return;
     uint64_t bit = (uint64_t)1 << r->index % 64, *word = &c->listening[r->index / 64];
     *word = !r->busy || replica_can_be_cut(r) ? *word | bit : *word & ~bit;
@@ -282,7 +294,7 @@ static int arrive(struct cluster *c, const struct arrival *a, size_t after, stru
     rank(c, replica);
     if (central)
         notice_all(c, a->at, after);
-    for (size_t i = 0; !central && i < c->config->stages; i++)
+    for (size_t i = 0; !central && i < c->config->tied; i++)
         notice(c, &replica[i], after != NOBODY && replica[i].index <= after ? a->at + 1 : a->at);
     return 0;
 }
@@ -368,6 +380,8 @@ static bool receives(const struct cluster *c, size_t replica)
 static bool awaits(const struct cluster *c, size_t replica)
 {
     size_t to = replica - c->handover.sources;
+    if (c->pairs)
+        return pair_awaits(pair_of(c, &c->replicas[replica]), &c->replicas[replica]);
     return receives(c, replica) && (c->handover.inbound[to].count > 0 || c->handover.landed[to].count > 0);
 }
 
@@ -386,7 +400,7 @@ static void start_group(struct cluster *c, size_t replica, sim_time now)
  * from its queue look again then. */
 static void start_micro_batch(struct cluster *c, size_t replica, sim_time now)
 {
-    size_t stages = c->config->stages, first = replica - replica % stages;
+    size_t stages = c->config->tied, first = replica - replica % stages;
     struct replica *r = &c->replicas[replica];
     struct pipeline *p = &c->pipelines[replica / stages];
     bool waited_for = r->running.count + r->view.waiting->count > 0;
@@ -403,10 +417,37 @@ static void start_micro_batch(struct cluster *c, size_t replica, sim_time now)
             set_event(c, i, p->free_at[0]);
 }
 
+/* Before a batch of one of a pair is formed for `at`. */
+static void settle_pair(void *owner, struct replica *r, sim_time at)
+{
+    struct cluster *c = owner;
+    struct pair *p = pair_of(c, r);
+    int gave = pair_settle(p, r, at);
+    if (gave < 0)
+        c->out_of_memory = true;
+    else if (gave && !pair_other(p, r)->busy)
+        set_event(c, pair_other(p, r)->index, at);
+}
+
+/* The other one looks again where somebody waits: there may be blocks for a prompt now. */
+static void start_member(struct cluster *c, size_t replica, sim_time now)
+{
+    struct replica *r = &c->replicas[replica];
+    struct pair *p = pair_of(c, r);
+    if (!r->next_formed)
+        settle_pair(c, r, now);
+    sim_time next = replica_start(r, now);
+    set_event(c, replica, r->busy ? next : pair_next(p, r, next));
+    if (r->busy && !pair_other(p, r)->busy && r->view.waiting->count > 0)
+        touch(c, pair_other(p, r)->index);
+}
+
 static void start_one(struct cluster *c, size_t replica, sim_time now)
 {
     if (c->pipelines)
         start_micro_batch(c, replica, now);
+    else if (c->pairs)
+        start_member(c, replica, now);
     else
         set_event(c, replica, replica_start(&c->replicas[replica], now));
 }
@@ -562,14 +603,26 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
 
 static int prepare_pipelines(struct cluster *c)
 {
-    size_t stages = c->config->stages, count = c->config->replicas / stages;
-    if (stages == 1)
+    size_t stages = c->config->tied, count = c->config->replicas / stages;
+    if (!c->config->stage_executors)
         return 0;
     c->pipelines = calloc(count, sizeof *c->pipelines);
     for (size_t i = 0; c->pipelines && i < count; i++)
         if (pipeline_init(&c->pipelines[i], stages, c->config->stage_executors, &c->config->stage_link))
             return -1;
     return c->pipelines ? 0 : -1;
+}
+
+static int prepare_pairs(struct cluster *c)
+{
+    if (c->config->tied == 1 || c->config->stage_executors)
+        return 0;
+    c->pairs = calloc(c->config->replicas / 2, sizeof *c->pairs);
+    for (size_t i = 0; c->pairs && i < c->config->replicas / 2; i++)
+        c->pairs[i] = (struct pair){.members = &c->replicas[2 * i],
+                                    .link = &c->config->link,
+                                    .most = c->config->decode_max_sequences};
+    return c->pairs ? 0 : -1;
 }
 
 static int prepare(struct cluster *c, struct executor executor, struct error *err)
@@ -588,10 +641,10 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
     size_t prefills = c->config->prefill_replicas;
     if (prefills && handover_init(&c->handover, &c->config->link, prefills, count - prefills))
         return error_no_memory(err);
-    if (prepare_pipelines(c))
+    if (prepare_pipelines(c) || prepare_pairs(c))
         return error_no_memory(err);
     for (size_t i = 0; i < count; i++) {
-        size_t stages = c->config->stages;
+        size_t stages = c->config->tied;
         struct replica *leader = i % stages > 0 ? &c->replicas[i - i % stages] : NULL;
         bool decodes = receives(c, i);
         struct request_list *shared = c->config->routing->central && !decodes ? &c->central : NULL;
@@ -602,10 +655,11 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
                          shared, leader, c->observer, err))
             return -1;
         c->replicas[i].station = i / stages;
+        c->replicas[i].step |= c->pairs != NULL; /* any iteration of one may change what the other has */
         c->replicas[i].waits_for_stage = c->pipelines != NULL;
         c->replicas[i].hand_over = prefills && !decodes ? on_hand_over : NULL;
-        c->replicas[i].keeps = c->config->mixed ? keeps : NULL;
-        c->replicas[i].receive = decodes ? join_landed : NULL;
+        c->replicas[i].keeps = c->config->mixed && !decodes ? keeps_in_mixed_pool : c->pairs ? keeps_in_pair : NULL;
+        c->replicas[i].receive = decodes ? join_landed : c->pairs ? settle_pair : NULL;
         c->replicas[i].recycle = recycle;
         c->replicas[i].owner = c;
         rank(c, &c->replicas[i]);
@@ -630,7 +684,7 @@ static void sum_up(struct cluster *c)
         t->kv_total += kv->total_blocks;
         t->kv_block_ns += kv_pool_block_ns(kv, t->end);
     }
-    for (size_t i = 0; c->pipelines && i < c->config->replicas / c->config->stages; i++) {
+    for (size_t i = 0; c->pipelines && i < c->config->replicas / c->config->tied; i++) {
         struct bubbles b = pipeline_bubbles(&c->pipelines[i]);
         t->bubbles.idle_s += b.idle_s;
         t->bubbles.active_s += b.active_s;
@@ -646,9 +700,10 @@ static void release(struct cluster *c)
             free(c->slabs[i][k].hashes);
         free(c->slabs[i]);
     }
-    for (size_t i = 0; c->pipelines && i < c->config->replicas / c->config->stages; i++)
+    for (size_t i = 0; c->pipelines && i < c->config->replicas / c->config->tied; i++)
         pipeline_release(&c->pipelines[i]);
     free(c->pipelines);
+    free(c->pairs);
     free(c->slabs);
     free(c->replicas);
     free(c->touched);
@@ -666,7 +721,7 @@ int cluster_run(const struct cluster_config *config, struct executor executor, s
                 struct error *err)
 {
     assert(config->group > 0 && config->replicas % config->group == 0);
-    assert(config->stages > 0 && config->replicas % config->stages == 0);
+    assert(config->tied > 0 && config->replicas % config->tied == 0);
     struct cluster c = {.config = config, .observer = observer, .source = source};
     int status = prepare(&c, executor, err) || loop(&c, control, err) ? -1 : 0;
     if (status == 0)

@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-#include "sim/handover.h"
+#include "sim/pair.h"
 #include "sim/pipeline.h"
 #include "sim/predictor.h"
 #include "sim/replica.h"
@@ -15,9 +15,10 @@ struct cluster_config {
     struct replica_config replica;
     size_t replicas;
     size_t group; /* replicas i·group … step together: ranks that share experts; 1: each for itself */
-    /* Pipeline parallelism: replicas i·stages … are the micro-batches of one. Each goes through `stage_executors`
-     * [stages]; stages 1: the cluster's executor runs batches. Not together with the next two. */
-    size_t stages;
+    /* Replicas i·tied … share a queue and a KV pool: the micro-batches of one that is a pipeline, each of which goes
+     * through `stage_executors` [tied]; or, without these, the two of a pair. 1: the replicas are by themselves. Not
+     * together with ranks or disaggregated placement. */
+    size_t tied;
     const struct executor *stage_executors;
     struct pipeline_link stage_link;
     /* Disaggregated placement: the first so many replicas prefill, the others decode; 0: every replica does both. */

@@ -41,8 +41,7 @@ static void sift_up(struct handover *h, struct transfer t)
     h->heap[i] = t;
 }
 
-/* Seconds that the link is still needed for. */
-static double left_to_send(const struct handover_link *link, const struct request *r, sim_time now)
+double handover_left_to_send(const struct handover_link *link, const struct request *r, sim_time now)
 {
     double all = link->bytes_per_token * r->computed / link->bytes_per_s;
     if (link->layers == 0 || now > r->last_token)
@@ -61,7 +60,7 @@ int handover_start(struct handover *h, size_t to, sim_time now)
     sim_time *out = &h->way_out[r->source], *in = &h->way_in[to], start = now;
     start = *out > start ? *out : start;
     start = *in > start ? *in : start;
-    sim_time end = start + h->link.latency + sim_time_from_s(left_to_send(&h->link, r, now));
+    sim_time end = start + h->link.latency + sim_time_from_s(handover_left_to_send(&h->link, r, now));
     *out = *in = end;
     h->under_way[to]++;
     sift_up(h, (struct transfer){.end = end, .number = h->started++, .request = r, .to = to});

@@ -20,6 +20,9 @@ struct handover_link {
     double layers; /* above 0: a layer is sent as soon as it is computed, where the decode replica has room by then */
 };
 
+/* Seconds that the link is still needed for when a request's prompt is through, or later. */
+double handover_left_to_send(const struct handover_link *link, const struct request *r, sim_time now);
+
 struct transfer {
     sim_time end;
     uint64_t number; /* in order of start; of equal ends the lower one comes first */

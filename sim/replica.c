@@ -364,16 +364,31 @@ void replica_release_source(struct replica *r, struct request *request, sim_time
     sync_view(r);
 }
 
-int replica_take_over(struct replica *r, struct request *request, sim_time at)
+int replica_join(struct replica *r, struct request *request, sim_time at)
 {
     assert(!r->next_formed && request_decodes(request));
     request_list_insert(&r->running, request, NULL);
     if (!make_room(r))
         return -1;
-    request->parts[PART_TRANSFER] += at - request->last_token;
-    request->taken_over = at;
+    request->parts[PART_TRANSFER] += at - request->waiting_since;
     decode_set_join(&r->decodes, request);
     sync_view(r);
+    return 0;
+}
+
+void replica_leave(struct replica *r, struct request *request, sim_time at)
+{
+    request->waiting_since = at;
+    decode_set_leave(&r->decodes, request);
+    request_list_remove(&r->running, request);
+    sync_view(r);
+}
+
+int replica_take_over(struct replica *r, struct request *request, sim_time at)
+{
+    if (replica_join(r, request, at))
+        return -1;
+    request->taken_over = at;
     if (r->observer->taken_over)
         r->observer->taken_over(r->observer->state, r->station, request);
     return 0;
@@ -439,6 +454,22 @@ static uint64_t stretch_length(const struct replica *r)
 
 static void run_ahead(struct replica *r, sim_time end);
 
+/* Nobody waits, as far as the policy sees; who is preempted waits first of all. */
+static void form_closed(struct replica *r, struct batch *b)
+{
+    struct request_list *queue = r->view.waiting, preempted = {0};
+    r->view.waiting = &preempted;
+    r->batching->form_batch(r->batching_state, &r->view, b);
+    r->view.waiting = queue;
+    for (struct request *q; (q = preempted.tail);) {
+        request_list_remove(&preempted, q);
+        if (r->order && r->order->ranks_preempted)
+            order_insert(r->order, r->order_params, queue, q);
+        else
+            request_list_insert(queue, q, queue->head);
+    }
+}
+
 /* Asks the policy for a batch that starts at `at`; it stays empty when there is nothing to do, or no memory. */
 static void form_batch(struct replica *r, struct batch *b, sim_time at)
 {
@@ -451,7 +482,10 @@ static void form_batch(struct replica *r, struct batch *b, sim_time at)
         account_served(r);
         r->order->arrange(r->order_state, r->view.waiting);
     }
-    r->batching->form_batch(r->batching_state, &r->view, b);
+    if (r->closed)
+        form_closed(r, b);
+    else
+        r->batching->form_batch(r->batching_state, &r->view, b);
 }
 
 /* The batch formed ahead takes the place of the one that has ended, which lends its items in return. */
@@ -602,6 +636,7 @@ static void leave_for_decode(struct replica *r, struct request *q, sim_time now)
     r->load->outstanding_tokens -= q->max_output_tokens;
     r->load->predicted_kv_tokens -= (uint64_t)q->prompt_tokens + q->predicted_tokens;
     q->leaving = false;
+    q->waiting_since = now;
     q->source = r->index;
     if (r->observer->handed_over)
         r->observer->handed_over(r->observer->state, r->station, q);
@@ -724,7 +759,8 @@ static void compute_single(struct replica *r, struct request *q, uint32_t tokens
         emit_token(r, q, now);
     bool finished = q->generated == q->output_tokens;
     q->prefilling = !finished && !request_decodes(q);
-    if (finished || (!q->prefilling && r->hand_over && !(r->keeps && r->keeps(r->owner, r, q))))
+    bool stays = !finished && (q->prefilling || (r->keeps ? r->keeps(r->owner, r, q, now) : !r->hand_over));
+    if (!stays)
         retire(r, q, now);
     else if (!q->prefilling)
         decode_set_join(&r->decodes, q);

@@ -72,19 +72,22 @@ struct replica {
     uint64_t iterations;    /* ended */
     sim_time ended;         /* when the last one did */
     bool waits_for_stage;   /* a micro-batch: its iterations are not back to back */
+    bool closed;            /* admits nobody for now */
     bool step, ahead, next_formed, busy;
     void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
     /* A request that has its first token goes elsewhere to decode; its blocks stay taken. NULL: it decodes here. */
     void (*hand_over)(void *owner, struct replica *from, struct request *r, sim_time now);
-    bool (*keeps)(void *owner, const struct replica *from, const struct request *r); /* it decodes here after all */
-    /* Scheduling ahead: whose KV has come may join the batch that is formed for `at`. May be NULL. */
+    /* A request's prompt is through: whether it decodes here. NULL: unless hand_over is set. */
+    bool (*keeps)(void *owner, const struct replica *r, struct request *q, sim_time now);
+    /* Scheduling ahead: whose KV has come may join the batch that is formed for `at`, which is not earlier than now.
+     * May be NULL. */
     void (*receive)(void *owner, struct replica *r, sim_time at);
     void *owner;
 };
 
 /* `waiting` is a queue shared between replicas, or NULL for one of its own. Under pipeline parallelism a replica has as
  * many micro-batches in flight as stages; each is a struct replica, and they share the queue, the KV pool and the load
- * of the first one, `leader`; NULL for a replica by itself. */
+ * of the first one, `leader`, as do the two of a pair; NULL for a replica by itself. */
 int replica_init(struct replica *r, size_t index, const struct replica_config *config, struct executor executor,
                  struct request_list *waiting, struct replica *leader, const struct observer *observer,
                  struct error *err);
@@ -105,6 +108,10 @@ bool replica_reserve_inbound(struct replica *r, struct request *request, sim_tim
 /* It has come: it decodes from the iteration on that starts at `at` and whose batch is not formed yet. Returns -1 when
  * memory is short. */
 int replica_take_over(struct replica *r, struct request *request, sim_time at);
+
+/* A request that decodes joins, from another replica with the same pool, or leaves for it; on the same terms. */
+int replica_join(struct replica *r, struct request *request, sim_time at);
+void replica_leave(struct replica *r, struct request *request, sim_time at);
 
 /* Its blocks here are no longer needed. */
 void replica_release_source(struct replica *r, struct request *request, sim_time now);

@@ -81,8 +81,22 @@ static int read_mixed(const struct json *at, struct cluster_config *c, struct er
     return 0;
 }
 
-/* "colocated", or prefill and decode apart: {"name": …, "prefill": …, "decode": …, "link": …}. Returns 1 for the
- * latter. */
+enum placement { COLOCATED, APART, PAIRED };
+
+/* {"name": "redundant_kv", "link": …}: pairs of the cluster's replicas. */
+static int read_pairs(struct scenario *s, const struct json *at, bool *layerwise, struct error *err)
+{
+    static const char *const keys[] = {"name", "link", NULL};
+    struct json wire = json_member(at, "link");
+    *layerwise = true;
+    if ((cJSON_IsObject(at->node) && json_check_keys(at, keys, err)) ||
+        read_wire(&wire, &s->cluster.link, layerwise, err))
+        return -1;
+    return PAIRED;
+}
+
+/* "colocated"; or prefill and decode apart: {"name": …, "prefill": …, "decode": …, "link": …}; or in pairs. Returns
+ * which of these, or -1. */
 static int read_placement(struct scenario *s, const struct json *at, struct pool *prefill, struct pool *decode,
                           bool *layerwise, struct error *err)
 {
@@ -99,10 +113,14 @@ static int read_placement(struct scenario *s, const struct json *at, struct pool
     size_t kind = 0;
     while (kind < 3 && strcmp(name, apart[kind]) != 0)
         kind++;
+    if (strcmp(name, "redundant_kv") == 0)
+        return read_pairs(s, at, layerwise, err);
     if (kind == 3)
         return strcmp(name, "colocated") == 0
-                   ? 0
-                   : json_complain(at, "\"colocated\", \"disaggregated\", \"two_level\" or \"mixed_pool\"", err);
+                   ? COLOCATED
+                   : json_complain(
+                         at, "\"colocated\", \"disaggregated\", \"two_level\", \"mixed_pool\" or \"redundant_kv\"",
+                         err);
     if (cJSON_IsObject(at->node) && json_check_keys(at, kind == 2 ? mixed_keys : keys, err))
         return -1;
     struct json first = json_member(at, "prefill"), second = json_member(at, "decode"), wire = json_member(at, "link"),
@@ -115,7 +133,8 @@ static int read_placement(struct scenario *s, const struct json *at, struct pool
                      : param_set_read(&s->decode_routing_params, c->decode_routing->params, NULL, err)))
         return -1;
     c->decode_routing_params = &s->decode_routing_params;
-    return c->decode_routing->central ? json_complain(&routed, "a routing policy other than central_queue", err) : 1;
+    return c->decode_routing->central ? json_complain(&routed, "a routing policy other than central_queue", err)
+                                      : APART;
 }
 
 /* Costs of both kinds of replicas; `decode` is NULL where there is one kind. */
@@ -150,7 +169,7 @@ static int create_stages(struct scenario *s, const char *model, const struct poo
     s->stage_executors = calloc(stages, sizeof *s->stage_executors);
     if (!s->stage_costs || !s->stage_executors)
         return error_no_memory(err);
-    c->stages = stages;
+    c->tied = stages;
     c->stage_executors = s->stage_executors;
     s->stage_executors[0] = simulated_executor(&s->cost);
     int status = engine_read(&engine_at, &engine, err) || techniques_read(&techniques_at, &techniques, err) ? -1 : 0;
@@ -217,22 +236,29 @@ static int read_cluster(struct scenario *s, struct pool *prefill, struct pool *d
     parallel->expert = (uint32_t)ep;
     parallel->stages = (uint32_t)pp;
     bool layerwise = false;
-    int disaggregated = read_placement(s, &placed, prefill, decode, &layerwise, err);
-    if (disaggregated < 0)
+    int placement = read_placement(s, &placed, prefill, decode, &layerwise, err);
+    bool disaggregated = placement == APART;
+    if (placement < 0)
         return -1;
-    if (disaggregated && dp > 1)
+    if (placement != COLOCATED && dp > 1)
         return json_complain(&placed, "\"colocated\" where data_parallel is above 1", err);
-    struct json staged = json_member(&at, "pipeline_parallel");
-    if (pp > 1 && (disaggregated || dp > 1))
-        return json_complain(&staged, "1 with data_parallel or disaggregated placement", err);
+    struct json staged = json_member(&at, "pipeline_parallel"), counted = json_member(&at, "replicas");
+    if (pp > 1 && (placement != COLOCATED || dp > 1))
+        return json_complain(&staged, "1 with data_parallel, or with a placement that is not \"colocated\"", err);
+    if (placement == PAIRED && prefill->replicas % 2 != 0)
+        return json_complain(&counted, "an even number of replicas for \"redundant_kv\": they work in pairs", err);
+    if (placement == PAIRED && s->cluster.routing->central)
+        return json_complain(&routed, "a routing policy other than central_queue for \"redundant_kv\"", err);
     s->cluster.replicas = (size_t)(prefill->replicas * dp * pp);
-    s->cluster.stages = 1;
+    s->cluster.tied = placement == PAIRED ? 2 : 1;
     s->cluster.group = (size_t)dp;
     s->cluster.replica.step = dp > 1;
     if (create_costs(s, model, prefill, disaggregated ? decode : NULL, err))
         return -1;
     if (disaggregated)
         set_disaggregated(s, prefill, decode);
+    if (placement == PAIRED)
+        s->cluster.link.bytes_per_token = s->cost.work.kv_bytes_per_token;
     s->cluster.link.layers = layerwise ? s->cost.model.layers : 0;
     return pp > 1 ? create_stages(s, model, prefill, (size_t)pp, err) : 0;
 }
@@ -289,7 +315,7 @@ static int read_preemption(const struct json *policy, const struct cost_model *c
     if (strcmp(name, "recompute") == 0)
         return 0;
     if (stages > 1)
-        return json_complain(&at, "\"recompute\" where pipeline_parallel is above 1", err);
+        return json_complain(&at, "\"recompute\" with pipeline_parallel or redundant_kv", err);
     double block_bytes = cost->work.kv_bytes_per_token * c->kv_block_tokens;
     c->swap = (struct swap_space){.blocks = (uint64_t)(host_bytes / block_bytes),
                                   .ns_per_block = block_bytes / bytes_per_s * 1e9,
@@ -314,16 +340,17 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
     if (param_set_read(&s->order_params, c->order->params, &at, err) ||
         param_set_read(&s->predictor_params, s->cluster.predictor->params, &foretold, err))
         return -1;
-    if (predictor_takes_time(&s->predictor_params) && (s->cluster.routing->central || s->cluster.stages > 1))
-        return json_complain(&foretold, "no server_s with central_queue or pipeline_parallel: it is a replica's time",
-                             err);
+    if (predictor_takes_time(&s->predictor_params) && (s->cluster.routing->central || s->cluster.tied > 1))
+        return json_complain(
+            &foretold, "no server_s with central_queue, pipeline_parallel or redundant_kv: it is a replica's time",
+            err);
     c->order_params = &s->order_params;
     s->cluster.predictor_params = &s->predictor_params;
     s->cluster.seed = s->seed;
-    if (c->order->arrange && (s->cluster.routing->central || s->cluster.stages > 1))
+    if (c->order->arrange && (s->cluster.routing->central || s->cluster.tied > 1))
         return json_complain(
             &at,
-            "an order of keys with central_queue or pipeline_parallel, since this one keeps account of "
+            "an order of keys with central_queue, pipeline_parallel or redundant_kv, since this one keeps account of "
             "all that its queue's requests are served",
             err);
     const char *admission = "";
@@ -364,7 +391,7 @@ static uint64_t kv_tokens(const struct scenario *s, const struct cost_model *cos
                           double sequences)
 {
     uint64_t least = cost_model_kv_tokens(cost, batch_tokens, sequences);
-    for (size_t i = 1; i < s->cluster.stages; i++) {
+    for (size_t i = 1; s->stage_costs && i < s->cluster.tied; i++) {
         uint64_t tokens = cost_model_kv_tokens(&s->stage_costs[i - 1], batch_tokens, sequences);
         least = tokens < least ? tokens : least;
     }
@@ -388,7 +415,7 @@ static int read_replicas(const struct scenario *s, const struct json *policy, co
     if (blocks == 0)
         c->kv_blocks = kv_tokens(s, cost, most_tokens, batch_limit(params, "max_sequences", 256)) / c->kv_block_tokens;
     c->max_tokens = cost->model.max_tokens;
-    return read_admission(policy, c, err) || read_preemption(policy, cost, s->cluster.stages, c, err) ? -1 : 0;
+    return read_admission(policy, c, err) || read_preemption(policy, cost, s->cluster.tied, c, err) ? -1 : 0;
 }
 
 /* Replicas that decode: the others' settings, with batching and KV of their own. */
@@ -427,9 +454,11 @@ static int read_policy(struct scenario *s, const struct pool *prefill, const str
     if (read_order(s, &policy, err) || read_replicas(s, &policy, prefill, &s->cost, c, &s->batching_params, err))
         return -1;
     struct json batching = json_member(&policy, "batching");
-    if (s->cluster.stages > 1 && c->batching->holds_finished_kv)
-        return json_complain(&batching, "a policy that serves no whole batches where pipeline_parallel is above 1",
+    if (s->cluster.tied > 1 && c->batching->holds_finished_kv)
+        return json_complain(&batching, "a policy that serves no whole batches with pipeline_parallel or redundant_kv",
                              err);
+    if (s->cluster.tied > 1)
+        s->cluster.decode_max_sequences = (uint32_t)batch_limit(&s->batching_params, "max_sequences", 65536);
     return s->cluster.prefill_replicas ? read_decoders(s, &policy, decode, err) : 0;
 }
 
@@ -539,7 +568,7 @@ void scenario_release(struct scenario *s)
 {
     cost_model_release(&s->cost);
     cost_model_release(&s->decode_cost);
-    for (size_t i = 1; s->stage_costs && i < s->cluster.stages; i++)
+    for (size_t i = 1; s->stage_costs && i < s->cluster.tied; i++)
         cost_model_release(&s->stage_costs[i - 1]);
     free(s->stage_costs);
     free(s->stage_executors);

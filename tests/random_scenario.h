@@ -68,11 +68,16 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     bool split = !ranks && !request_level && below(rng, 3) == 0;
     unsigned device = below(rng, ranks ? 2 : 5), placed = below(rng, 3);
     bool staged = !ranks && !split && !request_level && device != 3 && below(rng, 5) == 0;
-    if (staged && order >= 7 && order != 8 && order != 11)
+    bool paired = !ranks && !split && !request_level && !staged && routing != 2 && below(rng, 4) == 0;
+    if ((staged || paired) && order >= 7 && order != 8 && order != 11)
         order = 0;
     if (staged)
         snprintf(cluster, sizeof cluster, "\"replicas\": %u, \"pipeline_parallel\": %u",
                  1 + below(rng, RANDOM_REPLICAS_MAX / 2), 2 + below(rng, 3));
+    else if (paired)
+        snprintf(cluster, sizeof cluster,
+                 "\"replicas\": %u, \"placement\": {\"name\": \"redundant_kv\", \"link\": {\"bytes_per_s\": %u}}",
+                 below(rng, 2) ? 2 : 4, below(rng, 2) ? 2000000000 : 200000000);
     else if (ranks)
         snprintf(cluster, sizeof cluster, "\"replicas\": %u, \"data_parallel\": 2, \"expert_parallel\": %u",
                  1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, 2));
@@ -99,7 +104,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         snprintf(arrivals, sizeof arrivals,
                  "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g, \"turns\": %u", 1 + below(rng, 30),
                  below(rng, 2) ? 0 : 0.02, 1 + below(rng, 3));
-    bool costly = routing != 2 && !staged;
+    bool costly = routing != 2 && !staged && !paired;
     const char *extras =
         request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];
     snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
@@ -117,7 +122,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              below(rng, 100000), ranks ? "qwen3-30b-a3b" : "llama-3.1-8b",
              techniques[ranks || staged ? 0 : below(rng, 6)], devices[device], below(rng, 5) ? "false" : "true",
              below(rng, 2) ? "none" : "mser5", below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster,
-             routings[routing], orders[order], preemptions[staged ? 0 : below(rng, 2)], policy, extras,
+             routings[routing], orders[order], preemptions[staged || paired ? 0 : below(rng, 2)], policy, extras,
              !split && below(rng, 2) ? "true" : "false", block,
              ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), populations[below(rng, 4)],
              arrivals, 1 + below(rng, 120), output);

@@ -33,13 +33,14 @@ static void run_placed(const char *placement, const char *more, unsigned request
     struct request_source source = {0};
     char text[1600];
     snprintf(text, sizeof text,
-             "{\"model\": \"%s\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"placement\": {%s%s}}, "
-             "\"policy\": {\"batching\": \"continuous\", \"admission\": \"on_demand\", "
+             "{\"model\": \"%s\", \"device\": \"tests/data/line2.json\", \"cluster\": {%s\"placement\": {%s%s}}, "
+             "\"policy\": {%s\"admission\": \"on_demand\", "
              "\"kv_block_tokens\": 4 %s}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": %u, \"lengths\": {"
              "\"prompt\": {\"name\": \"fixed\", \"tokens\": %u}, \"output\": {\"name\": \"fixed\", \"tokens\": %u}}}}",
              strstr(placement, "layerwise") ? "tests/data/two_layers.json" : "ideal",
-             strstr(placement, "\"name\"") ? "" : "\"name\": \"disaggregated\", ", placement, more, requests, prompt,
-             output);
+             strstr(placement, "redundant") ? "\"replicas\": 2, " : "",
+             strstr(placement, "\"name\"") ? "" : "\"name\": \"disaggregated\", ", placement,
+             strstr(more, "batching") ? "" : "\"batching\": \"continuous\", ", more, requests, prompt, output);
     *t = (struct told){0};
     struct observer observer = {.state = t,
                                 .arrived = note_arrival,
@@ -175,6 +176,37 @@ static void test_a_mixed_pool_decodes_where_it_prefills(void **state)
     assert_int_equal(t.replica[0] + t.replica[1], 2);
 }
 
+/* A pair. Both prompts are through at 1200 at the first member, their copies at 1740 and 2280: both decode there until
+ * 1200 + 1222 = 2422. Then one goes to the other member, and each has its last token after 1000 + 100 + 12.
+ */
+static void test_a_pair_shares_its_decodes(void **state)
+{
+    (void)state;
+    struct told t;
+    struct cluster_totals totals;
+    run_placed("\"name\": \"redundant_kv\", " FAST_LINK, "", 2, 10, 3, &t, &totals);
+    assert_int_equal(t.last_token[0], 2422 + 1112);
+    assert_int_equal(t.last_token[1], 2422 + 1112);
+    assert_int_equal(t.transfer[1], 0);
+    assert_int_equal(totals.iterations, 4);
+    assert_int_equal(totals.kv_allocated, 6); /* 12 tokens each, in one pool */
+    assert_int_equal(totals.kv_held, 0);
+}
+
+/* At most two run on a member, so the third prompt waits. At 2422, when the copies are there, the first member gives
+ * both decodes to the other, which has their last tokens at 2422 + 1224, and prefills until 2422 + 1100. */
+static void test_one_of_a_pair_prefills_while_the_other_decodes(void **state)
+{
+    (void)state;
+    struct told t;
+    struct cluster_totals totals;
+    run_placed("\"name\": \"redundant_kv\", " FAST_LINK,
+               ", \"batching\": {\"name\": \"continuous\", \"max_sequences\": 2}", 3, 10, 3, &t, &totals);
+    assert_int_equal(t.last_token[0], 3646);
+    assert_int_equal(t.last_token[1], 3646);
+    assert_int_equal(t.last_token[2], 3522 + 1111 + 1112);
+}
+
 static void test_what_cannot_be_disaggregated(void **state)
 {
     (void)state;
@@ -209,6 +241,8 @@ int main(void)
         cmocka_unit_test(test_two_level_avoids_hot_spots),
         cmocka_unit_test(test_a_mixed_pool_prefills_where_it_decodes),
         cmocka_unit_test(test_a_mixed_pool_decodes_where_it_prefills),
+        cmocka_unit_test(test_a_pair_shares_its_decodes),
+        cmocka_unit_test(test_one_of_a_pair_prefills_while_the_other_decodes),
         cmocka_unit_test(test_what_cannot_be_disaggregated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

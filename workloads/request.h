@@ -82,10 +82,11 @@ struct request {
     bool prefilling;             /* runs, and is not in the decode set */
     bool leaving;           /* its last iteration runs (scheduling ahead): it holds its place and KV until that ends */
     uint64_t batch_stamp;   /* the iteration in whose batch it was last put one by one */
-    sim_time waiting_since; /* arrival or last preemption */
+    sim_time waiting_since; /* arrival, last preemption, or when it left for another replica to decode */
     sim_time first_scheduled, first_token, last_token;
     size_t source; /* the replica that prefilled it, and blocks that are held there, while its KV is on its way */
     uint32_t source_blocks;
+    sim_time copied;     /* when another replica has its KV too, in a pair */
     sim_time taken_over; /* when it joined the replica that decodes it; 0: where it was prefilled */
     struct decode_member decode;
     sim_time parts[PART_COUNT];
@@ -114,7 +115,7 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->kv_segment = 0;
     r->scheduled = r->prefilling = r->leaving = r->decode.in = false;
     r->batch_stamp = 0;
-    r->first_scheduled = r->first_token = r->last_token = r->taken_over = 0;
+    r->first_scheduled = r->first_token = r->last_token = r->taken_over = r->copied = 0;
     for (int i = 0; i < PART_COUNT; i++)
         r->parts[i] = 0;
 }
