@@ -29,8 +29,7 @@ static const uint64_t gap_window = 1 << 27;
 
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
-    *m = (struct run_metrics){.replica_count = s->cluster.replicas / s->cluster.tied,
-                              .stages = (unsigned)s->cluster.tied,
+    *m = (struct run_metrics){.replica_count = cluster_stations(&s->cluster),
                               .sources = !s->cost.estimated,
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries};
@@ -38,6 +37,8 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
         samples_init(&m->samples[i], i == METRIC_ITL ? gap_window : 5);
     read_limits(m, &s->slo);
     m->replicas = calloc(m->replica_count, sizeof *m->replicas);
+    for (size_t i = 0; m->replicas && i < m->replica_count; i++)
+        m->replicas[i].servers = (unsigned)cluster_station_servers(&s->cluster, i);
     return m->replicas ? 0 : error_no_memory(err);
 }
 

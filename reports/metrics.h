@@ -27,6 +27,7 @@ struct station {
 
 struct replica_metrics {
     struct station system, queue;
+    unsigned servers; /* batches that it can have in flight */
 };
 
 /* Where rows go that are too many to keep in memory. */
@@ -48,7 +49,6 @@ struct run_metrics {
     struct station system, queue;     /* the whole cluster; waiting for a first batch */
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
     size_t replica_count;
-    unsigned stages; /* of each: micro-batches that it can have in flight */
     uint64_t prompt_tokens, output_tokens, met_slo, preemptions, recomputed_tokens, prefix_cached_tokens;
     uint64_t row_prefills, prefill_rows, row_prompts; /* prefills in rows (padded, packed); rows and prompts in them */
     wide_sum parts_ns[PART_COUNT];

@@ -47,7 +47,7 @@ struct station_summary run_metrics_station(const struct run_metrics *m, size_t r
 {
     const struct replica_metrics *r = &m->replicas[replica];
     struct station_summary out =
-        queue ? station_of(&r->queue, 0, duration_s) : served_station(&r->system, &r->queue, m->stages, duration_s);
+        queue ? station_of(&r->queue, 0, duration_s) : served_station(&r->system, &r->queue, r->servers, duration_s);
     snprintf(out.name, sizeof out.name, "replica:%zu%s", replica, queue ? "/queue" : "");
     return out;
 }

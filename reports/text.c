@@ -116,8 +116,8 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
     else
         fprintf(out, ", MFU %.1f %%\n", 100 * r->mfu);
     if (!isnan(r->bubble_share))
-        fprintf(out, "  pipeline   %zu stages, idle %.1f %% of the time that anything was in flight (bubbles)\n",
-                s->cluster.tied, 100 * r->bubble_share);
+        fprintf(out, "  pipeline   idle %.1f %% of its stages' time while anything was in flight (bubbles)\n",
+                100 * r->bubble_share);
     if (!isnan(r->prefill_rows))
         fprintf(out, "  prefill    %.1f rows a batch, %.2f prompts a row\n", r->prefill_rows, r->prompts_per_row);
     if (s->cluster.replica.prefix_caching)

@@ -29,8 +29,8 @@ struct cluster {
     size_t touched_first, touched_count;
     bool *is_touched;
     struct handover handover;   /* of disaggregated placement */
-    struct pipeline *pipelines; /* [replicas / tied], NULL without pipeline parallelism */
-    struct pair *pairs;         /* [replicas / tied], NULL where replicas are not paired */
+    struct pipeline *pipelines; /* [stations]; NULL without pipeline parallelism, and empty where a pool has none */
+    struct pair *pairs;         /* [stations], NULL where replicas are not paired */
     bool out_of_memory;
     gsl_rng *prediction_rng; /* NULL: nothing is foretold */
     struct request_source *source;
@@ -41,6 +41,36 @@ struct cluster {
     uint64_t next_id, in_flight, events_seen;
     struct cluster_totals totals;
 };
+
+static bool receives(const struct cluster *c, size_t replica)
+{
+    return c->config->prefill_replicas && replica >= c->config->prefill_replicas;
+}
+
+/* How many replicas are tied to this one, itself included, and the first of them. */
+static size_t tied_to(const struct cluster *c, size_t replica)
+{
+    return receives(c, replica) ? c->config->decode_tied : c->config->tied;
+}
+
+static size_t first_tied(const struct cluster *c, size_t replica)
+{
+    size_t from = receives(c, replica) ? c->config->prefill_replicas : 0;
+    return replica - (replica - from) % tied_to(c, replica);
+}
+
+/* The first replica of a station. */
+static size_t station_first(const struct cluster *c, size_t station)
+{
+    size_t prefills = c->config->prefill_replicas, before = prefills / c->config->tied;
+    return prefills && station >= before ? prefills + (station - before) * c->config->decode_tied
+                                         : station * c->config->tied;
+}
+
+static struct pipeline *pipeline_of(const struct cluster *c, const struct replica *r)
+{
+    return c->pipelines && c->pipelines[r->station].stages > 0 ? &c->pipelines[r->station] : NULL;
+}
 
 static void recycle(void *owner, struct request *r)
 {
@@ -168,8 +198,9 @@ static size_t choose_replica(struct cluster *c, const struct request *r)
 static size_t choose_decoder(struct cluster *c, const struct request *r)
 {
     const struct routing_policy *routing = c->config->decode_routing;
-    size_t first = c->config->prefill_replicas, count = c->config->replicas - first, least = 0;
-    struct routed decoders = {.c = c, .first = first, .step = 1};
+    size_t first = c->config->prefill_replicas, step = c->config->decode_tied;
+    size_t count = (c->config->replicas - first) / step, least = 0;
+    struct routed decoders = {.c = c, .first = first, .step = step};
     struct routing_view view = view_of(&decoders, c->config->decode_routing_params);
     if (count == 1)
         return 0;
@@ -188,7 +219,7 @@ static size_t relieve(const struct cluster *c, size_t chosen)
     uint64_t least = c->replicas[chosen].load->prompt_tokens;
     if (!c->config->mixed || least <= c->config->prefill_above)
         return chosen;
-    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i++)
+    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i += c->config->decode_tied)
         if (c->replicas[i].load->prompt_tokens < least) {
             least = c->replicas[i].load->prompt_tokens;
             chosen = i;
@@ -201,7 +232,7 @@ static bool keeps_in_mixed_pool(void *owner, const struct replica *r, struct req
 {
     const struct cluster *c = owner;
     (void)r, (void)q, (void)now;
-    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i++)
+    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i += c->config->decode_tied)
         if (c->replicas[i].load->outstanding_tokens <= c->config->decode_above)
             return false;
     return true;
@@ -209,7 +240,7 @@ static bool keeps_in_mixed_pool(void *owner, const struct replica *r, struct req
 
 static struct pair *pair_of(const struct cluster *c, const struct replica *r)
 {
-    return &c->pairs[r->index / c->config->tied];
+    return &c->pairs[r->station];
 }
 
 static bool keeps_in_pair(void *owner, const struct replica *r, struct request *q, sim_time now)
@@ -294,7 +325,7 @@ static int arrive(struct cluster *c, const struct arrival *a, size_t after, stru
     rank(c, replica);
     if (central)
         notice_all(c, a->at, after);
-    for (size_t i = 0; !central && i < c->config->tied; i++)
+    for (size_t i = 0; !central && i < tied_to(c, replica->index); i++)
         notice(c, &replica[i], after != NOBODY && replica[i].index <= after ? a->at + 1 : a->at);
     return 0;
 }
@@ -325,12 +356,19 @@ static void cut_short(struct cluster *c, size_t replica, sim_time from)
         set_event(c, replica, replica_cut(r, from));
 }
 
+static void cut_station(struct cluster *c, size_t station, sim_time from)
+{
+    size_t first = station_first(c, station);
+    for (size_t i = 0; i < tied_to(c, first); i++)
+        cut_short(c, first + i, from);
+}
+
 static void on_hand_over(void *owner, struct replica *from, struct request *r, sim_time now)
 {
     struct cluster *c = owner;
     struct handover *h = &c->handover;
     size_t to = choose_decoder(c, r);
-    struct replica_load *load = c->replicas[h->sources + to].load;
+    struct replica_load *load = c->replicas[station_first(c, h->sources + to)].load;
     (void)from;
     load->outstanding_requests++;
     load->outstanding_tokens += r->max_output_tokens;
@@ -338,15 +376,25 @@ static void on_hand_over(void *owner, struct replica *from, struct request *r, s
     bool first = h->inbound[to].count == 0; /* else who stands before it cannot be pulled yet */
     request_list_insert(&h->inbound[to], r, NULL);
     if (first)
-        cut_short(c, h->sources + to, now);
+        cut_station(c, h->sources + to, now);
 }
 
-/* Whose KV has come joins the batch that is formed for `at`. */
+/* Requests that run on a replica: in all of its micro-batches. */
+static size_t running_on(const struct cluster *c, const struct replica *r)
+{
+    size_t first = first_tied(c, r->index), count = 0;
+    for (size_t i = 0; i < tied_to(c, r->index); i++)
+        count += c->replicas[first + i].running.count;
+    return count;
+}
+
+/* Whose KV has come joins the batch that is formed for `at`; micro-batches take equal shares. */
 static void join_landed(void *owner, struct replica *r, sim_time at)
 {
     struct cluster *c = owner;
-    struct request_list *landed = &c->handover.landed[r->index - c->handover.sources];
-    for (struct request *q; (q = landed->head);) {
+    struct request_list *landed = &c->handover.landed[r->station - c->handover.sources];
+    size_t tied = tied_to(c, r->index), share = (running_on(c, r) + landed->count + tied - 1) / tied;
+    for (struct request *q; (tied == 1 || r->running.count < share) && (q = landed->head);) {
         request_list_remove(landed, q);
         if (replica_take_over(r, q, at))
             c->out_of_memory = true;
@@ -359,11 +407,10 @@ static void receive(struct cluster *c, size_t replica, sim_time now)
 {
     struct handover *h = &c->handover;
     struct replica *r = &c->replicas[replica];
-    size_t to = replica - h->sources;
+    size_t to = r->station - h->sources, most = c->config->decode_max_sequences * c->config->decode_tied;
     if (!r->next_formed)
         join_landed(c, r, now);
-    while (h->inbound[to].count > 0 &&
-           r->running.count + h->under_way[to] + h->landed[to].count < c->config->decode_max_sequences &&
+    while (h->inbound[to].count > 0 && running_on(c, r) + h->under_way[to] + h->landed[to].count < most &&
            replica_reserve_inbound(r, h->inbound[to].head, now))
         if (handover_start(h, to, now)) {
             c->out_of_memory = true;
@@ -372,16 +419,12 @@ static void receive(struct cluster *c, size_t replica, sim_time now)
     set_event(c, c->config->replicas, handover_next_end(h));
 }
 
-static bool receives(const struct cluster *c, size_t replica)
-{
-    return c->config->prefill_replicas && replica >= c->config->prefill_replicas;
-}
-
 static bool awaits(const struct cluster *c, size_t replica)
 {
-    size_t to = replica - c->handover.sources;
+    const struct replica *r = &c->replicas[replica];
     if (c->pairs)
-        return pair_awaits(pair_of(c, &c->replicas[replica]), &c->replicas[replica]);
+        return pair_awaits(pair_of(c, r), r);
+    size_t to = r->station - c->handover.sources;
     return receives(c, replica) && (c->handover.inbound[to].count > 0 || c->handover.landed[to].count > 0);
 }
 
@@ -400,19 +443,23 @@ static void start_group(struct cluster *c, size_t replica, sim_time now)
  * from its queue look again then. */
 static void start_micro_batch(struct cluster *c, size_t replica, sim_time now)
 {
-    size_t stages = c->config->tied, first = replica - replica % stages;
+    size_t first = first_tied(c, replica);
     struct replica *r = &c->replicas[replica];
-    struct pipeline *p = &c->pipelines[replica / stages];
-    bool waited_for = r->running.count + r->view.waiting->count > 0;
+    struct pipeline *p = pipeline_of(c, r);
+    bool waited_for = r->running.count + r->view.waiting->count > 0 || awaits(c, replica);
     if (p->free_at[0] > now) {
         r->view.evicted = 0; /* it has not looked yet */
         set_event(c, replica, waited_for ? p->free_at[0] : SIM_TIME_NEVER);
         return;
     }
     p->now = now;
+    replica_wait(r, now);
+    if (receives(c, replica))
+        receive(c, replica, now);
     sim_time next = replica_start(r, now);
     set_event(c, replica, next);
-    for (size_t i = first; r->busy && r->view.waiting->count > 0 && i < first + stages; i++)
+    bool more = r->view.waiting->count > 0 || awaits(c, replica);
+    for (size_t i = first; r->busy && more && i < first + p->stages; i++)
         if (!c->replicas[i].busy)
             set_event(c, i, p->free_at[0]);
 }
@@ -444,7 +491,7 @@ static void start_member(struct cluster *c, size_t replica, sim_time now)
 
 static void start_one(struct cluster *c, size_t replica, sim_time now)
 {
-    if (c->pipelines)
+    if (pipeline_of(c, &c->replicas[replica]))
         start_micro_batch(c, replica, now);
     else if (c->pairs)
         start_member(c, replica, now);
@@ -460,7 +507,7 @@ static void start(struct cluster *c, size_t replica, sim_time now)
         start_group(c, replica, now);
         return;
     }
-    if (receives(c, replica))
+    if (receives(c, replica) && !pipeline_of(c, r))
         receive(c, replica, now);
     start_one(c, replica, now);
     if (!c->config->routing->central)
@@ -545,11 +592,12 @@ static void land(struct cluster *c, sim_time now)
     while (handover_next_end(h) <= now) {
         struct transfer t = handover_take(h);
         struct request *r = t.request;
-        replica_catch_up(&c->replicas[r->source], now + 1); /* what it took before is counted before */
-        replica_release_source(&c->replicas[r->source], r, now);
-        cut_short(c, r->source, now + 1);
+        struct replica *source = &c->replicas[station_first(c, r->source)];
+        replica_catch_up(source, now + 1); /* what it took before is counted before */
+        replica_release_source(source, r, now);
+        cut_station(c, r->source, now + 1);
         request_list_insert(&h->landed[t.to], r, NULL);
-        cut_short(c, h->sources + t.to, now + 1);
+        cut_station(c, h->sources + t.to, now + 1);
     }
     set_event(c, c->config->replicas, handover_next_end(h));
     wake_touched(c, now);
@@ -603,13 +651,18 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
 
 static int prepare_pipelines(struct cluster *c)
 {
-    size_t stages = c->config->tied, count = c->config->replicas / stages;
-    if (!c->config->stage_executors)
+    const struct cluster_config *config = c->config;
+    size_t count = cluster_stations(config);
+    if (!config->stage_executors && !config->decode_stage_executors)
         return 0;
     c->pipelines = calloc(count, sizeof *c->pipelines);
-    for (size_t i = 0; c->pipelines && i < count; i++)
-        if (pipeline_init(&c->pipelines[i], stages, c->config->stage_executors, &c->config->stage_link))
+    for (size_t i = 0; c->pipelines && i < count; i++) {
+        bool decodes = receives(c, station_first(c, i));
+        const struct executor *stages = decodes ? config->decode_stage_executors : config->stage_executors;
+        const struct pipeline_link *link = decodes ? &config->decode_stage_link : &config->stage_link;
+        if (stages && pipeline_init(&c->pipelines[i], cluster_station_servers(config, i), stages, link))
             return -1;
+    }
     return c->pipelines ? 0 : -1;
 }
 
@@ -638,25 +691,27 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
     if (min_index_init(&c->events, count + 1) || min_index_init(&c->ranks, count) || !c->replicas || !c->touched ||
         !c->is_touched || !c->listening)
         return error_no_memory(err);
-    size_t prefills = c->config->prefill_replicas;
-    if (prefills && handover_init(&c->handover, &c->config->link, prefills, count - prefills))
+    size_t prefills = c->config->prefill_replicas, sources = prefills / c->config->tied;
+    if (prefills && handover_init(&c->handover, &c->config->link, sources, cluster_stations(c->config) - sources))
         return error_no_memory(err);
     if (prepare_pipelines(c) || prepare_pairs(c))
         return error_no_memory(err);
+    size_t station = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t stages = c->config->tied;
-        struct replica *leader = i % stages > 0 ? &c->replicas[i - i % stages] : NULL;
+        size_t first = first_tied(c, i);
+        station += i > 0 && first == i;
+        struct replica *leader = first < i ? &c->replicas[first] : NULL;
+        struct pipeline *p = c->pipelines && c->pipelines[station].stages > 0 ? &c->pipelines[station] : NULL;
         bool decodes = receives(c, i);
         struct request_list *shared = c->config->routing->central && !decodes ? &c->central : NULL;
         if (replica_init(&c->replicas[i], i, decodes ? &c->config->decode : &c->config->replica,
-                         decodes        ? c->config->decode_executor
-                         : c->pipelines ? pipeline_executor(&c->pipelines[i / stages])
-                                        : executor,
+                         p         ? pipeline_executor(p)
+                         : decodes ? c->config->decode_executor
+                                   : executor,
                          shared, leader, c->observer, err))
             return -1;
-        c->replicas[i].station = i / stages;
+        c->replicas[i].station = station;
         c->replicas[i].step |= c->pairs != NULL; /* any iteration of one may change what the other has */
-        c->replicas[i].waits_for_stage = c->pipelines != NULL;
         c->replicas[i].hand_over = prefills && !decodes ? on_hand_over : NULL;
         c->replicas[i].keeps = c->config->mixed && !decodes ? keeps_in_mixed_pool : c->pairs ? keeps_in_pair : NULL;
         c->replicas[i].receive = decodes ? join_landed : c->pairs ? settle_pair : NULL;
@@ -684,7 +739,7 @@ static void sum_up(struct cluster *c)
         t->kv_total += kv->total_blocks;
         t->kv_block_ns += kv_pool_block_ns(kv, t->end);
     }
-    for (size_t i = 0; c->pipelines && i < c->config->replicas / c->config->tied; i++) {
+    for (size_t i = 0; c->pipelines && i < cluster_stations(c->config); i++) {
         struct bubbles b = pipeline_bubbles(&c->pipelines[i]);
         t->bubbles.idle_s += b.idle_s;
         t->bubbles.active_s += b.active_s;
@@ -700,7 +755,7 @@ static void release(struct cluster *c)
             free(c->slabs[i][k].hashes);
         free(c->slabs[i]);
     }
-    for (size_t i = 0; c->pipelines && i < c->config->replicas / c->config->tied; i++)
+    for (size_t i = 0; c->pipelines && i < cluster_stations(c->config); i++)
         pipeline_release(&c->pipelines[i]);
     free(c->pipelines);
     free(c->pairs);
@@ -721,8 +776,8 @@ int cluster_run(const struct cluster_config *config, struct executor executor, s
                 struct error *err)
 {
     assert(config->group > 0 && config->replicas % config->group == 0);
-    assert(config->tied > 0 && config->replicas % config->tied == 0);
     struct cluster c = {.config = config, .observer = observer, .source = source};
+    assert(station_first(&c, cluster_stations(config)) == config->replicas);
     int status = prepare(&c, executor, err) || loop(&c, control, err) ? -1 : 0;
     if (status == 0)
         sum_up(&c);

@@ -17,7 +17,7 @@ struct cluster_config {
     size_t group; /* replicas i·group … step together: ranks that share experts; 1: each for itself */
     /* Replicas i·tied … share a queue and a KV pool: the micro-batches of one that is a pipeline, each of which goes
      * through `stage_executors` [tied]; or, without these, the two of a pair. 1: the replicas are by themselves. Not
-     * together with ranks or disaggregated placement. */
+     * together with ranks. */
     size_t tied;
     const struct executor *stage_executors;
     struct pipeline_link stage_link;
@@ -25,7 +25,10 @@ struct cluster_config {
     size_t prefill_replicas;
     struct replica_config decode;
     struct executor decode_executor;
-    uint32_t decode_max_sequences; /* on one replica, those whose KV is on its way included */
+    size_t decode_tied; /* as `tied` and the two after it, of those that decode; 1: by themselves */
+    const struct executor *decode_stage_executors;
+    struct pipeline_link decode_stage_link;
+    uint32_t decode_max_sequences; /* in a batch of theirs, those whose KV is on its way included */
     struct handover_link link;
     const struct routing_policy *decode_routing; /* among replicas that decode */
     const struct param_set *decode_routing_params;
@@ -41,6 +44,19 @@ struct cluster_config {
     uint64_t seed;           /* of the predictor's stream */
     sim_time probe_interval; /* between calls of observer.probed; 0: none */
 };
+
+/* What stands for a replica in the metrics: those that are tied are one. Stations that prefill come first. */
+static inline size_t cluster_stations(const struct cluster_config *c)
+{
+    size_t prefill = c->prefill_replicas;
+    return prefill ? prefill / c->tied + (c->replicas - prefill) / c->decode_tied : c->replicas / c->tied;
+}
+
+/* Batches that a station can have in flight. */
+static inline size_t cluster_station_servers(const struct cluster_config *c, size_t station)
+{
+    return c->prefill_replicas && station >= c->prefill_replicas / c->tied ? c->decode_tied : c->tied;
+}
 
 struct cluster_totals {
     uint64_t arrived, finished, rejected, unfinished; /* arrived = finished + rejected + unfinished */

@@ -497,22 +497,22 @@ static void take_next(struct replica *r)
     r->next_formed = false;
 }
 
-/* A micro-batch has waited for the first stage: so have all that run in it. */
-static void account_wait(struct replica *r, sim_time waited)
+void replica_wait(struct replica *r, sim_time now)
 {
-    r->decodes.stall += waited;
+    sim_time waited = now - r->ended;
+    if (r->running.count > 0)
+        r->decodes.stall += waited;
     for (size_t i = 0; i < r->view.prefilling_count; i++) {
         struct request *q = r->prefilling[i];
         q->parts[q->computed < q->peak_computed ? PART_PREEMPTED : PART_PREFILL_STALL] += waited;
     }
+    r->ended = now;
 }
 
 /* Has the batch of the next iteration formed; false when there is nothing to do. */
 static bool prepare_batch(struct replica *r, sim_time now)
 {
     assert(!r->busy);
-    if (r->waits_for_stage && r->running.count > 0)
-        account_wait(r, now - r->ended);
     if (r->running.count == 0 && r->kv->parked_blocks > 0)
         kv_pool_release_parked(r->kv, now);
     r->view.evicted = 0;
@@ -637,7 +637,7 @@ static void leave_for_decode(struct replica *r, struct request *q, sim_time now)
     r->load->predicted_kv_tokens -= (uint64_t)q->prompt_tokens + q->predicted_tokens;
     q->leaving = false;
     q->waiting_since = now;
-    q->source = r->index;
+    q->source = r->station;
     if (r->observer->handed_over)
         r->observer->handed_over(r->observer->state, r->station, q);
     r->hand_over(r->owner, r, q, now);

@@ -71,7 +71,6 @@ struct replica {
     uint64_t batches;       /* started; stamps requests that stand in them */
     uint64_t iterations;    /* ended */
     sim_time ended;         /* when the last one did */
-    bool waits_for_stage;   /* a micro-batch: its iterations are not back to back */
     bool closed;            /* admits nobody for now */
     bool step, ahead, next_formed, busy;
     void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
@@ -115,6 +114,9 @@ void replica_leave(struct replica *r, struct request *request, sim_time at);
 
 /* Its blocks here are no longer needed. */
 void replica_release_source(struct replica *r, struct request *request, sim_time now);
+
+/* A micro-batch has waited for the first stage since its last iteration ended: so have all that run in it. */
+void replica_wait(struct replica *r, sim_time now);
 
 /* Starts an iteration, or a stretch of them, if there is something to do. Returns when to call replica_finish (its
  * end) or replica_start again (a policy's wake-up), SIM_TIME_NEVER for neither. */

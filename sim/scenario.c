@@ -18,15 +18,19 @@ struct pool {
 /* What a pool does not say is as the cluster says. */
 static int read_pool(const struct json *at, struct pool *p, struct error *err)
 {
-    static const char *const keys[] = {"replicas", "tensor_parallel", "device", "batching", "kv_blocks", NULL};
-    long long tensor = p->parallel.tensor;
+    static const char *const keys[] = {"replicas", "tensor_parallel", "pipeline_parallel",
+                                       "device",   "batching",        "kv_blocks",
+                                       NULL};
+    long long tensor = p->parallel.tensor, stages = p->parallel.stages;
     p->at = *at;
     if (at->node &&
         (json_check_keys(at, keys, err) || json_read_integer(at, "replicas", false, 1, 100000, &p->replicas, err) ||
          json_read_integer(at, "tensor_parallel", false, 1, 64, &tensor, err) ||
+         json_read_integer(at, "pipeline_parallel", false, 1, 64, &stages, err) ||
          json_read_string(at, "device", false, &p->device, err)))
         return -1;
     p->parallel.tensor = (uint32_t)tensor;
+    p->parallel.stages = (uint32_t)stages;
     return 0;
 }
 
@@ -157,46 +161,59 @@ static int create_costs(struct scenario *s, const char *model, const struct pool
     return status;
 }
 
-/* Stages after the first, each with its layers; and what runs batches through all of them. */
-static int create_stages(struct scenario *s, const char *model, const struct pool *pool, size_t stages,
-                         struct error *err)
+/* The stages of a pool's replicas after the first one, whose costs are there; and what runs batches through all. */
+static int create_stages(struct scenario *s, const char *model, const struct pool *pool, const struct cost_model *first,
+                         struct stages *out, struct error *err)
 {
     struct engine engine;
     struct techniques techniques = {0};
     struct json engine_at = json_member(&s->root, "engine"), techniques_at = json_member(&s->root, "techniques");
-    struct cluster_config *c = &s->cluster;
-    s->stage_costs = calloc(stages - 1, sizeof *s->stage_costs);
-    s->stage_executors = calloc(stages, sizeof *s->stage_executors);
-    if (!s->stage_costs || !s->stage_executors)
+    size_t stages = pool->parallel.stages;
+    if (stages == 1)
+        return 0;
+    out->costs = calloc(stages - 1, sizeof *out->costs);
+    out->executors = calloc(stages, sizeof *out->executors);
+    if (!out->costs || !out->executors)
         return error_no_memory(err);
-    c->tied = stages;
-    c->stage_executors = s->stage_executors;
-    s->stage_executors[0] = simulated_executor(&s->cost);
+    out->executors[0] = simulated_executor(first);
     int status = engine_read(&engine_at, &engine, err) || techniques_read(&techniques_at, &techniques, err) ? -1 : 0;
     for (size_t i = 1; status == 0 && i < stages; i++) {
         struct parallel parallel = pool->parallel;
         parallel.stage = (uint32_t)i;
-        status = cost_model_create(&s->stage_costs[i - 1], model, pool->device, &parallel, &engine, &techniques, err);
-        s->stage_executors[i] = simulated_executor(&s->stage_costs[i - 1]);
+        out->count = i;
+        status = cost_model_create(&out->costs[i - 1], model, pool->device, &parallel, &engine, &techniques, err);
+        out->executors[i] = simulated_executor(&out->costs[i - 1]);
     }
     techniques_release(&techniques);
-    const struct model *m = &s->cost.model;
-    c->stage_link = (struct pipeline_link){.bytes_per_token = m->hidden * (m->bytes_per_weight > 1 ? 2.0 : 1.0) /
-                                                              pool->parallel.tensor,
-                                           .bytes_per_s = s->cost.device.link_bytes_per_s,
-                                           .latency = (sim_time)s->cost.device.link_latency_ns};
-    c->replica.step = true;
-    c->replica.schedule_ahead = false; /* other micro-batches run while the host works */
+    const struct model *m = &first->model;
+    out->link = (struct pipeline_link){.bytes_per_token =
+                                           m->hidden * (m->bytes_per_weight > 1 ? 2.0 : 1.0) / pool->parallel.tensor,
+                                       .bytes_per_s = first->device.link_bytes_per_s,
+                                       .latency = (sim_time)first->device.link_latency_ns};
     return status;
+}
+
+/* Bytes of KV a token on the GPU of a pool that has most of them. */
+static double most_kv_bytes(const struct cost_model *first, const struct stages *others)
+{
+    double most = first->work.kv_bytes_per_token;
+    for (size_t i = 0; i < others->count; i++)
+        if (others->costs[i].work.kv_bytes_per_token > most)
+            most = others->costs[i].work.kv_bytes_per_token;
+    return most;
 }
 
 static void set_disaggregated(struct scenario *s, const struct pool *prefill, const struct pool *decode)
 {
-    s->cluster.prefill_replicas = (size_t)prefill->replicas;
-    s->cluster.replicas = (size_t)(prefill->replicas + decode->replicas);
-    s->cluster.decode_executor = simulated_executor(&s->decode_cost);
-    double one = s->cost.work.kv_bytes_per_token, other = s->decode_cost.work.kv_bytes_per_token;
-    s->cluster.link.bytes_per_token = one > other ? one : other; /* the GPU that has most to send or receive */
+    struct cluster_config *c = &s->cluster;
+    c->prefill_replicas = (size_t)prefill->replicas * prefill->parallel.stages;
+    c->decode_tied = decode->parallel.stages;
+    c->replicas = c->prefill_replicas + (size_t)decode->replicas * c->decode_tied;
+    c->decode_executor = simulated_executor(&s->decode_cost);
+    c->decode_stage_executors = s->decode_stages.executors;
+    c->decode_stage_link = s->decode_stages.link;
+    double one = most_kv_bytes(&s->cost, &s->stages), other = most_kv_bytes(&s->decode_cost, &s->decode_stages);
+    c->link.bytes_per_token = one > other ? one : other; /* the GPU that has most to send or receive */
 }
 
 static int read_cluster(struct scenario *s, struct pool *prefill, struct pool *decode, struct error *err)
@@ -243,24 +260,34 @@ static int read_cluster(struct scenario *s, struct pool *prefill, struct pool *d
     if (placement != COLOCATED && dp > 1)
         return json_complain(&placed, "\"colocated\" where data_parallel is above 1", err);
     struct json staged = json_member(&at, "pipeline_parallel"), counted = json_member(&at, "replicas");
-    if (pp > 1 && (placement != COLOCATED || dp > 1))
-        return json_complain(&staged, "1 with data_parallel, or with a placement that is not \"colocated\"", err);
+    if (pp > 1 && (placement == PAIRED || dp > 1))
+        return json_complain(&staged, "1 with data_parallel or redundant_kv", err);
+    pp = prefill->parallel.stages; /* of those that prefill, where there are two pools */
     if (placement == PAIRED && prefill->replicas % 2 != 0)
         return json_complain(&counted, "an even number of replicas for \"redundant_kv\": they work in pairs", err);
-    if (placement == PAIRED && s->cluster.routing->central)
-        return json_complain(&routed, "a routing policy other than central_queue for \"redundant_kv\"", err);
+    if ((placement == PAIRED || s->cluster.mixed) && s->cluster.routing->central)
+        return json_complain(&routed,
+                             "a routing policy other than central_queue for \"redundant_kv\" and \"mixed_pool\"", err);
     s->cluster.replicas = (size_t)(prefill->replicas * dp * pp);
-    s->cluster.tied = placement == PAIRED ? 2 : 1;
+    s->cluster.tied = placement == PAIRED ? 2 : (size_t)pp;
+    s->cluster.decode_tied = 1;
     s->cluster.group = (size_t)dp;
-    s->cluster.replica.step = dp > 1;
-    if (create_costs(s, model, prefill, disaggregated ? decode : NULL, err))
+    if (create_costs(s, model, prefill, disaggregated ? decode : NULL, err) ||
+        create_stages(s, model, prefill, &s->cost, &s->stages, err) ||
+        (disaggregated && create_stages(s, model, decode, &s->decode_cost, &s->decode_stages, err)))
         return -1;
+    s->cluster.stage_executors = s->stages.executors;
+    s->cluster.stage_link = s->stages.link;
+    /* In a pipeline other micro-batches run while the host works. */
+    s->cluster.decode.schedule_ahead = s->cluster.replica.schedule_ahead && !s->decode_stages.executors;
+    s->cluster.replica.schedule_ahead &= !s->stages.executors;
+    s->cluster.replica.step = dp > 1 || pp > 1;
     if (disaggregated)
         set_disaggregated(s, prefill, decode);
     if (placement == PAIRED)
         s->cluster.link.bytes_per_token = s->cost.work.kv_bytes_per_token;
     s->cluster.link.layers = layerwise ? s->cost.model.layers : 0;
-    return pp > 1 ? create_stages(s, model, prefill, (size_t)pp, err) : 0;
+    return 0;
 }
 
 /* A name, or an object with it. */
@@ -387,20 +414,20 @@ static int read_batching(const struct json *at, struct replica_config *c, struct
 }
 
 /* KV tokens that fit on every stage. */
-static uint64_t kv_tokens(const struct scenario *s, const struct cost_model *cost, double batch_tokens,
+static uint64_t kv_tokens(const struct cost_model *cost, const struct stages *others, double batch_tokens,
                           double sequences)
 {
     uint64_t least = cost_model_kv_tokens(cost, batch_tokens, sequences);
-    for (size_t i = 1; s->stage_costs && i < s->cluster.tied; i++) {
-        uint64_t tokens = cost_model_kv_tokens(&s->stage_costs[i - 1], batch_tokens, sequences);
+    for (size_t i = 0; i < others->count; i++) {
+        uint64_t tokens = cost_model_kv_tokens(&others->costs[i], batch_tokens, sequences);
         least = tokens < least ? tokens : least;
     }
     return least;
 }
 
 /* Batching and KV of one kind of replicas; `at` is the policy's, or the pool's own where that says. */
-static int read_replicas(const struct scenario *s, const struct json *policy, const struct pool *pool,
-                         const struct cost_model *cost, struct replica_config *c, struct param_set *params,
+static int read_replicas(const struct json *policy, const struct pool *pool, const struct cost_model *cost,
+                         const struct stages *stages, size_t tied, struct replica_config *c, struct param_set *params,
                          struct error *err)
 {
     struct json own = json_member(&pool->at, "batching"), common = json_member(policy, "batching");
@@ -413,9 +440,10 @@ static int read_replicas(const struct scenario *s, const struct json *policy, co
         batch_limit(params, "token_budget", batch_limit(params, "max_batched_tokens", cost->model.max_tokens));
     c->kv_blocks = (uint64_t)blocks;
     if (blocks == 0)
-        c->kv_blocks = kv_tokens(s, cost, most_tokens, batch_limit(params, "max_sequences", 256)) / c->kv_block_tokens;
+        c->kv_blocks =
+            kv_tokens(cost, stages, most_tokens, batch_limit(params, "max_sequences", 256)) / c->kv_block_tokens;
     c->max_tokens = cost->model.max_tokens;
-    return read_admission(policy, c, err) || read_preemption(policy, cost, s->cluster.tied, c, err) ? -1 : 0;
+    return read_admission(policy, c, err) || read_preemption(policy, cost, tied, c, err) ? -1 : 0;
 }
 
 /* Replicas that decode: the others' settings, with batching and KV of their own. */
@@ -424,11 +452,14 @@ static int read_decoders(struct scenario *s, const struct json *policy, const st
     struct cluster_config *c = &s->cluster;
     struct json placed = json_member(&s->root, "cluster");
     placed = json_member(&placed, "placement");
+    bool ahead = c->decode.schedule_ahead;
     c->decode = c->replica;
+    c->decode.schedule_ahead = ahead;
     if (c->decode.order->arrange)
         c->decode.order =
             order_policy_find("fcfs"); /* it orders those who arrive; who is preempted here waits by itself */
-    if (read_replicas(s, policy, decode, &s->decode_cost, &c->decode, &s->decode_params, err))
+    if (read_replicas(policy, decode, &s->decode_cost, &s->decode_stages, c->decode_tied, &c->decode, &s->decode_params,
+                      err))
         return -1;
     if (c->replica.prefix_caching || c->replica.batching->holds_finished_kv || c->decode.batching->holds_finished_kv)
         return json_complain(&placed,
@@ -451,7 +482,8 @@ static int read_policy(struct scenario *s, const struct pool *prefill, const str
         json_read_bool(&policy, "prefix_caching", &c->prefix_caching, err))
         return -1;
     c->kv_block_tokens = (uint32_t)block_tokens;
-    if (read_order(s, &policy, err) || read_replicas(s, &policy, prefill, &s->cost, c, &s->batching_params, err))
+    if (read_order(s, &policy, err) ||
+        read_replicas(&policy, prefill, &s->cost, &s->stages, s->cluster.tied, c, &s->batching_params, err))
         return -1;
     struct json batching = json_member(&policy, "batching");
     if (s->cluster.tied > 1 && c->batching->holds_finished_kv)
@@ -564,16 +596,21 @@ int scenario_compile(struct scenario *out, struct json root, struct error *err)
     return -1;
 }
 
+static void stages_release(struct stages *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        cost_model_release(&s->costs[i]);
+    free(s->costs);
+    free(s->executors);
+    *s = (struct stages){0};
+}
+
 void scenario_release(struct scenario *s)
 {
     cost_model_release(&s->cost);
     cost_model_release(&s->decode_cost);
-    for (size_t i = 1; s->stage_costs && i < s->cluster.tied; i++)
-        cost_model_release(&s->stage_costs[i - 1]);
-    free(s->stage_costs);
-    free(s->stage_executors);
-    s->stage_costs = NULL;
-    s->stage_executors = NULL;
+    stages_release(&s->stages);
+    stages_release(&s->decode_stages);
     cJSON_Delete((cJSON *)(uintptr_t)s->root.node);
     s->root.node = NULL;
 }

@@ -21,6 +21,14 @@ struct slo {
     double attainment; /* share of requests that must meet every per-request limit; 0: not asked */
 };
 
+/* Pipeline parallelism: the stages of a pool's replicas after the first one; empty without. */
+struct stages {
+    struct cost_model *costs; /* [count] */
+    size_t count;
+    struct executor *executors; /* [count + 1] of all stages */
+    struct pipeline_link link;
+};
+
 enum warmup_rule { WARMUP_NONE, WARMUP_MSER5 };
 
 struct scenario {
@@ -28,9 +36,7 @@ struct scenario {
     char name[128];
     uint64_t seed;
     struct cost_model cost, decode_cost; /* decode_cost: of replicas that decode alone, in disaggregated placement */
-    /* Pipeline parallelism: `cost` is the first stage's, these are the [cluster.stages − 1] after it; NULL without. */
-    struct cost_model *stage_costs;
-    struct executor *stage_executors;
+    struct stages stages, decode_stages; /* `cost` and `decode_cost` are their first ones */
     struct cluster_config cluster;
     struct param_set batching_params, decode_params, order_params, predictor_params, routing_params,
         decode_routing_params;

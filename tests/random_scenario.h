@@ -67,9 +67,13 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     bool ranks = below(rng, 5) == 0; /* of a mixture of experts, which step together */
     bool split = !ranks && !request_level && below(rng, 3) == 0;
     unsigned device = below(rng, ranks ? 2 : 5), placed = below(rng, 3);
+    if (routing == 2 && placed == 2)
+        placed = 0;
     bool staged = !ranks && !split && !request_level && device != 3 && below(rng, 5) == 0;
     bool paired = !ranks && !split && !request_level && !staged && routing != 2 && below(rng, 4) == 0;
-    if ((staged || paired) && order >= 7 && order != 8 && order != 11)
+    bool piped = split && device != 3 && below(rng, 4) == 0; /* pools of pipelines */
+    unsigned pools[2] = {piped ? 1 + below(rng, 3) : 1, piped ? 1 + below(rng, 3) : 1};
+    if ((staged || paired || piped) && order >= 7 && order != 8 && order != 11)
         order = 0;
     if (staged)
         snprintf(cluster, sizeof cluster, "\"replicas\": %u, \"pipeline_parallel\": %u",
@@ -83,10 +87,12 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                  1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, 2));
     else if (split)
         snprintf(cluster, sizeof cluster,
-                 "\"placement\": {\"name\": \"%s\", \"prefill\": {\"replicas\": %u}, \"decode\": "
-                 "{\"replicas\": %u, \"batching\": {\"name\": \"%s\", \"max_sequences\": %u}}, \"link\": "
+                 "\"placement\": {\"name\": \"%s\", \"prefill\": {\"replicas\": %u, \"pipeline_parallel\": %u}, "
+                 "\"decode\": {\"replicas\": %u, \"pipeline_parallel\": %u, \"batching\": {\"name\": \"%s\", "
+                 "\"max_sequences\": %u}}, \"link\": "
                  "{\"bytes_per_s\": %u, \"layerwise\": %s}%s}",
-                 placements[placed], 1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, RANDOM_REPLICAS_MAX / 2),
+                 placements[placed], 1 + below(rng, RANDOM_REPLICAS_MAX / 2), pools[0],
+                 1 + below(rng, RANDOM_REPLICAS_MAX / 2), pools[1],
                  below(rng, 2) ? "chunked_prefill" : "unified_budget", 1 + below(rng, 24),
                  below(rng, 2) ? 2000000000 : 200000000, below(rng, 2) ? "true" : "false",
                  placed == 2 ? ", \"prefill_above_tokens\": 300, \"decode_above_tokens\": 500" : "");
@@ -104,7 +110,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         snprintf(arrivals, sizeof arrivals,
                  "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g, \"turns\": %u", 1 + below(rng, 30),
                  below(rng, 2) ? 0 : 0.02, 1 + below(rng, 3));
-    bool costly = routing != 2 && !staged && !paired;
+    bool costly = routing != 2 && !staged && !paired && !piped;
     const char *extras =
         request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];
     snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
@@ -120,9 +126,10 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
              below(rng, 100000), ranks ? "qwen3-30b-a3b" : "llama-3.1-8b",
-             techniques[ranks || staged ? 0 : below(rng, 6)], devices[device], below(rng, 5) ? "false" : "true",
-             below(rng, 2) ? "none" : "mser5", below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster,
-             routings[routing], orders[order], preemptions[staged || paired ? 0 : below(rng, 2)], policy, extras,
+             techniques[ranks || staged || piped ? 0 : below(rng, 6)], devices[device],
+             below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
+             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[routing], orders[order],
+             preemptions[staged || paired || piped ? 0 : below(rng, 2)], policy, extras,
              !split && below(rng, 2) ? "true" : "false", block,
              ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), populations[below(rng, 4)],
              arrivals, 1 + below(rng, 120), output);

@@ -95,6 +95,35 @@ static void test_micro_batches_fill_the_stages(void **state)
     assert_int_equal(four.totals.kv_allocated, four.totals.kv_freed);
 }
 
+/* Pools of two and three stages, 1 ms apart: a request alone takes as long as in one stage, and 1 ms. Three at a time
+ * are decoded in micro-batches of one, in not much more than the time of one. */
+static void test_pools_of_pipelines(void **state)
+{
+    (void)state;
+    static const char pools[] =
+        "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"engine\": {\"host_ns\": 0, "
+        "\"host_ns_per_sequence\": 1000}, \"cluster\": {\"link\": {\"bytes_per_s\": 1e15, \"latency_ns\": 0}, "
+        "\"placement\": {\"name\": \"disaggregated\", \"prefill\": {\"pipeline_parallel\": 2}, \"decode\": "
+        "{\"pipeline_parallel\": 3, \"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}}, \"link\": "
+        "{\"bytes_per_s\": 1e15, \"latency_ns\": 1000000}}}, \"policy\": {\"batching\": \"continuous\", \"kv_blocks\": "
+        "4000}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": %u, \"lengths\": {\"prompt\": {\"name\": "
+        "\"fixed\", \"tokens\": 1000}, \"output\": {\"name\": \"fixed\", \"tokens\": 50}}}}";
+    struct run_summary whole, one, three;
+    char spec[1200];
+    double alone = run_stages("llama-3.1-8b", 0, 1, "continuous", 1, "at_once", 1, &whole);
+    snprintf(spec, sizeof spec, pools, 1);
+    run_scenario(spec, &one);
+    double apart = one.metrics[METRIC_E2E].at[STAT_MEAN].value - 1e6;
+    if (fabs(apart - alone) > 50 * 3 + 1)
+        fail_msg("%g ns in one stage, %g in pools", alone, apart);
+    snprintf(spec, sizeof spec, pools, 3);
+    run_scenario(spec, &three);
+    assert_int_equal(three.totals.kv_allocated, three.totals.kv_freed);
+    double longer = three.duration_s / one.duration_s;
+    if (!(longer > 1 && longer < 1.35))
+        fail_msg("%g times", longer);
+}
+
 static void test_what_has_no_stages_is_refused(void **state)
 {
     (void)state;
@@ -125,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_a_pipeline_by_hand),
         cmocka_unit_test(test_stages_add_up_to_the_whole),
         cmocka_unit_test(test_micro_batches_fill_the_stages),
+        cmocka_unit_test(test_pools_of_pipelines),
         cmocka_unit_test(test_what_has_no_stages_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,7 @@ struct request {
     uint64_t batch_stamp;   /* the iteration in whose batch it was last put one by one */
     sim_time waiting_since; /* arrival, last preemption, or when it left for another replica to decode */
     sim_time first_scheduled, first_token, last_token;
-    size_t source; /* the replica that prefilled it, and blocks that are held there, while its KV is on its way */
+    size_t source; /* the station that prefilled it, and blocks that are held there, while its KV is on its way */
     uint32_t source_blocks;
     sim_time copied;     /* when another replica has its KV too, in a pair */
     sim_time taken_over; /* when it joined the replica that decodes it; 0: where it was prefilled */
