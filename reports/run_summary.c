@@ -59,10 +59,11 @@ static void stations(const struct run_metrics *m, const struct scenario *s, stru
     snprintf(out->system.name, sizeof out->system.name, "system");
     snprintf(out->queue.name, sizeof out->queue.name, "queue");
     double n = (double)m->system.departures;
-    /* Overloaded: hardly ever idle while requests came, and a tail of work left over when they stopped. */
+    /* Overloaded: hardly ever idle while requests came, and a tail of work left over when they stopped. Not a batch
+     * job, all of which is there at the start. */
     double span = sim_time_to_s(m->system.last_arrival), tail = out->duration_s - span;
     out->overloaded =
-        n > 100 && out->system.utilization > 0.95 && tail > 0.05 * span && out->system.wait_s > 0.02 * span;
+        n > 100 && span > 0 && out->system.utilization > 0.95 && tail > 0.05 * span && out->system.wait_s > 0.02 * span;
 }
 
 static void check_slo(const struct scenario *s, struct run_summary *out)

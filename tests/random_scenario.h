@@ -103,13 +103,14 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                                               "\"clients\": {\"count\": 4, \"skew\": 1},"};
     char arrivals[160];
     bool closed = below(rng, 4) == 0;
+    unsigned population = below(rng, closed ? 4 : 5);
     if (!closed)
         snprintf(arrivals, sizeof arrivals, "\"name\": \"%s\", \"rate_per_s\": %u", below(rng, 2) ? "gamma" : "poisson",
                  1 + below(rng, 60));
     else
         snprintf(arrivals, sizeof arrivals,
                  "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g, \"turns\": %u", 1 + below(rng, 30),
-                 below(rng, 2) ? 0 : 0.02, 1 + below(rng, 3));
+                 below(rng, 2) ? 0 : 0.02, population < 2 ? 1 + below(rng, 3) : 1);
     bool costly = routing != 2 && !staged && !paired && !piped;
     const char *extras =
         request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];
@@ -131,7 +132,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[routing], orders[order],
              preemptions[staged || paired || piped ? 0 : below(rng, 2)], policy, extras,
              !split && below(rng, 2) ? "true" : "false", block,
-             ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), populations[below(rng, 4)],
+             ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), populations[population],
              arrivals, 1 + below(rng, 120), output);
 }
 

@@ -14,7 +14,8 @@ struct checker {
     struct run_metrics metrics;
     struct observer inner;
     sim_time busy_from[RANDOM_REPLICAS_MAX], busy_until[RANDOM_REPLICAS_MAX];
-    size_t ranks, tied;    /* that step together; of a pipeline */
+    size_t ranks; /* that step together */
+    const struct cluster_config *config;
     uint64_t steps_shared; /* by two of them */
     uint64_t finished_output, batch_tokens, needed_tokens, recomputed, found;
     uint64_t hash;
@@ -63,7 +64,7 @@ static void iterated(void *state, const struct iteration_record *i)
     (void)state;
     sim_time start = i->stretch->start, end = stretch_end(i->stretch, i->count);
     assert_true(i->end > start && i->end == end);
-    if (checker.tied == 1) { /* else micro-batches overlap */
+    if (cluster_station_servers(checker.config, i->replica) == 1) { /* else micro-batches overlap */
         assert_true(start >= checker.busy_until[i->replica]);
         check_step(i, start);
     }
@@ -127,7 +128,7 @@ static void run_checked(const char *text, struct run_summary *out)
     checker = (struct checker){.hash = 1,
                                .block_tokens = s.cluster.replica.kv_block_tokens,
                                .ranks = s.cluster.group,
-                               .tied = s.cluster.tied};
+                               .config = &s.cluster};
     expect_ok(run_metrics_init(&checker.metrics, &s, &err), &err);
     checker.inner = run_metrics_observer(&checker.metrics);
     struct observer observer = {.arrived = arrived,

@@ -187,8 +187,13 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
                                    .destroy = workload_destroy,
                                    .state = w};
     struct json at = json_member(workload, "clients"), scale = json_member(workload, "rate_scale");
+    struct json arrivals = json_member(workload, "arrivals"), turns = json_member(&arrivals, "turns"),
+                prefixes = json_member(workload, "prefixes");
     int status = 0;
-    if (out->finished && at.node)
+    if (prefixes.node && cJSON_IsNumber(turns.node) && turns.node->valuedouble > 1)
+        status =
+            json_complain(&prefixes, "none with turns above 1, whose prompts begin with what was said before", err);
+    else if (out->finished && at.node)
         status = json_complain(&at, "none with closed_loop arrivals, whose clients are the loop's", err);
     else if (out->finished && w->rate_scale != 1)
         status = json_complain(&scale, "none with closed_loop arrivals, whose times follow from the service", err);
