@@ -5,15 +5,16 @@ BUILD ?= build
 PREFIX ?= /usr/local
 CC ?= gcc
 PACKAGES := build-essential pkg-config clang clang-format libclang-rt-14-dev libgsl-dev libsqlite3-dev libcjson-dev \
-            zlib1g-dev libcmocka-dev python3 valgrind
-LIBS := gsl sqlite3 libcjson zlib
+            zlib1g-dev libopenblas-dev libcmocka-dev python3 valgrind
+LIBS := gsl sqlite3 libcjson zlib openblas
 
-ROOMS := base workloads policies profiles sim reports planner cli
+ROOMS := base workloads policies profiles sim reports planner engine_ref cli
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 CFLAGS ?= -O2 -g -flto=auto
 ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -pthread -I. $(WARNINGS) $(WERROR) $(CFLAGS) $(SANITIZE) \
              $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
-ALL_LIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm
+# GSL's own BLAS has the same names as OpenBLAS, and is slow.
+ALL_LIBS = $(filter-out -lgslcblas,$(shell pkg-config --libs $(LIBS) 2>/dev/null)) -lm
 
 SOURCES := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/shipped_files.o $(BUILD)/schema.o

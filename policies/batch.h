@@ -18,6 +18,7 @@ struct batch_item {
     struct request *req;
     uint32_t new_tokens; /* prompt tokens, or 1 decode token */
     bool decode;         /* how the request stood when the batch was formed */
+    uint32_t row;        /* PACKED: the bin it is in */
 };
 
 #define STABLE_FOREVER UINT64_MAX
@@ -26,7 +27,8 @@ struct batch {
     /* All requests that decode, with one token each: how many, and the KV tokens they have before it. */
     uint32_t decodes;
     uint64_t decode_kv;
-    uint64_t decode_longest; /* the most that one of them has; 0 where nobody asks */
+    uint64_t decode_longest;         /* the most that one of them has; 0 where nobody asks */
+    struct request *const *decoders; /* [decodes] who they are, brought up to date; NULL where nobody asks */
     /* The others, and single decodes where a policy does not take them all. */
     struct batch_item *items;
     size_t count, capacity;
@@ -51,6 +53,7 @@ static inline void batch_clear(struct batch *b)
     b->decodes = 0;
     b->decode_kv = 0;
     b->decode_longest = 0;
+    b->decoders = NULL;
     b->group_tokens = b->group_most = 0;
     b->count = 0;
     b->layout = BATCH_RAGGED;

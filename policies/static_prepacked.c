@@ -35,6 +35,8 @@ static void pack_prompts(struct static_batch *s, struct batch *out)
     out->layout = BATCH_PACKED;
     out->packed_attention = s->packed_attention;
     out->rows = pack(s->packing, lengths, out->count, s->longest, bins, room, order);
+    for (size_t i = 0; i < out->count; i++)
+        out->items[i].row = bins[i];
     out->row_tokens = s->longest; /* the longest prompt fills a bin of its own */
 }
 

@@ -12,7 +12,8 @@ struct executor {
     /* What an iteration would cost, without running it; NULL where that is not known. */
     void (*predict)(void *state, const struct batch *batch, struct iteration_cost *out);
     void *state;
-    bool sees_longest; /* wants batch.decode_longest */
+    bool sees_longest;  /* wants batch.decode_longest */
+    bool sees_decoders; /* wants batch.decoders */
 };
 
 /* The simulated executor; the cost model must outlive it. */

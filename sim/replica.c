@@ -269,9 +269,10 @@ void replica_release(struct replica *r)
     free(r->next.items);
     free(r->leaving);
     free(r->prefilling);
+    free(r->decoders);
     r->batching_state = NULL;
     r->batch.items = r->next.items = NULL;
-    r->prefilling = r->leaving = NULL;
+    r->prefilling = r->leaving = r->decoders = NULL;
 }
 
 const char *replica_refuses(const struct replica *r, const struct request *request)
@@ -336,6 +337,7 @@ static bool make_room(struct replica *r)
         needed = 2 * r->room;
     if (!make_items(&r->batch, needed) || (r->ahead && !make_items(&r->next, needed)) ||
         (r->ahead && !make_list(&r->leaving, r->room, needed)) || !make_list(&r->prefilling, r->room, needed) ||
+        (r->executor.sees_decoders && !make_list(&r->decoders, r->room, needed)) ||
         decode_set_make_room(&r->decodes, needed))
         return false;
     r->view.prefilling = r->prefilling;
@@ -509,6 +511,18 @@ void replica_wait(struct replica *r, sim_time now)
     r->ended = now;
 }
 
+/* Those who decode, in order of admission. */
+static void name_decoders(struct replica *r)
+{
+    size_t count = 0;
+    for (struct request *q = r->running.head; q; q = q->next)
+        if (q->decode.in) {
+            decode_set_settle(&r->decodes, q);
+            r->decoders[count++] = q;
+        }
+    r->batch.decoders = r->decoders;
+}
+
 /* Has the batch of the next iteration formed; false when there is nothing to do. */
 static bool prepare_batch(struct replica *r, sim_time now)
 {
@@ -528,6 +542,8 @@ static bool prepare_batch(struct replica *r, sim_time now)
     mark_scheduled(r, now);
     if (r->executor.sees_longest && r->batch.decodes > 0)
         r->batch.decode_longest = decode_set_longest(&r->decodes);
+    if (r->executor.sees_decoders && r->batch.decodes > 0)
+        name_decoders(r);
     return true;
 }
 

@@ -55,6 +55,7 @@ struct replica {
     struct replica_view view;
     struct request_list own_waiting, running;
     struct request **prefilling; /* in order of admission */
+    struct request **decoders;   /* [room] for executors that want them */
     size_t room;                 /* requests that fit in it, in a batch and in the decode set */
     struct decode_set decodes;
     struct kv_pool own_kv, *kv;

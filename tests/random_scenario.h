@@ -38,7 +38,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     };
     static const char *const routings[] = {"round_robin",     "least_outstanding_tokens",   "central_queue",
                                            "power_of_two",    "least_outstanding_requests", "random",
-                                           "prefix_affinity", "session_affinity",           "slo_aware"};
+                                           "prefix_affinity", "session_affinity",           "slo_aware",
+                                           "predicted_kv"};
     static const char *const admissions[] = {"", "\"admission\": \"on_demand\",", "\"admission\": \"reserve_max\",",
                                              "\"admission\": \"predicted\", \"predictor\": {\"name\": \"noisy\"},"};
     static const char *const orders[] = {"fcfs", "fcfs",          "fcfs",          "sjf",      "srpt",
@@ -61,7 +62,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
     char policy[200], cluster[400];
-    unsigned order = below(rng, 13), routing = below(rng, 9);
+    unsigned order = below(rng, 13), routing = below(rng, 10);
     if (routing == 2 && order >= 7 && order != 8 && order != 11)
         order = 0;                   /* a shared queue takes orders of keys */
     bool ranks = below(rng, 5) == 0; /* of a mixture of experts, which step together */

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine: against the equations in 64-bit floats written again here, and against itself in other layouts. */
+#include <gsl/gsl_rng.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/random.h"
+#include "engine_ref/instance.h"
+#include "policies/packing.h"
+#include "tests/harness.h"
+
+enum { VOCAB = 97, BLOCK = 4, BLOCKS = 400, LONGEST = 160 };
+
+static struct model small_model(bool gated, bool qk_norm, bool tied)
+{
+    struct model m = {.name = "small",
+                      .layers = 3,
+                      .hidden = 40,
+                      .intermediate = 56,
+                      .heads = 6,
+                      .kv_heads = 2,
+                      .head_dim = 12,
+                      .vocab = VOCAB,
+                      .max_tokens = LONGEST,
+                      .gated_mlp = gated,
+                      .tied_head = tied,
+                      .qk_norm = qk_norm};
+    return m;
+}
+
+/* One sequence from its first token to its last, in doubles; logits after the last token. No cache, no blocks: every
+ * position is computed anew from the equations of the papers that transformer.h names. */
+static void equations(const struct weights *w, const uint32_t *tokens, size_t n, double *logits)
+{
+    const struct model *m = &w->model;
+    size_t H = m->hidden, D = m->head_dim, Q = m->heads, K = m->kv_heads, F = m->intermediate;
+    double *x = calloc(n * H, sizeof *x), *h = calloc(n * H, sizeof *h), *q = calloc(n * Q * D, sizeof *q),
+           *k = calloc(n * K * D, sizeof *k), *v = calloc(n * K * D, sizeof *v), *a = calloc(n * Q * D, sizeof *a),
+           *f = calloc(F, sizeof *f), *p = calloc(n, sizeof *p);
+    for (size_t t = 0; t < n; t++)
+        for (size_t i = 0; i < H; i++)
+            x[t * H + i] = w->embedding[tokens[t] * H + i];
+    for (size_t l = 0; l <= m->layers; l++) {
+        const struct layer_weights *L = l < m->layers ? &w->layers[l] : NULL;
+        for (int half = 0; half < 2; half++) {
+            const float *gain = !L ? w->final_norm : half ? L->mlp_norm : L->attention_norm;
+            for (size_t t = 0; t < n; t++) {
+                double squares = 0;
+                for (size_t i = 0; i < H; i++)
+                    squares += x[t * H + i] * x[t * H + i];
+                for (size_t i = 0; i < H; i++)
+                    h[t * H + i] = x[t * H + i] / sqrt(squares / (double)H + (double)NORM_EPSILON) * (double)gain[i];
+            }
+            if (!L)
+                break;
+            for (size_t t = 0; half && t < n; t++) {
+                for (size_t j = 0; j < F; j++) {
+                    double gate = 0, up = 0;
+                    for (size_t i = 0; i < H; i++) {
+                        gate += (double)L->gate_up[j * H + i] * h[t * H + i];
+                        up += m->gated_mlp ? (double)L->gate_up[(F + j) * H + i] * h[t * H + i] : 0;
+                    }
+                    f[j] = m->gated_mlp ? gate / (1 + exp(-gate)) * up : fmax(gate, 0);
+                }
+                for (size_t i = 0; i < H; i++)
+                    for (size_t j = 0; j < F; j++)
+                        x[t * H + i] += (double)L->down[i * F + j] * f[j];
+            }
+            if (half)
+                continue;
+            for (size_t t = 0; t < n; t++)
+                for (size_t head = 0; head < Q + 2 * K; head++) {
+                    double *to = head < Q       ? &q[(t * Q + head) * D]
+                                 : head < Q + K ? &k[(t * K + head - Q) * D]
+                                                : &v[(t * K + head - Q - K) * D];
+                    double squares = 0, raw[64];
+                    for (size_t d = 0; d < D; d++) {
+                        raw[d] = 0;
+                        for (size_t i = 0; i < H; i++)
+                            raw[d] += (double)L->qkv[(head * D + d) * H + i] * h[t * H + i];
+                        squares += raw[d] * raw[d];
+                    }
+                    const float *gains = head < Q ? L->query_norm : head < Q + K ? L->key_norm : NULL;
+                    for (size_t d = 0; gains && d < D; d++)
+                        raw[d] *= (double)gains[d] / sqrt(squares / (double)D + (double)NORM_EPSILON);
+                    for (size_t d = 0; d < D; d++) {
+                        size_t pair = d < D / 2 ? d + D / 2 : d - D / 2;
+                        double angle = (double)t * pow((double)ROTARY_BASE, -2.0 * (double)(d % (D / 2)) / (double)D);
+                        to[d] = head >= Q + K ? raw[d]
+                                              : raw[d] * cos(angle) + (d < D / 2 ? -raw[pair] : raw[pair]) * sin(angle);
+                    }
+                }
+            for (size_t t = 0; t < n; t++)
+                for (size_t head = 0; head < Q; head++) {
+                    double sum = 0;
+                    for (size_t j = 0; j <= t; j++) {
+                        p[j] = 0;
+                        for (size_t d = 0; d < D; d++)
+                            p[j] += q[(t * Q + head) * D + d] * k[(j * K + head / (Q / K)) * D + d];
+                        sum += p[j] = exp(p[j] / sqrt((double)D));
+                    }
+                    for (size_t d = 0; d < D; d++) {
+                        a[(t * Q + head) * D + d] = 0;
+                        for (size_t j = 0; j <= t; j++)
+                            a[(t * Q + head) * D + d] += p[j] / sum * v[(j * K + head / (Q / K)) * D + d];
+                    }
+                }
+            for (size_t t = 0; t < n; t++)
+                for (size_t i = 0; i < H; i++)
+                    for (size_t j = 0; j < Q * D; j++)
+                        x[t * H + i] += (double)L->o[i * Q * D + j] * a[t * Q * D + j];
+        }
+    }
+    for (size_t o = 0; o < m->vocab; o++) {
+        logits[o] = 0;
+        for (size_t i = 0; i < H; i++)
+            logits[o] += (double)w->head[o * H + i] * h[(n - 1) * H + i];
+    }
+    double *all[] = {x, h, q, k, v, a, f, p};
+    for (size_t i = 0; i < 8; i++)
+        free(all[i]);
+}
+
+static const struct engine_limits limits = {
+    .block_tokens = BLOCK, .blocks = BLOCKS, .rows = 600, .outputs = 16, .max_tokens = LONGEST, .threads = 2};
+
+static void open_instance(struct instance *e, const struct weights *w, const char *backend)
+{
+    struct error err = {0};
+    expect_ok(instance_create(e, w, backend_find(backend), &limits, 7, &err), &err);
+}
+
+static void run_batch(struct instance *e, struct batch *b, float *logits)
+{
+    struct error err = {0};
+    expect_ok(instance_run(e, b, &err), &err);
+    expect_ok(e->backend->logits(e->state, logits, &err), &err);
+    for (size_t i = 0; i < b->count; i++) {
+        struct request *r = b->items[i].req;
+        r->computed += b->items[i].new_tokens;
+        if (r->computed == r->prompt_tokens + r->generated)
+            r->generated++;
+    }
+    for (uint32_t i = 0; i < b->decodes; i++) {
+        b->decoders[i]->computed++;
+        b->decoders[i]->generated++;
+    }
+}
+
+static double worst(const float *a, const float *b, size_t n)
+{
+    double most = 0, scale = 0;
+    for (size_t i = 0; i < n; i++) {
+        most = fmax(most, fabs((double)a[i] - (double)b[i]));
+        scale = fmax(scale, fabs((double)b[i]));
+    }
+    return most / scale;
+}
+
+/* Two prompts and three decodes of each, by either backend, against the equations; all kinds of models. */
+static void test_engines_compute_what_the_equations_say(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"cpu-reference", "cpu"};
+    for (int kind = 0; kind < 8; kind++)
+        for (size_t n = 0; n < 2; n++) {
+            struct model m = small_model(kind & 1, kind & 2, kind & 4);
+            struct weights w;
+            struct instance e;
+            struct error err = {0};
+            expect_ok(weights_create(&w, &m, &err), &err);
+            weights_fill(&w, 3);
+            for (uint32_t i = 0; m.qk_norm && i < m.head_dim; i++) /* gains that do something */
+                w.layers[1].query_norm[i] = 1 + 0.05f * (float)i;
+            open_instance(&e, &w, names[n]);
+            struct request r[2];
+            request_init(&r[0], 5, 0, 21, 4, 4);
+            request_init(&r[1], 9, 0, 7, 4, 4);
+            struct request *both[] = {&r[0], &r[1]};
+            struct batch_item items[2] = {{.req = &r[0], .new_tokens = 21}, {.req = &r[1], .new_tokens = 7}};
+            static float got[2 * VOCAB], wanted[2 * VOCAB];
+            struct batch prompts = {.items = items, .count = 2}, decodes = {.decoders = both, .decodes = 2};
+            for (int step = 0; step < 4; step++) {
+                run_batch(&e, step == 0 ? &prompts : &decodes, got);
+                for (int i = 0; i < 2; i++) {
+                    uint32_t tokens[LONGEST];
+                    double exact[VOCAB];
+                    for (uint32_t t = 0; t < r[i].computed; t++)
+                        tokens[t] = instance_token(&e, &r[i], t);
+                    equations(&w, tokens, r[i].computed, exact);
+                    for (size_t o = 0; o < VOCAB; o++)
+                        wanted[i * VOCAB + (int)o] = (float)exact[o];
+                    /* Greedy: the token that was taken is the one of the largest logit. */
+                    uint32_t last = instance_sequence(&e, r[i].id)->generated[r[i].generated - 1];
+                    for (size_t o = 0; o < VOCAB; o++)
+                        assert_true(got[i * VOCAB + (int)last] >= got[i * VOCAB + (int)o]);
+                }
+                if (!(worst(got, wanted, 2 * VOCAB) < 2e-5))
+                    fail_msg("%s, kind %d, step %d: %g", names[n], kind, step, worst(got, wanted, 2 * VOCAB));
+            }
+            instance_release(&e);
+            weights_release(&w);
+        }
+}
+
+/* How a set of prompts may be prefilled. */
+enum layout { RAGGED, PADDED, PACKED_SQUARE, PACKED_BLOCKS, CHUNKED, LAYOUTS };
+
+/* Logits after the prompts and after two decodes, and every request's keys and values. */
+struct outcome {
+    float logits[3][8 * VOCAB];
+    float *cache[8];
+};
+
+static void prefill(struct instance *e, struct request *r, size_t count, enum layout layout, float *logits)
+{
+    struct batch_item items[8];
+    struct batch b = {.items = items, .count = count, .layout = BATCH_RAGGED};
+    uint32_t longest = 0, room[8], lengths[8], bins[8], order[8];
+    for (size_t i = 0; i < count; i++) {
+        lengths[i] = r[i].prompt_tokens;
+        longest = lengths[i] > longest ? lengths[i] : longest;
+        items[i] = (struct batch_item){.req = &r[i], .new_tokens = r[i].prompt_tokens};
+    }
+    if (layout == CHUNKED) { /* one prompt at a time, 11 tokens a step */
+        for (size_t i = 0; i < count; i++)
+            while (r[i].computed < r[i].prompt_tokens) {
+                uint32_t left = r[i].prompt_tokens - r[i].computed;
+                items[0] = (struct batch_item){.req = &r[i], .new_tokens = left < 11 ? left : 11};
+                b.count = 1;
+                run_batch(e, &b, logits + i * VOCAB);
+            }
+        return;
+    }
+    b.row_tokens = longest;
+    if (layout == PADDED) {
+        b.layout = BATCH_PADDED;
+        b.rows = (uint32_t)count;
+    } else if (layout != RAGGED) {
+        b.layout = BATCH_PACKED;
+        b.packed_attention = layout == PACKED_BLOCKS ? PACKED_VARLEN : PACKED_MASKED;
+        b.rows = pack(PACK_FIRST_FIT, lengths, count, longest, bins, room, order);
+        for (size_t i = 0; i < count; i++)
+            items[i].row = bins[i];
+    }
+    float raw[8 * VOCAB];
+    run_batch(e, &b, raw);
+    for (size_t i = 0; i < count; i++) /* outputs come row by row */
+        for (size_t o = 0; o < count; o++)
+            if (e->output_ids[o] == r[i].id)
+                memcpy(logits + i * VOCAB, raw + o * VOCAB, VOCAB * sizeof *raw);
+}
+
+static void decode(struct instance *e, struct request *r, size_t count, enum layout layout, float *logits)
+{
+    struct request *all[8];
+    uint32_t longest = 0;
+    for (size_t i = 0; i < count; i++) {
+        all[i] = &r[i];
+        longest = r[i].computed > longest ? r[i].computed : longest;
+    }
+    struct batch b = {.decoders = all, .decodes = (uint32_t)count};
+    if (layout == PADDED) { /* and two rows of requests that have finished */
+        b.layout = BATCH_PADDED;
+        b.rows = (uint32_t)count + 2;
+        b.row_tokens = 1;
+        b.row_kv = longest;
+    }
+    run_batch(e, &b, logits);
+}
+
+static void run_layout(const struct weights *w, const char *backend, enum layout layout, const uint32_t *lengths,
+                       size_t count, struct outcome *out)
+{
+    struct error err = {0};
+    struct instance e;
+    struct request r[8];
+    open_instance(&e, w, backend);
+    for (size_t i = 0; i < count; i++)
+        request_init(&r[i], 100 + i, 0, lengths[i], 4, 4);
+    prefill(&e, r, count, layout, out->logits[0]);
+    decode(&e, r, count, layout, out->logits[1]);
+    decode(&e, r, count, layout, out->logits[2]);
+    size_t floats = instance_block_floats(&e);
+    for (size_t i = 0; i < count; i++) {
+        const struct sequence *s = instance_sequence(&e, r[i].id);
+        out->cache[i] = calloc(s->block_count, floats * sizeof(float));
+        for (size_t k = 0; k < s->block_count; k++)
+            expect_ok(e.backend->read_block(e.state, s->blocks[k], out->cache[i] + k * floats, &err), &err);
+        if (r[i].computed % BLOCK) { /* what is beyond the last token is nobody's */
+            float *last = out->cache[i] + (s->block_count - 1) * floats;
+            size_t run = BLOCK * w->model.head_dim, kept = r[i].computed % BLOCK * w->model.head_dim;
+            for (size_t at = 0; at < floats; at += run)
+                memset(last + at + kept, 0, (run - kept) * sizeof *last);
+        }
+    }
+    instance_release(&e);
+}
+
+/* Padded = packed = ragged = chunked: the same logits and the same keys and values, within rounding. */
+static void test_layouts_are_equal(void **state)
+{
+    (void)state;
+    static struct outcome ragged, other;
+    struct model m = small_model(true, false, true);
+    struct weights w;
+    struct error err = {0};
+    gsl_rng *rng = random_stream_create(11, "prompts");
+    expect_ok(weights_create(&w, &m, &err), &err);
+    weights_fill(&w, 5);
+    for (int round = 0; round < 6; round++) {
+        uint32_t lengths[8];
+        size_t count = 1 + gsl_rng_uniform_int(rng, 8);
+        for (size_t i = 0; i < count; i++)
+            lengths[i] = 1 + (uint32_t)gsl_rng_uniform_int(rng, i % 3 ? 20 : 70);
+        run_layout(&w, "cpu-reference", RAGGED, lengths, count, &ragged);
+        for (enum layout layout = RAGGED; layout < LAYOUTS; layout++)
+            for (int fast = 0; fast < 2; fast++) {
+                run_layout(&w, fast ? "cpu" : "cpu-reference", layout, lengths, count, &other);
+                for (int step = 0; step < 3; step++)
+                    if (!(worst(other.logits[step], ragged.logits[step], count * VOCAB) < 1e-4))
+                        fail_msg("layout %d, fast %d, step %d: %g", layout, fast, step,
+                                 worst(other.logits[step], ragged.logits[step], count * VOCAB));
+                for (size_t i = 0; i < count; i++) {
+                    size_t blocks = (lengths[i] + 2 + BLOCK - 1) / BLOCK;
+                    size_t floats = blocks * 2 * m.layers * m.kv_heads * m.head_dim * BLOCK;
+                    assert_true(worst(other.cache[i], ragged.cache[i], floats) < 1e-4);
+                    free(other.cache[i]);
+                }
+            }
+        for (size_t i = 0; i < count; i++)
+            free(ragged.cache[i]);
+    }
+    gsl_rng_free(rng);
+    weights_release(&w);
+}
+
+/* Prefilled by one engine, decoded by another that its keys and values were moved to. */
+static void test_a_sequence_moves_with_its_cache(void **state)
+{
+    (void)state;
+    struct model m = small_model(true, false, false);
+    struct weights w;
+    struct instance one, here, there;
+    struct error err = {0};
+    struct request r, moved;
+    expect_ok(weights_create(&w, &m, &err), &err);
+    weights_fill(&w, 8);
+    open_instance(&one, &w, "cpu");
+    open_instance(&here, &w, "cpu");
+    open_instance(&there, &w, "cpu-reference");
+    request_init(&r, 77, 0, 30, 4, 4);
+    moved = r;
+    float kept[VOCAB], got[VOCAB], *buffer = malloc(instance_block_floats(&here) * sizeof *buffer);
+    prefill(&one, &r, 1, RAGGED, kept);
+    decode(&one, &r, 1, RAGGED, kept);
+    prefill(&here, &moved, 1, RAGGED, got);
+    expect_ok(instance_move(&here, &there, 77, buffer, &err), &err);
+    decode(&there, &moved, 1, RAGGED, got);
+    assert_true(worst(got, kept, VOCAB) < 1e-4);
+    assert_int_equal(here.free_count, BLOCKS);
+    assert_null(instance_sequence(&here, 77));
+    free(buffer);
+    instance_release(&one);
+    instance_release(&here);
+    instance_release(&there);
+    weights_release(&w);
+}
+
+/* With a temperature tokens come as often as their probability says; T → 0 is greedy. */
+static void test_sampling(void **state)
+{
+    (void)state;
+    const float logits[3] = {0, logf(2), logf(5)};
+    int got[3] = {0};
+    for (uint64_t i = 0; i < 80000; i++)
+        got[sample_token(logits, 3, 1, random_mix(i))]++;
+    for (int i = 0; i < 3; i++) /* expected 10 000, 20 000, 50 000: five standard deviations */
+        assert_true(abs(got[i] - (i == 0 ? 10000 : i == 1 ? 20000 : 50000)) < 710);
+    assert_int_equal(sample_token(logits, 3, 0, 1), 2);
+}
+
+/* Sequences come and go; ids that share a chain are found after others have left. */
+static void test_sequences_are_found_again(void **state)
+{
+    (void)state;
+    struct model m = small_model(true, false, true);
+    struct weights w;
+    struct instance e;
+    struct error err = {0};
+    float logits[VOCAB];
+    expect_ok(weights_create(&w, &m, &err), &err);
+    weights_fill(&w, 1);
+    open_instance(&e, &w, "cpu");
+    for (uint64_t id = 0; id < 300; id++) {
+        struct request r;
+        request_init(&r, id, 0, 2, 2, 2);
+        prefill(&e, &r, 1, RAGGED, logits);
+        if (id >= 40)
+            instance_forget(&e, id * 7919 % (id - 20)); /* perhaps one that is gone already */
+        assert_non_null(instance_sequence(&e, id));
+    }
+    size_t held = 0;
+    for (uint64_t id = 0; id < 300; id++)
+        held += instance_sequence(&e, id) != NULL;
+    assert_int_equal(held, e.sequence_count);
+    assert_int_equal(e.free_count + held, BLOCKS);
+    instance_release(&e);
+    weights_release(&w);
+}
+
+static void test_what_the_engine_has_not(void **state)
+{
+    (void)state;
+    struct model m;
+    struct weights w;
+    struct error err = {0};
+    expect_ok(model_load("qwen3-30b-a3b", &m, &err), &err);
+    assert_int_equal(weights_create(&w, &m, &err), -1);
+    assert_non_null(strstr(err.text, "the engine runs dense models with full attention"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_engines_compute_what_the_equations_say),
+        cmocka_unit_test(test_layouts_are_equal),
+        cmocka_unit_test(test_a_sequence_moves_with_its_cache),
+        cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_sequences_are_found_again),
+        cmocka_unit_test(test_what_the_engine_has_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
