@@ -5,8 +5,9 @@
 #include "base/version.h"
 #include "cli/command.h"
 
-static const struct command *const commands[] = {&command_run,     &command_list,   &command_describe, &command_trace,
-                                                 &command_profile, &command_report, &command_validate, NULL};
+static const struct command *const commands[] = {&command_run,      &command_list,    &command_describe,
+                                                 &command_trace,    &command_profile, &command_report,
+                                                 &command_validate, &command_engine,  NULL};
 
 int exit_for(const struct error *err)
 {

@@ -17,6 +17,11 @@ struct engine_limits {
     float temperature;    /* of sampling; 0: greedy */
 };
 
+/* What the hardware does at best, as measured now: in a large matrix product, and copying (read and written). */
+struct hardware {
+    double flops_per_s, bytes_per_s, memory_bytes;
+};
+
 struct backend {
     const char *name, *summary;
     /* The weights must outlive it on a CPU; a GPU has its own copy. */
@@ -27,6 +32,7 @@ struct backend {
     int (*run)(void *state, const struct step *step, uint32_t *next_tokens, struct error *err);
     /* Logits of the last step, [output_count][vocab]. */
     int (*logits)(void *state, float *out, struct error *err);
+    int (*measure_hardware)(void *state, struct hardware *out, struct error *err);
     /* Keys, then values of a block: [2][layers][kv_heads][block_tokens][head_dim] floats, out of the cache or into it.
      */
     int (*read_block)(void *state, uint32_t block, float *out, struct error *err);

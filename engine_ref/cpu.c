@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void destroy(void *state)
 {
@@ -143,13 +144,13 @@ static void run_layer(struct cpu *c, uint32_t layer, const struct step *s)
     MEASURED(OP_DOWN_PROJ, k->gemm(c, c->x, c->act, l->down, rows, hidden, m->intermediate, true));
 }
 
-/* Rows whose token is wanted, one after another in normed. */
-static void gather_outputs(struct cpu *c, const struct step *s)
+/* Logits of the rows whose token is wanted, which stand in ascending order: moved to the front first. */
+static void compute_logits(struct cpu *c, const struct step *s)
 {
     size_t hidden = c->w->model.hidden;
     for (size_t i = 0; i < s->output_count; i++)
-        c->kernels->norm(c, c->normed + i * hidden, c->x + s->outputs[i].row * hidden, c->w->final_norm, 1, hidden,
-                         hidden);
+        memmove(c->normed + i * hidden, c->normed + s->outputs[i].row * hidden, hidden * sizeof *c->normed);
+    c->kernels->gemm(c, c->logits, c->normed, c->w->head, s->output_count, c->w->model.vocab, hidden, false);
 }
 
 static void sample(struct cpu *c, const struct step *s, uint32_t *next_tokens)
@@ -169,12 +170,11 @@ static int run(void *state, const struct step *s, uint32_t *next_tokens, struct 
     MEASURED(OP_EMBEDDING, embed(c, s));
     for (uint32_t i = 0; i < m->layers; i++)
         run_layer(c, i, s);
+    MEASURED(OP_FINAL_NORM, c->kernels->norm(c, c->normed, c->x, c->w->final_norm, s->row_count, m->hidden, m->hidden));
     c->output_count = s->output_count;
     if (s->output_count == 0)
         return 0;
-    MEASURED(OP_FINAL_NORM, gather_outputs(c, s));
-    MEASURED(OP_LM_HEAD,
-             c->kernels->gemm(c, c->logits, c->normed, c->w->head, s->output_count, m->vocab, m->hidden, false));
+    MEASURED(OP_LM_HEAD, compute_logits(c, s));
     MEASURED(OP_SAMPLER, sample(c, s, next_tokens));
     return 0;
 }
@@ -221,12 +221,55 @@ static int write_block(void *state, uint32_t block, const float *in, struct erro
     return 0;
 }
 
+struct copy {
+    float *to;
+    const float *from;
+    size_t floats, parts;
+};
+
+static void copy_part(void *state, size_t part, size_t worker)
+{
+    const struct copy *k = state;
+    size_t first = k->floats * part / k->parts, last = k->floats * (part + 1) / k->parts;
+    (void)worker;
+    memcpy(k->to + first, k->from + first, (last - first) * sizeof *k->to);
+}
+
+enum { PEAK_SIDE = 1536, PEAK_TRIES = 5, PEAK_FLOATS = 1 << 24 };
+
+static int measure_hardware(void *state, struct hardware *out, struct error *err)
+{
+    struct cpu *c = state;
+    float *a = NULL, *b = NULL;
+    size_t n = PEAK_SIDE;
+    *out = (struct hardware){.memory_bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE)};
+    if (!make(&a, PEAK_FLOATS) || !make(&b, PEAK_FLOATS)) {
+        free(a);
+        free(b);
+        return error_no_memory(err);
+    }
+    struct copy k = {b, a, PEAK_FLOATS, workers_count(c->workers)};
+    for (int i = 0; i < PEAK_TRIES; i++) {
+        int64_t start = clock_ns();
+        c->kernels->gemm(c, b, a, a + n * n, n, n, n, false);
+        int64_t multiplied = clock_ns();
+        workers_run(c->workers, k.parts, copy_part, &k);
+        int64_t copied = clock_ns();
+        out->flops_per_s = fmax(out->flops_per_s, 2e9 * (double)(n * n * n) / (double)(multiplied - start));
+        out->bytes_per_s = fmax(out->bytes_per_s, 2e9 * (double)(k.floats * sizeof *a) / (double)(copied - multiplied));
+    }
+    free(a);
+    free(b);
+    return 0;
+}
+
 const struct backend cpu_reference_backend = {.name = "cpu-reference",
                                               .summary = "plain loops in 32-bit floats, to check others against",
                                               .create = create_reference,
                                               .destroy = destroy,
                                               .run = run,
                                               .logits = logits,
+                                              .measure_hardware = measure_hardware,
                                               .read_block = read_block,
                                               .write_block = write_block};
 
@@ -236,5 +279,6 @@ const struct backend cpu_backend = {.name = "cpu",
                                     .destroy = destroy,
                                     .run = run,
                                     .logits = logits,
+                                    .measure_hardware = measure_hardware,
                                     .read_block = read_block,
                                     .write_block = write_block};

@@ -10,7 +10,8 @@
 
 #pragma GCC diagnostic ignored "-Wpsabi" /* vectors are passed between inlined functions alone */
 
-enum { LANES = 8, SMALL_ROWS = 6 };
+/* OpenBLAS rearranges all weights for every product: up to so many rows reading them as they are is faster. */
+enum { LANES = 8, TILE_ROWS = 6, BLOCK_OUTPUTS = 32, SMALL_ROWS = 64 };
 
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4)));
 typedef int32_t int_lanes __attribute__((vector_size(4 * LANES), aligned(4)));
@@ -62,62 +63,64 @@ INLINE lanes exp_lanes(lanes x)
     return p * (lanes)((n + 127) << 23);
 }
 
-/* A few rows at once, so that each weight is read once. */
-INLINE void small_outputs(float *y, const float *x, const float *w, size_t rows, size_t from, size_t to, size_t outputs,
-                          size_t inputs, bool add)
-{
-    for (size_t o = from; o < to; o++) {
-        lanes sum[SMALL_ROWS] = {0};
-        float rest[SMALL_ROWS] = {0};
-        const float *weights = w + o * inputs;
-        size_t i = 0;
-        for (; i + LANES <= inputs; i += LANES) {
-            lanes v = load(weights + i);
-            for (size_t r = 0; r < rows; r++)
-                sum[r] += load(x + r * inputs + i) * v;
-        }
-        for (; i < inputs; i++)
-            for (size_t r = 0; r < rows; r++)
-                rest[r] += x[r * inputs + i] * weights[i];
-        for (size_t r = 0; r < rows; r++)
-            y[r * outputs + o] = sum_lanes(sum[r]) + rest[r] + (add ? y[r * outputs + o] : 0);
-    }
-}
-
 struct product {
     float *y;
     const float *x, *w;
     size_t rows, outputs, inputs, parts;
     bool add;
-    bool avx2;
 };
 
-#define SMALL_CASES                                                                                                    \
-    switch (p->rows) {                                                                                                 \
-    case 1:                                                                                                            \
-        small_outputs(p->y, p->x, p->w, 1, from, to, p->outputs, p->inputs, p->add);                                   \
-        break;                                                                                                         \
-    case 2:                                                                                                            \
-        small_outputs(p->y, p->x, p->w, 2, from, to, p->outputs, p->inputs, p->add);                                   \
-        break;                                                                                                         \
-    case 3:                                                                                                            \
-        small_outputs(p->y, p->x, p->w, 3, from, to, p->outputs, p->inputs, p->add);                                   \
-        break;                                                                                                         \
-    case 4:                                                                                                            \
-        small_outputs(p->y, p->x, p->w, 4, from, to, p->outputs, p->inputs, p->add);                                   \
-        break;                                                                                                         \
-    case 5:                                                                                                            \
-        small_outputs(p->y, p->x, p->w, 5, from, to, p->outputs, p->inputs, p->add);                                   \
-        break;                                                                                                         \
-    default:                                                                                                           \
-        small_outputs(p->y, p->x, p->w, SMALL_ROWS, from, to, p->outputs, p->inputs, p->add);                          \
+/* A few rows at once, so that each weight is loaded once for all of them. */
+INLINE void rows_by_output(const struct product *p, size_t first, size_t rows, size_t o)
+{
+    lanes sum[TILE_ROWS] = {0};
+    float rest[TILE_ROWS] = {0};
+    const float *weights = p->w + o * p->inputs, *x = p->x + first * p->inputs;
+    size_t i = 0;
+    for (; i + LANES <= p->inputs; i += LANES) {
+        lanes v = load(weights + i);
+#pragma GCC unroll 6
+        for (size_t r = 0; r < rows; r++)
+            sum[r] += load(x + r * p->inputs + i) * v;
     }
+    for (; i < p->inputs; i++)
+#pragma GCC unroll 6
+        for (size_t r = 0; r < rows; r++)
+            rest[r] += x[r * p->inputs + i] * weights[i];
+#pragma GCC unroll 6
+    for (size_t r = 0; r < rows; r++) {
+        float *y = p->y + (first + r) * p->outputs + o;
+        *y = sum_lanes(sum[r]) + rest[r] + (p->add ? *y : 0);
+    }
+}
 
-static void small_plain(const struct product *p, size_t from, size_t to){SMALL_CASES}
+/* Blocks of outputs whose weights stay in the cache while all rows go over them. */
+INLINE void small_product(const struct product *p, size_t from, size_t to)
+{
+    for (size_t block = from; block < to; block += BLOCK_OUTPUTS)
+        for (size_t r = 0; r < p->rows;) {
+            size_t left = p->rows - r, end = block + BLOCK_OUTPUTS < to ? block + BLOCK_OUTPUTS : to;
+            for (size_t o = block; o < end; o++)
+                if (left >= TILE_ROWS) /* counts that the compiler knows */
+                    rows_by_output(p, r, TILE_ROWS, o);
+                else if (left >= 4)
+                    rows_by_output(p, r, 4, o);
+                else if (left >= 2)
+                    rows_by_output(p, r, 2, o);
+                else
+                    rows_by_output(p, r, 1, o);
+            r += left >= TILE_ROWS ? TILE_ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        }
+}
+
+static void small_plain(const struct product *p, size_t from, size_t to)
+{
+    small_product(p, from, to);
+}
 
 AVX2 static void small_avx2(const struct product *p, size_t from, size_t to)
 {
-    SMALL_CASES
+    small_product(p, from, to);
 }
 
 static bool has_avx2(void)
@@ -135,7 +138,7 @@ static void product_part(void *state, size_t part, size_t worker)
     if (from == to)
         return;
     if (p->rows <= SMALL_ROWS)
-        (p->avx2 ? small_avx2 : small_plain)(p, from, to);
+        (has_avx2() ? small_avx2 : small_plain)(p, from, to);
     else
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)p->rows, (int)(to - from), (int)p->inputs, 1, p->x,
                     (int)p->inputs, p->w + from * p->inputs, (int)p->inputs, p->add ? 1 : 0, p->y + from,
@@ -145,7 +148,7 @@ static void product_part(void *state, size_t part, size_t worker)
 static void gemm(struct cpu *c, float *y, const float *x, const float *w, size_t rows, size_t outputs, size_t inputs,
                  bool add)
 {
-    struct product p = {y, x, w, rows, outputs, inputs, workers_count(c->workers), add, has_avx2()};
+    struct product p = {y, x, w, rows, outputs, inputs, workers_count(c->workers), add};
     workers_run(c->workers, p.parts, product_part, &p);
 }
 

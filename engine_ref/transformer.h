@@ -88,6 +88,7 @@ struct step_row {
     uint32_t prompt; /* in squares: which one it is of; 0: padding */
 };
 
+/* In ascending order of rows. */
 struct step_output {
     uint32_t row;  /* whose next token is wanted */
     uint64_t draw; /* a random number for sampling it */

@@ -39,6 +39,7 @@ struct batch {
     uint32_t rows;       /* PADDED: sequences, finished ones that still cost included; PACKED: bins */
     uint32_t row_tokens; /* new tokens of every row */
     uint32_t row_kv;     /* KV tokens before them in every row */
+    sim_time start;      /* when its iteration starts */
     sim_time wake_at;    /* for an empty batch: ask again then, SIM_TIME_NEVER for at the next arrival */
     /* For how many iterations, this one included, the policy would form this batch again (each decode one token
      * further, a prompt one chunk of the same length further) while nobody arrives or leaves and no KV runs out.

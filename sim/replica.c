@@ -539,6 +539,7 @@ static bool prepare_batch(struct replica *r, sim_time now)
         r->carry = 0;
         return false;
     }
+    r->batch.start = now;
     mark_scheduled(r, now);
     if (r->executor.sees_longest && r->batch.decodes > 0)
         r->batch.decode_longest = decode_set_longest(&r->decodes);

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "engine_ref/server.h"
+#include "engine_ref/sweep.h"
+#include "profiles/import.h"
+#include "profiles/shipped.h"
+#include "reports/store.h"
+#include "reports/text.h"
+
+enum {
+    OPT_SET,
+    OPT_MODEL,
+    OPT_BACKEND,
+    OPT_THREADS,
+    OPT_WEIGHTS,
+    OPT_OUT,
+    OPT_MOST,
+    OPT_POINT,
+    OPT_PACE,
+    OPT_DB,
+    OPT_QUIET
+};
+
+static const struct option_spec options[] = {
+    {"--set", "PATH=VALUE", "serve: override a scenario value; may be repeated"},
+    {"--model", "NAME", "bench, profile: the model (default demo-11m)"},
+    {"--backend", "NAME", "cpu, cpu-reference, or cuda where it is built in (default: the first)"},
+    {"--threads", "N", "threads of a CPU backend (default: all)"},
+    {"--weights", "FILE", "weights from a safetensors file (default: random ones from the seed)"},
+    {"--out", "FILE",
+     "profile: the profile to write (default MODEL-BACKEND.json); what is measured is kept in FILE.points, "
+     "and a profile that was interrupted goes on from there"},
+    {"--most", "TOKENS", "profile: the longest step and sequence (default 2048)"},
+    {"--point-s", "SECONDS", "profile: most time for one step's repetitions (default 0.15)"},
+    {"--pace", "SPEED",
+     "serve: wait for arrivals on the wall clock, at so many times their speed (default: idle time is "
+     "skipped)"},
+    {"--db", "FILE", "serve: results database (default tandem.db)"},
+    {"--quiet", NULL, "print nothing but results"},
+    {0},
+};
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_stop(int signal_number)
+{
+    (void)signal_number;
+    stop_asked = 1;
+}
+
+static double number_or(const char *text, double otherwise)
+{
+    return text ? strtod(text, NULL) : otherwise;
+}
+
+static int read_threads(const struct arguments *args, size_t *threads, struct error *err)
+{
+    double n = number_or(args->values[OPT_THREADS], (double)server_threads());
+    if (!(n >= 1 && n <= 256))
+        return error_set(err, ERROR_INPUT, "--threads %s: expected a number from 1 to 256", args->values[OPT_THREADS]);
+    *threads = (size_t)n;
+    return 0;
+}
+
+/* An instance for measuring: a model's weights, and room for the sweep. */
+struct bench {
+    struct weights weights;
+    struct instance engine;
+};
+
+static void bench_close(struct bench *b)
+{
+    instance_release(&b->engine);
+    weights_release(&b->weights);
+}
+
+static int bench_open(const struct arguments *args, const struct sweep_options *o, struct bench *b, struct error *err)
+{
+    struct model model;
+    size_t threads;
+    const char *name = args->values[OPT_BACKEND];
+    const struct backend *backend = name ? backend_find(name) : backends[0];
+    *b = (struct bench){0};
+    if (!backend)
+        return error_set(err, ERROR_INPUT, "--backend %s: expected cpu, cpu-reference, or cuda where it is built in",
+                         name);
+    if (model_load(args->values[OPT_MODEL] ? args->values[OPT_MODEL] : "demo-11m", &model, err) ||
+        read_threads(args, &threads, err) || weights_create(&b->weights, &model, err))
+        return -1;
+    weights_fill(&b->weights, 1);
+    struct engine_limits limits = sweep_limits(o, 16, threads);
+    if (instance_create(&b->engine, &b->weights, backend, &limits, 1, err) == 0)
+        return 0;
+    bench_close(b);
+    return -1;
+}
+
+/* Arithmetic and bytes of a step: every weight once, KV read and written, activations left out. */
+static void step_work(const struct model *m, const struct step_shape *shape, double *flops, double *bytes)
+{
+    double rows = (double)shape->chunks * shape->new_tokens + shape->decodes, outputs = shape->chunks + shape->decodes;
+    double head = (double)m->hidden * m->vocab, layers = model_parameters(m) - head * (m->tied_head ? 1 : 2);
+    double per_score = 4.0 * m->layers * m->heads * m->head_dim, n = shape->new_tokens;
+    double scores =
+        shape->chunks * n * (shape->kv_before + (n + 1) / 2) + (double)shape->decodes * (shape->decode_kv + 1);
+    double kv = (double)shape->chunks * (shape->kv_before + n) + (double)shape->decodes * (shape->decode_kv + 1);
+    *flops = 2 * layers * rows + 2 * head * outputs + per_score * scores;
+    *bytes = (layers + head) * 4 + kv * 2.0 * m->layers * m->kv_heads * m->head_dim * 4;
+}
+
+static int run_bench(const struct arguments *args, struct error *err)
+{
+    static const struct step_shape shapes[] = {{1, 128, 0, 0, 0},   {1, 512, 0, 0, 0},   {1, 1024, 0, 0, 0},
+                                               {0, 0, 0, 1, 255},   {0, 0, 0, 8, 255},   {0, 0, 0, 32, 255},
+                                               {0, 0, 0, 32, 1023}, {1, 224, 0, 32, 255}};
+    struct sweep_options o = {.most_tokens = 1024, .most_sequences = 32, .most_kv = 1024};
+    struct bench b;
+    struct hardware peak;
+    if (bench_open(args, &o, &b, err))
+        return -1;
+    const struct model *m = &b.weights.model;
+    if (b.engine.backend->measure_hardware(b.engine.state, &peak, err)) {
+        bench_close(&b);
+        return -1;
+    }
+    printf("%s, %.1f M parameters, backend %s, %zu threads; measured peaks: %.1f GFLOP/s, %.1f GB/s\n\n", m->name,
+           model_parameters(m) * 1e-6, b.engine.backend->name, b.engine.limits.threads, peak.flops_per_s * 1e-9,
+           peak.bytes_per_s * 1e-9);
+    printf("%-34s %10s %10s %10s %8s  %s\n", "step", "ms", "tokens/s", "GFLOP/s", "GB/s", "of the roofline");
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < sizeof shapes / sizeof *shapes; i++) {
+        const struct step_shape *s = &shapes[i];
+        struct step_times t;
+        double flops, bytes;
+        status = sweep_measure(&b.engine, s, 1, 0.01, &t, err);
+        step_work(m, s, &flops, &bytes);
+        double least =
+            flops / peak.flops_per_s > bytes / peak.bytes_per_s ? flops / peak.flops_per_s : bytes / peak.bytes_per_s;
+        char name[64];
+        snprintf(name, sizeof name, "%u prompt tokens, %u decodes at %u", s->chunks * s->new_tokens, s->decodes,
+                 s->decode_kv + (s->decodes > 0));
+        if (status == 0)
+            printf("%-34s %10.2f %10.0f %10.1f %8.1f  %.0f %%\n", name, t.step_ns * 1e-6,
+                   (s->chunks * s->new_tokens + s->decodes) / (t.step_ns * 1e-9), flops / t.step_ns, bytes / t.step_ns,
+                   100 * least / (t.step_ns * 1e-9));
+    }
+    bench_close(&b);
+    return status;
+}
+
+static int run_profile(const struct arguments *args, struct error *err)
+{
+    double most = number_or(args->values[OPT_MOST], 2048), point = number_or(args->values[OPT_POINT], 0.15);
+    if (!(most >= 64 && most <= 1 << 20) || !(point > 0 && point <= 3600))
+        return error_set(err, ERROR_INPUT, "expected --most from 64 to 1048576 and --point-s above 0, up to 3600");
+    const char *model = args->values[OPT_MODEL] ? args->values[OPT_MODEL] : "demo-11m";
+    const char *backend = args->values[OPT_BACKEND] ? args->values[OPT_BACKEND] : backends[0]->name;
+    char file[512], points[600], name[200];
+    const char *base = strrchr(model, '/') ? strrchr(model, '/') + 1 : model;
+    snprintf(name, sizeof name, "%.*s-%s", (int)strcspn(base, "."), base, backend);
+    snprintf(file, sizeof file, "%s.json", name);
+    if (args->values[OPT_OUT])
+        snprintf(file, sizeof file, "%s", args->values[OPT_OUT]);
+    snprintf(points, sizeof points, "%s.points", file);
+    struct sweep_options o = {.name = name,
+                              .most_tokens = (uint32_t)most,
+                              .most_sequences = 64,
+                              .most_kv = (uint32_t)most,
+                              .tolerance = 0.02,
+                              .point_s = point,
+                              .half_width = 0.01,
+                              .points_file = points,
+                              .progress = isatty(STDERR_FILENO) == 1 && !args->values[OPT_QUIET] ? stderr : NULL,
+                              .stop = &stop_asked};
+    struct bench b;
+    if (bench_open(args, &o, &b, err))
+        return -1;
+    cJSON *profile = sweep_run(&b.engine, &o, err);
+    bench_close(&b);
+    int status = profile ? profile_write(profile, file, err) : -1;
+    cJSON_Delete(profile);
+    if (status == 0)
+        printf("%s: tables of %s; simulate with --set device=%s\n", file, model, file);
+    return status;
+}
+
+static int load_scenario(const struct arguments *args, struct scenario *s, struct error *err)
+{
+    struct json root;
+    if (shipped_load("scenario", args->words[1], &root, err))
+        return -1;
+    if (apply_settings(args, &root, err)) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return -1;
+    }
+    return scenario_compile(s, root, err);
+}
+
+static void print_engine(const struct server *server, double wall_s)
+{
+    double busy = 0;
+    for (size_t i = 0; i < server->engine_count; i++)
+        busy += (double)server->executors[i].busy_ns * 1e-9;
+    printf("  engine     backend %s, %zu threads; %.2f s in steps, %.2f s outside them\n",
+           server->engines[0].backend->name, server->engines[0].limits.threads, busy, wall_s - busy);
+    const struct engine_executor *x = &server->executors[0];
+    if (x->moved_blocks > 0)
+        printf("  moved KV   %lld blocks at %.2f GB/s between engines\n", (long long)x->moved_blocks,
+               (double)x->moved_blocks * (double)(instance_block_floats(x->instance) * sizeof(float)) /
+                   (double)x->move_ns);
+}
+
+static int serve_and_keep(const struct arguments *args, struct scenario *s, struct server *server, struct store *store,
+                          struct run_metrics *m, struct error *err)
+{
+    struct cluster_totals totals;
+    struct run_summary summary;
+    struct run_control control = {.stop = &stop_asked};
+    if (s->keep_requests > 0 || s->timeseries > 0) {
+        if (store_keep_rows(store, err))
+            return -1;
+        m->sink = store_sink(store);
+    }
+    struct observer observer = run_metrics_observer(m);
+    int64_t start = clock_ns();
+    if (server_run(server, s, &observer, &control, &totals, err) || run_metrics_summarise(m, s, &totals, &summary, err))
+        return -1;
+    double wall_s = (double)(clock_ns() - start) * 1e-9;
+    snprintf(s->name + strlen(s->name), sizeof s->name - strlen(s->name), " (served by %s)",
+             server->engines[0].backend->name);
+    int64_t id = store_save_run(store, s, m, &summary, wall_s, err);
+    if (id < 0)
+        return -1;
+    if (!args->values[OPT_QUIET]) {
+        text_print_summary(stdout, s, &summary, m->reject_reason, wall_s);
+        print_engine(server, wall_s);
+    }
+    printf("  kept       run %lld in %s\n", (long long)id, args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db");
+    return 0;
+}
+
+static int run_serve(const struct arguments *args, struct error *err)
+{
+    struct scenario s;
+    struct server server;
+    struct store *store = NULL;
+    struct server_options o = {.backend = args->values[OPT_BACKEND],
+                               .weights_file = args->values[OPT_WEIGHTS],
+                               .pace = number_or(args->values[OPT_PACE], 0)};
+    if (read_threads(args, &o.threads, err) || load_scenario(args, &s, err))
+        return -1;
+    if (server_open(&server, &s, &o, err)) {
+        scenario_release(&s);
+        return -1;
+    }
+    struct run_metrics *m = calloc(1, sizeof *m);
+    int status = !m ? error_no_memory(err)
+                 : run_metrics_init(m, &s, err) ||
+                         store_open(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db", &store, err) ||
+                         serve_and_keep(args, &s, &server, store, m, err)
+                     ? -1
+                     : 0;
+    store_close(store);
+    if (m)
+        run_metrics_release(m);
+    free(m);
+    server_close(&server);
+    scenario_release(&s);
+    return status;
+}
+
+static int run(const struct arguments *args, struct error *err)
+{
+    static const struct {
+        const char *name;
+        int words;
+        int (*run)(const struct arguments *args, struct error *err);
+    } actions[] = {{"bench", 1, run_bench}, {"profile", 1, run_profile}, {"serve", 2, run_serve}};
+    if (need_words(args, 1, 2, command_engine.usage, err))
+        return exit_for(err);
+    struct sigaction action = {.sa_handler = ask_stop};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+        if (strcmp(args->words[0], actions[i].name) == 0) {
+            if (args->word_count != actions[i].words)
+                break;
+            return actions[i].run(args, err) ? exit_for(err) : EXIT_DONE;
+        }
+    error_set(err, ERROR_INPUT, "expected: tandem %s", command_engine.usage);
+    return EXIT_BAD_INPUT;
+}
+
+const struct command command_engine = {
+    .name = "engine",
+    .usage = "engine bench | profile | serve SCENARIO",
+    .summary = "the real engine: its speed here, a profile of it, a workload served by it",
+    .options = options,
+    .run = run,
+};

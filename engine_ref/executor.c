@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine_ref/executor.h"
+
+#include <time.h>
+
+static void wait_until(int64_t wall)
+{
+    struct timespec t = {.tv_sec = wall / 1000000000, .tv_nsec = wall % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != 0)
+        ;
+}
+
+static void run(void *state, const struct batch *batch, struct iteration_cost *out)
+{
+    struct engine_executor *x = state;
+    *out = (struct iteration_cost){.total = (fine_time)1 << FINE_BITS, .steady = 1};
+    if (x->stop)
+        return;
+    if (x->pace > 0) {
+        if (x->wall_start == 0)
+            x->wall_start = clock_ns() - (int64_t)((double)batch->start / x->pace);
+        wait_until(x->wall_start + (int64_t)((double)batch->start / x->pace));
+    }
+    if (instance_run(x->instance, batch, &x->error)) {
+        x->stop = 1;
+        return;
+    }
+    x->busy_ns += x->instance->step_ns;
+    out->total = out->by[COST_MEASURED] = (fine_time)x->instance->step_ns << FINE_BITS;
+    if (batch->count == 0)
+        x->last_decode = out->total;
+    out->decode_alone = x->last_decode < out->total ? x->last_decode : out->total;
+}
+
+struct executor engine_executor(struct engine_executor *x)
+{
+    return (struct executor){.run = run, .state = x, .sees_decoders = true};
+}
+
+static void arrived(void *state, size_t replica, const struct request *r)
+{
+    struct engine_executor *x = state;
+    x->inner.arrived(x->inner.state, replica, r);
+}
+
+static void rejected(void *state, const struct request *r, const char *reason)
+{
+    struct engine_executor *x = state;
+    x->inner.rejected(x->inner.state, r, reason);
+}
+
+static void scheduled(void *state, size_t replica, const struct request *r)
+{
+    struct engine_executor *x = state;
+    x->inner.scheduled(x->inner.state, replica, r);
+}
+
+static struct instance *home_of(const struct engine_executor *x, uint64_t id)
+{
+    return x->moves_to && !instance_sequence(x->instance, id) ? x->moves_to->instance : x->instance;
+}
+
+static void preempted(void *state, size_t replica, const struct request *r)
+{
+    struct engine_executor *x = state;
+    instance_drop_blocks(home_of(x, r->id), r->id);
+    x->inner.preempted(x->inner.state, replica, r);
+}
+
+static void iterated(void *state, const struct iteration_record *record)
+{
+    struct engine_executor *x = state;
+    x->inner.iterated(x->inner.state, record);
+}
+
+static void gap(void *state, sim_time at, sim_time between, uint64_t count)
+{
+    struct engine_executor *x = state;
+    x->inner.gap(x->inner.state, at, between, count);
+}
+
+static void finished(void *state, size_t replica, const struct request *r)
+{
+    struct engine_executor *x = state;
+    instance_forget(home_of(x, r->id), r->id);
+    x->inner.finished(x->inner.state, replica, r);
+}
+
+static void handed_over(void *state, size_t replica, const struct request *r)
+{
+    struct engine_executor *x = state;
+    if (x->inner.handed_over)
+        x->inner.handed_over(x->inner.state, replica, r);
+}
+
+static void taken_over(void *state, size_t replica, const struct request *r)
+{
+    struct engine_executor *x = state;
+    if (x->moves_to && !x->stop) {
+        int64_t start = clock_ns();
+        const struct sequence *s = instance_sequence(x->instance, r->id);
+        x->moved_blocks += s ? (int64_t)s->block_count : 0;
+        if (instance_move(x->instance, x->moves_to->instance, r->id, x->move_buffer, &x->error))
+            x->stop = 1;
+        x->move_ns += clock_ns() - start;
+    }
+    if (x->inner.taken_over)
+        x->inner.taken_over(x->inner.state, replica, r);
+}
+
+static void probed(void *state, const struct cluster_state *cluster)
+{
+    struct engine_executor *x = state;
+    x->inner.probed(x->inner.state, cluster);
+}
+
+struct observer engine_observer(struct engine_executor *x, const struct observer *inner)
+{
+    x->inner = *inner;
+    return (struct observer){.state = x,
+                             .arrived = arrived,
+                             .rejected = rejected,
+                             .scheduled = scheduled,
+                             .preempted = preempted,
+                             .iterated = iterated,
+                             .gap = gap,
+                             .finished = finished,
+                             .handed_over = handed_over,
+                             .taken_over = taken_over,
+                             .probed = inner->probed ? probed : NULL};
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* executor.h — the engine in the simulator's place: the replica loop forms batches by the same policies, the engine
+ * runs them, and the loop's clock goes on by what they took on the wall clock. Between iterations it jumps to the next
+ * arrival, or waits for it. */
+#ifndef TANDEM_ENGINE_REF_EXECUTOR_H
+#define TANDEM_ENGINE_REF_EXECUTOR_H
+
+#include <signal.h>
+
+#include "engine_ref/instance.h"
+#include "sim/executor.h"
+#include "sim/observer.h"
+
+struct engine_executor {
+    struct instance *instance;
+    double pace;           /* 1: an iteration waits for its time on the wall clock; 2: at twice the speed; 0: never */
+    int64_t wall_start;    /* when the loop's clock was 0 */
+    int64_t busy_ns;       /* in steps */
+    fine_time last_decode; /* the last iteration of decodes alone */
+    struct observer inner;
+    volatile sig_atomic_t stop; /* raised on failure */
+    struct error error;
+    /* KV that goes from this engine to another one (disaggregation): where to, what it took. */
+    struct engine_executor *moves_to;
+    float *move_buffer;
+    int64_t move_ns, moved_blocks;
+};
+
+/* For cluster_run; `x` must outlive it. A step that fails raises stop and leaves its error there. */
+struct executor engine_executor(struct engine_executor *x);
+
+/* Tells the engine who is preempted or has finished, then `inner`. Where x->moves_to is set, requests that are taken
+ * over elsewhere move there with their KV. */
+struct observer engine_observer(struct engine_executor *x, const struct observer *inner);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine_ref/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine_ref/safetensors.h"
+
+enum { USUAL_ROWS = 8192, MOST_SEQUENCES = 1024 };
+
+size_t server_threads(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (size_t)n : 1;
+}
+
+static int refuse(const struct scenario *s, struct error *err)
+{
+    const struct replica_config *c = &s->cluster.replica;
+    const struct {
+        bool asked;
+        const char *what;
+    } cases[] = {
+        {s->cost.parallel.tensor > 1 || s->decode_cost.parallel.tensor > 1, "tensor_parallel above 1"},
+        {s->stages.count > 0 || s->decode_stages.count > 0, "pipeline_parallel above 1"},
+        {s->cluster.group > 1, "data_parallel above 1"},
+        {c->prefix_caching, "policy.prefix_caching"},
+        {c->swap.blocks > 0, "swap preemption"},
+        {cJSON_GetArraySize(json_member(&s->root, "techniques").node) > 0, "techniques"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (cases[i].asked)
+            return error_set(err, ERROR_INPUT, "%s: the engine serves no scenario with %s", s->name, cases[i].what);
+    return 0;
+}
+
+static int open_engine(struct server *server, const struct scenario *s, const struct replica_config *c, size_t replicas,
+                       const struct server_options *o, const struct backend *backend, struct error *err)
+{
+    struct engine_limits limits = {.block_tokens = c->kv_block_tokens,
+                                   .blocks = c->kv_blocks * replicas,
+                                   .rows = o->rows ? o->rows : USUAL_ROWS,
+                                   .outputs = MOST_SEQUENCES,
+                                   .max_tokens = 2 * s->cost.model.max_tokens, /* padded rows may be longer than any */
+                                   .threads = o->threads ? o->threads : server_threads(),
+                                   .temperature = o->temperature};
+    size_t i = server->engine_count;
+    if (instance_create(&server->engines[i], &server->weights, backend, &limits, s->seed, err))
+        return -1;
+    server->executors[i] = (struct engine_executor){.instance = &server->engines[i], .pace = o->pace};
+    server->engine_count++;
+    return 0;
+}
+
+static int open_engines(struct server *server, struct scenario *s, const struct server_options *o,
+                        const struct backend *backend, struct error *err)
+{
+    struct cluster_config *c = &s->cluster;
+    size_t prefills = c->prefill_replicas, pools = prefills ? prefills : c->replicas / (c->tied > 1 ? c->tied : 1);
+    if (open_engine(server, s, &c->replica, pools, o, backend, err))
+        return -1;
+    if (!prefills)
+        return 0;
+    if (open_engine(server, s, &c->decode, c->replicas - prefills, o, backend, err))
+        return -1;
+    server->move_buffer = malloc(instance_block_floats(&server->engines[0]) * sizeof(float));
+    if (!server->move_buffer)
+        return error_no_memory(err);
+    server->executors[0].moves_to = &server->executors[1];
+    server->executors[0].move_buffer = server->move_buffer;
+    c->decode_executor = engine_executor(&server->executors[1]);
+    return 0;
+}
+
+int server_open(struct server *server, struct scenario *s, const struct server_options *o, struct error *err)
+{
+    *server = (struct server){0};
+    const struct backend *backend = o->backend ? backend_find(o->backend) : backends[0];
+    if (!backend)
+        return error_set(err, ERROR_INPUT, "--backend %s: expected one of those that tandem engine --help lists",
+                         o->backend);
+    if (refuse(s, err) || weights_create(&server->weights, &s->cost.model, err))
+        return -1;
+    if (o->weights_file ? safetensors_load(&server->weights, o->weights_file, err)
+                        : (weights_fill(&server->weights, s->seed), 0)) {
+        server_close(server);
+        return -1;
+    }
+    s->cluster.replica.schedule_ahead = s->cluster.decode.schedule_ahead = false;
+    s->cluster.replica.step = s->cluster.decode.step = true;
+    s->cost.estimated = false; /* what an iteration takes is measured */
+    if (open_engines(server, s, o, backend, err)) {
+        server_close(server);
+        return -1;
+    }
+    return 0;
+}
+
+void server_close(struct server *server)
+{
+    for (size_t i = 0; i < server->engine_count; i++)
+        instance_release(&server->engines[i]);
+    weights_release(&server->weights);
+    free(server->move_buffer);
+    *server = (struct server){0};
+}
+
+/* Fails with what an engine failed with. */
+static int engine_error(const struct server *server, struct error *err)
+{
+    for (size_t i = 0; i < server->engine_count; i++)
+        if (server->executors[i].error.code != ERROR_NONE) {
+            *err = server->executors[i].error;
+            return -1;
+        }
+    return 0;
+}
+
+int server_run(struct server *server, struct scenario *s, const struct observer *observer,
+               const struct run_control *control, struct cluster_totals *totals, struct error *err)
+{
+    struct request_source source = {0};
+    if (scenario_open_workload(s, &source, err))
+        return -1;
+    struct observer watched = engine_observer(&server->executors[0], observer);
+    int status =
+        cluster_run(&s->cluster, engine_executor(&server->executors[0]), &source, &watched, control, totals, err);
+    request_source_destroy(&source);
+    return status || engine_error(server, err) ? -1 : 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* server.h — serves a scenario's workload for real: the same policies and the same replica loop as a simulated run,
+ * with engines in the cost model's place. Replicas of one pool share an engine; prefill and decode pools have one each,
+ * and KV is moved between them. */
+#ifndef TANDEM_ENGINE_REF_SERVER_H
+#define TANDEM_ENGINE_REF_SERVER_H
+
+#include "engine_ref/executor.h"
+#include "sim/scenario.h"
+
+struct server_options {
+    const char *backend;      /* NULL: the first one */
+    const char *weights_file; /* safetensors; NULL: from the scenario's seed */
+    size_t threads;           /* 0: all that the machine has */
+    size_t rows;              /* of the largest step, padding included; 0: 8192 */
+    double pace;              /* as in struct engine_executor */
+    float temperature;
+};
+
+struct server {
+    struct weights weights;
+    struct instance engines[2];
+    struct engine_executor executors[2];
+    size_t engine_count;
+    float *move_buffer;
+};
+
+/* Opens engines for the scenario, and changes its cluster to what an engine does: iterations one by one, nothing
+ * scheduled ahead. Fails where the scenario asks for what the engine has not got. Release with server_close. */
+int server_open(struct server *server, struct scenario *s, const struct server_options *o, struct error *err);
+void server_close(struct server *server);
+
+/* Serves the workload from its start. */
+int server_run(struct server *server, struct scenario *s, const struct observer *observer,
+               const struct run_control *control, struct cluster_totals *totals, struct error *err);
+
+/* Threads of this machine that may run. */
+size_t server_threads(void);
+
+#endif

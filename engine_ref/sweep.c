@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine_ref/sweep.h"
+
+#include <gsl/gsl_fit.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/random.h"
+#include "profiles/table.h"
+
+enum { WARM_UP = 2, LEAST_SAMPLES = 5, MOST_SAMPLES = 200, CHUNK_TOKENS = 128, POINTS_DEPTH = 4 };
+
+struct engine_limits sweep_limits(const struct sweep_options *o, uint32_t block_tokens, size_t threads)
+{
+    size_t decode_blocks = (size_t)o->most_sequences * (o->most_kv / block_tokens + 2);
+    size_t prompt_blocks = 2 * ((size_t)o->most_tokens + o->most_kv) / block_tokens + 4;
+    return (struct engine_limits){.block_tokens = block_tokens,
+                                  .blocks = decode_blocks + prompt_blocks + o->most_tokens / CHUNK_TOKENS + 2,
+                                  .rows = o->most_tokens + o->most_sequences,
+                                  .outputs = o->most_sequences + o->most_tokens / CHUNK_TOKENS + 1,
+                                  .max_tokens = o->most_kv + o->most_tokens + block_tokens,
+                                  .threads = threads};
+}
+
+/* Rows of one sequence, whose blocks are the next ones from *block on. */
+static int add_sequence(struct step *s, const struct engine_limits *l, uint32_t vocab, uint32_t before, uint32_t count,
+                        bool decode, uint32_t *tables, uint32_t *block)
+{
+    uint32_t first = (uint32_t)s->row_count, bt = l->block_tokens, needed = (before + count + bt - 1) / bt;
+    uint32_t *table = tables + *block;
+    for (uint32_t i = 0; i < needed; i++)
+        table[i] = *block + i;
+    *block += needed;
+    for (uint32_t i = before; i < before + count; i++)
+        if (step_add_row(s, (struct step_row){.token = (uint32_t)(random_mix(i) % vocab),
+                                              .position = i,
+                                              .slot = table[i / bt] * bt + i % bt}))
+            return -1;
+    return step_add_output(s, (struct step_output){.row = (uint32_t)s->row_count - 1}) ||
+                   step_add_span(s, (struct paged_span){first, count, before, before + count, table, decode})
+               ? -1
+               : 0;
+}
+
+static int make_step(struct instance *e, const struct step_shape *shape, uint32_t *tables, struct error *err)
+{
+    struct step *s = &e->step;
+    uint32_t block = 0, vocab = e->weights->model.vocab;
+    step_clear(s);
+    for (uint32_t i = 0; i < shape->decodes; i++)
+        if (add_sequence(s, &e->limits, vocab, shape->decode_kv, 1, true, tables, &block))
+            return error_no_memory(err);
+    for (uint32_t i = 0; i < shape->chunks; i++)
+        if (add_sequence(s, &e->limits, vocab, shape->kv_before, shape->new_tokens, false, tables, &block))
+            return error_no_memory(err);
+    return 0;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Median and two percentiles; sorts. */
+static void middle_of(double *values, size_t n, double *median, double *p10, double *p90)
+{
+    qsort(values, n, sizeof *values, ascending);
+    *median = (values[(n - 1) / 2] + values[n / 2]) / 2;
+    *p10 = values[(size_t)(0.1 * (double)(n - 1) + 0.5)];
+    *p90 = values[(size_t)(0.9 * (double)(n - 1) + 0.5)];
+}
+
+/* Half the 95 % interval of a median by order statistics, relative to it; sorts. */
+static double median_half_width(double *values, size_t n)
+{
+    double spread = 0.98 * sqrt((double)n), low = ((double)n - 1) / 2 - spread, high = ((double)n - 1) / 2 + spread;
+    qsort(values, n, sizeof *values, ascending);
+    if (low < 0)
+        return INFINITY;
+    return (values[(size_t)ceil(high)] - values[(size_t)low]) / 2 / values[n / 2];
+}
+
+struct samples_of {
+    double step[MOST_SAMPLES], sorted[MOST_SAMPLES], op[OP_COUNT][MOST_SAMPLES];
+};
+
+static int sample_step(struct instance *e, double most_s, double half_width, struct samples_of *m,
+                       struct step_times *out, struct error *err)
+{
+    int64_t begin = 0;
+    for (int i = -WARM_UP; i < MOST_SAMPLES; i++) {
+        profiler_clear(&e->profiler);
+        int64_t start = clock_ns();
+        if (i == 0)
+            begin = start;
+        if (e->backend->run(e->state, &e->step, e->next_tokens, err))
+            return -1;
+        if (i < 0)
+            continue;
+        m->step[i] = (double)(clock_ns() - start);
+        for (int op = 0; op < OP_COUNT; op++) {
+            m->op[op][i] = (double)e->profiler.ns[op];
+            out->calls[op] = e->profiler.ranges[op];
+        }
+        out->samples = (size_t)i + 1;
+        memcpy(m->sorted, m->step, out->samples * sizeof *m->step);
+        bool known = out->samples >= LEAST_SAMPLES && median_half_width(m->sorted, out->samples) <= half_width;
+        if (known || (out->samples >= LEAST_SAMPLES && (double)(clock_ns() - begin) * 1e-9 > most_s))
+            break;
+    }
+    middle_of(m->step, out->samples, &out->step_ns, &out->step_p10, &out->step_p90);
+    for (int op = 0; op < OP_COUNT; op++)
+        middle_of(m->op[op], out->samples, &out->op_ns[op], &out->op_p10[op], &out->op_p90[op]);
+    return 0;
+}
+
+int sweep_measure(struct instance *e, const struct step_shape *shape, double most_s, double half_width,
+                  struct step_times *out, struct error *err)
+{
+    uint32_t *tables = calloc(e->limits.blocks, sizeof *tables);
+    struct samples_of *m = malloc(sizeof *m);
+    *out = (struct step_times){0};
+    e->profiler.on = true;
+    int status = !tables || !m ? error_no_memory(err)
+                 : make_step(e, shape, tables, err) || sample_step(e, most_s, half_width, m, out, err) ? -1
+                                                                                                       : 0;
+    e->profiler.on = false;
+    free(tables);
+    free(m);
+    return status;
+}
+
+/* One measured place of one operation. */
+struct point {
+    int op;
+    uint32_t at[2];
+    double ns, p10, p90, samples;
+};
+
+struct sweep {
+    struct instance *e;
+    const struct sweep_options *o;
+    struct point *points;
+    size_t count, capacity;
+    FILE *kept;
+    size_t measured;
+};
+
+static const struct point *find_point(const struct sweep *s, int op, uint32_t a, uint32_t b)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->points[i].op == op && s->points[i].at[0] == a && s->points[i].at[1] == b)
+            return &s->points[i];
+    return NULL;
+}
+
+static int add_point(struct sweep *s, struct point p, struct error *err)
+{
+    struct point *grown = array_grow(s->points, &s->capacity, s->count + 1, sizeof *grown);
+    if (!grown)
+        return error_no_memory(err);
+    s->points = grown;
+    s->points[s->count++] = p;
+    return 0;
+}
+
+/* Of one call of an operation in a step. */
+static int keep(struct sweep *s, int op, uint32_t a, uint32_t b, const struct step_times *t, double calls,
+                struct error *err)
+{
+    struct point p = {
+        op, {a, b}, t->op_ns[op] / calls, t->op_p10[op] / calls, t->op_p90[op] / calls, (double)t->samples};
+    if (find_point(s, op, a, b))
+        return 0;
+    if (s->kept) {
+        fprintf(s->kept, "%s %u %u %.17g %.17g %.17g %.17g\n", operation_names[op], a, b, p.ns, p.p10, p.p90,
+                p.samples);
+        fflush(s->kept);
+    }
+    return add_point(s, p, err);
+}
+
+static bool asked_to_stop(const struct sweep *s)
+{
+    return s->o->stop && *s->o->stop;
+}
+
+static int measure(struct sweep *s, const struct step_shape *shape, struct step_times *out, struct error *err)
+{
+    if (asked_to_stop(s))
+        return error_set(err, ERROR_RUN, "interrupted; what was measured is kept%s%s", s->o->points_file ? " in " : "",
+                         s->o->points_file ? s->o->points_file : "");
+    if (s->o->progress) {
+        fprintf(s->o->progress, "\r%zu steps measured: %u × %u tokens after %u, %u decodes over %u\033[K",
+                s->measured++, shape->chunks, shape->new_tokens, shape->kv_before, shape->decodes, shape->decode_kv);
+        fflush(s->o->progress);
+    }
+    return sweep_measure(s->e, shape, s->o->point_s, s->o->half_width, out, err);
+}
+
+static bool is_token_wise(int op)
+{
+    return op != OP_PREFILL_ATTENTION && op != OP_DECODE_ATTENTION && op != OP_LM_HEAD && op != OP_SAMPLER;
+}
+
+/* All token-wise operations of n tokens, in chunks that keep attention small. Their sum, in *sum. */
+static int measure_tokens(struct sweep *s, uint32_t n, double *sum, struct error *err)
+{
+    struct step_times t = {0};
+    *sum = 0;
+    if (!find_point(s, OP_QKV_PROJ, n, 0)) {
+        uint32_t chunk = n < CHUNK_TOKENS ? n : CHUNK_TOKENS;
+        struct step_shape shape = {.chunks = n / chunk, .new_tokens = chunk};
+        if (measure(s, &shape, &t, err))
+            return -1;
+        for (int op = 0; op < OP_COUNT; op++)
+            if (is_token_wise(op) && t.calls[op] > 0) {
+                if (keep(s, op, n, 0, &t, (double)t.calls[op], err))
+                    return -1;
+            }
+    }
+    uint32_t layers = s->e->weights->model.layers;
+    for (int op = 0; op < OP_COUNT; op++) {
+        const struct point *p = is_token_wise(op) ? find_point(s, op, n, 0) : NULL;
+        *sum += p ? p->ns * (op == OP_EMBEDDING || op == OP_FINAL_NORM ? 1 : op == OP_NORM ? 2 * layers : layers) : 0;
+    }
+    return 0;
+}
+
+/* Steps are of whole chunks beyond one. */
+static uint32_t whole_chunks(uint32_t n)
+{
+    return n <= CHUNK_TOKENS ? n : (n + CHUNK_TOKENS / 2) / CHUNK_TOKENS * CHUNK_TOKENS;
+}
+
+static int refine_tokens(struct sweep *s, uint32_t low, double low_ns, uint32_t high, double high_ns, int depth,
+                         struct error *err)
+{
+    uint32_t middle = whole_chunks((uint32_t)(sqrt((double)low * high) + 0.5));
+    double ns;
+    if (depth == 0 || middle <= low || middle >= high)
+        return 0;
+    if (measure_tokens(s, middle, &ns, err))
+        return -1;
+    double line = low_ns + (high_ns - low_ns) * (middle - low) / (high - low);
+    if (fabs(line - ns) <= s->o->tolerance * ns)
+        return 0;
+    return refine_tokens(s, low, low_ns, middle, ns, depth - 1, err) ||
+                   refine_tokens(s, middle, ns, high, high_ns, depth - 1, err)
+               ? -1
+               : 0;
+}
+
+static int sweep_tokens(struct sweep *s, struct error *err)
+{
+    double before_ns = 0, ns;
+    for (uint32_t n = 1, before = 0;; n *= 2) {
+        uint32_t at = whole_chunks(n < s->o->most_tokens ? n : s->o->most_tokens);
+        if (measure_tokens(s, at, &ns, err) ||
+            (before > 0 && refine_tokens(s, before, before_ns, at, ns, POINTS_DEPTH, err)))
+            return -1;
+        before = at;
+        before_ns = ns;
+        if (n >= s->o->most_tokens)
+            return 0;
+    }
+}
+
+/* Powers of two from `first`, and `most` at the end. */
+static size_t doubling(uint32_t first, uint32_t most, uint32_t *out)
+{
+    size_t count = 0;
+    for (uint32_t n = first; n < most; n *= 2)
+        out[count++] = n;
+    out[count++] = most;
+    return count;
+}
+
+static int sweep_decodes(struct sweep *s, struct error *err)
+{
+    uint32_t sequences[32], kv[32];
+    size_t rows = doubling(1, s->o->most_sequences, sequences), columns = doubling(16, s->o->most_kv, kv);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++) {
+            struct step_times t;
+            if (find_point(s, OP_DECODE_ATTENTION, sequences[i], kv[j]))
+                continue;
+            /* The table's KV counts the token that is decoded (cost.h). */
+            struct step_shape shape = {.decodes = sequences[i], .decode_kv = kv[j] - 1};
+            if (measure(s, &shape, &t, err) ||
+                (j == 0 && (keep(s, OP_LM_HEAD, sequences[i], 0, &t, 1, err) ||
+                            keep(s, OP_SAMPLER, sequences[i], 0, &t, 1, err))) ||
+                keep(s, OP_DECODE_ATTENTION, sequences[i], kv[j], &t, (double)t.calls[OP_DECODE_ATTENTION], err))
+                return -1;
+        }
+    return 0;
+}
+
+static size_t kv_before_grid(const struct sweep *s, uint32_t *out)
+{
+    size_t count = doubling(64, s->o->most_kv, out + 1);
+    out[0] = 0;
+    return count + 1;
+}
+
+static size_t chunk_grid(const struct sweep *s, uint32_t *out)
+{
+    return doubling(1, s->o->most_tokens < s->o->most_kv ? s->o->most_tokens : s->o->most_kv, out);
+}
+
+static int sweep_prompts(struct sweep *s, struct error *err)
+{
+    uint32_t chunks[32], before[32];
+    size_t rows = chunk_grid(s, chunks), columns = kv_before_grid(s, before);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++) {
+            struct step_times t;
+            struct step_shape shape = {.chunks = 1, .new_tokens = chunks[i], .kv_before = before[j]};
+            if (find_point(s, OP_PREFILL_ATTENTION, chunks[i], before[j]))
+                continue;
+            if (measure(s, &shape, &t, err) ||
+                keep(s, OP_PREFILL_ATTENTION, chunks[i], before[j], &t, (double)t.calls[OP_PREFILL_ATTENTION], err))
+                return -1;
+        }
+    return 0;
+}
+
+/* What a step takes beside its operations, through the whole path that a batch takes: a line in sequences. */
+static int measure_host(struct sweep *s, double *ns, double *ns_per_sequence, struct error *err)
+{
+    enum { STEPS = 31, PROMPT = 8 };
+    uint32_t counts[32];
+    size_t rows = doubling(1, s->o->most_sequences, counts);
+    double x[32], y[32], rest[STEPS], low, high;
+    struct request *all = calloc(s->o->most_sequences, sizeof *all), **who = calloc(s->o->most_sequences, sizeof *who);
+    int status = all && who ? 0 : error_no_memory(err);
+    s->e->profiler.on = true;
+    for (size_t i = 0; status == 0 && i < rows; i++) {
+        struct batch b = {.decoders = who, .decodes = counts[i]};
+        for (uint32_t k = 0; k < counts[i]; k++) {
+            who[k] = &all[k];
+            request_init(&all[k], k, 0, PROMPT, STEPS + 2, STEPS + 2);
+            struct batch_item item = {.req = &all[k], .new_tokens = PROMPT};
+            struct batch prompt = {.items = &item, .count = 1};
+            status = status || instance_run(s->e, &prompt, err);
+            all[k].computed = PROMPT;
+            all[k].generated = 1;
+        }
+        for (size_t n = 0; status == 0 && n < STEPS; n++) {
+            profiler_clear(&s->e->profiler);
+            status = instance_run(s->e, &b, err);
+            rest[n] = (double)s->e->step_ns;
+            for (int op = 0; op < OP_COUNT; op++)
+                rest[n] -= (double)s->e->profiler.ns[op];
+            for (uint32_t k = 0; k < counts[i]; k++) {
+                all[k].computed++;
+                all[k].generated++;
+            }
+        }
+        for (uint32_t k = 0; k < counts[i]; k++)
+            instance_forget(s->e, k);
+        x[i] = counts[i];
+        middle_of(rest, STEPS, &y[i], &low, &high);
+    }
+    s->e->profiler.on = false;
+    free(all);
+    free(who);
+    double cov00, cov01, cov11, sum;
+    if (status == 0 && rows > 1)
+        gsl_fit_linear(x, 1, y, 1, rows, ns, ns_per_sequence, &cov00, &cov01, &cov11, &sum);
+    else
+        *ns = y[0], *ns_per_sequence = 0;
+    *ns = fmax(*ns, 0);
+    *ns_per_sequence = fmax(*ns_per_sequence, 0);
+    return status;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct point *p = a, *q = b;
+    for (int i = 0; i < 2; i++)
+        if (p->at[i] != q->at[i])
+            return p->at[i] < q->at[i] ? -1 : 1;
+    return 0;
+}
+
+/* An operation's points, in order, as a table of full rows. */
+static int write_table(const struct sweep *s, int op, cJSON *tables, struct error *err)
+{
+    struct point *own = malloc((s->count + 1) * sizeof *own);
+    size_t n = 0, columns = 0, axes = is_token_wise(op) || op == OP_LM_HEAD || op == OP_SAMPLER ? 1 : 2;
+    if (!own)
+        return error_no_memory(err);
+    for (size_t i = 0; i < s->count; i++)
+        if (s->points[i].op == op)
+            own[n++] = s->points[i];
+    qsort(own, n, sizeof *own, by_place);
+    while (columns < n && own[columns].at[0] == own[0].at[0])
+        columns++;
+    size_t rows = n > 0 ? n / columns : 0;
+    struct cost_table t = {.axis_count = axes};
+    snprintf(t.op, sizeof t.op, "%s", operation_names[op]);
+    t.axes[0] = (struct table_axis){calloc(rows + 1, sizeof(double)), rows};
+    t.axes[1] = (struct table_axis){calloc(columns + 1, sizeof(double)), axes == 2 ? columns : 0};
+    double **values[] = {&t.ns, &t.p10, &t.p90, &t.samples};
+    bool room = t.axes[0].at && t.axes[1].at;
+    for (size_t i = 0; i < 4; i++)
+        room = (*values[i] = calloc(n + 1, sizeof(double))) && room;
+    for (size_t i = 0; room && i < n; i++) {
+        t.axes[0].at[i / columns] = own[i].at[0];
+        t.axes[1].at[i % columns] = own[i].at[1];
+        t.ns[i] = own[i].ns;
+        t.p10[i] = own[i].p10;
+        t.p90[i] = own[i].p90;
+        t.samples[i] = own[i].samples;
+    }
+    if (room && n > 0)
+        cJSON_AddItemToArray(tables, table_write(&t));
+    free(t.axes[0].at);
+    free(t.axes[1].at);
+    for (size_t i = 0; i < 4; i++)
+        free(*values[i]);
+    free(own);
+    return room ? 0 : error_no_memory(err);
+}
+
+/* The hardware under it, for what no table holds. */
+static cJSON *write_base(const struct sweep *s, const struct hardware *h)
+{
+    const struct model *m = &s->e->weights->model;
+    cJSON *base = cJSON_CreateObject(), *peaks = cJSON_CreateObject();
+    cJSON_AddStringToObject(base, "name", s->o->name);
+    cJSON_AddStringToObject(base, "kind", "roofline");
+    cJSON_AddStringToObject(base, "source", "peaks of a matrix product and of copying, measured with the tables");
+    cJSON_AddNumberToObject(base, "memory_bytes", h->memory_bytes);
+    cJSON_AddNumberToObject(base, "bandwidth_bytes_per_s", h->bytes_per_s);
+    cJSON_AddNumberToObject(peaks, m->bytes_per_weight > 2 ? "fp32" : "bf16", h->flops_per_s);
+    cJSON_AddItemToObject(base, "peak_flops", peaks);
+    return base;
+}
+
+static cJSON *write_profile(struct sweep *s, struct error *err)
+{
+    double host = 0, each = 0;
+    struct hardware hardware;
+    if (measure_host(s, &host, &each, err) || s->e->backend->measure_hardware(s->e->state, &hardware, err))
+        return NULL;
+    char source[200];
+    snprintf(source, sizeof source, "measured by the engine's sweep: backend %s, %zu threads", s->e->backend->name,
+             s->e->limits.threads);
+    cJSON *profile = cJSON_CreateObject(), *tables = cJSON_CreateArray();
+    cJSON_AddStringToObject(profile, "name", s->o->name);
+    cJSON_AddStringToObject(profile, "kind", "tables");
+    cJSON_AddStringToObject(profile, "source", source);
+    cJSON_AddItemToObject(profile, "base", write_base(s, &hardware));
+    cJSON_AddStringToObject(profile, "model", s->e->weights->model.name);
+    cJSON_AddNumberToObject(profile, "tensor_parallel", 1);
+    cJSON_AddNumberToObject(profile, "host_ns", round(host));
+    cJSON_AddNumberToObject(profile, "host_ns_per_sequence", round(each));
+    cJSON_AddItemToObject(profile, "tables", tables);
+    for (int op = 0; op < OP_COUNT; op++)
+        if (write_table(s, op, tables, err)) {
+            cJSON_Delete(profile);
+            return NULL;
+        }
+    return profile;
+}
+
+/* What an earlier sweep has left; a line that is not whole is the one it was stopped in. */
+static int read_points(struct sweep *s, struct error *err)
+{
+    FILE *in = s->o->points_file ? fopen(s->o->points_file, "r") : NULL;
+    char line[256], name[32];
+    struct point p;
+    while (in && fgets(line, sizeof line, in)) {
+        if (sscanf(line, "%31s %u %u %lf %lf %lf %lf", name, &p.at[0], &p.at[1], &p.ns, &p.p10, &p.p90, &p.samples) !=
+            7)
+            continue;
+        for (p.op = 0; p.op < OP_COUNT && strcmp(operation_names[p.op], name) != 0;)
+            p.op++;
+        if (p.op < OP_COUNT && !find_point(s, p.op, p.at[0], p.at[1]) && add_point(s, p, err)) {
+            fclose(in);
+            return -1;
+        }
+    }
+    if (in)
+        fclose(in);
+    if (s->o->points_file && !(s->kept = fopen(s->o->points_file, "a")))
+        return error_set(err, ERROR_IO, "%s: cannot be written", s->o->points_file);
+    return 0;
+}
+
+cJSON *sweep_run(struct instance *e, const struct sweep_options *o, struct error *err)
+{
+    struct sweep s = {.e = e, .o = o};
+    cJSON *profile = NULL;
+    if (read_points(&s, err) == 0 && sweep_tokens(&s, err) == 0 && sweep_decodes(&s, err) == 0 &&
+        sweep_prompts(&s, err) == 0)
+        profile = write_profile(&s, err);
+    if (o->progress)
+        fprintf(o->progress, "\r\033[K");
+    if (s.kept)
+        fclose(s.kept);
+    if (profile && o->points_file)
+        remove(o->points_file);
+    free(s.points);
+    return profile;
+}
