@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/engine_validation.h"
 #include "planner/parallel.h"
 #include "reports/plot_validation.h"
 #include "reports/store.h"
@@ -22,13 +23,16 @@ enum {
     OPT_REQUESTS,
     OPT_PRECISION,
     OPT_RHO,
-    OPT_THREADS
+    OPT_THREADS,
+    OPT_POLICIES,
+    OPT_REPEATS,
+    OPT_BACKEND
 };
 
 static const struct option_spec options[] = {
     {"--profile", "DEVICE", "measured: the device or profile that costs come from"},
-    {"--set", "PATH=VALUE", "measured: override a value of the scenario made from meta.json; may be repeated"},
-    {"--plot", "FILE", "measured: write the comparison as an HTML page with charts"},
+    {"--set", "PATH=VALUE", "measured, engine: override a value of the scenario; may be repeated"},
+    {"--plot", "FILE", "measured, engine: write the comparison as an HTML page with charts"},
     {"--db", "FILE", "measured: results database (default tandem.db)"},
     {"--no-db", NULL, "measured: keep nothing"},
     {"--seeds", "N", "theory: runs of each row (default 20)"},
@@ -37,6 +41,11 @@ static const struct option_spec options[] = {
      "theory: make each run so long that its 99 % interval is at most so wide on either side"},
     {"--rho", "RHO", "theory: one utilisation, from 0.01 to 0.99, instead of 0.3, 0.7, 0.9 and 0.95"},
     {"-j", "N", "theory: threads (default: as many as there are processors)"},
+    {"--policies", "LIST",
+     "engine: of static_padded, static_prepacked, continuous, chunked_prefill, unified_budget, "
+     "prefill_first, disaggregated (default: the first five and the last)"},
+    {"--repeats", "N", "engine: so many times a profile, and each policy served and simulated (default 3)"},
+    {"--backend", "NAME", "engine: cpu, cpu-reference, or cuda where it is built in"},
     {0},
 };
 
@@ -308,6 +317,17 @@ static int validate_measured(const struct arguments *args, struct error *err)
     return status;
 }
 
+static int validate_engine(const struct arguments *args, struct error *err)
+{
+    struct engine_validation v = {.policies = args->values[OPT_POLICIES],
+                                  .backend = args->values[OPT_BACKEND],
+                                  .plot = args->values[OPT_PLOT]};
+    if (need_words(args, 1, 2, command_validate.usage, err) ||
+        read_count(args->values[OPT_REPEATS], 3, 100, &v.repeats, err))
+        return -1;
+    return engine_validate(args, &v, err);
+}
+
 static int run(const struct arguments *args, struct error *err)
 {
     const char *what = args->word_count ? args->words[0] : "";
@@ -315,14 +335,16 @@ static int run(const struct arguments *args, struct error *err)
         return validate_theory(args, err) ? exit_for(err) : EXIT_DONE;
     if (strcmp(what, "measured") == 0)
         return validate_measured(args, err) ? exit_for(err) : EXIT_DONE;
-    error_set(err, ERROR_INPUT, "validate %s: expected theory or measured", what);
+    if (strcmp(what, "engine") == 0)
+        return validate_engine(args, err) ? exit_for(err) : EXIT_DONE;
+    error_set(err, ERROR_INPUT, "validate %s: expected theory, measured or engine", what);
     return EXIT_BAD_INPUT;
 }
 
 const struct command command_validate = {
     .name = "validate",
-    .usage = "validate theory, validate measured FOLDER|CSV",
-    .summary = "hold simulated waits against closed forms, and latencies against a measured server's",
+    .usage = "validate theory | measured FOLDER|CSV | engine [SCENARIO]",
+    .summary = "hold the simulator against closed forms, measured servers, and the engine",
     .options = options,
     .run = run,
 };

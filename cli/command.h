@@ -7,7 +7,7 @@
 
 #include "base/json.h"
 
-enum { OPTIONS_MAX = 12, SETS_MAX = 64, WORDS_MAX = 8 };
+enum { OPTIONS_MAX = 16, SETS_MAX = 64, WORDS_MAX = 8 };
 
 enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BAD_INPUT = 2, EXIT_SLO_MISSED = 3 };
 

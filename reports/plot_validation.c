@@ -67,23 +67,41 @@ static void write_statistics(FILE *out, const struct comparison *c)
     fputs("</table>\n", out);
 }
 
+static void write_run(FILE *out, const struct plotted *run)
+{
+    static const char *const names[] = {"measured", "simulated"};
+    if (run->name) {
+        fputs("<h2>", out);
+        html_text(out, run->name);
+        fputs("</h2>\n", out);
+    }
+    fprintf(out, "<p class=\"verdict\">Mean absolute error <b>%.2f %%</b> over %d statistics, worst %.2f %%.</p>\n",
+            100 * run->comparison->mean_absolute, MEASURED_METRICS * MEASURED_STATISTICS,
+            100 * run->comparison->worst_absolute);
+    fputs("<div class=\"charts\">\n", out);
+    for (int m = 0; m < MEASURED_METRICS; m++)
+        draw_metric(out, m, run->measured, run->simulated);
+    fputs("</div>\n", out);
+    html_legend(out, names, 2);
+    write_statistics(out, run->comparison);
+}
+
 int plot_server(const char *file, const char *title, const struct latencies *measured,
                 const struct latencies *simulated, const struct comparison *comparison, struct error *err)
 {
-    static const char *const names[] = {"measured", "simulated"};
+    const struct plotted run = {NULL, measured, simulated, comparison};
+    return plot_servers(file, title, &run, 1, err);
+}
+
+int plot_servers(const char *file, const char *title, const struct plotted *runs, size_t count, struct error *err)
+{
     char beside[1024];
     FILE *out = open_beside(file, beside, sizeof beside, err);
     if (!out)
         return -1;
     html_begin(out, title);
-    fprintf(out, "<p class=\"verdict\">Mean absolute error <b>%.2f %%</b> over %d statistics, worst %.2f %%.</p>\n",
-            100 * comparison->mean_absolute, MEASURED_METRICS * MEASURED_STATISTICS, 100 * comparison->worst_absolute);
-    fputs("<div class=\"charts\">\n", out);
-    for (int m = 0; m < MEASURED_METRICS; m++)
-        draw_metric(out, m, measured, simulated);
-    fputs("</div>\n", out);
-    html_legend(out, names, 2);
-    write_statistics(out, comparison);
+    for (size_t i = 0; i < count; i++)
+        write_run(out, &runs[i]);
     html_end(out);
     return close_beside(out, file, beside, err);
 }

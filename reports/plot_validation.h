@@ -11,6 +11,15 @@
 int plot_server(const char *file, const char *title, const struct latencies *measured,
                 const struct latencies *simulated, const struct comparison *comparison, struct error *err);
 
+/* One run of several on a page. */
+struct plotted {
+    const char *name;
+    const struct latencies *measured, *simulated; /* compared */
+    const struct comparison *comparison;
+};
+
+int plot_servers(const char *file, const char *title, const struct plotted *runs, size_t count, struct error *err);
+
 /* Simulated against measured TPOT and TTFT of the simulated points, a colour for each engine. */
 int plot_points(const char *file, const char *title, const struct points *points, struct error *err);
 

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/engine_validation.h"
+
+#include <gsl/gsl_cdf.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine_ref/server.h"
+#include "engine_ref/sweep.h"
+#include "profiles/import.h"
+#include "profiles/shipped.h"
+#include "reports/plot_validation.h"
+
+/* A policy as it changes the scenario. */
+struct variant {
+    const char *name, *path, *value;
+    bool usual;
+};
+
+static const struct variant variants[] = {
+    {"static_padded", "policy.batching", "{\"name\": \"static_padded\", \"max_sequences\": 16}", true},
+    {"static_prepacked", "policy.batching", "{\"name\": \"static_prepacked\", \"max_sequences\": 16}", true},
+    {"continuous", "policy.batching", "{\"name\": \"continuous\", \"max_sequences\": 16}", true},
+    {"chunked_prefill", "policy.batching",
+     "{\"name\": \"chunked_prefill\", \"token_budget\": 256, \"max_sequences\": 16}", true},
+    {"unified_budget", "policy.batching",
+     "{\"name\": \"unified_budget\", \"token_budget\": 256, \"max_sequences\": 16}", true},
+    {"prefill_first", "policy.batching",
+     "{\"name\": \"prefill_first\", \"max_batched_tokens\": 1024, \"max_sequences\": 16}", false},
+    {"disaggregated", "cluster.placement", "{\"name\": \"disaggregated\", \"link\": {\"bytes_per_s\": 2e9}}", true},
+};
+
+enum { VARIANTS = sizeof variants / sizeof *variants, REPEATS_MAX = 100 };
+
+/* What one repeat found of one policy. */
+struct finding {
+    struct comparison latencies;
+    double throughput_error; /* of requests a second */
+    double measured_e2e_s, simulated_e2e_s, measured_rate, simulated_rate;
+};
+
+struct validation {
+    const struct arguments *args;
+    const struct engine_validation *o;
+    const struct variant *chosen[VARIANTS];
+    size_t count;
+    struct finding (*found)[REPEATS_MAX];                     /* [count][repeats] */
+    struct latencies measured[VARIANTS], simulated[VARIANTS]; /* of the last repeat */
+    char profile[64];
+};
+
+static int choose(struct validation *v, struct error *err)
+{
+    const char *list = v->o->policies;
+    for (size_t i = 0; !list && i < VARIANTS; i++)
+        if (variants[i].usual)
+            v->chosen[v->count++] = &variants[i];
+    while (list && *list) {
+        size_t length = strcspn(list, ","), i = 0;
+        while (i < VARIANTS && !(strlen(variants[i].name) == length && strncmp(variants[i].name, list, length) == 0))
+            i++;
+        if (i == VARIANTS || v->count == VARIANTS)
+            return error_set(err, ERROR_INPUT, "--policies: found %.*s, expected up to %d of those in --help",
+                             (int)length, list, VARIANTS);
+        v->chosen[v->count++] = &variants[i];
+        list += length + (list[length] == ',');
+    }
+    return v->count > 0 ? 0 : error_set(err, ERROR_INPUT, "--policies: expected at least one");
+}
+
+static int load(const struct validation *v, const struct variant *variant, const char *device, struct scenario *s,
+                struct error *err)
+{
+    struct json root;
+    if (shipped_load("scenario", v->args->word_count > 1 ? v->args->words[1] : "engine-demo", &root, err))
+        return -1;
+    char quoted[80];
+    snprintf(quoted, sizeof quoted, "\"%s\"", device ? device : "");
+    if (apply_settings(v->args, &root, err) || json_set_path(&root, variant->path, variant->value, err) ||
+        (device && json_set_path(&root, "device", quoted, err))) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return -1;
+    }
+    return scenario_compile(s, root, err);
+}
+
+static void collect(void *state, size_t replica, const struct request *r)
+{
+    (void)replica;
+    latencies_add(state, sim_time_to_s(r->first_token - r->arrival), sim_time_to_s(r->last_token - r->arrival),
+                  r->output_tokens);
+}
+
+/* Serves, or simulates where there is no server. */
+static int run_once(struct scenario *s, struct server *server, struct latencies *out, struct run_summary *summary,
+                    struct error *err)
+{
+    struct run_metrics *m = calloc(1, sizeof *m);
+    struct cluster_totals totals;
+    struct request_source source = {0};
+    if (!m)
+        return error_no_memory(err);
+    s->keep_requests = 1;
+    int status = run_metrics_init(m, s, err);
+    m->sink = (struct row_sink){.state = out, .add_request = collect};
+    struct observer observer = run_metrics_observer(m);
+    if (status == 0 && server)
+        status = server_run(server, s, &observer, NULL, &totals, err);
+    else if (status == 0)
+        status = scenario_open_workload(s, &source, err) ||
+                         cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, NULL, &totals, err)
+                     ? -1
+                     : 0;
+    request_source_destroy(&source);
+    if (status == 0)
+        status = run_metrics_summarise(m, s, &totals, summary, err);
+    run_metrics_release(m);
+    free(m);
+    return status;
+}
+
+static int serve(const struct validation *v, const struct variant *variant, struct latencies *out,
+                 struct run_summary *summary, struct error *err)
+{
+    struct scenario s;
+    struct server server;
+    const struct server_options o = {.backend = v->o->backend};
+    if (load(v, variant, NULL, &s, err))
+        return -1;
+    int status = server_open(&server, &s, &o, err);
+    if (status == 0) {
+        status = run_once(&s, &server, out, summary, err);
+        server_close(&server);
+    }
+    scenario_release(&s);
+    return status;
+}
+
+static int simulate(const struct validation *v, const struct variant *variant, struct latencies *out,
+                    struct run_summary *summary, struct error *err)
+{
+    struct scenario s;
+    if (load(v, variant, v->profile, &s, err))
+        return -1;
+    int status = run_once(&s, NULL, out, summary, err);
+    scenario_release(&s);
+    return status;
+}
+
+static double mean_e2e_s(const struct run_summary *r)
+{
+    return r->metrics[METRIC_E2E].at[STAT_MEAN].value * 1e-9;
+}
+
+static int compare(struct validation *v, size_t i, unsigned long repeat, struct error *err)
+{
+    struct run_summary real, simulated;
+    struct finding *f = &v->found[i][repeat];
+    latencies_release(&v->measured[i]);
+    latencies_release(&v->simulated[i]);
+    if (serve(v, v->chosen[i], &v->measured[i], &real, err) ||
+        simulate(v, v->chosen[i], &v->simulated[i], &simulated, err))
+        return -1;
+    latencies_compare(&v->measured[i], &v->simulated[i], &f->latencies);
+    f->measured_rate = real.requests_per_s;
+    f->simulated_rate = simulated.requests_per_s;
+    f->throughput_error = simulated.requests_per_s / real.requests_per_s - 1;
+    f->measured_e2e_s = mean_e2e_s(&real);
+    f->simulated_e2e_s = mean_e2e_s(&simulated);
+    return 0;
+}
+
+/* The scenario's model on this machine, as far as its workload goes. */
+static int measure_profile(struct validation *v, struct error *err)
+{
+    struct scenario s;
+    struct weights w;
+    struct instance e;
+    if (load(v, v->chosen[0], NULL, &s, err))
+        return -1;
+    const struct sweep_options o = {.name = "engine",
+                                    .most_tokens = 1024,
+                                    .most_sequences = 16,
+                                    .most_kv = s.cost.model.max_tokens < 1024 ? s.cost.model.max_tokens : 1024,
+                                    .tolerance = 0.03,
+                                    .point_s = 0.04,
+                                    .half_width = 0.01};
+    const struct engine_limits limits = sweep_limits(&o, s.cluster.replica.kv_block_tokens, server_threads());
+    const struct backend *backend = v->o->backend ? backend_find(v->o->backend) : backends[0];
+    cJSON *profile = NULL;
+    int status = backend
+                     ? weights_create(&w, &s.cost.model, err)
+                     : error_set(err, ERROR_INPUT, "--backend %s: expected cpu, cpu-reference or cuda", v->o->backend);
+    if (status == 0) {
+        weights_fill(&w, s.seed);
+        status = instance_create(&e, &w, backend, &limits, s.seed, err);
+        profile = status == 0 ? sweep_run(&e, &o, err) : NULL;
+        if (status == 0)
+            instance_release(&e);
+        weights_release(&w);
+    }
+    status = profile ? profile_write(profile, v->profile, err) : -1;
+    cJSON_Delete(profile);
+    scenario_release(&s);
+    return status;
+}
+
+/* A mean over repeats and half its 95 % interval (Student's t). */
+struct spread {
+    double mean, half;
+};
+
+static struct spread spread_of(const double *x, unsigned long n)
+{
+    double sum = 0, squares = 0;
+    for (unsigned long i = 0; i < n; i++)
+        sum += x[i];
+    double mean = sum / (double)n;
+    for (unsigned long i = 0; i < n; i++)
+        squares += (x[i] - mean) * (x[i] - mean);
+    double sd = n > 1 ? sqrt(squares / (double)(n - 1)) : NAN;
+    return (struct spread){mean, n > 1 ? gsl_cdf_tdist_Pinv(0.975, (double)(n - 1)) * sd / sqrt((double)n) : NAN};
+}
+
+static void print_spread(const double *x, unsigned long n)
+{
+    struct spread s = spread_of(x, n);
+    printf("  %+6.2f ± %4.2f", 100 * s.mean, 100 * s.half);
+}
+
+static void print_errors(const struct validation *v)
+{
+    static const int shown[] = {0, 1, 4}; /* mean, p50, p99 */
+    static const char *const columns[] = {"throughput", "TTFT mean", "TTFT p50", "TTFT p99", "TPOT mean",
+                                          "TPOT p50",   "TPOT p99",  "E2E mean", "E2E p50",  "E2E p99"};
+    unsigned long n = v->o->repeats;
+    printf("error of the simulation in percent: mean over %lu repeats and its 95 %% interval\n\n%-17s", n, "");
+    for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
+        printf("  %13s", columns[c]);
+    printf("  %s\n", "mean |error| of 15");
+    for (size_t i = 0; i < v->count; i++) {
+        double x[REPEATS_MAX];
+        printf("%-17s", v->chosen[i]->name);
+        for (unsigned long r = 0; r < n; r++)
+            x[r] = v->found[i][r].throughput_error;
+        print_spread(x, n);
+        for (int m = 0; m < MEASURED_METRICS; m++)
+            for (size_t k = 0; k < 3; k++) {
+                for (unsigned long r = 0; r < n; r++)
+                    x[r] = v->found[i][r].latencies.error[m][shown[k]];
+                print_spread(x, n);
+            }
+        for (unsigned long r = 0; r < n; r++)
+            x[r] = v->found[i][r].latencies.mean_absolute;
+        printf("  %.2f\n", 100 * spread_of(x, n).mean);
+    }
+}
+
+/* What a planner acts on: by how much one policy is better than another. */
+static void print_ratios(const struct validation *v)
+{
+    unsigned long n = v->o->repeats;
+    const struct finding *base = v->found[v->count - 1];
+    printf("\nratio to %s: mean E2E measured, simulated, error of the ratio in percent; requests/s likewise\n",
+           v->chosen[v->count - 1]->name);
+    for (size_t i = 0; i + 1 < v->count; i++) {
+        double real[REPEATS_MAX], simulated[REPEATS_MAX], error[REPEATS_MAX], rate[REPEATS_MAX];
+        for (unsigned long r = 0; r < n; r++) {
+            const struct finding *f = &v->found[i][r];
+            real[r] = f->measured_e2e_s / base[r].measured_e2e_s;
+            simulated[r] = f->simulated_e2e_s / base[r].simulated_e2e_s;
+            error[r] = simulated[r] / real[r] - 1;
+            rate[r] = f->simulated_rate / base[r].simulated_rate / (f->measured_rate / base[r].measured_rate) - 1;
+        }
+        printf("%-17s  %7.3f  %7.3f", v->chosen[i]->name, spread_of(real, n).mean, spread_of(simulated, n).mean);
+        print_spread(error, n);
+        printf("   requests/s");
+        print_spread(rate, n);
+        printf("\n");
+    }
+}
+
+static int plot(const struct validation *v, struct error *err)
+{
+    struct plotted runs[VARIANTS];
+    for (size_t i = 0; i < v->count; i++)
+        runs[i] = (struct plotted){v->chosen[i]->name, &v->measured[i], &v->simulated[i],
+                                   &v->found[i][v->o->repeats - 1].latencies};
+    return plot_servers(v->o->plot, "The engine, served and simulated", runs, v->count, err);
+}
+
+static int repeat_all(struct validation *v, struct error *err)
+{
+    for (unsigned long r = 0; r < v->o->repeats; r++) {
+        fprintf(stderr, "repeat %lu of %lu: profile\n", r + 1, v->o->repeats);
+        if (measure_profile(v, err))
+            return -1;
+        for (size_t i = 0; i < v->count; i++) {
+            fprintf(stderr, "repeat %lu of %lu: %s\n", r + 1, v->o->repeats, v->chosen[i]->name);
+            if (compare(v, i, r, err))
+                return -1;
+        }
+    }
+    return 0;
+}
+
+int engine_validate(const struct arguments *args, const struct engine_validation *o, struct error *err)
+{
+    struct validation v = {.args = args, .o = o};
+    if (choose(&v, err))
+        return -1;
+    v.found = calloc(v.count, sizeof *v.found);
+    if (!v.found)
+        return error_no_memory(err);
+    snprintf(v.profile, sizeof v.profile, "/tmp/tandem-engine-%ld.json", (long)getpid());
+    int status = repeat_all(&v, err);
+    if (status == 0) {
+        print_errors(&v);
+        if (v.count > 1)
+            print_ratios(&v);
+        status = o->plot ? plot(&v, err) : 0;
+    }
+    remove(v.profile);
+    for (size_t i = 0; i < v.count; i++) {
+        latencies_release(&v.measured[i]);
+        latencies_release(&v.simulated[i]);
+    }
+    free(v.found);
+    return status;
+}
