@@ -116,9 +116,9 @@ static void step_work(const struct model *m, const struct step_shape *shape, dou
 
 static int run_bench(const struct arguments *args, struct error *err)
 {
-    static const struct step_shape shapes[] = {{1, 128, 0, 0, 0},   {1, 512, 0, 0, 0},   {1, 1024, 0, 0, 0},
-                                               {0, 0, 0, 1, 255},   {0, 0, 0, 8, 255},   {0, 0, 0, 32, 255},
-                                               {0, 0, 0, 32, 1023}, {1, 224, 0, 32, 255}};
+    static const struct step_shape shapes[] = {{1, 128, 0, 0, 0, 0},   {1, 512, 0, 0, 0, 0},   {1, 1024, 0, 0, 0, 0},
+                                               {0, 0, 0, 1, 255, 0},   {0, 0, 0, 8, 255, 0},   {0, 0, 0, 32, 255, 0},
+                                               {0, 0, 0, 32, 1023, 0}, {1, 224, 0, 32, 255, 0}};
     struct sweep_options o = {.most_tokens = 1024, .most_sequences = 32, .most_kv = 1024};
     struct bench b;
     struct hardware peak;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine_ref/cpu.h"
+#include "engine_ref/pages.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,10 +22,7 @@ static void destroy(void *state)
 
 static bool make(float **buffer, size_t floats)
 {
-    size_t bytes = (floats * sizeof **buffer + 63) / 64 * 64;
-    *buffer = aligned_alloc(64, bytes > 0 ? bytes : 64);
-    if (*buffer)
-        memset(*buffer, 0, bytes);
+    *buffer = pages_create(floats);
     return *buffer != NULL;
 }
 

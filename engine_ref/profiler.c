@@ -18,5 +18,5 @@ int64_t clock_ns(void)
 
 void profiler_clear(struct profiler *p)
 {
-    *p = (struct profiler){.on = p->on};
+    *p = (struct profiler){.on = p->on, .dropped = p->dropped};
 }

@@ -35,6 +35,11 @@ struct profiler {
     uint64_t ranges[OP_COUNT];
     int64_t opened_at;
     bool on;
+    /* Of the last step on a GPU (activity.h): kernels, time from launch to start summed over them, time that the GPU
+     * was busy and from its first kernel to its last, and what the step waits for; records lost since the start. */
+    uint64_t kernels, dropped;
+    int64_t queue_ns, busy_ns, span_ns;
+    bool gpu_bound;
 };
 
 int64_t clock_ns(void);

@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "profiles/table.h"
 
-enum { WARM_UP = 2, LEAST_SAMPLES = 5, MOST_SAMPLES = 200, CHUNK_TOKENS = 128, POINTS_DEPTH = 4 };
+enum { WARM_UP = 2, LEAST_SAMPLES = 5, MOST_SAMPLES = 200, CHUNK_TOKENS = 128, POINTS_DEPTH = 4, DISTURB_EVERY = 32 };
 
 struct engine_limits sweep_limits(const struct sweep_options *o, uint32_t block_tokens, size_t threads)
 {
@@ -44,9 +44,9 @@ static int add_sequence(struct step *s, const struct engine_limits *l, uint32_t 
                : 0;
 }
 
-static int make_step(struct instance *e, const struct step_shape *shape, uint32_t *tables, struct error *err)
+static int make_step(struct instance *e, struct step *s, const struct step_shape *shape, uint32_t *tables,
+                     struct error *err)
 {
-    struct step *s = &e->step;
     uint32_t block = 0, vocab = e->weights->model.vocab;
     step_clear(s);
     for (uint32_t i = 0; i < shape->decodes; i++)
@@ -55,7 +55,9 @@ static int make_step(struct instance *e, const struct step_shape *shape, uint32_
     for (uint32_t i = 0; i < shape->chunks; i++)
         if (add_sequence(s, &e->limits, vocab, shape->kv_before, shape->new_tokens, false, tables, &block))
             return error_no_memory(err);
-    return 0;
+    return shape->rest > 0 && add_sequence(s, &e->limits, vocab, 0, shape->rest, false, tables, &block)
+               ? error_no_memory(err)
+               : 0;
 }
 
 static int ascending(const void *a, const void *b)
@@ -73,6 +75,14 @@ static void middle_of(double *values, size_t n, double *median, double *p10, dou
     *p90 = values[(size_t)(0.9 * (double)(n - 1) + 0.5)];
 }
 
+static double mean_of(const double *values, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += values[i];
+    return sum / (double)n;
+}
+
 /* Half the 95 % interval of a median by order statistics, relative to it; sorts. */
 static double median_half_width(double *values, size_t n)
 {
@@ -87,11 +97,14 @@ struct samples_of {
     double step[MOST_SAMPLES], sorted[MOST_SAMPLES], op[OP_COUNT][MOST_SAMPLES];
 };
 
-static int sample_step(struct instance *e, double most_s, double half_width, struct samples_of *m,
-                       struct step_times *out, struct error *err)
+/* Now and then `other` is run between samples: caches and clock rates are then as they are when batches alternate. */
+static int sample_step(struct instance *e, const struct step *other, double most_s, double half_width,
+                       struct samples_of *m, struct step_times *out, struct error *err)
 {
     int64_t begin = 0;
     for (int i = -WARM_UP; i < MOST_SAMPLES; i++) {
+        if (i % DISTURB_EVERY == 0 && e->backend->run(e->state, other, e->next_tokens, err))
+            return -1;
         profiler_clear(&e->profiler);
         int64_t start = clock_ns();
         if (i == 0)
@@ -112,22 +125,31 @@ static int sample_step(struct instance *e, double most_s, double half_width, str
             break;
     }
     middle_of(m->step, out->samples, &out->step_ns, &out->step_p10, &out->step_p90);
-    for (int op = 0; op < OP_COUNT; op++)
+    out->step_mean = mean_of(m->step, out->samples);
+    for (int op = 0; op < OP_COUNT; op++) {
         middle_of(m->op[op], out->samples, &out->op_ns[op], &out->op_p10[op], &out->op_p90[op]);
+        out->op_mean[op] = mean_of(m->op[op], out->samples);
+    }
     return 0;
 }
 
 int sweep_measure(struct instance *e, const struct step_shape *shape, double most_s, double half_width,
                   struct step_times *out, struct error *err)
 {
-    uint32_t *tables = calloc(e->limits.blocks, sizeof *tables);
+    static const struct step_shape prompt = {.rest = CHUNK_TOKENS};
+    uint32_t *tables = calloc(2 * e->limits.blocks, sizeof *tables);
     struct samples_of *m = malloc(sizeof *m);
+    struct step other = {0};
     *out = (struct step_times){0};
     e->profiler.on = true;
     int status = !tables || !m ? error_no_memory(err)
-                 : make_step(e, shape, tables, err) || sample_step(e, most_s, half_width, m, out, err) ? -1
-                                                                                                       : 0;
+                 : make_step(e, &e->step, shape, tables, err) ||
+                         make_step(e, &other, &prompt, tables + e->limits.blocks, err) ||
+                         sample_step(e, &other, most_s, half_width, m, out, err)
+                     ? -1
+                     : 0;
     e->profiler.on = false;
+    step_release(&other);
     free(tables);
     free(m);
     return status;
@@ -137,7 +159,7 @@ int sweep_measure(struct instance *e, const struct step_shape *shape, double mos
 struct point {
     int op;
     uint32_t at[2];
-    double ns, p10, p90, samples;
+    double ns, median, p10, p90, samples; /* ns: the mean, since means of operations add up to a step's */
 };
 
 struct sweep {
@@ -171,13 +193,18 @@ static int add_point(struct sweep *s, struct point p, struct error *err)
 static int keep(struct sweep *s, int op, uint32_t a, uint32_t b, const struct step_times *t, double calls,
                 struct error *err)
 {
-    struct point p = {
-        op, {a, b}, t->op_ns[op] / calls, t->op_p10[op] / calls, t->op_p90[op] / calls, (double)t->samples};
+    struct point p = {.op = op,
+                      .at = {a, b},
+                      .ns = t->op_mean[op] / calls,
+                      .median = t->op_ns[op] / calls,
+                      .p10 = t->op_p10[op] / calls,
+                      .p90 = t->op_p90[op] / calls,
+                      .samples = (double)t->samples};
     if (find_point(s, op, a, b))
         return 0;
     if (s->kept) {
-        fprintf(s->kept, "%s %u %u %.17g %.17g %.17g %.17g\n", operation_names[op], a, b, p.ns, p.p10, p.p90,
-                p.samples);
+        fprintf(s->kept, "%s %u %u %.17g %.17g %.17g %.17g %.17g\n", operation_names[op], a, b, p.ns, p.median, p.p10,
+                p.p90, p.samples);
         fflush(s->kept);
     }
     return add_point(s, p, err);
@@ -212,8 +239,7 @@ static int measure_tokens(struct sweep *s, uint32_t n, double *sum, struct error
     struct step_times t = {0};
     *sum = 0;
     if (!find_point(s, OP_QKV_PROJ, n, 0)) {
-        uint32_t chunk = n < CHUNK_TOKENS ? n : CHUNK_TOKENS;
-        struct step_shape shape = {.chunks = n / chunk, .new_tokens = chunk};
+        struct step_shape shape = {.chunks = n / CHUNK_TOKENS, .new_tokens = CHUNK_TOKENS, .rest = n % CHUNK_TOKENS};
         if (measure(s, &shape, &t, err))
             return -1;
         for (int op = 0; op < OP_COUNT; op++)
@@ -230,16 +256,10 @@ static int measure_tokens(struct sweep *s, uint32_t n, double *sum, struct error
     return 0;
 }
 
-/* Steps are of whole chunks beyond one. */
-static uint32_t whole_chunks(uint32_t n)
-{
-    return n <= CHUNK_TOKENS ? n : (n + CHUNK_TOKENS / 2) / CHUNK_TOKENS * CHUNK_TOKENS;
-}
-
 static int refine_tokens(struct sweep *s, uint32_t low, double low_ns, uint32_t high, double high_ns, int depth,
                          struct error *err)
 {
-    uint32_t middle = whole_chunks((uint32_t)(sqrt((double)low * high) + 0.5));
+    uint32_t middle = (uint32_t)(sqrt((double)low * high) + 0.5);
     double ns;
     if (depth == 0 || middle <= low || middle >= high)
         return 0;
@@ -258,7 +278,7 @@ static int sweep_tokens(struct sweep *s, struct error *err)
 {
     double before_ns = 0, ns;
     for (uint32_t n = 1, before = 0;; n *= 2) {
-        uint32_t at = whole_chunks(n < s->o->most_tokens ? n : s->o->most_tokens);
+        uint32_t at = n < s->o->most_tokens ? n : s->o->most_tokens;
         if (measure_tokens(s, at, &ns, err) ||
             (before > 0 && refine_tokens(s, before, before_ns, at, ns, POINTS_DEPTH, err)))
             return -1;
@@ -334,7 +354,7 @@ static int measure_host(struct sweep *s, double *ns, double *ns_per_sequence, st
     enum { STEPS = 31, PROMPT = 8 };
     uint32_t counts[32];
     size_t rows = doubling(1, s->o->most_sequences, counts);
-    double x[32], y[32], rest[STEPS], low, high;
+    double x[32], y[32], rest[STEPS];
     struct request *all = calloc(s->o->most_sequences, sizeof *all), **who = calloc(s->o->most_sequences, sizeof *who);
     int status = all && who ? 0 : error_no_memory(err);
     s->e->profiler.on = true;
@@ -363,7 +383,7 @@ static int measure_host(struct sweep *s, double *ns, double *ns_per_sequence, st
         for (uint32_t k = 0; k < counts[i]; k++)
             instance_forget(s->e, k);
         x[i] = counts[i];
-        middle_of(rest, STEPS, &y[i], &low, &high);
+        y[i] = mean_of(rest, STEPS);
     }
     s->e->profiler.on = false;
     free(all);
@@ -405,14 +425,15 @@ static int write_table(const struct sweep *s, int op, cJSON *tables, struct erro
     snprintf(t.op, sizeof t.op, "%s", operation_names[op]);
     t.axes[0] = (struct table_axis){calloc(rows + 1, sizeof(double)), rows};
     t.axes[1] = (struct table_axis){calloc(columns + 1, sizeof(double)), axes == 2 ? columns : 0};
-    double **values[] = {&t.ns, &t.p10, &t.p90, &t.samples};
+    double **values[] = {&t.ns, &t.median, &t.p10, &t.p90, &t.samples};
     bool room = t.axes[0].at && t.axes[1].at;
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 5; i++)
         room = (*values[i] = calloc(n + 1, sizeof(double))) && room;
     for (size_t i = 0; room && i < n; i++) {
         t.axes[0].at[i / columns] = own[i].at[0];
         t.axes[1].at[i % columns] = own[i].at[1];
         t.ns[i] = own[i].ns;
+        t.median[i] = own[i].median;
         t.p10[i] = own[i].p10;
         t.p90[i] = own[i].p90;
         t.samples[i] = own[i].samples;
@@ -421,7 +442,7 @@ static int write_table(const struct sweep *s, int op, cJSON *tables, struct erro
         cJSON_AddItemToArray(tables, table_write(&t));
     free(t.axes[0].at);
     free(t.axes[1].at);
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 5; i++)
         free(*values[i]);
     free(own);
     return room ? 0 : error_no_memory(err);
@@ -476,8 +497,8 @@ static int read_points(struct sweep *s, struct error *err)
     char line[256], name[32];
     struct point p;
     while (in && fgets(line, sizeof line, in)) {
-        if (sscanf(line, "%31s %u %u %lf %lf %lf %lf", name, &p.at[0], &p.at[1], &p.ns, &p.p10, &p.p90, &p.samples) !=
-            7)
+        if (sscanf(line, "%31s %u %u %lf %lf %lf %lf %lf", name, &p.at[0], &p.at[1], &p.ns, &p.median, &p.p10, &p.p90,
+                   &p.samples) != 8)
             continue;
         for (p.op = 0; p.op < OP_COUNT && strcmp(operation_names[p.op], name) != 0;)
             p.op++;

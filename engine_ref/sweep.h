@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* sweep.h — measures an engine's operations over shapes and writes what a scenario takes as a device: a profile with
- * medians, tenth and ninetieth percentiles and counts. Token-wise operations get more points where straight lines
- * between those there are miss; each point is repeated until its median is known well enough, or its time is up. */
+ * means, medians, tenth and ninetieth percentiles and counts. Token-wise operations get more points where straight
+ * lines between those there are miss; each point is repeated until its median is known well enough, or its time is up.
+ */
 #ifndef TANDEM_ENGINE_REF_SWEEP_H
 #define TANDEM_ENGINE_REF_SWEEP_H
 
@@ -33,16 +34,16 @@ cJSON *sweep_run(struct instance *e, const struct sweep_options *o, struct error
 
 /* One step measured: its median time, and of each operation, over all its calls. */
 struct step_times {
-    double step_ns, step_p10, step_p90;
-    double op_ns[OP_COUNT], op_p10[OP_COUNT], op_p90[OP_COUNT];
+    double step_ns, step_p10, step_p90, step_mean;
+    double op_mean[OP_COUNT], op_ns[OP_COUNT], op_p10[OP_COUNT], op_p90[OP_COUNT];
     uint64_t calls[OP_COUNT];
     size_t samples;
 };
 
-/* Of a step with `chunks` prompt chunks of `new_tokens` each after `kv_before` tokens, and `decodes` that have
- * `decode_kv` tokens each. */
+/* Of a step with `chunks` prompt chunks of `new_tokens` each after `kv_before` tokens, `decodes` that have `decode_kv`
+ * tokens each, and, unless it is 0, one more chunk of `rest` tokens after none. */
 struct step_shape {
-    uint32_t chunks, new_tokens, kv_before, decodes, decode_kv;
+    uint32_t chunks, new_tokens, kv_before, decodes, decode_kv, rest;
 };
 
 int sweep_measure(struct instance *e, const struct step_shape *shape, double most_s, double half_width,

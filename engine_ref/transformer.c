@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/random.h"
+#include "engine_ref/pages.h"
 
 static float *take(float **at, size_t count)
 {
@@ -35,7 +36,7 @@ int weights_create(struct weights *w, const struct model *model, struct error *e
     size_t hidden = m->hidden;
     w->count = floats_of(m);
     w->layers = calloc(m->layers, sizeof *w->layers);
-    w->memory = calloc(w->count, sizeof *w->memory);
+    w->memory = pages_create(w->count);
     if (!w->layers || !w->memory) {
         weights_release(w);
         return error_no_memory(err);

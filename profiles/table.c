@@ -59,6 +59,7 @@ void table_release(struct cost_table *t)
     free(t->p10);
     free(t->p90);
     free(t->samples);
+    free(t->median);
     free(t->filled);
     *t = (struct cost_table){0};
 }

@@ -31,8 +31,8 @@ struct cost_table {
     struct table_shape shape;
     struct table_axis axes[TABLE_AXES]; /* row-major, the last one fastest */
     size_t axis_count;
-    double *ns;                  /* [table_cells], medians, owned */
-    double *p10, *p90, *samples; /* [table_cells], or NULL where they were not kept */
+    double *ns;                           /* [table_cells], medians or, where the next are kept, means; owned */
+    double *median, *p10, *p90, *samples; /* [table_cells], or NULL where they were not kept */
     double *filled; /* indices into ns, ascending, of points that were not measured but lie on a line between others */
     size_t filled_count;
     size_t unused; /* measured points that did not fit the grid */

@@ -120,7 +120,8 @@ static int read_beside(const struct json *o, const char *key, size_t cells, doub
 
 int table_read(const struct json *o, struct cost_table *t, struct error *err)
 {
-    static const char *const keys[] = {"op", "shape", "axes", "ns", "p10", "p90", "samples", "filled", "unused", NULL};
+    static const char *const keys[] = {"op",  "shape",   "axes",   "ns",     "median", "p10",
+                                       "p90", "samples", "filled", "unused", NULL};
     const char *op = NULL;
     long long unused = 0;
     struct json ns = json_member(o, "ns"), filled = json_member(o, "filled"), shape = json_member(o, "shape");
@@ -137,8 +138,8 @@ int table_read(const struct json *o, struct cost_table *t, struct error *err)
         return json_complain(&ns, "as many numbers as the axes' lengths multiply to", err);
     if (t->filled_count && t->filled[t->filled_count - 1] >= (double)cells)
         return json_complain(&filled, "indices of ns", err);
-    return read_beside(o, "p10", cells, &t->p10, err) || read_beside(o, "p90", cells, &t->p90, err) ||
-           read_beside(o, "samples", cells, &t->samples, err);
+    return read_beside(o, "median", cells, &t->median, err) || read_beside(o, "p10", cells, &t->p10, err) ||
+           read_beside(o, "p90", cells, &t->p90, err) || read_beside(o, "samples", cells, &t->samples, err);
 }
 
 static void write_shape(cJSON *table, const struct table_shape *s)
@@ -175,6 +176,7 @@ cJSON *table_write(const struct cost_table *t)
         cJSON_AddItemToArray(axes, axis);
     }
     write_numbers(table, "ns", t->ns, cells);
+    write_numbers(table, "median", t->median, cells);
     write_numbers(table, "p10", t->p10, cells);
     write_numbers(table, "p90", t->p90, cells);
     write_numbers(table, "samples", t->samples, cells);

@@ -1,0 +1,957 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine on an NVIDIA GPU. Products are cuBLAS's; all else are kernels below. Every buffer is made when an instance
+ * is; a step copies its description in one piece and launches. Steps of decodes alone are captured as CUDA graphs, one for
+ * each of a few batch sizes, and padded to the next of these. */
+#include <cublas_v2.h>
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+#include <mma.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine_ref/cuda.h"
+
+typedef __nv_bfloat16 bf16;
+
+namespace {
+
+enum {
+    THREADS = 128,    /* of most blocks; four warps of 16 queries each in a prefill */
+    QUERY_ROWS = 64,
+    DIM_MOST = 128,   /* of a head; multiples of 16 */
+    GROUP_MOST = 8,   /* query heads of a KV head */
+    SPLITS = 16,      /* blocks that share one decode's keys */
+    KEY_TILE = 32,    /* of a prefill */
+    DECODE_KEYS = 64, /* of a decode, at once */
+    GRAPHS = 9        /* sizes 1, 2, 4 … 256 */
+};
+
+struct device_span {
+    uint32_t first, count, kv_before, kv_read, table; /* table: place of its blocks among all spans' */
+};
+
+struct tile {
+    uint32_t span, query; /* which span or square, and its first query */
+};
+
+/* Where the parts of a step's description are, as offsets in 32-bit words: the same on host and device. */
+struct layout {
+    size_t rows, spans, tables, tiles, square_tiles, squares, outputs, draws, words;
+};
+
+struct layer {
+    bf16 *attention_norm, *qkv, *query_norm, *key_norm, *o, *mlp_norm, *gate_up, *down;
+};
+
+struct engine {
+    struct model m;
+    struct engine_limits limits;
+    struct profiler *profiler;
+    cudaStream_t stream;
+    cublasHandle_t blas;
+    void *workspace;
+    bf16 *weights;
+    struct layer *layers;
+    bf16 *embedding, *final_norm, *head;
+    bf16 *keys, *values; /* [layers][kv_heads][slots][head_dim] */
+    float *cosines, *sines;
+    bf16 *x, *normed, *qkv, *attended, *gate_up, *act, *gathered;
+    float *logits;
+    float *partial; /* [sequences][heads][SPLITS][head_dim + 2] */
+    uint32_t *next, *next_host;
+    uint32_t *description, *description_host;
+    struct layout at;
+    size_t decode_most; /* sequences that partial has room for */
+    size_t output_count;
+    cudaGraphExec_t graphs[GRAPHS];
+    bool tracing;
+};
+
+int check(cudaError_t status, const char *what, struct error *err)
+{
+    return status == cudaSuccess ? 0 : error_set(err, ERROR_RUN, "CUDA: %s: %s", what, cudaGetErrorString(status));
+}
+
+int check(cublasStatus_t status, const char *what, struct error *err)
+{
+    return status == CUBLAS_STATUS_SUCCESS ? 0
+                                           : error_set(err, ERROR_RUN, "cuBLAS: %s: %s", what, cublasGetStatusString(status));
+}
+
+template <typename T> bool make(T **buffer, size_t count, struct error *err)
+{
+    return check(cudaMalloc((void **)buffer, (count > 0 ? count : 1) * sizeof(T)), "allocating", err) == 0;
+}
+
+/* ---- kernels ---- */
+
+__device__ float sum_of_warp(float v)
+{
+    for (int i = 16; i > 0; i /= 2)
+        v += __shfl_xor_sync(0xffffffffu, v, i);
+    return v;
+}
+
+__device__ float sum_of_block(float v)
+{
+    __shared__ float parts[THREADS / 32];
+    v = sum_of_warp(v);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0)
+        parts[threadIdx.x / 32] = v;
+    __syncthreads();
+    float sum = 0;
+    for (int i = 0; i < THREADS / 32; i++)
+        sum += parts[i];
+    return sum;
+}
+
+/* x[row] = embedding[token]; rows {token, position, slot, prompt}. */
+__global__ void embed(bf16 *x, const bf16 *embedding, const uint4 *rows, uint32_t hidden)
+{
+    size_t row = blockIdx.x, token = rows[row].x;
+    for (uint32_t i = threadIdx.x; i < hidden; i += THREADS)
+        x[row * hidden + i] = embedding[token * hidden + i];
+}
+
+__global__ void norm(bf16 *y, const bf16 *x, const bf16 *weight, uint32_t width)
+{
+    size_t row = blockIdx.x;
+    float squares = 0;
+    for (uint32_t i = threadIdx.x; i < width; i += THREADS) {
+        float v = __bfloat162float(x[row * width + i]);
+        squares += v * v;
+    }
+    float scale = rsqrtf(sum_of_block(squares) / (float)width + NORM_EPSILON);
+    for (uint32_t i = threadIdx.x; i < width; i += THREADS)
+        y[row * width + i] = __float2bfloat16(__bfloat162float(x[row * width + i]) * scale * __bfloat162float(weight[i]));
+}
+
+/* Queries and keys by head: grid [rows][heads + kv_heads]. */
+__global__ void norm_heads(bf16 *qkv, const bf16 *query_norm, const bf16 *key_norm, uint32_t heads, uint32_t dim,
+                           uint32_t stride)
+{
+    bf16 *head = qkv + (size_t)blockIdx.x * stride + blockIdx.y * dim;
+    const bf16 *weight = blockIdx.y < heads ? query_norm : key_norm;
+    float squares = 0;
+    for (uint32_t i = threadIdx.x; i < dim; i += THREADS) {
+        float v = __bfloat162float(head[i]);
+        squares += v * v;
+    }
+    float scale = rsqrtf(sum_of_block(squares) / (float)dim + NORM_EPSILON);
+    for (uint32_t i = threadIdx.x; i < dim; i += THREADS)
+        head[i] = __float2bfloat16(__bfloat162float(head[i]) * scale * __bfloat162float(weight[i]));
+}
+
+/* Grid [rows][heads + 2 kv_heads]: rotates queries and keys in place, and puts keys and values into the cache. */
+__global__ void rotary(bf16 *qkv, bf16 *keys, bf16 *values, const float *cosines, const float *sines, const uint4 *rows,
+                       uint32_t heads, uint32_t kv_heads, uint32_t dim, size_t slots)
+{
+    uint32_t h = blockIdx.y, half = dim / 2;
+    uint4 row = rows[blockIdx.x];
+    bf16 *head = qkv + (size_t)blockIdx.x * (heads + 2 * kv_heads) * dim + h * dim;
+    bool is_value = h >= heads + kv_heads, is_key = !is_value && h >= heads;
+    size_t kv_head = is_value ? h - heads - kv_heads : h - heads;
+    for (uint32_t i = threadIdx.x; i < half; i += blockDim.x) {
+        float a = __bfloat162float(head[i]), b = __bfloat162float(head[i + half]);
+        if (!is_value) {
+            float c = cosines[(size_t)row.y * half + i], s = sines[(size_t)row.y * half + i], rotated = a * c - b * s;
+            b = b * c + a * s;
+            a = rotated;
+            head[i] = __float2bfloat16(a);
+            head[i + half] = __float2bfloat16(b);
+        }
+        if ((is_key || is_value) && row.z != NO_SLOT) {
+            bf16 *to = (is_key ? keys : values) + (kv_head * slots + row.z) * dim;
+            to[i] = __float2bfloat16(a);
+            to[i + half] = __float2bfloat16(b);
+        }
+    }
+}
+
+__global__ void activation(bf16 *act, const bf16 *in, uint32_t width, bool gated)
+{
+    size_t row = blockIdx.x;
+    for (uint32_t i = blockIdx.y * THREADS + threadIdx.x; i < width; i += THREADS * gridDim.y) {
+        float gate = __bfloat162float(in[row * (gated ? 2 * width : width) + i]);
+        float up = gated ? __bfloat162float(in[row * 2 * width + width + i]) : 0;
+        act[row * width + i] = __float2bfloat16(gated ? gate / (1 + __expf(-gate)) * up : fmaxf(gate, 0));
+    }
+}
+
+__device__ size_t key_slot(const uint32_t *tables, const device_span &s, uint32_t key, uint32_t block_tokens)
+{
+    uint32_t last = s.kv_before + s.count - 1, at = key < last ? key : last;
+    return (size_t)tables[s.table + at / block_tokens] * block_tokens + at % block_tokens;
+}
+
+/* One decode's queries of one KV head over one of SPLITS shares of its keys: grid [spans][kv_heads][SPLITS]. Writes, for
+ * each query head, the sum of weighted values, the largest score and the sum of weights (flash decoding). */
+__global__ void decode_share(float *partial, const bf16 *qkv, const bf16 *keys, const bf16 *values,
+                             const device_span *spans, const uint32_t *tables, uint32_t heads, uint32_t kv_heads,
+                             uint32_t dim, size_t slots, uint32_t block_tokens)
+{
+    __shared__ float query[GROUP_MOST][DIM_MOST], scores[GROUP_MOST][DECODE_KEYS], most[GROUP_MOST], sum[GROUP_MOST],
+        rescale[GROUP_MOST];
+    __shared__ bf16 tile[DECODE_KEYS][DIM_MOST + 8];
+    const device_span s = spans[blockIdx.x];
+    uint32_t kv_head = blockIdx.y, group = heads / kv_heads, seen = s.kv_before + 1;
+    uint32_t share = (s.kv_read + SPLITS - 1) / SPLITS, from = blockIdx.z * share;
+    uint32_t to = from + share < s.kv_read ? from + share : s.kv_read;
+    float out[GROUP_MOST * DIM_MOST / THREADS] = {0};
+    for (uint32_t i = threadIdx.x; i < group * dim; i += THREADS)
+        query[i / dim][i % dim] = __bfloat162float(
+            qkv[(size_t)s.first * (heads + 2 * kv_heads) * dim + (kv_head * group + i / dim) * dim + i % dim]);
+    if (threadIdx.x < group) {
+        most[threadIdx.x] = -INFINITY;
+        sum[threadIdx.x] = 0;
+    }
+    float scale = rsqrtf((float)dim);
+    for (uint32_t base = from; s.kv_read > 0 && base < to; base += DECODE_KEYS) {
+        uint32_t n = to - base < DECODE_KEYS ? to - base : DECODE_KEYS;
+        __syncthreads();
+        for (uint32_t i = threadIdx.x; i < n * (dim / 8); i += THREADS) {
+            size_t at = (kv_head * slots + key_slot(tables, s, base + i / (dim / 8), block_tokens)) * dim;
+            *(uint4 *)&tile[i / (dim / 8)][i % (dim / 8) * 8] = *(const uint4 *)(keys + at + i % (dim / 8) * 8);
+        }
+        __syncthreads();
+        for (uint32_t i = threadIdx.x; i < n * group; i += THREADS) {
+            uint32_t key = i % n, g = i / n;
+            float dot = 0;
+            for (uint32_t d = 0; d < dim; d++)
+                dot += query[g][d] * __bfloat162float(tile[key][d]);
+            scores[g][key] = base + key < seen ? dot * scale : -INFINITY;
+        }
+        __syncthreads();
+        if (threadIdx.x < group) {
+            float high = most[threadIdx.x];
+            for (uint32_t i = 0; i < n; i++)
+                high = fmaxf(high, scores[threadIdx.x][i]);
+            float total = 0, base_high = high == -INFINITY ? 0 : high;
+            for (uint32_t i = 0; i < n; i++)
+                total += scores[threadIdx.x][i] = __expf(scores[threadIdx.x][i] - base_high);
+            rescale[threadIdx.x] = most[threadIdx.x] == -INFINITY ? 0 : __expf(most[threadIdx.x] - base_high);
+            sum[threadIdx.x] = sum[threadIdx.x] * rescale[threadIdx.x] + total;
+            most[threadIdx.x] = high;
+        }
+        for (uint32_t i = threadIdx.x; i < n * (dim / 8); i += THREADS) {
+            size_t at = (kv_head * slots + key_slot(tables, s, base + i / (dim / 8), block_tokens)) * dim;
+            *(uint4 *)&tile[i / (dim / 8)][i % (dim / 8) * 8] = *(const uint4 *)(values + at + i % (dim / 8) * 8);
+        }
+        __syncthreads();
+        for (uint32_t k = 0, i = threadIdx.x; i < group * dim; i += THREADS, k++) {
+            float v = out[k] * rescale[i / dim];
+            for (uint32_t j = 0; j < n; j++)
+                v += scores[i / dim][j] * __bfloat162float(tile[j][i % dim]);
+            out[k] = v;
+        }
+    }
+    __syncthreads();
+    for (uint32_t k = 0, i = threadIdx.x; i < group * dim; i += THREADS, k++) {
+        float *to_here = partial + (((size_t)blockIdx.x * heads + kv_head * group + i / dim) * SPLITS + blockIdx.z) * (dim + 2);
+        to_here[i % dim] = out[k];
+        if (i % dim == 0) {
+            to_here[dim] = most[i / dim];
+            to_here[dim + 1] = sum[i / dim];
+        }
+    }
+}
+
+/* Puts the shares of a decode's query head together: grid [spans][heads]. */
+__global__ void decode_join(bf16 *attended, const float *partial, const device_span *spans, uint32_t heads, uint32_t dim)
+{
+    const device_span s = spans[blockIdx.x];
+    const float *shares = partial + ((size_t)blockIdx.x * heads + blockIdx.y) * SPLITS * (dim + 2);
+    if (s.kv_read == 0)
+        return;
+    float most = -INFINITY, sum = 0;
+    for (int i = 0; i < SPLITS; i++)
+        most = fmaxf(most, shares[i * (dim + 2) + dim]);
+    for (int i = 0; i < SPLITS; i++)
+        sum += shares[i * (dim + 2) + dim] == -INFINITY
+                   ? 0
+                   : shares[i * (dim + 2) + dim + 1] * __expf(shares[i * (dim + 2) + dim] - most);
+    for (uint32_t d = threadIdx.x; d < dim; d += blockDim.x) {
+        float v = 0;
+        for (int i = 0; i < SPLITS; i++)
+            if (shares[i * (dim + 2) + dim] != -INFINITY)
+                v += shares[i * (dim + 2) + d] * __expf(shares[i * (dim + 2) + dim] - most);
+        attended[((size_t)s.first * heads + blockIdx.y) * dim + d] = __float2bfloat16(v / sum);
+    }
+}
+
+/* Shared memory of a prefill tile, in bytes. */
+__host__ __device__ size_t prefill_bytes(uint32_t dim)
+{
+    return (size_t)QUERY_ROWS * dim * sizeof(bf16) + 2 * (size_t)KEY_TILE * dim * sizeof(bf16) +
+           (size_t)QUERY_ROWS * KEY_TILE * (sizeof(float) + sizeof(bf16)) + (size_t)QUERY_ROWS * dim * sizeof(float) +
+           3 * QUERY_ROWS * sizeof(float);
+}
+
+/* 64 queries of one head against all keys that they see, in tiles on tensor cores (FlashAttention, Dao et al. 2022): grid
+ * [tiles][heads]. PAGED: keys come from the cache; else from the step's own rows, masked to the same prompt. */
+template <bool PAGED>
+__global__ void prefill(bf16 *attended, const bf16 *qkv, const bf16 *keys, const bf16 *values, const tile *tiles,
+                        const device_span *spans, const uint32_t *tables, const uint4 *rows, uint32_t heads,
+                        uint32_t kv_heads, uint32_t dim, size_t slots, uint32_t block_tokens)
+{
+    using namespace nvcuda;
+    extern __shared__ __align__(32) unsigned char memory[];
+    bf16 *q = (bf16 *)memory, *k = q + QUERY_ROWS * dim, *v = k + KEY_TILE * dim, *p = v + KEY_TILE * dim;
+    float *s = (float *)(p + QUERY_ROWS * KEY_TILE), *o = s + QUERY_ROWS * KEY_TILE, *most = o + QUERY_ROWS * dim,
+          *sum = most + QUERY_ROWS, *rescale = sum + QUERY_ROWS;
+    const tile t = tiles[blockIdx.x];
+    const device_span span = spans[t.span];
+    uint32_t h = blockIdx.y, kv_head = h / (heads / kv_heads), width = (heads + 2 * kv_heads) * dim;
+    uint32_t queries = span.count - t.query < QUERY_ROWS ? span.count - t.query : QUERY_ROWS;
+    uint32_t key_count = span.kv_before + t.query + queries, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    float scale = rsqrtf((float)dim);
+    for (uint32_t i = threadIdx.x; i < QUERY_ROWS * dim; i += THREADS) {
+        uint32_t row = i / dim;
+        q[i] = row < queries ? qkv[(size_t)(span.first + t.query + row) * width + h * dim + i % dim] : __float2bfloat16(0);
+        o[i] = 0;
+    }
+    if (threadIdx.x < QUERY_ROWS) {
+        most[threadIdx.x] = -INFINITY;
+        sum[threadIdx.x] = 0;
+    }
+    for (uint32_t base = 0; base < key_count; base += KEY_TILE) {
+        __syncthreads();
+        for (uint32_t i = threadIdx.x; i < KEY_TILE * (dim / 8); i += THREADS) {
+            uint32_t key = base + i / (dim / 8), part = i % (dim / 8) * 8;
+            uint4 zero = make_uint4(0, 0, 0, 0), key_part = zero, value_part = zero;
+            if (key < key_count && PAGED) {
+                size_t at = (kv_head * slots + key_slot(tables, span, key, block_tokens)) * dim + part;
+                key_part = *(const uint4 *)(keys + at);
+                value_part = *(const uint4 *)(values + at);
+            } else if (key < key_count) {
+                size_t at = (size_t)(span.first + key) * width + (heads + kv_head) * dim + part;
+                key_part = *(const uint4 *)(qkv + at);
+                value_part = *(const uint4 *)(qkv + at + kv_heads * dim);
+            }
+            *(uint4 *)(k + i / (dim / 8) * dim + part) = key_part;
+            *(uint4 *)(v + i / (dim / 8) * dim + part) = value_part;
+        }
+        __syncthreads();
+        /* Each warp: 16 queries by KEY_TILE keys. */
+        for (uint32_t column = 0; column < KEY_TILE; column += 16) {
+            wmma::fragment<wmma::accumulator, 16, 16, 16, float> score;
+            wmma::fill_fragment(score, 0.0f);
+            for (uint32_t d = 0; d < dim; d += 16) {
+                wmma::fragment<wmma::matrix_a, 16, 16, 16, bf16, wmma::row_major> a;
+                wmma::fragment<wmma::matrix_b, 16, 16, 16, bf16, wmma::col_major> b;
+                wmma::load_matrix_sync(a, q + warp * 16 * dim + d, dim);
+                wmma::load_matrix_sync(b, k + column * dim + d, dim);
+                wmma::mma_sync(score, a, b, score);
+            }
+            wmma::store_matrix_sync(s + warp * 16 * KEY_TILE + column, score, KEY_TILE, wmma::mem_row_major);
+        }
+        __syncwarp();
+        for (uint32_t r = 0; r < 16; r++) { /* a warp has its own rows: one key a lane */
+            uint32_t row = warp * 16 + r, query = t.query + row, key = base + lane;
+            bool seen = row < queries && key <= span.kv_before + query;
+            if (!PAGED && seen && key != query)
+                seen = rows[span.first + query].w > 0 && rows[span.first + key].w == rows[span.first + query].w;
+            float score = seen ? s[row * KEY_TILE + lane] * scale : -INFINITY, high = score;
+            for (int i = 16; i > 0; i /= 2)
+                high = fmaxf(high, __shfl_xor_sync(0xffffffffu, high, i));
+            float before = most[row];
+            high = fmaxf(high, before);
+            float weight = score == -INFINITY ? 0 : __expf(score - high), total = sum_of_warp(weight);
+            p[row * KEY_TILE + lane] = __float2bfloat16(weight);
+            float factor = before == -INFINITY ? 0 : __expf(before - high);
+            __syncwarp();
+            if (lane == 0) {
+                most[row] = high;
+                sum[row] = sum[row] * factor + total;
+                rescale[row] = factor;
+            }
+        }
+        __syncwarp();
+        for (uint32_t i = lane; i < 16 * dim; i += 32)
+            o[(warp * 16 + i / dim) * dim + i % dim] *= rescale[warp * 16 + i / dim];
+        __syncwarp();
+        for (uint32_t d = 0; d < dim; d += 16) {
+            wmma::fragment<wmma::accumulator, 16, 16, 16, float> out;
+            wmma::load_matrix_sync(out, o + warp * 16 * dim + d, dim, wmma::mem_row_major);
+            for (uint32_t key = 0; key < KEY_TILE; key += 16) {
+                wmma::fragment<wmma::matrix_a, 16, 16, 16, bf16, wmma::row_major> a;
+                wmma::fragment<wmma::matrix_b, 16, 16, 16, bf16, wmma::row_major> b;
+                wmma::load_matrix_sync(a, p + warp * 16 * KEY_TILE + key, KEY_TILE);
+                wmma::load_matrix_sync(b, v + key * dim + d, dim);
+                wmma::mma_sync(out, a, b, out);
+            }
+            wmma::store_matrix_sync(o + warp * 16 * dim + d, out, dim, wmma::mem_row_major);
+        }
+    }
+    __syncthreads();
+    for (uint32_t i = threadIdx.x; i < queries * dim; i += THREADS)
+        attended[(size_t)(span.first + t.query + i / dim) * heads * dim + h * dim + i % dim] =
+            __float2bfloat16(o[i] / sum[i / dim]);
+}
+
+__global__ void gather(bf16 *gathered, const bf16 *normed, const uint32_t *outputs, uint32_t hidden)
+{
+    size_t row = outputs[blockIdx.x];
+    for (uint32_t i = threadIdx.x; i < hidden; i += THREADS)
+        gathered[(size_t)blockIdx.x * hidden + i] = normed[row * hidden + i];
+}
+
+/* base/random.c's random_mix. */
+__device__ uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+__device__ float gumbel(uint64_t draw, uint32_t token)
+{
+    double u = ((double)(mix(draw ^ mix(token)) >> 11) + 0.5) * 0x1p-53;
+    return (float)-log(-log(u));
+}
+
+/* One block an output: as sample_token (backend.h). */
+__global__ void sample(uint32_t *next, const float *logits, const uint64_t *draws, uint32_t vocab, float temperature)
+{
+    __shared__ float best[THREADS];
+    __shared__ uint32_t at[THREADS];
+    const float *own = logits + (size_t)blockIdx.x * vocab;
+    float most = -INFINITY;
+    uint32_t which = 0;
+    for (uint32_t i = threadIdx.x; i < vocab; i += THREADS) {
+        float value = temperature > 0 ? own[i] / temperature + gumbel(draws[blockIdx.x], i) : own[i];
+        if (value > most) {
+            most = value;
+            which = i;
+        }
+    }
+    best[threadIdx.x] = most;
+    at[threadIdx.x] = which;
+    __syncthreads();
+    if (threadIdx.x != 0)
+        return;
+    for (int i = 1; i < THREADS; i++)
+        if (best[i] > best[0] || (best[i] == best[0] && at[i] < at[0])) {
+            best[0] = best[i];
+            at[0] = at[i];
+        }
+    next[blockIdx.x] = at[0];
+}
+
+/* ---- a step ---- */
+
+size_t slots_of(const struct engine *e)
+{
+    return e->limits.blocks * e->limits.block_tokens;
+}
+
+/* y[rows][outputs] = x[rows][inputs] · w[outputs][inputs]ᵀ (+ y): in cuBLAS's column-major order wᵀ comes first. */
+int gemm(struct engine *e, void *y, cudaDataType type, const bf16 *x, const bf16 *w, size_t rows, size_t outputs,
+         size_t inputs, bool add, struct error *err)
+{
+    const float one = 1, beta = add ? 1 : 0;
+    return check(cublasGemmEx(e->blas, CUBLAS_OP_T, CUBLAS_OP_N, (int)outputs, (int)rows, (int)inputs, &one, w, CUDA_R_16BF,
+                              (int)inputs, x, CUDA_R_16BF, (int)inputs, &beta, y, type, (int)outputs, CUBLAS_COMPUTE_32F,
+                              CUBLAS_GEMM_DEFAULT),
+                 "product", err);
+}
+
+struct counts {
+    size_t rows, decodes, tiles, square_tiles, outputs;
+};
+
+void range(struct engine *e, enum operation_name op)
+{
+    if (e->tracing)
+        trace_open(op);
+}
+
+void end_range(struct engine *e)
+{
+    if (e->tracing)
+        trace_close();
+}
+
+void attend(struct engine *e, uint32_t layer, const struct counts *n)
+{
+    const struct model *m = &e->m;
+    const uint32_t *d = e->description;
+    const device_span *spans = (const device_span *)(d + e->at.spans);
+    size_t cache = (size_t)layer * m->kv_heads * slots_of(e) * m->head_dim;
+    const bf16 *keys = e->keys + cache, *values = e->values + cache;
+    if (n->decodes > 0) {
+        range(e, OP_DECODE_ATTENTION);
+        decode_share<<<dim3((unsigned)n->decodes, m->kv_heads, SPLITS), THREADS, 0, e->stream>>>(
+            e->partial, e->qkv, keys, values, spans, d + e->at.tables, m->heads, m->kv_heads, m->head_dim, slots_of(e),
+            e->limits.block_tokens);
+        decode_join<<<dim3((unsigned)n->decodes, m->heads), 64, 0, e->stream>>>(e->attended, e->partial, spans, m->heads,
+                                                                                m->head_dim);
+        end_range(e);
+    }
+    if (n->tiles + n->square_tiles == 0)
+        return;
+    range(e, OP_PREFILL_ATTENTION);
+    if (n->tiles > 0)
+        prefill<true><<<dim3((unsigned)n->tiles, m->heads), THREADS, prefill_bytes(m->head_dim), e->stream>>>(
+            e->attended, e->qkv, keys, values, (const tile *)(d + e->at.tiles), spans, d + e->at.tables,
+            (const uint4 *)(d + e->at.rows), m->heads, m->kv_heads, m->head_dim, slots_of(e), e->limits.block_tokens);
+    if (n->square_tiles > 0)
+        prefill<false><<<dim3((unsigned)n->square_tiles, m->heads), THREADS, prefill_bytes(m->head_dim), e->stream>>>(
+            e->attended, e->qkv, keys, values, (const tile *)(d + e->at.square_tiles),
+            (const device_span *)(d + e->at.squares), d + e->at.tables, (const uint4 *)(d + e->at.rows), m->heads,
+            m->kv_heads, m->head_dim, slots_of(e), e->limits.block_tokens);
+    end_range(e);
+}
+
+int run_layer(struct engine *e, uint32_t i, const struct counts *n, struct error *err)
+{
+    const struct model *m = &e->m;
+    const struct layer *l = &e->layers[i];
+    const uint4 *rows = (const uint4 *)(e->description + e->at.rows);
+    unsigned count = (unsigned)n->rows;
+    size_t cache = (size_t)i * m->kv_heads * slots_of(e) * m->head_dim;
+    range(e, OP_NORM);
+    norm<<<count, THREADS, 0, e->stream>>>(e->normed, e->x, l->attention_norm, m->hidden);
+    end_range(e);
+    range(e, OP_QKV_PROJ);
+    int status = gemm(e, e->qkv, CUDA_R_16BF, e->normed, l->qkv, count, qkv_width(m), m->hidden, false, err);
+    end_range(e);
+    if (m->qk_norm) {
+        range(e, OP_QK_NORM);
+        norm_heads<<<dim3(count, m->heads + m->kv_heads), THREADS, 0, e->stream>>>(e->qkv, l->query_norm, l->key_norm,
+                                                                                   m->heads, m->head_dim, qkv_width(m));
+        end_range(e);
+    }
+    range(e, OP_ROTARY_EMB);
+    rotary<<<dim3(count, m->heads + 2 * m->kv_heads), 32, 0, e->stream>>>(e->qkv, e->keys + cache, e->values + cache,
+                                                                         e->cosines, e->sines, rows, m->heads, m->kv_heads,
+                                                                         m->head_dim, slots_of(e));
+    end_range(e);
+    attend(e, i, n);
+    range(e, OP_O_PROJ);
+    status = status || gemm(e, e->x, CUDA_R_16BF, e->attended, l->o, count, m->hidden, query_width(m), true, err);
+    end_range(e);
+    range(e, OP_NORM);
+    norm<<<count, THREADS, 0, e->stream>>>(e->normed, e->x, l->mlp_norm, m->hidden);
+    end_range(e);
+    range(e, OP_GATE_UP_PROJ);
+    status = status || gemm(e, e->gate_up, CUDA_R_16BF, e->normed, l->gate_up, count, gate_up_width(m), m->hidden, false, err);
+    end_range(e);
+    range(e, OP_ACT_FN);
+    activation<<<dim3(count, (m->intermediate + 4 * THREADS - 1) / (4 * THREADS)), THREADS, 0, e->stream>>>(
+        e->act, e->gate_up, m->intermediate, m->gated_mlp);
+    end_range(e);
+    range(e, OP_DOWN_PROJ);
+    status = status || gemm(e, e->x, CUDA_R_16BF, e->act, l->down, count, m->hidden, m->intermediate, true, err);
+    end_range(e);
+    return status ? -1 : 0;
+}
+
+/* Everything from the description on the device to next tokens on the device. */
+int launch(struct engine *e, const struct counts *n, struct error *err)
+{
+    const struct model *m = &e->m;
+    const uint32_t *d = e->description;
+    unsigned rows = (unsigned)n->rows, outputs = (unsigned)n->outputs;
+    range(e, OP_EMBEDDING);
+    embed<<<rows, THREADS, 0, e->stream>>>(e->x, e->embedding, (const uint4 *)(d + e->at.rows), m->hidden);
+    end_range(e);
+    for (uint32_t i = 0; i < m->layers; i++)
+        if (run_layer(e, i, n, err))
+            return -1;
+    range(e, OP_FINAL_NORM);
+    norm<<<rows, THREADS, 0, e->stream>>>(e->normed, e->x, e->final_norm, m->hidden);
+    end_range(e);
+    if (outputs == 0)
+        return check(cudaGetLastError(), "launching", err);
+    range(e, OP_LM_HEAD);
+    gather<<<outputs, THREADS, 0, e->stream>>>(e->gathered, e->normed, d + e->at.outputs, m->hidden);
+    int status = gemm(e, e->logits, CUDA_R_32F, e->gathered, e->head, outputs, m->vocab, m->hidden, false, err);
+    end_range(e);
+    range(e, OP_SAMPLER);
+    sample<<<outputs, THREADS, 0, e->stream>>>(e->next, e->logits, (const uint64_t *)(d + e->at.draws), m->vocab,
+                                               e->limits.temperature);
+    end_range(e);
+    return status || check(cudaGetLastError(), "launching", err) ? -1 : 0;
+}
+
+/* ---- descriptions ---- */
+
+/* Room for the largest step. Tiles: each span and square has at most one that is not full. */
+void lay_out(struct engine *e)
+{
+    const struct engine_limits *l = &e->limits;
+    size_t tiles = 2 * (l->rows / QUERY_ROWS + l->outputs + 1), at = 0;
+    struct layout *a = &e->at;
+    a->rows = at;
+    at += l->rows * 4;
+    a->draws = at;
+    at += l->outputs * 2;
+    a->spans = at;
+    at += (l->outputs + l->rows) * (sizeof(device_span) / 4); /* in packed blocks every prompt is a span */
+    a->squares = at;
+    at += l->rows * (sizeof(device_span) / 4);
+    a->tiles = at;
+    at += tiles * 2 + l->rows * 2;
+    a->square_tiles = at;
+    at += tiles * 2 + l->rows * 2;
+    a->outputs = at;
+    at += l->outputs;
+    a->tables = at;
+    at += l->blocks + (l->outputs + l->rows) + l->outputs * (l->max_tokens / l->block_tokens + 1);
+    a->words = at;
+}
+
+size_t add_tiles(uint32_t *to, size_t tiles, uint32_t span, uint32_t count)
+{
+    for (uint32_t q = 0; q < count; q += QUERY_ROWS, tiles++) {
+        to[2 * tiles] = span;
+        to[2 * tiles + 1] = q;
+    }
+    return tiles;
+}
+
+/* Writes the step down for the device, its decodes padded to `padded` where that is more. */
+struct counts describe(struct engine *e, const struct step *s, size_t padded)
+{
+    uint32_t *h = e->description_host;
+    const struct layout *a = &e->at;
+    struct counts n = {s->row_count, 0, 0, 0, s->output_count};
+    memcpy(h + a->rows, s->rows, s->row_count * sizeof *s->rows);
+    size_t table = 0;
+    for (size_t i = 0; i < s->span_count; i++) {
+        const struct paged_span *p = &s->spans[i];
+        device_span d = {p->first, p->count, p->kv_before, p->kv_read, (uint32_t)table};
+        memcpy(h + a->spans + i * (sizeof d / 4), &d, sizeof d);
+        size_t blocks = ((size_t)p->kv_before + p->count + e->limits.block_tokens - 1) / e->limits.block_tokens;
+        memcpy(h + a->tables + table, p->blocks, blocks * sizeof *h);
+        table += blocks;
+        if (p->decode)
+            n.decodes++;
+        else
+            n.tiles = add_tiles(h + a->tiles, n.tiles, (uint32_t)i, p->count);
+    }
+    for (size_t i = 0; i < s->square_count; i++) {
+        device_span d = {s->squares[i].first, s->squares[i].count, 0, s->squares[i].count, 0};
+        memcpy(h + a->squares + i * (sizeof d / 4), &d, sizeof d);
+        n.square_tiles = add_tiles(h + a->square_tiles, n.square_tiles, (uint32_t)i, s->squares[i].count);
+    }
+    for (size_t i = 0; i < s->output_count; i++) {
+        h[a->outputs + i] = s->outputs[i].row;
+        memcpy(h + a->draws + 2 * i, &s->outputs[i].draw, 8);
+    }
+    for (; n.rows < padded; n.rows++) { /* rows without keys, whose tokens nobody looks at */
+        const uint32_t row[4] = {0, 0, NO_SLOT, 0};
+        device_span d = {(uint32_t)n.rows, 1, 0, 0, 0};
+        memcpy(h + a->rows + 4 * n.rows, row, sizeof row);
+        memcpy(h + a->spans + n.rows * (sizeof d / 4), &d, sizeof d);
+        h[a->outputs + n.rows] = (uint32_t)n.rows;
+        memset(h + a->draws + 2 * n.rows, 0, 8);
+        n.decodes = n.outputs = n.rows + 1;
+    }
+    return n;
+}
+
+/* The graph of the smallest size that holds so many decodes; −1: none does. */
+int graph_for(const struct engine *e, const struct step *s)
+{
+    bool decodes = s->square_count == 0 && s->span_count == s->row_count && s->output_count == s->row_count &&
+                   s->row_count > 0 && s->spans[s->span_count - 1].decode;
+    for (int i = 0; decodes && i < GRAPHS; i++)
+        if (s->row_count <= (size_t)1 << i && (size_t)1 << i <= e->decode_most)
+            return i;
+    return -1;
+}
+
+int capture(struct engine *e, int which, const struct counts *n, struct error *err)
+{
+    cudaGraph_t graph;
+    if (check(cudaStreamBeginCapture(e->stream, cudaStreamCaptureModeThreadLocal), "capturing", err))
+        return -1;
+    int status = launch(e, n, err);
+    if (check(cudaStreamEndCapture(e->stream, &graph), "capturing", err) || status)
+        return -1;
+    status = check(cudaGraphInstantiate(&e->graphs[which], graph, 0), "making a graph", err);
+    cudaGraphDestroy(graph);
+    return status;
+}
+
+int copy_and_launch(struct engine *e, const struct step *s, struct error *err)
+{
+    int which = e->tracing ? -1 : graph_for(e, s);
+    struct counts n = describe(e, s, which >= 0 ? (size_t)1 << which : 0);
+    if (which >= 0 && !e->graphs[which] && capture(e, which, &n, err))
+        return -1;
+    if (check(cudaMemcpyAsync(e->description, e->description_host, e->at.words * sizeof(uint32_t), cudaMemcpyHostToDevice,
+                              e->stream),
+              "copying a step", err))
+        return -1;
+    return which >= 0 ? check(cudaGraphLaunch(e->graphs[which], e->stream), "launching a graph", err) : launch(e, &n, err);
+}
+
+/* ---- an instance ---- */
+
+bf16 *put(bf16 *to, const float *from, size_t count, bf16 **at, bf16 *host)
+{
+    if (!from)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        host[i] = __float2bfloat16(from[i]);
+    if (cudaMemcpy(*at, host, count * sizeof(bf16), cudaMemcpyHostToDevice) != cudaSuccess)
+        return NULL;
+    to = *at;
+    *at += (count + 7) / 8 * 8; /* rows stay aligned to 16 bytes */
+    return to;
+}
+
+int copy_weights(struct engine *e, const struct weights *w, struct error *err)
+{
+    const struct model *m = &e->m;
+    size_t hidden = m->hidden, most = hidden * m->vocab;
+    if (most < hidden * gate_up_width(m))
+        most = hidden * gate_up_width(m);
+    bf16 *host = (bf16 *)malloc(most * sizeof *host), *at;
+    e->layers = (struct layer *)calloc(m->layers, sizeof *e->layers);
+    if (!host || !e->layers) {
+        free(host);
+        return error_no_memory(err);
+    }
+    if (!make(&e->weights, w->count + 8 * (8 * (size_t)m->layers + 3), err)) {
+        free(host);
+        return -1;
+    }
+    at = e->weights;
+    for (uint32_t i = 0; i < m->layers; i++) {
+        const struct layer_weights *from = &w->layers[i];
+        struct layer *l = &e->layers[i];
+        l->attention_norm = put(NULL, from->attention_norm, hidden, &at, host);
+        l->qkv = put(NULL, from->qkv, hidden * qkv_width(m), &at, host);
+        l->query_norm = put(NULL, from->query_norm, m->head_dim, &at, host);
+        l->key_norm = put(NULL, from->key_norm, m->head_dim, &at, host);
+        l->o = put(NULL, from->o, hidden * query_width(m), &at, host);
+        l->mlp_norm = put(NULL, from->mlp_norm, hidden, &at, host);
+        l->gate_up = put(NULL, from->gate_up, hidden * gate_up_width(m), &at, host);
+        l->down = put(NULL, from->down, hidden * m->intermediate, &at, host);
+    }
+    e->embedding = put(NULL, w->embedding, hidden * m->vocab, &at, host);
+    e->final_norm = put(NULL, w->final_norm, hidden, &at, host);
+    e->head = m->tied_head ? e->embedding : put(NULL, w->head, hidden * m->vocab, &at, host);
+    free(host);
+    return check(cudaDeviceSynchronize(), "copying weights", err);
+}
+
+int copy_angles(struct engine *e, struct error *err)
+{
+    uint32_t half = e->m.head_dim / 2;
+    size_t count = (size_t)e->limits.max_tokens * half;
+    float *cosines = (float *)malloc(count * sizeof *cosines), *sines = (float *)malloc(count * sizeof *sines);
+    int status = cosines && sines && make(&e->cosines, count, err) && make(&e->sines, count, err) ? 0 : -1;
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        double angle = (double)(i / half) * pow((double)ROTARY_BASE, -(double)(i % half) / half);
+        cosines[i] = (float)cos(angle);
+        sines[i] = (float)sin(angle);
+    }
+    if (status == 0)
+        status = check(cudaMemcpy(e->cosines, cosines, count * sizeof *cosines, cudaMemcpyHostToDevice), "copying angles", err) ||
+                         check(cudaMemcpy(e->sines, sines, count * sizeof *sines, cudaMemcpyHostToDevice), "copying angles", err)
+                     ? -1
+                     : 0;
+    free(cosines);
+    free(sines);
+    return status;
+}
+
+int make_buffers(struct engine *e, struct error *err)
+{
+    const struct model *m = &e->m;
+    size_t rows = e->limits.rows, outputs = e->limits.outputs, cache = (size_t)m->layers * kv_width(m) * slots_of(e);
+    enum { WORKSPACE = 32 << 20 };
+    e->decode_most = outputs < rows ? outputs : rows;
+    lay_out(e);
+    bool made = make(&e->keys, cache, err) && make(&e->values, cache, err) && make(&e->x, rows * m->hidden, err) &&
+                make(&e->normed, rows * m->hidden, err) && make(&e->qkv, rows * qkv_width(m), err) &&
+                make(&e->attended, rows * query_width(m), err) && make(&e->gate_up, rows * gate_up_width(m), err) &&
+                make(&e->act, rows * m->intermediate, err) && make(&e->gathered, outputs * m->hidden, err) &&
+                make(&e->logits, outputs * m->vocab, err) &&
+                make(&e->partial, e->decode_most * m->heads * SPLITS * (m->head_dim + 2), err) &&
+                make(&e->next, outputs, err) && make(&e->description, e->at.words, err) &&
+                make((unsigned char **)&e->workspace, WORKSPACE, err);
+    if (!made)
+        return -1;
+    return check(cudaMemset(e->keys, 0, cache * sizeof(bf16)), "clearing", err) ||
+                   check(cudaMemset(e->values, 0, cache * sizeof(bf16)), "clearing", err) ||
+                   check(cudaMallocHost((void **)&e->next_host, outputs * sizeof(uint32_t)), "allocating", err) ||
+                   check(cudaMallocHost((void **)&e->description_host, e->at.words * sizeof(uint32_t)), "allocating", err) ||
+                   check(cublasCreate(&e->blas), "starting", err) ||
+                   check(cublasSetStream(e->blas, e->stream), "starting", err) ||
+                   check(cublasSetWorkspace(e->blas, e->workspace, WORKSPACE), "starting", err) ||
+                   check(cudaFuncSetAttribute(prefill<true>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                              (int)prefill_bytes(m->head_dim)),
+                         "shared memory", err) ||
+                   check(cudaFuncSetAttribute(prefill<false>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                              (int)prefill_bytes(m->head_dim)),
+                         "shared memory", err)
+               ? -1
+               : 0;
+}
+
+} // namespace
+
+extern "C" {
+
+void cuda_destroy(void *state)
+{
+    struct engine *e = (struct engine *)state;
+    if (!e)
+        return;
+    for (int i = 0; i < GRAPHS; i++)
+        if (e->graphs[i])
+            cudaGraphExecDestroy(e->graphs[i]);
+    if (e->blas)
+        cublasDestroy(e->blas);
+    void *const buffers[] = {e->weights,  e->keys,     e->values, e->cosines, e->sines,    e->x,     e->normed,  e->qkv,
+                             e->attended, e->gate_up,  e->act,    e->gathered, e->logits, e->partial, e->next,
+                             e->description, e->workspace};
+    for (void *b : buffers)
+        cudaFree(b);
+    cudaFreeHost(e->next_host);
+    cudaFreeHost(e->description_host);
+    if (e->stream)
+        cudaStreamDestroy(e->stream);
+    free(e->layers);
+    free(e);
+}
+
+int cuda_create(void **state, const struct weights *w, const struct engine_limits *limits, struct profiler *profiler,
+                struct error *err)
+{
+    const struct model *m = &w->model;
+    *state = NULL;
+    if (m->head_dim % 16 != 0 || m->head_dim > DIM_MOST || m->heads / m->kv_heads > GROUP_MOST || m->hidden % 8 != 0)
+        return error_set(err, ERROR_INPUT,
+                         "%s: the CUDA backend has head_dim up to %d by 16, up to %d query heads to a KV head, hidden by 8",
+                         m->name, DIM_MOST, GROUP_MOST);
+    struct engine *e = (struct engine *)calloc(1, sizeof *e);
+    if (!e)
+        return error_no_memory(err);
+    e->m = *m;
+    e->limits = *limits;
+    e->profiler = profiler;
+    if (check(cudaStreamCreate(&e->stream), "starting", err) || copy_weights(e, w, err) || copy_angles(e, err) ||
+        make_buffers(e, err)) {
+        cuda_destroy(e);
+        return -1;
+    }
+    *state = e;
+    return 0;
+}
+
+int cuda_run(void *state, const struct step *s, uint32_t *next_tokens, struct error *err)
+{
+    struct engine *e = (struct engine *)state;
+    if (s->row_count > e->limits.rows || s->output_count > e->limits.outputs)
+        return error_set(err, ERROR_RUN, "a step of %zu rows and %zu outputs, the engine has room for %zu and %zu",
+                         s->row_count, s->output_count, e->limits.rows, e->limits.outputs);
+    e->tracing = e->profiler->on;
+    if (e->tracing && trace_start(err))
+        return -1;
+    int status = copy_and_launch(e, s, err);
+    if (status == 0 && s->output_count > 0)
+        status = check(cudaMemcpyAsync(e->next_host, e->next, s->output_count * sizeof(uint32_t), cudaMemcpyDeviceToHost,
+                                       e->stream),
+                       "copying tokens", err);
+    if (check(cudaStreamSynchronize(e->stream), "running a step", err) || status)
+        return -1;
+    if (e->tracing && trace_stop(e->profiler, err))
+        return -1;
+    memcpy(next_tokens, e->next_host, s->output_count * sizeof *next_tokens);
+    e->output_count = s->output_count;
+    return 0;
+}
+
+int cuda_logits(void *state, float *out, struct error *err)
+{
+    struct engine *e = (struct engine *)state;
+    return check(cudaMemcpy(out, e->logits, e->output_count * e->m.vocab * sizeof *out, cudaMemcpyDeviceToHost),
+                 "copying logits", err);
+}
+
+int cuda_measure_hardware(void *state, struct hardware *out, struct error *err)
+{
+    struct engine *e = (struct engine *)state;
+    enum { SIDE = 8192, TRIES = 10 };
+    bf16 *a = NULL, *b = NULL;
+    cudaEvent_t begin, middle, end;
+    cudaDeviceProp properties;
+    size_t count = (size_t)SIDE * SIDE;
+    *out = (struct hardware){0, 0, 0};
+    if (check(cudaGetDeviceProperties(&properties, 0), "looking at the device", err) || !make(&a, 2 * count, err) ||
+        !make(&b, 2 * count, err)) {
+        cudaFree(a);
+        return -1;
+    }
+    out->memory_bytes = (double)properties.totalGlobalMem;
+    cudaMemset(a, 0, 2 * count * sizeof *a);
+    cudaEventCreate(&begin);
+    cudaEventCreate(&middle);
+    cudaEventCreate(&end);
+    int status = 0;
+    for (int i = 0; status == 0 && i < TRIES; i++) {
+        float product_ms = 0, copy_ms = 0;
+        cudaEventRecord(begin, e->stream);
+        status = gemm(e, b, CUDA_R_16BF, a, a + count, SIDE, SIDE, SIDE, false, err);
+        cudaEventRecord(middle, e->stream);
+        cudaMemcpyAsync(b, a, 2 * count * sizeof *a, cudaMemcpyDeviceToDevice, e->stream);
+        cudaEventRecord(end, e->stream);
+        status = status || check(cudaEventSynchronize(end), "measuring", err);
+        cudaEventElapsedTime(&product_ms, begin, middle);
+        cudaEventElapsedTime(&copy_ms, middle, end);
+        double flops = 2.0 * SIDE * (double)count / (product_ms * 1e-3);
+        double bytes = 2.0 * 2 * (double)count * sizeof *a / (copy_ms * 1e-3);
+        out->flops_per_s = flops > out->flops_per_s ? flops : out->flops_per_s;
+        out->bytes_per_s = bytes > out->bytes_per_s ? bytes : out->bytes_per_s;
+    }
+    cudaEventDestroy(begin);
+    cudaEventDestroy(middle);
+    cudaEventDestroy(end);
+    cudaFree(a);
+    cudaFree(b);
+    return status ? -1 : 0;
+}
+
+/* A block's keys, or values, of one layer and head are one run. */
+static int copy_block(struct engine *e, uint32_t block, float *out, const float *in, struct error *err)
+{
+    const struct model *m = &e->m;
+    size_t run = (size_t)e->limits.block_tokens * m->head_dim, slots = slots_of(e);
+    bf16 *host = (bf16 *)malloc(run * sizeof *host);
+    int status = host ? 0 : error_no_memory(err);
+    for (int values = 0; status == 0 && values < 2; values++)
+        for (size_t h = 0; status == 0 && h < (size_t)m->layers * m->kv_heads; h++) {
+            bf16 *cache = (values ? e->values : e->keys) + (h * slots + (size_t)block * e->limits.block_tokens) * m->head_dim;
+            for (size_t i = 0; in && i < run; i++)
+                host[i] = __float2bfloat16(*in++);
+            status = check(in ? cudaMemcpy(cache, host, run * sizeof *host, cudaMemcpyHostToDevice)
+                              : cudaMemcpy(host, cache, run * sizeof *host, cudaMemcpyDeviceToHost),
+                           "copying a block", err);
+            for (size_t i = 0; !in && i < run; i++)
+                *out++ = __bfloat162float(host[i]);
+        }
+    free(host);
+    return status;
+}
+
+int cuda_read_block(void *state, uint32_t block, float *out, struct error *err)
+{
+    return copy_block((struct engine *)state, block, out, NULL, err);
+}
+
+int cuda_write_block(void *state, uint32_t block, const float *in, struct error *err)
+{
+    return copy_block((struct engine *)state, block, NULL, in, err);
+}
+
+} // extern "C"
