@@ -24,14 +24,24 @@ FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/engines/*.json profiles/techniques/*.json \
            workloads/scenarios/*.json)
-FORMATTED := $(foreach room,$(ROOMS) tests tests/fuzz tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
+FORMATTED := $(foreach room,$(ROOMS) engine_ref/cuda tests tests/fuzz tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
+
+# The engine's CUDA backend, a shared object beside the program; CUDA= leaves it out.
+NVCC ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
+CUDA ?= $(NVCC)
+CUDA_HOME = $(abspath $(dir $(NVCC))/..)
+CUDA_ARCHITECTURES ?= 80 89 90
+CUDA_OBJECT := $(if $(CUDA),$(BUILD)/tandem-cuda.so)
+CUDA_SOURCES := engine_ref/cuda/backend.c engine_ref/cuda/trace.c engine_ref/activity.c engine_ref/profiler.c base/error.c \
+                base/array.c
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
 .PHONY: all demo check test bench asan fuzz lint format install uninstall deps deps-if-missing clean help
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/tandem ## build the program at build/tandem
+all: $(BUILD)/tandem $(CUDA_OBJECT) ## build the program at build/tandem
+	@$(if $(CUDA),:,echo "no nvcc found: the engine has no CUDA backend")
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -53,6 +63,15 @@ deps-if-missing:
 $(BUILD)/tandem: $(OBJECTS) policies/plugin.symbols | libraries
 	@echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--dynamic-list=policies/plugin.symbols $(OBJECTS) $(ALL_LIBS) -o $@
+
+# Its own C files are compiled into it, so that it needs nothing of the program.
+$(BUILD)/tandem-cuda.so: engine_ref/cuda/engine.cu $(CUDA_SOURCES) $(wildcard engine_ref/*.h engine_ref/cuda/*.h profiles/*.h base/*.h)
+	@mkdir -p $(BUILD)/cuda; echo "  $@"
+	$(Q)$(NVCC) -std=c++17 -O2 -I. -Xcompiler -fPIC,-Wall $(foreach a,$(CUDA_ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
+	    -c $< -o $(BUILD)/cuda/engine.o
+	$(Q)$(CC) -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. -isystem $(CUDA_HOME)/include $(WARNINGS) $(WERROR) $(CUDA_SOURCES) \
+	    $(BUILD)/cuda/engine.o -L$(CUDA_HOME)/lib64 -L$(CUDA_HOME)/lib -Wl,-rpath,$(CUDA_HOME)/lib64:$(CUDA_HOME)/lib \
+	    -Wl,--no-undefined -lcudart_static -lcublas -lcupti -lstdc++ -ldl -lrt -lpthread -lm -o $@
 
 # Without the libraries every compilation would fail; one sentence says what to do.
 .PHONY: libraries

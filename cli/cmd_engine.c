@@ -84,12 +84,10 @@ static int bench_open(const struct arguments *args, const struct sweep_options *
 {
     struct model model;
     size_t threads;
-    const char *name = args->values[OPT_BACKEND];
-    const struct backend *backend = name ? backend_find(name) : backends[0];
+    const struct backend *backend = backend_find(args->values[OPT_BACKEND], err);
     *b = (struct bench){0};
     if (!backend)
-        return error_set(err, ERROR_INPUT, "--backend %s: expected cpu, cpu-reference, or cuda where it is built in",
-                         name);
+        return -1;
     if (model_load(args->values[OPT_MODEL] ? args->values[OPT_MODEL] : "demo-11m", &model, err) ||
         read_threads(args, &threads, err) || weights_create(&b->weights, &model, err))
         return -1;
@@ -160,7 +158,7 @@ static int run_profile(const struct arguments *args, struct error *err)
     if (!(most >= 64 && most <= 1 << 20) || !(point > 0 && point <= 3600))
         return error_set(err, ERROR_INPUT, "expected --most from 64 to 1048576 and --point-s above 0, up to 3600");
     const char *model = args->values[OPT_MODEL] ? args->values[OPT_MODEL] : "demo-11m";
-    const char *backend = args->values[OPT_BACKEND] ? args->values[OPT_BACKEND] : backends[0]->name;
+    const char *backend = args->values[OPT_BACKEND] ? args->values[OPT_BACKEND] : "cpu";
     char file[512], points[600], name[200];
     const char *base = strrchr(model, '/') ? strrchr(model, '/') + 1 : model;
     snprintf(name, sizeof name, "%.*s-%s", (int)strcspn(base, "."), base, backend);

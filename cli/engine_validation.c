@@ -189,11 +189,9 @@ static int measure_profile(struct validation *v, struct error *err)
                                     .point_s = 0.04,
                                     .half_width = 0.01};
     const struct engine_limits limits = sweep_limits(&o, s.cluster.replica.kv_block_tokens, server_threads());
-    const struct backend *backend = v->o->backend ? backend_find(v->o->backend) : backends[0];
+    const struct backend *backend = backend_find(v->o->backend, err);
     cJSON *profile = NULL;
-    int status = backend
-                     ? weights_create(&w, &s.cost.model, err)
-                     : error_set(err, ERROR_INPUT, "--backend %s: expected cpu, cpu-reference or cuda", v->o->backend);
+    int status = backend ? weights_create(&w, &s.cost.model, err) : -1;
     if (status == 0) {
         weights_fill(&w, s.seed);
         status = instance_create(&e, &w, backend, &limits, s.seed, err);

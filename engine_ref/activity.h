@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* activity.h — what a GPU's tracer recorded of a step, and what it amounts to: time on the GPU by operation, and how
- * long kernels waited between launch and start. Plain C, whoever records: CUPTI (cupti_trace.c) or a test.
+ * long kernels waited between launch and start. Plain C, whoever records: CUPTI (cuda/trace.c) or a test.
  *
  * Launch-to-start time is what SKIP (Vellaisamy et al. 2025, arXiv 2504.11750) calls TKLQT, summed over kernels: on a
  * GPU that waits for the CPU it is the launch's own latency, and it grows where kernels queue behind each other. */

@@ -40,12 +40,10 @@ struct backend {
 };
 
 extern const struct backend cpu_reference_backend, cpu_backend;
-#ifdef TANDEM_CUDA
-extern const struct backend cuda_backend;
-#endif
-extern const struct backend *const backends[]; /* ends with NULL; the first one is the default */
 
-const struct backend *backend_find(const char *name);
+/* The backend of a name, NULL for the usual one. "cuda" is a shared object beside the program, tandem-cuda.so, which is
+ * built where nvcc is found. NULL with an error when there is none. */
+const struct backend *backend_find(const char *name, struct error *err);
 
 /* Sampling with a temperature by the largest logit ÷ T + Gumbel noise, whose numbers follow from `draw` and the token
  * alone; 0: the largest logit, the first of equals. */

@@ -76,10 +76,9 @@ static int open_engines(struct server *server, struct scenario *s, const struct 
 int server_open(struct server *server, struct scenario *s, const struct server_options *o, struct error *err)
 {
     *server = (struct server){0};
-    const struct backend *backend = o->backend ? backend_find(o->backend) : backends[0];
+    const struct backend *backend = backend_find(o->backend, err);
     if (!backend)
-        return error_set(err, ERROR_INPUT, "--backend %s: expected one of those that tandem engine --help lists",
-                         o->backend);
+        return -1;
     if (refuse(s, err) || weights_create(&server->weights, &s->cost.model, err))
         return -1;
     if (o->weights_file ? safetensors_load(&server->weights, o->weights_file, err)

@@ -127,7 +127,9 @@ static const struct engine_limits limits = {
 static void open_instance(struct instance *e, const struct weights *w, const char *backend)
 {
     struct error err = {0};
-    expect_ok(instance_create(e, w, backend_find(backend), &limits, 7, &err), &err);
+    const struct backend *b = backend_find(backend, &err);
+    expect_ok(b ? 0 : -1, &err);
+    expect_ok(instance_create(e, w, b, &limits, 7, &err), &err);
 }
 
 static void run_batch(struct instance *e, struct batch *b, float *logits)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine_ref/cuda.h"
+#include "engine_ref/cuda/cuda.h"
 
 typedef __nv_bfloat16 bf16;
 

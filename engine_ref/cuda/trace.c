@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* CUPTI's Activity API: kernels and copies on the GPU, the calls that launched them, and which operation's range they
  * were made in, by external correlation. Buffers come back on threads of CUPTI's. */
-#ifdef TANDEM_CUDA
 #include <cupti.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "engine_ref/activity.h"
-#include "engine_ref/cuda.h"
+#include "engine_ref/cuda/cuda.h"
 
 enum { BUFFER_BYTES = 1 << 20, BUFFER_ALIGN = 8 };
 
@@ -132,6 +131,3 @@ int trace_stop(struct profiler *p, struct error *err)
     p->span_ns = summary.span_ns;
     return 0;
 }
-#else
-extern int tandem_has_no_cupti;
-#endif
