@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "engine_ref/selfcheck.h"
 #include "engine_ref/server.h"
 #include "engine_ref/sweep.h"
 #include "profiles/import.h"
@@ -23,6 +24,7 @@ enum {
     OPT_MOST,
     OPT_POINT,
     OPT_PACE,
+    OPT_ONE_LAYER,
     OPT_DB,
     OPT_QUIET
 };
@@ -41,6 +43,8 @@ static const struct option_spec options[] = {
     {"--pace", "SPEED",
      "serve: wait for arrivals on the wall clock, at so many times their speed (default: idle time is "
      "skipped)"},
+    {"--one-layer", NULL,
+     "bench, profile: keep one layer's weights and KV for all of them, for models that memory does not hold"},
     {"--db", "FILE", "serve: results database (default tandem.db)"},
     {"--quiet", NULL, "print nothing but results"},
     {0},
@@ -89,7 +93,8 @@ static int bench_open(const struct arguments *args, const struct sweep_options *
     if (!backend)
         return -1;
     if (model_load(args->values[OPT_MODEL] ? args->values[OPT_MODEL] : "demo-11m", &model, err) ||
-        read_threads(args, &threads, err) || weights_create(&b->weights, &model, err))
+        read_threads(args, &threads, err) ||
+        weights_create(&b->weights, &model, args->values[OPT_ONE_LAYER] != NULL, err))
         return -1;
     weights_fill(&b->weights, 1);
     struct engine_limits limits = sweep_limits(o, 16, threads);
@@ -150,6 +155,14 @@ static int run_bench(const struct arguments *args, struct error *err)
     }
     bench_close(&b);
     return status;
+}
+
+/* 32-bit floats have 24 bits, bf16 has 8. */
+static int run_check(const struct arguments *args, struct error *err)
+{
+    const struct backend *backend = backend_find(args->values[OPT_BACKEND], err);
+    int wrong = backend ? selfcheck(backend, strcmp(backend->name, "cuda") == 0 ? 2e-2 : 1e-4, stdout, err) : -1;
+    return wrong > 0 ? error_set(err, ERROR_RUN, "%d layouts differ from the reference", wrong) : wrong;
 }
 
 static int run_profile(const struct arguments *args, struct error *err)
@@ -279,7 +292,10 @@ static int run(const struct arguments *args, struct error *err)
         const char *name;
         int words;
         int (*run)(const struct arguments *args, struct error *err);
-    } actions[] = {{"bench", 1, run_bench}, {"profile", 1, run_profile}, {"serve", 2, run_serve}};
+    } actions[] = {{"check", 1, run_check},
+                   {"bench", 1, run_bench},
+                   {"profile", 1, run_profile},
+                   {"serve", 2, run_serve}};
     if (need_words(args, 1, 2, command_engine.usage, err))
         return exit_for(err);
     struct sigaction action = {.sa_handler = ask_stop};
@@ -297,8 +313,8 @@ static int run(const struct arguments *args, struct error *err)
 
 const struct command command_engine = {
     .name = "engine",
-    .usage = "engine bench | profile | serve SCENARIO",
-    .summary = "the real engine: its speed here, a profile of it, a workload served by it",
+    .usage = "engine check | bench | profile | serve SCENARIO",
+    .summary = "the real engine: its correctness and speed here, a profile of it, a workload served by it",
     .options = options,
     .run = run,
 };

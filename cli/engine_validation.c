@@ -191,7 +191,7 @@ static int measure_profile(struct validation *v, struct error *err)
     const struct engine_limits limits = sweep_limits(&o, s.cluster.replica.kv_block_tokens, server_threads());
     const struct backend *backend = backend_find(v->o->backend, err);
     cJSON *profile = NULL;
-    int status = backend ? weights_create(&w, &s.cost.model, err) : -1;
+    int status = backend ? weights_create(&w, &s.cost.model, false, err) : -1;
     if (status == 0) {
         weights_fill(&w, s.seed);
         status = instance_create(&e, &w, backend, &limits, s.seed, err);

@@ -42,7 +42,8 @@ static bool make_buffers(struct cpu *c)
 {
     const struct model *m = &c->w->model;
     size_t rows = c->limits.rows, slots = c->limits.blocks * c->limits.block_tokens;
-    size_t cache = (size_t)m->layers * kv_width(m) * slots, angles = (size_t)c->limits.max_tokens * m->head_dim / 2;
+    size_t cache = (size_t)(c->w->one_layer ? 1 : m->layers) * kv_width(m) * slots,
+           angles = (size_t)c->limits.max_tokens * m->head_dim / 2;
     c->scratch_floats = (size_t)c->limits.max_tokens * (2 * m->head_dim + QUERY_TILE + m->heads / m->kv_heads);
     return make(&c->keys, cache) && make(&c->values, cache) && make(&c->cosines, angles) && make(&c->sines, angles) &&
            make(&c->x, rows * m->hidden) && make(&c->normed, rows * m->hidden) && make(&c->qkv, rows * qkv_width(m)) &&
@@ -191,7 +192,7 @@ static void copy_block(const struct cpu *c, uint32_t block, float *out, const fl
     const struct model *m = &c->w->model;
     size_t run = (size_t)c->limits.block_tokens * m->head_dim;
     for (int values = 0; values < 2; values++)
-        for (uint32_t layer = 0; layer < m->layers; layer++)
+        for (uint32_t layer = 0; layer < (c->w->one_layer ? 1 : m->layers); layer++)
             for (uint32_t h = 0; h < m->kv_heads; h++) {
                 float *cache =
                     (values ? c->values : c->keys) + cache_at(c, layer, h, (size_t)block * c->limits.block_tokens);

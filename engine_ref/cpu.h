@@ -53,6 +53,7 @@ static inline size_t cache_at(const struct cpu *c, uint32_t layer, uint32_t kv_h
 {
     const struct model *m = &c->w->model;
     size_t slots = c->limits.blocks * c->limits.block_tokens;
+    layer = c->w->one_layer ? 0 : layer;
     return ((layer * (size_t)m->kv_heads + kv_head) * slots + slot) * m->head_dim;
 }
 

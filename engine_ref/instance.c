@@ -58,6 +58,13 @@ const struct sequence *instance_sequence(const struct instance *e, uint64_t id)
     return s->used ? s : NULL;
 }
 
+void instance_set_token(struct instance *e, uint64_t id, uint32_t index, uint32_t token)
+{
+    struct sequence *s = place_of(e, id);
+    if (s->used && index < s->generated_count)
+        s->generated[index] = token;
+}
+
 static int grow_sequences(struct instance *e, struct error *err)
 {
     struct sequence *old = e->sequences;

@@ -49,6 +49,9 @@ int instance_run(struct instance *e, const struct batch *batch, struct error *er
 void instance_drop_blocks(struct instance *e, uint64_t id);
 void instance_forget(struct instance *e, uint64_t id);
 
+/* Puts another token where the engine generated one. */
+void instance_set_token(struct instance *e, uint64_t id, uint32_t index, uint32_t token);
+
 /* NULL where there is none of that id. */
 const struct sequence *instance_sequence(const struct instance *e, uint64_t id);
 

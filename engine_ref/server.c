@@ -79,7 +79,7 @@ int server_open(struct server *server, struct scenario *s, const struct server_o
     const struct backend *backend = backend_find(o->backend, err);
     if (!backend)
         return -1;
-    if (refuse(s, err) || weights_create(&server->weights, &s->cost.model, err))
+    if (refuse(s, err) || weights_create(&server->weights, &s->cost.model, false, err))
         return -1;
     if (o->weights_file ? safetensors_load(&server->weights, o->weights_file, err)
                         : (weights_fill(&server->weights, s->seed), 0)) {

@@ -348,54 +348,83 @@ static int sweep_prompts(struct sweep *s, struct error *err)
     return 0;
 }
 
+/* Requests that decode, as a batch. */
+struct decoders {
+    struct request *all, **who;
+    uint32_t count;
+};
+
+enum { HOST_STEPS = 31, HOST_PROMPT = 8 };
+
+static int prefill_decoders(struct instance *e, struct decoders *d, struct error *err)
+{
+    for (uint32_t k = 0; k < d->count; k++) {
+        struct request *r = d->who[k] = &d->all[k];
+        request_init(r, k, 0, HOST_PROMPT, 4 * HOST_STEPS, 4 * HOST_STEPS);
+        struct batch_item item = {.req = r, .new_tokens = HOST_PROMPT};
+        struct batch prompt = {.items = &item, .count = 1};
+        if (instance_run(e, &prompt, err))
+            return -1;
+        r->computed = HOST_PROMPT;
+        r->generated = 1;
+    }
+    return 0;
+}
+
+/* Mean time of a decode step as a batch takes it, or of its operations where `on` measures them. */
+static int mean_decode(struct instance *e, struct decoders *d, bool on, double *ns, struct error *err)
+{
+    double total = 0;
+    e->profiler.on = on;
+    for (int n = 0; n < HOST_STEPS; n++) {
+        struct batch b = {.decoders = d->who, .decodes = d->count};
+        profiler_clear(&e->profiler);
+        if (instance_run(e, &b, err))
+            return -1;
+        total += on ? 0 : (double)e->step_ns;
+        for (int op = 0; on && op < OP_COUNT; op++)
+            total += (double)e->profiler.ns[op];
+        for (uint32_t k = 0; k < d->count; k++) {
+            d->who[k]->computed++;
+            d->who[k]->generated++;
+        }
+    }
+    e->profiler.on = false;
+    *ns = total / HOST_STEPS;
+    return 0;
+}
+
 /* What a step takes beside its operations, through the whole path that a batch takes: a line in sequences. */
 static int measure_host(struct sweep *s, double *ns, double *ns_per_sequence, struct error *err)
 {
-    enum { STEPS = 31, PROMPT = 8 };
     uint32_t counts[32];
     size_t rows = doubling(1, s->o->most_sequences, counts);
-    double x[32], y[32], rest[STEPS];
-    struct request *all = calloc(s->o->most_sequences, sizeof *all), **who = calloc(s->o->most_sequences, sizeof *who);
-    int status = all && who ? 0 : error_no_memory(err);
-    s->e->profiler.on = true;
+    double x[32], y[32], whole, operations, cov00, cov01, cov11, sum;
+    struct decoders d = {.all = calloc(s->o->most_sequences, sizeof *d.all),
+                         .who = calloc(s->o->most_sequences, sizeof *d.who)};
+    int status = d.all && d.who ? 0 : error_no_memory(err);
     for (size_t i = 0; status == 0 && i < rows; i++) {
-        struct batch b = {.decoders = who, .decodes = counts[i]};
-        for (uint32_t k = 0; k < counts[i]; k++) {
-            who[k] = &all[k];
-            request_init(&all[k], k, 0, PROMPT, STEPS + 2, STEPS + 2);
-            struct batch_item item = {.req = &all[k], .new_tokens = PROMPT};
-            struct batch prompt = {.items = &item, .count = 1};
-            status = status || instance_run(s->e, &prompt, err);
-            all[k].computed = PROMPT;
-            all[k].generated = 1;
-        }
-        for (size_t n = 0; status == 0 && n < STEPS; n++) {
-            profiler_clear(&s->e->profiler);
-            status = instance_run(s->e, &b, err);
-            rest[n] = (double)s->e->step_ns;
-            for (int op = 0; op < OP_COUNT; op++)
-                rest[n] -= (double)s->e->profiler.ns[op];
-            for (uint32_t k = 0; k < counts[i]; k++) {
-                all[k].computed++;
-                all[k].generated++;
-            }
-        }
+        d.count = counts[i];
+        status = prefill_decoders(s->e, &d, err) || mean_decode(s->e, &d, false, &whole, err) ||
+                         mean_decode(s->e, &d, true, &operations, err)
+                     ? -1
+                     : 0;
         for (uint32_t k = 0; k < counts[i]; k++)
             instance_forget(s->e, k);
         x[i] = counts[i];
-        y[i] = mean_of(rest, STEPS);
+        y[i] = whole - operations;
     }
-    s->e->profiler.on = false;
-    free(all);
-    free(who);
-    double cov00, cov01, cov11, sum;
-    if (status == 0 && rows > 1)
+    free(d.all);
+    free(d.who);
+    if (status)
+        return -1;
+    *ns = y[0];
+    *ns_per_sequence = 0;
+    if (rows > 1)
         gsl_fit_linear(x, 1, y, 1, rows, ns, ns_per_sequence, &cov00, &cov01, &cov11, &sum);
-    else
-        *ns = y[0], *ns_per_sequence = 0;
     *ns = fmax(*ns, 0);
     *ns_per_sequence = fmax(*ns_per_sequence, 0);
-    return status;
+    return 0;
 }
 
 static int by_place(const void *a, const void *b)

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "base/random.h"
@@ -15,16 +16,16 @@ static float *take(float **at, size_t count)
     return here;
 }
 
-static size_t floats_of(const struct model *m)
+static size_t floats_of(const struct model *m, size_t layers)
 {
     size_t hidden = m->hidden, layer = 2 * hidden + (m->qk_norm ? 2 * m->head_dim : 0) + hidden * qkv_width(m) +
                                        hidden * query_width(m) + hidden * gate_up_width(m) + hidden * m->intermediate;
-    return m->layers * layer + hidden + (m->tied_head ? 1 : 2) * hidden * m->vocab;
+    return layers * layer + hidden + (m->tied_head ? 1 : 2) * hidden * m->vocab;
 }
 
-int weights_create(struct weights *w, const struct model *model, struct error *err)
+int weights_create(struct weights *w, const struct model *model, bool one_layer, struct error *err)
 {
-    *w = (struct weights){.model = *model};
+    *w = (struct weights){.model = *model, .one_layer = one_layer};
     const struct model *m = &w->model;
     if (m->moe.experts || m->latent.kv_rank || m->window)
         return error_set(err, ERROR_INPUT,
@@ -34,7 +35,7 @@ int weights_create(struct weights *w, const struct model *model, struct error *e
     if (m->heads % m->kv_heads != 0 || m->head_dim % 2 != 0)
         return error_set(err, ERROR_INPUT, "%s: expected heads a multiple of kv_heads, and an even head_dim", m->name);
     size_t hidden = m->hidden;
-    w->count = floats_of(m);
+    w->count = floats_of(m, one_layer ? 1 : m->layers);
     w->layers = calloc(m->layers, sizeof *w->layers);
     w->memory = pages_create(w->count);
     if (!w->layers || !w->memory) {
@@ -44,6 +45,10 @@ int weights_create(struct weights *w, const struct model *model, struct error *e
     float *at = w->memory;
     for (uint32_t i = 0; i < m->layers; i++) {
         struct layer_weights *l = &w->layers[i];
+        if (one_layer && i > 0) {
+            *l = w->layers[0];
+            continue;
+        }
         l->attention_norm = take(&at, hidden);
         l->qkv = take(&at, hidden * qkv_width(m));
         l->query_norm = m->qk_norm ? take(&at, m->head_dim) : NULL;
@@ -80,11 +85,21 @@ static void fill_ones(float *vector, size_t count)
         vector[i] = 1;
 }
 
+void weights_round(struct weights *w)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &w->memory[i], sizeof bits);
+        bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u; /* to nearest, ties to even */
+        memcpy(&w->memory[i], &bits, sizeof bits);
+    }
+}
+
 void weights_fill(struct weights *w, uint64_t seed)
 {
     const struct model *m = &w->model;
     uint64_t state = random_mix(seed);
-    for (uint32_t i = 0; i < m->layers; i++) {
+    for (uint32_t i = 0; i < (w->one_layer ? 1 : m->layers); i++) {
         struct layer_weights *l = &w->layers[i];
         fill_ones(l->attention_norm, m->hidden);
         fill_ones(l->mlp_norm, m->hidden);

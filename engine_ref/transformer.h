@@ -33,11 +33,16 @@ struct weights {
     float *head; /* [vocab][hidden]; the embedding where it is tied */
     float *memory;
     size_t count; /* floats in memory */
+    bool one_layer;
 };
 
-/* Room for a model's weights, all 0. Fails for models that the engine does not have (experts, latent attention,
- * windows). Release with weights_release. */
-int weights_create(struct weights *w, const struct model *model, struct error *err);
+/* Room for a model's weights, all 0. With `one_layer` all layers are the same memory: a step takes as long, what it
+ * computes is of another model. Fails for models that the engine does not have (experts, latent attention, windows).
+ * Release with weights_release. */
+int weights_create(struct weights *w, const struct model *model, bool one_layer, struct error *err);
+
+/* Rounds all to bf16 and back. */
+void weights_round(struct weights *w);
 
 /* Every matrix uniform with variance 1 / inputs, norms 1, from a seed. */
 void weights_fill(struct weights *w, uint64_t seed);

@@ -170,7 +170,7 @@ static void test_engines_compute_what_the_equations_say(void **state)
             struct weights w;
             struct instance e;
             struct error err = {0};
-            expect_ok(weights_create(&w, &m, &err), &err);
+            expect_ok(weights_create(&w, &m, false, &err), &err);
             weights_fill(&w, 3);
             for (uint32_t i = 0; m.qk_norm && i < m.head_dim; i++) /* gains that do something */
                 w.layers[1].query_norm[i] = 1 + 0.05f * (float)i;
@@ -308,7 +308,7 @@ static void test_layouts_are_equal(void **state)
     struct weights w;
     struct error err = {0};
     gsl_rng *rng = random_stream_create(11, "prompts");
-    expect_ok(weights_create(&w, &m, &err), &err);
+    expect_ok(weights_create(&w, &m, false, &err), &err);
     weights_fill(&w, 5);
     for (int round = 0; round < 6; round++) {
         uint32_t lengths[8];
@@ -346,7 +346,7 @@ static void test_a_sequence_moves_with_its_cache(void **state)
     struct instance one, here, there;
     struct error err = {0};
     struct request r, moved;
-    expect_ok(weights_create(&w, &m, &err), &err);
+    expect_ok(weights_create(&w, &m, false, &err), &err);
     weights_fill(&w, 8);
     open_instance(&one, &w, "cpu");
     open_instance(&here, &w, "cpu");
@@ -391,7 +391,7 @@ static void test_sequences_are_found_again(void **state)
     struct instance e;
     struct error err = {0};
     float logits[VOCAB];
-    expect_ok(weights_create(&w, &m, &err), &err);
+    expect_ok(weights_create(&w, &m, false, &err), &err);
     weights_fill(&w, 1);
     open_instance(&e, &w, "cpu");
     for (uint64_t id = 0; id < 300; id++) {
@@ -418,7 +418,7 @@ static void test_what_the_engine_has_not(void **state)
     struct weights w;
     struct error err = {0};
     expect_ok(model_load("qwen3-30b-a3b", &m, &err), &err);
-    assert_int_equal(weights_create(&w, &m, &err), -1);
+    assert_int_equal(weights_create(&w, &m, false, &err), -1);
     assert_non_null(strstr(err.text, "the engine runs dense models with full attention"));
 }
 

@@ -66,7 +66,7 @@ struct engine {
     size_t decode_most; /* sequences that partial has room for */
     size_t output_count;
     cudaGraphExec_t graphs[GRAPHS];
-    bool tracing;
+    bool tracing, one_layer;
 };
 
 int check(cudaError_t status, const char *what, struct error *err)
@@ -480,7 +480,7 @@ void attend(struct engine *e, uint32_t layer, const struct counts *n)
     const struct model *m = &e->m;
     const uint32_t *d = e->description;
     const device_span *spans = (const device_span *)(d + e->at.spans);
-    size_t cache = (size_t)layer * m->kv_heads * slots_of(e) * m->head_dim;
+    size_t cache = (size_t)(e->one_layer ? 0 : layer) * m->kv_heads * slots_of(e) * m->head_dim;
     const bf16 *keys = e->keys + cache, *values = e->values + cache;
     if (n->decodes > 0) {
         range(e, OP_DECODE_ATTENTION);
@@ -512,7 +512,7 @@ int run_layer(struct engine *e, uint32_t i, const struct counts *n, struct error
     const struct layer *l = &e->layers[i];
     const uint4 *rows = (const uint4 *)(e->description + e->at.rows);
     unsigned count = (unsigned)n->rows;
-    size_t cache = (size_t)i * m->kv_heads * slots_of(e) * m->head_dim;
+    size_t cache = (size_t)(e->one_layer ? 0 : i) * m->kv_heads * slots_of(e) * m->head_dim;
     range(e, OP_NORM);
     norm<<<count, THREADS, 0, e->stream>>>(e->normed, e->x, l->attention_norm, m->hidden);
     end_range(e);
@@ -727,6 +727,10 @@ int copy_weights(struct engine *e, const struct weights *w, struct error *err)
     for (uint32_t i = 0; i < m->layers; i++) {
         const struct layer_weights *from = &w->layers[i];
         struct layer *l = &e->layers[i];
+        if (w->one_layer && i > 0) {
+            *l = e->layers[0];
+            continue;
+        }
         l->attention_norm = put(NULL, from->attention_norm, hidden, &at, host);
         l->qkv = put(NULL, from->qkv, hidden * qkv_width(m), &at, host);
         l->query_norm = put(NULL, from->query_norm, m->head_dim, &at, host);
@@ -767,7 +771,7 @@ int copy_angles(struct engine *e, struct error *err)
 int make_buffers(struct engine *e, struct error *err)
 {
     const struct model *m = &e->m;
-    size_t rows = e->limits.rows, outputs = e->limits.outputs, cache = (size_t)m->layers * kv_width(m) * slots_of(e);
+    size_t rows = e->limits.rows, outputs = e->limits.outputs, cache = (size_t)(e->one_layer ? 1 : m->layers) * kv_width(m) * slots_of(e);
     enum { WORKSPACE = 32 << 20 };
     e->decode_most = outputs < rows ? outputs : rows;
     lay_out(e);
@@ -838,6 +842,7 @@ int cuda_create(void **state, const struct weights *w, const struct engine_limit
     if (!e)
         return error_no_memory(err);
     e->m = *m;
+    e->one_layer = w->one_layer;
     e->limits = *limits;
     e->profiler = profiler;
     if (check(cudaStreamCreate(&e->stream), "starting", err) || copy_weights(e, w, err) || copy_angles(e, err) ||
@@ -930,7 +935,7 @@ static int copy_block(struct engine *e, uint32_t block, float *out, const float 
     bf16 *host = (bf16 *)malloc(run * sizeof *host);
     int status = host ? 0 : error_no_memory(err);
     for (int values = 0; status == 0 && values < 2; values++)
-        for (size_t h = 0; status == 0 && h < (size_t)m->layers * m->kv_heads; h++) {
+        for (size_t h = 0; status == 0 && h < (size_t)(e->one_layer ? 1 : m->layers) * m->kv_heads; h++) {
             bf16 *cache = (values ? e->values : e->keys) + (h * slots + (size_t)block * e->limits.block_tokens) * m->head_dim;
             for (size_t i = 0; in && i < run; i++)
                 host[i] = __float2bfloat16(*in++);
