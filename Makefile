@@ -37,7 +37,7 @@ CUDA_SOURCES := engine_ref/cuda/backend.c engine_ref/cuda/trace.c engine_ref/act
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-.PHONY: all demo check test bench asan fuzz lint format install uninstall deps deps-if-missing clean help
+.PHONY: all demo check test gpu-kit bench asan fuzz lint format install uninstall deps deps-if-missing clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) ## build the program at build/tandem
@@ -140,6 +140,15 @@ fuzzers: $(FUZZERS)
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY)
 	@mkdir -p $(@D); echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(LIBRARY) $(ALL_LIBS) -o $@
+
+# What a machine with a GPU and CUDA, but none of our packages, runs: the program, its libraries beside it, the backend.
+KIT := $(BUILD)/gpu-kit
+KIT_LIBRARIES := libgsl libgslcblas libsqlite3 libcjson libz libopenblas libgfortran libquadmath
+gpu-kit: $(OBJECTS) $(BUILD)/tandem-cuda.so ## gather what engine_ref/gpu_check.sh takes to a machine with a GPU
+	@rm -rf $(KIT); mkdir -p $(KIT)/lib; echo "  $(KIT)"
+	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--dynamic-list=policies/plugin.symbols -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/lib' $(OBJECTS) $(ALL_LIBS) -o $(KIT)/tandem
+	$(Q)for l in $(KIT_LIBRARIES); do cp -L $$(ldd $(KIT)/tandem | sed -n "s|.*=> \(/[^ ]*/$$l[.-][^ ]*\) .*|\1|p" | head -1) $(KIT)/lib/ || exit 1; done
+	$(Q)cp $(BUILD)/tandem-cuda.so $(KIT)/ && du -sh $(KIT)
 
 bench: $(BENCHES) ## speed and memory of many workloads, and of event lists; writes build/bench.json
 	@$(BUILD)/tests/bench/event_lists

@@ -9,6 +9,7 @@
 #include "engine_ref/selfcheck.h"
 #include "engine_ref/server.h"
 #include "engine_ref/sweep.h"
+#include "engine_ref/workers.h"
 #include "profiles/import.h"
 #include "profiles/shipped.h"
 #include "reports/store.h"
@@ -65,7 +66,7 @@ static double number_or(const char *text, double otherwise)
 
 static int read_threads(const struct arguments *args, size_t *threads, struct error *err)
 {
-    double n = number_or(args->values[OPT_THREADS], (double)server_threads());
+    double n = number_or(args->values[OPT_THREADS], (double)workers_usual());
     if (!(n >= 1 && n <= 256))
         return error_set(err, ERROR_INPUT, "--threads %s: expected a number from 1 to 256", args->values[OPT_THREADS]);
     *threads = (size_t)n;
@@ -96,9 +97,9 @@ static int bench_open(const struct arguments *args, const struct sweep_options *
         read_threads(args, &threads, err) ||
         weights_create(&b->weights, &model, args->values[OPT_ONE_LAYER] != NULL, err))
         return -1;
-    weights_fill(&b->weights, 1);
     struct engine_limits limits = sweep_limits(o, 16, threads);
-    if (instance_create(&b->engine, &b->weights, backend, &limits, 1, err) == 0)
+    if (weights_fill(&b->weights, 1, err) == 0 &&
+        instance_create(&b->engine, &b->weights, backend, &limits, 1, err) == 0)
         return 0;
     bench_close(b);
     return -1;

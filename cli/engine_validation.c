@@ -10,6 +10,7 @@
 
 #include "engine_ref/server.h"
 #include "engine_ref/sweep.h"
+#include "engine_ref/workers.h"
 #include "profiles/import.h"
 #include "profiles/shipped.h"
 #include "reports/plot_validation.h"
@@ -50,6 +51,7 @@ struct validation {
     struct finding (*found)[REPEATS_MAX];                     /* [count][repeats] */
     struct latencies measured[VARIANTS], simulated[VARIANTS]; /* of the last repeat */
     char profile[64];
+    struct weights weights;
 };
 
 static int choose(struct validation *v, struct error *err)
@@ -127,7 +129,7 @@ static int serve(const struct validation *v, const struct variant *variant, stru
 {
     struct scenario s;
     struct server server;
-    const struct server_options o = {.backend = v->o->backend};
+    const struct server_options o = {.backend = v->o->backend, .weights = &v->weights};
     if (load(v, variant, NULL, &s, err))
         return -1;
     int status = server_open(&server, &s, &o, err);
@@ -177,7 +179,6 @@ static int compare(struct validation *v, size_t i, unsigned long repeat, struct 
 static int measure_profile(struct validation *v, struct error *err)
 {
     struct scenario s;
-    struct weights w;
     struct instance e;
     if (load(v, v->chosen[0], NULL, &s, err))
         return -1;
@@ -188,17 +189,13 @@ static int measure_profile(struct validation *v, struct error *err)
                                     .tolerance = 0.03,
                                     .point_s = 0.04,
                                     .half_width = 0.01};
-    const struct engine_limits limits = sweep_limits(&o, s.cluster.replica.kv_block_tokens, server_threads());
+    const struct engine_limits limits = sweep_limits(&o, s.cluster.replica.kv_block_tokens, workers_usual());
     const struct backend *backend = backend_find(v->o->backend, err);
     cJSON *profile = NULL;
-    int status = backend ? weights_create(&w, &s.cost.model, false, err) : -1;
+    int status = backend ? instance_create(&e, &v->weights, backend, &limits, s.seed, err) : -1;
     if (status == 0) {
-        weights_fill(&w, s.seed);
-        status = instance_create(&e, &w, backend, &limits, s.seed, err);
-        profile = status == 0 ? sweep_run(&e, &o, err) : NULL;
-        if (status == 0)
-            instance_release(&e);
-        weights_release(&w);
+        profile = sweep_run(&e, &o, err);
+        instance_release(&e);
     }
     status = profile ? profile_write(profile, v->profile, err) : -1;
     cJSON_Delete(profile);
@@ -290,6 +287,18 @@ static int plot(const struct validation *v, struct error *err)
     return plot_servers(v->o->plot, "The engine, served and simulated", runs, v->count, err);
 }
 
+/* One model's for all policies. */
+static int make_weights(struct validation *v, struct error *err)
+{
+    struct scenario s;
+    if (load(v, v->chosen[0], NULL, &s, err))
+        return -1;
+    int status =
+        weights_create(&v->weights, &s.cost.model, false, err) || weights_fill(&v->weights, s.seed, err) ? -1 : 0;
+    scenario_release(&s);
+    return status;
+}
+
 static int repeat_all(struct validation *v, struct error *err)
 {
     for (unsigned long r = 0; r < v->o->repeats; r++) {
@@ -314,7 +323,7 @@ int engine_validate(const struct arguments *args, const struct engine_validation
     if (!v.found)
         return error_no_memory(err);
     snprintf(v.profile, sizeof v.profile, "/tmp/tandem-engine-%ld.json", (long)getpid());
-    int status = repeat_all(&v, err);
+    int status = make_weights(&v, err) || repeat_all(&v, err) ? -1 : 0;
     if (status == 0) {
         print_errors(&v);
         if (v.count > 1)
@@ -326,6 +335,7 @@ int engine_validate(const struct arguments *args, const struct engine_validation
         latencies_release(&v.measured[i]);
         latencies_release(&v.simulated[i]);
     }
+    weights_release(&v.weights);
     free(v.found);
     return status;
 }

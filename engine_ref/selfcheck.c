@@ -177,9 +177,10 @@ static int check_model(const struct model *m, const struct backend *backend, dou
     int wrong = 0, status = weights_create(&w, m, false, err);
     if (status)
         return -1;
-    weights_fill(&w, 17);
+    status = weights_fill(&w, 17, err);
     weights_round(&w);
-    status = run_trial(reference, &w, &cpu_reference_backend, NULL, CHECK_RAGGED, err);
+    if (status == 0)
+        status = run_trial(reference, &w, &cpu_reference_backend, NULL, CHECK_RAGGED, err);
     for (int layout = 0; status == 0 && layout < CHECK_LAYOUTS; layout++) {
         double cache = 0, logits = 0;
         status = run_trial(t, &w, backend, reference, (enum selfcheck_layout)layout, err) ||

@@ -3,17 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine_ref/safetensors.h"
+#include "engine_ref/workers.h"
 
 enum { USUAL_ROWS = 8192, MOST_SEQUENCES = 1024 };
-
-size_t server_threads(void)
-{
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? (size_t)n : 1;
-}
 
 static int refuse(const struct scenario *s, struct error *err)
 {
@@ -35,6 +29,13 @@ static int refuse(const struct scenario *s, struct error *err)
     return 0;
 }
 
+/* Padded rows may be longer than any request, but not than the pool. */
+static uint32_t longest_row(const struct scenario *s, const struct replica_config *c)
+{
+    uint64_t pool = c->kv_blocks * c->kv_block_tokens, most = 2 * (uint64_t)s->cost.model.max_tokens;
+    return (uint32_t)(pool < most ? pool : most);
+}
+
 static int open_engine(struct server *server, const struct scenario *s, const struct replica_config *c, size_t replicas,
                        const struct server_options *o, const struct backend *backend, struct error *err)
 {
@@ -42,11 +43,12 @@ static int open_engine(struct server *server, const struct scenario *s, const st
                                    .blocks = c->kv_blocks * replicas,
                                    .rows = o->rows ? o->rows : USUAL_ROWS,
                                    .outputs = MOST_SEQUENCES,
-                                   .max_tokens = 2 * s->cost.model.max_tokens, /* padded rows may be longer than any */
-                                   .threads = o->threads ? o->threads : server_threads(),
+                                   .max_tokens = longest_row(s, c),
+                                   .threads = o->threads ? o->threads : workers_usual(),
                                    .temperature = o->temperature};
     size_t i = server->engine_count;
-    if (instance_create(&server->engines[i], &server->weights, backend, &limits, s->seed, err))
+    if (instance_create(&server->engines[i], o->weights ? o->weights : &server->weights, backend, &limits, s->seed,
+                        err))
         return -1;
     server->executors[i] = (struct engine_executor){.instance = &server->engines[i], .pace = o->pace};
     server->engine_count++;
@@ -73,19 +75,26 @@ static int open_engines(struct server *server, struct scenario *s, const struct 
     return 0;
 }
 
+static int make_weights(struct server *server, const struct scenario *s, const struct server_options *o,
+                        struct error *err)
+{
+    if (weights_create(&server->weights, &s->cost.model, false, err))
+        return -1;
+    int status = o->weights_file ? safetensors_load(&server->weights, o->weights_file, err)
+                                 : weights_fill(&server->weights, s->seed, err);
+    if (status)
+        server_close(server);
+    return status;
+}
+
 int server_open(struct server *server, struct scenario *s, const struct server_options *o, struct error *err)
 {
     *server = (struct server){0};
     const struct backend *backend = backend_find(o->backend, err);
     if (!backend)
         return -1;
-    if (refuse(s, err) || weights_create(&server->weights, &s->cost.model, false, err))
+    if (refuse(s, err) || (!o->weights && make_weights(server, s, o, err)))
         return -1;
-    if (o->weights_file ? safetensors_load(&server->weights, o->weights_file, err)
-                        : (weights_fill(&server->weights, s->seed), 0)) {
-        server_close(server);
-        return -1;
-    }
     s->cluster.replica.schedule_ahead = s->cluster.decode.schedule_ahead = false;
     s->cluster.replica.step = s->cluster.decode.step = true;
     s->cost.estimated = false; /* what an iteration takes is measured */

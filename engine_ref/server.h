@@ -9,11 +9,12 @@
 #include "sim/scenario.h"
 
 struct server_options {
-    const char *backend;      /* NULL: the first one */
-    const char *weights_file; /* safetensors; NULL: from the scenario's seed */
-    size_t threads;           /* 0: all that the machine has */
-    size_t rows;              /* of the largest step, padding included; 0: 8192 */
-    double pace;              /* as in struct engine_executor */
+    const char *backend;           /* NULL: the first one */
+    const char *weights_file;      /* safetensors; NULL: from the scenario's seed */
+    const struct weights *weights; /* of the scenario's model, instead; NULL: the server's own */
+    size_t threads;                /* 0: all that the machine has */
+    size_t rows;                   /* of the largest step, padding included; 0: 8192 */
+    double pace;                   /* as in struct engine_executor */
     float temperature;
 };
 
@@ -33,8 +34,5 @@ void server_close(struct server *server);
 /* Serves the workload from its start. */
 int server_run(struct server *server, struct scenario *s, const struct observer *observer,
                const struct run_control *control, struct cluster_totals *totals, struct error *err);
-
-/* Threads of this machine that may run. */
-size_t server_threads(void);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/random.h"
 #include "engine_ref/pages.h"
+#include "engine_ref/workers.h"
 
 static float *take(float **at, size_t count)
 {
@@ -72,11 +73,30 @@ void weights_release(struct weights *w)
     w->memory = NULL;
 }
 
-static void fill_matrix(float *matrix, size_t outputs, size_t inputs, uint64_t *state)
+struct fill {
+    float *matrix;
+    size_t count, parts;
+    uint64_t first;
+    float scale;
+};
+
+static void fill_part(void *state, size_t part, size_t worker)
 {
-    float scale = sqrtf(3.0f / (float)inputs) * 0x1p-31f;
-    for (size_t i = 0; i < outputs * inputs; i++)
-        matrix[i] = (float)(int32_t)(random_mix((*state)++) >> 32) * scale;
+    const struct fill *f = state;
+    (void)worker;
+    for (size_t i = f->count * part / f->parts; i < f->count * (part + 1) / f->parts; i++)
+        f->matrix[i] = (float)(int32_t)(random_mix(f->first + i) >> 32) * f->scale;
+}
+
+static void fill_matrix(struct workers *w, float *matrix, size_t outputs, size_t inputs, uint64_t *state)
+{
+    struct fill f = {.matrix = matrix,
+                     .count = outputs * inputs,
+                     .parts = 4 * workers_count(w),
+                     .first = *state,
+                     .scale = sqrtf(3.0f / (float)inputs) * 0x1p-31f};
+    workers_run(w, f.parts, fill_part, &f);
+    *state += f.count;
 }
 
 static void fill_ones(float *vector, size_t count)
@@ -95,25 +115,30 @@ void weights_round(struct weights *w)
     }
 }
 
-void weights_fill(struct weights *w, uint64_t seed)
+int weights_fill(struct weights *w, uint64_t seed, struct error *err)
 {
     const struct model *m = &w->model;
     uint64_t state = random_mix(seed);
+    struct workers *threads;
+    if (workers_create(&threads, workers_usual(), err))
+        return -1;
     for (uint32_t i = 0; i < (w->one_layer ? 1 : m->layers); i++) {
         struct layer_weights *l = &w->layers[i];
         fill_ones(l->attention_norm, m->hidden);
         fill_ones(l->mlp_norm, m->hidden);
         fill_ones(l->query_norm, m->head_dim);
         fill_ones(l->key_norm, m->head_dim);
-        fill_matrix(l->qkv, qkv_width(m), m->hidden, &state);
-        fill_matrix(l->o, m->hidden, query_width(m), &state);
-        fill_matrix(l->gate_up, gate_up_width(m), m->hidden, &state);
-        fill_matrix(l->down, m->hidden, m->intermediate, &state);
+        fill_matrix(threads, l->qkv, qkv_width(m), m->hidden, &state);
+        fill_matrix(threads, l->o, m->hidden, query_width(m), &state);
+        fill_matrix(threads, l->gate_up, gate_up_width(m), m->hidden, &state);
+        fill_matrix(threads, l->down, m->hidden, m->intermediate, &state);
     }
     fill_ones(w->final_norm, m->hidden);
-    fill_matrix(w->embedding, m->vocab, m->hidden, &state);
+    fill_matrix(threads, w->embedding, m->vocab, m->hidden, &state);
     if (!m->tied_head)
-        fill_matrix(w->head, m->vocab, m->hidden, &state);
+        fill_matrix(threads, w->head, m->vocab, m->hidden, &state);
+    workers_destroy(threads);
+    return 0;
 }
 
 void step_clear(struct step *s)

@@ -45,7 +45,7 @@ int weights_create(struct weights *w, const struct model *model, bool one_layer,
 void weights_round(struct weights *w);
 
 /* Every matrix uniform with variance 1 / inputs, norms 1, from a seed. */
-void weights_fill(struct weights *w, uint64_t seed);
+int weights_fill(struct weights *w, uint64_t seed, struct error *err);
 void weights_release(struct weights *w);
 
 /* Sizes of rows that every backend needs. */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { SPINS = 20000 }; /* some 0.2 to 1 ms, with a pause in each: longer than what lies between two operations */
 
@@ -120,6 +121,12 @@ void workers_destroy(struct workers *w)
     pthread_cond_destroy(&w->wake);
     free(w->threads);
     free(w);
+}
+
+size_t workers_usual(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (size_t)n : 1;
 }
 
 size_t workers_count(const struct workers *w)

@@ -171,7 +171,7 @@ static void test_engines_compute_what_the_equations_say(void **state)
             struct instance e;
             struct error err = {0};
             expect_ok(weights_create(&w, &m, false, &err), &err);
-            weights_fill(&w, 3);
+            expect_ok(weights_fill(&w, 3, &err), &err);
             for (uint32_t i = 0; m.qk_norm && i < m.head_dim; i++) /* gains that do something */
                 w.layers[1].query_norm[i] = 1 + 0.05f * (float)i;
             open_instance(&e, &w, names[n]);
@@ -309,7 +309,7 @@ static void test_layouts_are_equal(void **state)
     struct error err = {0};
     gsl_rng *rng = random_stream_create(11, "prompts");
     expect_ok(weights_create(&w, &m, false, &err), &err);
-    weights_fill(&w, 5);
+    expect_ok(weights_fill(&w, 5, &err), &err);
     for (int round = 0; round < 6; round++) {
         uint32_t lengths[8];
         size_t count = 1 + gsl_rng_uniform_int(rng, 8);
@@ -347,7 +347,7 @@ static void test_a_sequence_moves_with_its_cache(void **state)
     struct error err = {0};
     struct request r, moved;
     expect_ok(weights_create(&w, &m, false, &err), &err);
-    weights_fill(&w, 8);
+    expect_ok(weights_fill(&w, 8, &err), &err);
     open_instance(&one, &w, "cpu");
     open_instance(&here, &w, "cpu");
     open_instance(&there, &w, "cpu-reference");
@@ -392,7 +392,7 @@ static void test_sequences_are_found_again(void **state)
     struct error err = {0};
     float logits[VOCAB];
     expect_ok(weights_create(&w, &m, false, &err), &err);
-    weights_fill(&w, 1);
+    expect_ok(weights_fill(&w, 1, &err), &err);
     open_instance(&e, &w, "cpu");
     for (uint64_t id = 0; id < 300; id++) {
         struct request r;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine on an NVIDIA GPU. Products are cuBLAS's; all else are kernels below. Every buffer is made when an instance
- * is; a step copies its description in one piece and launches. Steps of decodes alone are captured as CUDA graphs, one for
+ * is; a step copies its description and launches. Steps of decodes alone are captured as CUDA graphs, one for
  * each of a few batch sizes, and padded to the next of these. */
 #include <cublas_v2.h>
 #include <cuda_bf16.h>
@@ -195,7 +195,7 @@ __global__ void decode_share(float *partial, const bf16 *qkv, const bf16 *keys, 
 {
     __shared__ float query[GROUP_MOST][DIM_MOST], scores[GROUP_MOST][DECODE_KEYS], most[GROUP_MOST], sum[GROUP_MOST],
         rescale[GROUP_MOST];
-    __shared__ bf16 tile[DECODE_KEYS][DIM_MOST + 8];
+    __shared__ __align__(16) bf16 tile[DECODE_KEYS][DIM_MOST + 8];
     const device_span s = spans[blockIdx.x];
     uint32_t kv_head = blockIdx.y, group = heads / kv_heads, seen = s.kv_before + 1;
     uint32_t share = (s.kv_read + SPLITS - 1) / SPLITS, from = blockIdx.z * share;
@@ -460,7 +460,7 @@ int gemm(struct engine *e, void *y, cudaDataType type, const bf16 *x, const bf16
 }
 
 struct counts {
-    size_t rows, decodes, tiles, square_tiles, outputs;
+    size_t rows, decodes, tiles, square_tiles, outputs, table_words;
 };
 
 void range(struct engine *e, enum operation_name op)
@@ -619,7 +619,7 @@ struct counts describe(struct engine *e, const struct step *s, size_t padded)
 {
     uint32_t *h = e->description_host;
     const struct layout *a = &e->at;
-    struct counts n = {s->row_count, 0, 0, 0, s->output_count};
+    struct counts n = {s->row_count, 0, 0, 0, s->output_count, 0};
     memcpy(h + a->rows, s->rows, s->row_count * sizeof *s->rows);
     size_t table = 0;
     for (size_t i = 0; i < s->span_count; i++) {
@@ -634,6 +634,7 @@ struct counts describe(struct engine *e, const struct step *s, size_t padded)
         else
             n.tiles = add_tiles(h + a->tiles, n.tiles, (uint32_t)i, p->count);
     }
+    n.table_words = table;
     for (size_t i = 0; i < s->square_count; i++) {
         device_span d = {s->squares[i].first, s->squares[i].count, 0, s->squares[i].count, 0};
         memcpy(h + a->squares + i * (sizeof d / 4), &d, sizeof d);
@@ -679,17 +680,41 @@ int capture(struct engine *e, int which, const struct counts *n, struct error *e
     return status;
 }
 
+/* One part of the description, as far as the step uses it. */
+int copy_part(struct engine *e, size_t from, size_t words, struct error *err)
+{
+    return words == 0 ? 0
+                      : check(cudaMemcpyAsync(e->description + from, e->description_host + from, words * sizeof(uint32_t),
+                                              cudaMemcpyHostToDevice, e->stream),
+                              "copying a step", err);
+}
+
+int copy_description(struct engine *e, const struct step *s, const struct counts *n, struct error *err)
+{
+    const struct layout *a = &e->at;
+    const size_t span = sizeof(device_span) / 4;
+    size_t spans = n->decodes > s->span_count ? n->decodes : s->span_count;
+    return copy_part(e, a->rows, 4 * n->rows, err) || copy_part(e, a->draws, 2 * n->outputs, err) ||
+                   copy_part(e, a->spans, span * spans, err) || copy_part(e, a->squares, span * s->square_count, err) ||
+                   copy_part(e, a->tiles, 2 * n->tiles, err) ||
+                   copy_part(e, a->square_tiles, 2 * n->square_tiles, err) ||
+                   copy_part(e, a->outputs, n->outputs, err) || copy_part(e, a->tables, n->table_words, err)
+               ? -1
+               : 0;
+}
+
+/* The first step of a size is launched kernel by kernel, which loads them all, and its graph is made behind it. */
 int copy_and_launch(struct engine *e, const struct step *s, struct error *err)
 {
     int which = e->tracing ? -1 : graph_for(e, s);
     struct counts n = describe(e, s, which >= 0 ? (size_t)1 << which : 0);
-    if (which >= 0 && !e->graphs[which] && capture(e, which, &n, err))
+    if (copy_description(e, s, &n, err))
         return -1;
-    if (check(cudaMemcpyAsync(e->description, e->description_host, e->at.words * sizeof(uint32_t), cudaMemcpyHostToDevice,
-                              e->stream),
-              "copying a step", err))
+    if (which >= 0 && e->graphs[which])
+        return check(cudaGraphLaunch(e->graphs[which], e->stream), "launching a graph", err);
+    if (launch(e, &n, err))
         return -1;
-    return which >= 0 ? check(cudaGraphLaunch(e->graphs[which], e->stream), "launching a graph", err) : launch(e, &n, err);
+    return which >= 0 ? capture(e, which, &n, err) : 0;
 }
 
 /* ---- an instance ---- */

@@ -23,6 +23,8 @@ static void CUPTIAPI lend_buffer(uint8_t **buffer, size_t *size, size_t *max_rec
 
 static void take_kernel(const CUpti_ActivityKernel10 *k)
 {
+    if (k->end == 0)
+        return; /* not complete */
     activity_add(&records, (struct activity){.kind = ACTIVITY_KERNEL,
                                              .correlation = k->correlationId,
                                              .start = (int64_t)k->start,
@@ -111,10 +113,22 @@ void trace_close(void)
     cuptiActivityPopExternalCorrelationId(CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0, &last);
 }
 
+/* Buffers may be held back while something in them is not complete. */
+static bool has_kernels(void)
+{
+    bool found = false;
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < records.count && !found; i++)
+        found = records.items[i].kind == ACTIVITY_KERNEL;
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
 int trace_stop(struct profiler *p, struct error *err)
 {
     struct activity_summary summary;
-    if (check(cuptiActivityFlushAll(0), "flushing", err))
+    if (check(cuptiActivityFlushAll(0), "flushing", err) ||
+        (!has_kernels() && check(cuptiActivityFlushAll(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED), "flushing", err)))
         return -1;
     pthread_mutex_lock(&lock);
     bool short_of_memory = records.out_of_memory;
