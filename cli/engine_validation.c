@@ -50,7 +50,7 @@ struct validation {
     size_t count;
     struct finding (*found)[REPEATS_MAX];                     /* [count][repeats] */
     struct latencies measured[VARIANTS], simulated[VARIANTS]; /* of the last repeat */
-    char profile[64];
+    char profiles[2][64];                                     /* measured before a policy is served, and after */
     struct weights weights;
 };
 
@@ -141,11 +141,11 @@ static int serve(const struct validation *v, const struct variant *variant, stru
     return status;
 }
 
-static int simulate(const struct validation *v, const struct variant *variant, struct latencies *out,
-                    struct run_summary *summary, struct error *err)
+static int simulate(const struct validation *v, const struct variant *variant, const char *profile,
+                    struct latencies *out, struct run_summary *summary, struct error *err)
 {
     struct scenario s;
-    if (load(v, variant, v->profile, &s, err))
+    if (load(v, variant, profile, &s, err))
         return -1;
     int status = run_once(&s, NULL, out, summary, err);
     scenario_release(&s);
@@ -157,26 +157,8 @@ static double mean_e2e_s(const struct run_summary *r)
     return r->metrics[METRIC_E2E].at[STAT_MEAN].value * 1e-9;
 }
 
-static int compare(struct validation *v, size_t i, unsigned long repeat, struct error *err)
-{
-    struct run_summary real, simulated;
-    struct finding *f = &v->found[i][repeat];
-    latencies_release(&v->measured[i]);
-    latencies_release(&v->simulated[i]);
-    if (serve(v, v->chosen[i], &v->measured[i], &real, err) ||
-        simulate(v, v->chosen[i], &v->simulated[i], &simulated, err))
-        return -1;
-    latencies_compare(&v->measured[i], &v->simulated[i], &f->latencies);
-    f->measured_rate = real.requests_per_s;
-    f->simulated_rate = simulated.requests_per_s;
-    f->throughput_error = simulated.requests_per_s / real.requests_per_s - 1;
-    f->measured_e2e_s = mean_e2e_s(&real);
-    f->simulated_e2e_s = mean_e2e_s(&simulated);
-    return 0;
-}
-
 /* The scenario's model on this machine, as far as its workload goes. */
-static int measure_profile(struct validation *v, struct error *err)
+static int measure_profile(struct validation *v, const char *file, struct error *err)
 {
     struct scenario s;
     struct instance e;
@@ -187,7 +169,7 @@ static int measure_profile(struct validation *v, struct error *err)
                                     .most_sequences = 16,
                                     .most_kv = s.cost.model.max_tokens < 1024 ? s.cost.model.max_tokens : 1024,
                                     .tolerance = 0.03,
-                                    .point_s = 0.04,
+                                    .point_s = 0.02,
                                     .half_width = 0.01};
     const struct engine_limits limits = sweep_limits(&o, s.cluster.replica.kv_block_tokens, workers_usual());
     const struct backend *backend = backend_find(v->o->backend, err);
@@ -197,10 +179,53 @@ static int measure_profile(struct validation *v, struct error *err)
         profile = sweep_run(&e, &o, err);
         instance_release(&e);
     }
-    status = profile ? profile_write(profile, v->profile, err) : -1;
+    status = profile ? profile_write(profile, file, err) : -1;
     cJSON_Delete(profile);
     scenario_release(&s);
     return status;
+}
+
+/* The mean of what two profiles foretell. */
+static void average(struct comparison *c, const struct comparison *other)
+{
+    c->mean_absolute = c->worst_absolute = 0;
+    for (int m = 0; m < MEASURED_METRICS; m++)
+        for (int i = 0; i < MEASURED_STATISTICS; i++) {
+            c->simulated[m][i] = (c->simulated[m][i] + other->simulated[m][i]) / 2;
+            c->error[m][i] = c->simulated[m][i] / c->measured[m][i] - 1;
+            c->mean_absolute += fabs(c->error[m][i]) / (MEASURED_METRICS * MEASURED_STATISTICS);
+            c->worst_absolute = fmax(c->worst_absolute, fabs(c->error[m][i]));
+        }
+}
+
+/* The policy served between two profiles, and simulated from both: a machine that gets slower or faster meanwhile
+ * changes both sides alike, and what is left of that shows as an interval. */
+static int compare(struct validation *v, size_t i, unsigned long repeat, struct error *err)
+{
+    struct run_summary real, first, second;
+    struct latencies early = {0};
+    struct finding *f = &v->found[i][repeat];
+    struct comparison other;
+    latencies_release(&v->measured[i]);
+    latencies_release(&v->simulated[i]);
+    if (serve(v, v->chosen[i], &v->measured[i], &real, err) || measure_profile(v, v->profiles[1], err) ||
+        simulate(v, v->chosen[i], v->profiles[0], &early, &first, err) ||
+        simulate(v, v->chosen[i], v->profiles[1], &v->simulated[i], &second, err)) {
+        latencies_release(&early);
+        return -1;
+    }
+    latencies_compare(&v->measured[i], &early, &other);
+    latencies_compare(&v->measured[i], &v->simulated[i], &f->latencies);
+    average(&f->latencies, &other);
+    latencies_release(&early);
+    f->measured_rate = real.requests_per_s;
+    f->simulated_rate = (first.requests_per_s + second.requests_per_s) / 2;
+    f->throughput_error = f->simulated_rate / f->measured_rate - 1;
+    f->measured_e2e_s = mean_e2e_s(&real);
+    f->simulated_e2e_s = (mean_e2e_s(&first) + mean_e2e_s(&second)) / 2;
+    return rename(v->profiles[1], v->profiles[0]) == 0
+               ? 0
+               : error_set(err, ERROR_IO, "%s: cannot be renamed", v->profiles[1]);
 }
 
 /* A mean over repeats and half its 95 % interval (Student's t). */
@@ -303,7 +328,7 @@ static int repeat_all(struct validation *v, struct error *err)
 {
     for (unsigned long r = 0; r < v->o->repeats; r++) {
         fprintf(stderr, "repeat %lu of %lu: profile\n", r + 1, v->o->repeats);
-        if (measure_profile(v, err))
+        if (measure_profile(v, v->profiles[0], err))
             return -1;
         for (size_t i = 0; i < v->count; i++) {
             fprintf(stderr, "repeat %lu of %lu: %s\n", r + 1, v->o->repeats, v->chosen[i]->name);
@@ -322,7 +347,8 @@ int engine_validate(const struct arguments *args, const struct engine_validation
     v.found = calloc(v.count, sizeof *v.found);
     if (!v.found)
         return error_no_memory(err);
-    snprintf(v.profile, sizeof v.profile, "/tmp/tandem-engine-%ld.json", (long)getpid());
+    for (int i = 0; i < 2; i++)
+        snprintf(v.profiles[i], sizeof v.profiles[i], "/tmp/tandem-engine-%ld-%d.json", (long)getpid(), i);
     int status = make_weights(&v, err) || repeat_all(&v, err) ? -1 : 0;
     if (status == 0) {
         print_errors(&v);
@@ -330,7 +356,8 @@ int engine_validate(const struct arguments *args, const struct engine_validation
             print_ratios(&v);
         status = o->plot ? plot(&v, err) : 0;
     }
-    remove(v.profile);
+    remove(v.profiles[0]);
+    remove(v.profiles[1]);
     for (size_t i = 0; i < v.count; i++) {
         latencies_release(&v.measured[i]);
         latencies_release(&v.simulated[i]);

@@ -136,7 +136,7 @@ static int sample_step(struct instance *e, const struct step *other, double most
 int sweep_measure(struct instance *e, const struct step_shape *shape, double most_s, double half_width,
                   struct step_times *out, struct error *err)
 {
-    static const struct step_shape prompt = {.rest = CHUNK_TOKENS};
+    const struct step_shape prompt = {.rest = e->limits.rows < CHUNK_TOKENS ? (uint32_t)e->limits.rows : CHUNK_TOKENS};
     uint32_t *tables = calloc(2 * e->limits.blocks, sizeof *tables);
     struct samples_of *m = malloc(sizeof *m);
     struct step other = {0};

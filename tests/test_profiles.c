@@ -73,7 +73,7 @@ static void test_roofline_stays_below_the_roof(void **state)
     double decode_ns = fine_to_ns(cost_of(&cm, &decode).total);
     assert_true(decode_ns > read && decode_ns < 1.6 * read);
     struct request r = {.prompt_tokens = 8192};
-    struct batch_item item = {&r, 8192, false};
+    struct batch_item item = {.req = &r, .new_tokens = 8192, .decode = false};
     struct batch prompt = {.items = &item, .count = 1};
     /* 2 × weights × tokens + 4 × layers × heads × 128 × 8192·8193/2 scores + the head once */
     double layers = 32.0 * (41943040 + 176160768);

@@ -46,7 +46,7 @@ static double decode_ns(const struct cost_model *cm, uint32_t sequences, uint64_
 static double prompt_ns(const struct cost_model *cm, uint32_t tokens)
 {
     struct request r = {.prompt_tokens = tokens};
-    struct batch_item item = {&r, tokens, false};
+    struct batch_item item = {.req = &r, .new_tokens = tokens, .decode = false};
     struct batch b = {.items = &item, .count = 1};
     struct iteration_cost cost = {0};
     cost_model_iteration(cm, &b, &cost);

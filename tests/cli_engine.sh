@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# The engine as a user meets it: checked, serving, profiled; what it says of a GPU that is not there.
+set -eu
+tandem=$(realpath "$1")
+source=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+ln -s "$source/tests" "$source/engine_ref" "$work/"
+cd "$work"
+
+says() { # STATUS TEXT COMMAND...
+    local status=$1 text=$2 out got=0
+    shift 2
+    out=$("$@" 2>&1) || got=$?
+    [ "$got" = "$status" ] || { echo "expected status $status, found $got: $*: $out"; exit 1; }
+    grep -qF -- "$text" <<<"$out" || { echo "expected \"$text\", found: $out"; exit 1; }
+}
+
+[ "$("$tandem" engine check | grep -c ' ok$')" = 10 ]
+tiny="--set model=tests/data/tiny_llama.json --set workload.requests=20 --set workload.arrivals.rate_per_s=1000"
+"$tandem" engine serve engine-demo $tiny --set output.requests=true >served.txt
+grep -q '20 arrived = 20 finished + 0 rejected + 0 unfinished' served.txt
+grep -q 'engine demo (served by cpu)' served.txt
+grep -q 'of busy time 100.0 % measured' served.txt
+"$tandem" run engine-demo $tiny --set output.requests=true --quiet
+python3 - <<'P' # the same requests, served and simulated
+import sqlite3
+db = sqlite3.connect("tandem.db")
+rows = [db.execute("SELECT id, arrival_s, prompt_tokens, output_tokens FROM request WHERE run_id = ? ORDER BY id", (r,)).fetchall() for r in (1, 2)]
+assert rows[0] == rows[1] and len(rows[0]) == 20
+P
+
+"$tandem" engine profile --model tests/data/tiny_llama.json --most 64 --point-s 0.0001 --out tiny.json --quiet
+"$tandem" run engine-demo $tiny --set device=tiny.json --no-db | grep -q '20 finished'
+"$tandem" profile check tiny.json | grep -q '^decode_attention'
+[ ! -e tiny.json.points ]
+
+says 2 'serves no scenario with policy.prefix_caching' "$tandem" engine serve engine-demo $tiny --set policy.prefix_caching=true
+says 2 'backend tpu: expected cpu, cpu-reference or cuda' "$tandem" engine check --backend tpu
+says 2 'expected: tandem engine check | bench' "$tandem" engine
+says 2 '--threads 0: expected a number from 1 to 256' "$tandem" engine bench --threads 0
+says 2 '--policies: found magic' "$tandem" validate engine --policies magic
+if [ -e "$(dirname "$tandem")/tandem-cuda.so" ]; then
+    # It loads; where there is no GPU that is what it says, where there is one it must be right.
+    "$tandem" engine check --backend cuda >cuda.txt 2>&1 || grep -q 'CUDA: ' cuda.txt
+else
+    says 2 'make builds it where it finds nvcc' "$tandem" engine check --backend cuda
+fi
+
+# What the script for a machine with a GPU would run, and what it lacks.
+says 2 'usage: engine_ref/gpu_check.sh' bash engine_ref/gpu_check.sh
+says 2 'found no kit/tandem' bash engine_ref/gpu_check.sh kit results
+mkdir -p kit/lib && touch kit/tandem kit/tandem-cuda.so kit/lib/libopenblas.so.0
+[ "$(bash engine_ref/gpu_check.sh --dry-run kit results | grep -c 'at most')" = 10 ]
+[ ! -e results ]
