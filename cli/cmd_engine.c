@@ -25,6 +25,8 @@ enum {
     OPT_MOST,
     OPT_POINT,
     OPT_PACE,
+    OPT_ROWS,
+    OPT_TEMPERATURE,
     OPT_ONE_LAYER,
     OPT_DB,
     OPT_QUIET
@@ -44,6 +46,8 @@ static const struct option_spec options[] = {
     {"--pace", "SPEED",
      "serve: wait for arrivals on the wall clock, at so many times their speed (default: idle time is "
      "skipped)"},
+    {"--rows", "N", "serve: tokens of the largest step, padding included (default 16384)"},
+    {"--temperature", "T", "serve: sample tokens with a temperature (default 0: the likeliest)"},
     {"--one-layer", NULL,
      "bench, profile: keep one layer's weights and KV for all of them, for models that memory does not hold"},
     {"--db", "FILE", "serve: results database (default tandem.db)"},
@@ -118,6 +122,18 @@ static void step_work(const struct model *m, const struct step_shape *shape, dou
     *bytes = (layers + head) * 4 + kv * 2.0 * m->layers * m->kv_heads * m->head_dim * 4;
 }
 
+/* What a GPU's tracer says of the last step; nothing on a CPU. */
+static void print_launches(const struct profiler *p)
+{
+    if (p->kernels > 0)
+        printf(
+            "  %llu kernels, %.1f us from launch to start in sum, the GPU busy %.0f %% of %.2f ms: waits for the %s\n",
+            (unsigned long long)p->kernels, (double)p->queue_ns * 1e-3, 100.0 * (double)p->busy_ns / (double)p->span_ns,
+            (double)p->span_ns * 1e-6, p->gpu_bound ? "GPU" : "CPU");
+    if (p->dropped > 0)
+        printf("  %llu records of the trace were lost\n", (unsigned long long)p->dropped);
+}
+
 static int run_bench(const struct arguments *args, struct error *err)
 {
     static const struct step_shape shapes[] = {{1, 128, 0, 0, 0, 0},   {1, 512, 0, 0, 0, 0},   {1, 1024, 0, 0, 0, 0},
@@ -149,10 +165,12 @@ static int run_bench(const struct arguments *args, struct error *err)
         char name[64];
         snprintf(name, sizeof name, "%u prompt tokens, %u decodes at %u", s->chunks * s->new_tokens, s->decodes,
                  s->decode_kv + (s->decodes > 0));
-        if (status == 0)
+        if (status == 0) {
             printf("%-34s %10.2f %10.0f %10.1f %8.1f  %.0f %%\n", name, t.step_ns * 1e-6,
                    (s->chunks * s->new_tokens + s->decodes) / (t.step_ns * 1e-9), flops / t.step_ns, bytes / t.step_ns,
                    100 * least / (t.step_ns * 1e-9));
+            print_launches(&b.engine.profiler);
+        }
     }
     bench_close(&b);
     return status;
@@ -264,6 +282,8 @@ static int run_serve(const struct arguments *args, struct error *err)
     struct store *store = NULL;
     struct server_options o = {.backend = args->values[OPT_BACKEND],
                                .weights_file = args->values[OPT_WEIGHTS],
+                               .temperature = (float)number_or(args->values[OPT_TEMPERATURE], 0),
+                               .rows = (size_t)number_or(args->values[OPT_ROWS], 0),
                                .pace = number_or(args->values[OPT_PACE], 0)};
     if (read_threads(args, &o.threads, err) || load_scenario(args, &s, err))
         return -1;

@@ -164,7 +164,8 @@ static int run(void *state, const struct step *s, uint32_t *next_tokens, struct 
     struct cpu *c = state;
     const struct model *m = &c->w->model;
     if (s->row_count > c->limits.rows || s->output_count > c->limits.outputs)
-        return error_set(err, ERROR_RUN, "a step of %zu rows and %zu outputs, the engine has room for %zu and %zu",
+        return error_set(err, ERROR_RUN,
+                         "a step of %zu rows and %zu outputs, the engine has room for %zu and %zu; see --rows",
                          s->row_count, s->output_count, c->limits.rows, c->limits.outputs);
     MEASURED(OP_EMBEDDING, embed(c, s));
     for (uint32_t i = 0; i < m->layers; i++)

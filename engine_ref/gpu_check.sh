@@ -59,7 +59,7 @@ step bench-demo 40 "$tandem" engine bench --backend cuda
 step bench-1b 60 "$tandem" engine bench --backend cuda --model llama-3.2-1b
 step bench-8b 60 "$tandem" engine bench --backend cuda --model llama-3.1-8b --one-layer
 step profile-demo 40 "$tandem" engine profile --backend cuda --most 2048 --point-s 0.02 --quiet --out "$results/demo-11m-cuda.json"
-step validate 240 "$tandem" validate engine engine-gpu --backend cuda --repeats 2 --plot "$results/validate.html" \
+step validate 270 "$tandem" validate engine engine-gpu --backend cuda --repeats 2 --plot "$results/validate.html" \
     --policies static_padded,static_prepacked,continuous,chunked_prefill,unified_budget,disaggregated
 step profile-8b 100 "$tandem" engine profile --backend cuda --model llama-3.1-8b --one-layer --most 4096 --point-s 0.02 --quiet \
     --out "$results/llama-3.1-8b-cuda.json"

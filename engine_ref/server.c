@@ -7,7 +7,7 @@
 #include "engine_ref/safetensors.h"
 #include "engine_ref/workers.h"
 
-enum { USUAL_ROWS = 8192, MOST_SEQUENCES = 1024 };
+enum { USUAL_ROWS = 16384, MOST_SEQUENCES = 1024 };
 
 static int refuse(const struct scenario *s, struct error *err)
 {

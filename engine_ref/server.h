@@ -13,7 +13,7 @@ struct server_options {
     const char *weights_file;      /* safetensors; NULL: from the scenario's seed */
     const struct weights *weights; /* of the scenario's model, instead; NULL: the server's own */
     size_t threads;                /* 0: all that the machine has */
-    size_t rows;                   /* of the largest step, padding included; 0: 8192 */
+    size_t rows;                   /* of the largest step, padding included; 0: 16384 */
     double pace;                   /* as in struct engine_executor */
     float temperature;
 };

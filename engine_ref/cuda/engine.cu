@@ -883,7 +883,7 @@ int cuda_run(void *state, const struct step *s, uint32_t *next_tokens, struct er
 {
     struct engine *e = (struct engine *)state;
     if (s->row_count > e->limits.rows || s->output_count > e->limits.outputs)
-        return error_set(err, ERROR_RUN, "a step of %zu rows and %zu outputs, the engine has room for %zu and %zu",
+        return error_set(err, ERROR_RUN, "a step of %zu rows and %zu outputs, the engine has room for %zu and %zu; see --rows",
                          s->row_count, s->output_count, e->limits.rows, e->limits.outputs);
     e->tracing = e->profiler->on;
     if (e->tracing && trace_start(err))
@@ -952,24 +952,24 @@ int cuda_measure_hardware(void *state, struct hardware *out, struct error *err)
     return status ? -1 : 0;
 }
 
-/* A block's keys, or values, of one layer and head are one run. */
+/* A block's keys, or values, of one layer and head are one run; runs are as far apart as a head's slots. */
 static int copy_block(struct engine *e, uint32_t block, float *out, const float *in, struct error *err)
 {
     const struct model *m = &e->m;
-    size_t run = (size_t)e->limits.block_tokens * m->head_dim, slots = slots_of(e);
-    bf16 *host = (bf16 *)malloc(run * sizeof *host);
+    size_t run = (size_t)e->limits.block_tokens * m->head_dim, heads = (size_t)(e->one_layer ? 1 : m->layers) * m->kv_heads;
+    size_t bytes = run * sizeof(bf16), pitch = slots_of(e) * m->head_dim * sizeof(bf16);
+    bf16 *host = (bf16 *)malloc(heads * bytes);
     int status = host ? 0 : error_no_memory(err);
-    for (int values = 0; status == 0 && values < 2; values++)
-        for (size_t h = 0; status == 0 && h < (size_t)(e->one_layer ? 1 : m->layers) * m->kv_heads; h++) {
-            bf16 *cache = (values ? e->values : e->keys) + (h * slots + (size_t)block * e->limits.block_tokens) * m->head_dim;
-            for (size_t i = 0; in && i < run; i++)
-                host[i] = __float2bfloat16(*in++);
-            status = check(in ? cudaMemcpy(cache, host, run * sizeof *host, cudaMemcpyHostToDevice)
-                              : cudaMemcpy(host, cache, run * sizeof *host, cudaMemcpyDeviceToHost),
-                           "copying a block", err);
-            for (size_t i = 0; !in && i < run; i++)
-                *out++ = __bfloat162float(host[i]);
-        }
+    for (int values = 0; status == 0 && values < 2; values++) {
+        bf16 *cache = (values ? e->values : e->keys) + (size_t)block * run;
+        for (size_t i = 0; in && i < heads * run; i++)
+            host[i] = __float2bfloat16(*in++);
+        status = check(in ? cudaMemcpy2D(cache, pitch, host, bytes, bytes, heads, cudaMemcpyHostToDevice)
+                          : cudaMemcpy2D(host, bytes, cache, pitch, bytes, heads, cudaMemcpyDeviceToHost),
+                       "copying a block", err);
+        for (size_t i = 0; !in && i < heads * run; i++)
+            *out++ = __bfloat162float(host[i]);
+    }
     free(host);
     return status;
 }
