@@ -10,6 +10,14 @@ static void wait_until(int64_t wall)
         ;
 }
 
+/* Nothing of this is of use from here on. */
+static void stop(struct engine_executor *x)
+{
+    x->stop = 1;
+    if (x->moves_to)
+        x->moves_to->stop = 1;
+}
+
 static void run(void *state, const struct batch *batch, struct iteration_cost *out)
 {
     struct engine_executor *x = state;
@@ -22,7 +30,7 @@ static void run(void *state, const struct batch *batch, struct iteration_cost *o
         wait_until(x->wall_start + (int64_t)((double)batch->start / x->pace));
     }
     if (instance_run(x->instance, batch, &x->error)) {
-        x->stop = 1;
+        stop(x);
         return;
     }
     x->busy_ns += x->instance->step_ns;
@@ -101,7 +109,7 @@ static void taken_over(void *state, size_t replica, const struct request *r)
         const struct sequence *s = instance_sequence(x->instance, r->id);
         x->moved_blocks += s ? (int64_t)s->block_count : 0;
         if (instance_move(x->instance, x->moves_to->instance, r->id, x->move_buffer, &x->error))
-            x->stop = 1;
+            stop(x);
         x->move_ns += clock_ns() - start;
     }
     if (x->inner.taken_over)

@@ -36,11 +36,11 @@ static uint32_t longest_row(const struct scenario *s, const struct replica_confi
     return (uint32_t)(pool < most ? pool : most);
 }
 
-static int open_engine(struct server *server, const struct scenario *s, const struct replica_config *c, size_t replicas,
+static int open_engine(struct server *server, const struct scenario *s, const struct replica_config *c, size_t blocks,
                        const struct server_options *o, const struct backend *backend, struct error *err)
 {
     struct engine_limits limits = {.block_tokens = c->kv_block_tokens,
-                                   .blocks = c->kv_blocks * replicas,
+                                   .blocks = blocks,
                                    .rows = o->rows ? o->rows : USUAL_ROWS,
                                    .outputs = MOST_SEQUENCES,
                                    .max_tokens = longest_row(s, c),
@@ -60,11 +60,13 @@ static int open_engines(struct server *server, struct scenario *s, const struct 
 {
     struct cluster_config *c = &s->cluster;
     size_t prefills = c->prefill_replicas, pools = prefills ? prefills : c->replicas / (c->tied > 1 ? c->tied : 1);
-    if (open_engine(server, s, &c->replica, pools, o, backend, err))
+    size_t blocks = c->replica.kv_blocks * pools, decode_blocks = c->decode.kv_blocks * (c->replicas - prefills);
+    /* The loop gives a prefill replica its blocks back when they have been sent; the engine when the request joins. */
+    if (open_engine(server, s, &c->replica, prefills ? blocks + decode_blocks : blocks, o, backend, err))
         return -1;
     if (!prefills)
         return 0;
-    if (open_engine(server, s, &c->decode, c->replicas - prefills, o, backend, err))
+    if (open_engine(server, s, &c->decode, decode_blocks, o, backend, err))
         return -1;
     server->move_buffer = malloc(instance_block_floats(&server->engines[0]) * sizeof(float));
     if (!server->move_buffer)
