@@ -17,6 +17,7 @@
 
 enum {
     OPT_SET,
+    OPT_POLICY,
     OPT_MODEL,
     OPT_BACKEND,
     OPT_THREADS,
@@ -34,6 +35,7 @@ enum {
 
 static const struct option_spec options[] = {
     {"--set", "PATH=VALUE", "serve: override a scenario value; may be repeated"},
+    {"--policy", "NAME", "serve: the batching policy, as --set policy.batching"},
     {"--model", "NAME", "bench, profile: the model (default demo-11m)"},
     {"--backend", "NAME", "cpu, cpu-reference, or cuda where it is built in (default: the first)"},
     {"--threads", "N", "threads of a CPU backend (default: all)"},
@@ -220,12 +222,36 @@ static int run_profile(const struct arguments *args, struct error *err)
     return status;
 }
 
+static bool is_trace(const char *word)
+{
+    static const char *const endings[] = {".csv", ".jsonl", ".gz"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (strlen(word) > strlen(endings[i]) && strcmp(word + strlen(word) - strlen(endings[i]), endings[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A trace is served as engine-demo's workload. */
+static int use_trace(struct json *root, const char *file, struct error *err)
+{
+    cJSON *workload = cJSON_CreateObject();
+    cJSON_AddStringToObject(workload, "trace", file);
+    char *text = cJSON_PrintUnformatted(workload);
+    int status = text ? json_set_path(root, "workload", text, err) : error_no_memory(err);
+    cJSON_free(text);
+    cJSON_Delete(workload);
+    return status;
+}
+
 static int load_scenario(const struct arguments *args, struct scenario *s, struct error *err)
 {
     struct json root;
-    if (shipped_load("scenario", args->words[1], &root, err))
+    bool trace = is_trace(args->words[1]);
+    const char *policy = args->values[OPT_POLICY];
+    if (shipped_load("scenario", trace ? "engine-demo" : args->words[1], &root, err))
         return -1;
-    if (apply_settings(args, &root, err)) {
+    if ((trace && use_trace(&root, args->words[1], err)) ||
+        (policy && json_set_path(&root, "policy.batching", policy, err)) || apply_settings(args, &root, err)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return -1;
     }
@@ -334,7 +360,7 @@ static int run(const struct arguments *args, struct error *err)
 
 const struct command command_engine = {
     .name = "engine",
-    .usage = "engine check | bench | profile | serve SCENARIO",
+    .usage = "engine check | bench | profile | serve SCENARIO|TRACE",
     .summary = "the real engine: its correctness and speed here, a profile of it, a workload served by it",
     .options = options,
     .run = run,

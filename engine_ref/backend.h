@@ -20,6 +20,7 @@ struct engine_limits {
 /* What the hardware does at best, as measured now: in a large matrix product, and copying (read and written). */
 struct hardware {
     double flops_per_s, bytes_per_s, memory_bytes;
+    char name[160]; /* what it calls itself, its clock, and software that matters */
 };
 
 struct backend {

@@ -2,7 +2,9 @@
 #include "engine_ref/cpu.h"
 #include "engine_ref/pages.h"
 
+#include <cblas.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -235,6 +237,20 @@ static void copy_part(void *state, size_t part, size_t worker)
     memcpy(k->to + first, k->from + first, (last - first) * sizeof *k->to);
 }
 
+/* "model name" and "cpu MHz" of the first processor, and OpenBLAS's kernels. */
+static void name_hardware(char *out, size_t size)
+{
+    char line[256], model[100] = "unknown CPU", clock[20] = "?";
+    FILE *in = fopen("/proc/cpuinfo", "r");
+    while (in && fgets(line, sizeof line, in) && line[0] != '\n') {
+        sscanf(line, "model name : %99[^\n]", model);
+        sscanf(line, "cpu MHz : %19[0-9.]", clock);
+    }
+    if (in)
+        fclose(in);
+    snprintf(out, size, "%s at %s MHz, OpenBLAS %s", model, clock, openblas_get_corename());
+}
+
 enum { PEAK_SIDE = 1536, PEAK_TRIES = 5, PEAK_FLOATS = 1 << 24 };
 
 static int measure_hardware(void *state, struct hardware *out, struct error *err)
@@ -243,6 +259,7 @@ static int measure_hardware(void *state, struct hardware *out, struct error *err
     float *a = NULL, *b = NULL;
     size_t n = PEAK_SIDE;
     *out = (struct hardware){.memory_bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE)};
+    name_hardware(out->name, sizeof out->name);
     if (!make(&a, PEAK_FLOATS) || !make(&b, PEAK_FLOATS)) {
         free(a);
         free(b);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/array.h"
 #include "base/random.h"
@@ -498,9 +499,11 @@ static cJSON *write_profile(struct sweep *s, struct error *err)
     struct hardware hardware;
     if (measure_host(s, &host, &each, err) || s->e->backend->measure_hardware(s->e->state, &hardware, err))
         return NULL;
-    char source[200];
-    snprintf(source, sizeof source, "measured by the engine's sweep: backend %s, %zu threads", s->e->backend->name,
-             s->e->limits.threads);
+    char source[400], date[20];
+    time_t now = time(NULL);
+    strftime(date, sizeof date, "%Y-%m-%d", gmtime(&now));
+    snprintf(source, sizeof source, "measured by the engine's sweep on %s: backend %s, %zu threads, %s", date,
+             s->e->backend->name, s->e->limits.threads, hardware.name);
     cJSON *profile = cJSON_CreateObject(), *tables = cJSON_CreateArray();
     cJSON_AddStringToObject(profile, "name", s->o->name);
     cJSON_AddStringToObject(profile, "kind", "tables");

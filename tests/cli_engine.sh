@@ -30,6 +30,8 @@ rows = [db.execute("SELECT id, arrival_s, prompt_tokens, output_tokens FROM requ
 assert rows[0] == rows[1] and len(rows[0]) == 20
 P
 
+printf 'TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,40,5\n2023-11-16 18:15:46.7000000,9,3\n' >two.csv
+"$tandem" engine serve two.csv --policy continuous --set model=tests/data/tiny_llama.json | grep -q '2 arrived = 2 finished'
 "$tandem" engine profile --model tests/data/tiny_llama.json --most 64 --point-s 0.0001 --out tiny.json --quiet
 "$tandem" run engine-demo $tiny --set device=tiny.json --no-db | grep -q '20 finished'
 "$tandem" profile check tiny.json | grep -q '^decode_attention'

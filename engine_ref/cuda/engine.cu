@@ -8,6 +8,7 @@
 #include <mma.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -917,13 +918,18 @@ int cuda_measure_hardware(void *state, struct hardware *out, struct error *err)
     cudaEvent_t begin, middle, end;
     cudaDeviceProp properties;
     size_t count = (size_t)SIDE * SIDE;
-    *out = (struct hardware){0, 0, 0};
+    *out = (struct hardware){};
     if (check(cudaGetDeviceProperties(&properties, 0), "looking at the device", err) || !make(&a, 2 * count, err) ||
         !make(&b, 2 * count, err)) {
         cudaFree(a);
         return -1;
     }
+    int clock_khz = 0, runtime = 0;
+    cudaDeviceGetAttribute(&clock_khz, cudaDevAttrClockRate, 0);
+    cudaRuntimeGetVersion(&runtime);
     out->memory_bytes = (double)properties.totalGlobalMem;
+    snprintf(out->name, sizeof out->name, "%.100s at up to %d MHz, CUDA %d.%d", properties.name, clock_khz / 1000,
+             runtime / 1000, runtime % 1000 / 10);
     cudaMemset(a, 0, 2 * count * sizeof *a);
     cudaEventCreate(&begin);
     cudaEventCreate(&middle);
