@@ -29,6 +29,9 @@ step() {
         echo "$name (at most $most s): $*"
         return
     fi
+    local left=$((585 - (SECONDS - started))) # all of it is to end within ten minutes
+    [ "$left" -ge 10 ] || { echo "== $name: left out, no time is left"; failed=1; return; }
+    [ "$most" -le "$left" ] || most=$left
     echo "== $name"
     timeout "$most" "$@" >"$results/$name.txt" 2>&1
     local status=$?
