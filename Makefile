@@ -9,7 +9,7 @@ PACKAGES := build-essential pkg-config clang clang-format libclang-rt-14-dev lib
 LIBS := gsl sqlite3 libcjson zlib openblas
 
 ROOMS := base workloads policies profiles sim reports planner engine_ref cli
-WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-psabi
 CFLAGS ?= -O2 -g -flto=auto
 ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -pthread -I. $(WARNINGS) $(WERROR) $(CFLAGS) $(SANITIZE) \
              $(shell pkg-config --cflags $(LIBS) 2>/dev/null)

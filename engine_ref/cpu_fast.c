@@ -8,8 +8,6 @@
 
 #include "engine_ref/cpu.h"
 
-#pragma GCC diagnostic ignored "-Wpsabi" /* vectors are passed between inlined functions alone */
-
 /* OpenBLAS rearranges all weights for every product: up to so many rows reading them as they are is faster. */
 enum { LANES = 8, TILE_ROWS = 6, BLOCK_OUTPUTS = 32, SMALL_ROWS = 64 };
 
