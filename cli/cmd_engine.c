@@ -65,16 +65,23 @@ static void ask_stop(int signal_number)
     stop_asked = 1;
 }
 
-static double number_or(const char *text, double otherwise)
+static int read_number(const struct arguments *args, int option, double least, double most, double otherwise,
+                       double *out, struct error *err)
 {
-    return text ? strtod(text, NULL) : otherwise;
+    const char *text = args->values[option];
+    char *end = NULL;
+    *out = text ? strtod(text, &end) : otherwise;
+    if (text && (end == text || *end || !(*out >= least && *out <= most)))
+        return error_set(err, ERROR_INPUT, "%s %s: expected a number from %g to %g", options[option].name, text, least,
+                         most);
+    return 0;
 }
 
 static int read_threads(const struct arguments *args, size_t *threads, struct error *err)
 {
-    double n = number_or(args->values[OPT_THREADS], (double)workers_usual());
-    if (!(n >= 1 && n <= 256))
-        return error_set(err, ERROR_INPUT, "--threads %s: expected a number from 1 to 256", args->values[OPT_THREADS]);
+    double n;
+    if (read_number(args, OPT_THREADS, 1, 256, (double)workers_usual(), &n, err))
+        return -1;
     *threads = (size_t)n;
     return 0;
 }
@@ -188,9 +195,10 @@ static int run_check(const struct arguments *args, struct error *err)
 
 static int run_profile(const struct arguments *args, struct error *err)
 {
-    double most = number_or(args->values[OPT_MOST], 2048), point = number_or(args->values[OPT_POINT], 0.15);
-    if (!(most >= 64 && most <= 1 << 20) || !(point > 0 && point <= 3600))
-        return error_set(err, ERROR_INPUT, "expected --most from 64 to 1048576 and --point-s above 0, up to 3600");
+    double most, point;
+    if (read_number(args, OPT_MOST, 64, 1 << 20, 2048, &most, err) ||
+        read_number(args, OPT_POINT, 1e-6, 3600, 0.15, &point, err))
+        return -1;
     const char *model = args->values[OPT_MODEL] ? args->values[OPT_MODEL] : "demo-11m";
     const char *backend = args->values[OPT_BACKEND] ? args->values[OPT_BACKEND] : "cpu";
     char file[512], points[600], name[200];
@@ -306,11 +314,13 @@ static int run_serve(const struct arguments *args, struct error *err)
     struct scenario s;
     struct server server;
     struct store *store = NULL;
-    struct server_options o = {.backend = args->values[OPT_BACKEND],
-                               .weights_file = args->values[OPT_WEIGHTS],
-                               .temperature = (float)number_or(args->values[OPT_TEMPERATURE], 0),
-                               .rows = (size_t)number_or(args->values[OPT_ROWS], 0),
-                               .pace = number_or(args->values[OPT_PACE], 0)};
+    struct server_options o = {.backend = args->values[OPT_BACKEND], .weights_file = args->values[OPT_WEIGHTS]};
+    double rows, temperature;
+    if (read_number(args, OPT_ROWS, 1, 1e6, 0, &rows, err) || read_number(args, OPT_PACE, 0, 1e6, 0, &o.pace, err) ||
+        read_number(args, OPT_TEMPERATURE, 0, 1000, 0, &temperature, err))
+        return -1;
+    o.rows = (size_t)rows;
+    o.temperature = (float)temperature;
     if (read_threads(args, &o.threads, err) || load_scenario(args, &s, err))
         return -1;
     if (server_open(&server, &s, &o, err)) {

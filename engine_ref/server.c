@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine_ref/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +78,15 @@ static int open_engines(struct server *server, struct scenario *s, const struct 
     return 0;
 }
 
+/* What the scenario would have been simulated on has no part in it, nor has its peak. */
+static void name_device(struct device *d, const struct backend *backend)
+{
+    snprintf(d->name, sizeof d->name, "engine (%s)", backend->name);
+    snprintf(d->source, sizeof d->source, "the engine's own steps, on the wall clock");
+    for (int i = 0; i < DTYPE_COUNT; i++)
+        d->peak_flops[i] = 0;
+}
+
 static int make_weights(struct server *server, const struct scenario *s, const struct server_options *o,
                         struct error *err)
 {
@@ -99,6 +109,8 @@ int server_open(struct server *server, struct scenario *s, const struct server_o
         return -1;
     s->cluster.replica.schedule_ahead = s->cluster.decode.schedule_ahead = false;
     s->cluster.replica.step = s->cluster.decode.step = true;
+    name_device(&s->cost.device, backend);
+    name_device(&s->decode_cost.device, backend);
     s->cost.estimated = false; /* what an iteration takes is measured */
     if (open_engines(server, s, o, backend, err)) {
         server_close(server);

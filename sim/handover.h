@@ -5,9 +5,9 @@
  * for it. Its blocks at the prefill replica are held until the transfer has ended. A transfer needs its source's way
  * out and its destination's way in for itself; one that finds them taken starts when both are free.
  *
- * Layer by layer (Splitwise, section 4.3), what is left to send when the prompt is through is the last layer, or, where
- * sending takes longer than computing the prompt, the difference. A request that cannot be pulled at once is sent
- * whole. */
+ * Layer by layer (Splitwise, Patel et al., ISCA 2024), what is left to send when the prompt is through is the last
+ * layer, or, where sending takes longer than computing the prompt, the difference. A request that cannot be pulled at
+ * once is sent whole. */
 #ifndef TANDEM_SIM_HANDOVER_H
 #define TANDEM_SIM_HANDOVER_H
 

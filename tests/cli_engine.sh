@@ -21,7 +21,8 @@ tiny="--set model=tests/data/tiny_llama.json --set workload.requests=20 --set wo
 "$tandem" engine serve engine-demo $tiny --set output.requests=true >served.txt
 grep -q '20 arrived = 20 finished + 0 rejected + 0 unfinished' served.txt
 grep -q 'engine demo (served by cpu)' served.txt
-grep -q 'of busy time 100.0 % measured' served.txt
+grep -q 'on 1 × engine (cpu)' served.txt
+grep -q "the engine's own steps, on the wall clock; of busy time 100.0 % measured" served.txt
 "$tandem" run engine-demo $tiny --set output.requests=true --quiet
 python3 - <<'P' # the same requests, served and simulated
 import sqlite3
@@ -40,6 +41,8 @@ printf 'TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,40,
 says 2 'serves no scenario with policy.prefix_caching' "$tandem" engine serve engine-demo $tiny --set policy.prefix_caching=true
 says 2 'backend tpu: expected cpu, cpu-reference or cuda' "$tandem" engine check --backend tpu
 says 2 'expected: tandem engine check | bench' "$tandem" engine
+says 2 '--pace fast: expected a number from 0 to 1e+06' "$tandem" engine serve engine-demo --pace fast
+says 2 '--rows -5: expected a number from 1 to 1e+06' "$tandem" engine serve engine-demo --rows -5
 says 2 '--threads 0: expected a number from 1 to 256' "$tandem" engine bench --threads 0
 says 2 '--policies: found magic' "$tandem" validate engine --policies magic
 if [ -e "$(dirname "$tandem")/tandem-cuda.so" ]; then
