@@ -65,7 +65,7 @@ $(BUILD)/tandem: $(OBJECTS) policies/plugin.symbols | libraries
 	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--dynamic-list=policies/plugin.symbols $(OBJECTS) $(ALL_LIBS) -o $@
 
 # Its own C files are compiled into it, so that it needs nothing of the program.
-$(BUILD)/tandem-cuda.so: engine_ref/cuda/engine.cu $(CUDA_SOURCES) $(wildcard engine_ref/*.h engine_ref/cuda/*.h profiles/*.h base/*.h)
+$(BUILD)/tandem-cuda.so: engine_ref/cuda/engine.cu $(CUDA_SOURCES) $(wildcard engine_ref/*.h engine_ref/cuda/*.h engine_ref/cuda/*.cuh profiles/*.h base/*.h)
 	@mkdir -p $(BUILD)/cuda; echo "  $@"
 	$(Q)$(NVCC) -std=c++17 -O2 -I. -Xcompiler -fPIC,-Wall $(foreach a,$(CUDA_ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
 	    -c $< -o $(BUILD)/cuda/engine.o

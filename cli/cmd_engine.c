@@ -189,7 +189,7 @@ static int run_bench(const struct arguments *args, struct error *err)
 static int run_check(const struct arguments *args, struct error *err)
 {
     const struct backend *backend = backend_find(args->values[OPT_BACKEND], err);
-    int wrong = backend ? selfcheck(backend, strcmp(backend->name, "cuda") == 0 ? 2e-2 : 1e-4, stdout, err) : -1;
+    int wrong = backend ? selfcheck(backend, 1, strcmp(backend->name, "cuda") == 0 ? 2e-2 : 1e-4, stdout, err) : -1;
     return wrong > 0 ? error_set(err, ERROR_RUN, "%d layouts differ from the reference", wrong) : wrong;
 }
 

@@ -38,12 +38,11 @@ static const struct model models[] = {
      .qk_norm = true},
 };
 
-static const uint32_t lengths[PROMPTS] = {130, 1, 64, 33, 97, 17};
-
 /* An engine with its requests, and the logits of every step. */
 struct trial {
     struct instance engine;
     struct request requests[PROMPTS];
+    uint32_t lengths[PROMPTS], longest;
     float logits[DECODES + 1][PROMPTS][VOCAB];
 };
 
@@ -83,13 +82,13 @@ static int prefill_chunks(struct trial *t, struct error *err)
 static int prefill(struct trial *t, enum selfcheck_layout layout, struct error *err)
 {
     struct batch_item items[PROMPTS];
-    struct batch b = {.items = items, .count = PROMPTS, .layout = BATCH_RAGGED, .row_tokens = lengths[0]};
+    struct batch b = {.items = items, .count = PROMPTS, .layout = BATCH_RAGGED, .row_tokens = t->longest};
     uint32_t bins[PROMPTS], room[PROMPTS], order[PROMPTS];
     if (layout == CHECK_CHUNKED)
         return prefill_chunks(t, err);
-    uint32_t rows = pack(PACK_FIRST_FIT, lengths, PROMPTS, lengths[0], bins, room, order);
+    uint32_t rows = pack(PACK_FIRST_FIT, t->lengths, PROMPTS, t->longest, bins, room, order);
     for (size_t i = 0; i < PROMPTS; i++)
-        items[i] = (struct batch_item){.req = &t->requests[i], .new_tokens = lengths[i], .row = bins[i]};
+        items[i] = (struct batch_item){.req = &t->requests[i], .new_tokens = t->lengths[i], .row = bins[i]};
     if (layout != CHECK_RAGGED)
         b.layout = layout == CHECK_PADDED ? BATCH_PADDED : BATCH_PACKED;
     b.rows = layout == CHECK_PADDED ? PROMPTS : rows;
@@ -120,16 +119,26 @@ static int decode(struct trial *t, const struct trial *reference, enum selfcheck
     return run_batch(t, &b, step, err);
 }
 
+/* From 1 to 160 tokens; long and short ones, so that rows are padded and shared. */
+static void draw_lengths(struct trial *t, uint64_t seed)
+{
+    for (size_t i = 0; i < PROMPTS; i++) {
+        t->lengths[i] = 1 + (uint32_t)(random_mix(seed * PROMPTS + i + 1) % (i % 3 ? 60 : 160));
+        t->longest = t->lengths[i] > t->longest ? t->lengths[i] : t->longest;
+    }
+}
+
 static int run_trial(struct trial *t, const struct weights *w, const struct backend *backend,
-                     const struct trial *reference, enum selfcheck_layout layout, struct error *err)
+                     const struct trial *reference, enum selfcheck_layout layout, uint64_t seed, struct error *err)
 {
     const struct engine_limits limits = {
         .block_tokens = BLOCK_TOKENS, .blocks = 200, .rows = 2048, .outputs = 64, .max_tokens = LONGEST, .threads = 2};
     memset(t, 0, sizeof *t);
+    draw_lengths(t, seed);
     if (instance_create(&t->engine, w, backend, &limits, 3, err))
         return -1;
     for (size_t i = 0; i < PROMPTS; i++)
-        request_init(&t->requests[i], i, 0, lengths[i], DECODES + 2, DECODES + 2);
+        request_init(&t->requests[i], i, 0, t->lengths[i], DECODES + 2, DECODES + 2);
     if (prefill(t, layout, err))
         return -1;
     for (int step = 1; step <= DECODES; step++)
@@ -170,8 +179,8 @@ static int cache_difference(struct trial *t, struct trial *reference, double *mo
     return status;
 }
 
-static int check_model(const struct model *m, const struct backend *backend, double tolerance, struct trial *t,
-                       struct trial *reference, FILE *out, struct error *err)
+static int check_model(const struct model *m, const struct backend *backend, uint64_t seed, double tolerance,
+                       struct trial *t, struct trial *reference, FILE *out, struct error *err)
 {
     struct weights w;
     int wrong = 0, status = weights_create(&w, m, false, err);
@@ -180,10 +189,10 @@ static int check_model(const struct model *m, const struct backend *backend, dou
     status = weights_fill(&w, 17, err);
     weights_round(&w);
     if (status == 0)
-        status = run_trial(reference, &w, &cpu_reference_backend, NULL, CHECK_RAGGED, err);
+        status = run_trial(reference, &w, &cpu_reference_backend, NULL, CHECK_RAGGED, seed, err);
     for (int layout = 0; status == 0 && layout < CHECK_LAYOUTS; layout++) {
         double cache = 0, logits = 0;
-        status = run_trial(t, &w, backend, reference, (enum selfcheck_layout)layout, err) ||
+        status = run_trial(t, &w, backend, reference, (enum selfcheck_layout)layout, seed, err) ||
                          cache_difference(t, reference, &cache, err)
                      ? -1
                      : 0;
@@ -201,7 +210,7 @@ static int check_model(const struct model *m, const struct backend *backend, dou
     return status ? -1 : wrong;
 }
 
-int selfcheck(const struct backend *backend, double tolerance, FILE *out, struct error *err)
+int selfcheck(const struct backend *backend, uint64_t seed, double tolerance, FILE *out, struct error *err)
 {
     struct trial *trials = calloc(2, sizeof *trials);
     int wrong = 0;
@@ -210,7 +219,7 @@ int selfcheck(const struct backend *backend, double tolerance, FILE *out, struct
     fprintf(out, "%-24s %-16s %12s %12s  largest difference from cpu-reference, relative; at most %g\n", "model",
             "layout", "logits", "KV", tolerance);
     for (size_t i = 0; wrong >= 0 && i < sizeof models / sizeof *models; i++) {
-        int more = check_model(&models[i], backend, tolerance, &trials[0], &trials[1], out, err);
+        int more = check_model(&models[i], backend, seed, tolerance, &trials[0], &trials[1], out, err);
         wrong = more < 0 ? -1 : wrong + more;
     }
     free(trials);

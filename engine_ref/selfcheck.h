@@ -12,9 +12,9 @@ enum selfcheck_layout { CHECK_RAGGED, CHECK_PADDED, CHECK_PACKED, CHECK_PACKED_B
 
 extern const char *const selfcheck_layouts[CHECK_LAYOUTS];
 
-/* Prints a row for each model and layout to `out`. Returns the number of layouts whose largest difference, relative to
- * the largest value, is above `tolerance`, or −1 on failure. Weights are rounded to bf16 first, so that formats of
- * activations alone differ. */
-int selfcheck(const struct backend *backend, double tolerance, FILE *out, struct error *err);
+/* Prompts' lengths follow from the seed. Prints a row for each model and layout to `out`. Returns the number of layouts
+ * whose largest difference, relative to the largest value, is above `tolerance`, or −1 on failure. Weights are rounded
+ * to bf16 first, so that formats of activations alone differ. */
+int selfcheck(const struct backend *backend, uint64_t seed, double tolerance, FILE *out, struct error *err);
 
 #endif
