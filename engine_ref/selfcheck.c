@@ -8,17 +8,17 @@
 #include "base/random.h"
 #include "policies/packing.h"
 
-enum { PROMPTS = 6, DECODES = 3, VOCAB = 512, CHUNK = 37, BLOCK_TOKENS = 16, LONGEST = 400 };
+enum { PROMPTS = 6, DECODES = 3, VOCAB = 256, CHUNK = 37, BLOCK_TOKENS = 16, LONGEST = 400 };
 
 const char *const selfcheck_layouts[CHECK_LAYOUTS] = {"ragged", "padded", "packed, masked", "packed, blocks",
                                                       "chunked"};
 
 static const struct model models[] = {
     {.name = "gated, grouped heads",
-     .layers = 4,
-     .hidden = 256,
-     .intermediate = 704,
-     .heads = 8,
+     .layers = 2,
+     .hidden = 128,
+     .intermediate = 192,
+     .heads = 4,
      .kv_heads = 2,
      .head_dim = 64,
      .vocab = VOCAB,
@@ -26,11 +26,11 @@ static const struct model models[] = {
      .gated_mlp = true,
      .tied_head = true},
     {.name = "wide heads, normalised",
-     .layers = 3,
-     .hidden = 512,
-     .intermediate = 1024,
-     .heads = 4,
-     .kv_heads = 4,
+     .layers = 2,
+     .hidden = 128,
+     .intermediate = 192,
+     .heads = 2,
+     .kv_heads = 2,
      .head_dim = 128,
      .vocab = VOCAB,
      .max_tokens = LONGEST,
