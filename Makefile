@@ -26,10 +26,18 @@ SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/en
            workloads/scenarios/*.json)
 FORMATTED := $(foreach room,$(ROOMS) engine_ref/cuda tests tests/fuzz tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
 
-# The engine's CUDA backend, a shared object beside the program; CUDA= leaves it out.
+# The engine's CUDA backend, a shared object beside the program; CUDA= leaves it out. Toolkits differ in where they keep
+# CUPTI, and some come without: it is looked for, and without it or cuBLAS there is no backend.
 NVCC ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
-CUDA ?= $(NVCC)
-CUDA_HOME = $(abspath $(dir $(NVCC))/..)
+override NVCC := $(if $(NVCC),$(shell readlink -f "$$(command -v $(NVCC))"))
+CUDA_HOMES := $(if $(NVCC),$(abspath $(dir $(NVCC))/..) $(CUDA_HOME) $(CUDA_PATH) /usr/local/cuda)
+cuda_files = $(wildcard $(foreach home,$(CUDA_HOMES),$(foreach place,/ /extras/CUPTI/ /targets/x86_64-linux/,$(1:%=$(home)$(place)%))))
+CUDA_HEADERS := $(foreach h,cupti.h cublas_v2.h,$(firstword $(call cuda_files,include/$(h))))
+CUDA_LIBRARIES := $(foreach l,libcupti.so libcublas.so libcudart_static.a,$(firstword $(call cuda_files,lib64/$(l) lib/$(l))))
+CUDA_COMPLETE := $(filter 5,$(words $(CUDA_HEADERS) $(CUDA_LIBRARIES)))
+CUDA ?= $(CUDA_COMPLETE)
+CUDA_INCLUDE = $(addprefix -isystem ,$(sort $(dir $(CUDA_HEADERS))))
+CUDA_LINK = $(foreach l,$(sort $(dir $(CUDA_LIBRARIES))),-L$(l) -Wl,-rpath,$(l:%/=%))
 CUDA_ARCHITECTURES ?= 80 89 90
 CUDA_OBJECT := $(if $(CUDA),$(BUILD)/tandem-cuda.so)
 CUDA_SOURCES := engine_ref/cuda/backend.c engine_ref/cuda/trace.c engine_ref/activity.c engine_ref/profiler.c base/error.c \
@@ -41,7 +49,7 @@ Q := $(if $(V),,@)# make V=1 shows the commands
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) ## build the program at build/tandem
-	@$(if $(CUDA),:,echo "no nvcc found: the engine has no CUDA backend")
+	@$(if $(CUDA),:,echo "$(if $(NVCC),$(NVCC) has no CUPTI or cuBLAS beside it,no nvcc found): the engine has no CUDA backend")
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -69,8 +77,8 @@ $(BUILD)/tandem-cuda.so: engine_ref/cuda/engine.cu $(CUDA_SOURCES) $(wildcard en
 	@mkdir -p $(BUILD)/cuda; echo "  $@"
 	$(Q)$(NVCC) -std=c++17 -O2 -I. -Xcompiler -fPIC,-Wall $(foreach a,$(CUDA_ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
 	    -c $< -o $(BUILD)/cuda/engine.o
-	$(Q)$(CC) -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. -isystem $(CUDA_HOME)/include $(WARNINGS) $(WERROR) $(CUDA_SOURCES) \
-	    $(BUILD)/cuda/engine.o -L$(CUDA_HOME)/lib64 -L$(CUDA_HOME)/lib -Wl,-rpath,$(CUDA_HOME)/lib64:$(CUDA_HOME)/lib \
+	$(Q)$(CC) -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. $(CUDA_INCLUDE) $(WARNINGS) $(WERROR) $(CUDA_SOURCES) \
+	    $(BUILD)/cuda/engine.o $(CUDA_LINK) \
 	    -Wl,--no-undefined -lcudart_static -lcublas -lcupti -lstdc++ -ldl -lrt -lpthread -lm -o $@
 
 # Without the libraries every compilation would fail; one sentence says what to do.

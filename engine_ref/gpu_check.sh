@@ -41,15 +41,17 @@ step() {
 }
 
 build_backend() {
-    local nvcc home
-    nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
-    home=$(cd "$(dirname "$nvcc")/.." && pwd) || return 1
+    local nvcc home cupti libraries
+    nvcc=$(readlink -f "$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)")
+    home=$(dirname "$(dirname "$nvcc")")
+    cupti=$(find -L "$home" -name cupti.h -print -quit)
+    libraries=$(find -L "$home" '(' -name libcupti.so -o -name libcublas.so -o -name libcudart_static.a ')' -printf '-L%h -Wl,-rpath,%h ')
+    [ -n "$cupti" ] || { echo "no cupti.h under $home"; return 1; }
     "$nvcc" --version && "$nvcc" -std=c++17 -O2 -I. -Xcompiler -fPIC,-Wall -gencode arch=compute_90,code=sm_90 \
         -c engine_ref/cuda/engine.cu -o "$kit/engine.o" &&
-        gcc -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. -isystem "$home/include" engine_ref/cuda/backend.c \
+        gcc -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. -isystem "$home/include" -isystem "$(dirname "$cupti")" engine_ref/cuda/backend.c \
             engine_ref/cuda/trace.c engine_ref/activity.c engine_ref/profiler.c base/error.c base/array.c "$kit/engine.o" \
-            -L"$home/lib64" -L"$home/lib" -Wl,-rpath,"$home/lib64:$home/lib" -lcudart_static -lcublas -lcupti -lstdc++ -ldl -lrt \
-            -lpthread -lm -o "$kit/tandem-cuda.so.new" && mv "$kit/tandem-cuda.so.new" "$kit/tandem-cuda.so"
+            $libraries -lcudart_static -lcublas -lcupti -lstdc++ -ldl -lrt -lpthread -lm -o "$kit/tandem-cuda.so.new" && mv "$kit/tandem-cuda.so.new" "$kit/tandem-cuda.so"
 }
 export kit
 export -f build_backend
