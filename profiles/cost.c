@@ -11,7 +11,8 @@ const char *const cost_source_names[COST_SOURCES] = {"measured", "interpolated",
 
 static struct decode_line compute_line(const struct cost_model *cm, uint64_t sequences, uint64_t kv);
 static int create(struct cost_model *out, const char *model, const char *device, const struct parallel *parallel,
-                  const struct engine *engine, const struct techniques *techniques, bool is_draft, struct error *err);
+                  const struct engine *engine, const struct techniques *techniques, const struct cost_model *drafts_for,
+                  struct error *err);
 
 /* What kernels see of a batch that holds more than decodes. */
 struct shapes {
@@ -232,7 +233,7 @@ static int create_draft(struct cost_model *cm, struct error *err)
     cm->draft = calloc(1, sizeof *cm->draft);
     if (!cm->draft)
         return error_no_memory(err);
-    if (create(cm->draft, s->draft_model, cm->device_name, &parallel, &no_host_work, NULL, true, err)) {
+    if (create(cm->draft, s->draft_model, cm->device_name, &parallel, &no_host_work, NULL, cm, err)) {
         free(cm->draft);
         cm->draft = NULL;
         return -1;
@@ -245,10 +246,13 @@ static int create_draft(struct cost_model *cm, struct error *err)
     return 0;
 }
 
-static int create_backend(struct cost_model *cm, const struct techniques *techniques, struct error *err)
+static int create_backend(struct cost_model *cm, const struct techniques *techniques,
+                          const struct cost_model *drafts_for, struct error *err)
 {
     if (work_of_model(&cm->model, &cm->parallel, &cm->work, err) || techniques_apply(techniques, &cm->work, err))
         return -1;
+    if (drafts_for)
+        cm->work.time_scale = drafts_for->work.time_scale;
     if (cm->parallel.stages > 1 && (cm->work.speculation.draft_tokens > 0 || cm->device.kind == DEVICE_LINEAR))
         return error_set(err, ERROR_INPUT, "pipeline_parallel %u: %s has no stages that could be told apart",
                          cm->parallel.stages,
@@ -258,7 +262,9 @@ static int create_backend(struct cost_model *cm, const struct techniques *techni
     cm->estimated = cm->device.table_count == 0 || cm->work.speculation.draft_tokens > 0;
     if (cm->work.speculation.draft_tokens > 0 && create_draft(cm, err))
         return -1;
-    return (cm->device.kind == DEVICE_LINEAR ? linear_create : kernels_create)(cm, &cm->backend, err);
+    if ((cm->device.kind == DEVICE_LINEAR ? linear_create : kernels_create)(cm, &cm->backend, err))
+        return -1;
+    return cm->work.time_scale == 1 ? 0 : scaled_create(&cm->backend, cm->work.time_scale, err);
 }
 
 /* The backend may take host work away (a stated line has none); an engine's own comes on top of it. */
@@ -271,6 +277,12 @@ static void set_engine(struct cost_model *cm, const struct engine *engine)
         cm->device.host_ns = engine->host_ns;
     if (engine->host_ns_per_sequence >= 0)
         cm->device.host_ns_per_sequence = engine->host_ns_per_sequence;
+}
+
+static void scale_host_work(struct device *d, double factor)
+{
+    d->host_ns *= factor;
+    d->host_ns_per_sequence *= factor;
 }
 
 struct parallel tensor_parallel(uint32_t degree)
@@ -308,9 +320,10 @@ static int complain_of_size(const struct cost_model *cm, struct error *err)
 }
 
 static int create(struct cost_model *out, const char *model, const char *device, const struct parallel *parallel,
-                  const struct engine *engine, const struct techniques *techniques, bool is_draft, struct error *err)
+                  const struct engine *engine, const struct techniques *techniques, const struct cost_model *drafts_for,
+                  struct error *err)
 {
-    *out = (struct cost_model){.parallel = *parallel, .device_name = device, .is_draft = is_draft};
+    *out = (struct cost_model){.parallel = *parallel, .device_name = device, .is_draft = drafts_for != NULL};
     if (model_load(model, &out->model, err) || device_load(device, &out->device, err))
         return -1;
     if (parallel->link_bytes_per_s > 0)
@@ -319,8 +332,9 @@ static int create(struct cost_model *out, const char *model, const char *device,
         out->device.link_latency_ns = parallel->link_latency_ns;
     if (engine && engine->quantised)
         quantise(&out->model, engine->weight_dtype);
-    int status = create_backend(out, techniques, err);
+    int status = create_backend(out, techniques, drafts_for, err);
     set_engine(out, engine);
+    scale_host_work(&out->device, out->work.time_scale);
     if (parallel->stage > 0)
         out->device.host_ns = out->device.host_ns_per_sequence = 0; /* the first one's covers the whole pass */
     if (status == 0 && cost_model_kv_tokens(out, 1, 1) == 0)
@@ -335,7 +349,7 @@ static int create(struct cost_model *out, const char *model, const char *device,
 int cost_model_create(struct cost_model *out, const char *model, const char *device, const struct parallel *parallel,
                       const struct engine *engine, const struct techniques *techniques, struct error *err)
 {
-    return create(out, model, device, parallel, engine, techniques, false, err);
+    return create(out, model, device, parallel, engine, techniques, NULL, err);
 }
 
 void cost_model_release(struct cost_model *cm)

@@ -123,4 +123,7 @@ uint64_t cost_model_kv_tokens(const struct cost_model *cm, double batch_tokens, 
 int kernels_create(struct cost_model *cm, struct cost_backend *out, struct error *err);
 int linear_create(struct cost_model *cm, struct cost_backend *out, struct error *err);
 
+/* Makes all of a backend's times `factor` times as long. It is left as it was on failure. */
+int scaled_create(struct cost_backend *backend, double factor, struct error *err);
+
 #endif

@@ -105,6 +105,18 @@ static int apply_speculation(struct work *w, const struct param_set *p, struct e
     return 0;
 }
 
+static const struct param_spec time_params[] = {
+    {"factor", PARAM_NUMBER, "", 1, 0.01, 100, "of every kernel's and the host's time", NULL, NULL},
+    {0},
+};
+
+static int apply_time(struct work *w, const struct param_set *p, struct error *err)
+{
+    (void)err;
+    w->time_scale *= param_number(p, "factor");
+    return 0;
+}
+
 static const struct change_kind density = {"attention_density", "prompts compute a part of their attention scores",
                                            density_params, apply_density};
 static const struct change_kind layers = {"prefill_layers", "prompt tokens run through a part of the layers",
@@ -113,8 +125,9 @@ static const struct change_kind kv_cache = {"kv_cache", "fewer bytes, layers or 
                                             apply_kv};
 static const struct change_kind speculation = {"speculation", "a small model proposes tokens, the model checks them",
                                                speculation_params, apply_speculation};
+static const struct change_kind time_scale = {"time", "everything takes longer, or less long", time_params, apply_time};
 
-const struct change_kind *const change_kinds[] = {&density, &layers, &kv_cache, &speculation, NULL};
+const struct change_kind *const change_kinds[] = {&density, &layers, &kv_cache, &speculation, &time_scale, NULL};
 
 static int read_change(const struct json *at, struct techniques *t, struct error *err)
 {
@@ -132,7 +145,7 @@ static int read_change(const struct json *at, struct techniques *t, struct error
         t->changes[t->count].kind = *kind;
         return param_set_read(&t->changes[t->count++].params, (*kind)->params, at, err);
     }
-    return json_complain(&named, "one of attention_density, prefill_layers, kv_cache, speculation", err);
+    return json_complain(&named, "one of attention_density, prefill_layers, kv_cache, speculation, time", err);
 }
 
 static int read_technique(const struct json *o, struct techniques *t, struct error *err)

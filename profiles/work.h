@@ -83,6 +83,7 @@ struct work {
     double layers, hidden;
     struct operation kv_projection; /* one layer's keys and values alone; n is 0 where they are not apart */
     struct speculation speculation;
+    double time_scale;         /* of every time, once the work is priced */
     double weight_bytes;       /* of this GPU */
     double kv_bytes_per_token; /* of this GPU, all layers */
 };

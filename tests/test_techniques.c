@@ -233,18 +233,31 @@ static void test_bad_techniques_are_named(void **state)
     }
 }
 
+/* Decodes, prompts and host work alike: each is rounded to 1/65 536 ns a part. */
+static void test_time_scales_everything(void **state)
+{
+    (void)state;
+    struct cost_model plain, slow;
+    struct error err = {0};
+    expect_ok(create("[]", &plain, &err), &err);
+    expect_ok(create("[{\"name\": \"slow\", \"paper\": \"none\", \"changes\": [{\"name\": \"time\", "
+                     "\"factor\": 1.5}]}]",
+                     &slow, &err),
+              &err);
+    assert_near(decode_ns(&slow, 16, 1000), 1.5 * decode_ns(&plain, 16, 1000), 1e-9);
+    assert_near(prompt_ns(&slow, 700), 1.5 * prompt_ns(&plain, 700), 1e-9);
+    cost_model_release(&plain);
+    cost_model_release(&slow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes_of_experts_and_latent_attention),
-        cmocka_unit_test(test_awake_experts_by_hand),
-        cmocka_unit_test(test_work_of_ranks_that_share_experts),
-        cmocka_unit_test(test_windowed_attention_by_hand),
-        cmocka_unit_test(test_speculation_by_hand),
-        cmocka_unit_test(test_prefill_layers_by_hand),
-        cmocka_unit_test(test_attention_density_by_hand),
-        cmocka_unit_test(test_quantised_kv_by_hand),
-        cmocka_unit_test(test_bad_techniques_are_named),
+        cmocka_unit_test(test_time_scales_everything),     cmocka_unit_test(test_sizes_of_experts_and_latent_attention),
+        cmocka_unit_test(test_awake_experts_by_hand),      cmocka_unit_test(test_work_of_ranks_that_share_experts),
+        cmocka_unit_test(test_windowed_attention_by_hand), cmocka_unit_test(test_speculation_by_hand),
+        cmocka_unit_test(test_prefill_layers_by_hand),     cmocka_unit_test(test_attention_density_by_hand),
+        cmocka_unit_test(test_quantised_kv_by_hand),       cmocka_unit_test(test_bad_techniques_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

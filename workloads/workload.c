@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "workloads/generator.h"
 #include "workloads/population.h"
+#include "workloads/resample.h"
 #include "workloads/trace.h"
 
 enum { KEPT_MAX = 1 << 16 };
@@ -22,7 +23,7 @@ struct workload {
     size_t hash_capacity;
     char *file;   /* of a trace, to open it again for the next repetition */
     char *format; /* or NULL */
-    double rate_scale;
+    double rate_scale, prompt_scale, output_scale;
     uint64_t limit; /* 0: none */
     uint64_t count;
     uint32_t repeats_left;
@@ -94,6 +95,26 @@ static int tell_apart(struct workload *w, struct arrival *a, struct error *err)
     return 0;
 }
 
+static uint32_t scaled(uint32_t tokens, double scale)
+{
+    double out = tokens * scale + 0.5;
+    return out < 1 ? 1 : out < 1e8 ? (uint32_t)out : 100000000;
+}
+
+/* Longer or shorter than the source says; what a prompt has in common with others stays as it was. */
+static void scale_lengths(const struct workload *w, struct arrival *a)
+{
+    if (w->prompt_scale != 1)
+        a->prompt_tokens = scaled(a->prompt_tokens, w->prompt_scale);
+    if (a->origin.prefix_tokens > a->prompt_tokens)
+        a->origin.prefix_tokens = a->prompt_tokens;
+    if (w->output_scale == 1)
+        return;
+    a->output_tokens = scaled(a->output_tokens, w->output_scale);
+    if (a->max_output_tokens)
+        a->max_output_tokens = scaled(a->max_output_tokens, w->output_scale);
+}
+
 static int workload_next(void *state, struct arrival *out, struct error *err)
 {
     struct workload *w = state;
@@ -117,6 +138,7 @@ static int workload_next(void *state, struct arrival *out, struct error *err)
         w->count++;
         w->last = out->at + w->offset;
         out->at = w->rate_scale == 1 ? w->last : (sim_time)((double)w->last / w->rate_scale + 0.5);
+        scale_lengths(w, out);
         if (!out->max_output_tokens)
             out->max_output_tokens = w->max_output_tokens ? w->max_output_tokens : out->output_tokens;
         if (out->max_output_tokens < out->output_tokens)
@@ -133,15 +155,28 @@ static void workload_finished(void *state, const struct request *r, sim_time at)
     w->inner.finished(w->inner.state, r, at);
 }
 
+/* In place of the trace and its repetitions. */
+static int open_resampled(struct workload *w, sim_time block, uint64_t seed, struct error *err)
+{
+    struct request_source trace = {0};
+    if (trace_open(w->file, w->format, &trace, err))
+        return -1;
+    int status = resample_create(&trace, block, w->repeats_left + 1, seed, &w->inner, err);
+    w->repeats_left = 0;
+    request_source_destroy(&trace);
+    return status;
+}
+
 static int open_inner(struct workload *w, const struct json *workload, uint64_t seed, struct error *err)
 {
-    static const char *const trace_keys[] = {"trace",      "format",     "repeat",
-                                             "rate_scale", "limit",      "max_output_tokens",
-                                             "requests",   "priorities", "clients",
-                                             "prefixes",   NULL};
-    static const char *const generator_keys[] = {"arrivals",          "lengths",  "rate_scale", "limit",
-                                                 "max_output_tokens", "requests", "priorities", "clients",
-                                                 "prefixes",          NULL};
+    static const char *const trace_keys[] = {"trace",        "format",     "repeat",
+                                             "rate_scale",   "limit",      "max_output_tokens",
+                                             "requests",     "priorities", "clients",
+                                             "prefixes",     "resample_s", "prompt_scale",
+                                             "output_scale", NULL};
+    static const char *const generator_keys[] = {"arrivals",          "lengths",      "rate_scale",   "limit",
+                                                 "max_output_tokens", "requests",     "priorities",   "clients",
+                                                 "prefixes",          "prompt_scale", "output_scale", NULL};
     bool is_trace = json_member(workload, "trace").node != NULL;
     if (json_check_keys(workload, is_trace ? trace_keys : generator_keys, err))
         return -1;
@@ -150,6 +185,9 @@ static int open_inner(struct workload *w, const struct json *workload, uint64_t 
         json_read_integer(workload, "repeat", false, 1, 1000000000, &repeat, err) ||
         json_read_integer(workload, "limit", false, 1, 1000000000000, &limit, err) ||
         json_read_integer(workload, "max_output_tokens", false, 1, 100000000, &max_output, err))
+        return -1;
+    if (json_read_number(workload, "prompt_scale", false, 1e-3, 1e3, &w->prompt_scale, err) ||
+        json_read_number(workload, "output_scale", false, 1e-3, 1e3, &w->output_scale, err))
         return -1;
     w->repeats_left = (uint32_t)repeat - 1;
     w->limit = (uint64_t)limit;
@@ -168,6 +206,11 @@ static int open_inner(struct workload *w, const struct json *workload, uint64_t 
     w->format = format ? strdup(format) : NULL;
     if (!w->file || (format && !w->format))
         return error_no_memory(err);
+    double block_s = 0;
+    if (json_read_number(workload, "resample_s", false, 1e-3, 1e9, &block_s, err))
+        return -1;
+    if (block_s > 0)
+        return open_resampled(w, sim_time_from_s(block_s), seed, err);
     w->kept = repeat > 1 ? malloc(KEPT_MAX * sizeof *w->kept) : NULL; /* without it the file is read again */
     return trace_open(w->file, w->format, &w->inner, err);
 }
@@ -177,7 +220,7 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
     struct workload *w = calloc(1, sizeof *w);
     if (!w)
         return error_no_memory(err);
-    w->rate_scale = 1;
+    w->rate_scale = w->prompt_scale = w->output_scale = 1;
     if (open_inner(w, workload, seed, err)) {
         workload_destroy(w);
         return -1;
@@ -189,8 +232,11 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
     struct json at = json_member(workload, "clients"), scale = json_member(workload, "rate_scale");
     struct json arrivals = json_member(workload, "arrivals"), turns = json_member(&arrivals, "turns"),
                 prefixes = json_member(workload, "prefixes");
+    struct json longer = json_member(workload, "prompt_scale");
     int status = 0;
-    if (prefixes.node && cJSON_IsNumber(turns.node) && turns.node->valuedouble > 1)
+    if (w->prompt_scale != 1 && cJSON_IsNumber(turns.node) && turns.node->valuedouble > 1)
+        status = json_complain(&longer, "1 with turns above 1, whose prompts hold what was said before", err);
+    else if (prefixes.node && cJSON_IsNumber(turns.node) && turns.node->valuedouble > 1)
         status =
             json_complain(&prefixes, "none with turns above 1, whose prompts begin with what was said before", err);
     else if (out->finished && at.node)
