@@ -112,7 +112,7 @@ static int run_and_keep(const struct arguments *args, struct scenario *s, struct
         error_set(err, ERROR_RUN, "interrupted; what had finished was kept with status \"interrupted\"");
         return EXIT_FAILED;
     }
-    return args->values[OPT_CHECK_SLO] && summary.slo_asked && !summary.slo_met ? EXIT_SLO_MISSED : EXIT_DONE;
+    return args->values[OPT_CHECK_SLO] && summary.slo.asked && !summary.slo.met ? EXIT_SLO_MISSED : EXIT_DONE;
 }
 
 static int run(const struct arguments *args, struct error *err)

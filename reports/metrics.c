@@ -6,23 +6,9 @@
 
 #include "base/random.h"
 
-const char *const metric_names[METRIC_COUNT] = {"queue_s", "ttft_s", "tpot_s", "itl_s", "e2e_s", "normalized_s"};
 const char *const time_part_names[PART_COUNT] = {
     "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
     "decode_stall", "preempted",   "transfer",      "route"};
-
-/* Limits that a single request can meet or miss: of a metric's several percentiles, the loosest. */
-static void read_limits(struct run_metrics *m, const struct slo *slo)
-{
-    for (enum metric metric = METRIC_TTFT; metric < METRIC_COUNT; metric++) {
-        double limit_s = -1;
-        for (size_t i = 0; metric != METRIC_ITL && i < slo->count; i++)
-            if (strcmp(slo->limits[i].metric, metric_names[metric]) == 0 && slo->limits[i].limit_s > limit_s)
-                limit_s = slo->limits[i].limit_s;
-        if (limit_s >= 0)
-            m->limits[m->limit_count++] = (struct request_limit){metric, sim_time_from_s(limit_s)};
-    }
-}
 
 /* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by count of requests. */
 static const uint64_t gap_window = 1 << 27;
@@ -35,7 +21,7 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
                               .timeseries = s->timeseries};
     for (enum metric i = 0; i < METRIC_COUNT; i++)
         samples_init(&m->samples[i], i == METRIC_ITL ? gap_window : 5);
-    read_limits(m, &s->slo);
+    attainment_init(&m->attainment, &s->slo);
     m->replicas = calloc(m->replica_count, sizeof *m->replicas);
     for (size_t i = 0; m->replicas && i < m->replica_count; i++)
         m->replicas[i].servers = (unsigned)cluster_station_servers(&s->cluster, i);
@@ -46,20 +32,9 @@ void run_metrics_release(struct run_metrics *m)
 {
     for (int i = 0; i < METRIC_COUNT; i++)
         samples_release(&m->samples[i]);
+    attainment_release(&m->attainment);
     free(m->replicas);
     m->replicas = NULL;
-}
-
-struct request_metrics request_metrics_of(const struct request *r)
-{
-    struct request_metrics q;
-    q.at[METRIC_QUEUE] = r->first_scheduled - r->arrival;
-    q.at[METRIC_TTFT] = r->first_token - r->arrival;
-    q.at[METRIC_TPOT] = r->output_tokens > 1 ? (r->last_token - r->first_token) / (r->output_tokens - 1) : -1;
-    q.at[METRIC_ITL] = -1;
-    q.at[METRIC_E2E] = r->last_token - r->arrival;
-    q.at[METRIC_NORMALIZED] = (r->last_token - r->arrival) / r->output_tokens;
-    return q;
 }
 
 static void station_enter(struct station *s, sim_time now)
@@ -123,8 +98,9 @@ static void on_arrival(void *state, size_t replica, const struct request *r)
 
 static void on_rejection(void *state, const struct request *r, const char *reason)
 {
-    (void)r;
-    ((struct run_metrics *)state)->reject_reason = reason;
+    struct run_metrics *m = state;
+    m->reject_reason = reason;
+    attainment_refused(&m->attainment, r);
 }
 
 static void on_scheduled(void *state, size_t replica, const struct request *r)
@@ -226,14 +202,6 @@ static void on_iteration(void *state, const struct iteration_record *i)
     keep_gaps(m, i, 1, n, decodes);
 }
 
-static bool meets_slo(const struct run_metrics *m, const struct request_metrics *q)
-{
-    for (size_t i = 0; i < m->limit_count; i++)
-        if (q->at[m->limits[i].metric] > m->limits[i].most)
-            return false;
-    return true;
-}
-
 static void on_finish(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
@@ -244,7 +212,7 @@ static void on_finish(void *state, size_t replica, const struct request *r)
     m->output_tokens += r->output_tokens;
     m->recomputed_tokens += r->recomputed_tokens;
     m->prefix_cached_tokens += r->prefix_cached_tokens;
-    m->met_slo += meets_slo(m, &q);
+    attainment_finished(&m->attainment, r, &q);
     int64_t sum = 0;
     for (int i = 0; i < PART_COUNT; i++) {
         m->parts_ns[i] += (uint64_t)r->parts[i];

@@ -4,13 +4,11 @@
 #define TANDEM_REPORTS_METRICS_H
 
 #include "base/error.h"
+#include "reports/attainment.h"
 #include "reports/samples.h"
 #include "sim/cluster.h"
 #include "sim/scenario.h"
 
-enum metric { METRIC_QUEUE, METRIC_TTFT, METRIC_TPOT, METRIC_ITL, METRIC_E2E, METRIC_NORMALIZED, METRIC_COUNT };
-
-extern const char *const metric_names[METRIC_COUNT]; /* "queue_s", … */
 extern const char *const time_part_names[PART_COUNT];
 
 /* A place where requests stay: sums over time, exact in nanoseconds, and moments in seconds. The number present,
@@ -37,19 +35,13 @@ struct row_sink {
     void (*add_point)(void *state, const char *series, sim_time at, double value);
 };
 
-struct request_limit {
-    enum metric metric;
-    sim_time most;
-};
-
 struct run_metrics {
-    struct request_limit limits[METRIC_COUNT]; /* what each request must meet for goodput */
-    size_t limit_count;
     struct samples samples[METRIC_COUNT];
+    struct attainment attainment;
     struct station system, queue;     /* the whole cluster; waiting for a first batch */
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
     size_t replica_count;
-    uint64_t prompt_tokens, output_tokens, met_slo, preemptions, recomputed_tokens, prefix_cached_tokens;
+    uint64_t prompt_tokens, output_tokens, preemptions, recomputed_tokens, prefix_cached_tokens;
     uint64_t row_prefills, prefill_rows, row_prompts; /* prefills in rows (padded, packed); rows and prompts in them */
     wide_sum parts_ns[PART_COUNT];
     int64_t parts_error;              /* Σ |sum of parts − e2e|; anything but 0 is a bug */
@@ -73,12 +65,6 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
 void run_metrics_release(struct run_metrics *m);
 struct observer run_metrics_observer(struct run_metrics *m);
 
-/* Per-request metrics in nanoseconds; tpot is −1 for a single output token. */
-struct request_metrics {
-    int64_t at[METRIC_COUNT];
-};
-struct request_metrics request_metrics_of(const struct request *r);
-
 /* A station in the words of queueing theory. Times in seconds, rates per second. */
 struct station_summary {
     char name[24]; /* "system", "queue", "replica:0", "replica:0/queue" */
@@ -87,19 +73,12 @@ struct station_summary {
         little_residual;
 };
 
-struct slo_result {
-    double value_s; /* NAN: nothing measured */
-    bool met;
-};
-
 struct run_summary {
     struct cluster_totals totals;
     struct summary metrics[METRIC_COUNT]; /* nanoseconds */
     struct station_summary system, queue;
     struct estimate wait_99; /* mean wait in seconds, after the cut, with its 99 % interval */
-    struct slo_result slo[SLO_LIMITS_MAX];
-    double attainment; /* share of finished and rejected requests that met every per-request limit; NAN without */
-    bool slo_asked, slo_met;
+    struct slo_verdict slo;
     double duration_s, requests_per_s, input_tokens_per_s, output_tokens_per_s, goodput_per_s;
     double utilization, padding_waste, mean_batch_sequences, mean_batch_tokens, mean_kv_use, peak_kv_use, mfu;
     double bubble_share; /* of the stages' time while their pipeline had something in flight; NAN without */

@@ -66,28 +66,6 @@ static void stations(const struct run_metrics *m, const struct scenario *s, stru
         n > 100 && span > 0 && out->system.utilization > 0.95 && tail > 0.05 * span && out->system.wait_s > 0.02 * span;
 }
 
-static void check_slo(const struct scenario *s, struct run_summary *out)
-{
-    out->slo_asked = s->slo.count > 0;
-    out->slo_met = true;
-    for (size_t i = 0; i < s->slo.count; i++) {
-        const struct slo_limit *limit = &s->slo.limits[i];
-        const struct summary *metric = NULL;
-        for (int k = 0; k < METRIC_COUNT; k++)
-            if (strcmp(metric_names[k], limit->metric) == 0)
-                metric = &out->metrics[k];
-        out->slo[i].value_s = NAN;
-        for (int k = 0; metric && metric->count > 0 && k < STAT_COUNT; k++)
-            if (strcmp(statistic_names[k], limit->statistic) == 0)
-                out->slo[i].value_s = metric->at[k].value * 1e-9;
-        out->slo[i].met = !(out->slo[i].value_s > limit->limit_s);
-        out->slo_met = out->slo_met && out->slo[i].met;
-    }
-    if (s->slo.attainment > 0)
-        out->slo_met = out->slo_met && out->attainment >= s->slo.attainment;
-    out->slo_met = out->slo_met && out->totals.finished > 0;
-}
-
 static int check_invariants(const struct run_metrics *m, const struct run_summary *out, struct error *err)
 {
     if (m->out_of_memory)
@@ -135,9 +113,6 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     out->requests_per_s = finished / out->duration_s;
     out->input_tokens_per_s = (double)m->prompt_tokens / out->duration_s;
     out->output_tokens_per_s = (double)m->output_tokens / out->duration_s;
-    out->goodput_per_s = (double)m->met_slo / out->duration_s;
-    double asked = finished + (double)totals->rejected; /* a rejected request has not met its SLO */
-    out->attainment = s->slo.count && asked > 0 ? (double)m->met_slo / asked : NAN;
     out->utilization = busy_s / ((double)s->cluster.replicas * out->duration_s);
     out->preemptions = m->preemptions;
     out->bubble_share = totals->bubbles.active_s > 0 ? totals->bubbles.idle_s / totals->bubbles.active_s : NAN;
@@ -166,6 +141,8 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     for (int i = 0; i < PART_COUNT; i++)
         out->part_share[i] = all > 0 ? (double)m->parts_ns[i] / all : 0;
     stations(m, s, out);
-    check_slo(s, out);
+    if (attainment_judge(&m->attainment, out->metrics, out->duration_s, &out->slo, err))
+        return -1;
+    out->goodput_per_s = out->slo.goodput.value;
     return check_invariants(m, out, err);
 }

@@ -147,11 +147,68 @@ static int insert(struct store *s, struct error *err, const char *sql, const cha
     return status;
 }
 
+static int save_scoped(struct store *s, sqlite3_int64 run, const char *name, const char *scope, const char *statistic,
+                       struct estimate e, const char *unit, struct error *err)
+{
+    return insert(s, err, "INSERT INTO metric VALUES (?,?,?,?,?,?,?,?)", "isssddds", run, name, scope, statistic,
+                  e.value, e.low, e.high, unit);
+}
+
 static int save_metric(struct store *s, sqlite3_int64 run, const char *name, const char *statistic, struct estimate e,
                        const char *unit, struct error *err)
 {
-    return insert(s, err, "INSERT INTO metric VALUES (?,?,'run',?,?,?,?,?)", "issddds", run, name, statistic, e.value,
-                  e.low, e.high, unit);
+    return save_scoped(s, run, name, "run", statistic, e, unit, err);
+}
+
+static int save_value(struct store *s, sqlite3_int64 run, const char *name, const char *scope, const char *statistic,
+                      double value, const char *unit, struct error *err)
+{
+    return save_scoped(s, run, name, scope, statistic, (struct estimate){value, NAN, NAN}, unit, err);
+}
+
+/* The latencies of a class of requests. */
+static int save_class(struct store *s, sqlite3_int64 run, const struct attainment *a, size_t class,
+                      const struct slo_verdict *v, struct error *err)
+{
+    static const struct {
+        enum statistic statistic;
+        double quantile;
+    } shown[] = {{STAT_P50, 0.5}, {STAT_P90, 0.9}, {STAT_P95, 0.95}, {STAT_P99, 0.99}, {STAT_P999, 0.999}};
+    const struct slo_scope *c = &a->scopes[class];
+    char scope[48];
+    snprintf(scope, sizeof scope, "class:%s", a->slo->classes[class].name);
+    int status = save_value(s, run, "slo_attainment", scope, "value", v->attainment[class].value, "", err);
+    for (int m = 0; m < METRIC_COUNT && status == 0; m++) {
+        const struct histogram *h = &c->metrics[m];
+        double n = (double)h->total;
+        if (m == METRIC_ITL)
+            continue;
+        status = save_value(s, run, metric_names[m], scope, "count", n, "requests", err);
+        if (n > 0 && status == 0)
+            status = save_value(s, run, metric_names[m], scope, "mean", c->sums[m] / n * 1e-9, "s", err);
+        for (size_t i = 0; n > 0 && i < sizeof shown / sizeof *shown && status == 0; i++)
+            status = save_value(s, run, metric_names[m], scope, statistic_names[shown[i].statistic],
+                                (double)histogram_quantile(h, shown[i].quantile) * 1e-9, "s", err);
+    }
+    return status;
+}
+
+static int save_scopes(struct store *s, sqlite3_int64 run, const struct attainment *a, const struct slo_verdict *v,
+                       struct error *err)
+{
+    for (size_t i = 1; i <= a->slo->class_count; i++)
+        if (save_class(s, run, a, i, v, err))
+            return -1;
+    for (size_t i = 0; i < a->window_count; i++) {
+        const struct slo_window *w = &a->windows[i];
+        double all = (double)w->finished + w->refused;
+        char scope[48];
+        snprintf(scope, sizeof scope, "window:%.9g", (double)i * sim_time_to_s(a->slo->window));
+        if (save_value(s, run, "requests", scope, "count", all, "requests", err) ||
+            save_value(s, run, "slo_attainment", scope, "value", all > 0 ? w->met / all : NAN, "", err))
+            return -1;
+    }
+    return 0;
 }
 
 static int save_latencies(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
@@ -181,7 +238,7 @@ static int save_values(struct store *s, sqlite3_int64 run, const struct run_summ
         {"goodput_per_s", "1/s", r->goodput_per_s},
         {"input_tokens_per_s", "1/s", r->input_tokens_per_s},
         {"output_tokens_per_s", "1/s", r->output_tokens_per_s},
-        {"slo_attainment", "", r->attainment},
+        {"slo_attainment", "", r->slo.asked ? r->slo.attainment[0].value : NAN},
         {"utilization", "", r->utilization},
         {"padding_waste", "", r->padding_waste},
         {"batch_sequences", "", r->mean_batch_sequences},
@@ -194,6 +251,7 @@ static int save_values(struct store *s, sqlite3_int64 run, const struct run_summ
         {"interpolated_share", "", r->source_share[COST_BETWEEN]},
         {"extrapolated_share", "", r->source_share[COST_BEYOND]},
         {"estimated_share", "", r->source_share[COST_ESTIMATED]},
+        {"slo_margin", "", r->slo.margin},
         {"overloaded", "", r->overloaded},
         {"preemptions", "", (double)r->preemptions},
         {"recomputed_tokens", "tokens", (double)r->recomputed_tokens},
@@ -300,7 +358,7 @@ static int save_run_row(struct store *s, const struct scenario *sc, const struct
                         t->stopped ? "interrupted" : "done", started, wall_s, r->duration_s, (sqlite3_int64)t->arrived,
                         (sqlite3_int64)t->finished, (sqlite3_int64)t->rejected, (sqlite3_int64)t->unfinished,
                         (sqlite3_int64)t->iterations, sc->cost.model.name, sc->cost.device.name, sc->cost.device.source,
-                        sc->cluster.replica.batching->name, (sqlite3_int64)r->slo_met);
+                        sc->cluster.replica.batching->name, (sqlite3_int64)r->slo.met);
     free(json);
     return status;
 }
@@ -386,7 +444,7 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
         return -1;
     *run = sqlite3_last_insert_rowid(s->db);
     if (save_latencies(s, *run, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, err) ||
-        save_stations(s, *run, sc, m, r, err))
+        save_scopes(s, *run, &m->attainment, &r->slo, err) || save_stations(s, *run, sc, m, r, err))
         return -1;
     return s->rows.requests ? save_rows(s, *run, err) : 0;
 }

@@ -37,22 +37,44 @@ static void print_latencies(FILE *out, const struct run_summary *r)
     }
 }
 
+static const char *mark(const struct slo_result *r, bool asked)
+{
+    return !asked ? "    " : r->met ? "ok  " : "miss";
+}
+
+static void print_attainment(FILE *out, const struct scenario *s, const struct slo_verdict *v, size_t scope)
+{
+    double asked = s->slo.attainment[scope];
+    if (scope > 0 && asked == 0)
+        return;
+    fprintf(out, "    %s %.2f %% of requests%s%s met every limit", mark(&v->attainment[scope], asked > 0),
+            100 * v->attainment[scope].value, scope ? " of class " : "", scope ? s->slo.classes[scope].name : "");
+    if (asked > 0)
+        fprintf(out, "  (asked: %g %%)", 100 * asked);
+    fprintf(out, "\n");
+}
+
 static void print_slo(FILE *out, const struct scenario *s, const struct run_summary *r)
 {
-    if (!r->slo_asked)
+    const struct slo_verdict *v = &r->slo;
+    if (!v->asked)
         return;
-    fprintf(out, "\n  SLO %s\n", r->slo_met ? "MET" : "NOT MET");
-    for (size_t i = 0; i < s->slo.count; i++)
-        fprintf(out, "    %s %-12s %-5s %8.3f s  (limit %g s)\n", r->slo[i].met ? "ok  " : "miss",
-                s->slo.limits[i].metric, s->slo.limits[i].statistic, r->slo[i].value_s, s->slo.limits[i].limit_s);
-    fprintf(out, "    %s %.2f %% of requests met every limit",
-            s->slo.attainment == 0               ? "    "
-            : r->attainment >= s->slo.attainment ? "ok  "
-                                                 : "miss",
-            100 * r->attainment);
-    if (s->slo.attainment > 0)
-        fprintf(out, "  (asked: %g %%)", 100 * s->slo.attainment);
-    fprintf(out, "\n");
+    fprintf(out, "\n  SLO %s\n", v->met ? "MET" : "NOT MET");
+    for (size_t i = 0; i < s->slo.count; i++) {
+        const struct slo_limit *l = &s->slo.limits[i];
+        fprintf(out, "    %s %-12s %-5s %8.3f s  (limit %g s%s%s)\n", mark(&v->limits[i], true), l->metric,
+                l->statistic, v->limits[i].value, l->limit_s, l->scope ? ", class " : "",
+                l->scope ? s->slo.classes[l->scope].name : "");
+    }
+    for (size_t i = 0; i <= s->slo.class_count; i++)
+        print_attainment(out, s, v, i);
+    if (s->slo.goodput_per_s > 0)
+        fprintf(out, "    %s goodput %.3f requests/s  (asked: %g)\n", mark(&v->goodput, true), v->goodput.value,
+                s->slo.goodput_per_s);
+    if (s->slo.window > 0)
+        fprintf(out, "    %s %zu of %zu windows of %g s kept everything  (asked: %g %%; the worst begins at %g s)\n",
+                mark(&v->windows, true), v->window_count - v->windows_missed, v->window_count,
+                sim_time_to_s(s->slo.window), 100 * s->slo.window_share, v->worst_window_s);
 }
 
 static void print_where_time_went(FILE *out, const struct run_summary *r)

@@ -212,47 +212,6 @@ static int read_policy(struct scenario *s, const struct pool *prefill, const str
     return s->cluster.prefill_replicas ? read_decoders(s, &policy, decode, err) : 0;
 }
 
-static int read_limit(struct slo *slo, const struct json *metric, const cJSON *node, struct error *err)
-{
-    static const struct {
-        const char *name;
-        double quantile;
-    } statistics[] = {{"mean", -1},  {"p50", 0.5},     {"p90", 0.9}, {"p95", 0.95},
-                      {"p99", 0.99}, {"p99.9", 0.999}, {"max", 1}};
-    struct json at = json_member(metric, node->string);
-    for (size_t i = 0; i < sizeof statistics / sizeof *statistics; i++) {
-        if (strcmp(statistics[i].name, node->string) != 0)
-            continue;
-        if (slo->count == SLO_LIMITS_MAX)
-            return json_complain(&at, "no more than 16 limits", err);
-        struct slo_limit *limit = &slo->limits[slo->count++];
-        limit->quantile = statistics[i].quantile;
-        snprintf(limit->metric, sizeof limit->metric, "%s", strrchr(metric->path, '.') + 1);
-        snprintf(limit->statistic, sizeof limit->statistic, "%s", node->string);
-        return json_read_number(metric, node->string, true, 1e-9, 1e9, &limit->limit_s, err);
-    }
-    return json_complain(&at, "mean, p50, p90, p95, p99, p99.9 or max as the key", err);
-}
-
-static int read_slo(struct scenario *s, struct error *err)
-{
-    static const char *const keys[] = {"ttft_s", "tpot_s", "itl_s", "e2e_s", "normalized_s", "attainment", NULL};
-    struct json slo = json_member(&s->root, "slo");
-    if (!slo.node)
-        return 0;
-    if (json_check_keys(&slo, keys, err) || json_read_number(&slo, "attainment", false, 0, 1, &s->slo.attainment, err))
-        return -1;
-    for (const char *const *key = keys; strcmp(*key, "attainment") != 0; key++) {
-        struct json metric = json_member(&slo, *key);
-        if (metric.node && !cJSON_IsObject(metric.node))
-            return json_complain(&metric, "an object like {\"p99\": 2.0}", err);
-        for (const cJSON *n = metric.node ? metric.node->child : NULL; n; n = n->next)
-            if (read_limit(&s->slo, &metric, n, err))
-                return -1;
-    }
-    return 0;
-}
-
 /* "requests": false, true, or the share of requests to keep rows of. */
 static int read_share(const struct json *output, double *share, struct error *err)
 {
@@ -299,8 +258,9 @@ static int read_scenario(struct scenario *s, struct error *err)
     if (!cJSON_IsObject(workload.node))
         return json_complain(&workload, "an object with \"trace\", or with \"arrivals\" and \"lengths\"", err);
     struct pool prefill = {0}, decode = {0};
-    return pools_read(s, &prefill, &decode, err) || read_policy(s, &prefill, &decode, err) || read_slo(s, err) ||
-                   read_output(s, err)
+    struct json slo = json_member(&s->root, "slo");
+    return pools_read(s, &prefill, &decode, err) || read_policy(s, &prefill, &decode, err) ||
+                   slo_read(&s->slo, &slo, err) || read_output(s, err)
                ? -1
                : 0;
 }

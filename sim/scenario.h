@@ -4,22 +4,7 @@
 #define TANDEM_SIM_SCENARIO_H
 
 #include "sim/cluster.h"
-
-/* A limit on a percentile of a metric, in seconds: {"ttft_s": {"p99": 2.0}}. */
-struct slo_limit {
-    char metric[16];   /* ttft_s, tpot_s, itl_s, e2e_s or normalized_s */
-    char statistic[8]; /* mean, p50, p90, p95, p99, p99.9, max */
-    double quantile;   /* 0.99; 1 for max, -1 for the mean */
-    double limit_s;
-};
-
-enum { SLO_LIMITS_MAX = 16 };
-
-struct slo {
-    struct slo_limit limits[SLO_LIMITS_MAX];
-    size_t count;
-    double attainment; /* share of requests that must meet every per-request limit; 0: not asked */
-};
+#include "sim/slo.h"
 
 /* Pipeline parallelism: the stages of a pool's replicas after the first one; empty without. */
 struct stages {

@@ -123,12 +123,47 @@ static void test_a_run_by_hand(void **state)
     assert_true(r.metrics[METRIC_TPOT].at[STAT_MEAN].value == 1111); /* 2223 / 2, down */
     assert_int_equal(r.metrics[METRIC_ITL].count, 2);
     assert_true(r.metrics[METRIC_E2E].at[STAT_MAX].value == 3423);
-    assert_true(fabs(r.attainment - 0.5) < 1e-12);
-    assert_false(r.slo_met);
+    assert_true(fabs(r.slo.attainment[0].value - 0.5) < 1e-12);
+    assert_false(r.slo.met);
     /* L = (2·1200 + 2223) / 3423 and no residual. */
     assert_true(fabs(r.system.number - 4623.0 / 3423) < 1e-12);
     assert_true(r.system.little_residual == 0);
     assert_true(fabs(r.utilization - 1) < 1e-12);
+}
+
+/* The same run, with a third request of priority 1 that comes at 1 ms and is served alone: 1000 + 100 = 1100 to its
+ * only token. Limits on everybody: E2E p99 of 2 µs, which request 1 (3423 ns) breaks; priority 1 has 1 µs of its own,
+ * which 1100 ns break, and half of it may. So one of three meets all, and of windows of 1 ms the first holds requests
+ * 0 and 1 (one of two kept 2 µs) and the second request 2, which keeps the limit on everybody. */
+static void test_slo_of_classes_and_windows(void **state)
+{
+    (void)state;
+    FILE *out = fopen("build/test_three.jsonl", "w");
+    fputs("{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 1}\n"
+          "{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 3}\n"
+          "{\"arrival_s\": 0.001, \"prompt_tokens\": 10, \"output_tokens\": 1, \"priority\": 1}\n",
+          out);
+    fclose(out);
+    struct run_summary r;
+    run_scenario("{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\","
+                 "\"policy\": {\"batching\": \"continuous\"}, \"workload\": {\"trace\": \"build/test_three.jsonl\"},"
+                 "\"slo\": {\"e2e_s\": {\"p99\": 0.000002}, \"goodput_per_s\": 1,"
+                 "\"windows\": {\"length_s\": 0.001, \"share\": 0.5}, \"classes\": {\"later\": {\"priority\": 1,"
+                 "\"e2e_s\": {\"p50\": 0.000001}, \"attainment\": 0.5}}}}",
+                 &r);
+    assert_true(fabs(r.slo.attainment[0].value - 1.0 / 3) < 1e-12);
+    assert_true(r.slo.attainment[1].value == 0);
+    assert_true(fabs(r.slo.limits[0].value - 3423e-9) < 4e-12 && !r.slo.limits[0].met);
+    assert_true(fabs(r.slo.limits[1].value - 1100e-9) < 2e-12 && !r.slo.limits[1].met);
+    assert_true(fabs(r.slo.limits[1].margin - log(1.0 / 1.1)) < 2e-3);
+    assert_int_equal(r.slo.window_count, 2);
+    assert_int_equal(r.slo.windows_missed, 1);
+    assert_true(r.slo.windows.met && r.slo.goodput.met && !r.slo.met);
+    assert_true(r.slo.worst_window_s == 0);
+    /* The least margin: of 1 request in the class half may miss, 0.5, and one does: log 0.5; the E2E's log(2 / 3.423)
+     * is −0.537, the class's p50 −0.095. */
+    assert_true(fabs(r.slo.margin - log(0.5)) < 1e-9);
+    assert_string_equal(r.slo.binding, "attainment of class later");
 }
 
 /* tests/data/measured: b was queued at once, so the clocks differ by 50.25 − 1000; a waited 0.25 s before. TTFT 0.45
@@ -385,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_mser5_cuts_a_transient),
         cmocka_unit_test(test_intervals_cover_as_promised),
         cmocka_unit_test(test_a_run_by_hand),
+        cmocka_unit_test(test_slo_of_classes_and_windows),
         cmocka_unit_test(test_store_keeps_a_whole_run),
         cmocka_unit_test(test_a_killed_run_leaves_no_trace),
         cmocka_unit_test(test_an_older_schema_is_brought_up_to_date),

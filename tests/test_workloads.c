@@ -277,9 +277,73 @@ static void test_predictors(void **state)
     }
 }
 
+/* A trace of requests at 0, 1, … 9 s with prompts 1 … 10: one mean gap after the last one it is 9.9 s long (9 s and a
+ * tenth of that). Stretches of 3.3 s: three drawn, three of them fill it, and every one holds requests of neighbouring
+ * numbers as far apart as they were, 9 going over to 0. */
+static void test_resampling_keeps_stretches(void **state)
+{
+    (void)state;
+    FILE *out = fopen("build/test_ten.jsonl", "w");
+    for (int i = 0; i < 10; i++)
+        fprintf(out, "{\"arrival_s\": %d, \"prompt_tokens\": %d, \"output_tokens\": 1}\n", i, i + 1);
+    fclose(out);
+    double first = -1;
+    bool differ = false;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct json root;
+        struct error err = {0};
+        struct request_source source;
+        struct arrival a, before = {0};
+        expect_ok(json_parse("{\"trace\": \"build/test_ten.jsonl\", \"resample_s\": 3.3}", "test", &root, &err), &err);
+        expect_ok(workload_create(&root, seed, &source, &err), &err);
+        int count = 0;
+        while (source.next(source.state, &a, &err) == 1) {
+            assert_true(a.at >= before.at && a.at < sim_time_from_s(9.9));
+            bool same_stretch = count > 0 && a.at / sim_time_from_s(3.3) == before.at / sim_time_from_s(3.3);
+            if (same_stretch) {
+                assert_int_equal(a.prompt_tokens, before.prompt_tokens % 10 + 1);
+                assert_int_equal(a.at - before.at, sim_time_from_s(before.prompt_tokens == 10 ? 0.9 : 1));
+            }
+            before = a;
+            count++;
+        }
+        assert_true(count >= 8 && count <= 12);
+        differ = differ || (first >= 0 && (double)before.at != first);
+        first = (double)before.at;
+        request_source_destroy(&source);
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    }
+    assert_true(differ);
+}
+
+/* 10 and 3 tokens, 1.5 and 2.5 times: 15 and 7.5, rounded up. */
+static void test_lengths_are_scaled(void **state)
+{
+    (void)state;
+    FILE *out = fopen("build/test_one.jsonl", "w");
+    fputs("{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 3}\n", out);
+    fclose(out);
+    struct json root;
+    struct error err = {0};
+    struct request_source source;
+    struct arrival a;
+    expect_ok(json_parse("{\"trace\": \"build/test_one.jsonl\", \"prompt_scale\": 1.5, \"output_scale\": 2.5}", "test",
+                         &root, &err),
+              &err);
+    expect_ok(workload_create(&root, 1, &source, &err), &err);
+    assert_int_equal(source.next(source.state, &a, &err), 1);
+    assert_int_equal(a.prompt_tokens, 15);
+    assert_int_equal(a.output_tokens, 8);
+    assert_int_equal(a.max_output_tokens, 8);
+    request_source_destroy(&source);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_resampling_keeps_stretches),
+        cmocka_unit_test(test_lengths_are_scaled),
         cmocka_unit_test(test_predictors),
         cmocka_unit_test(test_azure_stamps_with_seven_digits),
         cmocka_unit_test(test_mooncake_milliseconds_and_ties),
