@@ -62,7 +62,7 @@ static void print_slo(FILE *out, const struct scenario *s, const struct run_summ
     fprintf(out, "\n  SLO %s\n", v->met ? "MET" : "NOT MET");
     for (size_t i = 0; i < s->slo.count; i++) {
         const struct slo_limit *l = &s->slo.limits[i];
-        fprintf(out, "    %s %-12s %-5s %8.3f s  (limit %g s%s%s)\n", mark(&v->limits[i], true), l->metric,
+        fprintf(out, "    %s %-12s %-5s %9.4g s  (limit %g s%s%s)\n", mark(&v->limits[i], true), l->metric,
                 l->statistic, v->limits[i].value, l->limit_s, l->scope ? ", class " : "",
                 l->scope ? s->slo.classes[l->scope].name : "");
     }
