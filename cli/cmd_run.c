@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "profiles/shipped.h"
 #include "reports/store.h"
 #include "reports/text.h"
@@ -31,13 +32,6 @@ static void ask_stop(int signal_number)
     stop_asked = 1;
 }
 
-static double wall_clock_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static int load_scenario(const struct arguments *args, struct scenario *s, struct error *err)
 {
     struct json root;
@@ -51,14 +45,14 @@ static int load_scenario(const struct arguments *args, struct scenario *s, struc
 }
 
 /* Progress on standard error: a line that rewrites itself on a terminal, else one every ten seconds. */
-struct progress {
+struct run_progress {
     double started_s, told_s;
     bool terminal, told;
 };
 
 static void tell_progress(void *state, const struct cluster_totals *t)
 {
-    struct progress *p = state;
+    struct run_progress *p = state;
     double now = wall_clock_s();
     if (now - p->told_s < (p->terminal ? 0.2 : 10))
         return;
@@ -77,7 +71,7 @@ static int simulate(struct scenario *s, struct run_metrics *m, struct run_summar
         return -1;
     struct observer observer = run_metrics_observer(m);
     double now = wall_clock_s();
-    struct progress progress = {.started_s = now, .told_s = now, .terminal = isatty(STDERR_FILENO) == 1};
+    struct run_progress progress = {.started_s = now, .told_s = now, .terminal = isatty(STDERR_FILENO) == 1};
     struct run_control control = {.stop = &stop_asked, .tick = tell_progress, .state = &progress};
     int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, &control, &totals, err);
     if (progress.told && progress.terminal)

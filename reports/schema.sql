@@ -1,4 +1,4 @@
--- Tandem's results, schema version 2 (PRAGMA user_version). Names may grow, not shrink.
+-- Tandem's results, schema version 3 (PRAGMA user_version). Names may grow, not shrink.
 CREATE TABLE run (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, scenario TEXT NOT NULL, scenario_hash TEXT NOT NULL, seed INTEGER NOT NULL,
     program_version TEXT NOT NULL, status TEXT NOT NULL, started_at TEXT NOT NULL, wall_s REAL NOT NULL,
@@ -37,14 +37,14 @@ CREATE TABLE validation (
     PRIMARY KEY (run_id, against, name, statistic)) WITHOUT ROWID;
 CREATE TABLE profile (
     name TEXT PRIMARY KEY, device TEXT NOT NULL, model TEXT, source TEXT NOT NULL, hash TEXT, date TEXT);
-CREATE TABLE plan (id INTEGER PRIMARY KEY, spec TEXT NOT NULL, status TEXT NOT NULL, result TEXT);
+CREATE TABLE plan (id INTEGER PRIMARY KEY, spec TEXT NOT NULL, status TEXT NOT NULL, result TEXT, name TEXT, started_at TEXT);
 CREATE TABLE plan_point (
     plan_id INTEGER NOT NULL REFERENCES plan(id) ON DELETE CASCADE, point TEXT NOT NULL, run_id INTEGER REFERENCES run(id),
-    status TEXT NOT NULL, PRIMARY KEY (plan_id, point)) WITHOUT ROWID;
-CREATE TABLE sweep (id INTEGER PRIMARY KEY, spec TEXT NOT NULL, status TEXT NOT NULL);
+    status TEXT NOT NULL, result TEXT, PRIMARY KEY (plan_id, point)) WITHOUT ROWID;
+CREATE TABLE sweep (id INTEGER PRIMARY KEY, spec TEXT NOT NULL, status TEXT NOT NULL, name TEXT, started_at TEXT);
 CREATE TABLE sweep_point (
     sweep_id INTEGER NOT NULL REFERENCES sweep(id) ON DELETE CASCADE, point TEXT NOT NULL,
-    run_id INTEGER REFERENCES run(id), status TEXT NOT NULL, PRIMARY KEY (sweep_id, point)) WITHOUT ROWID;
+    run_id INTEGER REFERENCES run(id), status TEXT NOT NULL, result TEXT, PRIMARY KEY (sweep_id, point)) WITHOUT ROWID;
 CREATE VIEW v_run_summary AS
     SELECT r.id, r.name, r.batching, r.model, r.device, r.finished, r.simulated_s,
         max(CASE WHEN m.name = 'ttft_s' AND m.statistic = 'p50' THEN m.value END) AS ttft_p50_s,

@@ -13,7 +13,7 @@
 #include "reports/row_spool.h"
 #include "reports/theory.h"
 
-enum { SCHEMA_VERSION = 2 };
+enum { SCHEMA_VERSION = 3 };
 
 extern const char schema_sql[]; /* made from schema.sql */
 
@@ -52,6 +52,10 @@ static const char *const migrations[SCHEMA_VERSION] = {
         "CREATE TABLE validation (run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, against TEXT NOT NULL,"
         "name TEXT NOT NULL, statistic TEXT NOT NULL, measured REAL, simulated REAL, error REAL,"
         "PRIMARY KEY (run_id, against, name, statistic)) WITHOUT ROWID;",
+    [2] = "ALTER TABLE plan ADD COLUMN name TEXT; ALTER TABLE plan ADD COLUMN started_at TEXT;"
+          "ALTER TABLE plan_point ADD COLUMN result TEXT;"
+          "ALTER TABLE sweep ADD COLUMN name TEXT; ALTER TABLE sweep ADD COLUMN started_at TEXT;"
+          "ALTER TABLE sweep_point ADD COLUMN result TEXT;",
 };
 
 /* Under the write lock, so that two processes that open a new file at once make one schema. */
@@ -122,27 +126,76 @@ struct row_sink store_sink(struct store *s)
     return row_spool_sink(&s->rows);
 }
 
-/* Prepares, binds by the letters of `types` (i: int64, d: double with NAN as NULL, s: text), runs. */
-static int insert(struct store *s, struct error *err, const char *sql, const char *types, ...)
+static sqlite3_stmt *prepare(struct store *s, const char *sql, const char *types, va_list values)
 {
     sqlite3_stmt *q = NULL;
     if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
-        return fail(s, err);
-    va_list args;
-    va_start(args, types);
+        return NULL;
     for (int i = 1; types[i - 1]; i++) {
         if (types[i - 1] == 'i') {
-            sqlite3_bind_int64(q, i, va_arg(args, sqlite3_int64));
+            sqlite3_bind_int64(q, i, va_arg(values, int64_t));
         } else if (types[i - 1] == 's') {
-            sqlite3_bind_text(q, i, va_arg(args, const char *), -1, SQLITE_TRANSIENT);
+            sqlite3_bind_text(q, i, va_arg(values, const char *), -1, SQLITE_TRANSIENT);
         } else {
-            double value = va_arg(args, double);
+            double value = va_arg(values, double);
             if (isfinite(value))
                 sqlite3_bind_double(q, i, value);
         }
     }
-    va_end(args);
-    int status = sqlite3_step(q) == SQLITE_DONE ? 0 : fail(s, err);
+    return q;
+}
+
+static int run_statement(struct store *s, sqlite3_stmt *q, struct error *err)
+{
+    int status = q && sqlite3_step(q) == SQLITE_DONE ? 0 : fail(s, err);
+    sqlite3_finalize(q);
+    return status;
+}
+
+static int insert(struct store *s, struct error *err, const char *sql, const char *types, ...)
+{
+    va_list values;
+    va_start(values, types);
+    sqlite3_stmt *q = prepare(s, sql, types, values);
+    va_end(values);
+    return run_statement(s, q, err);
+}
+
+int store_write(struct store *s, struct error *err, const char *sql, const char *types, ...)
+{
+    va_list values;
+    va_start(values, types);
+    sqlite3_stmt *q = prepare(s, sql, types, values);
+    va_end(values);
+    return run_statement(s, q, err);
+}
+
+int64_t store_last_id(const struct store *s)
+{
+    return sqlite3_last_insert_rowid(s->db);
+}
+
+enum { READ_COLUMNS = 16 };
+
+int store_read(struct store *s, int (*row)(void *state, int columns, char **values, struct error *err), void *state,
+               struct error *err, const char *sql, const char *types, ...)
+{
+    va_list values;
+    va_start(values, types);
+    sqlite3_stmt *q = prepare(s, sql, types, values);
+    va_end(values);
+    if (!q)
+        return fail(s, err);
+    int status = 0, step = SQLITE_DONE;
+    while (status == 0 && (step = sqlite3_step(q)) == SQLITE_ROW) {
+        char *texts[READ_COLUMNS];
+        int columns = sqlite3_column_count(q);
+        for (int i = 0; i < columns && i < READ_COLUMNS; i++)
+            texts[i] = (char *)(uintptr_t)sqlite3_column_text(q, i);
+        status = row(state, columns, texts, err);
+    }
+    if (status == 0 && step != SQLITE_DONE)
+        status = fail(s, err);
     sqlite3_finalize(q);
     return status;
 }
@@ -461,6 +514,87 @@ int64_t store_save_run(struct store *s, const struct scenario *sc, const struct 
         return -1;
     }
     return run;
+}
+
+int store_serialize(struct store *s, void **bytes, size_t *size, struct error *err)
+{
+    sqlite3_int64 length = 0;
+    unsigned char *copy = sqlite3_serialize(s->db, "main", &length, 0);
+    *bytes = copy ? malloc((size_t)length) : NULL;
+    if (*bytes)
+        memcpy(*bytes, copy, (size_t)length);
+    sqlite3_free(copy);
+    *size = (size_t)length;
+    return *bytes ? 0 : error_no_memory(err);
+}
+
+/* A table's columns after its first one, with commas before and between. */
+static int other_columns(struct store *s, const char *table, char *out, size_t size, struct error *err)
+{
+    sqlite3_stmt *q = NULL;
+    char sql[96];
+    size_t length = 0;
+    snprintf(sql, sizeof sql, "SELECT name FROM pragma_table_info('%s') WHERE cid > 0 ORDER BY cid", table);
+    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
+        return fail(s, err);
+    out[0] = 0;
+    while (sqlite3_step(q) == SQLITE_ROW && length < size)
+        length += (size_t)snprintf(out + length, size - length, ", %s", (const char *)sqlite3_column_text(q, 0));
+    sqlite3_finalize(q);
+    return length < size ? 0 : error_set(err, ERROR_RUN, "internal: table %s has too many columns", table);
+}
+
+static int copy_rows(struct store *s, const char *table, sqlite3_int64 from, sqlite3_int64 to, struct error *err)
+{
+    char columns[1024], sql[2300];
+    if (other_columns(s, table, columns, sizeof columns, err))
+        return -1;
+    bool run = strcmp(table, "run") == 0;
+    snprintf(sql, sizeof sql, "INSERT INTO main.%s SELECT %s%s FROM part.%s WHERE %s = ?2", table, run ? "NULL" : "?1",
+             columns, table, run ? "id" : "run_id");
+    return insert(s, err, sql, "ii", to, from);
+}
+
+static int absorb_run(struct store *s, sqlite3_int64 from, sqlite3_int64 *to, struct error *err)
+{
+    static const char *const tables[] = {"metric",     "histogram",  "station",    "theory", "request",
+                                         "time_parts", "timeseries", "validation", NULL};
+    if (copy_rows(s, "run", from, 0, err))
+        return -1;
+    *to = sqlite3_last_insert_rowid(s->db);
+    for (const char *const *table = tables; *table; table++)
+        if (copy_rows(s, *table, from, *to, err))
+            return -1;
+    return 0;
+}
+
+static int absorb_all(struct store *s, sqlite3_int64 *run, struct error *err)
+{
+    sqlite3_stmt *q = NULL;
+    int status =
+        sqlite3_prepare_v2(s->db, "SELECT id FROM part.run ORDER BY id", -1, &q, NULL) == SQLITE_OK ? 0 : fail(s, err);
+    while (status == 0 && sqlite3_step(q) == SQLITE_ROW)
+        status = absorb_run(s, sqlite3_column_int64(q, 0), run, err);
+    sqlite3_finalize(q);
+    return status;
+}
+
+int64_t store_absorb(struct store *s, const void *bytes, size_t size, store_link link, void *state, struct error *err)
+{
+    sqlite3_int64 run = -1;
+    struct error ignored;
+    if (execute(s, "ATTACH ':memory:' AS part", err))
+        return -1;
+    int status = sqlite3_deserialize(s->db, "part", (unsigned char *)(uintptr_t)bytes, (sqlite3_int64)size,
+                                     (sqlite3_int64)size, SQLITE_DESERIALIZE_READONLY) == SQLITE_OK
+                     ? execute(s, "BEGIN IMMEDIATE", err)
+                     : fail(s, err);
+    if (status == 0 && (absorb_all(s, &run, err) || (link && link(state, s, run, err)) || execute(s, "COMMIT", err))) {
+        execute(s, "ROLLBACK", &ignored);
+        status = -1;
+    }
+    execute(s, "DETACH part", &ignored);
+    return status ? -1 : run;
 }
 
 int store_save_validation(struct store *s, int64_t run_id, const char *against, const struct comparison *c,

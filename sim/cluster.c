@@ -732,6 +732,7 @@ static void sum_up(struct cluster *c)
         if (c->replicas[i].running.count == 0)
             kv_pool_release_parked(kv, t->end);
         t->iterations += c->replicas[i].iterations;
+        t->held_s[receives(c, i)] += sim_time_to_s(t->end);
         t->kv_allocated += kv->allocated;
         t->kv_freed += kv->freed;
         t->kv_held += kv->total_blocks - kv->free_blocks;

@@ -65,6 +65,7 @@ struct cluster_totals {
     double kv_block_ns;                                          /* ∫ blocks in use dt */
     uint64_t peak_in_flight;
     struct bubbles bubbles; /* of pipelines */
+    double held_s[2];       /* Σ time that replicas were held: all or those that prefill; those that decode */
     sim_time end;           /* of the last event */
     bool stopped;           /* by *stop */
 };

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "planner/analytic.h"
+#include "planner/answer.h"
+#include "planner/memory.h"
+#include "planner/parallel.h"
+#include "profiles/shipped.h"
+
+enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_THREADS, OPT_ANALYTIC, OPT_JSON, OPT_ALL, OPT_QUIET };
+
+static const struct option_spec options[] = {
+    {"--set", "PATH=VALUE", "override a value of the plan or scenario; may be repeated"},
+    {"--db", "FILE", "database of plans, where an interrupted one goes on (default tandem.db)"},
+    {"--no-db", NULL, "keep nothing; only print the answer"},
+    {"-j", "N", "threads (default: as many as there are processors)"},
+    {"--analytic", NULL, "answer a scenario by formula at once, and hold it against a simulation"},
+    {"--json", "FILE", "write everything that was found out as JSON"},
+    {"--all", NULL, "say of every family why it was not chosen, not of the first twenty"},
+    {"--quiet", NULL, "no progress"},
+    {0},
+};
+
+static int read_threads(const struct arguments *args, unsigned *out, struct error *err)
+{
+    char *end = NULL;
+    const char *text = args->values[OPT_THREADS];
+    unsigned long n = text ? strtoul(text, &end, 10) : parallel_processors();
+    if (n == 0 || n > 4096 || (text && (*end || !*text)))
+        return error_set(err, ERROR_INPUT, "-j %s: expected a number of threads from 1 to 4096", text);
+    *out = (unsigned)n;
+    return 0;
+}
+
+/* "ttft_s p99 1.2 s" as share of its limit: a margin of log(limit / value). */
+static double over_or_under(double margin)
+{
+    return 100 * fabs(expm1(-margin));
+}
+
+static void print_size(const struct plan_search *s, const struct contender *c, const char *head)
+{
+    const struct plan *p = s->plan;
+    const struct sized *size = NULL;
+    for (size_t i = 0; i < c->count; i++)
+        if (c->sizes[i].units == c->high)
+            size = &c->sizes[i];
+    if (!size)
+        return;
+    const struct point *at = &size->point;
+    const struct held_gpus *held = at->results[0].held;
+    double cost = 0, tokens = point_mean(at, "tokens_per_s", 0.95).value;
+    for (size_t i = 0; i < at->count; i++)
+        cost += plan_cost_per_h(p, &at->results[i]) / (double)at->count;
+    printf("%s%zu units of %s\n", head, c->high, c->family->label);
+    printf("    %.0f × %s", held[0].gpus, held[0].device);
+    if (held[1].gpus > 0)
+        printf(" to prefill + %.0f × %s to decode", held[1].gpus, held[1].device);
+    if (cost > 0)
+        printf(", %.2f an hour, %.3f for a million tokens", cost, cost / 3600 / tokens * 1e6);
+    if (plan_power_w(&at->results[0]) > 0)
+        printf(", %.1f kW at the boards' limit", plan_power_w(&at->results[0]) / 1000);
+    struct estimate margin = point_margin(at, p->effort.confidence);
+    printf("\n    %s: %s %.0f %% %s, %.0f to %.0f %% (%g %% interval, %zu replications)\n",
+           at->verdict == HOLDS ? "keeps the SLO" : "not shown to keep the SLO", point_binding(at),
+           over_or_under(margin.value), margin.value >= 0 ? "within" : "over", 100 * -expm1(-margin.low),
+           100 * -expm1(-margin.high), 100 * p->effort.confidence, at->count);
+    static const char *const shown[][2] = {{"ttft_s.p99", "TTFT p99"},
+                                           {"tpot_s.p99", "TPOT p99"},
+                                           {"e2e_s.p99", "E2E p99"}};
+    printf("   ");
+    for (size_t i = 0; i < 3; i++) {
+        struct estimate e = point_mean(at, shown[i][0], 0.95);
+        printf(" %s %.3g s ± %.1f %%;", shown[i][1], e.value, 100 * inference_relative_half_width(e));
+    }
+    printf(" %.2f %% of requests meet every limit\n", 100 * point_mean(at, "attainment", 0.95).value);
+}
+
+static void print_others(const struct plan_search *s, bool all)
+{
+    size_t shown = 0, most = all ? s->count : 20;
+    printf("\n  why not the others\n");
+    for (int fate = FATE_FOUND; fate <= FATE_REFUSED; fate++)
+        for (size_t i = 0; i < s->count; i++) {
+            const struct contender *c = &s->contenders[i];
+            if (c == s->chosen || (int)c->fate != fate || shown++ >= most)
+                continue;
+            printf("    %s: %s\n", c->family->label, c->why);
+        }
+    if (shown > most)
+        printf("    … and %zu more (--all)\n", shown - most);
+}
+
+static void print_headroom(const struct plan_answer *a)
+{
+    printf("\n  how much more it bears\n");
+    for (int i = 0; i < SCALE_COUNT; i++) {
+        const struct capacity *c = &a->headroom[i];
+        if (c->kind == CAPACITY_FOUND)
+            printf("    %-15s × %.3f  (holds at %.3f, breaks at %.3f: %s)\n", scale_names[i], c->value, c->low, c->high,
+                   c->binding);
+        else
+            printf("    %-15s %s\n", scale_names[i],
+                   c->kind == CAPACITY_NONE ? "breaks however little there is" : "a thousand times as much, or more");
+    }
+    if (a->one_lost.asked && strstr(a->one_lost.binding, "queue"))
+        printf("    one unit lost   is overloaded\n");
+    else if (a->one_lost.asked)
+        printf("    one unit lost   %s: %s %.0f %% %s\n",
+               a->one_lost.verdict == HOLDS    ? "still keeps the SLO"
+               : a->one_lost.verdict == BREAKS ? "breaks the SLO"
+                                               : "not shown to keep the SLO",
+               a->one_lost.binding, over_or_under(a->one_lost.margin.value),
+               a->one_lost.margin.value >= 0 ? "within" : "over");
+}
+
+static void print_units(size_t units)
+{
+    if (units)
+        printf("%zu units", units);
+    else
+        printf("more than is allowed");
+}
+
+static void print_sensitivity(const struct plan_search *s, const struct plan_answer *a)
+{
+    if (a->need_count)
+        printf("\n  what it hangs on: units needed, if\n");
+    for (size_t i = 0; i < a->need_count; i++) {
+        const struct needed *n = &a->needs[i];
+        printf("    %-15s are %+.0f %%  ", scale_names[n->scale], 100 * (n->factor - 1));
+        print_units(n->chosen);
+        if (s->runner_up) {
+            printf("; of the runner-up ");
+            print_units(n->runner_up);
+            printf("%s", n->runner_up_is_cheaper ? ", which is then the better one" : "");
+        }
+        printf("\n");
+    }
+}
+
+static void print_front(const struct plan_search *s, const struct plan_answer *a)
+{
+    bool cost = s->plan->objective == OBJECTIVE_COST;
+    printf("\n  what more, or less, money buys (Pareto front of %s and p99 TTFT, of %zu sizes looked at)\n",
+           objective_names[s->plan->objective], a->buy_count);
+    printf("    %10s %6s %10s %10s %8s  %-9s\n",
+           cost                                   ? "an hour"
+           : s->plan->objective == OBJECTIVE_GPUS ? "GPUs"
+                                                  : "W",
+           "GPUs", "TTFT p99", "TPOT p99", "met", "SLO");
+    for (size_t i = 0; i < a->buy_count; i++) {
+        const struct buy *b = &a->buys[i];
+        if (b->on_front)
+            printf("    %10.2f %6.0f %8.3f s %8.4f s %6.1f %%  %-9s %zu × %s\n", b->objective, b->gpus, b->ttft_p99_s,
+                   b->tpot_p99_s, 100 * b->attainment,
+                   b->verdict == HOLDS    ? "holds"
+                   : b->verdict == BREAKS ? "breaks"
+                                          : "undecided",
+                   b->units, b->contender->family->label);
+    }
+}
+
+static void print_answer(const struct plan_search *s, const struct plan_answer *a, bool all, double wall_s)
+{
+    char wall[32];
+    print_duration(wall, sizeof wall, wall_s);
+    printf("%s: %.4g requests/s\n", s->plan->name, s->plan->rate_per_s);
+    if (s->chosen) {
+        print_size(s, s->chosen, "\n  recommended  ");
+        if (s->ties > 1 && isfinite(s->confidence_of_choice))
+            printf(
+                "    of %zu that cost as much the one with the widest margin, with a probability of %g %% (to within "
+                "%g %%)\n",
+                s->ties, 100 * s->confidence_of_choice, 100 * s->plan->indifference);
+        else if (s->ties > 1)
+            printf("    of %zu that cost as much one of those with the widest margin, which could not be told apart\n",
+                   s->ties);
+    } else if (s->closest) {
+        printf("\n  NOTHING MEETS THE SLO within the constraints. Closest comes:\n");
+        struct contender closest = *s->closest;
+        double best = -INFINITY;
+        for (size_t i = 0; i < closest.count; i++) {
+            const struct point *p = &closest.sizes[i].point;
+            double margin = p->count && !p->failed ? point_margin(p, 0.95).value : -INFINITY;
+            if (margin > best) {
+                best = margin;
+                closest.high = closest.sizes[i].units;
+            }
+        }
+        print_size(s, &closest, "    ");
+    } else
+        printf("\n  NOTHING CAN BE RUN\n");
+    if (s->runner_up)
+        print_size(s, s->runner_up, "\n  runner-up    ");
+    if (a) {
+        print_headroom(a);
+        print_sensitivity(s, a);
+        print_front(s, a);
+    }
+    print_others(s, all);
+    printf("\n  found with %llu trials of %.3g million requests in %s\n", (unsigned long long)s->pool->trials,
+           (double)s->pool->requests * 1e-6, wall);
+}
+
+static int write_json(const char *file, const char *text, struct error *err)
+{
+    FILE *out = fopen(file, "w");
+    if (!out || fputs(text, out) < 0 || fputc('\n', out) < 0 || fclose(out))
+        return error_set(err, ERROR_IO, "%s: cannot be written", file);
+    return 0;
+}
+
+/* Keeps what was found in the plan's row, and in a file if wanted. */
+static int keep_answer(const struct arguments *args, const struct plan_search *s, const struct plan_answer *a,
+                       struct plan_memory *memory, struct error *err)
+{
+    cJSON *json = plan_answer_json(s, a);
+    char *text = json ? cJSON_Print(json) : NULL;
+    cJSON_Delete(json);
+    if (!text)
+        return error_no_memory(err);
+    int status = memory ? plan_memory_finish(memory, s->chosen ? "done" : "not met", text, err) : 0;
+    if (status == 0 && args->values[OPT_JSON])
+        status = write_json(args->values[OPT_JSON], text, err);
+    free(text);
+    return status;
+}
+
+static int search_and_answer(const struct arguments *args, const struct plan *plan, struct trial_pool *pool,
+                             struct plan_memory *memory, struct progress *progress, struct error *err)
+{
+    struct plan_search search;
+    struct plan_answer answer = {0};
+    double started = wall_clock_s();
+    int status = plan_search_run(&search, plan, pool, err);
+    if (status == 0 && search.chosen)
+        status = plan_answer_make(&answer, &search, err);
+    progress_end(progress);
+    if (status == 0)
+        status = keep_answer(args, &search, search.chosen ? &answer : NULL, memory, err);
+    if (status == 0)
+        print_answer(&search, search.chosen ? &answer : NULL, args->values[OPT_ALL] != NULL, wall_clock_s() - started);
+    int exit = status ? exit_for(err) : search.chosen ? EXIT_DONE : EXIT_SLO_MISSED;
+    plan_answer_release(&answer);
+    plan_search_release(&search);
+    return exit;
+}
+
+static int make_plan(const struct arguments *args, struct json root, struct error *err)
+{
+    struct plan plan;
+    struct progress progress;
+    struct planner_watch watch;
+    struct trial_pool pool = {0};
+    struct plan_memory memory;
+    struct trial_memory recall;
+    struct store *store = NULL;
+    unsigned threads;
+    char *specification = cJSON_PrintUnformatted(root.node);
+    if (!specification) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return error_no_memory(err), EXIT_FAILED;
+    }
+    if (plan_read(&plan, root, err)) {
+        free(specification);
+        return exit_for(err);
+    }
+    progress_start(&progress, args->values[OPT_QUIET] != NULL, &watch);
+    const char *file = args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db";
+    bool keep = !args->values[OPT_NO_DB], resumed = false;
+    int status = read_threads(args, &threads, err) || thread_pool_create(threads, &watch, &pool, err) ||
+                         (keep && store_open(file, &store, err)) ||
+                         (keep && plan_memory_open(&memory, store, plan.name, specification, &resumed, err))
+                     ? exit_for(err)
+                     : EXIT_DONE;
+    if (status == EXIT_DONE) {
+        if (keep) {
+            recall = plan_memory_of(&memory);
+            pool.memory = &recall;
+        }
+        if (resumed && !args->values[OPT_QUIET])
+            fprintf(stderr, "goes on where plan %lld in %s stopped\n", (long long)memory.plan_id, file);
+        status = search_and_answer(args, &plan, &pool, keep ? &memory : NULL, &progress, err);
+        if (status == EXIT_FAILED && *watch.stop && keep)
+            error_set(err, ERROR_RUN, "interrupted; the same command goes on where it stopped");
+    }
+    trial_pool_destroy(&pool);
+    store_close(store);
+    plan_release(&plan);
+    free(specification);
+    return status;
+}
+
+/* A scenario by itself: the largest rate that it sustains. */
+static int find_capacity(const struct plan *plan, struct trial_pool *pool, struct progress *progress, struct error *err)
+{
+    struct capacity c;
+    struct family one = {.scenario = (cJSON *)(uintptr_t)plan->scenario.node};
+    char *scenario = family_scenario(plan, &one, 1);
+    if (!scenario)
+        return error_no_memory(err), EXIT_FAILED;
+    struct json root;
+    struct scenario s;
+    struct analytic_estimate e;
+    struct error ignored = {0};
+    double start = 1;
+    if (json_parse(scenario, "scenario", &root, err) || scenario_compile(&s, root, err)) {
+        free(scenario);
+        return exit_for(err);
+    }
+    bool known = analytic_of(&s, &e, &ignored) == 0 && e.bound_per_s > 0;
+    if (known)
+        start = 0.8 / e.utilization;
+    scenario_release(&s);
+    struct capacity_question q = {.scenario = scenario,
+                                  .scale = SCALE_RATE,
+                                  .start = start,
+                                  .tolerance = plan->tolerance,
+                                  .seed = plan->seed,
+                                  .effort = plan->effort};
+    double started = wall_clock_s();
+    int status = capacity_find(&q, pool, &c, err);
+    progress_end(progress);
+    free(scenario);
+    if (status)
+        return exit_for(err);
+    if (c.failed && c.kind == CAPACITY_NONE)
+        return error_set(err, ERROR_INPUT, "%s", c.message), EXIT_BAD_INPUT;
+    if (c.kind == CAPACITY_FOUND)
+        printf("%s sustains %.4g requests/s within its SLO: holds at %.4g, breaks at %.4g (%s); %g %% interval\n",
+               plan->name, c.value * plan->rate_per_s, c.low * plan->rate_per_s, c.high * plan->rate_per_s, c.binding,
+               100 * plan->effort.confidence);
+    else
+        printf("%s %s\n", plan->name,
+               c.kind == CAPACITY_NONE ? "breaks its SLO however few requests come"
+                                       : "keeps its SLO at any rate that was tried");
+    if (known)
+        printf("  no more than %.4g requests/s can be served at all, by formula\n", e.bound_per_s);
+    printf("  %zu rates looked at, %llu trials of %.3g million requests, %.1f s\n", c.points,
+           (unsigned long long)pool->trials, (double)pool->requests * 1e-6, wall_clock_s() - started);
+    return c.kind == CAPACITY_NONE ? EXIT_SLO_MISSED : EXIT_DONE;
+}
+
+/* A scenario in the place of a plan: as a plan that has nothing to search. */
+static int wrap_scenario(struct json *root, struct error *err)
+{
+    cJSON *plan = cJSON_CreateObject(), *scenario = (cJSON *)(uintptr_t)root->node;
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(scenario, "name");
+    const cJSON *seed = cJSON_GetObjectItemCaseSensitive(scenario, "seed");
+    if (!plan)
+        return error_no_memory(err);
+    if (cJSON_IsString(name))
+        cJSON_AddStringToObject(plan, "name", name->valuestring);
+    if (cJSON_IsNumber(seed))
+        cJSON_AddNumberToObject(plan, "seed", seed->valuedouble);
+    cJSON_AddItemToObject(plan, "scenario", scenario);
+    root->node = plan;
+    return 0;
+}
+
+static int capacity(const struct arguments *args, struct json root, struct error *err)
+{
+    struct plan plan;
+    struct progress progress;
+    struct planner_watch watch;
+    struct trial_pool pool = {0};
+    unsigned threads;
+    if (wrap_scenario(&root, err)) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return EXIT_FAILED;
+    }
+    if (plan_read(&plan, root, err))
+        return exit_for(err);
+    progress_start(&progress, args->values[OPT_QUIET] != NULL, &watch);
+    int status = read_threads(args, &threads, err) || thread_pool_create(threads, &watch, &pool, err)
+                     ? exit_for(err)
+                     : find_capacity(&plan, &pool, &progress, err);
+    trial_pool_destroy(&pool);
+    plan_release(&plan);
+    return status;
+}
+
+static void print_against(const char *what, const char *unit, double formula, double simulated)
+{
+    printf("  %-22s %10.4g %10.4g %s", what, formula, simulated, unit);
+    if (isfinite(formula) && simulated > 0)
+        printf("  %+7.1f %%", 100 * (formula / simulated - 1));
+    printf("\n");
+}
+
+/* Formula beside simulation, so that one sees when it is enough. */
+static int analytic(struct json root, struct error *err)
+{
+    struct scenario s;
+    struct analytic_estimate e;
+    struct trial_result r;
+    char *text = cJSON_PrintUnformatted(root.node);
+    if (!text || scenario_compile(&s, root, err)) {
+        free(text);
+        return text ? exit_for(err) : (error_no_memory(err), EXIT_FAILED);
+    }
+    double started = wall_clock_s();
+    int status = analytic_of(&s, &e, err);
+    double formula_s = wall_clock_s() - started;
+    struct trial t = {.scenario = text, .seed = s.seed, .scales = {1, 1, 1, 1}};
+    if (status == 0)
+        status = trial_run(&t, NULL, &r, err);
+    if (status == 0 && r.failed)
+        status = error_set(err, r.code, "%s", r.message);
+    if (status == 0) {
+        printf("%s at %.4g requests/s: formula (%s) in %.1f ms, simulation in %.0f ms\n\n", s.name, e.rate_per_s,
+               e.formula, 1e3 * formula_s, 1e3 * r.wall_s);
+        printf("  %-22s %10s %10s\n", "", "formula", "simulated");
+        print_against("wait, mean", "s", e.wait_s, r.metrics[METRIC_QUEUE][STAT_MEAN]);
+        print_against("TTFT, mean", "s", e.ttft_s, r.metrics[METRIC_TTFT][STAT_MEAN]);
+        print_against("TTFT, p99", "s", e.ttft_p99_s, r.metrics[METRIC_TTFT][STAT_P99]);
+        print_against("TPOT, mean", "s", e.tpot_s, r.metrics[METRIC_TPOT][STAT_MEAN]);
+        print_against("E2E, mean", "s", e.e2e_s, r.metrics[METRIC_E2E][STAT_MEAN]);
+        printf("\n  at most %.4g requests/s can be served: %.0f %% of that is asked for%s\n", e.bound_per_s,
+               100 * e.utilization, r.overloaded ? "; the simulation finds it overloaded" : "");
+        printf("  %.1f decodes in an iteration; a prompt's service takes %.4g s with SCV %.2f\n", e.batch, e.service_s,
+               e.service_scv);
+    }
+    free(text);
+    scenario_release(&s);
+    return status ? exit_for(err) : EXIT_DONE;
+}
+
+static int run(const struct arguments *args, struct error *err)
+{
+    struct json root;
+    if (need_words(args, 1, 1, command_plan.usage, err))
+        return exit_for(err);
+    const char *word = args->words[0];
+    bool shipped = !strchr(word, '/') && !strstr(word, ".json"), is_plan = false;
+    for (const struct shipped_file *f = shipped_files; shipped && f->kind; f++)
+        is_plan = is_plan || (strcmp(f->kind, "plan") == 0 && strcmp(f->name, word) == 0);
+    if (shipped_load(is_plan ? "plan" : "scenario", word, &root, err))
+        return exit_for(err);
+    if (apply_settings(args, &root, err)) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return exit_for(err);
+    }
+    if (json_member(&root, "scenario").node)
+        return make_plan(args, root, err);
+    return args->values[OPT_ANALYTIC] ? analytic(root, err) : capacity(args, root, err);
+}
+
+const struct command command_plan = {
+    .name = "plan",
+    .usage = "plan PLAN|SCENARIO [--set PATH=VALUE]...",
+    .summary = "find the cheapest way to meet an SLO; of a scenario, the largest rate it sustains",
+    .options = options,
+    .run = run,
+};

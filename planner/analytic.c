@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "planner/analytic.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "reports/theory.h"
+
+enum { SAMPLE = 4000, BULK_DRAWS = 32 };
+
+struct sample {
+    uint32_t prompts[SAMPLE], outputs[SAMPLE];
+    size_t count;
+    double rate_per_s, arrival_scv, prompt, output; /* means */
+};
+
+/* One pool's replicas: the whole cluster, or those that prefill, or those that decode. */
+struct served {
+    const struct cost_model *cost;
+    const struct replica_config *config;
+    double replicas; /* that share the arrivals */
+    double most_sequences, token_budget;
+};
+
+static int take_sample(const struct scenario *s, struct sample *out, struct error *err)
+{
+    struct request_source source;
+    struct arrival a;
+    double gaps = 0, squares = 0, prompts = 0, outputs = 0;
+    sim_time last = 0;
+    int got = 0;
+    *out = (struct sample){0};
+    if (scenario_open_workload(s, &source, err))
+        return -1;
+    while (out->count < SAMPLE && (got = source.next(source.state, &a, err)) == 1) {
+        double gap = sim_time_to_s(a.at - last);
+        gaps += out->count ? gap : 0;
+        squares += out->count ? gap * gap : 0;
+        last = a.at;
+        out->prompts[out->count] = a.prompt_tokens;
+        out->outputs[out->count++] = a.output_tokens;
+        prompts += a.prompt_tokens;
+        outputs += a.output_tokens;
+    }
+    request_source_destroy(&source);
+    if (got < 0)
+        return -1;
+    if (got == SOURCE_WAITS || out->count < 2 || gaps == 0)
+        return error_set(err, ERROR_INPUT, "workload: expected arrivals at a rate, found a closed loop or a batch job");
+    double n = (double)out->count, mean = gaps / (n - 1);
+    out->rate_per_s = 1 / mean;
+    out->arrival_scv = squares / (n - 1) / (mean * mean) - 1;
+    out->prompt = prompts / n;
+    out->output = outputs / n;
+    return 0;
+}
+
+/* Seconds of an iteration of so many decodes, each over `kv` tokens, and one chunk of a prompt. */
+static double iteration_s(const struct served *p, double decodes, double kv, double chunk)
+{
+    struct request r = {.prompt_tokens = (uint32_t)fmax(1, chunk)};
+    struct batch_item item = {.req = &r, .new_tokens = (uint32_t)fmax(1, round(chunk))};
+    struct batch b = {.decodes = (uint32_t)round(decodes),
+                      .decode_kv = (uint64_t)(round(decodes) * kv),
+                      .decode_longest = (uint64_t)kv,
+                      .items = &item,
+                      .count = chunk >= 0.5};
+    struct iteration_cost cost = {0};
+    if (b.decodes == 0 && b.count == 0)
+        return 0;
+    cost_model_iteration(p->cost, &b, &cost);
+    return fine_to_ns(cost.total) * 1e-9;
+}
+
+/* Between whole numbers of decodes, so that a fixed point can be found. */
+static double smooth_s(const struct served *p, double decodes, double kv, double chunk)
+{
+    double low = floor(decodes), share = decodes - low;
+    return (1 - share) * iteration_s(p, low, kv, chunk) + share * iteration_s(p, low + 1, kv, chunk);
+}
+
+static double limit_of(const struct param_set *params, const char *name, double otherwise)
+{
+    for (const struct param_spec *spec = params->specs; spec->name; spec++)
+        if (strcmp(spec->name, name) == 0 && param_number(params, name) > 0)
+            return param_number(params, name);
+    return otherwise;
+}
+
+static struct served served_by(const struct cost_model *cost, const struct replica_config *config, double replicas,
+                               double kv_per_request)
+{
+    const struct param_set *params = config->batching_params;
+    double fits = (double)config->kv_blocks * config->kv_block_tokens / kv_per_request;
+    return (struct served){.cost = cost,
+                           .config = config,
+                           .replicas = replicas,
+                           .most_sequences = fmax(1, fmin(limit_of(params, "max_sequences", 65536), fits)),
+                           .token_budget = limit_of(params, "token_budget", 0)};
+}
+
+/* The decode batch of a replica that gets `rate`: INFINITY where it would grow without end. `prompt` 0: prompts are
+ * read elsewhere. */
+static double batch_at(const struct served *p, const struct sample *w, double rate, double prompt, double *iteration)
+{
+    double kv = w->prompt + w->output / 2, t = iteration_s(p, 1, kv, 0);
+    for (int i = 0; i < 500; i++) {
+        double b = rate * w->output * t, chunk = rate * prompt * t;
+        if (b > p->most_sequences || (p->token_budget > 0 && b + chunk > p->token_budget))
+            return INFINITY;
+        double next = smooth_s(p, b, kv, chunk);
+        if (fabs(next - t) < 1e-6 * t)
+            break;
+        t = next;
+    }
+    *iteration = t;
+    return rate * w->output * t;
+}
+
+/* The largest rate of a replica at which the batch stays finite. */
+static double bound_of(const struct served *p, const struct sample *w, double prompt)
+{
+    double low = 0, high = 1, t;
+    while (isfinite(batch_at(p, w, high, prompt, &t)) && high < 1e9)
+        high *= 2;
+    while (high - low > 1e-3 * high) {
+        double middle = (low + high) / 2;
+        *(isfinite(batch_at(p, w, middle, prompt, &t)) ? &low : &high) = middle;
+    }
+    return high;
+}
+
+/* Seconds that a prompt takes once it is served, beside a batch of decodes. */
+static double prompt_s(const struct served *p, const struct sample *w, double tokens, double batch)
+{
+    double kv = w->prompt + w->output / 2;
+    if (p->token_budget == 0)
+        return iteration_s(p, 0, 0, tokens);
+    double room = fmax(1, p->token_budget - batch), whole = floor(tokens / room), rest = tokens - whole * room;
+    double full = whole > 0 ? smooth_s(p, batch, kv, room) : 0;
+    return whole * full + (rest >= 1 ? smooth_s(p, batch, kv, rest) : 0);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Wait and own time of prompts at a replica that gets `rate` and decodes a batch meanwhile. */
+static void first_token(const struct served *p, const struct sample *w, double rate, double batch, double iteration,
+                        struct analytic_estimate *out)
+{
+    enum { LOOKED_AT = 400 };
+    double service[LOOKED_AT], sum = 0, squares = 0;
+    size_t n = w->count < LOOKED_AT ? w->count : LOOKED_AT;
+    for (size_t i = 0; i < n; i++) {
+        service[i] = prompt_s(p, w, w->prompts[i * w->count / n], batch);
+        sum += service[i];
+        squares += service[i] * service[i];
+    }
+    qsort(service, n, sizeof *service, compare_doubles);
+    double mean = sum / (double)n, busy = rate * mean;
+    out->service_s = mean;
+    out->service_scv = squares / (double)n / (mean * mean) - 1;
+    out->wait_s = theory_ggc_wait_s(rate, 1 / mean, 1, w->arrival_scv, out->service_scv);
+    out->formula = "Allen-Cunneen";
+    /* Whoever comes waits for what runs to end, half of it on average; waits that are not 0 are about exponential. */
+    out->ttft_s = iteration / 2 + out->wait_s + mean;
+    double long_wait = busy > 0.01 && busy < 1 ? out->wait_s / busy * log(100 * busy) : busy < 1 ? 0 : INFINITY;
+    out->ttft_p99_s = iteration + fmax(out->wait_s + service[(size_t)(0.99 * (double)(n - 1))], mean + long_wait);
+}
+
+/* Batches that are served whole: prompts together, then as many iterations as the longest output has tokens. */
+struct bulk {
+    const struct served *p;
+    const struct sample *w;
+    double prefill_s; /* of the batch asked for last */
+};
+
+static unsigned bulk_seconds(const void *model, unsigned size, double *seconds, double *probability)
+{
+    const struct bulk *b = model;
+    for (unsigned k = 0; k < BULK_DRAWS; k++) {
+        double prompts = 0, longest = 0, kv = 0;
+        for (unsigned i = 0; i < size; i++) {
+            size_t which = (size_t)(random_mix((uint64_t)k * 1000003 + i) % b->w->count);
+            prompts = fmax(prompts, b->w->prompts[which]); /* rows are padded */
+            longest = fmax(longest, b->w->outputs[which]);
+            kv += b->w->prompts[which] + b->w->outputs[which] / 2.0;
+        }
+        seconds[k] = iteration_s(b->p, 0, 0, prompts * size) + (longest - 1) * iteration_s(b->p, size, kv / size, 0);
+        probability[k] = 1.0 / BULK_DRAWS;
+    }
+    return BULK_DRAWS;
+}
+
+static void whole_batches(const struct served *p, const struct sample *w, double rate, struct analytic_estimate *out)
+{
+    struct bulk bulk = {.p = p, .w = w};
+    double seconds[BULK_DRAWS], probability[BULK_DRAWS], mean = 0;
+    unsigned most = (unsigned)fmin(BULK_MOST, p->most_sequences);
+    double size = limit_of(p->config->batching_params, "size", 0);
+    unsigned least = size > 0 ? (unsigned)fmin(BULK_MOST, size) : 1;
+    most = size > 0 ? least : most;
+    bulk_seconds(&bulk, most, seconds, probability);
+    for (unsigned k = 0; k < BULK_DRAWS; k++)
+        mean += seconds[k] / BULK_DRAWS;
+    out->bound_per_s = most / mean;
+    out->wait_s = theory_bulk_wait_s(rate, least, most, bulk_seconds, &bulk);
+    out->formula = "M/G^(a,b)/1";
+    out->batch = fmin(most, fmax(least, rate * mean));
+    double own = iteration_s(p, 0, 0, w->prompt * out->batch);
+    out->service_s = mean;
+    out->service_scv = 0;
+    out->tpot_s = iteration_s(p, out->batch, w->prompt + w->output / 2, 0);
+    out->ttft_s = out->wait_s + own;
+    out->ttft_p99_s = out->ttft_s + log(100) * out->wait_s;
+}
+
+static void continuous_batches(const struct served *prefill, const struct served *decode, const struct sample *w,
+                               struct analytic_estimate *out)
+{
+    bool apart = prefill->cost != decode->cost;
+    double rate = w->rate_per_s / decode->replicas, prompt = apart ? 0 : w->prompt, iteration = NAN;
+    double prefill_rate = w->rate_per_s / prefill->replicas;
+    out->bound_per_s = decode->replicas * bound_of(decode, w, prompt);
+    out->batch = batch_at(decode, w, rate, prompt, &iteration);
+    out->tpot_s = isfinite(out->batch) ? iteration : INFINITY;
+    if (isfinite(out->batch))
+        first_token(prefill, w, prefill_rate, apart ? 0 : out->batch, apart ? 0 : iteration, out);
+    else
+        out->wait_s = out->ttft_s = out->ttft_p99_s = INFINITY;
+    if (apart && out->service_s > 0)
+        out->bound_per_s = fmin(out->bound_per_s, prefill->replicas / out->service_s);
+    if (out->formula == NULL)
+        out->formula = "no steady state";
+}
+
+int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct error *err)
+{
+    struct sample *w = malloc(sizeof *w);
+    if (!w)
+        return error_no_memory(err);
+    *out = (struct analytic_estimate){0};
+    if (take_sample(s, w, err)) {
+        free(w);
+        return -1;
+    }
+    const struct cluster_config *c = &s->cluster;
+    double kv = w->prompt + w->output, prefills = (double)(c->prefill_replicas ? c->prefill_replicas : c->replicas);
+    double decodes = c->prefill_replicas ? (double)(c->replicas - c->prefill_replicas) : prefills;
+    struct served prefill = served_by(&s->cost, &c->replica, prefills, kv);
+    struct served decode = c->prefill_replicas ? served_by(&s->decode_cost, &c->decode, decodes, kv) : prefill;
+    out->rate_per_s = w->rate_per_s;
+    if (c->replica.batching->holds_finished_kv) {
+        whole_batches(&prefill, w, w->rate_per_s / prefills, out);
+        out->bound_per_s *= prefills;
+    } else
+        continuous_batches(&prefill, &decode, w, out);
+    out->utilization = w->rate_per_s / out->bound_per_s;
+    out->e2e_s = out->ttft_s + (w->output - 1) * out->tpot_s;
+    free(w);
+    return 0;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+#include "planner/answer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+
+static void tell(const struct plan_search *s, const char *what, double done, double of)
+{
+    if (s->pool->watch->progress)
+        s->pool->watch->progress(s->pool->watch->state, what, done, of);
+}
+
+static struct sized *chosen_size(struct plan_search *s)
+{
+    return contender_size(s->plan, s->chosen, s->chosen->high);
+}
+
+static int ask_headroom(struct plan_answer *a, struct plan_search *s, struct error *err)
+{
+    struct sized *size = chosen_size(s);
+    if (!size)
+        return error_no_memory(err);
+    for (int i = 0; i < SCALE_COUNT; i++) {
+        struct capacity_question q = {.scenario = size->scenario,
+                                      .scale = (enum scale)i,
+                                      .start = 1,
+                                      .tolerance = s->plan->tolerance,
+                                      .seed = s->plan->seed,
+                                      .effort = s->plan->effort};
+        tell(s, "headroom", i, SCALE_COUNT);
+        if (capacity_find(&q, s->pool, &a->headroom[i], err))
+            return -1;
+    }
+    return 0;
+}
+
+static int ask_one_lost(struct plan_answer *a, struct plan_search *s, struct error *err)
+{
+    if (s->chosen->high < 2)
+        return 0;
+    struct sized *size = contender_size(s->plan, s->chosen, s->chosen->high - 1);
+    if (!size)
+        return error_no_memory(err);
+    struct point *p = &size->point;
+    if (points_decide(&p, 1, &s->plan->effort, s->pool, err))
+        return -1;
+    a->one_lost = (struct one_lost){.asked = true, .verdict = p->verdict, .margin = point_margin(p, 0.95)};
+    snprintf(a->one_lost.binding, sizeof a->one_lost.binding, "%s", point_binding(p));
+    return 0;
+}
+
+/* The fewest units of a contender that hold when an input is scaled: outwards from what it needs as things are, twice
+ * as far each time, then halving. 0 when its constraints allow too few. */
+static int units_needed(struct plan_search *s, const struct contender *c, enum scale scale, double factor, size_t *out,
+                        struct error *err)
+{
+    size_t low = 0, high = 0, units = c->high, step = 1;
+    *out = 0;
+    while (high == 0 || high - low > 1) {
+        double scales[SCALE_COUNT] = {1, 1, 1, 1};
+        scales[scale] = factor;
+        char *scenario = family_scenario(s->plan, c->family, units);
+        if (!scenario)
+            return error_no_memory(err);
+        struct point p, *list = &p;
+        point_init(&p, scenario, scales, s->plan->seed);
+        int status = points_decide(&list, 1, &s->plan->effort, s->pool, err);
+        bool holds = p.verdict == HOLDS;
+        point_release(&p);
+        free(scenario);
+        if (status)
+            return -1;
+        *(holds ? &high : &low) = units;
+        if (high == 0 && low >= c->most)
+            return 0;
+        if (high == 0)
+            units = units + step < c->most ? units + step : c->most;
+        else if (low == 0)
+            units = high > step ? high - step : 1;
+        else
+            units = (low + high) / 2;
+        step *= 2;
+        if (high == 1)
+            break;
+    }
+    *out = high;
+    return 0;
+}
+
+static int ask_sensitivity(struct plan_answer *a, struct plan_search *s, struct error *err)
+{
+    double share = s->plan->sensitivity;
+    for (int i = 0; share > 0 && i < NEEDS_MAX; i++) {
+        struct needed *n = &a->needs[a->need_count];
+        *n = (struct needed){.scale = (enum scale)(i / 2), .factor = i % 2 ? 1 + share : 1 - share};
+        tell(s, "sensitivity", i, NEEDS_MAX);
+        if (units_needed(s, s->chosen, n->scale, n->factor, &n->chosen, err) ||
+            (s->runner_up && units_needed(s, s->runner_up, n->scale, n->factor, &n->runner_up, err)))
+            return -1;
+        a->need_count++;
+        double chosen = n->chosen ? (double)n->chosen * s->chosen->family->unit_objective : INFINITY;
+        double other = n->runner_up ? (double)n->runner_up * s->runner_up->family->unit_objective : INFINITY;
+        n->runner_up_is_cheaper = other < chosen * (1 - 1e-9);
+    }
+    return 0;
+}
+
+/* A few larger sizes of the two best, to see what more money buys. */
+static int look_further(struct plan_search *s, struct error *err)
+{
+    static const double factors[] = {1.1, 1.25, 1.5, 2};
+    struct contender *const both[] = {s->chosen, s->runner_up};
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; both[k] && i < sizeof factors / sizeof *factors; i++) {
+            size_t units = (size_t)ceil((double)both[k]->high * factors[i] - 1e-9);
+            if (units > both[k]->most)
+                continue;
+            struct sized *size = contender_size(s->plan, both[k], units);
+            struct point *p = size ? &size->point : NULL;
+            tell(s, "what more would buy", (double)i, sizeof factors / sizeof *factors);
+            if (!size)
+                return error_no_memory(err);
+            if (points_decide(&p, 1, &s->plan->effort, s->pool, err))
+                return -1;
+        }
+    return 0;
+}
+
+static double mean_of(const struct point *p, const char *name)
+{
+    return point_mean(p, name, 0.95).value;
+}
+
+static int add_buy(struct plan_answer *a, size_t *capacity, const struct plan_search *s, const struct contender *c,
+                   const struct sized *size, struct error *err)
+{
+    struct buy *grown = array_grow(a->buys, capacity, a->buy_count + 1, sizeof *grown);
+    if (!grown)
+        return error_no_memory(err);
+    a->buys = grown;
+    const struct point *p = &size->point;
+    double cost = 0;
+    for (size_t i = 0; i < p->count; i++)
+        cost += plan_cost_per_h(s->plan, &p->results[i]) / (double)p->count;
+    grown[a->buy_count++] = (struct buy){.contender = c,
+                                         .units = size->units,
+                                         .objective = contender_objective(s->plan, c, size->units),
+                                         .cost_per_h = cost,
+                                         .gpus = mean_of(p, "gpus"),
+                                         .ttft_p99_s = mean_of(p, "ttft_s.p99"),
+                                         .tpot_p99_s = mean_of(p, "tpot_s.p99"),
+                                         .attainment = mean_of(p, "attainment"),
+                                         .verdict = p->verdict};
+    return 0;
+}
+
+static int compare_buys(const void *a, const void *b)
+{
+    const struct buy *x = a, *y = b;
+    if (x->objective != y->objective)
+        return x->objective > y->objective ? 1 : -1;
+    return (x->ttft_p99_s > y->ttft_p99_s) - (x->ttft_p99_s < y->ttft_p99_s);
+}
+
+static int make_front(struct plan_answer *a, struct plan_search *s, struct error *err)
+{
+    size_t capacity = 0;
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; k < s->contenders[i].count; k++) {
+            const struct sized *size = &s->contenders[i].sizes[k];
+            if (size->point.count > 0 && !size->point.failed && !point_overloaded(&size->point) &&
+                add_buy(a, &capacity, s, &s->contenders[i], size, err))
+                return -1;
+        }
+    if (a->buy_count > 0)
+        qsort(a->buys, a->buy_count, sizeof *a->buys, compare_buys);
+    double best = INFINITY;
+    for (size_t i = 0; i < a->buy_count; i++) {
+        a->buys[i].on_front = a->buys[i].ttft_p99_s < best;
+        best = fmin(best, a->buys[i].ttft_p99_s);
+    }
+    return 0;
+}
+
+int plan_answer_make(struct plan_answer *a, struct plan_search *s, struct error *err)
+{
+    *a = (struct plan_answer){0};
+    return ask_headroom(a, s, err) || ask_one_lost(a, s, err) || ask_sensitivity(a, s, err) || look_further(s, err) ||
+                   make_front(a, s, err)
+               ? -1
+               : 0;
+}
+
+void plan_answer_release(struct plan_answer *a)
+{
+    free(a->buys);
+    a->buys = NULL;
+}
+
+static const char *const verdicts[] = {"undecided", "holds", "breaks"};
+static const char *const fates[] = {"open", "found", "dearer", "limited", "refused"};
+
+static void add_number(cJSON *o, const char *key, double value)
+{
+    if (isfinite(value))
+        cJSON_AddNumberToObject(o, key, value);
+    else
+        cJSON_AddNullToObject(o, key);
+}
+
+static void add_estimate(cJSON *o, const char *key, struct estimate e)
+{
+    cJSON *list = cJSON_AddArrayToObject(o, key);
+    const double values[] = {e.value, e.low, e.high};
+    for (int i = 0; i < 3; i++)
+        cJSON_AddItemToArray(list, isfinite(values[i]) ? cJSON_CreateNumber(values[i]) : cJSON_CreateNull());
+}
+
+static cJSON *size_json(const struct plan_search *s, const struct contender *c, const struct sized *size)
+{
+    cJSON *o = cJSON_CreateObject();
+    const struct point *p = &size->point;
+    cJSON_AddNumberToObject(o, "units", (double)size->units);
+    cJSON_AddStringToObject(o, "verdict", verdicts[p->verdict]);
+    cJSON_AddNumberToObject(o, "replications", (double)p->count);
+    add_number(o, objective_names[s->plan->objective], contender_objective(s->plan, c, size->units));
+    add_number(o, "gpus", mean_of(p, "gpus"));
+    add_estimate(o, "margin", point_margin(p, 0.95));
+    cJSON_AddStringToObject(o, "binding", point_binding(p));
+    static const char *const shown[] = {"ttft_s.p50", "ttft_s.p99", "tpot_s.p50",   "tpot_s.p99",
+                                        "e2e_s.p99",  "attainment", "tokens_per_s", "goodput_per_s"};
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        add_estimate(o, shown[i], point_mean(p, shown[i], 0.95));
+    return o;
+}
+
+static cJSON *contender_json(const struct plan_search *s, const struct contender *c)
+{
+    cJSON *o = cJSON_CreateObject(), *sizes = cJSON_CreateArray();
+    cJSON_AddStringToObject(o, "label", c->family->label);
+    cJSON_AddStringToObject(o, "fate", fates[c->fate]);
+    if (c->high)
+        cJSON_AddNumberToObject(o, "units", (double)c->high);
+    cJSON_AddStringToObject(o, "why", c->why);
+    add_number(o, "bound_per_s", c->family->bound_per_s);
+    cJSON_AddItemToObject(o, "scenario", cJSON_Duplicate(c->family->scenario, 1));
+    for (size_t i = 0; i < c->count; i++)
+        if (c->sizes[i].point.count > 0)
+            cJSON_AddItemToArray(sizes, size_json(s, c, &c->sizes[i]));
+    cJSON_AddItemToObject(o, "sizes", sizes);
+    return o;
+}
+
+static void add_answer(cJSON *o, const struct plan_search *s, const struct plan_answer *a)
+{
+    cJSON *headroom = cJSON_AddObjectToObject(o, "headroom"), *needs = cJSON_AddArrayToObject(o, "sensitivity"),
+          *front = cJSON_AddArrayToObject(o, "pareto");
+    for (int i = 0; i < SCALE_COUNT; i++)
+        add_estimate(headroom, scale_names[i],
+                     (struct estimate){a->headroom[i].value, a->headroom[i].low, a->headroom[i].high});
+    if (a->one_lost.asked) {
+        cJSON *lost = cJSON_AddObjectToObject(o, "one_lost");
+        cJSON_AddStringToObject(lost, "verdict", verdicts[a->one_lost.verdict]);
+        add_estimate(lost, "margin", a->one_lost.margin);
+        cJSON_AddStringToObject(lost, "binding", a->one_lost.binding);
+    }
+    for (size_t i = 0; i < a->need_count; i++) {
+        cJSON *n = cJSON_CreateObject();
+        cJSON_AddStringToObject(n, "input", scale_names[a->needs[i].scale]);
+        cJSON_AddNumberToObject(n, "factor", a->needs[i].factor);
+        cJSON_AddNumberToObject(n, "units", (double)a->needs[i].chosen);
+        cJSON_AddNumberToObject(n, "runner_up_units", (double)a->needs[i].runner_up);
+        cJSON_AddBoolToObject(n, "runner_up_is_cheaper", a->needs[i].runner_up_is_cheaper);
+        cJSON_AddItemToArray(needs, n);
+    }
+    for (size_t i = 0; i < a->buy_count; i++) {
+        if (!a->buys[i].on_front)
+            continue;
+        cJSON *b = cJSON_CreateObject();
+        cJSON_AddStringToObject(b, "label", a->buys[i].contender->family->label);
+        cJSON_AddNumberToObject(b, "units", (double)a->buys[i].units);
+        add_number(b, "gpus", a->buys[i].gpus);
+        add_number(b, objective_names[s->plan->objective], a->buys[i].objective);
+        add_number(b, "ttft_p99_s", a->buys[i].ttft_p99_s);
+        add_number(b, "tpot_p99_s", a->buys[i].tpot_p99_s);
+        cJSON_AddStringToObject(b, "verdict", verdicts[a->buys[i].verdict]);
+        cJSON_AddItemToArray(front, b);
+    }
+}
+
+cJSON *plan_answer_json(const struct plan_search *s, const struct plan_answer *answer)
+{
+    cJSON *o = cJSON_CreateObject(), *families = cJSON_CreateArray();
+    const struct contender *const named[] = {s->chosen, s->runner_up, s->closest};
+    static const char *const names[] = {"recommendation", "runner_up", "closest"};
+    cJSON_AddStringToObject(o, "name", s->plan->name);
+    cJSON_AddNumberToObject(o, "rate_per_s", s->plan->rate_per_s);
+    for (int i = 0; i < 3; i++)
+        if (named[i])
+            cJSON_AddNumberToObject(o, names[i], (double)(named[i] - s->contenders));
+    cJSON_AddNumberToObject(o, "equally_cheap", (double)s->ties);
+    add_number(o, "confidence_of_choice", s->confidence_of_choice);
+    cJSON_AddNumberToObject(o, "trials", (double)s->pool->trials);
+    cJSON_AddNumberToObject(o, "requests", (double)s->pool->requests);
+    for (size_t i = 0; i < s->count; i++)
+        cJSON_AddItemToArray(families, contender_json(s, &s->contenders[i]));
+    cJSON_AddItemToObject(o, "families", families);
+    if (answer)
+        add_answer(o, s, answer);
+    return o;
+}

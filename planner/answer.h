@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* answer.h — what a plan's answer is worth: how much more it bears, what it hangs on, and what else money would buy. */
+#ifndef TANDEM_PLANNER_ANSWER_H
+#define TANDEM_PLANNER_ANSWER_H
+
+#include "planner/capacity.h"
+#include "planner/search.h"
+
+/* The chosen units with one fewer: what is left while a replica is down. */
+struct one_lost {
+    bool asked; /* there is more than one */
+    enum verdict verdict;
+    struct estimate margin;
+    char binding[80];
+};
+
+/* Units that a family needs when an input is off. */
+struct needed {
+    enum scale scale;
+    double factor;
+    size_t chosen, runner_up; /* 0: no number within the constraints, or nobody */
+    bool runner_up_is_cheaper;
+};
+
+enum { NEEDS_MAX = 2 * SCALE_COUNT };
+
+/* A size that somebody could buy. */
+struct buy {
+    const struct contender *contender;
+    size_t units;
+    double objective, cost_per_h, gpus, ttft_p99_s, tpot_p99_s, attainment;
+    enum verdict verdict;
+    bool on_front; /* nobody has a lower p99 TTFT for less */
+};
+
+struct plan_answer {
+    struct capacity headroom[SCALE_COUNT];
+    struct one_lost one_lost;
+    struct needed needs[NEEDS_MAX];
+    size_t need_count;
+    struct buy *buys; /* [buy_count] by objective, everything that was looked at */
+    size_t buy_count;
+};
+
+/* Asks around the search's choice, which must be there. Release also after a failure. */
+int plan_answer_make(struct plan_answer *a, struct plan_search *s, struct error *err);
+void plan_answer_release(struct plan_answer *a);
+
+/* Everything as JSON; the caller's to delete. `answer` may be NULL. NULL when memory is short. */
+cJSON *plan_answer_json(const struct plan_search *s, const struct plan_answer *answer);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* capacity.h — how far one configuration can go: the largest rate (or longest prompts, slowest kernels …) at which it
+ * keeps its SLO.
+ *
+ * A stochastic root search: the mean margin falls as the load grows. Two replications a point bracket its zero and
+ * close in on it (regula falsi with Illinois' correction on log load); then the points just below and just above are
+ * replicated until each is decided. The answer's interval reaches from a load that is shown to hold to one that is
+ * shown to break; it is as wide as the tolerance, or as what the replications can tell apart. */
+#ifndef TANDEM_PLANNER_CAPACITY_H
+#define TANDEM_PLANNER_CAPACITY_H
+
+#include "planner/point.h"
+
+enum capacity_kind { CAPACITY_FOUND, CAPACITY_NONE, CAPACITY_UNBOUNDED };
+
+struct capacity {
+    enum capacity_kind kind; /* none: breaks even at a thousandth of the start; unbounded: holds at a thousand times */
+    double value, low, high; /* factor on what the scenario says; low holds, high breaks */
+    char binding[80];        /* what breaks there */
+    size_t points;           /* looked at */
+    bool failed;             /* the scenario cannot be run: */
+    char message[512];
+};
+
+struct capacity_question {
+    const char *scenario; /* JSON text */
+    enum scale scale;
+    double start;     /* a guess: 1, or what a formula says */
+    double tolerance; /* relative width of the interval, where replications can tell it: 0.02 */
+    uint64_t seed;
+    struct effort effort;
+};
+
+int capacity_find(const struct capacity_question *question, struct trial_pool *pool, struct capacity *out,
+                  struct error *err);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* The families of a plan: every choice on its axes, checked and weighed before anything is simulated. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner/analytic.h"
+#include "planner/plan.h"
+
+/* A value in a few words: its name and what else it says. */
+static void describe(const cJSON *value, char *out, size_t size)
+{
+    size_t used = 0;
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(value, "name");
+    if (!name)
+        name = cJSON_GetObjectItemCaseSensitive(value, "policy");
+    if (cJSON_IsString(value)) {
+        snprintf(out, size, "%s", value->valuestring);
+        return;
+    }
+    if (!cJSON_IsObject(value)) {
+        char *text = cJSON_PrintUnformatted(value);
+        snprintf(out, size, "%s", text ? text : "?");
+        free(text);
+        return;
+    }
+    if (cJSON_IsString(name))
+        used = (size_t)snprintf(out, size, "%s", name->valuestring);
+    for (const cJSON *n = value->child; n && used < size; n = n->next) {
+        char inner[128];
+        if (n == name)
+            continue;
+        describe(n, inner, sizeof inner);
+        used += (size_t)snprintf(out + used, size - used, cJSON_IsObject(n) ? "%s%s (%s)" : "%s%s %s", used ? " " : "",
+                                 n->string, inner);
+    }
+}
+
+/* Devices and names speak for themselves; numbers need to say of what. */
+static void add_to_label(struct family *f, const struct plan_axis *axis, const cJSON *value)
+{
+    char text[200];
+    const char *last = strrchr(axis->path, '.') ? strrchr(axis->path, '.') + 1 : axis->path;
+    size_t used = strlen(f->label);
+    describe(value, text, sizeof text);
+    bool speaks = cJSON_IsString(value) || cJSON_IsObject(value);
+    snprintf(f->label + used, sizeof f->label - used, "%s%s%s%s", used ? " · " : "", speaks ? "" : last,
+             speaks ? "" : " ", text);
+}
+
+static int choose(const struct plan *p, size_t index, struct family *f, struct error *err)
+{
+    struct json at = p->scenario;
+    at.node = f->scenario = cJSON_Duplicate(p->scenario.node, 1);
+    if (!at.node)
+        return error_no_memory(err);
+    for (size_t i = 0; i < p->axis_count; i++) {
+        size_t count = (size_t)cJSON_GetArraySize(p->axes[i].values.node);
+        const cJSON *value = cJSON_GetArrayItem(p->axes[i].values.node, (int)(index % count));
+        index /= count;
+        char *text = cJSON_PrintUnformatted(value);
+        if (!text)
+            return error_no_memory(err);
+        int status = json_set_path(&at, p->axes[i].path, text, err);
+        free(text);
+        if (status)
+            return -1;
+        add_to_label(f, &p->axes[i], value);
+    }
+    if (p->axis_count == 0)
+        snprintf(f->label, sizeof f->label, "the scenario");
+    return 0;
+}
+
+static void multiply(cJSON *object, size_t units, double otherwise)
+{
+    cJSON *replicas = cJSON_GetObjectItemCaseSensitive(object, "replicas");
+    double unit = cJSON_IsNumber(replicas) ? replicas->valuedouble : otherwise;
+    cJSON_DeleteItemFromObjectCaseSensitive(object, "replicas");
+    cJSON_AddNumberToObject(object, "replicas", unit * (double)units);
+}
+
+char *family_scenario(const struct plan *p, const struct family *f, size_t units)
+{
+    static const char *const pools[] = {"prefill", "decode"};
+    cJSON *root = cJSON_Duplicate(f->scenario, 1), *cluster = cJSON_GetObjectItemCaseSensitive(root, "cluster");
+    if (root && !cluster)
+        cluster = cJSON_AddObjectToObject(root, "cluster");
+    cJSON *placement = cJSON_GetObjectItemCaseSensitive(cluster, "placement");
+    const cJSON *stated = cJSON_GetObjectItemCaseSensitive(cluster, "replicas");
+    double unit = cJSON_IsNumber(stated) ? stated->valuedouble : 1;
+    multiply(cluster, units, 1);
+    for (int i = 0; i < 2; i++) {
+        cJSON *pool = cJSON_GetObjectItemCaseSensitive(placement, pools[i]);
+        if (cJSON_IsObject(pool))
+            multiply(pool, units, unit);
+    }
+    cJSON *workload = cJSON_GetObjectItemCaseSensitive(root, "workload");
+    const cJSON *scale = cJSON_GetObjectItemCaseSensitive(workload, "rate_scale");
+    double before = cJSON_IsNumber(scale) ? scale->valuedouble : 1;
+    cJSON_DeleteItemFromObjectCaseSensitive(workload, "rate_scale");
+    cJSON_AddNumberToObject(workload, "rate_scale", before * p->rate_per_s / p->base_rate);
+    char *text = root ? cJSON_PrintUnformatted(root) : NULL;
+    cJSON_Delete(root);
+    return text;
+}
+
+static void refuse(struct family *f, const char *why)
+{
+    snprintf(f->refused, sizeof f->refused, "%s", why);
+}
+
+static double weigh(const struct plan *p, const struct cost_model *cost, double replicas, struct family *f)
+{
+    struct held_gpus held = {.mean = replicas * cost->parallel.tensor,
+                             .price_per_h = cost->device.price_per_hour,
+                             .power_w = cost->device.power_w};
+    snprintf(held.device, sizeof held.device, "%s", cost->device_name);
+    double price = plan_price(p, &held);
+    f->unit_gpus += held.mean;
+    f->unit_cost_per_h += held.mean * price;
+    f->unit_power_w += held.mean * held.power_w;
+    if (cost->parallel.tensor > p->gpus_per_node)
+        refuse(f, "a replica's tensor parallelism does not fit in a node");
+    return price;
+}
+
+/* What one unit costs, and what it may bear at most. */
+static int weigh_unit(const struct plan *p, const struct scenario *s, struct family *f, struct error *err)
+{
+    const struct cluster_config *c = &s->cluster;
+    size_t prefill = c->prefill_replicas, all = c->replicas;
+    double price = weigh(p, &s->cost, (double)(prefill ? prefill : all), f);
+    if (prefill)
+        price += weigh(p, &s->decode_cost, (double)(all - prefill), f);
+    if (p->objective == OBJECTIVE_COST && isnan(price))
+        return error_set(err, ERROR_INPUT,
+                         "prices_per_h: has no price for %s (nor has the device); add one, or choose another objective",
+                         s->cost.device_name);
+    if (p->objective == OBJECTIVE_ENERGY && f->unit_power_w == 0)
+        return error_set(err, ERROR_INPUT, "objective: \"energy\" needs devices with power_w, which %s has not",
+                         s->cost.device_name);
+    f->unit_objective = p->objective == OBJECTIVE_COST   ? f->unit_cost_per_h
+                        : p->objective == OBJECTIVE_GPUS ? f->unit_gpus
+                                                         : f->unit_power_w;
+    struct analytic_estimate e;
+    if (analytic_of(s, &e, err))
+        return -1;
+    f->bound_per_s = e.bound_per_s;
+    return 0;
+}
+
+static int check(const struct plan *p, struct family *f, struct error *err)
+{
+    struct error own = {0};
+    struct json root;
+    struct scenario s;
+    char *text = family_scenario(p, f, 1);
+    if (!text)
+        return error_no_memory(err);
+    int status = json_parse(text, "scenario", &root, &own) || scenario_compile(&s, root, &own) ? -1 : 0;
+    if (status) { /* what does not fit or go together is no candidate; the text names it */
+        refuse(f, own.text);
+        status = own.code == ERROR_MEMORY ? error_no_memory(err) : 0;
+    } else {
+        if (s.slo.count == 0 && s.slo.goodput_per_s == 0)
+            status = error_set(err, ERROR_INPUT, "slo: asks for nothing; a plan needs limits to meet");
+        else
+            status = weigh_unit(p, &s, f, err);
+        scenario_release(&s);
+    }
+    free(text);
+    return status;
+}
+
+int families_make(const struct plan *p, struct family **out, size_t *count, struct error *err)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < p->axis_count; i++) {
+        n *= (size_t)cJSON_GetArraySize(p->axes[i].values.node);
+        if (n > 10000)
+            return error_set(err, ERROR_INPUT, "search: has more than 10000 combinations");
+    }
+    *out = calloc(n, sizeof **out);
+    *count = n;
+    if (!*out)
+        return error_no_memory(err);
+    for (size_t i = 0; i < n; i++)
+        if (choose(p, i, &(*out)[i], err) || check(p, &(*out)[i], err)) {
+            families_release(*out, n);
+            *out = NULL;
+            return -1;
+        }
+    return 0;
+}
+
+void families_release(struct family *families, size_t count)
+{
+    for (size_t i = 0; families && i < count; i++)
+        cJSON_Delete(families[i].scenario);
+    free(families);
+}

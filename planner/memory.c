@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "planner/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/version.h"
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) /* FNV-1a */
+        hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3u;
+    return hash;
+}
+
+void trial_key(const struct trial *t, char key[33])
+{
+    uint64_t halves[2];
+    for (int i = 0; i < 2; i++) {
+        uint64_t h = i ? 0x9ae16a3b2f90404fu : 0xcbf29ce484222325u;
+        h = hash_bytes(h, t->scenario, strlen(t->scenario) + 1);
+        h = hash_bytes(h, TANDEM_VERSION, sizeof TANDEM_VERSION);
+        h = hash_bytes(h, &t->seed, sizeof t->seed);
+        halves[i] = hash_bytes(h, t->scales, sizeof t->scales);
+    }
+    snprintf(key, 33, "%016llx%016llx", (unsigned long long)halves[0], (unsigned long long)halves[1]);
+}
+
+/* The numbers of a result, in a fixed order. */
+static size_t numbers_of(struct trial_result *r, double **at)
+{
+    size_t n = 0;
+    for (int m = 0; m < METRIC_COUNT; m++)
+        for (int k = 0; k < STAT_COUNT; k++)
+            at[n++] = &r->metrics[m][k];
+    double *const others[] = {&r->margin,       &r->attainment,  &r->goodput_per_s, &r->requests_per_s,
+                              &r->tokens_per_s, &r->utilization, &r->duration_s,    &r->wall_s};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        at[n++] = others[i];
+    for (int i = 0; i < 2; i++) {
+        at[n++] = &r->held[i].gpus;
+        at[n++] = &r->held[i].mean;
+        at[n++] = &r->held[i].price_per_h;
+        at[n++] = &r->held[i].power_w;
+    }
+    return n;
+}
+
+enum { NUMBERS_MAX = 128 };
+
+char *trial_result_print(const struct trial_result *r)
+{
+    struct trial_result copy = *r;
+    double *at[NUMBERS_MAX];
+    size_t n = numbers_of(&copy, at);
+    cJSON *o = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(o, "numbers");
+    for (size_t i = 0; list && i < n; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "%.17g", *at[i]); /* cJSON has no way to write what is not finite */
+        cJSON_AddItemToArray(list, isfinite(*at[i]) ? cJSON_CreateRaw(text) : cJSON_CreateString(text));
+    }
+    cJSON_AddNumberToObject(o, "failed", r->failed);
+    cJSON_AddNumberToObject(o, "code", r->code);
+    cJSON_AddStringToObject(o, "message", r->message);
+    cJSON_AddStringToObject(o, "binding", r->binding);
+    cJSON_AddStringToObject(o, "device", r->held[0].device);
+    cJSON_AddStringToObject(o, "decode_device", r->held[1].device);
+    cJSON_AddNumberToObject(o, "arrived", (double)r->arrived);
+    cJSON_AddNumberToObject(o, "finished", (double)r->finished);
+    cJSON_AddNumberToObject(o, "rejected", (double)r->rejected);
+    cJSON_AddNumberToObject(o, "slo_met", r->slo_met);
+    cJSON_AddNumberToObject(o, "overloaded", r->overloaded);
+    char *text = o ? cJSON_PrintUnformatted(o) : NULL;
+    cJSON_Delete(o);
+    return text;
+}
+
+static double number_at(const cJSON *o, const char *key)
+{
+    const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, key);
+    return cJSON_IsNumber(n) ? n->valuedouble : 0;
+}
+
+static void text_at(const cJSON *o, const char *key, char *out, size_t size)
+{
+    const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, key);
+    snprintf(out, size, "%s", cJSON_IsString(n) ? n->valuestring : "");
+}
+
+int trial_result_parse(const char *text, struct trial_result *out, struct error *err)
+{
+    *out = (struct trial_result){0};
+    double *at[NUMBERS_MAX];
+    size_t n = numbers_of(out, at), i = 0;
+    cJSON *o = cJSON_Parse(text);
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, "numbers"), *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (i < n)
+            *at[i] = cJSON_IsNumber(item) ? item->valuedouble
+                     : item->valuestring  ? strtod(item->valuestring, NULL)
+                                          : NAN;
+        i++;
+    }
+    if (i != n) {
+        cJSON_Delete(o);
+        return error_set(err, ERROR_INPUT, "a kept trial has %zu numbers, expected %zu", i, n);
+    }
+    out->failed = number_at(o, "failed") > 0;
+    out->code = (enum error_code)number_at(o, "code");
+    out->arrived = (uint64_t)number_at(o, "arrived");
+    out->finished = (uint64_t)number_at(o, "finished");
+    out->rejected = (uint64_t)number_at(o, "rejected");
+    out->slo_met = number_at(o, "slo_met") > 0;
+    out->overloaded = number_at(o, "overloaded") > 0;
+    text_at(o, "message", out->message, sizeof out->message);
+    text_at(o, "binding", out->binding, sizeof out->binding);
+    text_at(o, "device", out->held[0].device, sizeof out->held[0].device);
+    text_at(o, "decode_device", out->held[1].device, sizeof out->held[1].device);
+    cJSON_Delete(o);
+    return 0;
+}
+
+static int take_id(void *state, int columns, char **values, struct error *err)
+{
+    (void)columns, (void)err;
+    *(int64_t *)state = values[0] ? strtoll(values[0], NULL, 10) : 0;
+    return 0;
+}
+
+int plan_memory_open(struct plan_memory *m, struct store *store, const char *name, const char *specification,
+                     bool *resumed, struct error *err)
+{
+    *m = (struct plan_memory){.store = store};
+    if (store_read(store, take_id, &m->plan_id, err,
+                   "SELECT id FROM plan WHERE spec = ? AND status = 'unfinished' ORDER BY id DESC LIMIT 1", "s",
+                   specification))
+        return -1;
+    *resumed = m->plan_id > 0;
+    if (*resumed)
+        return 0;
+    char started[32];
+    time_t now = time(NULL);
+    struct tm utc;
+    strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    if (store_write(store, err, "INSERT INTO plan (spec, status, name, started_at) VALUES (?, 'unfinished', ?, ?)",
+                    "sss", specification, name, started))
+        return -1;
+    m->plan_id = store_last_id(store);
+    return 0;
+}
+
+struct recalled {
+    struct trial_result *out;
+    bool found;
+};
+
+static int take_result(void *state, int columns, char **values, struct error *err)
+{
+    struct recalled *r = state;
+    (void)columns;
+    r->found = values[0] != NULL;
+    return r->found ? trial_result_parse(values[0], r->out, err) : 0;
+}
+
+static int recall(void *state, const struct trial *t, struct trial_result *out, struct error *err)
+{
+    struct plan_memory *m = state;
+    struct recalled r = {.out = out};
+    char key[33];
+    trial_key(t, key);
+    if (store_read(m->store, take_result, &r, err, "SELECT result FROM plan_point WHERE plan_id = ? AND point = ?",
+                   "is", m->plan_id, key))
+        return -1;
+    return r.found;
+}
+
+static int keep(void *state, const struct trial *t, const struct trial_result *r, struct error *err)
+{
+    struct plan_memory *m = state;
+    char key[33], *text = trial_result_print(r);
+    if (!text)
+        return error_no_memory(err);
+    trial_key(t, key);
+    int status =
+        store_write(m->store, err,
+                    "INSERT OR REPLACE INTO plan_point (plan_id, point, status, result) VALUES (?, ?, 'done', ?)",
+                    "iss", m->plan_id, key, text);
+    free(text);
+    return status;
+}
+
+struct trial_memory plan_memory_of(struct plan_memory *m)
+{
+    return (struct trial_memory){.recall = recall, .keep = keep, .state = m};
+}
+
+int plan_memory_finish(struct plan_memory *m, const char *status, const char *result, struct error *err)
+{
+    return store_write(m->store, err, "UPDATE plan SET status = ?, result = ? WHERE id = ?", "ssi", status, result,
+                       m->plan_id);
+}

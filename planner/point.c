@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#include "planner/point.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+
+enum { FIRST_LOOK = 4 };
+
+void point_init(struct point *p, const char *scenario, const double *scales, uint64_t seed)
+{
+    *p = (struct point){.scenario = scenario, .seed = seed};
+    for (int i = 0; i < SCALE_COUNT; i++)
+        p->scales[i] = scales ? scales[i] : 1;
+}
+
+void point_release(struct point *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        free(p->results[i].rows);
+    free(p->results);
+    p->results = NULL;
+    p->count = 0;
+}
+
+static int make_room(struct point *p, size_t count, struct error *err)
+{
+    struct trial_result *grown = array_grow(p->results, &p->capacity, count, sizeof *grown);
+    if (!grown)
+        return error_no_memory(err);
+    p->results = grown;
+    return 0;
+}
+
+static void take(struct point *p, const struct trial_result *r)
+{
+    p->failed = p->failed || r->failed;
+    p->results[p->count++] = *r;
+}
+
+int points_replicate(struct point *const *points, size_t n, size_t count, struct trial_pool *pool, struct error *err)
+{
+    size_t total = 0, next = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (make_room(points[i], count, err))
+            return -1;
+        total += !points[i]->failed && points[i]->count < count ? count - points[i]->count : 0;
+    }
+    struct trial *trials = calloc(total + 1, sizeof *trials);
+    struct trial_result *results = calloc(total + 1, sizeof *results);
+    int status = trials && results ? 0 : error_no_memory(err);
+    for (size_t i = 0; status == 0 && i < n; i++)
+        for (size_t r = points[i]->count; !points[i]->failed && r < count; r++) {
+            struct trial *t = &trials[next++];
+            *t = (struct trial){.scenario = points[i]->scenario, .seed = points[i]->seed + r};
+            memcpy(t->scales, points[i]->scales, sizeof t->scales);
+        }
+    if (status == 0)
+        status = trial_pool_run(pool, trials, total, results, NULL, NULL, err);
+    next = 0;
+    for (size_t i = 0; status == 0 && i < n; i++)
+        for (size_t left = points[i]->failed || points[i]->count >= count ? 0 : count - points[i]->count; left > 0;
+             left--)
+            take(points[i], &results[next++]);
+    free(trials);
+    free(results);
+    return status;
+}
+
+/* Looks at 4, 8, … most replications. */
+static double looks(size_t most)
+{
+    double count = 1;
+    for (size_t n = FIRST_LOOK; n < most; n *= 2)
+        count++;
+    return count;
+}
+
+static void look(struct point *p, const struct effort *effort)
+{
+    if (p->failed) {
+        p->verdict = BREAKS;
+        return;
+    }
+    struct estimate e = point_margin(p, 1 - (1 - effort->confidence) / looks(effort->most));
+    p->verdict = e.low > 0 ? HOLDS : e.high < 0 ? BREAKS : UNDECIDED;
+}
+
+int points_decide(struct point *const *points, size_t n, const struct effort *effort, struct trial_pool *pool,
+                  struct error *err)
+{
+    struct point **open = malloc((n + 1) * sizeof *open);
+    if (!open)
+        return error_no_memory(err);
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++)
+        if (points[i]->verdict == UNDECIDED)
+            open[left++] = points[i];
+    int status = 0;
+    for (size_t count = FIRST_LOOK; status == 0 && left > 0 && count <= effort->most; count *= 2) {
+        size_t still = 0;
+        status = points_replicate(open, left, count, pool, err);
+        for (size_t i = 0; status == 0 && i < left; i++) {
+            look(open[i], effort);
+            if (open[i]->verdict == UNDECIDED)
+                open[still++] = open[i];
+        }
+        left = still;
+    }
+    free(open);
+    return status;
+}
+
+struct estimate point_mean(const struct point *p, const char *name, double confidence)
+{
+    double *values = malloc((p->count + 1) * sizeof *values);
+    if (!values)
+        return (struct estimate){NAN, NAN, NAN};
+    size_t n = 0;
+    for (size_t i = 0; i < p->count; i++)
+        if (!p->results[i].failed && trial_value(&p->results[i], name, &values[n]) && isfinite(values[n]))
+            n++;
+    struct estimate e = inference_mean(values, n, confidence);
+    free(values);
+    return e;
+}
+
+struct estimate point_margin(const struct point *p, double confidence)
+{
+    return point_mean(p, "margin", confidence);
+}
+
+const char *point_binding(const struct point *p)
+{
+    size_t best = 0, most = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        size_t same = 0;
+        for (size_t k = 0; k < p->count; k++)
+            same += strcmp(p->results[i].binding, p->results[k].binding) == 0;
+        if (same > most) {
+            most = same;
+            best = i;
+        }
+    }
+    return p->count ? p->results[best].binding : "";
+}
+
+bool point_overloaded(const struct point *p)
+{
+    size_t overloaded = 0;
+    for (size_t i = 0; i < p->count; i++)
+        overloaded += p->results[i].overloaded;
+    return p->count > 0 && 2 * overloaded >= p->count;
+}

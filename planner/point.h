@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* point.h — one configuration under one load, looked at again and again until it is known whether it keeps its SLO.
+ *
+ * Replication r of every point has the same seed, so that points meet the same requests (common random numbers). A
+ * point gets twice as many replications while the interval of its mean margin still holds zero; each look spends an
+ * equal part of the error that is allowed in all (Bonferroni). */
+#ifndef TANDEM_PLANNER_POINT_H
+#define TANDEM_PLANNER_POINT_H
+
+#include "planner/pool.h"
+#include "reports/inference.h"
+
+enum verdict { UNDECIDED, HOLDS, BREAKS };
+
+struct point {
+    const char *scenario; /* JSON text, the caller's */
+    double scales[SCALE_COUNT];
+    uint64_t seed;                /* of replication 0 */
+    struct trial_result *results; /* [count] */
+    size_t count, capacity;
+    enum verdict verdict;
+    bool failed; /* its input is wrong; results[0].message says how */
+};
+
+/* How sure is sure enough, and how much may be spent on it. */
+struct effort {
+    double confidence; /* of one verdict: 0.95 */
+    size_t most;       /* replications of a point, a power of two from 4 on */
+};
+
+void point_init(struct point *p, const char *scenario, const double *scales, uint64_t seed);
+void point_release(struct point *p);
+
+/* Brings every point to at least `count` replications. */
+int points_replicate(struct point *const *points, size_t n, size_t count, struct trial_pool *pool, struct error *err);
+
+/* Replicates the points until each is decided or has had all that `effort` allows. */
+int points_decide(struct point *const *points, size_t n, const struct effort *effort, struct trial_pool *pool,
+                  struct error *err);
+
+/* Mean of the margins, and of a statistic (trial_value), over the replications so far. */
+struct estimate point_margin(const struct point *p, double confidence);
+struct estimate point_mean(const struct point *p, const char *name, double confidence);
+
+/* What breaks first in most of the replications; lives as long as the point is not replicated. */
+const char *point_binding(const struct point *p);
+
+bool point_overloaded(const struct point *p); /* in at least half of them */
+
+#endif

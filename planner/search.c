@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+#include "planner/search.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+
+enum { TOGETHER_MAX = 64 };
+
+/* By how much a formula's bound may be too low: before it misleads where to look first, and before a family is given up
+ * for it without a simulation. */
+static const double bound_slack = 1.1, sure_slack = 1.3;
+
+static const double same = 1 + 1e-9;
+
+struct sized *contender_size(const struct plan *plan, struct contender *c, size_t units)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->sizes[i].units == units)
+            return &c->sizes[i];
+    struct sized *grown = array_grow(c->sizes, &c->capacity, c->count + 1, sizeof *grown);
+    if (!grown)
+        return NULL;
+    c->sizes = grown;
+    char *scenario = family_scenario(plan, c->family, units);
+    if (!scenario)
+        return NULL;
+    struct sized *s = &grown[c->count++];
+    *s = (struct sized){.units = units, .scenario = scenario};
+    point_init(&s->point, scenario, NULL, plan->seed);
+    return s;
+}
+
+static const struct sized *looked_at(const struct contender *c, size_t units)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->sizes[i].units == units && c->sizes[i].point.count > 0)
+            return &c->sizes[i];
+    return NULL;
+}
+
+/* What a run held on average where one was made, else what the units would hold all the time. */
+double contender_objective(const struct plan *plan, const struct contender *c, size_t units)
+{
+    const struct sized *s = looked_at(c, units);
+    double sum = 0;
+    for (size_t i = 0; s && !s->point.failed && i < s->point.count; i++)
+        sum += plan_objective(plan, &s->point.results[i]);
+    return s && !s->point.failed ? sum / (double)s->point.count : (double)units * c->family->unit_objective;
+}
+
+static size_t bound_units(const struct plan *plan, const struct family *f, double slack)
+{
+    double units = plan->rate_per_s / (f->bound_per_s * slack);
+    return units > 1e6 || isnan(units) ? 1000000 : units < 1 ? 1 : (size_t)ceil(units);
+}
+
+static size_t most_units(const struct plan *plan, const struct family *f)
+{
+    double most = plan->most_gpus / f->unit_gpus;
+    if (f->unit_cost_per_h > 0)
+        most = fmin(most, plan->most_cost_per_h / f->unit_cost_per_h);
+    if (f->unit_power_w > 0)
+        most = fmin(most, plan->most_power_w / f->unit_power_w);
+    return (size_t)fmin(1e6, floor(most * same));
+}
+
+/* The fewest units that may still turn out to hold. */
+static size_t hoped_units(const struct plan *plan, const struct contender *c)
+{
+    size_t bound = bound_units(plan, c->family, sure_slack);
+    size_t hoped = c->low + 1 > bound ? c->low + 1 : bound;
+    return c->high && hoped > c->high ? c->high : hoped;
+}
+
+static double hoped_objective(const struct plan *plan, const struct contender *c)
+{
+    return contender_objective(plan, c, hoped_units(plan, c));
+}
+
+/* Whether more units have not helped: the largest two that broke did so alike. */
+static bool more_is_no_help(const struct contender *c)
+{
+    const struct sized *last = looked_at(c, c->low), *before = NULL;
+    for (size_t i = 0; i < c->count; i++)
+        if (c->sizes[i].units < c->low && c->sizes[i].point.count > 0 && (!before || c->sizes[i].units > before->units))
+            before = &c->sizes[i];
+    return last && before && !last->point.failed && !before->point.failed && !point_overloaded(&last->point) &&
+           point_margin(&last->point, 0.95).value < point_margin(&before->point, 0.95).value + 0.01;
+}
+
+/* After `units` have broken: what their throughput says, or a little more; all there may be where more does not help.
+ */
+static size_t more_than(const struct plan *plan, const struct contender *c, size_t units)
+{
+    const struct sized *s = looked_at(c, units);
+    if (more_is_no_help(c))
+        return c->most;
+    double n = (double)units, wanted = n + 1;
+    if (s && !s->point.failed) {
+        double served = point_mean(&s->point, "requests_per_s", 0.95).value;
+        double margin = point_margin(&s->point, 0.95).value;
+        if (point_overloaded(&s->point) && served > 0)
+            wanted = ceil(0.97 * n * plan->rate_per_s / served);
+        else
+            wanted = n + floor(n * fmin(0.25, -0.2 * margin));
+    }
+    return wanted > n + 1 ? (size_t)wanted : units + 1;
+}
+
+static size_t next_units(const struct plan *plan, const struct contender *c)
+{
+    if (c->high == 0)
+        return c->low == 0 ? bound_units(plan, c->family, bound_slack) : more_than(plan, c, c->low);
+    return c->low == 0 ? c->high - 1 : (c->low + c->high) / 2;
+}
+
+static void set_fate(struct contender *c, enum fate fate, const char *why)
+{
+    c->fate = fate;
+    snprintf(c->why, sizeof c->why, "%s", why);
+}
+
+static void note_break(const struct contender *c, char *out, size_t size)
+{
+    const struct sized *s = looked_at(c, c->low);
+    if (!s || s->point.failed) {
+        snprintf(out, size, "%s", s ? s->point.results[0].message : "");
+        return;
+    }
+    struct estimate e = point_margin(&s->point, 0.95);
+    if (point_overloaded(&s->point)) {
+        snprintf(out, size, "%zu units are overloaded", c->low);
+        return;
+    }
+    snprintf(out, size, "%zu units %s: %s %.0f %% %s", c->low,
+             s->point.verdict == BREAKS ? "break it" : "are not shown to keep it", point_binding(&s->point),
+             100 * fabs(expm1(-e.value)), e.value < 0 ? "over" : "within");
+}
+
+/* Whether there is still something to find out that matters, given the cheapest that holds; else says why not. */
+static bool matters(const struct plan *plan, struct contender *c, double best)
+{
+    char broke[200];
+    if (c->fate != FATE_OPEN)
+        return false;
+    if (c->high > 0 && c->high == c->low + 1) {
+        c->fate = FATE_FOUND;
+        return false;
+    }
+    note_break(c, broke, sizeof broke);
+    if (c->low >= c->most) {
+        char why[320];
+        if (c->low == 0)
+            snprintf(why, sizeof why, "one unit is more than the constraints allow");
+        else
+            snprintf(why, sizeof why, "%s, and the constraints allow no more", broke);
+        set_fate(c, FATE_LIMITED, why);
+        return false;
+    }
+    if (hoped_objective(plan, c) > best * same) {
+        char why[320];
+        if (c->low > 0)
+            snprintf(why, sizeof why, "%s; more would cost more than the best", broke);
+        else
+            snprintf(why, sizeof why, "at least %zu units are needed by formula, which cost more than the best",
+                     hoped_units(plan, c));
+        set_fate(c, FATE_DEARER, why);
+        return false;
+    }
+    return true;
+}
+
+static double best_objective(const struct plan_search *s, const struct contender *apart)
+{
+    double best = INFINITY;
+    for (size_t i = 0; i < s->count; i++)
+        if (&s->contenders[i] != apart && s->contenders[i].high > 0)
+            best = fmin(best, contender_objective(s->plan, &s->contenders[i], s->contenders[i].high));
+    return best;
+}
+
+struct hope {
+    struct contender *contender;
+    double objective;
+};
+
+static int compare_hopes(const void *a, const void *b)
+{
+    const struct hope *x = a, *y = b;
+    if (x->objective != y->objective)
+        return x->objective > y->objective ? 1 : -1;
+    return (x->contender > y->contender) - (x->contender < y->contender);
+}
+
+/* The contenders to look at next: those that hope for the least, as many more as keep all workers busy. */
+static size_t choose(struct plan_search *s, const struct contender *apart, struct hope *hopes)
+{
+    double best = best_objective(s, apart);
+    size_t n = 0, together = s->pool->workers / 4;
+    for (size_t i = 0; i < s->count; i++) {
+        struct contender *c = &s->contenders[i];
+        if (c != apart && matters(s->plan, c, best))
+            hopes[n++] = (struct hope){c, hoped_objective(s->plan, c)};
+    }
+    qsort(hopes, n, sizeof *hopes, compare_hopes);
+    size_t least = 0;
+    while (least < n && hopes[least].objective <= hopes[0].objective * same)
+        least++;
+    together = together > least ? together : least;
+    together = together > TOGETHER_MAX ? TOGETHER_MAX : together;
+    return n < together ? n : together;
+}
+
+/* How many units of it to look at: no more than could be best. */
+static size_t units_to_look_at(const struct plan_search *s, const struct contender *c, double best)
+{
+    size_t units = next_units(s->plan, c);
+    double most = isfinite(best) ? floor(best / c->family->unit_objective * same) : 1e9;
+    if ((double)units > most)
+        units = (size_t)most;
+    if (units > c->most)
+        units = c->most;
+    return units > c->low ? units : c->low + 1;
+}
+
+static void learn(struct contender *c, const struct sized *size)
+{
+    if (size->point.verdict == HOLDS && (c->high == 0 || size->units < c->high))
+        c->high = size->units;
+    else if (size->point.verdict != HOLDS && size->units > c->low)
+        c->low = size->units;
+}
+
+static int look(struct plan_search *s, const struct hope *hopes, size_t n, double best, struct error *err)
+{
+    struct sized *sizes[TOGETHER_MAX];
+    struct point *points[TOGETHER_MAX] = {0};
+    for (size_t i = 0; i < n; i++) {
+        struct contender *c = hopes[i].contender;
+        sizes[i] = contender_size(s->plan, c, units_to_look_at(s, c, best));
+        if (!sizes[i])
+            return error_no_memory(err);
+        points[i] = &sizes[i]->point;
+    }
+    if (points_decide(points, n, &s->plan->effort, s->pool, err))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        learn(hopes[i].contender, sizes[i]);
+    return 0;
+}
+
+/* Until nobody but `apart` could be cheaper than, or as cheap as, the cheapest of the others that holds. */
+static int settle(struct plan_search *s, const struct contender *apart, struct error *err)
+{
+    struct hope *hopes = malloc((s->count + 1) * sizeof *hopes);
+    if (!hopes)
+        return error_no_memory(err);
+    int status = 0;
+    size_t n;
+    for (double rounds = 0; status == 0 && (n = choose(s, apart, hopes)) > 0; rounds++) {
+        const struct planner_watch *watch = s->pool->watch;
+        if (watch->progress)
+            watch->progress(watch->state, hopes[0].contender->family->label, rounds, 0);
+        status = look(s, hopes, n, best_objective(s, apart), err);
+    }
+    free(hopes);
+    return status;
+}
+
+static struct sized *held_by(struct contender *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->sizes[i].units == c->high)
+            return &c->sizes[i];
+    return NULL;
+}
+
+/* Of equally cheap families the one with the widest margin. */
+static int select_widest(struct plan_search *s, struct contender **ties, size_t n, struct error *err)
+{
+    enum { FIRST = 8 };
+    size_t most = s->plan->effort.most < FIRST ? FIRST : s->plan->effort.most;
+    struct selection *selection = selection_create(n, FIRST, s->plan->indifference, s->plan->effort.confidence);
+    struct point **points = malloc(n * sizeof *points);
+    double *margins = malloc(n * sizeof *margins);
+    int status = selection && points && margins ? 0 : error_no_memory(err);
+    for (size_t r = 0; status == 0 && r < most && selection_left(selection) > 1; r++) {
+        size_t left = 0;
+        for (size_t i = 0; i < n; i++)
+            if (selection_holds(selection, i))
+                points[left++] = &held_by(ties[i])->point;
+        status = points_replicate(points, left, r < FIRST ? FIRST : r + 1, s->pool, err);
+        for (size_t i = 0; status == 0 && i < n; i++)
+            margins[i] = selection_holds(selection, i) ? held_by(ties[i])->point.results[r].margin : 0;
+        if (status == 0)
+            selection_add(selection, margins);
+    }
+    double widest = -INFINITY;
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        double margin = point_margin(&held_by(ties[i])->point, 0.95).value;
+        if (selection_holds(selection, i) && margin > widest) {
+            widest = margin;
+            s->chosen = ties[i];
+        }
+    }
+    if (status == 0)
+        s->confidence_of_choice = selection_left(selection) == 1 ? s->plan->effort.confidence : NAN;
+    selection_destroy(selection);
+    free(points);
+    free(margins);
+    return status;
+}
+
+/* The cheapest of those that hold, and of several the one with the widest margin. */
+static int choose_best(struct plan_search *s, struct error *err)
+{
+    struct contender **ties = malloc((s->count + 1) * sizeof *ties);
+    if (!ties)
+        return error_no_memory(err);
+    double best = best_objective(s, NULL);
+    size_t n = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        struct contender *c = &s->contenders[i];
+        c->best = c->fate == FATE_FOUND && contender_objective(s->plan, c, c->high) <= best * same;
+        if (c->best)
+            ties[n++] = c;
+    }
+    s->ties = n;
+    s->confidence_of_choice = 1;
+    s->chosen = n ? ties[0] : NULL;
+    int status = n > 1 ? select_widest(s, ties, n, err) : 0;
+    double widest = -INFINITY;
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        double margin = point_margin(&held_by(ties[i])->point, 0.95).value;
+        if (ties[i] != s->chosen && margin > widest) {
+            widest = margin;
+            s->runner_up = ties[i];
+        }
+    }
+    free(ties);
+    return status;
+}
+
+/* The next cheapest, where none was as cheap: what was given up as dearer than the best may be it. */
+static int choose_next(struct plan_search *s, struct error *err)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->contenders[i].fate == FATE_DEARER)
+            s->contenders[i].fate = FATE_OPEN;
+    if (settle(s, s->chosen, err))
+        return -1;
+    double best = INFINITY;
+    for (size_t i = 0; i < s->count; i++) {
+        struct contender *c = &s->contenders[i];
+        double objective = c->high ? contender_objective(s->plan, c, c->high) : INFINITY;
+        if (c != s->chosen && c->fate == FATE_FOUND && objective < best) {
+            best = objective;
+            s->runner_up = c;
+        }
+    }
+    return 0;
+}
+
+/* Where nothing holds: the size that comes closest. */
+static void find_closest(struct plan_search *s)
+{
+    double closest = -INFINITY;
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t k = 0; k < s->contenders[i].count; k++) {
+            const struct point *p = &s->contenders[i].sizes[k].point;
+            double margin = p->count && !p->failed ? point_margin(p, 0.95).value : -INFINITY;
+            if (margin > closest) {
+                closest = margin;
+                s->closest = &s->contenders[i];
+            }
+        }
+}
+
+static void explain(struct plan_search *s)
+{
+    if (!s->chosen)
+        return;
+    double best = contender_objective(s->plan, s->chosen, s->chosen->high);
+    for (size_t i = 0; i < s->count; i++) {
+        struct contender *c = &s->contenders[i];
+        if (c == s->chosen || c->fate != FATE_FOUND)
+            continue;
+        double objective = contender_objective(s->plan, c, c->high);
+        if (c->best)
+            snprintf(c->why, sizeof c->why, "as cheap with %zu units, but a narrower margin: %.0f %%, not %.0f %%",
+                     c->high, 100 * -expm1(-point_margin(&held_by(c)->point, 0.95).value),
+                     100 * -expm1(-point_margin(&held_by(s->chosen)->point, 0.95).value));
+        else
+            snprintf(c->why, sizeof c->why, "needs %zu units, %.0f %% more %s", c->high, 100 * (objective / best - 1),
+                     objective_names[s->plan->objective]);
+    }
+}
+
+int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial_pool *pool, struct error *err)
+{
+    *s = (struct plan_search){.plan = plan, .pool = pool};
+    if (families_make(plan, &s->families, &s->count, err))
+        return -1;
+    s->contenders = calloc(s->count, sizeof *s->contenders);
+    if (!s->contenders)
+        return error_no_memory(err);
+    for (size_t i = 0; i < s->count; i++) {
+        struct contender *c = &s->contenders[i];
+        c->family = &s->families[i];
+        c->most = most_units(plan, c->family);
+        if (c->family->refused[0])
+            set_fate(c, FATE_REFUSED, c->family->refused);
+    }
+    if (settle(s, NULL, err) || choose_best(s, err))
+        return -1;
+    if (s->chosen && !s->runner_up && choose_next(s, err))
+        return -1;
+    if (!s->chosen)
+        find_closest(s);
+    explain(s);
+    return 0;
+}
+
+void plan_search_release(struct plan_search *s)
+{
+    for (size_t i = 0; s->contenders && i < s->count; i++) {
+        for (size_t k = 0; k < s->contenders[i].count; k++) {
+            point_release(&s->contenders[i].sizes[k].point);
+            free(s->contenders[i].sizes[k].scenario);
+        }
+        free(s->contenders[i].sizes);
+    }
+    free(s->contenders);
+    families_release(s->families, s->families ? s->count : 0);
+    *s = (struct plan_search){0};
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+#include "planner/trial.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "reports/store.h"
+
+const char *const scale_names[SCALE_COUNT] = {"rate", "prompt lengths", "output lengths", "kernel times"};
+
+static double wall_clock_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int multiply(cJSON *object, const char *key, double factor, struct error *err)
+{
+    if (factor == 1)
+        return 0;
+    cJSON *old = cJSON_GetObjectItemCaseSensitive(object, key);
+    double value = cJSON_IsNumber(old) ? old->valuedouble * factor : factor;
+    cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+    return cJSON_AddNumberToObject(object, key, value) ? 0 : error_no_memory(err);
+}
+
+/* One more technique, that all times take so much longer. */
+static int scale_times(cJSON *root, double factor, struct error *err)
+{
+    if (factor == 1)
+        return 0;
+    cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "techniques");
+    char text[160];
+    snprintf(text, sizeof text,
+             "{\"name\":\"what if\",\"paper\":\"none\",\"changes\":[{\"name\":\"time\",\"factor\":%.17g}]}", factor);
+    if (!list)
+        list = cJSON_AddArrayToObject(root, "techniques");
+    cJSON *technique = cJSON_Parse(text);
+    if (list && technique && cJSON_AddItemToArray(list, technique))
+        return 0;
+    cJSON_Delete(technique);
+    return error_no_memory(err);
+}
+
+static int apply_scales(const struct trial *t, struct json *root, struct error *err)
+{
+    static const char *const keys[SCALE_TIME] = {"rate_scale", "prompt_scale", "output_scale"};
+    cJSON *node = (cJSON *)(uintptr_t)root->node;
+    cJSON *workload = cJSON_GetObjectItemCaseSensitive(node, "workload");
+    for (int i = 0; cJSON_IsObject(workload) && i < SCALE_TIME; i++)
+        if (multiply(workload, keys[i], t->scales[i], err))
+            return -1;
+    cJSON_DeleteItemFromObjectCaseSensitive(node, "seed");
+    if (!cJSON_AddNumberToObject(node, "seed", (double)t->seed))
+        return error_no_memory(err);
+    return scale_times(node, t->scales[SCALE_TIME], err);
+}
+
+static struct held_gpus held_of(const struct cost_model *cost, double replicas, double held_s, double duration_s)
+{
+    struct held_gpus h = {.gpus = replicas * cost->parallel.tensor,
+                          .mean = held_s / duration_s * cost->parallel.tensor,
+                          .price_per_h = cost->device.price_per_hour,
+                          .power_w = cost->device.power_w};
+    snprintf(h.device, sizeof h.device, "%s", cost->device_name);
+    return h;
+}
+
+static void take_held(const struct scenario *s, const struct run_summary *r, struct trial_result *out)
+{
+    size_t prefill = s->cluster.prefill_replicas, all = s->cluster.replicas;
+    out->held[0] = held_of(&s->cost, (double)(prefill ? prefill : all), r->totals.held_s[0], r->duration_s);
+    if (prefill)
+        out->held[1] = held_of(&s->decode_cost, (double)(all - prefill), r->totals.held_s[1], r->duration_s);
+}
+
+static void take_summary(const struct scenario *s, const struct run_summary *r, struct trial_result *out)
+{
+    for (int m = 0; m < METRIC_COUNT; m++)
+        for (int k = 0; k < STAT_COUNT; k++)
+            out->metrics[m][k] = r->metrics[m].count ? r->metrics[m].at[k].value * 1e-9 : NAN;
+    out->margin = r->overloaded ? fmin(r->slo.margin, -0.05) : r->slo.margin;
+    snprintf(out->binding, sizeof out->binding, "%s", r->overloaded ? "a queue that grows" : r->slo.binding);
+    out->attainment = r->slo.attainment[0].value;
+    out->goodput_per_s = r->goodput_per_s;
+    out->requests_per_s = r->requests_per_s;
+    out->tokens_per_s = r->input_tokens_per_s + r->output_tokens_per_s;
+    out->utilization = r->utilization;
+    out->duration_s = r->duration_s;
+    out->arrived = r->totals.arrived;
+    out->finished = r->totals.finished;
+    out->rejected = r->totals.rejected;
+    out->slo_met = r->slo.met && !r->overloaded;
+    out->overloaded = r->overloaded;
+    take_held(s, r, out);
+}
+
+static int keep_rows(struct store *store, const struct scenario *s, const struct run_metrics *m,
+                     const struct run_summary *r, struct trial_result *out, struct error *err)
+{
+    return store_save_run(store, s, m, r, out->wall_s, err) < 0 ||
+                   store_serialize(store, &out->rows, &out->row_bytes, err)
+               ? -1
+               : 0;
+}
+
+static int simulate(const struct trial *t, struct scenario *s, struct run_metrics *m, struct store *store,
+                    const volatile sig_atomic_t *stop, struct trial_result *out, struct error *err)
+{
+    struct request_source source = {0};
+    struct run_summary summary;
+    struct cluster_totals totals;
+    struct run_control control = {.stop = stop};
+    double started = wall_clock_s();
+    if (store && (s->keep_requests > 0 || s->timeseries > 0)) {
+        if (store_keep_rows(store, err))
+            return -1;
+        m->sink = store_sink(store);
+    }
+    if (scenario_open_workload(s, &source, err))
+        return -1;
+    struct observer observer = run_metrics_observer(m);
+    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, &control, &totals, err);
+    request_source_destroy(&source);
+    if (status || run_metrics_summarise(m, s, &totals, &summary, err))
+        return -1;
+    if (totals.stopped)
+        return error_set(err, ERROR_RUN, "interrupted");
+    out->wall_s = wall_clock_s() - started;
+    take_summary(s, &summary, out);
+    return t->keep_rows ? keep_rows(store, s, m, &summary, out, err) : 0;
+}
+
+static int compile_and_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out,
+                           struct error *err)
+{
+    struct json root;
+    struct scenario s;
+    struct store *store = NULL;
+    if (json_parse(t->scenario, "scenario", &root, err))
+        return -1;
+    if (apply_scales(t, &root, err)) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return -1;
+    }
+    if (scenario_compile(&s, root, err))
+        return -1;
+    struct run_metrics *m = malloc(sizeof *m);
+    int status = -1;
+    if (!m)
+        error_no_memory(err);
+    else {
+        status = run_metrics_init(m, &s, err) || (t->keep_rows && store_open(":memory:", &store, err)) ||
+                         simulate(t, &s, m, store, stop, out, err)
+                     ? -1
+                     : 0;
+        run_metrics_release(m);
+    }
+    store_close(store);
+    free(m);
+    scenario_release(&s);
+    return status;
+}
+
+int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out, struct error *err)
+{
+    struct error own = {0};
+    *out = (struct trial_result){0};
+    if (compile_and_run(t, stop, out, &own) == 0)
+        return 0;
+    if (own.code == ERROR_MEMORY || (stop && *stop)) {
+        *err = own;
+        return -1;
+    }
+    *out = (struct trial_result){.failed = true, .code = own.code};
+    snprintf(out->message, sizeof out->message, "%.*s", (int)sizeof out->message - 1, own.text);
+    return 0;
+}
+
+bool trial_value(const struct trial_result *r, const char *name, double *out)
+{
+    const struct {
+        const char *name;
+        double value;
+    } values[] = {{"margin", r->margin},
+                  {"attainment", r->attainment},
+                  {"goodput_per_s", r->goodput_per_s},
+                  {"requests_per_s", r->requests_per_s},
+                  {"tokens_per_s", r->tokens_per_s},
+                  {"utilization", r->utilization},
+                  {"makespan_s", r->duration_s},
+                  {"gpus", r->held[0].mean + r->held[1].mean},
+                  {"rejected", (double)r->rejected}};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        if (strcmp(values[i].name, name) == 0) {
+            *out = values[i].value;
+            return true;
+        }
+    const char *dot = strchr(name, '.');
+    char metric[24];
+    if (!dot || (size_t)(dot - name) >= sizeof metric)
+        return false;
+    snprintf(metric, sizeof metric, "%.*s", (int)(dot - name), name);
+    enum metric m = metric_find(metric);
+    for (int k = 0; m < METRIC_COUNT && k < STAT_COUNT; k++)
+        if (strcmp(statistic_names[k], dot + 1) == 0) {
+            *out = r->metrics[m][k];
+            return true;
+        }
+    return false;
+}
+
+/* By counting: of a trace all of it, of a generator that does not say its rate some ten thousand. */
+static int count_rate(const struct json *workload, double *rate_per_s, struct error *err)
+{
+    struct request_source source;
+    struct arrival a;
+    uint64_t count = 0;
+    sim_time last = 0;
+    int got;
+    if (workload_create(workload, 1, &source, err))
+        return -1;
+    while ((got = source.next(source.state, &a, err)) == 1 && ++count < 10000000)
+        last = a.at;
+    request_source_destroy(&source);
+    if (got < 0)
+        return -1;
+    if (got == SOURCE_WAITS || last == 0)
+        return error_set(err, ERROR_INPUT,
+                         "workload: expected arrivals at a rate, found a closed loop or all of them at once");
+    *rate_per_s = (double)(count > 1 ? count - 1 : 1) / sim_time_to_s(last);
+    return 0;
+}
+
+int trial_base_rate(const struct json *scenario, double *rate_per_s, struct error *err)
+{
+    struct json workload = json_member(scenario, "workload"), arrivals = json_member(&workload, "arrivals");
+    double stated = 0, scale = 1;
+    struct json rate = json_member(&arrivals, "rate_per_s");
+    if (!cJSON_IsNumber(rate.node))
+        return count_rate(&workload, rate_per_s, err);
+    if (json_read_number(&arrivals, "rate_per_s", true, 1e-9, 1e9, &stated, err) ||
+        json_read_number(&workload, "rate_scale", false, 1e-6, 1e6, &scale, err))
+        return -1;
+    *rate_per_s = stated * scale;
+    return 0;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* trial.h — one replication of a scenario: what goes in, and what a planner learns from it. Both travel between
+ * threads and machines, so they hold no pointers into anything else. */
+#ifndef TANDEM_PLANNER_TRIAL_H
+#define TANDEM_PLANNER_TRIAL_H
+
+#include "base/error.h"
+#include "reports/metrics.h"
+
+/* What may be asked "how far can this go?" of: every one multiplies what the scenario says. */
+enum scale { SCALE_RATE, SCALE_PROMPT, SCALE_OUTPUT, SCALE_TIME, SCALE_COUNT };
+
+extern const char *const scale_names[SCALE_COUNT]; /* "rate", "prompt lengths", "output lengths", "kernel times" */
+
+struct trial {
+    const char *scenario; /* JSON text */
+    uint64_t seed;
+    double scales[SCALE_COUNT];
+    bool keep_rows; /* the run is to go into a database */
+};
+
+/* GPUs of one pool. */
+struct held_gpus {
+    char device[64];             /* "": no such pool */
+    double gpus;                 /* at most */
+    double mean;                 /* held, over the run */
+    double price_per_h, power_w; /* of one, as the device says; 0 where it does not */
+};
+
+struct trial_result {
+    bool failed; /* the input is wrong, or the run broke: `message` says how, and nothing else holds */
+    enum error_code code;
+    char message[512];
+    double metrics[METRIC_COUNT][STAT_COUNT]; /* seconds; NAN: nothing measured */
+    double margin;                            /* of the SLO (attainment.h); below 0 where the run is overloaded */
+    char binding[80];                         /* whose that is */
+    double attainment, goodput_per_s, requests_per_s, tokens_per_s; /* tokens: prompts' and outputs' */
+    double utilization, duration_s, wall_s;
+    struct held_gpus held[2]; /* of all replicas, or of those that prefill; of those that decode */
+    uint64_t arrived, finished, rejected;
+    bool slo_met, overloaded;
+    void *rows; /* [row_bytes] a database that holds this run alone, the caller's to free; NULL: not asked for */
+    size_t row_bytes;
+};
+
+/* Runs it. Returns -1 on lack of memory or when *stop is set; whatever else goes wrong is the result's. */
+int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out, struct error *err);
+
+/* A statistic by its name: "ttft_s.p99", "goodput_per_s", "margin", … Returns false where there is none so called. */
+bool trial_value(const struct trial_result *r, const char *name, double *out);
+
+/* Mean arrivals a second of a scenario's workload, as it stands; fails for closed loops, which have none. */
+int trial_base_rate(const struct json *scenario, double *rate_per_s, struct error *err);
+
+#endif
