@@ -221,7 +221,7 @@ static int run_profile(const struct arguments *args, struct error *err)
     struct bench b;
     if (bench_open(args, &o, &b, err))
         return -1;
-    cJSON *profile = sweep_run(&b.engine, &o, err);
+    cJSON *profile = engine_sweep_run(&b.engine, &o, err);
     bench_close(&b);
     int status = profile ? profile_write(profile, file, err) : -1;
     cJSON_Delete(profile);

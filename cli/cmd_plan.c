@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/pools.h"
 #include "cli/progress.h"
 #include "planner/analytic.h"
 #include "planner/answer.h"
 #include "planner/memory.h"
-#include "planner/parallel.h"
 #include "profiles/shipped.h"
 
 enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_THREADS, OPT_ANALYTIC, OPT_JSON, OPT_ALL, OPT_QUIET };
@@ -25,17 +25,6 @@ static const struct option_spec options[] = {
     {"--quiet", NULL, "no progress"},
     {0},
 };
-
-static int read_threads(const struct arguments *args, unsigned *out, struct error *err)
-{
-    char *end = NULL;
-    const char *text = args->values[OPT_THREADS];
-    unsigned long n = text ? strtoul(text, &end, 10) : parallel_processors();
-    if (n == 0 || n > 4096 || (text && (*end || !*text)))
-        return error_set(err, ERROR_INPUT, "-j %s: expected a number of threads from 1 to 4096", text);
-    *out = (unsigned)n;
-    return 0;
-}
 
 /* "ttft_s p99 1.2 s" as share of its limit: a margin of log(limit / value). */
 static double over_or_under(double margin)
@@ -218,14 +207,14 @@ static int write_json(const char *file, const char *text, struct error *err)
 
 /* Keeps what was found in the plan's row, and in a file if wanted. */
 static int keep_answer(const struct arguments *args, const struct plan_search *s, const struct plan_answer *a,
-                       struct plan_memory *memory, struct error *err)
+                       struct journal *journal, struct error *err)
 {
     cJSON *json = plan_answer_json(s, a);
     char *text = json ? cJSON_Print(json) : NULL;
     cJSON_Delete(json);
     if (!text)
         return error_no_memory(err);
-    int status = memory ? plan_memory_finish(memory, s->chosen ? "done" : "not met", text, err) : 0;
+    int status = journal ? journal_finish(journal, s->chosen ? "done" : "not met", text, err) : 0;
     if (status == 0 && args->values[OPT_JSON])
         status = write_json(args->values[OPT_JSON], text, err);
     free(text);
@@ -233,7 +222,7 @@ static int keep_answer(const struct arguments *args, const struct plan_search *s
 }
 
 static int search_and_answer(const struct arguments *args, const struct plan *plan, struct trial_pool *pool,
-                             struct plan_memory *memory, struct progress *progress, struct error *err)
+                             struct journal *journal, struct progress *progress, struct error *err)
 {
     struct plan_search search;
     struct plan_answer answer = {0};
@@ -243,7 +232,7 @@ static int search_and_answer(const struct arguments *args, const struct plan *pl
         status = plan_answer_make(&answer, &search, err);
     progress_end(progress);
     if (status == 0)
-        status = keep_answer(args, &search, search.chosen ? &answer : NULL, memory, err);
+        status = keep_answer(args, &search, search.chosen ? &answer : NULL, journal, err);
     if (status == 0)
         print_answer(&search, search.chosen ? &answer : NULL, args->values[OPT_ALL] != NULL, wall_clock_s() - started);
     int exit = status ? exit_for(err) : search.chosen ? EXIT_DONE : EXIT_SLO_MISSED;
@@ -258,10 +247,9 @@ static int make_plan(const struct arguments *args, struct json root, struct erro
     struct progress progress;
     struct planner_watch watch;
     struct trial_pool pool = {0};
-    struct plan_memory memory;
+    struct journal journal;
     struct trial_memory recall;
     struct store *store = NULL;
-    unsigned threads;
     char *specification = cJSON_PrintUnformatted(root.node);
     if (!specification) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
@@ -274,19 +262,18 @@ static int make_plan(const struct arguments *args, struct json root, struct erro
     progress_start(&progress, args->values[OPT_QUIET] != NULL, &watch);
     const char *file = args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db";
     bool keep = !args->values[OPT_NO_DB], resumed = false;
-    int status = read_threads(args, &threads, err) || thread_pool_create(threads, &watch, &pool, err) ||
-                         (keep && store_open(file, &store, err)) ||
-                         (keep && plan_memory_open(&memory, store, plan.name, specification, &resumed, err))
+    int status = pool_open(args->values[OPT_THREADS], &watch, &pool, err) || (keep && store_open(file, &store, err)) ||
+                         (keep && journal_open(&journal, store, "plan", plan.name, specification, &resumed, err))
                      ? exit_for(err)
                      : EXIT_DONE;
     if (status == EXIT_DONE) {
         if (keep) {
-            recall = plan_memory_of(&memory);
+            recall = journal_memory(&journal);
             pool.memory = &recall;
         }
         if (resumed && !args->values[OPT_QUIET])
-            fprintf(stderr, "goes on where plan %lld in %s stopped\n", (long long)memory.plan_id, file);
-        status = search_and_answer(args, &plan, &pool, keep ? &memory : NULL, &progress, err);
+            fprintf(stderr, "goes on where plan %lld in %s stopped\n", (long long)journal.id, file);
+        status = search_and_answer(args, &plan, &pool, keep ? &journal : NULL, &progress, err);
         if (status == EXIT_FAILED && *watch.stop && keep)
             error_set(err, ERROR_RUN, "interrupted; the same command goes on where it stopped");
     }
@@ -370,7 +357,6 @@ static int capacity(const struct arguments *args, struct json root, struct error
     struct progress progress;
     struct planner_watch watch;
     struct trial_pool pool = {0};
-    unsigned threads;
     if (wrap_scenario(&root, err)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return EXIT_FAILED;
@@ -378,9 +364,8 @@ static int capacity(const struct arguments *args, struct json root, struct error
     if (plan_read(&plan, root, err))
         return exit_for(err);
     progress_start(&progress, args->values[OPT_QUIET] != NULL, &watch);
-    int status = read_threads(args, &threads, err) || thread_pool_create(threads, &watch, &pool, err)
-                     ? exit_for(err)
-                     : find_capacity(&plan, &pool, &progress, err);
+    int status = pool_open(args->values[OPT_THREADS], &watch, &pool, err) ? exit_for(err)
+                                                                          : find_capacity(&plan, &pool, &progress, err);
     trial_pool_destroy(&pool);
     plan_release(&plan);
     return status;

@@ -23,6 +23,8 @@ struct arguments {
     const char *values[OPTIONS_MAX]; /* by place in the options table; a switch has "" */
     const char *sets[SETS_MAX];      /* every --set PATH=VALUE, in order */
     int set_count;
+    const char *varied[SETS_MAX]; /* every --vary PATH=VALUES, in order */
+    int vary_count;
 };
 
 struct command {
@@ -33,7 +35,7 @@ struct command {
 };
 
 extern const struct command command_run, command_list, command_describe, command_trace, command_profile, command_report,
-    command_validate, command_engine, command_plan;
+    command_validate, command_engine, command_plan, command_sweep;
 
 /* EXIT_BAD_INPUT or EXIT_FAILED, by the error's code. */
 int exit_for(const struct error *err);

@@ -176,7 +176,7 @@ static int measure_profile(struct validation *v, const char *file, struct error 
     cJSON *profile = NULL;
     int status = backend ? instance_create(&e, &v->weights, backend, &limits, s.seed, err) : -1;
     if (status == 0) {
-        profile = sweep_run(&e, &o, err);
+        profile = engine_sweep_run(&e, &o, err);
         instance_release(&e);
     }
     status = profile ? profile_write(profile, file, err) : -1;

@@ -5,11 +5,17 @@
 #include "base/version.h"
 #include "cli/command.h"
 
-static const struct command *const commands[] = {&command_run,    &command_plan,
-                                                 &command_list,   &command_describe,
-                                                 &command_trace,  &command_profile,
-                                                 &command_report, &command_validate,
-                                                 &command_engine, NULL};
+static const struct command *const commands[] = {&command_run,
+                                                 &command_sweep,
+                                                 &command_plan,
+                                                 &command_list,
+                                                 &command_describe,
+                                                 &command_trace,
+                                                 &command_profile,
+                                                 &command_report,
+                                                 &command_validate,
+                                                 &command_engine,
+                                                 NULL};
 
 int exit_for(const struct error *err)
 {
@@ -79,6 +85,11 @@ static int take_option(const struct command *c, int argc, char **argv, int *i, s
         if (out->set_count == SETS_MAX)
             return error_set(err, ERROR_INPUT, "more than %d --set options", SETS_MAX);
         out->sets[out->set_count++] = value;
+    }
+    if (strcmp(c->options[option].name, "--vary") == 0) {
+        if (out->vary_count == SETS_MAX)
+            return error_set(err, ERROR_INPUT, "more than %d --vary options", SETS_MAX);
+        out->varied[out->vary_count++] = value;
     }
     out->values[option] = value;
     return 0;

@@ -546,7 +546,7 @@ static int read_points(struct sweep *s, struct error *err)
     return 0;
 }
 
-cJSON *sweep_run(struct instance *e, const struct sweep_options *o, struct error *err)
+cJSON *engine_sweep_run(struct instance *e, const struct sweep_options *o, struct error *err)
 {
     struct sweep s = {.e = e, .o = o};
     cJSON *profile = NULL;

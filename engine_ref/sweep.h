@@ -30,7 +30,7 @@ struct engine_limits sweep_limits(const struct sweep_options *o, uint32_t block_
 
 /* The profile, owned by the caller; NULL on failure, or when it was stopped (the points file then has what there is).
  */
-cJSON *sweep_run(struct instance *e, const struct sweep_options *o, struct error *err);
+cJSON *engine_sweep_run(struct instance *e, const struct sweep_options *o, struct error *err);
 
 /* One step measured: its median time, and of each operation, over all its calls. */
 struct step_times {

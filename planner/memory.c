@@ -131,25 +131,26 @@ static int take_id(void *state, int columns, char **values, struct error *err)
     return 0;
 }
 
-int plan_memory_open(struct plan_memory *m, struct store *store, const char *name, const char *specification,
-                     bool *resumed, struct error *err)
+int journal_open(struct journal *j, struct store *store, const char *table, const char *name, const char *specification,
+                 bool *resumed, struct error *err)
 {
-    *m = (struct plan_memory){.store = store};
-    if (store_read(store, take_id, &m->plan_id, err,
-                   "SELECT id FROM plan WHERE spec = ? AND status = 'unfinished' ORDER BY id DESC LIMIT 1", "s",
-                   specification))
+    char sql[160];
+    *j = (struct journal){.store = store, .table = table};
+    snprintf(sql, sizeof sql, "SELECT id FROM %s WHERE spec = ? AND status = 'unfinished' ORDER BY id DESC LIMIT 1",
+             table);
+    if (store_read(store, take_id, &j->id, err, sql, "s", specification))
         return -1;
-    *resumed = m->plan_id > 0;
+    *resumed = j->id > 0;
     if (*resumed)
         return 0;
     char started[32];
     time_t now = time(NULL);
     struct tm utc;
     strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    if (store_write(store, err, "INSERT INTO plan (spec, status, name, started_at) VALUES (?, 'unfinished', ?, ?)",
-                    "sss", specification, name, started))
+    snprintf(sql, sizeof sql, "INSERT INTO %s (spec, status, name, started_at) VALUES (?, 'unfinished', ?, ?)", table);
+    if (store_write(store, err, sql, "sss", specification, name, started))
         return -1;
-    m->plan_id = store_last_id(store);
+    j->id = store_last_id(store);
     return 0;
 }
 
@@ -166,40 +167,66 @@ static int take_result(void *state, int columns, char **values, struct error *er
     return r->found ? trial_result_parse(values[0], r->out, err) : 0;
 }
 
+/* What a trial is called in the table. */
+static const char *point_of(const struct trial *t, char key[33])
+{
+    if (t->label)
+        return t->label;
+    trial_key(t, key);
+    return key;
+}
+
 static int recall(void *state, const struct trial *t, struct trial_result *out, struct error *err)
 {
-    struct plan_memory *m = state;
+    struct journal *j = state;
     struct recalled r = {.out = out};
-    char key[33];
-    trial_key(t, key);
-    if (store_read(m->store, take_result, &r, err, "SELECT result FROM plan_point WHERE plan_id = ? AND point = ?",
-                   "is", m->plan_id, key))
+    char key[33], sql[160];
+    snprintf(sql, sizeof sql, "SELECT result FROM %s_point WHERE %s_id = ? AND point = ?", j->table, j->table);
+    if (store_read(j->store, take_result, &r, err, sql, "is", j->id, point_of(t, key)))
         return -1;
     return r.found;
 }
 
+struct kept {
+    struct journal *journal;
+    const char *point, *result;
+};
+
+static int write_point(void *state, struct store *store, int64_t run_id, struct error *err)
+{
+    struct kept *k = state;
+    const char *table = k->journal->table;
+    char sql[200];
+    snprintf(
+        sql, sizeof sql,
+        "INSERT OR REPLACE INTO %s_point (%s_id, point, run_id, status, result) VALUES (?, ?, nullif(?, 0), 'done', "
+        "?)",
+        table, table);
+    return store_write(store, err, sql, "isis", k->journal->id, k->point, run_id, k->result);
+}
+
 static int keep(void *state, const struct trial *t, const struct trial_result *r, struct error *err)
 {
-    struct plan_memory *m = state;
+    struct journal *j = state;
     char key[33], *text = trial_result_print(r);
     if (!text)
         return error_no_memory(err);
-    trial_key(t, key);
-    int status =
-        store_write(m->store, err,
-                    "INSERT OR REPLACE INTO plan_point (plan_id, point, status, result) VALUES (?, ?, 'done', ?)",
-                    "iss", m->plan_id, key, text);
+    struct kept k = {.journal = j, .point = point_of(t, key), .result = text};
+    int status = r->rows ? store_absorb(j->store, r->rows, r->row_bytes, write_point, &k, err) < 0
+                         : write_point(&k, j->store, 0, err);
     free(text);
-    return status;
+    return status ? -1 : 0;
 }
 
-struct trial_memory plan_memory_of(struct plan_memory *m)
+struct trial_memory journal_memory(struct journal *j)
 {
-    return (struct trial_memory){.recall = recall, .keep = keep, .state = m};
+    return (struct trial_memory){.recall = recall, .keep = keep, .state = j};
 }
 
-int plan_memory_finish(struct plan_memory *m, const char *status, const char *result, struct error *err)
+int journal_finish(struct journal *j, const char *status, const char *result, struct error *err)
 {
-    return store_write(m->store, err, "UPDATE plan SET status = ?, result = ? WHERE id = ?", "ssi", status, result,
-                       m->plan_id);
+    char sql[120];
+    snprintf(sql, sizeof sql, "UPDATE %s SET status = ?%s WHERE id = ?", j->table, result ? ", result = ?" : "");
+    return result ? store_write(j->store, err, sql, "ssi", status, result, j->id)
+                  : store_write(j->store, err, sql, "si", status, j->id);
 }

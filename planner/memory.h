@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* memory.h — trials kept in a plan's points, so that one that was interrupted goes on where it stopped. */
+/* memory.h — trials kept in the points of a plan or sweep, so that one that was interrupted goes on where it stopped.
+ */
 #ifndef TANDEM_PLANNER_MEMORY_H
 #define TANDEM_PLANNER_MEMORY_H
 
 #include "planner/pool.h"
 #include "reports/store.h"
 
-struct plan_memory {
+struct journal {
     struct store *store;
-    int64_t plan_id;
+    const char *table; /* "plan" or "sweep" */
+    int64_t id;        /* there */
 };
 
-/* Finds the plan of this specification that was not finished, or begins one. The store must outlive it. */
-int plan_memory_open(struct plan_memory *m, struct store *store, const char *name, const char *specification,
-                     bool *resumed, struct error *err);
-struct trial_memory plan_memory_of(struct plan_memory *m);
+/* Finds the plan or sweep of this specification that was not finished, or begins one. The store must outlive it. */
+int journal_open(struct journal *j, struct store *store, const char *table, const char *name, const char *specification,
+                 bool *resumed, struct error *err);
 
-/* Writes what came out, as JSON, and that the plan is finished. */
-int plan_memory_finish(struct plan_memory *m, const char *status, const char *result, struct error *err);
+/* Recalls trials by their labels, where they have them, else by their keys; keeps their rows as runs. */
+struct trial_memory journal_memory(struct journal *j);
+
+/* Says how it ended. `result` is JSON, for a plan; else NULL. */
+int journal_finish(struct journal *j, const char *status, const char *result, struct error *err);
 
 /* A result as JSON and back, exactly, without its rows. The text is the caller's to free; NULL: no memory. */
 char *trial_result_print(const struct trial_result *r);

@@ -2,6 +2,7 @@
 #include "planner/point.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +19,6 @@ void point_init(struct point *p, const char *scenario, const double *scales, uin
 
 void point_release(struct point *p)
 {
-    for (size_t i = 0; i < p->count; i++)
-        free(p->results[i].rows);
     free(p->results);
     p->results = NULL;
     p->count = 0;
@@ -40,6 +39,16 @@ static void take(struct point *p, const struct trial_result *r)
     p->results[p->count++] = *r;
 }
 
+/* The caller's to free. */
+static char *seed_label(const char *label, uint64_t seed)
+{
+    size_t size = strlen(label) + 32;
+    char *text = malloc(size);
+    if (text)
+        snprintf(text, size, "%s, seed=%llu", label, (unsigned long long)seed);
+    return text;
+}
+
 int points_replicate(struct point *const *points, size_t n, size_t count, struct trial_pool *pool, struct error *err)
 {
     size_t total = 0, next = 0;
@@ -54,8 +63,12 @@ int points_replicate(struct point *const *points, size_t n, size_t count, struct
     for (size_t i = 0; status == 0 && i < n; i++)
         for (size_t r = points[i]->count; !points[i]->failed && r < count; r++) {
             struct trial *t = &trials[next++];
-            *t = (struct trial){.scenario = points[i]->scenario, .seed = points[i]->seed + r};
+            *t = (struct trial){.scenario = points[i]->scenario,
+                                .seed = points[i]->seed + r,
+                                .keep_rows = points[i]->label && pool->memory};
             memcpy(t->scales, points[i]->scales, sizeof t->scales);
+            if (points[i]->label && !(t->label = seed_label(points[i]->label, t->seed)))
+                status = error_no_memory(err);
         }
     if (status == 0)
         status = trial_pool_run(pool, trials, total, results, NULL, NULL, err);
@@ -64,6 +77,8 @@ int points_replicate(struct point *const *points, size_t n, size_t count, struct
         for (size_t left = points[i]->failed || points[i]->count >= count ? 0 : count - points[i]->count; left > 0;
              left--)
             take(points[i], &results[next++]);
+    for (size_t i = 0; trials && i < total; i++)
+        free((char *)(uintptr_t)trials[i].label);
     free(trials);
     free(results);
     return status;

@@ -16,6 +16,7 @@ struct point {
     const char *scenario; /* JSON text, the caller's */
     double scales[SCALE_COUNT];
     uint64_t seed;                /* of replication 0 */
+    const char *label;            /* its trials' rows are kept under it, with their seeds; NULL: they are not kept */
     struct trial_result *results; /* [count] */
     size_t count, capacity;
     enum verdict verdict;

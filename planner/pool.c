@@ -93,6 +93,8 @@ static int on_arrival(void *state, size_t index, struct error *err)
     a->into[a->places[index]] = a->results[index];
     if (memory && memory->keep(memory->state, &a->trials[index], &a->results[index], err))
         return -1;
+    free(a->into[a->places[index]].rows); /* they are where they belong, or nobody wanted them */
+    a->into[a->places[index]].rows = NULL;
     a->done++;
     if (watch->progress && a->of > 1)
         watch->progress(watch->state, "trials", a->done, a->of);

@@ -102,6 +102,7 @@ static void take_summary(const struct scenario *s, const struct run_summary *r, 
 static int keep_rows(struct store *store, const struct scenario *s, const struct run_metrics *m,
                      const struct run_summary *r, struct trial_result *out, struct error *err)
 {
+    store_coarsen_histograms(store);
     return store_save_run(store, s, m, r, out->wall_s, err) < 0 ||
                    store_serialize(store, &out->rows, &out->row_bytes, err)
                ? -1

@@ -16,7 +16,8 @@ struct trial {
     const char *scenario; /* JSON text */
     uint64_t seed;
     double scales[SCALE_COUNT];
-    bool keep_rows; /* the run is to go into a database */
+    bool keep_rows;    /* the run is to go into a database */
+    const char *label; /* what it is called there; NULL: by its key (memory.h) */
 };
 
 /* GPUs of one pool. */
@@ -39,7 +40,7 @@ struct trial_result {
     struct held_gpus held[2]; /* of all replicas, or of those that prefill; of those that decode */
     uint64_t arrived, finished, rejected;
     bool slo_met, overloaded;
-    void *rows; /* [row_bytes] a database that holds this run alone, the caller's to free; NULL: not asked for */
+    void *rows; /* [row_bytes] a database that holds this run alone, for who keeps it; NULL: not asked for, or taken */
     size_t row_bytes;
 };
 

@@ -21,7 +21,17 @@ struct store {
     sqlite3 *db;
     char *file;
     struct row_spool rows; /* of the run at hand */
+    sqlite3_stmt *last;    /* the statement inserted with last, for when the next row goes to the same table */
+    const char *last_sql;
+    size_t buckets_a_row; /* of histograms */
 };
+
+static void forget_last(struct store *s)
+{
+    sqlite3_finalize(s->last);
+    s->last = NULL;
+    s->last_sql = NULL;
+}
 
 static int fail(struct store *s, struct error *err)
 {
@@ -82,6 +92,7 @@ int store_open(const char *file, struct store **out, struct error *err)
     struct store *s = calloc(1, sizeof *s);
     if (!s)
         return error_no_memory(err);
+    s->buckets_a_row = 1;
     s->file = strdup(file);
     if (!s->file) {
         free(s);
@@ -111,9 +122,15 @@ void store_close(struct store *s)
     if (!s)
         return;
     row_spool_close(&s->rows);
+    forget_last(s);
     sqlite3_close(s->db);
     free(s->file);
     free(s);
+}
+
+void store_coarsen_histograms(struct store *s)
+{
+    s->buckets_a_row = 16;
 }
 
 int store_keep_rows(struct store *s, struct error *err)
@@ -126,11 +143,8 @@ struct row_sink store_sink(struct store *s)
     return row_spool_sink(&s->rows);
 }
 
-static sqlite3_stmt *prepare(struct store *s, const char *sql, const char *types, va_list values)
+static void bind(sqlite3_stmt *q, const char *types, va_list values)
 {
-    sqlite3_stmt *q = NULL;
-    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
-        return NULL;
     for (int i = 1; types[i - 1]; i++) {
         if (types[i - 1] == 'i') {
             sqlite3_bind_int64(q, i, va_arg(values, int64_t));
@@ -142,6 +156,13 @@ static sqlite3_stmt *prepare(struct store *s, const char *sql, const char *types
                 sqlite3_bind_double(q, i, value);
         }
     }
+}
+
+static sqlite3_stmt *prepare(struct store *s, const char *sql, const char *types, va_list values)
+{
+    sqlite3_stmt *q = NULL;
+    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK)
+        bind(q, types, values);
     return q;
 }
 
@@ -152,13 +173,23 @@ static int run_statement(struct store *s, sqlite3_stmt *q, struct error *err)
     return status;
 }
 
+/* `sql` is a constant: the same one again is not parsed again. */
 static int insert(struct store *s, struct error *err, const char *sql, const char *types, ...)
 {
+    if (s->last_sql != sql) {
+        forget_last(s);
+        if (sqlite3_prepare_v2(s->db, sql, -1, &s->last, NULL) != SQLITE_OK)
+            return fail(s, err);
+        s->last_sql = sql;
+    }
     va_list values;
     va_start(values, types);
-    sqlite3_stmt *q = prepare(s, sql, types, values);
+    bind(s->last, types, values);
     va_end(values);
-    return run_statement(s, q, err);
+    int status = sqlite3_step(s->last) == SQLITE_DONE ? 0 : fail(s, err);
+    sqlite3_reset(s->last);
+    sqlite3_clear_bindings(s->last);
+    return status;
 }
 
 int store_write(struct store *s, struct error *err, const char *sql, const char *types, ...)
@@ -334,10 +365,16 @@ static int save_histograms(struct store *s, sqlite3_int64 run, const struct run_
         int status = 0;
         for (size_t i = 0; i < SECTIONS_MAX; i++)
             status |= histogram_merge(&all, &m->samples[k].sections[i].histogram);
-        for (size_t i = 0; status == 0 && i < all.span; i++)
-            if (all.counts[i])
+        for (size_t i = 0; status == 0 && i < all.span; i += s->buckets_a_row) {
+            size_t end = i + s->buckets_a_row < all.span ? i + s->buckets_a_row : all.span;
+            uint64_t count = 0;
+            for (size_t b = i; b < end; b++)
+                count += all.counts[b];
+            double middle = (double)histogram_bucket_value(all.first + (i + end - 1) / 2) * 1e-9;
+            if (count)
                 status = insert(s, err, "INSERT INTO histogram VALUES (?,?,'run',?,?)", "isdi", run, metric_names[k],
-                                (double)histogram_bucket_value(all.first + i) * 1e-9, (sqlite3_int64)all.counts[i]);
+                                middle, (int64_t)count);
+        }
         histogram_release(&all);
         if (status)
             return -1;
@@ -552,7 +589,7 @@ static int copy_rows(struct store *s, const char *table, sqlite3_int64 from, sql
     bool run = strcmp(table, "run") == 0;
     snprintf(sql, sizeof sql, "INSERT INTO main.%s SELECT %s%s FROM part.%s WHERE %s = ?2", table, run ? "NULL" : "?1",
              columns, table, run ? "id" : "run_id");
-    return insert(s, err, sql, "ii", to, from);
+    return store_write(s, err, sql, "ii", (int64_t)to, (int64_t)from);
 }
 
 static int absorb_run(struct store *s, sqlite3_int64 from, sqlite3_int64 *to, struct error *err)
@@ -586,13 +623,14 @@ int64_t store_absorb(struct store *s, const void *bytes, size_t size, store_link
     if (execute(s, "ATTACH ':memory:' AS part", err))
         return -1;
     int status = sqlite3_deserialize(s->db, "part", (unsigned char *)(uintptr_t)bytes, (sqlite3_int64)size,
-                                     (sqlite3_int64)size, SQLITE_DESERIALIZE_READONLY) == SQLITE_OK
+                                     (sqlite3_int64)size, 0) == SQLITE_OK
                      ? execute(s, "BEGIN IMMEDIATE", err)
                      : fail(s, err);
     if (status == 0 && (absorb_all(s, &run, err) || (link && link(state, s, run, err)) || execute(s, "COMMIT", err))) {
         execute(s, "ROLLBACK", &ignored);
         status = -1;
     }
+    forget_last(s);
     execute(s, "DETACH part", &ignored);
     return status ? -1 : run;
 }

@@ -284,14 +284,14 @@ static void test_a_sweep_makes_a_profile(void **state)
     make_tiny(&w, 1);
     const struct engine_limits limits = sweep_limits(&o, 16, 1);
     expect_ok(instance_create(&e, &w, &cpu_backend, &limits, 1, &err), &err);
-    assert_null(sweep_run(&e, &o, &err));
+    assert_null(engine_sweep_run(&e, &o, &err));
     assert_non_null(strstr(err.text, "interrupted"));
     FILE *kept = fopen(points, "a");
     fputs("decode_attention 4 64 123456 123000 120000 130000 9\ndecode_att",
           kept); /* as if measured; and half a line */
     fclose(kept);
     stop = 0;
-    cJSON *profile = sweep_run(&e, &o, &err);
+    cJSON *profile = engine_sweep_run(&e, &o, &err);
     expect_ok(profile ? 0 : -1, &err);
     expect_ok(profile_write(profile, file, &err), &err);
     cJSON_Delete(profile);

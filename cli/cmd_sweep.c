@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/pools.h"
+#include "cli/progress.h"
+#include "planner/memory.h"
+#include "planner/sweep.h"
+#include "profiles/shipped.h"
+
+enum {
+    OPT_SET,
+    OPT_VARY,
+    OPT_REPLICATIONS,
+    OPT_PRECISION,
+    OPT_METRIC,
+    OPT_BEST,
+    OPT_DB,
+    OPT_NO_DB,
+    OPT_THREADS,
+    OPT_CSV,
+    OPT_QUIET
+};
+
+static const struct option_spec options[] = {
+    {"--set", "PATH=VALUE", "override a value of the sweep or scenario; may be repeated"},
+    {"--vary", "PATH=VALUES",
+     "a list (1,2,4), a range (1..10:10, so many steps) or one with equal ratios (1..64:log:7); may be repeated"},
+    {"--replications", "N", "runs of every point, each with a seed of its own (default 1)"},
+    {"--precision", "SHARE", "replicate until the half-width of the metric's 95 % interval is below that share of it"},
+    {"--metric", "NAME", "that --precision and --best are about (default ttft_s.p99)"},
+    {"--best", "least|most", "find the best point with 95 % probability: ranking and selection, paired differences"},
+    {"--db", "FILE", "results database, where an interrupted sweep goes on (default tandem.db)"},
+    {"--no-db", NULL, "keep nothing; only print the table"},
+    {"-j", "N", "threads (default: as many as there are processors)"},
+    {"--csv", "FILE", "write the table as CSV, every metric with its interval"},
+    {"--quiet", NULL, "no progress"},
+    {0},
+};
+
+/* "1..64:log:7" and the like; NULL where it is something else. */
+static cJSON *parse_range(const char *text)
+{
+    const char *dots = strstr(text, "..");
+    char *end = NULL, *from_end = NULL, *start = dots ? strndup(text, (size_t)(dots - text)) : NULL;
+    double from = start ? strtod(start, &from_end) : 0;
+    bool whole = start && *start && !*from_end;
+    free(start);
+    if (!whole)
+        return NULL;
+    double to = strtod(dots + 2, &end);
+    bool logarithmic = strncmp(end, ":log", 4) == 0;
+    end += logarithmic ? 4 : 0;
+    if (*end != ':' || end == dots + 2)
+        return NULL;
+    long steps = strtol(end + 1, &end, 10);
+    if (*end)
+        return NULL;
+    cJSON *range = cJSON_CreateObject();
+    cJSON_AddNumberToObject(range, "from", from);
+    cJSON_AddNumberToObject(range, "to", to);
+    cJSON_AddNumberToObject(range, "steps", (double)steps);
+    cJSON_AddBoolToObject(range, "log", logarithmic);
+    return range;
+}
+
+/* A range, or a list of values parted by commas outside brackets. */
+static cJSON *parse_values(const char *text)
+{
+    cJSON *range = parse_range(text);
+    if (range)
+        return range;
+    cJSON *list = cJSON_CreateArray();
+    for (const char *start = text;; start++) {
+        const char *end = start;
+        for (int depth = 0; *end && (depth > 0 || *end != ','); end++)
+            depth += (*end == '{' || *end == '[') - (*end == '}' || *end == ']');
+        char *word = strndup(start, (size_t)(end - start));
+        cJSON *value = word ? cJSON_Parse(word) : NULL;
+        cJSON_AddItemToArray(list, value ? value : cJSON_CreateString(word ? word : ""));
+        free(word);
+        if (!*end)
+            return list;
+        start = end;
+    }
+}
+
+static int add_varied(cJSON *vary, const char *option, struct error *err)
+{
+    const char *equals = strchr(option, '=');
+    char *path = equals ? strndup(option, (size_t)(equals - option)) : NULL;
+    cJSON *values = path && *path && equals[1] ? parse_values(equals + 1) : NULL;
+    int status =
+        values && cJSON_AddItemToObject(vary, path, values)
+            ? 0
+            : error_set(err, ERROR_INPUT, "--vary %s: expected PATH=VALUES, like cluster.replicas=1,2,4", option);
+    free(path);
+    return status;
+}
+
+/* A scenario and options in the place of a sweep file. */
+static int wrap_scenario(const struct arguments *args, struct json *root, struct error *err)
+{
+    static const struct {
+        int option;
+        const char *key;
+        bool number;
+    } others[] = {{OPT_REPLICATIONS, "replications", true},
+                  {OPT_PRECISION, "precision", true},
+                  {OPT_METRIC, "metric", false},
+                  {OPT_BEST, "best", false}};
+    cJSON *node = (cJSON *)(uintptr_t)root->node;
+    if (!json_member(root, "scenario").node) {
+        cJSON *wrapped = cJSON_CreateObject();
+        if (!wrapped)
+            return error_no_memory(err);
+        cJSON_AddItemToObject(wrapped, "scenario", node);
+        root->node = node = wrapped;
+    }
+    cJSON *vary = cJSON_GetObjectItemCaseSensitive(node, "vary");
+    if (!vary)
+        vary = cJSON_AddObjectToObject(node, "vary");
+    for (int i = 0; i < args->vary_count; i++)
+        if (add_varied(vary, args->varied[i], err))
+            return -1;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        const char *text = args->values[others[i].option];
+        char *end = NULL;
+        double number = text ? strtod(text, &end) : 0;
+        if (!text)
+            continue;
+        if (others[i].number && (*end || !*text))
+            return error_set(err, ERROR_INPUT, "--%s %s: expected a number", others[i].key, text);
+        cJSON_DeleteItemFromObjectCaseSensitive(node, others[i].key);
+        if (others[i].number)
+            cJSON_AddNumberToObject(node, others[i].key, number);
+        else
+            cJSON_AddStringToObject(node, others[i].key, text);
+    }
+    return 0;
+}
+
+static const char *const columns[] = {"ttft_s.p50", "ttft_s.p99",  "tpot_s.p50",     "tpot_s.p99",    "itl_s.p99",
+                                      "e2e_s.p50",  "e2e_s.p99",   "requests_per_s", "goodput_per_s", "tokens_per_s",
+                                      "attainment", "utilization", "margin",         "gpus",          "makespan_s"};
+enum { COLUMNS = sizeof columns / sizeof *columns };
+
+static const char *last_of(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot ? dot + 1 : path;
+}
+
+static void print_estimate(struct estimate e, bool interval)
+{
+    if (!isfinite(e.value))
+        printf(" %16s", "–");
+    else if (interval && isfinite(e.low))
+        printf(" %9.4g ±%5.1f%%", e.value, 100 * inference_relative_half_width(e));
+    else
+        printf(" %16.4g", e.value);
+}
+
+/* How far others are behind the best one, request streams being the same. */
+static void print_difference(const struct sweep *s, const struct sweep_point *p, const struct sweep_point *best)
+{
+    double mine[4096], its[4096];
+    size_t n = p->point.count < best->point.count ? p->point.count : best->point.count;
+    n = n > 4096 ? 4096 : n;
+    for (size_t i = 0; i < n; i++) {
+        trial_value(&p->point.results[i], s->metric, &mine[i]);
+        trial_value(&best->point.results[i], s->metric, &its[i]);
+    }
+    struct estimate e = inference_paired(mine, its, n, 0.95);
+    double mean = fabs(point_mean(&best->point, s->metric, 0.95).value);
+    printf("  %s %+.2f %% ± %.2f (%zu pairs)", s->metric, 100 * e.value / mean, 50 * (e.high - e.low) / mean, n);
+}
+
+static const struct sweep_point *best_of(const struct sweep *s, const struct sweep_point *points, size_t count)
+{
+    const struct sweep_point *best = NULL;
+    double most = -INFINITY;
+    for (size_t i = 0; s->best != 0 && i < count; i++) {
+        double value = s->best * point_mean(&points[i].point, s->metric, 0.95).value;
+        if (!points[i].left_out && value > most) {
+            most = value;
+            best = &points[i];
+        }
+    }
+    return best;
+}
+
+static void print_table(const struct sweep *s, const struct sweep_point *points, size_t count)
+{
+    static const char *const shown[] = {"ttft_s.p50", "ttft_s.p99", "tpot_s.p99", "goodput_per_s", "attainment"};
+    const struct sweep_point *best = best_of(s, points, count);
+    bool interval = s->replications > 1 || s->precision > 0 || s->best != 0;
+    size_t widths[SWEEP_AXES_MAX], alone = 0;
+    for (size_t a = 0; a < s->axis_count; a++) {
+        widths[a] = strlen(last_of(s->axes[a].path));
+        for (size_t i = 0; i < count; i++) {
+            char text[128];
+            sweep_value_text(s, &points[i], a, text, sizeof text);
+            widths[a] = strlen(text) > widths[a] ? strlen(text) : widths[a];
+        }
+        printf("%-*s  ", (int)widths[a], last_of(s->axes[a].path));
+    }
+    for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
+        printf(" %16s", shown[k]);
+    printf("  SLO\n");
+    for (size_t i = 0; i < count; i++) {
+        const struct point *p = &points[i].point;
+        for (size_t a = 0; a < s->axis_count; a++) {
+            char text[128];
+            sweep_value_text(s, &points[i], a, text, sizeof text);
+            printf("%-*s  ", (int)widths[a], text);
+        }
+        if (p->failed) {
+            printf(" %s\n", p->results[p->count - 1].message);
+            continue;
+        }
+        for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
+            print_estimate(point_mean(p, shown[k], 0.95), interval);
+        size_t met = 0;
+        for (size_t r = 0; r < p->count; r++)
+            met += p->results[r].slo_met;
+        printf("  %s", point_overloaded(p) ? "overloaded" : met == p->count ? "met" : met == 0 ? "missed" : "at times");
+        if (&points[i] == best)
+            printf("  ← best");
+        else if (best)
+            print_difference(s, &points[i], best);
+        printf("\n");
+        alone += best && !points[i].left_out;
+    }
+    if (best && alone == 1)
+        printf("\nbest by %s with a probability of %g %%, differences below %g %% left aside\n", s->metric,
+               100 * s->confidence, 100 * s->indifference);
+    else if (best)
+        printf("\n%zu points could not be told apart by %s within %zu replications\n", alone, s->metric,
+               s->replications);
+}
+
+static int write_csv(const char *file, const struct sweep *s, const struct sweep_point *points, size_t count,
+                     struct error *err)
+{
+    FILE *out = fopen(file, "w");
+    if (!out)
+        return error_set(err, ERROR_IO, "%s: cannot be written", file);
+    for (size_t a = 0; a < s->axis_count; a++)
+        fprintf(out, "%s,", s->axes[a].path);
+    fprintf(out, "replications");
+    for (size_t k = 0; k < COLUMNS; k++)
+        fprintf(out, ",%s,%s.low,%s.high", columns[k], columns[k], columns[k]);
+    fprintf(out, "\n");
+    for (size_t i = 0; i < count; i++) {
+        for (size_t a = 0; a < s->axis_count; a++) {
+            char text[512];
+            sweep_value_text(s, &points[i], a, text, sizeof text);
+            fputc('"', out);
+            for (const char *c = text; *c; c++)
+                fprintf(out, *c == '"' ? "\"\"" : "%c", *c);
+            fprintf(out, "\",");
+        }
+        fprintf(out, "%zu", points[i].point.count);
+        for (size_t k = 0; k < COLUMNS; k++) {
+            struct estimate e = point_mean(&points[i].point, columns[k], 0.95);
+            const double values[] = {e.value, e.low, e.high};
+            for (int v = 0; v < 3; v++)
+                fprintf(out, isfinite(values[v]) ? ",%.9g" : ",", values[v]);
+        }
+        fprintf(out, "\n");
+    }
+    return fclose(out) ? error_set(err, ERROR_IO, "%s: cannot be written", file) : 0;
+}
+
+static int sweep_and_print(const struct arguments *args, const struct sweep *s, struct trial_pool *pool,
+                           struct journal *journal, struct progress *progress, struct error *err)
+{
+    struct sweep_point *points = NULL;
+    size_t count = 0, failed = 0;
+    double started = wall_clock_s();
+    int status = sweep_points_make(s, &points, &count, err) || sweep_run(s, points, count, pool, err) ? -1 : 0;
+    progress_end(progress);
+    if (status == 0 && journal)
+        status = journal_finish(journal, "done", NULL, err);
+    if (status == 0 && args->values[OPT_CSV])
+        status = write_csv(args->values[OPT_CSV], s, points, count, err);
+    for (size_t i = 0; status == 0 && i < count; i++)
+        failed += points[i].point.failed;
+    if (status == 0) {
+        char wall[32];
+        print_duration(wall, sizeof wall, wall_clock_s() - started);
+        print_table(s, points, count);
+        printf("\n%zu points, %llu runs of %.3g million requests in %s\n", count, (unsigned long long)pool->trials,
+               (double)pool->requests * 1e-6, wall);
+    }
+    if (status == 0 && failed == count)
+        status = error_set(err, ERROR_INPUT, "none of the points can be run: %s",
+                           points[0].point.results[points[0].point.count - 1].message);
+    int exit = status ? exit_for(err) : EXIT_DONE;
+    sweep_points_release(points, count);
+    return exit;
+}
+
+static int make_sweep(const struct arguments *args, struct json root, struct error *err)
+{
+    struct sweep s;
+    struct progress progress;
+    struct planner_watch watch;
+    struct trial_pool pool = {0};
+    struct journal journal;
+    struct trial_memory memory;
+    struct store *store = NULL;
+    char *specification = cJSON_PrintUnformatted(root.node);
+    if (sweep_read(&s, root, err)) {
+        free(specification);
+        return exit_for(err);
+    }
+    const char *file = args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db";
+    bool keep = !args->values[OPT_NO_DB], resumed = false;
+    progress_start(&progress, args->values[OPT_QUIET] != NULL, &watch);
+    int status = !specification ? error_no_memory(err) : 0;
+    status = status || pool_open(args->values[OPT_THREADS], &watch, &pool, err) ||
+                     (keep && store_open(file, &store, err)) ||
+                     (keep && journal_open(&journal, store, "sweep", s.name, specification, &resumed, err))
+                 ? exit_for(err)
+                 : EXIT_DONE;
+    if (status == EXIT_DONE) {
+        if (keep) {
+            memory = journal_memory(&journal);
+            pool.memory = &memory;
+        }
+        if (resumed && !args->values[OPT_QUIET])
+            fprintf(stderr, "goes on where sweep %lld in %s stopped\n", (long long)journal.id, file);
+        status = sweep_and_print(args, &s, &pool, keep ? &journal : NULL, &progress, err);
+        if (status == EXIT_FAILED && *watch.stop && keep)
+            error_set(err, ERROR_RUN, "interrupted; the same command goes on where it stopped");
+    }
+    trial_pool_destroy(&pool);
+    store_close(store);
+    sweep_release(&s);
+    free(specification);
+    return status;
+}
+
+static int run(const struct arguments *args, struct error *err)
+{
+    struct json root;
+    if (need_words(args, 1, 1, command_sweep.usage, err) || shipped_load("scenario", args->words[0], &root, err))
+        return exit_for(err);
+    if (apply_settings(args, &root, err) || wrap_scenario(args, &root, err)) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return exit_for(err);
+    }
+    return make_sweep(args, root, err);
+}
+
+const struct command command_sweep = {
+    .name = "sweep",
+    .usage = "sweep GRID|SCENARIO [--vary PATH=VALUES]...",
+    .summary = "run every combination of scenario values, on threads; resumable",
+    .options = options,
+    .run = run,
+};
