@@ -302,7 +302,7 @@ static int serve_and_keep(const struct arguments *args, struct scenario *s, stru
     if (id < 0)
         return -1;
     if (!args->values[OPT_QUIET]) {
-        text_print_summary(stdout, s, &summary, m->reject_reason, wall_s);
+        text_print_summary(stdout, s, &summary, m, wall_s);
         print_engine(server, wall_s);
     }
     printf("  kept       run %lld in %s\n", (long long)id, args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db");

@@ -97,7 +97,7 @@ static int run_and_keep(const struct arguments *args, struct scenario *s, struct
     if (id < 0)
         return exit_for(err);
     if (!args->values[OPT_QUIET]) {
-        text_print_summary(stdout, s, &summary, m->reject_reason, wall);
+        text_print_summary(stdout, s, &summary, m, wall);
         if (store)
             printf("  kept       run %lld in %s\n", (long long)id,
                    args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db");

@@ -5,6 +5,7 @@
 #include "policies/batching.h"
 #include "policies/ordering.h"
 #include "policies/routing.h"
+#include "policies/scaling.h"
 
 extern const struct batching_policy policy_static_padded, policy_static_prepacked, policy_dynamic_batch,
     policy_fixed_batch, policy_elastic_batch, policy_decode_priority, policy_continuous, policy_prefill_first,
@@ -54,6 +55,18 @@ const struct order_policy *const order_policies[] = {
     &order_resource_aware,
     NULL,
 };
+
+extern const struct scaling_policy scaling_concurrency, scaling_waiting, scaling_rate;
+
+const struct scaling_policy *const scaling_policies[] = {&scaling_concurrency, &scaling_waiting, &scaling_rate, NULL};
+
+const struct scaling_policy *scaling_policy_find(const char *name)
+{
+    for (const struct scaling_policy *const *p = scaling_policies; *p; p++)
+        if (strcmp((*p)->name, name) == 0)
+            return *p;
+    return NULL;
+}
 
 const struct batching_policy *batching_policy_find(const char *name)
 {

@@ -37,8 +37,9 @@ static uint32_t admit_what_fits(struct static_batch *s, struct replica_view *vie
     uint32_t longest_output = 0;
     s->rows = s->longest = 0;
     for (struct request *r = view->waiting->head; r && s->rows < s->max_sequences; r = view->waiting->head) {
-        uint32_t p = r->prompt_tokens > s->longest ? r->prompt_tokens : s->longest;
-        uint32_t o = r->max_output_tokens > longest_output ? r->max_output_tokens : longest_output;
+        uint32_t known = r->prompt_tokens + r->generated, left = r->max_output_tokens - r->generated;
+        uint32_t p = known > s->longest ? known : s->longest;
+        uint32_t o = left > longest_output ? left : longest_output;
         if ((s->rows + 1) * view_blocks(view, (uint64_t)p + o) > view->kv_free_blocks)
             break;
         s->rows++;

@@ -17,6 +17,7 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
 {
     *m = (struct run_metrics){.replica_count = cluster_stations(&s->cluster),
                               .sources = !s->cost.estimated,
+                              .fleet = s->cluster.fleet.asked,
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries};
     for (enum metric i = 0; i < METRIC_COUNT; i++)
@@ -78,8 +79,10 @@ static void on_probe(void *state, const struct cluster_state *cluster)
         {"kv_used_blocks", (double)cluster->kv_used_blocks},
         {"requests_per_s", (double)(m->system.departures - m->point_finished) / interval},
         {"output_tokens_per_s", (double)(m->heads - m->point_tokens) / interval},
+        {"replicas_up", (double)cluster->replicas_up},
     };
-    for (size_t i = 0; i < sizeof points / sizeof *points; i++)
+    size_t count = sizeof points / sizeof *points - !m->fleet; /* else the last one says nothing */
+    for (size_t i = 0; i < count; i++)
         m->sink.add_point(m->sink.state, points[i].series, cluster->at, points[i].value);
     m->point_finished = m->system.departures;
     m->point_tokens = m->heads;
@@ -106,11 +109,37 @@ static void on_rejection(void *state, const struct request *r, const char *reaso
 static void on_scheduled(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
-    sim_time wait = r->first_scheduled - r->arrival;
-    station_leave(&m->queue, r->first_scheduled, wait, 0);
+    station_leave(&m->queue, r->first_scheduled, r->first_scheduled - r->arrival, 0);
     struct replica_metrics *of = &m->replicas[replica];
     if (present(&of->queue) > 0) /* under central routing it waited elsewhere */
-        station_leave(&of->queue, r->first_scheduled, wait, 0);
+        station_leave(&of->queue, r->first_scheduled, r->first_scheduled - r->entered, 0);
+}
+
+static void on_evicted(void *state, size_t replica, const struct request *r, sim_time at)
+{
+    struct replica_metrics *of = &((struct run_metrics *)state)->replicas[replica];
+    if (present(&of->system) > 0)
+        station_leave(&of->system, at, at - r->entered, 0);
+    if (!r->scheduled && present(&of->queue) > 0)
+        station_leave(&of->queue, at, at - r->entered, 0);
+}
+
+static void on_routed(void *state, size_t replica, const struct request *r, sim_time at)
+{
+    struct replica_metrics *of = &((struct run_metrics *)state)->replicas[replica];
+    station_enter(&of->system, at);
+    if (!r->scheduled)
+        station_enter(&of->queue, at);
+}
+
+static void on_lost(void *state, const struct request *r, sim_time at, const char *reason)
+{
+    struct run_metrics *m = state;
+    m->lose_reason = reason;
+    attainment_refused(&m->attainment, r);
+    station_leave(&m->system, at, at - r->arrival, 0);
+    if (!r->scheduled)
+        station_leave(&m->queue, at, at - r->arrival, 0);
 }
 
 static void on_preemption(void *state, size_t replica, const struct request *r)
@@ -226,7 +255,7 @@ static void on_finish(void *state, size_t replica, const struct request *r)
         station_leave(&of->system, r->last_token, r->last_token - r->taken_over,
                       sim_time_to_s(r->last_token - r->taken_over));
     else if (present(&of->system) > 0)
-        station_leave(&of->system, r->last_token, q.at[METRIC_E2E], service_s);
+        station_leave(&of->system, r->last_token, r->last_token - r->entered, service_s);
     if (m->sink.state && random_mix(r->id) >> 11 < m->keep_below)
         m->sink.add_request(m->sink.state, replica, r);
 }
@@ -254,6 +283,9 @@ struct observer run_metrics_observer(struct run_metrics *m)
                              .iterated = on_iteration,
                              .gap = on_gap,
                              .finished = on_finish,
+                             .evicted = on_evicted,
+                             .routed = on_routed,
+                             .lost = on_lost,
                              .handed_over = on_handed_over,
                              .taken_over = on_taken_over,
                              .probed = on_probe};

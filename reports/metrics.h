@@ -47,12 +47,13 @@ struct run_metrics {
     int64_t parts_error;              /* Σ |sum of parts − e2e|; anything but 0 is a bug */
     wide_sum by_source[COST_SOURCES]; /* fine time */
     bool sources;                     /* costs tell them apart */
+    bool fleet;                       /* replicas come and go */
     uint64_t real_tokens, padded_tokens;
     wide_sum scores;      /* Σ query tokens × keys each attends to, doubled */
     uint64_t heads;       /* sequences that got a token */
     wide_sum sequence_ns; /* ∫ sequences in the batch over busy time */
     uint64_t iterations;
-    const char *reject_reason; /* of the last one rejected */
+    const char *reject_reason, *lose_reason; /* of the last one rejected, and lost */
     bool out_of_memory;
     uint64_t keep_below;                   /* rows are kept of requests whose hashed id is below */
     sim_time timeseries;                   /* interval, 0: none */

@@ -113,7 +113,8 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     out->requests_per_s = finished / out->duration_s;
     out->input_tokens_per_s = (double)m->prompt_tokens / out->duration_s;
     out->output_tokens_per_s = (double)m->output_tokens / out->duration_s;
-    out->utilization = busy_s / ((double)s->cluster.replicas * out->duration_s);
+    double held_s = totals->held_s[0] + totals->held_s[1];
+    out->utilization = held_s > 0 ? busy_s / held_s : 0;
     out->preemptions = m->preemptions;
     out->bubble_share = totals->bubbles.active_s > 0 ? totals->bubbles.idle_s / totals->bubbles.active_s : NAN;
     out->recomputed_tokens = m->recomputed_tokens;

@@ -342,6 +342,9 @@ static int save_values(struct store *s, sqlite3_int64 run, const struct run_summ
         {"prefix_hit_rate", "", r->prefix_hit_rate},
         {"prefill_rows", "rows", r->prefill_rows},
         {"prompts_per_row", "", r->prompts_per_row},
+        {"lost_requests", "requests", (double)r->totals.lost},
+        {"replica_failures", "", (double)r->totals.failures},
+        {"replica_hours", "h", (r->totals.held_s[0] + r->totals.held_s[1]) / 3600},
         {"makespan_s", "s", r->duration_s},
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {

@@ -98,7 +98,7 @@ static void print_costs(FILE *out, const struct scenario *s, const struct run_su
     fprintf(out, "\n");
 }
 
-void text_print_summary(FILE *out, const struct scenario *s, const struct run_summary *r, const char *reject_reason,
+void text_print_summary(FILE *out, const struct scenario *s, const struct run_summary *r, const struct run_metrics *m,
                         double wall_s)
 {
     const struct cluster_totals *t = &r->totals;
@@ -116,12 +116,22 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
                 s->cluster.replicas * s->cost.parallel.tensor, s->cost.device.name,
                 s->cost.parallel.tensor > 1 ? " (tensor parallel)" : "", s->cluster.replica.batching->name,
                 s->cluster.routing->name);
+    char lost[40] = "";
+    if (t->lost)
+        snprintf(lost, sizeof lost, " + %llu lost", (unsigned long long)t->lost);
     fprintf(out,
-            "  requests   %llu arrived = %llu finished + %llu rejected + %llu unfinished; at most %llu in flight\n",
-            (unsigned long long)t->arrived, (unsigned long long)t->finished, (unsigned long long)t->rejected,
+            "  requests   %llu arrived = %llu finished + %llu rejected%s + %llu unfinished; at most %llu in flight\n",
+            (unsigned long long)t->arrived, (unsigned long long)t->finished, (unsigned long long)t->rejected, lost,
             (unsigned long long)t->unfinished, (unsigned long long)t->peak_in_flight);
     if (t->rejected)
-        fprintf(out, "  rejected   last one because: %s\n", reject_reason ? reject_reason : "?");
+        fprintf(out, "  rejected   last one because: %s\n", m->reject_reason ? m->reject_reason : "?");
+    if (t->lost)
+        fprintf(out, "  lost       %llu requests, the last one because: %s\n", (unsigned long long)t->lost,
+                m->lose_reason ? m->lose_reason : "?");
+    if (s->cluster.fleet.asked)
+        fprintf(out, "  fleet      %.2f of %zu replicas held on average (%.2f replica hours), %llu failures\n",
+                (t->held_s[0] + t->held_s[1]) / r->duration_s, s->cluster.replicas,
+                (t->held_s[0] + t->held_s[1]) / 3600, (unsigned long long)t->failures);
     fprintf(out, "  simulated  %.1f s in %.2f s of wall time (%.0f requests/s, %llu iterations)\n", r->duration_s,
             wall_s, (double)t->arrived / wall_s, (unsigned long long)t->iterations);
     fprintf(out, "  throughput %.2f requests/s, %.0f input + %.0f output tokens/s, goodput %.2f requests/s\n",

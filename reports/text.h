@@ -7,7 +7,7 @@
 
 #include "reports/metrics.h"
 
-void text_print_summary(FILE *out, const struct scenario *s, const struct run_summary *r, const char *reject_reason,
+void text_print_summary(FILE *out, const struct scenario *s, const struct run_summary *r, const struct run_metrics *m,
                         double wall_s);
 
 #endif

@@ -31,6 +31,8 @@ struct cluster {
     struct handover handover;   /* of disaggregated placement */
     struct pipeline *pipelines; /* [stations]; NULL without pipeline parallelism, and empty where a pool has none */
     struct pair *pairs;         /* [stations], NULL where replicas are not paired */
+    struct fleet fleet;         /* where one is asked for */
+    struct request_list limbo;  /* who arrived, or was evicted, while no replica was up */
     bool out_of_memory;
     gsl_rng *prediction_rng; /* NULL: nothing is foretold */
     struct request_source *source;
@@ -81,6 +83,12 @@ static void recycle(void *owner, struct request *r)
     c->totals.finished++;
     if (c->source->finished)
         c->source->finished(c->source->state, r, c->totals.end);
+    r->id = UINT64_MAX; /* nobody who remembers it takes it for another */
+}
+
+static bool serves(const struct cluster *c, size_t replica)
+{
+    return !c->config->fleet.asked || c->fleet.states[replica] == REPLICA_UP;
 }
 
 static int add_slab(struct cluster *c, struct error *err)
@@ -141,12 +149,13 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
 struct routed {
     struct cluster *c;
     size_t first, step;
+    const size_t *only; /* those of them that are up; NULL: all */
 };
 
 static struct replica *routed_replica(void *replicas, size_t index)
 {
     const struct routed *r = replicas;
-    return &r->c->replicas[r->first + index * r->step];
+    return &r->c->replicas[r->first + (r->only ? r->only[index] : index) * r->step];
 }
 
 static const struct replica_load *load_of(void *replicas, size_t index)
@@ -186,12 +195,18 @@ static struct routing_view view_of(struct routed *routed, const struct param_set
 static size_t choose_replica(struct cluster *c, const struct request *r)
 {
     const struct routing_policy *routing = c->config->routing;
-    struct routed entered = {.c = c, .step = c->config->tied};
+    bool fleet = c->config->fleet.asked;
+    struct routed entered = {.c = c, .step = c->config->tied, .only = fleet ? c->fleet.serving : NULL};
     struct routing_view view = view_of(&entered, c->config->routing_params);
+    size_t count = fleet ? c->fleet.serving_count : entrances(c);
     if (routing->central || entrances(c) == 1)
         return 0;
-    return c->config->tied * (routing->rank ? (size_t)min_index_first(&c->ranks).slot
-                                            : routing->choose(&c->cursor, entrances(c), r, &view));
+    if (count == 1)
+        return c->fleet.serving[0];
+    if (routing->rank)
+        return c->config->tied * (size_t)min_index_first(&c->ranks).slot;
+    size_t chosen = routing->choose(&c->cursor, count, r, &view);
+    return fleet ? c->fleet.serving[chosen] : c->config->tied * chosen;
 }
 
 /* The decode replica, from 0, that a request goes to whose prompt is through. */
@@ -253,7 +268,7 @@ static void rank(struct cluster *c, const struct replica *r)
 {
     size_t entrance = r->index / c->config->tied;
     if (c->config->routing->rank && entrance < entrances(c))
-        min_index_set(&c->ranks, entrance, c->config->routing->rank(r->load));
+        min_index_set(&c->ranks, entrance, serves(c, r->index) ? c->config->routing->rank(r->load) : MIN_INDEX_NONE);
 }
 
 static void touch(struct cluster *c, size_t replica)
@@ -283,7 +298,7 @@ static void listen(struct cluster *c, const struct replica *r)
     if (r->index / c->config->tied >= entrances(c))
         return;
     uint64_t bit = (uint64_t)1 << r->index % 64, *word = &c->listening[r->index / 64];
-    *word = !r->busy || replica_can_be_cut(r) ? *word | bit : *word & ~bit;
+    *word = serves(c, r->index) && (!r->busy || replica_can_be_cut(r)) ? *word | bit : *word & ~bit;
 }
 
 /* Tells all who listen, in order of index. One that is cut looks at the queue next of its own accord. `after` and
@@ -299,6 +314,49 @@ static void notice_all(struct cluster *c, sim_time now, size_t after)
         }
 }
 
+/* Why the replica would take nobody more now; NULL when it would. */
+static const char *sheds(const struct cluster *c, const struct replica *r, const struct request *q)
+{
+    const struct fleet_config *f = &c->config->fleet;
+    size_t share = c->config->routing->central && c->fleet.serving_count > 0 ? c->fleet.serving_count : 1;
+    if (!f->asked)
+        return NULL;
+    if (r->view.waiting->count / share >= f->most_waiting)
+        return "shed: too many wait";
+    uint64_t tokens = (uint64_t)q->prompt_tokens + q->max_output_tokens;
+    return r->load->outstanding_tokens + tokens > f->most_outstanding_tokens ? "shed: too many outstanding tokens"
+                                                                             : NULL;
+}
+
+/* Puts a request in a replica's queue, or in the shared one. */
+static int enqueue(struct cluster *c, struct replica *replica, struct request *r, sim_time now, size_t after,
+                   struct error *err)
+{
+    bool central = c->config->routing->central;
+    r->replica = replica->index;
+    if (replica_enqueue(replica, r, now))
+        return error_no_memory(err);
+    rank(c, replica);
+    if (central)
+        notice_all(c, now, after);
+    for (size_t i = 0; !central && i < tied_to(c, replica->index); i++)
+        notice(c, &replica[i], after != NOBODY && replica[i].index <= after ? now + 1 : now);
+    return 0;
+}
+
+static bool nobody_serves(const struct cluster *c)
+{
+    return c->config->fleet.asked && c->fleet.serving_count == 0 && !c->config->routing->central;
+}
+
+static void reject(struct cluster *c, struct request *r, const char *reason)
+{
+    c->observer->rejected(c->observer->state, r, reason);
+    recycle(c, r);
+    c->totals.finished--;
+    c->totals.rejected++;
+}
+
 /* `after` and the replicas before it have had their turn at this instant. */
 static int arrive(struct cluster *c, const struct arrival *a, size_t after, struct error *err)
 {
@@ -306,27 +364,72 @@ static int arrive(struct cluster *c, const struct arrival *a, size_t after, stru
     if (!r)
         return -1;
     c->totals.arrived++;
-    struct replica *replica = &c->replicas[relieve(c, choose_replica(c, r))];
+    c->fleet.arrived++;
+    bool waits = nobody_serves(c);
+    struct replica *replica = &c->replicas[waits ? 0 : relieve(c, choose_replica(c, r))];
     const char *reason = replica_refuses(replica, r);
     if (!reason && c->config->prefill_replicas &&
         replica->index < c->config->prefill_replicas) /* and who decodes it must be able to, too */
         reason = replica_refuses(&c->replicas[c->config->prefill_replicas], r);
+    if (!reason && !waits)
+        reason = sheds(c, replica, r);
     if (reason) {
-        c->observer->rejected(c->observer->state, r, reason);
-        recycle(c, r);
-        c->totals.finished--;
-        c->totals.rejected++;
+        reject(c, r, reason);
         return 0;
     }
-    bool central = c->config->routing->central;
-    c->observer->arrived(c->observer->state, central ? ROUTER_QUEUE : replica->station, r);
-    if (replica_enqueue(replica, r, a->at))
+    bool at_router = waits || c->config->routing->central;
+    c->observer->arrived(c->observer->state, at_router ? ROUTER_QUEUE : replica->station, r);
+    if (c->config->fleet.asked && fleet_wait(&c->fleet, r))
         return error_no_memory(err);
-    rank(c, replica);
-    if (central)
-        notice_all(c, a->at, after);
-    for (size_t i = 0; !central && i < tied_to(c, replica->index); i++)
-        notice(c, &replica[i], after != NOBODY && replica[i].index <= after ? a->at + 1 : a->at);
+    if (c->fleet.waiting_count == 1)
+        set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
+    if (waits) {
+        request_list_insert(&c->limbo, r, NULL);
+        return 0;
+    }
+    return enqueue(c, replica, r, a->at, after, err);
+}
+
+/* A request that lost its replica, or waited for one to come up. */
+static int route_again(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err)
+{
+    r->replica = SIZE_MAX;
+    r->entered = now;
+    if (nobody_serves(c)) {
+        request_list_insert(&c->limbo, r, NULL);
+        return 0;
+    }
+    struct replica *replica = &c->replicas[choose_replica(c, r)];
+    if (c->observer->routed && !c->config->routing->central)
+        c->observer->routed(c->observer->state, replica->station, r, now);
+    return enqueue(c, replica, r, now, after, err);
+}
+
+static void lose(struct cluster *c, struct request *r, sim_time now, const char *reason)
+{
+    if (c->observer->lost)
+        c->observer->lost(c->observer->state, r, now, reason);
+    recycle(c, r);
+    c->totals.finished--;
+    c->totals.lost++;
+}
+
+/* A replica has failed and its last iteration has ended. */
+static int evict(struct cluster *c, struct replica *r, sim_time now, size_t after, struct error *err)
+{
+    struct request_list evicted = {0};
+    if (replica_evict(r, now, &evicted, err))
+        return -1;
+    set_event(c, r->index, SIM_TIME_NEVER);
+    for (struct request *q; (q = evicted.head);) {
+        request_list_remove(&evicted, q);
+        if (c->observer->evicted)
+            c->observer->evicted(c->observer->state, r->station, q, now);
+        if (c->config->fleet.lose)
+            lose(c, q, now, "its replica failed");
+        else if (route_again(c, q, now, after, err))
+            return -1;
+    }
     return 0;
 }
 
@@ -503,6 +606,10 @@ static void start_one(struct cluster *c, size_t replica, sim_time now)
 static void start(struct cluster *c, size_t replica, sim_time now)
 {
     struct replica *r = &c->replicas[replica];
+    if (!serves(c, replica) && c->fleet.states[replica] != REPLICA_DRAINING) {
+        set_event(c, replica, SIM_TIME_NEVER);
+        return;
+    }
     if (c->config->group > 1) {
         start_group(c, replica, now);
         return;
@@ -534,7 +641,8 @@ static void wake_touched(struct cluster *c, sim_time now)
 /* Everything before this instant has been applied when it is told. */
 static void probe(struct cluster *c)
 {
-    struct cluster_state state = {.at = c->next_probe};
+    struct cluster_state state = {.at = c->next_probe,
+                                  .replicas_up = c->config->fleet.asked ? c->fleet.serving_count : c->config->replicas};
     for (size_t i = 0; i < c->config->replicas; i++) {
         replica_catch_up(&c->replicas[i], c->next_probe);
         state.kv_used_blocks += c->replicas[i].own_kv.total_blocks - c->replicas[i].own_kv.free_blocks;
@@ -603,6 +711,22 @@ static void land(struct cluster *c, sim_time now)
     wake_touched(c, now);
 }
 
+/* Before a replica that is not simply up starts again. Returns 1 when it does not, -1 on error. */
+static int settle_fleet(struct cluster *c, struct replica *r, sim_time now, struct error *err)
+{
+    if (!c->config->fleet.asked || serves(c, r->index))
+        return 0;
+    bool drained = r->running.count == 0 && (c->config->routing->central || r->view.waiting->count == 0);
+    if (c->fleet.states[r->index] == REPLICA_FAILED)
+        return evict(c, r, now, r->index, err) ? -1 : 1;
+    if (c->fleet.states[r->index] != REPLICA_DRAINING || !drained)
+        return 0;
+    fleet_off(&c->fleet, r->index, now);
+    set_event(c, r->index, SIM_TIME_NEVER);
+    set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
+    return 1;
+}
+
 static int act(struct cluster *c, size_t replica, sim_time now, struct error *err)
 {
     struct replica *r = &c->replicas[replica];
@@ -611,13 +735,128 @@ static int act(struct cluster *c, size_t replica, sim_time now, struct error *er
     for (size_t i = 0; i < ranks; i++)
         if (r[i].busy)
             replica_finish(&r[i], now);
-    if (hear_from_clients(c, replica, now, err))
+    int idle = settle_fleet(c, r, now, err);
+    if (idle < 0 || hear_from_clients(c, replica, now, err))
         return -1;
-    start(c, replica, now);
+    if (!idle)
+        start(c, replica, now);
     for (size_t i = 0; i < ranks; i++)
         rank(c, &r[i]);
     wake_touched(c, now); /* idle ones, where somebody was preempted to the shared queue, or has just arrived */
     return 0;
+}
+
+/* Its queue has changed, or it is up again: it looks. */
+static void look_again(struct cluster *c, struct replica *r, sim_time now)
+{
+    rank(c, r);
+    listen(c, r);
+    notice(c, r, now + 1);
+}
+
+static int come_up(struct cluster *c, struct replica *r, sim_time now, struct error *err)
+{
+    r->closed = false;
+    look_again(c, r, now);
+    for (struct request *q; c->fleet.serving_count > 0 && (q = c->limbo.head);) {
+        request_list_remove(&c->limbo, q);
+        if (route_again(c, q, now, c->config->replicas, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* It ends the iteration that it is in. */
+static int fail(struct cluster *c, struct replica *r, sim_time now, struct error *err)
+{
+    c->totals.failures++;
+    rank(c, r);
+    listen(c, r);
+    if (!r->busy)
+        return evict(c, r, now, c->config->replicas, err);
+    if (r->stretch.count > 1)
+        set_event(c, r->index, replica_cut(r, now + 1));
+    return 0;
+}
+
+static size_t least_loaded(const struct cluster *c)
+{
+    size_t least = c->fleet.serving_count ? c->fleet.serving[0] : 0;
+    for (size_t i = 1; i < c->fleet.serving_count; i++)
+        if (c->replicas[c->fleet.serving[i]].running.count + c->replicas[c->fleet.serving[i]].own_waiting.count <
+            c->replicas[least].running.count + c->replicas[least].own_waiting.count)
+            least = c->fleet.serving[i];
+    return least;
+}
+
+/* A central queue's replica that drains takes nobody more; any other serves its own queue first. */
+static void drain(struct cluster *c, struct replica *r, sim_time now)
+{
+    r->closed = c->config->routing->central;
+    rank(c, r);
+    listen(c, r);
+    if (!r->busy && r->running.count == 0 && (r->closed || r->view.waiting->count == 0)) {
+        fleet_off(&c->fleet, r->index, now);
+        set_event(c, r->index, SIM_TIME_NEVER);
+    }
+}
+
+static int scale(struct cluster *c, sim_time now, struct error *err)
+{
+    struct scaling_view view = {.waiting = c->limbo.count + c->central.count};
+    for (size_t i = 0; i < c->config->replicas; i++) {
+        view.outstanding += c->replicas[i].running.count + c->replicas[i].own_waiting.count;
+        view.waiting += c->replicas[i].own_waiting.count;
+    }
+    view.outstanding += c->limbo.count + c->central.count;
+    fleet_look(&c->fleet, &view);
+    size_t replica = 0;
+    for (enum fleet_event e; (e = fleet_adjust(&c->fleet, now, least_loaded(c), &replica)) != FLEET_NOTHING;) {
+        if (e == FLEET_DRAIN)
+            drain(c, &c->replicas[replica], now);
+        else if (e == FLEET_UP && come_up(c, &c->replicas[replica], now, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* Whoever gives up has not been in a batch. */
+static void give_up(struct cluster *c, struct request *r, sim_time now)
+{
+    if (r->replica == SIZE_MAX) {
+        request_list_remove(&c->limbo, r);
+        lose(c, r, now, "gave up waiting");
+        return;
+    }
+    struct replica *replica = &c->replicas[r->replica];
+    bool central = c->config->routing->central;
+    replica_drop(replica, r);
+    if (c->observer->evicted && !central)
+        c->observer->evicted(c->observer->state, replica->station, r, now);
+    lose(c, r, now, "gave up waiting");
+    for (size_t i = 0; i < c->config->replicas; i++) /* who stood behind it may fit */
+        if ((central || i == replica->index) && c->replicas[i].busy)
+            cut_short(c, i, now + 1);
+    rank(c, replica);
+}
+
+/* Replicas that had something to do at this instant have done it. */
+static int step_fleet(struct cluster *c, sim_time now, struct error *err)
+{
+    size_t replica = 0;
+    c->totals.end = now;
+    for (enum fleet_event e; (e = fleet_take(&c->fleet, now, &replica)) != FLEET_NOTHING;) {
+        int status = e == FLEET_LOOK     ? scale(c, now, err)
+                     : e == FLEET_FAILED ? fail(c, &c->replicas[replica], now, err)
+                                         : come_up(c, &c->replicas[replica], now, err);
+        if (status)
+            return -1;
+    }
+    for (struct request *r; (r = fleet_gives_up(&c->fleet, now));)
+        give_up(c, r, now);
+    set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
+    wake_touched(c, now);
+    return c->more == SOURCE_WAITS ? hear_from_clients(c, c->config->replicas, now, err) : 0;
 }
 
 /* At one instant probes come first, then arrivals, then replicas in order of index: a batch formed then can hold
@@ -630,7 +869,7 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
         sim_time event_at = event.key == MIN_INDEX_NONE ? SIM_TIME_NEVER : (sim_time)event.key;
         bool arrival = c->more == 1 && c->next.at <= event_at;
         sim_time earliest = arrival ? c->next.at : event_at;
-        if (earliest == SIM_TIME_NEVER)
+        if (earliest == SIM_TIME_NEVER || (c->config->fleet.asked && c->more != 1 && c->in_flight == 0))
             return 0;
         if (earliest > LATEST)
             return error_set(err, ERROR_INPUT, "simulated time goes beyond %.0f years",
@@ -641,7 +880,9 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
             probe(c);
         if (!arrival && event.slot == c->config->replicas)
             land(c, event_at);
-        else if (arrival ? arrive_together(c, err) : act(c, event.slot, event_at, err))
+        else if (arrival                            ? arrive_together(c, err)
+                 : event.slot > c->config->replicas ? step_fleet(c, event_at, err)
+                                                    : act(c, event.slot, event_at, err))
             return -1;
         if (c->out_of_memory)
             return error_no_memory(err);
@@ -688,9 +929,14 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
     c->touched = calloc(count, sizeof *c->touched);
     c->is_touched = calloc(count, sizeof *c->is_touched);
     c->listening = calloc((count + 63) / 64, sizeof *c->listening);
-    if (min_index_init(&c->events, count + 1) || min_index_init(&c->ranks, count) || !c->replicas || !c->touched ||
+    if (min_index_init(&c->events, count + 2) || min_index_init(&c->ranks, count) || !c->replicas || !c->touched ||
         !c->is_touched || !c->listening)
         return error_no_memory(err);
+    if (c->config->fleet.asked) {
+        if (fleet_init(&c->fleet, &c->config->fleet, count, c->config->seed))
+            return error_no_memory(err);
+        set_event(c, count + 1, fleet_next(&c->fleet));
+    }
     size_t prefills = c->config->prefill_replicas, sources = prefills / c->config->tied;
     if (prefills && handover_init(&c->handover, &c->config->link, sources, cluster_stations(c->config) - sources))
         return error_no_memory(err);
@@ -726,13 +972,13 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
 static void sum_up(struct cluster *c)
 {
     struct cluster_totals *t = &c->totals;
-    t->unfinished = t->arrived - t->finished - t->rejected;
+    t->unfinished = t->arrived - t->finished - t->rejected - t->lost;
     for (size_t i = 0; i < c->config->replicas; i++) {
         struct kv_pool *kv = &c->replicas[i].own_kv;
         if (c->replicas[i].running.count == 0)
             kv_pool_release_parked(kv, t->end);
         t->iterations += c->replicas[i].iterations;
-        t->held_s[receives(c, i)] += sim_time_to_s(t->end);
+        t->held_s[receives(c, i)] += c->config->fleet.asked ? 0 : sim_time_to_s(t->end);
         t->kv_allocated += kv->allocated;
         t->kv_freed += kv->freed;
         t->kv_held += kv->total_blocks - kv->free_blocks;
@@ -740,6 +986,8 @@ static void sum_up(struct cluster *c)
         t->kv_total += kv->total_blocks;
         t->kv_block_ns += kv_pool_block_ns(kv, t->end);
     }
+    if (c->config->fleet.asked)
+        t->held_s[0] = sim_time_to_s(fleet_held(&c->fleet, t->end));
     for (size_t i = 0; c->pipelines && i < cluster_stations(c->config); i++) {
         struct bubbles b = pipeline_bubbles(&c->pipelines[i]);
         t->bubbles.idle_s += b.idle_s;
@@ -768,6 +1016,7 @@ static void release(struct cluster *c)
     min_index_release(&c->events);
     min_index_release(&c->ranks);
     handover_release(&c->handover);
+    fleet_release(&c->fleet);
     if (c->prediction_rng)
         gsl_rng_free(c->prediction_rng);
 }

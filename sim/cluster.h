@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "sim/fleet.h"
 #include "sim/pair.h"
 #include "sim/pipeline.h"
 #include "sim/predictor.h"
@@ -41,8 +42,9 @@ struct cluster_config {
     const struct param_set *routing_params;
     const struct predictor *predictor; /* NULL: nothing is foretold */
     const struct param_set *predictor_params;
-    uint64_t seed;           /* of the predictor's stream */
-    sim_time probe_interval; /* between calls of observer.probed; 0: none */
+    uint64_t seed;             /* of the predictor's stream */
+    sim_time probe_interval;   /* between calls of observer.probed; 0: none */
+    struct fleet_config fleet; /* failures, autoscaling, admission: of replicas that are by themselves */
 };
 
 /* What stands for a replica in the metrics: those that are tied are one. Stations that prefill come first. */
@@ -59,7 +61,8 @@ static inline size_t cluster_station_servers(const struct cluster_config *c, siz
 }
 
 struct cluster_totals {
-    uint64_t arrived, finished, rejected, unfinished; /* arrived = finished + rejected + unfinished */
+    uint64_t arrived, finished, rejected, lost, unfinished; /* arrived = finished + rejected + lost + unfinished */
+    uint64_t failures;                                      /* of replicas */
     uint64_t iterations;
     uint64_t kv_allocated, kv_freed, kv_held, kv_peak, kv_total; /* blocks, over all replicas */
     double kv_block_ns;                                          /* ∫ blocks in use dt */

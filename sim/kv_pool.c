@@ -260,6 +260,12 @@ void kv_pool_share(struct kv_pool *pool, struct request *r, sim_time now)
     }
 }
 
+void kv_pool_forget(struct kv_pool *pool)
+{
+    for (uint64_t i = pool->head; pool->queue && i < pool->tail; i++)
+        forget(pool, segment_at(pool, i));
+}
+
 void kv_pool_park(struct kv_pool *pool, struct request *r)
 {
     pool->parked_blocks += r->kv_blocks;

@@ -30,6 +30,7 @@ struct iteration_record {
 struct cluster_state {
     sim_time at;
     uint64_t kv_used_blocks;
+    size_t replicas_up;
 };
 
 struct observer {
@@ -45,6 +46,12 @@ struct observer {
      * that iterated() implies. */
     void (*gap)(void *state, sim_time at, sim_time gap, uint64_t count);
     void (*finished)(void *state, size_t replica, const struct request *r);
+    /* Replicas that fail, or are given up: a request left one that it had not finished on; it was put in a replica's
+     * queue some time after its arrival; it will never finish, for a reason that is a constant string. The replica
+     * is ROUTER_QUEUE where it waits at the router. All three may be NULL. */
+    void (*evicted)(void *state, size_t replica, const struct request *r, sim_time at);
+    void (*routed)(void *state, size_t replica, const struct request *r, sim_time at);
+    void (*lost)(void *state, const struct request *r, sim_time at, const char *reason);
     /* Disaggregated placement: a request with its first token left the replica that prefilled it, and joined the one
      * that decodes it. Both may be NULL. */
     void (*handed_over)(void *state, size_t replica, const struct request *r);

@@ -207,15 +207,9 @@ static void set_disaggregated(struct scenario *s, const struct pool *prefill, co
 
 int pools_read(struct scenario *s, struct pool *prefill, struct pool *decode, struct error *err)
 {
-    static const char *const keys[] = {"replicas",
-                                       "tensor_parallel",
-                                       "data_parallel",
-                                       "expert_parallel",
-                                       "placement",
-                                       "routing",
-                                       "pipeline_parallel",
-                                       "expert_imbalance",
-                                       "link",
+    static const char *const keys[] = {"replicas",  "tensor_parallel", "data_parallel",     "expert_parallel",
+                                       "placement", "routing",         "pipeline_parallel", "expert_imbalance",
+                                       "link",      "failures",        "autoscaling",       "admission",
                                        NULL};
     s->cluster.routing_params = &s->routing_params;
     struct json at = json_member(&s->root, "cluster"), link = json_member(&at, "link");
@@ -261,6 +255,13 @@ int pools_read(struct scenario *s, struct pool *prefill, struct pool *decode, st
     s->cluster.tied = placement == PAIRED ? 2 : (size_t)pp;
     s->cluster.decode_tied = 1;
     s->cluster.group = (size_t)dp;
+    if (fleet_read(&s->cluster.fleet, &at, s->cluster.replicas, err))
+        return -1;
+    if (s->cluster.fleet.asked && (placement != COLOCATED || dp > 1 || pp > 1))
+        return json_complain(&at,
+                             "no failures, autoscaling or admission with placements other than \"colocated\", "
+                             "data_parallel or pipeline_parallel",
+                             err);
     if (create_costs(s, model, prefill, disaggregated ? decode : NULL, err) ||
         create_stages(s, model, prefill, &s->cost, &s->stages, err) ||
         (disaggregated && create_stages(s, model, decode, &s->decode_cost, &s->decode_stages, err)))

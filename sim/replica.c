@@ -217,6 +217,18 @@ static const struct replica_verbs verbs = {.reserve = verb_reserve,
                                            .settle = verb_settle,
                                            .predict = verb_predict};
 
+static int create_policy(struct replica *r, struct error *err)
+{
+    return r->batching->create ? r->batching->create(&r->batching_state, r->batching_params, err) : 0;
+}
+
+static void destroy_policy(struct replica *r)
+{
+    if (r->batching && r->batching->destroy && r->batching_state)
+        r->batching->destroy(r->batching_state);
+    r->batching_state = NULL;
+}
+
 int replica_init(struct replica *r, size_t index, const struct replica_config *config, struct executor executor,
                  struct request_list *waiting, struct replica *leader, const struct observer *observer,
                  struct error *err)
@@ -226,6 +238,7 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
                           .kv = leader ? leader->kv : &r->own_kv,
                           .load = leader ? leader->load : &r->own_load,
                           .batching = config->batching,
+                          .batching_params = config->batching_params,
                           .order = config->order,
                           .order_params = config->order_params,
                           .executor = executor,
@@ -253,13 +266,12 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
     sync_view(r);
     if (r->order && r->order->create && r->order->create(&r->order_state, config->order_params, err))
         return -1;
-    return r->batching->create ? r->batching->create(&r->batching_state, config->batching_params, err) : 0;
+    return create_policy(r, err);
 }
 
 void replica_release(struct replica *r)
 {
-    if (r->batching && r->batching->destroy && r->batching_state)
-        r->batching->destroy(r->batching_state);
+    destroy_policy(r);
     if (r->order && r->order->destroy && r->order_state)
         r->order->destroy(r->order_state);
     r->order_state = NULL;
@@ -270,7 +282,6 @@ void replica_release(struct replica *r)
     free(r->leaving);
     free(r->prefilling);
     free(r->decoders);
-    r->batching_state = NULL;
     r->batch.items = r->next.items = NULL;
     r->prefilling = r->leaving = r->decoders = NULL;
 }
@@ -301,10 +312,58 @@ int replica_enqueue(struct replica *r, struct request *request, sim_time now)
     order_insert(r->order, r->order_params, r->view.waiting, request);
     r->extra += request->prediction;
     r->load->outstanding_requests++;
-    r->load->outstanding_tokens += (uint64_t)request->prompt_tokens + request->max_output_tokens;
-    r->load->prompt_tokens += request->prompt_tokens;
+    uint64_t prompt = request->generated == 0 ? request->prompt_tokens : 0; /* unless it has its first token already */
+    r->load->outstanding_tokens += prompt + request->max_output_tokens;
+    r->load->prompt_tokens += prompt;
     r->load->predicted_kv_tokens += (uint64_t)request->prompt_tokens + request->predicted_tokens;
     return 0;
+}
+
+static void unload(struct replica *r, const struct request *request)
+{
+    uint64_t prompt = request->generated == 0 ? request->prompt_tokens : 0;
+    r->load->outstanding_requests--;
+    r->load->outstanding_tokens -= prompt + request->max_output_tokens;
+    r->load->prompt_tokens -= prompt;
+    r->load->predicted_kv_tokens -= (uint64_t)request->prompt_tokens + request->predicted_tokens;
+}
+
+void replica_drop(struct replica *r, struct request *request)
+{
+    request_list_remove(r->view.waiting, request);
+    if (request->swapped_to)
+        leave_swap(r, request);
+    unload(r, request);
+}
+
+int replica_evict(struct replica *r, sim_time now, struct request_list *out, struct error *err)
+{
+    assert(!r->busy && !arranges(r));
+    batch_clear(&r->next);
+    r->next_formed = false;
+    r->view.prefilling_count = 0;
+    for (struct request *q; (q = r->running.head);) {
+        if (q->decode.in)
+            decode_set_leave(&r->decodes, q);
+        q->prefilling = false;
+        q->computed = 0;
+        q->waiting_since = now;
+        kv_pool_release(r->kv, q, now);
+        request_list_remove(&r->running, q);
+        unload(r, q);
+        request_list_insert(out, q, NULL);
+    }
+    for (struct request *q; !r->view.shared_queue && (q = r->view.waiting->head);) {
+        replica_drop(r, q);
+        request_list_insert(out, q, NULL);
+    }
+    kv_pool_release_parked(r->kv, now);
+    kv_pool_forget(r->kv);
+    r->extra = 0;
+    r->carry = 0;
+    sync_view(r);
+    destroy_policy(r); /* it may remember who was in its batch */
+    return create_policy(r, err);
 }
 
 uint32_t replica_cached_tokens(const struct replica *r, const struct request *request)

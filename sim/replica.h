@@ -46,6 +46,7 @@ struct replica_config {
 struct replica {
     size_t index, station; /* its place in the cluster; what observers know it as */
     const struct batching_policy *batching;
+    const struct param_set *batching_params;
     void *batching_state;
     const struct order_policy *order;
     const struct param_set *order_params;
@@ -98,6 +99,13 @@ const char *replica_refuses(const struct replica *r, const struct request *reque
 
 /* Puts a request that arrives now in its place in the queue. Returns -1 when memory is short. */
 int replica_enqueue(struct replica *r, struct request *request, sim_time now);
+
+/* Takes a request that waits here out of the queue. */
+void replica_drop(struct replica *r, struct request *request);
+
+/* Everything is gone: KV, batches, and who was here, first those that ran, who are put into `out`. Not while busy, nor
+ * for replicas that are tied or keep account of what they serve. Its policy starts anew. */
+int replica_evict(struct replica *r, sim_time now, struct request_list *out, struct error *err);
 
 /* Tokens whose KV an arriving request would find here now. */
 uint32_t replica_cached_tokens(const struct replica *r, const struct request *request);

@@ -92,6 +92,12 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
     c->order_params = &s->order_params;
     s->cluster.predictor_params = &s->predictor_params;
     s->cluster.seed = s->seed;
+    if (c->order->arrange && s->cluster.fleet.asked)
+        return json_complain(
+            &at,
+            "an order of keys with failures, autoscaling or admission, since this one keeps account of "
+            "all that its queue's requests are served",
+            err);
     if (c->order->arrange && (s->cluster.routing->central || s->cluster.tied > 1))
         return json_complain(
             &at,

@@ -61,7 +61,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
-    char policy[200], cluster[400];
+    char policy[200], cluster[480];
     unsigned order = below(rng, 13), routing = below(rng, 10);
     if (routing == 2 && order >= 7 && order != 8 && order != 11)
         order = 0;                   /* a shared queue takes orders of keys */
@@ -97,8 +97,23 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                  below(rng, 2) ? "chunked_prefill" : "unified_budget", 1 + below(rng, 24),
                  below(rng, 2) ? 2000000000 : 200000000, below(rng, 2) ? "true" : "false",
                  placed == 2 ? ", \"prefill_above_tokens\": 300, \"decode_above_tokens\": 500" : "");
-    else
-        snprintf(cluster, sizeof cluster, "\"replicas\": %u", 1 + below(rng, RANDOM_REPLICAS_MAX));
+    else {
+        static const char *const fleets[] = {
+            "",
+            ", \"failures\": {\"mtbf_s\": 1, \"mttr_s\": 0.4}",
+            ", \"failures\": {\"mtbf_s\": 2, \"mttr_s\": 1, \"requests\": \"lost\"}",
+            ", \"failures\": {\"schedule\": [{\"replica\": 0, \"at_s\": 0.3, \"for_s\": 0.5}]}, \"admission\": "
+            "{\"give_up_s\": 0.4}",
+            ", \"autoscaling\": {\"policy\": {\"name\": \"concurrency\", \"target\": 4}, \"interval_s\": 0.1, "
+            "\"cold_start_s\": 0.15, \"slow_down_s\": 0.3}",
+            ", \"autoscaling\": {\"policy\": \"waiting\", \"interval_s\": 0.07, \"cold_start_s\": 0.05, "
+            "\"slow_down_s\": 0}, \"failures\": {\"mtbf_s\": 1, \"mttr_s\": 0.2}, \"admission\": {\"most_waiting\": "
+            "20}",
+        };
+        bool keyed = order < 7 || order == 8 || order == 11;
+        snprintf(cluster, sizeof cluster, "\"replicas\": %u%s", 1 + below(rng, RANDOM_REPLICAS_MAX),
+                 fleets[keyed && below(rng, 2) ? below(rng, 6) : 0]);
+    }
     static const char *const populations[] = {"", "", "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",
                                               "\"priorities\": [1, 2], \"prefixes\": {\"groups\": 1, \"tokens\": 100},",
                                               "\"clients\": {\"count\": 4, \"skew\": 1},"};

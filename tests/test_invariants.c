@@ -112,6 +112,30 @@ static void finished(void *state, size_t replica, const struct request *r)
     checker.inner.finished(checker.inner.state, replica, r);
 }
 
+static void evicted(void *state, size_t replica, const struct request *r, sim_time at)
+{
+    (void)state;
+    assert_true(r->computed == 0 && at >= r->entered && r->generated < r->output_tokens);
+    checker.inner.evicted(checker.inner.state, replica, r, at);
+}
+
+static void routed(void *state, size_t replica, const struct request *r, sim_time at)
+{
+    (void)state;
+    checker.inner.routed(checker.inner.state, replica, r, at);
+}
+
+/* What was computed for it was computed in vain. */
+static void lost(void *state, const struct request *r, sim_time at, const char *reason)
+{
+    (void)state;
+    assert_true(at >= r->arrival);
+    checker.needed_tokens += r->peak_computed;
+    checker.recomputed += r->recomputed_tokens;
+    checker.found += r->prefix_cached_tokens;
+    checker.inner.lost(checker.inner.state, r, at, reason);
+}
+
 static void probed(void *state, const struct cluster_state *cluster)
 {
     (void)state;
@@ -138,6 +162,9 @@ static void run_checked(const char *text, struct run_summary *out)
                                 .iterated = iterated,
                                 .gap = gap,
                                 .finished = finished,
+                                .evicted = evicted,
+                                .routed = routed,
+                                .lost = lost,
                                 .probed = probed};
     expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
     expect_ok(run_metrics_summarise(&checker.metrics, &s, &totals, out, &err), &err);
@@ -150,7 +177,7 @@ static void test_random_scenarios_keep_every_invariant(void **state)
 {
     (void)state;
     gsl_rng *rng = random_stream_create(20261124, "random scenarios");
-    uint64_t preemptions = 0, rejections = 0, shared = 0;
+    uint64_t preemptions = 0, rejections = 0, shared = 0, failures = 0, losses = 0;
     for (int i = 0; i < SCENARIOS; i++) {
         char text[2000];
         struct run_summary first, again;
@@ -158,7 +185,7 @@ static void test_random_scenarios_keep_every_invariant(void **state)
         run_checked(text, &first);
         const struct cluster_totals *t = &first.totals;
         uint64_t hash = checker.hash;
-        if (t->unfinished != 0 || t->arrived != t->finished + t->rejected || t->kv_held != 0 ||
+        if (t->unfinished != 0 || t->arrived != t->finished + t->rejected + t->lost || t->kv_held != 0 ||
             t->kv_allocated != t->kv_freed ||
             checker.batch_tokens + checker.found != checker.needed_tokens + checker.recomputed)
             fail_msg("scenario %d: %s", i, text);
@@ -169,9 +196,12 @@ static void test_random_scenarios_keep_every_invariant(void **state)
         preemptions += first.preemptions;
         shared += checker.steps_shared;
         rejections += t->rejected;
+        failures += t->failures;
+        losses += t->lost;
     }
     gsl_rng_free(rng);
-    assert_true(preemptions > 100 && rejections > 100 && shared > 1000); /* the scenarios reach the hard cases */
+    assert_true(preemptions > 100 && rejections > 100 && shared > 1000 && failures > 50 &&
+                losses > 50); /* the scenarios reach the hard cases */
 }
 
 /* Twice the load, never-ending queue: said in the first line instead of quoting a p99. */

@@ -392,12 +392,21 @@ static void test_an_older_schema_is_brought_up_to_date(void **state)
     store_close(s);
     assert_int_equal(query("ALTER TABLE request DROP COLUMN cached_tokens"), -1);
     assert_int_equal(query("DROP TABLE validation"), -1);
+    static const char *const later[] = {"plan DROP COLUMN name",         "plan DROP COLUMN started_at",
+                                        "plan_point DROP COLUMN result", "sweep DROP COLUMN name",
+                                        "sweep DROP COLUMN started_at",  "sweep_point DROP COLUMN result"};
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        char sql[80];
+        snprintf(sql, sizeof sql, "ALTER TABLE %s", later[i]);
+        assert_int_equal(query(sql), -1);
+    }
     assert_int_equal(query("PRAGMA user_version = 1"), -1);
     expect_ok(open_store(&s, &err), &err);
     store_close(s);
-    assert_int_equal(query("PRAGMA user_version"), 2);
+    assert_int_equal(query("PRAGMA user_version"), 3);
     assert_int_equal(query("SELECT count(*) FROM request WHERE cached_tokens = 0"), 50);
     assert_int_equal(query("SELECT count(*) FROM validation"), 0);
+    assert_int_equal(query("SELECT count(result) FROM sweep_point"), 0);
 }
 
 static void test_a_newer_schema_is_refused(void **state)
@@ -408,7 +417,7 @@ static void test_a_newer_schema_is_refused(void **state)
     clear_store();
     assert_int_equal(query("PRAGMA user_version = 99"), -1);
     assert_int_equal(open_store(&s, &err), -1);
-    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 2"));
+    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 3"));
 }
 
 int main(void)

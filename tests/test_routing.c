@@ -2,14 +2,14 @@
 /* Which replica a request goes to. */
 #include "tests/harness.h"
 
-struct fleet {
+struct mock_fleet {
     struct replica_load loads[3];
     uint32_t cached[3]; /* tokens of any request */
 };
 
 static const struct replica_load *load_at(void *fleet, size_t i)
 {
-    return &((const struct fleet *)fleet)->loads[i];
+    return &((const struct mock_fleet *)fleet)->loads[i];
 }
 
 static uint64_t kv_at(void *fleet, size_t i)
@@ -21,7 +21,7 @@ static uint64_t kv_at(void *fleet, size_t i)
 static uint32_t cached_at(void *fleet, size_t i, const struct request *r)
 {
     (void)r;
-    return ((const struct fleet *)fleet)->cached[i];
+    return ((const struct mock_fleet *)fleet)->cached[i];
 }
 
 /* Fewest outstanding tokens rank lowest, however many requests they are; round robin takes turns. */
@@ -29,7 +29,7 @@ static void test_routing_policies_rank_or_choose(void **state)
 {
     (void)state;
     const struct routing_policy *p = routing_policy_find("least_outstanding_tokens");
-    struct fleet fleet = {.loads = {{1, 500, 0, 0}, {3, 120, 0, 0}, {2, 300, 0, 0}}};
+    struct mock_fleet fleet = {.loads = {{1, 500, 0, 0}, {3, 120, 0, 0}, {2, 300, 0, 0}}};
     const struct replica_load *loads = fleet.loads;
     assert_true(p->rank(&loads[1]) < p->rank(&loads[2]) && p->rank(&loads[2]) < p->rank(&loads[0]));
     p = routing_policy_find("round_robin");
@@ -58,7 +58,7 @@ static void test_routing_policies_rank_or_choose(void **state)
 }
 
 /* What a policy with these parameters chooses among three. */
-static size_t chosen(const char *name, const char *spec, struct fleet *fleet, const struct request *r)
+static size_t chosen(const char *name, const char *spec, struct mock_fleet *fleet, const struct request *r)
 {
     struct error err = {0};
     struct json root;
@@ -79,7 +79,7 @@ static void test_prefix_affinity_by_hand(void **state)
 {
     (void)state;
     struct request r = {.prompt_tokens = 100};
-    struct fleet fleet = {.loads = {{4, 0, 0, 0}, {9, 0, 0, 0}, {5, 0, 0, 0}}, .cached = {16, 48, 32}};
+    struct mock_fleet fleet = {.loads = {{4, 0, 0, 0}, {9, 0, 0, 0}, {5, 0, 0, 0}}, .cached = {16, 48, 32}};
     assert_int_equal(chosen("prefix_affinity", "{}", &fleet, &r), 1);
     assert_int_equal(chosen("prefix_affinity", "{\"most_ahead\": 4}", &fleet, &r), 2);
     assert_int_equal(chosen("prefix_affinity", "{\"most_ahead\": 0}", &fleet, &r), 0);
@@ -95,7 +95,7 @@ static void test_slo_aware_by_hand(void **state)
     (void)state;
     static const char spec[] = "{\"ttft_slo_s\": 1, \"prefill_tokens_per_s\": 10000}";
     struct request r = {.prompt_tokens = 1000};
-    struct fleet fleet = {.loads = {{4, 0, 4000, 0}, {9, 0, 8000, 0}, {5, 0, 9500, 0}}};
+    struct mock_fleet fleet = {.loads = {{4, 0, 4000, 0}, {9, 0, 8000, 0}, {5, 0, 9500, 0}}};
     assert_int_equal(chosen("slo_aware", spec, &fleet, &r), 1);
     r.prompt_tokens = 5000;
     assert_int_equal(chosen("slo_aware", spec, &fleet, &r), 0);
@@ -113,7 +113,7 @@ static void test_slo_aware_by_hand(void **state)
 static void test_predicted_kv_by_hand(void **state)
 {
     (void)state;
-    struct fleet fleet = {.loads = {{1, 0, 0, 900}, {1, 0, 0, 300}, {1, 0, 0, 500}}};
+    struct mock_fleet fleet = {.loads = {{1, 0, 0, 900}, {1, 0, 0, 300}, {1, 0, 0, 500}}};
     size_t got[3] = {0};
     for (uint64_t id = 0; id < 300; id++) {
         struct request r = {.id = id, .prompt_tokens = 100, .predicted_tokens = 50};
@@ -128,7 +128,7 @@ static void test_predicted_kv_by_hand(void **state)
 static void test_session_affinity_stays_and_spreads(void **state)
 {
     (void)state;
-    struct fleet fleet = {.loads = {{4, 0, 0, 0}, {3, 0, 0, 0}, {5, 0, 0, 0}}};
+    struct mock_fleet fleet = {.loads = {{4, 0, 0, 0}, {3, 0, 0, 0}, {5, 0, 0, 0}}};
     size_t got[3] = {0};
     for (uint64_t session = 1; session <= 3000; session++) {
         struct request r = {.id = session, .origin = {.session = session}}, later = {.origin = {.session = session}};

@@ -84,6 +84,8 @@ struct request {
     uint64_t batch_stamp;   /* the iteration in whose batch it was last put one by one */
     sim_time waiting_since; /* arrival, last preemption, or when it left for another replica to decode */
     sim_time first_scheduled, first_token, last_token;
+    size_t replica;   /* it was routed to; SIZE_MAX: it waits at the router */
+    sim_time entered; /* when it was */
     size_t source; /* the station that prefilled it, and blocks that are held there, while its KV is on its way */
     uint32_t source_blocks;
     sim_time copied;     /* when another replica has its KV too, in a pair */
@@ -100,7 +102,8 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->hash_count = 0;
     r->prev = r->next = NULL;
     r->id = id;
-    r->arrival = r->waiting_since = arrival;
+    r->arrival = r->waiting_since = r->entered = arrival;
+    r->replica = SIZE_MAX;
     r->prompt_tokens = prompt_tokens;
     r->output_tokens = output_tokens;
     r->max_output_tokens = max_output_tokens;

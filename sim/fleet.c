@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/fleet.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/random.h"
+
+static void set_event(struct fleet *f, size_t slot, sim_time at)
+{
+    min_index_set(&f->events, slot, at == SIM_TIME_NEVER ? MIN_INDEX_NONE : (uint64_t)at);
+}
+
+/* An exponential time whose value depends on the seed, the replica and how many came before it alone: replicas fail
+ * alike under every policy. */
+static sim_time draw(struct fleet *f, size_t replica, double mean_s)
+{
+    uint64_t bits = random_mix(f->seed ^ random_mix(replica * 0x9e3779b97f4a7c15u + ++f->draws[replica]));
+    double uniform = ((double)(bits >> 11) + 0.5) * 0x1p-53;
+    return sim_time_from_s(fmin(-log(uniform) * mean_s, 1e9));
+}
+
+/* The next failure of a replica that works from `from` on, by appointment or by chance. */
+static void await_failure(struct fleet *f, size_t replica, sim_time from)
+{
+    const struct fleet_config *c = f->config;
+    sim_time at = SIM_TIME_NEVER, repaired = SIM_TIME_NEVER;
+    if (c->mtbf_s > 0) {
+        at = from + draw(f, replica, c->mtbf_s);
+        repaired = at + draw(f, replica, c->mttr_s);
+    }
+    for (size_t i = 0; i < c->outage_count; i++)
+        if (c->outages[i].replica == replica && c->outages[i].at >= from && c->outages[i].at < at) {
+            at = c->outages[i].at;
+            repaired = at + c->outages[i].lasts;
+        }
+    f->repaired_at[replica] = repaired;
+    set_event(f, replica, at);
+}
+
+static void serve(struct fleet *f, size_t replica, sim_time now)
+{
+    f->states[replica] = REPLICA_UP;
+    size_t at = f->serving_count++;
+    for (; at > 0 && f->serving[at - 1] > replica; at--)
+        f->serving[at] = f->serving[at - 1];
+    f->serving[at] = replica;
+    await_failure(f, replica, now);
+}
+
+static void serve_no_more(struct fleet *f, size_t replica)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < f->serving_count; i++)
+        if (f->serving[i] != replica)
+            f->serving[kept++] = f->serving[i];
+    f->serving_count = kept;
+}
+
+int fleet_init(struct fleet *f, const struct fleet_config *config, size_t replicas, uint64_t seed)
+{
+    *f = (struct fleet){.config = config, .count = replicas, .seed = random_mix(seed ^ 0x666c656574u)};
+    f->states = calloc(replicas, sizeof *f->states);
+    f->serving = calloc(replicas, sizeof *f->serving);
+    f->held_since = calloc(replicas, sizeof *f->held_since);
+    f->draws = calloc(replicas, sizeof *f->draws);
+    f->repaired_at = calloc(replicas, sizeof *f->repaired_at);
+    f->want_count = config->scaling ? (size_t)(config->slow_down / config->interval) + 1 : 1;
+    f->wants = calloc(f->want_count, sizeof *f->wants);
+    if (min_index_init(&f->events, replicas + 1) || !f->states || !f->serving || !f->held_since || !f->draws ||
+        !f->repaired_at || !f->wants)
+        return -1;
+    size_t first = config->scaling ? config->least : replicas;
+    for (size_t i = 0; i < replicas; i++) {
+        if (i < first)
+            serve(f, i, 0);
+        else
+            f->states[i] = REPLICA_OFF;
+    }
+    f->wanted = first;
+    set_event(f, replicas, config->scaling ? config->interval : SIM_TIME_NEVER);
+    return 0;
+}
+
+void fleet_release(struct fleet *f)
+{
+    min_index_release(&f->events);
+    free(f->states);
+    free(f->serving);
+    free(f->held_since);
+    free(f->draws);
+    free(f->repaired_at);
+    free(f->wants);
+    free(f->waiting);
+    *f = (struct fleet){0};
+}
+
+sim_time fleet_next(const struct fleet *f)
+{
+    uint64_t key = min_index_first(&f->events).key;
+    sim_time event = key == MIN_INDEX_NONE ? SIM_TIME_NEVER : (sim_time)key;
+    sim_time gives_up = f->waiting_count ? f->waiting[f->first_waiting].until : SIM_TIME_NEVER;
+    return gives_up < event ? gives_up : event;
+}
+
+enum fleet_event fleet_take(struct fleet *f, sim_time now, size_t *replica)
+{
+    struct min_index_node first = min_index_first(&f->events);
+    if (first.key > (uint64_t)now)
+        return FLEET_NOTHING;
+    *replica = first.slot;
+    if (first.slot == f->count) {
+        set_event(f, f->count, now + f->config->interval);
+        return FLEET_LOOK;
+    }
+    switch (f->states[first.slot]) {
+    case REPLICA_STARTING:
+        f->starting--;
+        serve(f, first.slot, now);
+        return FLEET_UP;
+    case REPLICA_FAILED:
+        serve(f, first.slot, now);
+        return FLEET_UP;
+    case REPLICA_UP:
+        serve_no_more(f, first.slot);
+        break;
+    case REPLICA_DRAINING:
+    case REPLICA_OFF:
+        break;
+    }
+    f->states[first.slot] = REPLICA_FAILED; /* one that drains may fail, too */
+    set_event(f, first.slot, f->repaired_at[first.slot]);
+    return FLEET_FAILED;
+}
+
+/* The most that was wanted within slow_down counts, so that a short lull gives nothing up. */
+void fleet_look(struct fleet *f, struct scaling_view *view)
+{
+    const struct fleet_config *c = f->config;
+    view->params = &c->scaling_params;
+    view->up = f->serving_count;
+    view->coming = f->starting;
+    view->arrived = f->arrived;
+    view->interval_s = sim_time_to_s(c->interval);
+    f->arrived = 0;
+    size_t wanted = c->scaling->wanted(view);
+    wanted = wanted < c->least ? c->least : wanted > f->count ? f->count : wanted;
+    f->wants[f->next_want] = wanted;
+    f->next_want = (f->next_want + 1) % f->want_count;
+    f->wanted = wanted;
+    for (size_t i = 0; i < f->want_count; i++)
+        f->wanted = f->wants[i] > f->wanted ? f->wants[i] : f->wanted;
+}
+
+static size_t first_in(const struct fleet *f, enum replica_state state)
+{
+    size_t i = 0;
+    while (i < f->count && f->states[i] != state)
+        i++;
+    return i;
+}
+
+enum fleet_event fleet_adjust(struct fleet *f, sim_time now, size_t least_loaded, size_t *replica)
+{
+    while (f->serving_count + f->starting < f->wanted) {
+        size_t drains = first_in(f, REPLICA_DRAINING), off = first_in(f, REPLICA_OFF);
+        if (drains < f->count) {
+            *replica = drains;
+            serve(f, drains, now);
+            return FLEET_UP;
+        }
+        if (off == f->count)
+            return FLEET_NOTHING; /* the others are being repaired */
+        f->states[off] = REPLICA_STARTING;
+        f->held_since[off] = now;
+        f->starting++;
+        set_event(f, off, now + f->config->cold_start);
+    }
+    if (f->serving_count + f->starting <= f->wanted)
+        return FLEET_NOTHING;
+    *replica = first_in(f, REPLICA_STARTING);
+    if (*replica < f->count) {
+        f->starting--;
+        fleet_off(f, *replica, now);
+        return FLEET_OFF;
+    }
+    *replica = least_loaded;
+    f->states[least_loaded] = REPLICA_DRAINING;
+    serve_no_more(f, least_loaded);
+    return FLEET_DRAIN;
+}
+
+void fleet_off(struct fleet *f, size_t replica, sim_time now)
+{
+    f->states[replica] = REPLICA_OFF;
+    f->held += now - f->held_since[replica];
+    set_event(f, replica, SIM_TIME_NEVER);
+}
+
+int fleet_wait(struct fleet *f, struct request *r)
+{
+    if (f->config->patience == SIM_TIME_NEVER)
+        return 0;
+    if (f->waiting_count == f->waiting_capacity) {
+        size_t capacity = f->waiting_capacity ? 2 * f->waiting_capacity : 64;
+        void *grown = calloc(capacity, sizeof *f->waiting);
+        if (!grown)
+            return -1;
+        struct fleet larger = {.waiting = grown};
+        for (size_t i = 0; i < f->waiting_count; i++)
+            larger.waiting[i] = f->waiting[(f->first_waiting + i) % f->waiting_capacity];
+        free(f->waiting);
+        f->waiting = larger.waiting;
+        f->waiting_capacity = capacity;
+        f->first_waiting = 0;
+    }
+    size_t at = (f->first_waiting + f->waiting_count++) % f->waiting_capacity;
+    f->waiting[at].request = r;
+    f->waiting[at].id = r->id;
+    f->waiting[at].until = r->arrival + f->config->patience;
+    return 0;
+}
+
+struct request *fleet_gives_up(struct fleet *f, sim_time now)
+{
+    while (f->waiting_count > 0 && f->waiting[f->first_waiting].until <= now) {
+        struct request *r = f->waiting[f->first_waiting].request;
+        uint64_t id = f->waiting[f->first_waiting].id;
+        f->first_waiting = (f->first_waiting + 1) % f->waiting_capacity;
+        f->waiting_count--;
+        if (r->id == id && !r->scheduled && !r->prefilling) /* it stands in no batch; its place may be another's by now */
+            return r;
+    }
+    return NULL;
+}
+
+sim_time fleet_held(const struct fleet *f, sim_time end)
+{
+    sim_time held = f->held;
+    for (size_t i = 0; i < f->count; i++)
+        held += f->states[i] != REPLICA_OFF ? end - f->held_since[i] : 0;
+    return held;
+}

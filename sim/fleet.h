@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* fleet.h — which replicas there are at an instant: they fail and come back, are started and given up.
+ *
+ * A replica that fails ends the iteration that it is in (milliseconds) and loses all KV; what it had is routed again
+ * and computed again, or lost. One that is given up gets nothing more, serves what it has, and is then off. All but
+ * those that are off are held, and paid for: while they start, and while they are repaired. */
+#ifndef TANDEM_SIM_FLEET_H
+#define TANDEM_SIM_FLEET_H
+
+#include "base/json.h"
+#include "base/units.h"
+#include "policies/scaling.h"
+#include "sim/min_index.h"
+#include "workloads/request.h"
+
+enum { OUTAGES_MAX = 256 };
+
+struct outage {
+    size_t replica;
+    sim_time at, lasts;
+};
+
+struct fleet_config {
+    bool asked;            /* anything of it */
+    double mtbf_s, mttr_s; /* means of exponential times from repair to failure and back; mtbf 0: none by chance */
+    struct outage outages[OUTAGES_MAX]; /* by appointment */
+    size_t outage_count;
+    bool lose;                            /* requests of a failed replica are lost; else routed again */
+    const struct scaling_policy *scaling; /* NULL: all replicas all the time */
+    struct param_set scaling_params;
+    size_t least;                             /* replicas, which there are at the start; at most all */
+    sim_time interval, cold_start, slow_down; /* between looks; to start one; wants of that long ago still count */
+    uint64_t most_waiting, most_outstanding_tokens; /* of a replica, or it takes nobody more; UINT64_MAX: no limit */
+    sim_time patience; /* who has not been in a batch so long after arrival gives up; SIM_TIME_NEVER: nobody */
+};
+
+/* Reads "failures", "autoscaling" and "admission" of a cluster of so many replicas. */
+int fleet_read(struct fleet_config *out, const struct json *cluster, size_t replicas, struct error *err);
+
+enum replica_state { REPLICA_UP, REPLICA_STARTING, REPLICA_DRAINING, REPLICA_OFF, REPLICA_FAILED };
+
+enum fleet_event {
+    FLEET_NOTHING,
+    FLEET_FAILED, /* the replica */
+    FLEET_UP,     /* it serves again, or for the first time */
+    FLEET_LOOK,   /* time for fleet_scale */
+    FLEET_OFF,    /* it was never more than started */
+    FLEET_DRAIN   /* it gets nothing more */
+};
+
+struct fleet {
+    const struct fleet_config *config;
+    enum replica_state *states; /* [count] */
+    size_t *serving;            /* [serving_count] those that are up, by index */
+    size_t count, serving_count, starting;
+    struct min_index events; /* by replica: when its state changes; [count]: the next look */
+    sim_time *held_since;    /* [count] */
+    sim_time held;           /* by those that are off by now, and before */
+    uint64_t *draws;         /* [count] times drawn so far: failure, repair, failure … */
+    sim_time *repaired_at;   /* [count] of the outage at hand */
+    uint64_t seed, arrived;  /* since the last look */
+    size_t *wants;           /* [want_count] ring: of the looks within slow_down */
+    size_t want_count, next_want, wanted;
+    struct {
+        struct request *request;
+        uint64_t id;
+        sim_time until;
+    } * waiting; /* ring of who may give up, by arrival */
+    size_t first_waiting, waiting_count, waiting_capacity;
+};
+
+int fleet_init(struct fleet *f, const struct fleet_config *config, size_t replicas, uint64_t seed);
+void fleet_release(struct fleet *f);
+
+/* When the next event is due; SIM_TIME_NEVER for none. */
+sim_time fleet_next(const struct fleet *f);
+
+/* The next event that is due by now, and its replica. FLEET_NOTHING when there is none. */
+enum fleet_event fleet_take(struct fleet *f, sim_time now, size_t *replica);
+
+/* After FLEET_LOOK: what the policy wants; then fleet_adjust until it returns FLEET_NOTHING. */
+void fleet_look(struct fleet *f, struct scaling_view *view);
+
+/* One replica more or fewer towards what is wanted: FLEET_UP when one that drains stays, FLEET_OFF when a start was
+ * given up, FLEET_DRAIN when the given replica is to get nothing more. `least_loaded` is one that is up. */
+enum fleet_event fleet_adjust(struct fleet *f, sim_time now, size_t least_loaded, size_t *replica);
+
+/* A draining replica has nothing left. */
+void fleet_off(struct fleet *f, size_t replica, sim_time now);
+
+/* Somebody waits who may give up. Returns -1 when memory is short. */
+int fleet_wait(struct fleet *f, struct request *r);
+
+/* Who gives up by now, or NULL. */
+struct request *fleet_gives_up(struct fleet *f, sim_time now);
+
+/* Σ time that replicas were held until `end`. */
+sim_time fleet_held(const struct fleet *f, sim_time end);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* Replications and what is concluded from them; capacities and plans whose answers are known in closed form. */
+#include <gsl/gsl_randist.h>
+#include <math.h>
+
+#include "base/random.h"
+#include "planner/analytic.h"
+#include "planner/answer.h"
+#include "planner/memory.h"
+#include "planner/sweep.h"
+#include "tests/harness.h"
+
+/* 1 … 5: mean 3, s² = 2.5; t(0.975, 4) = 2.776445, so ± 2.776445·√(2.5 / 5) = 1.963243. */
+static void test_intervals_by_hand(void **state)
+{
+    (void)state;
+    const double a[] = {1, 2, 3, 4, 5}, b[] = {0, 1, 2, 3, 3};
+    struct estimate e = inference_mean(a, 5, 0.95);
+    assert_true(e.value == 3 && fabs(e.high - 4.963243) < 1e-5 && fabs(e.low - 1.036757) < 1e-5);
+    /* Differences 1 1 1 1 2: mean 1.2, s² = 0.2; ± 2.776445·√0.04. */
+    struct estimate d = inference_paired(a, b, 5, 0.95);
+    assert_true(fabs(d.value - 1.2) < 1e-12 && fabs(d.high - d.value - 0.555289) < 1e-5);
+    assert_true(fabs(inference_relative_half_width(e) - 1.963243 / 3) < 1e-5);
+    assert_true(isnan(inference_mean(a, 1, 0.95).low));
+}
+
+/* Ten alternatives, the best one ahead by the indifference zone: it must be chosen in 95 of 100 procedures; of 400
+ * independent ones at least 366 (4 standard deviations below 380). */
+static void test_selection_keeps_its_promise(void **state)
+{
+    (void)state;
+    gsl_rng *rng = random_stream_create(5, "selection");
+    int right = 0;
+    for (int i = 0; i < 400; i++) {
+        struct selection *s = selection_create(10, 8, 1, 0.95);
+        assert_non_null(s);
+        while (selection_left(s) > 1) {
+            double values[10];
+            for (int k = 0; k < 10; k++)
+                values[k] = gsl_ran_gaussian(rng, 2) + (k == 3);
+            selection_add(s, values);
+        }
+        right += selection_holds(s, 3);
+        selection_destroy(s);
+    }
+    gsl_rng_free(rng);
+    if (right < 366)
+        fail_msg("%d of 400", right);
+}
+
+/* M/M/1: 10 ns for each of 100 000 prompt tokens on average, so μ = 1000/s, and a mean stay of at most 5 ms holds up to
+ * λ = 1000 − 200 = 800/s. */
+#define QUEUE                                                                                                          \
+    "\"model\": \"ideal\", \"device\": \"ideal-server\","                                                              \
+    "\"policy\": {\"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}},"                                    \
+    "\"workload\": {\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": %g}, \"requests\": 20000,"                   \
+    "\"lengths\": {\"prompt\": {\"name\": \"exponential\", \"mean\": 100000}, \"output\": {\"name\": \"fixed\", "      \
+    "\"tokens\": 1}}},"                                                                                                \
+    "\"slo\": {\"e2e_s\": {\"mean\": 0.005}}"
+
+static const struct planner_watch nobody_watches = {0};
+
+static void test_capacity_of_a_queue_in_closed_form(void **state)
+{
+    (void)state;
+    char text[1200];
+    struct trial_pool pool;
+    struct error err = {0};
+    struct capacity c;
+    snprintf(text, sizeof text, "{" QUEUE "}", 100.0);
+    expect_ok(thread_pool_create(2, &nobody_watches, &pool, &err), &err);
+    struct capacity_question q = {.scenario = text,
+                                  .scale = SCALE_RATE,
+                                  .start = 1,
+                                  .tolerance = 0.02,
+                                  .seed = 1000,
+                                  .effort = {.confidence = 0.95, .most = 16}};
+    expect_ok(capacity_find(&q, &pool, &c, &err), &err);
+    assert_int_equal(c.kind, CAPACITY_FOUND);
+    if (!(c.low < 8 && c.high > 8 && c.high / c.low < 1.05 && fabs(c.value / 8 - 1) < 0.02))
+        fail_msg("%g in %g … %g", c.value, c.low, c.high);
+    assert_string_equal(c.binding, "e2e_s mean");
+    trial_pool_destroy(&pool);
+}
+
+/* 2000/s by random routing: E2E 1 / (1000 − 2000 / n) ≤ 5 ms wants n ≥ 2.5: 3 of the plain ones for 3 an hour. Twice as
+ * slow ones (μ = 500) want 2000 / n ≤ 300, n ≥ 6.67: 7 for 2.8. Four times as slow ones at 0.25 want 2000 / n ≤ 50: 40
+ * for 10. */
+static void test_a_plan_in_closed_form(void **state)
+{
+    (void)state;
+    char text[2400];
+    struct json root;
+    struct plan plan;
+    struct trial_pool pool;
+    struct plan_search s;
+    struct error err = {0};
+    snprintf(
+        text, sizeof text,
+        "{\"name\": \"queue\", \"rate_per_s\": 2000, \"scenario\": {" QUEUE ", \"cluster\": {\"routing\": \"random\"}},"
+        "\"search\": {\"device\": [\"ideal-server\", \"tests/data/ideal2.json\", \"tests/data/ideal4.json\"]},"
+        "\"prices_per_h\": {\"ideal-server\": 1, \"tests/data/ideal2.json\": 0.4, \"tests/data/ideal4.json\": 0.25}}",
+        100.0);
+    expect_ok(json_parse(text, "plan", &root, &err), &err);
+    expect_ok(plan_read(&plan, root, &err), &err);
+    expect_ok(thread_pool_create(2, &nobody_watches, &pool, &err), &err);
+    expect_ok(plan_search_run(&s, &plan, &pool, &err), &err);
+    assert_non_null(s.chosen);
+    assert_string_equal(s.chosen->family->label, "tests/data/ideal2.json");
+    assert_int_equal(s.chosen->high, 7);
+    assert_ptr_equal(s.runner_up, &s.contenders[0]);
+    assert_int_equal(s.runner_up->high, 3);
+    assert_true(fabs(contender_objective(&plan, s.chosen, 7) - 2.8) < 1e-9);
+    assert_int_equal(s.contenders[2].high, 0); /* never worth a look beyond what the best costs */
+    plan_search_release(&s);
+    trial_pool_destroy(&pool);
+    plan_release(&plan);
+}
+
+/* 1 ms of service can never meet 0.5 ms: nothing does, and the closest is said. */
+static void test_a_plan_that_cannot_be_met(void **state)
+{
+    (void)state;
+    char text[2400];
+    struct json root;
+    struct plan plan;
+    struct trial_pool pool;
+    struct plan_search s;
+    struct error err = {0};
+    snprintf(text, sizeof text,
+             "{\"scenario\": {" QUEUE "}, \"objective\": \"gpus\", \"constraints\": {\"gpus\": 6},"
+             "\"search\": {\"cluster.routing\": [\"round_robin\"]}}",
+             100.0);
+    char *limit = strstr(text, "0.005");
+    memcpy(limit, "5e-04", 5);
+    expect_ok(json_parse(text, "plan", &root, &err), &err);
+    expect_ok(plan_read(&plan, root, &err), &err);
+    expect_ok(thread_pool_create(2, &nobody_watches, &pool, &err), &err);
+    expect_ok(plan_search_run(&s, &plan, &pool, &err), &err);
+    assert_null(s.chosen);
+    assert_ptr_equal(s.closest, &s.contenders[0]);
+    assert_int_equal(s.contenders[0].fate, FATE_LIMITED);
+    plan_search_release(&s);
+    trial_pool_destroy(&pool);
+    plan_release(&plan);
+}
+
+/* A result goes through text and comes back the same, what is not a number included. */
+static void test_a_kept_trial_comes_back_exactly(void **state)
+{
+    (void)state;
+    static struct trial_result r, again;
+    char text[1200];
+    struct error err = {0};
+    snprintf(text, sizeof text, "{" QUEUE "}", 500.0);
+    struct trial t = {.scenario = text, .seed = 3, .scales = {1, 1, 1, 1}};
+    expect_ok(trial_run(&t, NULL, &r, &err), &err);
+    assert_false(r.failed);
+    char *kept = trial_result_print(&r);
+    expect_ok(trial_result_parse(kept, &again, &err), &err);
+    for (int m = 0; m < METRIC_COUNT; m++)
+        for (int k = 0; k < STAT_COUNT; k++)
+            assert_true(memcmp(&r.metrics[m][k], &again.metrics[m][k], sizeof(double)) == 0 ||
+                        (isnan(r.metrics[m][k]) && isnan(again.metrics[m][k])));
+    assert_true(r.margin == again.margin && r.arrived == again.arrived && r.held[0].gpus == again.held[0].gpus);
+    assert_string_equal(r.binding, again.binding);
+    free(kept);
+}
+
+/* Wait in M/M/1 at ρ = 0.5: 1 ms; the formula has the same from the lengths' moments, as far as 4000 of them tell. */
+static void test_the_formula_of_a_queue(void **state)
+{
+    (void)state;
+    char text[1200];
+    struct scenario s;
+    struct request_source source;
+    struct analytic_estimate e;
+    struct error err = {0};
+    snprintf(text, sizeof text, "{" QUEUE "}", 500.0);
+    open_scenario(text, &s, &source);
+    expect_ok(analytic_of(&s, &e, &err), &err);
+    assert_true(fabs(e.wait_s / 1e-3 - 1) < 0.15);
+    assert_true(fabs(e.service_s / 1e-3 - 1) < 0.1);
+    request_source_destroy(&source);
+    scenario_release(&s);
+}
+
+/* Two axes, the last one fastest; the same seeds everywhere, so that the third replication of each is seed 3. */
+static void test_points_of_a_sweep(void **state)
+{
+    (void)state;
+    char text[2000];
+    struct json root;
+    struct sweep s;
+    struct sweep_point *points = NULL;
+    size_t count = 0;
+    struct error err = {0};
+    snprintf(text, sizeof text,
+             "{\"scenario\": {" QUEUE "}, \"replications\": 3, \"vary\": {\"cluster.replicas\": [1, 2],"
+             "\"workload.arrivals.rate_per_s\": {\"from\": 100, \"to\": 400, \"steps\": 3, \"log\": true}}}",
+             100.0);
+    expect_ok(json_parse(text, "sweep", &root, &err), &err);
+    expect_ok(sweep_read(&s, root, &err), &err);
+    expect_ok(sweep_points_make(&s, &points, &count, &err), &err);
+    assert_int_equal(count, 6);
+    assert_string_equal(points[1].label, "cluster.replicas=1, workload.arrivals.rate_per_s=200");
+    assert_string_equal(points[5].label, "cluster.replicas=2, workload.arrivals.rate_per_s=400");
+    sweep_points_release(points, count);
+    sweep_release(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_intervals_by_hand),
+        cmocka_unit_test(test_selection_keeps_its_promise),
+        cmocka_unit_test(test_capacity_of_a_queue_in_closed_form),
+        cmocka_unit_test(test_a_plan_in_closed_form),
+        cmocka_unit_test(test_a_plan_that_cannot_be_met),
+        cmocka_unit_test(test_a_kept_trial_comes_back_exactly),
+        cmocka_unit_test(test_the_formula_of_a_queue),
+        cmocka_unit_test(test_points_of_a_sweep),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
