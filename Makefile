@@ -5,7 +5,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 CC ?= gcc
 PACKAGES := build-essential pkg-config clang clang-format libclang-rt-14-dev libgsl-dev libsqlite3-dev libcjson-dev \
-            zlib1g-dev libopenblas-dev libcmocka-dev python3 valgrind
+            zlib1g-dev libopenblas-dev libcmocka-dev python3 valgrind openmpi-bin libopenmpi-dev
 LIBS := gsl sqlite3 libcjson zlib openblas
 
 ROOMS := base workloads policies profiles sim reports planner engine_ref cli
@@ -24,7 +24,7 @@ FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/engines/*.json profiles/techniques/*.json \
            workloads/scenarios/*.json planner/plans/*.json)
-FORMATTED := $(foreach room,$(ROOMS) engine_ref/cuda tests tests/fuzz tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
+FORMATTED := $(foreach room,$(ROOMS) engine_ref/cuda planner/mpi tests tests/fuzz tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
 
 # The engine's CUDA backend, a shared object beside the program; CUDA= leaves it out. Toolkits differ in where they keep
 # CUPTI, and some come without: it is looked for, and without it or cuBLAS there is no backend.
@@ -43,13 +43,19 @@ CUDA_OBJECT := $(if $(CUDA),$(BUILD)/tandem-cuda.so)
 CUDA_SOURCES := engine_ref/cuda/backend.c engine_ref/cuda/trace.c engine_ref/activity.c engine_ref/profiler.c base/error.c \
                 base/array.c
 
+# Trials on the ranks of an MPI job, a shared object beside the program; MPI= leaves it out.
+MPICC ?= $(shell command -v mpicc)
+MPI ?= $(MPICC)
+MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
+
 Q := $(if $(V),,@)# make V=1 shows the commands
 
 .PHONY: all demo check test gpu-kit bench asan fuzz lint format install uninstall deps deps-if-missing clean help
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/tandem $(CUDA_OBJECT) ## build the program at build/tandem
+all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
 	@$(if $(CUDA),:,echo "$(if $(NVCC),$(NVCC) has no CUPTI or cuBLAS beside it,no nvcc found): the engine has no CUDA backend")
+	@$(if $(MPI),:,echo "no mpicc found: sweeps and plans run on this machine's threads alone")
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -80,6 +86,10 @@ $(BUILD)/tandem-cuda.so: engine_ref/cuda/engine.cu $(CUDA_SOURCES) $(wildcard en
 	$(Q)$(CC) -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. $(CUDA_INCLUDE) $(WARNINGS) $(WERROR) $(CUDA_SOURCES) \
 	    $(BUILD)/cuda/engine.o $(CUDA_LINK) \
 	    -Wl,--no-undefined -lcudart_static -lcublas -lcupti -lstdc++ -ldl -lrt -lpthread -lm -o $@
+
+$(BUILD)/tandem-mpi.so: planner/mpi/mpi.c planner/transport.h
+	@mkdir -p $(@D); echo "  $@"
+	$(Q)$(MPICC) -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. $(WARNINGS) $(WERROR) $< -o $@
 
 # Without the libraries every compilation would fail; one sentence says what to do.
 .PHONY: libraries

@@ -417,7 +417,7 @@ static int analytic(struct json root, struct error *err)
     return status ? exit_for(err) : EXIT_DONE;
 }
 
-static int run(const struct arguments *args, struct error *err)
+static int run_here(const struct arguments *args, struct error *err)
 {
     struct json root;
     if (need_words(args, 1, 1, command_plan.usage, err))
@@ -435,6 +435,16 @@ static int run(const struct arguments *args, struct error *err)
     if (json_member(&root, "scenario").node)
         return make_plan(args, root, err);
     return args->values[OPT_ANALYTIC] ? analytic(root, err) : capacity(args, root, err);
+}
+
+static int run(const struct arguments *args, struct error *err)
+{
+    bool worked;
+    if (pool_join(&worked, err))
+        return exit_for(err);
+    int status = worked ? EXIT_DONE : run_here(args, err);
+    pool_leave();
+    return status;
 }
 
 const struct command command_plan = {

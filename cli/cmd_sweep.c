@@ -346,7 +346,7 @@ static int make_sweep(const struct arguments *args, struct json root, struct err
     return status;
 }
 
-static int run(const struct arguments *args, struct error *err)
+static int run_here(const struct arguments *args, struct error *err)
 {
     struct json root;
     if (need_words(args, 1, 1, command_sweep.usage, err) || shipped_load("scenario", args->words[0], &root, err))
@@ -356,6 +356,16 @@ static int run(const struct arguments *args, struct error *err)
         return exit_for(err);
     }
     return make_sweep(args, root, err);
+}
+
+static int run(const struct arguments *args, struct error *err)
+{
+    bool worked;
+    if (pool_join(&worked, err))
+        return exit_for(err);
+    int status = worked ? EXIT_DONE : run_here(args, err);
+    pool_leave();
+    return status;
 }
 
 const struct command command_sweep = {

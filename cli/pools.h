@@ -5,7 +5,12 @@
 
 #include "planner/pool.h"
 
-/* `threads` is what -j says, or NULL for all processors. */
+/* Joins the job, where a launcher has started this process as one of several. *worked is true when it was not rank 0
+ * and has done its work: the command is done. Call pool_leave in the end, also on errors. */
+int pool_join(bool *worked, struct error *err);
+void pool_leave(void);
+
+/* `threads` is what -j says, or NULL for all processors; ranks run one trial each. */
 int pool_open(const char *threads, const struct planner_watch *watch, struct trial_pool *out, struct error *err);
 
 #endif

@@ -1,41 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine_ref/backend.h"
 
-#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/beside.h"
 #include "base/random.h"
 
-/* The folder that the program is in, "." where that is not known. */
-static void program_folder(char *out, size_t size)
-{
-    ssize_t length = readlink("/proc/self/exe", out, size - 1);
-    char *slash;
-    out[length > 0 ? length : 0] = 0;
-    if ((slash = strrchr(out, '/')))
-        *slash = 0;
-    else
-        snprintf(out, size, ".");
-}
-
-/* It stays open: nobody closes what may have threads. */
 static const struct backend *open_cuda(struct error *err)
 {
-    char folder[900], file[1000];
-    program_folder(folder, sizeof folder);
-    snprintf(file, sizeof file, "%s/tandem-cuda.so", folder);
-    if (access(file, R_OK) != 0) {
-        error_set(err, ERROR_INPUT, "backend cuda: found no %s; make builds it where it finds nvcc", file);
-        return NULL;
-    }
-    void *object = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    const struct backend *cuda = object ? dlsym(object, "cuda_backend") : NULL;
-    if (!cuda)
-        error_set(err, ERROR_RUN, "backend cuda: %s", dlerror());
-    return cuda;
+    return beside_open("tandem-cuda.so", "cuda_backend", false, "backend cuda", "nvcc", err);
 }
 
 const struct backend *backend_find(const char *name, struct error *err)

@@ -108,7 +108,7 @@ char *family_scenario(const struct plan *p, const struct family *f, size_t units
 
 static void refuse(struct family *f, const char *why)
 {
-    snprintf(f->refused, sizeof f->refused, "%s", why);
+    snprintf(f->refused, sizeof f->refused, "%.*s", (int)sizeof f->refused - 1, why);
 }
 
 static double weigh(const struct plan *p, const struct cost_model *cost, double replicas, struct family *f)

@@ -121,14 +121,14 @@ static size_t next_units(const struct plan *plan, const struct contender *c)
 static void set_fate(struct contender *c, enum fate fate, const char *why)
 {
     c->fate = fate;
-    snprintf(c->why, sizeof c->why, "%s", why);
+    snprintf(c->why, sizeof c->why, "%.*s", (int)sizeof c->why - 1, why);
 }
 
 static void note_break(const struct contender *c, char *out, size_t size)
 {
     const struct sized *s = looked_at(c, c->low);
     if (!s || s->point.failed) {
-        snprintf(out, size, "%s", s ? s->point.results[0].message : "");
+        snprintf(out, size, "%.*s", (int)size - 1, s ? s->point.results[0].message : "");
         return;
     }
     struct estimate e = point_margin(&s->point, 0.95);

@@ -222,7 +222,10 @@ int work_of_model(const struct model *m, const struct parallel *p, struct work *
 {
     if (check_sharding(m, p, err))
         return -1;
-    *out = (struct work){.time_scale = 1, .layers = m->layers, .hidden = m->hidden, .weight_bytes = weights_of_one_gpu(m, p)};
+    *out = (struct work){.time_scale = 1,
+                         .layers = m->layers,
+                         .hidden = m->hidden,
+                         .weight_bytes = weights_of_one_gpu(m, p)};
     const struct plan s = {.m = m,
                            .p = p,
                            .w = out,

@@ -86,7 +86,7 @@ struct request {
     sim_time first_scheduled, first_token, last_token;
     size_t replica;   /* it was routed to; SIZE_MAX: it waits at the router */
     sim_time entered; /* when it was */
-    size_t source; /* the station that prefilled it, and blocks that are held there, while its KV is on its way */
+    size_t source;    /* the station that prefilled it, and blocks that are held there, while its KV is on its way */
     uint32_t source_blocks;
     sim_time copied;     /* when another replica has its KV too, in a pair */
     sim_time taken_over; /* when it joined the replica that decodes it; 0: where it was prefilled */

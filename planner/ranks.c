@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+#include "planner/ranks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/version.h"
+
+enum message_kind { SAYS_READY, ASKS_TRIAL, SAYS_RESULT, ENDS_WORK };
+
+enum { AHEAD = 2 }; /* trials that a rank has at a time, so that it does not wait for the next one */
+
+/* A rank answers within so much, and so many times the longest trial so far, or it is dead. */
+static const double patience_s = 5, patience_trials = 20;
+
+struct message {
+    enum message_kind kind;
+    char version[16];
+    bool keep_rows, together;
+    int64_t index;        /* of a trial */
+    uint64_t seed, round; /* of calls to run: late answers to an earlier one say nothing */
+    double scales[SCALE_COUNT];
+    struct trial_result result;
+    size_t rest; /* bytes that follow: a scenario's text, or rows */
+};
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int send_message(struct transport *t, int to, struct message *m, const void *rest, size_t size)
+{
+    char *bytes = malloc(sizeof *m + size);
+    if (!bytes)
+        return -1;
+    m->rest = size;
+    snprintf(m->version, sizeof m->version, "%s", TANDEM_VERSION);
+    memcpy(bytes, m, sizeof *m);
+    if (size > 0)
+        memcpy(bytes + sizeof *m, rest, size);
+    int status = t->send(t, to, bytes, sizeof *m + size);
+    free(bytes);
+    return status;
+}
+
+/* *rest points into *bytes, which is the caller's to free. */
+static int receive_message(struct transport *t, int *from, struct message *m, void **bytes, char **rest, double wait_s)
+{
+    size_t size = 0;
+    int got = t->receive(t, from, bytes, &size, wait_s);
+    if (got != 1)
+        return got;
+    if (size >= sizeof *m)
+        memcpy(m, *bytes, sizeof *m);
+    if (size < sizeof *m || size != sizeof *m + m->rest || strcmp(m->version, TANDEM_VERSION) != 0) {
+        free(*bytes);
+        return -1;
+    }
+    *rest = (char *)*bytes + sizeof *m;
+    (*rest)[m->rest] = 0; /* receivers leave room for it */
+    return 1;
+}
+
+static int answer(struct transport *t, int to, const struct message *asked, const char *scenario, struct error *err)
+{
+    static const size_t room = sizeof(struct message);
+    struct message *m = calloc(1, room);
+    struct trial trial = {.scenario = scenario, .seed = asked->seed, .keep_rows = asked->keep_rows};
+    if (!m)
+        return error_no_memory(err);
+    memcpy(trial.scales, asked->scales, sizeof trial.scales);
+    m->kind = SAYS_RESULT;
+    m->index = asked->index;
+    m->round = asked->round;
+    int status = trial_run(&trial, NULL, &m->result, err);
+    void *rows = m->result.rows;
+    m->result.rows = NULL;
+    if (status == 0 && send_message(t, to, m, rows, rows ? m->result.row_bytes : 0))
+        status = error_set(err, ERROR_RUN, "rank 0 cannot be reached");
+    free(rows);
+    free(m);
+    return status;
+}
+
+int ranks_work(struct transport *t, struct error *err)
+{
+    struct message *m = calloc(1, sizeof *m);
+    if (!m)
+        return error_no_memory(err);
+    m->kind = SAYS_READY;
+    int status = send_message(t, 0, m, NULL, 0) ? error_set(err, ERROR_RUN, "rank 0 cannot be reached") : 0;
+    bool ended = false, together = true;
+    while (status == 0 && !ended) {
+        void *bytes = NULL;
+        char *rest = NULL;
+        int from = 0, got = receive_message(t, &from, m, &bytes, &rest, 1);
+        if (got == 0)
+            continue;
+        if (got < 0)
+            status =
+                error_set(err, ERROR_RUN, "rank %d: found a message that is not of tandem %s", t->rank, TANDEM_VERSION);
+        else if (m->kind == ENDS_WORK)
+            ended = true, together = m->together;
+        else
+            status = answer(t, from, m, rest, err);
+        if (got > 0)
+            free(bytes);
+    }
+    free(m);
+    t->leave(t, ended && together);
+    return status;
+}
+
+struct worker {
+    bool ready, dead;
+    size_t given[AHEAD]; /* indices of its trials */
+    size_t count;
+    double heard_s; /* when it was last heard of, or given work while idle */
+};
+
+struct ranks {
+    struct transport *transport;
+    const struct planner_watch *watch;
+    struct worker *workers; /* [size]; 0 is this one */
+    uint64_t round;
+    double longest_s; /* trial so far */
+    bool any_dead;
+};
+
+/* One call to run. */
+struct errand {
+    const struct trial *trials;
+    struct trial_result *results;
+    size_t count, next, done;
+    bool *finished; /* [count] */
+    size_t *again;  /* [again_count] whose ranks died */
+    size_t again_count;
+    int (*arrived)(void *state, size_t index, struct error *err);
+    void *state;
+};
+
+static int give(struct ranks *r, int rank, struct errand *e, size_t index)
+{
+    struct worker *w = &r->workers[rank];
+    struct message *m = calloc(1, sizeof *m);
+    if (!m)
+        return -1;
+    const struct trial *t = &e->trials[index];
+    m->kind = ASKS_TRIAL;
+    m->index = (int64_t)index;
+    m->round = r->round;
+    m->seed = t->seed;
+    m->keep_rows = t->keep_rows;
+    memcpy(m->scales, t->scales, sizeof m->scales);
+    int status = send_message(r->transport, rank, m, t->scenario, strlen(t->scenario));
+    free(m);
+    if (w->count == 0)
+        w->heard_s = now_s();
+    w->given[w->count++] = index;
+    return status;
+}
+
+static void bury(struct ranks *r, int rank, struct errand *e)
+{
+    struct worker *w = &r->workers[rank];
+    w->dead = true;
+    r->any_dead = true;
+    fprintf(stderr, "rank %d does not answer; its trials are run again by others\n", rank);
+    for (size_t i = 0; i < w->count; i++)
+        if (!e->finished[w->given[i]])
+            e->again[e->again_count++] = w->given[i];
+    w->count = 0;
+}
+
+/* Hands out what is left: to each rank one trial more than it has, in turn, up to AHEAD. */
+static void hand_out(struct ranks *r, struct errand *e)
+{
+    for (size_t depth = 0; depth < AHEAD; depth++)
+        for (int rank = 1; rank < r->transport->size; rank++) {
+            struct worker *w = &r->workers[rank];
+            if (!w->ready || w->dead || w->count != depth || (e->again_count == 0 && e->next == e->count))
+                continue;
+            size_t index = e->again_count > 0 ? e->again[--e->again_count] : e->next++;
+            if (!e->finished[index] && give(r, rank, e, index))
+                bury(r, rank, e);
+        }
+}
+
+static int take_result(struct ranks *r, int from, const struct message *m, const char *rest, struct errand *e,
+                       struct error *err)
+{
+    struct worker *w = &r->workers[from];
+    size_t index = (size_t)m->index, kept = 0;
+    w->heard_s = now_s();
+    if (w->dead) { /* it was only slow */
+        w->dead = false;
+        w->count = 0;
+    }
+    if (m->round != r->round || index >= e->count)
+        return 0;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->given[i] != index)
+            w->given[kept++] = w->given[i];
+    w->count = kept;
+    if (e->finished[index])
+        return 0;
+    struct trial_result *out = &e->results[index];
+    *out = m->result;
+    if (m->rest > 0) {
+        out->rows = malloc(m->rest);
+        if (!out->rows)
+            return error_no_memory(err);
+        memcpy(out->rows, rest, m->rest);
+    }
+    if (out->wall_s > r->longest_s)
+        r->longest_s = out->wall_s;
+    e->finished[index] = true;
+    e->done++;
+    return e->arrived ? e->arrived(e->state, index, err) : 0;
+}
+
+static int check_on_workers(struct ranks *r, struct errand *e, double started_s, struct error *err)
+{
+    int alive = 0;
+    double now = now_s(), patience = patience_s + patience_trials * r->longest_s;
+    for (int rank = 1; rank < r->transport->size; rank++) {
+        struct worker *w = &r->workers[rank];
+        if (!w->dead && w->count > 0 && now - w->heard_s > patience)
+            bury(r, rank, e);
+        alive += !w->dead && (w->ready || now - started_s < 60);
+    }
+    return alive ? 0 : error_set(err, ERROR_RUN, "all ranks but 0 are dead; what was finished is kept");
+}
+
+static int work_off(struct ranks *r, struct errand *e, struct error *err)
+{
+    const volatile sig_atomic_t *stop = r->watch->stop;
+    struct message *m = calloc(1, sizeof *m);
+    double started = now_s();
+    int status = m ? 0 : error_no_memory(err);
+    while (status == 0 && e->done < e->count) {
+        void *bytes = NULL;
+        char *rest = NULL;
+        int from = 0;
+        if (stop && *stop) {
+            status = error_set(err, ERROR_RUN, "interrupted");
+            break;
+        }
+        hand_out(r, e);
+        int got = receive_message(r->transport, &from, m, &bytes, &rest, 0.2);
+        if (got < 0)
+            status = error_set(err, ERROR_RUN, "found a message that is not of tandem %s", TANDEM_VERSION);
+        else if (got == 0)
+            status = check_on_workers(r, e, started, err);
+        else if (m->kind == SAYS_READY)
+            r->workers[from].ready = true;
+        else
+            status = take_result(r, from, m, rest, e, err);
+        if (got > 0)
+            free(bytes);
+    }
+    free(m);
+    return status;
+}
+
+static int ranks_run(void *self, const struct trial *trials, size_t count, struct trial_result *results,
+                     int (*arrived)(void *state, size_t index, struct error *err), void *state, struct error *err)
+{
+    struct ranks *r = self;
+    struct errand e = {.trials = trials,
+                       .results = results,
+                       .count = count,
+                       .finished = calloc(count + 1, sizeof *e.finished),
+                       .again = calloc(count + (size_t)(r->transport->size * AHEAD) + 1, sizeof *e.again),
+                       .arrived = arrived,
+                       .state = state};
+    r->round++;
+    for (int rank = 1; rank < r->transport->size; rank++)
+        r->workers[rank].count = 0;
+    int status = e.finished && e.again ? work_off(r, &e, err) : error_no_memory(err);
+    free(e.finished);
+    free(e.again);
+    return status;
+}
+
+static void dismiss(struct transport *t, const struct worker *workers, bool together)
+{
+    struct message *m = calloc(1, sizeof *m);
+    for (int rank = 1; m && rank < t->size; rank++) {
+        m->kind = ENDS_WORK;
+        m->together = together;
+        if (!workers || !workers[rank].dead)
+            send_message(t, rank, m, NULL, 0);
+    }
+    free(m);
+    t->leave(t, together);
+}
+
+void ranks_dismiss(struct transport *t)
+{
+    for (int rank = 1, got = 1; rank < t->size && got == 1; rank++) { /* what they say first is not left lying */
+        void *bytes = NULL;
+        size_t size;
+        int from;
+        got = t->receive(t, &from, &bytes, &size, 1);
+        free(bytes);
+    }
+    dismiss(t, NULL, true);
+}
+
+static void ranks_destroy(void *self)
+{
+    struct ranks *r = self;
+    dismiss(r->transport, r->workers, !r->any_dead);
+    free(r->workers);
+    free(r);
+}
+
+int ranks_pool_create(struct transport *t, const struct planner_watch *watch, struct trial_pool *out, struct error *err)
+{
+    struct ranks *r = calloc(1, sizeof *r);
+    if (!r || !(r->workers = calloc((size_t)t->size, sizeof *r->workers))) {
+        free(r);
+        return error_no_memory(err);
+    }
+    r->transport = t;
+    r->watch = watch;
+    *out = (struct trial_pool){.run = ranks_run,
+                               .destroy = ranks_destroy,
+                               .self = r,
+                               .workers = (unsigned)(t->size > 1 ? t->size - 1 : 1),
+                               .watch = watch};
+    return 0;
+}

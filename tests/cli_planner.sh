@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# sweep and plan on the command line: tables, resumption after a kill, MPI ranks of which one dies, exit statuses.
+set -euo pipefail
+tandem=$(realpath "$1")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+small="--set workload.requests=500 --quiet"
+
+says() { # STATUS TEXT COMMAND...: it fails so, with this in its one sentence
+    local status=$1 text=$2 got=0
+    shift 2
+    "$@" >out.txt 2>err.txt || got=$?
+    [ "$got" = "$status" ] && grep -qF -- "$text" err.txt && [ "$(wc -l <err.txt)" = 1 ] && return
+    echo "expected status $status and \"$text\", found $got and:" && cat err.txt && exit 1
+}
+
+count() { # SQL FILE
+    python3 -c 'import sqlite3, sys; print(sqlite3.connect(sys.argv[2]).execute(sys.argv[1]).fetchone()[0])' "$1" "$2"
+}
+
+until_some_points() { # FILE: of a sweep that runs
+    for _ in $(seq 200); do
+        sleep 0.05
+        [ -e "$1" ] && [ "$(count 'SELECT count(*) FROM sweep_point' "$1" 2>/dev/null || echo 0)" -gt 4 ] && return
+    done
+}
+
+# Every point is a run; ranges; the same points whatever the number of threads.
+"$tandem" sweep default $small --vary workload.arrivals.rate_per_s=2..8:3 --vary policy.batching=chunked_prefill,prefill_first --csv a.csv -j 1 >out.txt
+grep -q '6 points, 6 runs' out.txt
+[ "$(count 'SELECT count(*) FROM sweep_point p JOIN run r ON r.id = p.run_id' tandem.db)" = 6 ]
+"$tandem" sweep default $small --vary workload.arrivals.rate_per_s=2..8:3 --vary policy.batching=chunked_prefill,prefill_first --csv b.csv --no-db >out.txt
+cmp a.csv b.csv
+
+# The best of them, with paired differences; a precision.
+"$tandem" sweep default $small --no-db --vary policy.batching=continuous,prefill_first,chunked_prefill --best least --metric e2e_s.mean --set workload.arrivals.rate_per_s=10 >out.txt
+grep -q 'best by e2e_s.mean' out.txt && grep -q 'pairs)' out.txt
+"$tandem" sweep default $small --no-db --vary cluster.replicas=1 --precision 0.02 --metric e2e_s.mean --csv c.csv >out.txt
+python3 - <<'P'
+import csv
+row = next(csv.DictReader(open("c.csv")))
+mean, low, high = (float(row[k]) if row.get(k) else None for k in ("e2e_s.p50", "e2e_s.p50.low", "e2e_s.p50.high"))
+assert int(row["replications"]) >= 4 and low < mean < high, row
+P
+
+# Killed in the middle, it goes on; interrupted, it says so.
+many="--vary workload.arrivals.rate_per_s=2..8:300 --set workload.requests=1000 --db k.db"
+"$tandem" sweep default $many --quiet >/dev/null 2>&1 & job=$!
+until_some_points k.db
+kill -9 $job
+wait $job 2>/dev/null || true
+[ "$(count 'SELECT count(*) < 300 FROM sweep_point' k.db)" = 1 ]
+"$tandem" sweep default $many >out.txt 2>err.txt
+grep -q 'goes on where sweep 1' err.txt
+[ "$(count 'SELECT count(*) FROM sweep_point' k.db)" = 300 ] && [ "$(count 'SELECT count(*) FROM run' k.db)" = 300 ]
+[ "$(count 'SELECT count(*) FROM sweep' k.db)" = 1 ]
+
+says 2 '--vary cluster.replicas: expected PATH=VALUES' "$tandem" sweep default --vary cluster.replicas
+says 2 'vary: expected an object of scenario paths' "$tandem" sweep default --no-db
+says 2 'none of the points can be run' "$tandem" sweep default --no-db --quiet --vary model=nonesuch
+says 2 '-j 0: expected a number of threads' "$tandem" sweep default --vary seed=1 -j 0
+
+# A scenario's capacity, a formula beside it, a plan, and one that cannot be met.
+"$tandem" plan default --set workload.requests=2000 --quiet >out.txt
+grep -q 'sustains .* requests/s within its SLO' out.txt
+"$tandem" plan default --analytic --set workload.requests=2000 >out.txt
+grep -q 'Allen-Cunneen' out.txt
+cat >plan.json <<'P'
+{ "name": "small", "rate_per_s": 30, "scenario": "default", "replications": 8, "sensitivity": 0,
+  "search": { "device": ["h100-sxm", "l40s"], "policy.batching": ["chunked_prefill", "prefill_first"] },
+  "prices_per_h": { "h100-sxm": 3, "l40s": 1 } }
+P
+"$tandem" plan plan.json --set scenario=default --json plan-out.json --quiet >out.txt
+grep -q 'recommended' out.txt && grep -q 'runner-up' out.txt && grep -q 'why not the others' out.txt
+python3 - <<'P'
+import json
+plan = json.load(open("plan-out.json"))
+chosen = plan["families"][plan["recommendation"]]
+assert chosen["fate"] == "found" and chosen["units"] >= 1, chosen["label"]
+assert plan["headroom"]["rate"][1] >= 1, plan["headroom"]
+P
+[ "$(count "SELECT count(*) FROM plan WHERE status = 'done' AND name = 'small'" tandem.db)" = 1 ]
+[ "$(count 'SELECT count(*) > 20 FROM plan_point' tandem.db)" = 1 ]
+got=0; "$tandem" plan plan.json --quiet --no-db --set constraints.gpus=1 >out.txt || got=$?
+[ "$got" = 3 ] && grep -q 'NOTHING MEETS THE SLO' out.txt && grep -q 'Closest comes' out.txt
+says 2 'prices_per_h: has no price for l40s' "$tandem" plan plan.json --quiet --no-db --set 'prices_per_h={"h100-sxm":3}'
+says 2 'search.cluster.replicas: expected another path' "$tandem" plan plan.json --no-db --set 'search={"cluster.replicas":[1]}'
