@@ -7,6 +7,7 @@
 #include "policies/batching.h"
 #include "policies/ordering.h"
 #include "policies/routing.h"
+#include "policies/scaling.h"
 #include "profiles/shipped.h"
 #include "profiles/technique.h"
 #include "sim/predictor.h"
@@ -22,6 +23,9 @@ static void list_policies(void)
         printf("  %-26s %s\n", (*p)->name, (*p)->summary);
     printf("routing\n");
     for (const struct routing_policy *const *p = routing_policies; *p; p++)
+        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
+    printf("autoscaling\n");
+    for (const struct scaling_policy *const *p = scaling_policies; *p; p++)
         printf("  %-26s %s\n", (*p)->name, (*p)->summary);
     printf("order\n");
     for (const struct order_policy *const *p = order_policies; *p; p++)
@@ -71,21 +75,22 @@ static int run_list(const struct arguments *args, struct error *err)
         return EXIT_BAD_INPUT;
     const char *what = args->word_count ? args->words[0] : "all";
     bool all = strcmp(what, "all") == 0, known = all;
-    static const char *const kinds[] = {"model", "device", "engine", "technique", "scenario"};
+    static const char *const kinds[] = {"model", "device", "engine", "technique", "scenario", "plan"};
     if (all || strcmp(what, "policies") == 0)
         known = true, list_policies();
     if (all || strcmp(what, "workloads") == 0)
         known = true, list_workloads();
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (all || (strncmp(what, kinds[i], strlen(kinds[i])) == 0 && strcmp(what + strlen(kinds[i]), "s") == 0))
             known = true, list_shipped(kinds[i]);
     if (all || strcmp(what, "techniques") == 0)
         list_changes();
     if (known)
         return EXIT_DONE;
-    error_set(err, ERROR_INPUT,
-              "\"%s\" cannot be listed; allowed: policies, workloads, models, devices, engines, techniques, scenarios",
-              what);
+    error_set(
+        err, ERROR_INPUT,
+        "\"%s\" cannot be listed; allowed: policies, workloads, models, devices, engines, techniques, scenarios, plans",
+        what);
     return EXIT_BAD_INPUT;
 }
 
@@ -131,6 +136,12 @@ static bool describe(const char *name)
             describe_params((*p)->params);
             known = true;
         }
+    for (const struct scaling_policy *const *p = scaling_policies; *p; p++)
+        if (strcmp((*p)->name, name) == 0) {
+            printf("autoscaling policy %s: %s\nsource: %s\n", name, (*p)->summary, (*p)->source);
+            describe_params((*p)->params);
+            known = true;
+        }
     for (const struct arrival_process *const *a = arrival_processes; *a; a++)
         if (strcmp((*a)->name, name) == 0) {
             printf("arrival process %s: %s\n", name, (*a)->summary);
@@ -169,7 +180,7 @@ static int run_describe(const struct arguments *args, struct error *err)
 
 const struct command command_list = {
     .name = "list",
-    .usage = "list [policies|workloads|models|devices|engines|techniques|scenarios]",
+    .usage = "list [policies|workloads|models|devices|engines|techniques|scenarios|plans]",
     .summary = "what a scenario may name",
     .options = no_options,
     .run = run_list,
@@ -178,7 +189,7 @@ const struct command command_list = {
 const struct command command_describe = {
     .name = "describe",
     .usage = "describe NAME",
-    .summary = "a policy's or generator's parameters; a model's, device's or scenario's JSON",
+    .summary = "a policy's or generator's parameters; a model's, device's, scenario's or plan's JSON",
     .options = no_options,
     .run = run_describe,
 };

@@ -12,13 +12,28 @@
 #include "planner/memory.h"
 #include "profiles/shipped.h"
 
-enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_THREADS, OPT_ANALYTIC, OPT_JSON, OPT_ALL, OPT_QUIET };
+enum {
+    OPT_SET,
+    OPT_DB,
+    OPT_NO_DB,
+    OPT_THREADS,
+    OPT_REPLICATIONS,
+    OPT_CONFIDENCE,
+    OPT_TOLERANCE,
+    OPT_ANALYTIC,
+    OPT_JSON,
+    OPT_ALL,
+    OPT_QUIET
+};
 
 static const struct option_spec options[] = {
     {"--set", "PATH=VALUE", "override a value of the plan or scenario; may be repeated"},
     {"--db", "FILE", "database of plans, where an interrupted one goes on (default tandem.db)"},
     {"--no-db", NULL, "keep nothing; only print the answer"},
     {"-j", "N", "threads (default: as many as there are processors)"},
+    {"--replications", "N", "most of one point, 4, 8, … (default 32)"},
+    {"--confidence", "SHARE", "of every verdict and interval (default 0.95)"},
+    {"--tolerance", "SHARE", "width of a largest rate's interval, where replications can tell it (default 0.02)"},
     {"--analytic", NULL, "answer a scenario by formula at once, and hold it against a simulation"},
     {"--json", "FILE", "write everything that was found out as JSON"},
     {"--all", NULL, "say of every family why it was not chosen, not of the first twenty"},
@@ -351,13 +366,26 @@ static int wrap_scenario(struct json *root, struct error *err)
     return 0;
 }
 
+static int set_effort(const struct arguments *args, struct json *plan, struct error *err)
+{
+    static const struct {
+        int option;
+        const char *key;
+    } efforts[] = {{OPT_REPLICATIONS, "replications"}, {OPT_CONFIDENCE, "confidence"}, {OPT_TOLERANCE, "tolerance"}};
+    for (size_t i = 0; i < sizeof efforts / sizeof *efforts; i++)
+        if (args->values[efforts[i].option] &&
+            json_set_path(plan, efforts[i].key, args->values[efforts[i].option], err))
+            return -1;
+    return 0;
+}
+
 static int capacity(const struct arguments *args, struct json root, struct error *err)
 {
     struct plan plan;
     struct progress progress;
     struct planner_watch watch;
     struct trial_pool pool = {0};
-    if (wrap_scenario(&root, err)) {
+    if (wrap_scenario(&root, err) || set_effort(args, &root, err)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return EXIT_FAILED;
     }
@@ -423,17 +451,21 @@ static int run_here(const struct arguments *args, struct error *err)
     if (need_words(args, 1, 1, command_plan.usage, err))
         return exit_for(err);
     const char *word = args->words[0];
-    bool shipped = !strchr(word, '/') && !strstr(word, ".json"), is_plan = false;
-    for (const struct shipped_file *f = shipped_files; shipped && f->kind; f++)
-        is_plan = is_plan || (strcmp(f->kind, "plan") == 0 && strcmp(f->name, word) == 0);
-    if (shipped_load(is_plan ? "plan" : "scenario", word, &root, err))
+    bool is_scenario = false; /* shipped; a file says itself what it is */
+    for (const struct shipped_file *f = shipped_files; f->kind; f++)
+        is_scenario = is_scenario || (strcmp(f->kind, "scenario") == 0 && strcmp(f->name, word) == 0);
+    if (shipped_load(is_scenario ? "scenario" : "plan", word, &root, err))
         return exit_for(err);
     if (apply_settings(args, &root, err)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return exit_for(err);
     }
-    if (json_member(&root, "scenario").node)
-        return make_plan(args, root, err);
+    if (json_member(&root, "scenario").node) {
+        if (set_effort(args, &root, err) == 0)
+            return make_plan(args, root, err);
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return exit_for(err);
+    }
     return args->values[OPT_ANALYTIC] ? analytic(root, err) : capacity(args, root, err);
 }
 
