@@ -41,12 +41,6 @@ static const struct option_spec options[] = {
     {0},
 };
 
-/* "ttft_s p99 1.2 s" as share of its limit: a margin of log(limit / value). */
-static double over_or_under(double margin)
-{
-    return 100 * fabs(expm1(-margin));
-}
-
 static void print_size(const struct plan_search *s, const struct contender *c, const char *head)
 {
     const struct plan *p = s->plan;
@@ -70,10 +64,12 @@ static void print_size(const struct plan_search *s, const struct contender *c, c
     if (plan_power_w(&at->results[0]) > 0)
         printf(", %.1f kW at the boards' limit", plan_power_w(&at->results[0]) / 1000);
     struct estimate margin = point_margin(at, p->effort.confidence);
-    printf("\n    %s: %s %.0f %% %s, %.0f to %.0f %% (%g %% interval, %zu replications)\n",
-           at->verdict == HOLDS ? "keeps the SLO" : "not shown to keep the SLO", point_binding(at),
-           over_or_under(margin.value), margin.value >= 0 ? "within" : "over", 100 * -expm1(-margin.low),
-           100 * -expm1(-margin.high), 100 * p->effort.confidence, at->count);
+    char value[128], low[128];
+    margin_text(point_binding(at), margin.value, value, sizeof value);
+    margin_text(point_binding(at), margin.low, low, sizeof low);
+    printf("\n    %s: %s; at the low end of its %g %% interval %s (%zu replications)\n",
+           at->verdict == HOLDS ? "keeps the SLO" : "not shown to keep the SLO", value, 100 * p->effort.confidence, low,
+           at->count);
     static const char *const shown[][2] = {{"ttft_s.p99", "TTFT p99"},
                                            {"tpot_s.p99", "TPOT p99"},
                                            {"e2e_s.p99", "E2E p99"}};
@@ -105,22 +101,23 @@ static void print_headroom(const struct plan_answer *a)
     printf("\n  how much more it bears\n");
     for (int i = 0; i < SCALE_COUNT; i++) {
         const struct capacity *c = &a->headroom[i];
-        if (c->kind == CAPACITY_FOUND)
+        if (c->kind == CAPACITY_FOUND && c->vague)
+            printf("    %-15s hardly matters: undecided from %.3f to %.3f times\n", scale_names[i], c->low, c->high);
+        else if (c->kind == CAPACITY_FOUND)
             printf("    %-15s × %.3f  (holds at %.3f, breaks at %.3f: %s)\n", scale_names[i], c->value, c->low, c->high,
                    c->binding);
         else
             printf("    %-15s %s\n", scale_names[i],
                    c->kind == CAPACITY_NONE ? "breaks however little there is" : "a thousand times as much, or more");
     }
-    if (a->one_lost.asked && strstr(a->one_lost.binding, "queue"))
-        printf("    one unit lost   is overloaded\n");
-    else if (a->one_lost.asked)
-        printf("    one unit lost   %s: %s %.0f %% %s\n",
+    char how[128];
+    margin_text(a->one_lost.binding, a->one_lost.margin.value, how, sizeof how);
+    if (a->one_lost.asked)
+        printf("    one unit lost   %s: %s\n",
                a->one_lost.verdict == HOLDS    ? "still keeps the SLO"
                : a->one_lost.verdict == BREAKS ? "breaks the SLO"
                                                : "not shown to keep the SLO",
-               a->one_lost.binding, over_or_under(a->one_lost.margin.value),
-               a->one_lost.margin.value >= 0 ? "within" : "over");
+               how);
 }
 
 static void print_units(size_t units)

@@ -180,8 +180,9 @@ static int make_front(struct plan_answer *a, struct plan_search *s, struct error
         qsort(a->buys, a->buy_count, sizeof *a->buys, compare_buys);
     double best = INFINITY;
     for (size_t i = 0; i < a->buy_count; i++) {
-        a->buys[i].on_front = a->buys[i].ttft_p99_s < best;
-        best = fmin(best, a->buys[i].ttft_p99_s);
+        bool of_use = !(a->buys[i].attainment < 0.5);
+        a->buys[i].on_front = of_use && a->buys[i].ttft_p99_s < best;
+        best = of_use ? fmin(best, a->buys[i].ttft_p99_s) : best;
     }
     return 0;
 }

@@ -30,7 +30,7 @@ struct buy {
     size_t units;
     double objective, cost_per_h, gpus, ttft_p99_s, tpot_p99_s, attainment;
     enum verdict verdict;
-    bool on_front; /* nobody has a lower p99 TTFT for less */
+    bool on_front; /* nobody has a lower p99 TTFT for less, of those that half of the requests are content with */
 };
 
 struct plan_answer {

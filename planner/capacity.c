@@ -101,10 +101,11 @@ static int close_in(struct search *s, struct bracket *b, struct error *err)
     return 0;
 }
 
-/* Steps outwards from `load`, each twice as long as the one before, to the first that is decided as wanted. */
-static int step_to(struct search *s, double load, enum verdict wanted, double *out, struct error *err)
+/* Steps outwards from `load`, each twice as long as the one before, to the first that is decided as wanted; not past
+ * the start, which somebody may know already. */
+static int step_to(struct search *s, double load, enum verdict wanted, double *out, bool *vague, struct error *err)
 {
-    double step = s->q->tolerance / 2;
+    double step = s->q->tolerance / 2, first = load, start = s->q->start;
     for (;;) {
         struct point *p = point_at(s, load);
         if (!p)
@@ -114,9 +115,11 @@ static int step_to(struct search *s, double load, enum verdict wanted, double *o
         *out = load;
         if (p->verdict == wanted)
             return 0;
-        load *= wanted == HOLDS ? 1 / (1 + step) : 1 + step;
+        double next = load * (wanted == HOLDS ? 1 / (1 + step) : 1 + step);
+        load = (load > start && next < start) || (load < start && next > start) ? start : next;
         step *= 2;
-        if (load < 1e-4 * s->q->start || load > 1e4 * s->q->start)
+        *vague = *vague || load < first / 3 || load > first * 3;
+        if (*vague)
             return 0;
     }
 }
@@ -150,7 +153,8 @@ static int find(struct search *s, struct capacity *out, struct error *err)
         out->high = out->kind == CAPACITY_NONE ? b.high : INFINITY;
         return 0;
     }
-    if (close_in(s, &b, err) || step_to(s, b.low, HOLDS, &out->low, err) || step_to(s, b.high, BREAKS, &out->high, err))
+    if (close_in(s, &b, err) || step_to(s, b.low, HOLDS, &out->low, &out->vague, err) ||
+        step_to(s, b.high, BREAKS, &out->high, &out->vague, err))
         return -1;
     out->value = crossing(s, out->low, out->high);
     return 0;

@@ -16,6 +16,7 @@ enum capacity_kind { CAPACITY_FOUND, CAPACITY_NONE, CAPACITY_UNBOUNDED };
 struct capacity {
     enum capacity_kind kind; /* none: breaks even at a thousandth of the start; unbounded: holds at a thousand times */
     double value, low, high; /* factor on what the scenario says; low holds, high breaks */
+    bool vague;              /* no load within a factor of 3 could be shown to hold, or to break */
     char binding[80];        /* what breaks there */
     size_t points;           /* looked at */
     bool failed;             /* the scenario cannot be run: */

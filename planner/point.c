@@ -162,6 +162,17 @@ const char *point_binding(const struct point *p)
     return p->count ? p->results[best].binding : "";
 }
 
+void margin_text(const char *binding, double margin, char *out, size_t size)
+{
+    bool share = strncmp(binding, "attainment", 10) == 0 || strncmp(binding, "windows", 7) == 0;
+    if (strstr(binding, "queue"))
+        snprintf(out, size, "overloaded");
+    else if (share)
+        snprintf(out, size, "%s misses %.2g times what it may", binding, exp(-margin));
+    else
+        snprintf(out, size, "%s %.0f %% %s", binding, 100 * fabs(expm1(-margin)), margin >= 0 ? "within" : "over");
+}
+
 bool point_overloaded(const struct point *p)
 {
     size_t overloaded = 0;

@@ -46,6 +46,10 @@ struct estimate point_mean(const struct point *p, const char *name, double confi
 /* What breaks first in most of the replications; lives as long as the point is not replicated. */
 const char *point_binding(const struct point *p);
 
+/* What breaks first, and how far it is from that, in words: "ttft_s p99 12 % within", "attainment misses 3.1 times what
+ * it may", "overloaded". */
+void margin_text(const char *binding, double margin, char *out, size_t size);
+
 bool point_overloaded(const struct point *p); /* in at least half of them */
 
 #endif

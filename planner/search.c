@@ -106,7 +106,7 @@ static size_t more_than(const struct plan *plan, const struct contender *c, size
         if (point_overloaded(&s->point) && served > 0)
             wanted = ceil(0.97 * n * plan->rate_per_s / served);
         else
-            wanted = n + floor(n * fmin(0.25, -0.2 * margin));
+            wanted = n + floor(n * fmin(0.6, -0.25 * margin));
     }
     return wanted > n + 1 ? (size_t)wanted : units + 1;
 }
@@ -131,14 +131,10 @@ static void note_break(const struct contender *c, char *out, size_t size)
         snprintf(out, size, "%.*s", (int)size - 1, s ? s->point.results[0].message : "");
         return;
     }
-    struct estimate e = point_margin(&s->point, 0.95);
-    if (point_overloaded(&s->point)) {
-        snprintf(out, size, "%zu units are overloaded", c->low);
-        return;
-    }
-    snprintf(out, size, "%zu units %s: %s %.0f %% %s", c->low,
-             s->point.verdict == BREAKS ? "break it" : "are not shown to keep it", point_binding(&s->point),
-             100 * fabs(expm1(-e.value)), e.value < 0 ? "over" : "within");
+    char how[128];
+    margin_text(point_binding(&s->point), point_margin(&s->point, 0.95).value, how, sizeof how);
+    snprintf(out, size, "%zu units %s: %s", c->low,
+             s->point.verdict == BREAKS ? "break it" : "are not shown to keep it", how);
 }
 
 /* Whether there is still something to find out that matters, given the cheapest that holds; else says why not. */
@@ -330,6 +326,7 @@ static int choose_best(struct plan_search *s, struct error *err)
             ties[n++] = c;
     }
     s->ties = n;
+    s->runner_up = NULL;
     s->confidence_of_choice = 1;
     s->chosen = n ? ties[0] : NULL;
     int status = n > 1 ? select_widest(s, ties, n, err) : 0;
@@ -365,6 +362,25 @@ static int choose_next(struct plan_search *s, struct error *err)
     return 0;
 }
 
+/* What is recommended has had all replications that one point may have. Whoever does not hold after all is open again,
+ * and so are those that were given up as dearer. */
+static bool confirmed(struct plan_search *s, struct contender *c, int *status, struct error *err)
+{
+    struct point *p = &held_by(c)->point;
+    *status = points_replicate(&p, 1, s->plan->effort.most, s->pool, err);
+    if (*status || point_margin(p, s->plan->effort.confidence).low > 0)
+        return true;
+    p->verdict = point_margin(p, s->plan->effort.confidence).high < 0 ? BREAKS : UNDECIDED;
+    c->low = c->high;
+    c->high = 0;
+    c->best = false;
+    s->runner_up = c == s->runner_up ? NULL : s->runner_up;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->contenders[i].fate == FATE_DEARER || &s->contenders[i] == c)
+            s->contenders[i].fate = FATE_OPEN;
+    return false;
+}
+
 /* Where nothing holds: the size that comes closest. */
 static void find_closest(struct plan_search *s)
 {
@@ -390,10 +406,11 @@ static void explain(struct plan_search *s)
         if (c == s->chosen || c->fate != FATE_FOUND)
             continue;
         double objective = contender_objective(s->plan, c, c->high);
+        char its[128];
+        const struct point *p = &held_by(c)->point;
+        margin_text(point_binding(p), point_margin(p, 0.95).value, its, sizeof its);
         if (c->best)
-            snprintf(c->why, sizeof c->why, "as cheap with %zu units, but a narrower margin: %.0f %%, not %.0f %%",
-                     c->high, 100 * -expm1(-point_margin(&held_by(c)->point, 0.95).value),
-                     100 * -expm1(-point_margin(&held_by(s->chosen)->point, 0.95).value));
+            snprintf(c->why, sizeof c->why, "as cheap with %zu units, but with a narrower margin: %s", c->high, its);
         else
             snprintf(c->why, sizeof c->why, "needs %zu units, %.0f %% more %s", c->high, 100 * (objective / best - 1),
                      objective_names[s->plan->objective]);
@@ -402,6 +419,7 @@ static void explain(struct plan_search *s)
 
 int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial_pool *pool, struct error *err)
 {
+    int status = 0;
     *s = (struct plan_search){.plan = plan, .pool = pool};
     if (families_make(plan, &s->families, &s->count, err))
         return -1;
@@ -415,9 +433,15 @@ int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial
         if (c->family->refused[0])
             set_fate(c, FATE_REFUSED, c->family->refused);
     }
-    if (settle(s, NULL, err) || choose_best(s, err))
-        return -1;
-    if (s->chosen && !s->runner_up && choose_next(s, err))
+    do
+        if (settle(s, NULL, err) || choose_best(s, err))
+            return -1;
+    while (s->chosen && !confirmed(s, s->chosen, &status, err) && status == 0);
+    do
+        if (status || (s->chosen && !s->runner_up && choose_next(s, err)))
+            return -1;
+    while (s->runner_up && !confirmed(s, s->runner_up, &status, err) && status == 0);
+    if (status)
         return -1;
     if (!s->chosen)
         find_closest(s);

@@ -192,21 +192,25 @@ static struct routing_view view_of(struct routed *routed, const struct param_set
                                  .replicas = routed};
 }
 
+static size_t choose_by_policy(struct cluster *c, const struct request *r, size_t count)
+{
+    const struct routing_policy *routing = c->config->routing;
+    const size_t *only = c->config->fleet.asked ? c->fleet.serving : NULL;
+    struct routed entered = {.c = c, .step = c->config->tied, .only = only};
+    struct routing_view view = view_of(&entered, c->config->routing_params);
+    size_t chosen = routing->choose(&c->cursor, count, r, &view);
+    return only ? only[chosen] : c->config->tied * chosen;
+}
+
 static size_t choose_replica(struct cluster *c, const struct request *r)
 {
     const struct routing_policy *routing = c->config->routing;
-    bool fleet = c->config->fleet.asked;
-    struct routed entered = {.c = c, .step = c->config->tied, .only = fleet ? c->fleet.serving : NULL};
-    struct routing_view view = view_of(&entered, c->config->routing_params);
-    size_t count = fleet ? c->fleet.serving_count : entrances(c);
-    if (routing->central || entrances(c) == 1)
+    size_t count = entrances(c);
+    if (routing->central || count == 1)
         return 0;
-    if (count == 1)
+    if (c->config->fleet.asked && (count = c->fleet.serving_count) == 1)
         return c->fleet.serving[0];
-    if (routing->rank)
-        return c->config->tied * (size_t)min_index_first(&c->ranks).slot;
-    size_t chosen = routing->choose(&c->cursor, count, r, &view);
-    return fleet ? c->fleet.serving[chosen] : c->config->tied * chosen;
+    return routing->rank ? c->config->tied * (size_t)min_index_first(&c->ranks).slot : choose_by_policy(c, r, count);
 }
 
 /* The decode replica, from 0, that a request goes to whose prompt is through. */
