@@ -4,257 +4,16 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/array.h"
 #include "base/random.h"
-#include "sim/min_index.h"
+#include "sim/cluster_state.h"
 
-enum { REQUESTS_PER_SLAB = 256, EVENTS_PER_LOOK = 1 << 8, EVENTS_PER_TICK = 1 << 16 };
-
-#define NOBODY SIZE_MAX
+enum { EVENTS_PER_LOOK = 1 << 8, EVENTS_PER_TICK = 1 << 16 };
 
 #define LATEST ((sim_time)4 * 1000000000000000000) /* 127 years */
-
-struct cluster {
-    const struct cluster_config *config;
-    const struct observer *observer;
-    struct replica *replicas;
-    struct min_index events;     /* by replica: when it acts next */
-    struct min_index ranks;      /* by replica, for routing policies that rank them */
-    struct request_list central; /* the shared queue of central routing */
-    uint64_t *listening; /* bit i of the shared queue's replicas: i is idle, or in a stretch that an arrival can cut */
-    struct request *free_requests;
-    struct request **slabs;
-    size_t slab_count, slab_capacity;
-    size_t *touched; /* [replicas] ring: idle ones that have something to look at at this instant, each once */
-    size_t touched_first, touched_count;
-    bool *is_touched;
-    struct handover handover;   /* of disaggregated placement */
-    struct pipeline *pipelines; /* [stations]; NULL without pipeline parallelism, and empty where a pool has none */
-    struct pair *pairs;         /* [stations], NULL where replicas are not paired */
-    struct fleet fleet;         /* where one is asked for */
-    struct request_list limbo;  /* who arrived, or was evicted, while no replica was up */
-    bool out_of_memory;
-    gsl_rng *prediction_rng; /* NULL: nothing is foretold */
-    struct request_source *source;
-    struct arrival next;
-    int more; /* 1: `next` is to come; else as the source said */
-    uint64_t cursor, decode_cursor;
-    sim_time next_probe;
-    uint64_t next_id, in_flight, events_seen;
-    struct cluster_totals totals;
-};
-
-static bool receives(const struct cluster *c, size_t replica)
-{
-    return c->config->prefill_replicas && replica >= c->config->prefill_replicas;
-}
-
-/* How many replicas are tied to this one, itself included, and the first of them. */
-static size_t tied_to(const struct cluster *c, size_t replica)
-{
-    return receives(c, replica) ? c->config->decode_tied : c->config->tied;
-}
-
-static size_t first_tied(const struct cluster *c, size_t replica)
-{
-    size_t from = receives(c, replica) ? c->config->prefill_replicas : 0;
-    return replica - (replica - from) % tied_to(c, replica);
-}
-
-/* The first replica of a station. */
-static size_t station_first(const struct cluster *c, size_t station)
-{
-    size_t prefills = c->config->prefill_replicas, before = prefills / c->config->tied;
-    return prefills && station >= before ? prefills + (station - before) * c->config->decode_tied
-                                         : station * c->config->tied;
-}
 
 static struct pipeline *pipeline_of(const struct cluster *c, const struct replica *r)
 {
     return c->pipelines && c->pipelines[r->station].stages > 0 ? &c->pipelines[r->station] : NULL;
-}
-
-static void recycle(void *owner, struct request *r)
-{
-    struct cluster *c = owner;
-    r->next = c->free_requests;
-    c->free_requests = r;
-    c->in_flight--;
-    c->totals.finished++;
-    if (c->source->finished)
-        c->source->finished(c->source->state, r, c->totals.end);
-    r->id = UINT64_MAX; /* nobody who remembers it takes it for another */
-}
-
-static bool serves(const struct cluster *c, size_t replica)
-{
-    return !c->config->fleet.asked || c->fleet.states[replica] == REPLICA_UP;
-}
-
-static int add_slab(struct cluster *c, struct error *err)
-{
-    struct request *slab = malloc(REQUESTS_PER_SLAB * sizeof *slab);
-    struct request **grown = slab ? array_grow(c->slabs, &c->slab_capacity, c->slab_count + 1, sizeof *grown) : NULL;
-    if (!grown) {
-        free(slab);
-        return error_no_memory(err);
-    }
-    c->slabs = grown;
-    c->slabs[c->slab_count++] = slab;
-    for (size_t i = 0; i < REQUESTS_PER_SLAB; i++) {
-        slab[i].hashes = NULL;
-        slab[i].hash_capacity = 0;
-        slab[i].next = c->free_requests;
-        c->free_requests = &slab[i];
-    }
-    return 0;
-}
-
-/* Its own copy of what the arrival says, where anybody looks at it. */
-static int copy_hashes(struct request *r, const struct arrival *a)
-{
-    size_t capacity = r->hash_capacity;
-    uint64_t *grown = array_grow(r->hashes, &capacity, a->hash_count, sizeof *grown);
-    if (!grown)
-        return -1;
-    r->hashes = grown;
-    r->hash_capacity = (uint32_t)capacity;
-    r->hash_tokens = a->hash_tokens;
-    r->hash_count = a->hash_count;
-    for (uint32_t i = 0; i < a->hash_count; i++)
-        grown[i] = a->hashes[i];
-    return 0;
-}
-
-static struct request *new_request(struct cluster *c, const struct arrival *a, struct error *err)
-{
-    if (!c->free_requests && add_slab(c, err))
-        return NULL;
-    struct request *r = c->free_requests;
-    c->free_requests = r->next;
-    request_init(r, c->next_id++, a->at, a->prompt_tokens, a->output_tokens, a->max_output_tokens);
-    r->origin = a->origin;
-    if (a->hash_count > 0 && c->config->replica.prefix_caching && copy_hashes(r, a)) {
-        error_no_memory(err);
-        return NULL;
-    }
-    if (c->prediction_rng)
-        predictor_apply(c->config->predictor, c->config->predictor_params, r, c->prediction_rng);
-    if (++c->in_flight > c->totals.peak_in_flight)
-        c->totals.peak_in_flight = c->in_flight;
-    return r;
-}
-
-/* Replicas that a routing policy chooses among: every `step`-th from `first` on. */
-struct routed {
-    struct cluster *c;
-    size_t first, step;
-    const size_t *only; /* those of them that are up; NULL: all */
-};
-
-static struct replica *routed_replica(void *replicas, size_t index)
-{
-    const struct routed *r = replicas;
-    return &r->c->replicas[r->first + (r->only ? r->only[index] : index) * r->step];
-}
-
-static const struct replica_load *load_of(void *replicas, size_t index)
-{
-    return routed_replica(replicas, index)->load;
-}
-
-static uint32_t cached_tokens_of(void *replicas, size_t index, const struct request *r)
-{
-    struct replica *replica = routed_replica(replicas, index);
-    replica_catch_up(replica, r->arrival);
-    return replica_cached_tokens(replica, r);
-}
-
-static uint64_t kv_tokens_of(void *replicas, size_t index)
-{
-    const struct kv_pool *kv = routed_replica(replicas, index)->kv;
-    return kv->total_blocks * kv->block_tokens;
-}
-
-/* Replicas that arrivals are routed to; of one with stages, its first micro-batch stands for it. */
-static size_t entrances(const struct cluster *c)
-{
-    size_t replicas = c->config->prefill_replicas ? c->config->prefill_replicas : c->config->replicas;
-    return replicas / c->config->tied;
-}
-
-static struct routing_view view_of(struct routed *routed, const struct param_set *params)
-{
-    return (struct routing_view){.params = params,
-                                 .load = load_of,
-                                 .cached_tokens = cached_tokens_of,
-                                 .kv_tokens = kv_tokens_of,
-                                 .replicas = routed};
-}
-
-static size_t choose_by_policy(struct cluster *c, const struct request *r, size_t count)
-{
-    const struct routing_policy *routing = c->config->routing;
-    const size_t *only = c->config->fleet.asked ? c->fleet.serving : NULL;
-    struct routed entered = {.c = c, .step = c->config->tied, .only = only};
-    struct routing_view view = view_of(&entered, c->config->routing_params);
-    size_t chosen = routing->choose(&c->cursor, count, r, &view);
-    return only ? only[chosen] : c->config->tied * chosen;
-}
-
-static size_t choose_replica(struct cluster *c, const struct request *r)
-{
-    const struct routing_policy *routing = c->config->routing;
-    size_t count = entrances(c);
-    if (routing->central || count == 1)
-        return 0;
-    if (c->config->fleet.asked && (count = c->fleet.serving_count) == 1)
-        return c->fleet.serving[0];
-    return routing->rank ? c->config->tied * (size_t)min_index_first(&c->ranks).slot : choose_by_policy(c, r, count);
-}
-
-/* The decode replica, from 0, that a request goes to whose prompt is through. */
-static size_t choose_decoder(struct cluster *c, const struct request *r)
-{
-    const struct routing_policy *routing = c->config->decode_routing;
-    size_t first = c->config->prefill_replicas, step = c->config->decode_tied;
-    size_t count = (c->config->replicas - first) / step, least = 0;
-    struct routed decoders = {.c = c, .first = first, .step = step};
-    struct routing_view view = view_of(&decoders, c->config->decode_routing_params);
-    if (count == 1)
-        return 0;
-    if (!routing->rank)
-        return routing->choose(&c->decode_cursor, count, r, &view);
-    for (size_t i = 1; i < count; i++)
-        if (routing->rank(load_of(&decoders, i)) < routing->rank(load_of(&decoders, least)))
-            least = i;
-    return least;
-}
-
-/* Where a prompt goes that was routed to `chosen`, in a mixed pool: the decode replica with fewest prompt tokens before
- * it, if the prefill replica has too many and that one fewer. */
-static size_t relieve(const struct cluster *c, size_t chosen)
-{
-    uint64_t least = c->replicas[chosen].load->prompt_tokens;
-    if (!c->config->mixed || least <= c->config->prefill_above)
-        return chosen;
-    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i += c->config->decode_tied)
-        if (c->replicas[i].load->prompt_tokens < least) {
-            least = c->replicas[i].load->prompt_tokens;
-            chosen = i;
-        }
-    return chosen;
-}
-
-/* In a mixed pool, whether all decode replicas are too busy to take a request over. */
-static bool keeps_in_mixed_pool(void *owner, const struct replica *r, struct request *q, sim_time now)
-{
-    const struct cluster *c = owner;
-    (void)r, (void)q, (void)now;
-    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i += c->config->decode_tied)
-        if (c->replicas[i].load->outstanding_tokens <= c->config->decode_above)
-            return false;
-    return true;
 }
 
 static struct pair *pair_of(const struct cluster *c, const struct replica *r)
@@ -266,175 +25,6 @@ static bool keeps_in_pair(void *owner, const struct replica *r, struct request *
 {
     pair_copy(pair_of(owner, r), r, q, now);
     return true;
-}
-
-static void rank(struct cluster *c, const struct replica *r)
-{
-    size_t entrance = r->index / c->config->tied;
-    if (c->config->routing->rank && entrance < entrances(c))
-        min_index_set(&c->ranks, entrance, serves(c, r->index) ? c->config->routing->rank(r->load) : MIN_INDEX_NONE);
-}
-
-static void touch(struct cluster *c, size_t replica)
-{
-    if (!c->is_touched[replica])
-        c->touched[(c->touched_first + c->touched_count++) % c->config->replicas] = replica;
-    c->is_touched[replica] = true;
-}
-
-static void set_event(struct cluster *c, size_t replica, sim_time at)
-{
-    min_index_set(&c->events, replica, at == SIM_TIME_NEVER ? MIN_INDEX_NONE : (uint64_t)at);
-}
-
-/* Somebody new stands in the replica's queue; an idle replica looks when the instant's arrivals are all in. */
-static void notice(struct cluster *c, struct replica *r, sim_time from)
-{
-    if (!r->busy)
-        touch(c, r->index);
-    else if (replica_can_be_cut(r))
-        set_event(c, r->index, replica_cut(r, from));
-}
-
-/* Whether the replica must be told when somebody new stands in the shared queue. */
-static void listen(struct cluster *c, const struct replica *r)
-{
-    if (r->index / c->config->tied >= entrances(c))
-        return;
-    uint64_t bit = (uint64_t)1 << r->index % 64, *word = &c->listening[r->index / 64];
-    *word = serves(c, r->index) && (!r->busy || replica_can_be_cut(r)) ? *word | bit : *word & ~bit;
-}
-
-/* Tells all who listen, in order of index. One that is cut looks at the queue next of its own accord. `after` and
- * those before it have had their turn at this instant. */
-static void notice_all(struct cluster *c, sim_time now, size_t after)
-{
-    for (size_t word = 0; word <= (c->config->replicas - 1) / 64; word++)
-        for (uint64_t left = c->listening[word]; left; left &= left - 1) {
-            struct replica *r = &c->replicas[word * 64 + (size_t)__builtin_ctzll(left)];
-            notice(c, r, after != NOBODY && r->index <= after ? now + 1 : now);
-            if (r->busy)
-                listen(c, r);
-        }
-}
-
-/* Why the replica would take nobody more now; NULL when it would. */
-static const char *sheds(const struct cluster *c, const struct replica *r, const struct request *q)
-{
-    const struct fleet_config *f = &c->config->fleet;
-    size_t share = c->config->routing->central && c->fleet.serving_count > 0 ? c->fleet.serving_count : 1;
-    if (!f->asked)
-        return NULL;
-    if (r->view.waiting->count / share >= f->most_waiting)
-        return "shed: too many wait";
-    uint64_t tokens = (uint64_t)q->prompt_tokens + q->max_output_tokens;
-    return r->load->outstanding_tokens + tokens > f->most_outstanding_tokens ? "shed: too many outstanding tokens"
-                                                                             : NULL;
-}
-
-/* Puts a request in a replica's queue, or in the shared one. */
-static int enqueue(struct cluster *c, struct replica *replica, struct request *r, sim_time now, size_t after,
-                   struct error *err)
-{
-    bool central = c->config->routing->central;
-    r->replica = replica->index;
-    if (replica_enqueue(replica, r, now))
-        return error_no_memory(err);
-    rank(c, replica);
-    if (central)
-        notice_all(c, now, after);
-    for (size_t i = 0; !central && i < tied_to(c, replica->index); i++)
-        notice(c, &replica[i], after != NOBODY && replica[i].index <= after ? now + 1 : now);
-    return 0;
-}
-
-static bool nobody_serves(const struct cluster *c)
-{
-    return c->config->fleet.asked && c->fleet.serving_count == 0 && !c->config->routing->central;
-}
-
-static void reject(struct cluster *c, struct request *r, const char *reason)
-{
-    c->observer->rejected(c->observer->state, r, reason);
-    recycle(c, r);
-    c->totals.finished--;
-    c->totals.rejected++;
-}
-
-/* `after` and the replicas before it have had their turn at this instant. */
-static int arrive(struct cluster *c, const struct arrival *a, size_t after, struct error *err)
-{
-    struct request *r = new_request(c, a, err);
-    if (!r)
-        return -1;
-    c->totals.arrived++;
-    c->fleet.arrived++;
-    bool waits = nobody_serves(c);
-    struct replica *replica = &c->replicas[waits ? 0 : relieve(c, choose_replica(c, r))];
-    const char *reason = replica_refuses(replica, r);
-    if (!reason && c->config->prefill_replicas &&
-        replica->index < c->config->prefill_replicas) /* and who decodes it must be able to, too */
-        reason = replica_refuses(&c->replicas[c->config->prefill_replicas], r);
-    if (!reason && !waits)
-        reason = sheds(c, replica, r);
-    if (reason) {
-        reject(c, r, reason);
-        return 0;
-    }
-    bool at_router = waits || c->config->routing->central;
-    c->observer->arrived(c->observer->state, at_router ? ROUTER_QUEUE : replica->station, r);
-    if (c->config->fleet.asked && fleet_wait(&c->fleet, r))
-        return error_no_memory(err);
-    if (c->fleet.waiting_count == 1)
-        set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
-    if (waits) {
-        request_list_insert(&c->limbo, r, NULL);
-        return 0;
-    }
-    return enqueue(c, replica, r, a->at, after, err);
-}
-
-/* A request that lost its replica, or waited for one to come up. */
-static int route_again(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err)
-{
-    r->replica = SIZE_MAX;
-    r->entered = now;
-    if (nobody_serves(c)) {
-        request_list_insert(&c->limbo, r, NULL);
-        return 0;
-    }
-    struct replica *replica = &c->replicas[choose_replica(c, r)];
-    if (c->observer->routed && !c->config->routing->central)
-        c->observer->routed(c->observer->state, replica->station, r, now);
-    return enqueue(c, replica, r, now, after, err);
-}
-
-static void lose(struct cluster *c, struct request *r, sim_time now, const char *reason)
-{
-    if (c->observer->lost)
-        c->observer->lost(c->observer->state, r, now, reason);
-    recycle(c, r);
-    c->totals.finished--;
-    c->totals.lost++;
-}
-
-/* A replica has failed and its last iteration has ended. */
-static int evict(struct cluster *c, struct replica *r, sim_time now, size_t after, struct error *err)
-{
-    struct request_list evicted = {0};
-    if (replica_evict(r, now, &evicted, err))
-        return -1;
-    set_event(c, r->index, SIM_TIME_NEVER);
-    for (struct request *q; (q = evicted.head);) {
-        request_list_remove(&evicted, q);
-        if (c->observer->evicted)
-            c->observer->evicted(c->observer->state, r->station, q, now);
-        if (c->config->fleet.lose)
-            lose(c, q, now, "its replica failed");
-        else if (route_again(c, q, now, after, err))
-            return -1;
-    }
-    return 0;
 }
 
 static struct replica *leader_of(struct cluster *c, size_t replica)
@@ -452,29 +42,18 @@ static bool group_is_busy(struct cluster *c, size_t replica)
     return false;
 }
 
-/* What runs on a replica ends with the first iteration that ends at `from` or later, since something has changed that
- * no policy foresaw: KV has come, or has gone. */
-static void cut_short(struct cluster *c, size_t replica, sim_time from)
-{
-    struct replica *r = &c->replicas[replica];
-    if (!r->busy)
-        touch(c, replica);
-    else if (r->stretch.count > 1)
-        set_event(c, replica, replica_cut(r, from));
-}
-
 static void cut_station(struct cluster *c, size_t station, sim_time from)
 {
     size_t first = station_first(c, station);
     for (size_t i = 0; i < tied_to(c, first); i++)
-        cut_short(c, first + i, from);
+        cluster_cut_short(c, first + i, from);
 }
 
 static void on_hand_over(void *owner, struct replica *from, struct request *r, sim_time now)
 {
     struct cluster *c = owner;
     struct handover *h = &c->handover;
-    size_t to = choose_decoder(c, r);
+    size_t to = cluster_choose_decoder(c, r);
     struct replica_load *load = c->replicas[station_first(c, h->sources + to)].load;
     (void)from;
     load->outstanding_requests++;
@@ -540,9 +119,9 @@ static void start_group(struct cluster *c, size_t replica, sim_time now)
     struct replica *leader = leader_of(c, replica);
     set_event(c, leader->index, replica_start_group(leader, c->config->group, now));
     for (size_t i = 0; c->config->routing->central && i < c->config->group; i++) {
-        listen(c, &leader[i]);
+        cluster_listen(c, &leader[i]);
         if (leader[i].view.evicted > 0)
-            notice_all(c, now, leader[i].index);
+            cluster_notice_all(c, now, leader[i].index);
     }
 }
 
@@ -593,7 +172,7 @@ static void start_member(struct cluster *c, size_t replica, sim_time now)
     sim_time next = replica_start(r, now);
     set_event(c, replica, r->busy ? next : pair_next(p, r, next));
     if (r->busy && !pair_other(p, r)->busy && r->view.waiting->count > 0)
-        touch(c, pair_other(p, r)->index);
+        cluster_touch(c, pair_other(p, r)->index);
 }
 
 static void start_one(struct cluster *c, size_t replica, sim_time now)
@@ -623,13 +202,13 @@ static void start(struct cluster *c, size_t replica, sim_time now)
     start_one(c, replica, now);
     if (!c->config->routing->central)
         return;
-    listen(c, r);
+    cluster_listen(c, r);
     if (r->view.evicted > 0)
-        notice_all(c, now, replica);
+        cluster_notice_all(c, now, replica);
 }
 
 /* Idle replicas look at what has arrived once all arrivals of the instant are in. */
-static void wake_touched(struct cluster *c, sim_time now)
+void cluster_wake_touched(struct cluster *c, sim_time now)
 {
     while (c->touched_count > 0) {
         size_t replica = c->touched[c->touched_first];
@@ -669,7 +248,7 @@ static bool asks_to_stop(struct cluster *c, const struct run_control *control)
 static int take_arrivals(struct cluster *c, sim_time now, size_t after, struct error *err)
 {
     while (c->more == 1 && c->next.at <= now) {
-        if (arrive(c, &c->next, after, err))
+        if (cluster_arrive(c, &c->next, after, err))
             return -1;
         c->more = c->source->next(c->source->state, &c->next, err);
     }
@@ -681,13 +260,13 @@ static int arrive_together(struct cluster *c, struct error *err)
     sim_time now = c->totals.end = c->next.at;
     if (take_arrivals(c, now, NOBODY, err))
         return -1;
-    wake_touched(c, now);
+    cluster_wake_touched(c, now);
     return 0;
 }
 
 /* Clients of a closed loop whose requests have finished may send their next ones at this very instant: the replica can
  * have them in its next batch. */
-static int hear_from_clients(struct cluster *c, size_t replica, sim_time now, struct error *err)
+int cluster_hear_from_clients(struct cluster *c, size_t replica, sim_time now, struct error *err)
 {
     if (c->more != SOURCE_WAITS)
         return 0;
@@ -712,23 +291,7 @@ static void land(struct cluster *c, sim_time now)
         cut_station(c, h->sources + t.to, now + 1);
     }
     set_event(c, c->config->replicas, handover_next_end(h));
-    wake_touched(c, now);
-}
-
-/* Before a replica that is not simply up starts again. Returns 1 when it does not, -1 on error. */
-static int settle_fleet(struct cluster *c, struct replica *r, sim_time now, struct error *err)
-{
-    if (!c->config->fleet.asked || serves(c, r->index))
-        return 0;
-    bool drained = r->running.count == 0 && (c->config->routing->central || r->view.waiting->count == 0);
-    if (c->fleet.states[r->index] == REPLICA_FAILED)
-        return evict(c, r, now, r->index, err) ? -1 : 1;
-    if (c->fleet.states[r->index] != REPLICA_DRAINING || !drained)
-        return 0;
-    fleet_off(&c->fleet, r->index, now);
-    set_event(c, r->index, SIM_TIME_NEVER);
-    set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
-    return 1;
+    cluster_wake_touched(c, now);
 }
 
 static int act(struct cluster *c, size_t replica, sim_time now, struct error *err)
@@ -739,128 +302,15 @@ static int act(struct cluster *c, size_t replica, sim_time now, struct error *er
     for (size_t i = 0; i < ranks; i++)
         if (r[i].busy)
             replica_finish(&r[i], now);
-    int idle = settle_fleet(c, r, now, err);
-    if (idle < 0 || hear_from_clients(c, replica, now, err))
+    int idle = cluster_settle_fleet(c, r, now, err);
+    if (idle < 0 || cluster_hear_from_clients(c, replica, now, err))
         return -1;
     if (!idle)
         start(c, replica, now);
     for (size_t i = 0; i < ranks; i++)
-        rank(c, &r[i]);
-    wake_touched(c, now); /* idle ones, where somebody was preempted to the shared queue, or has just arrived */
+        cluster_rank(c, &r[i]);
+    cluster_wake_touched(c, now); /* idle ones, where somebody was preempted to the shared queue, or has just arrived */
     return 0;
-}
-
-/* Its queue has changed, or it is up again: it looks. */
-static void look_again(struct cluster *c, struct replica *r, sim_time now)
-{
-    rank(c, r);
-    listen(c, r);
-    notice(c, r, now + 1);
-}
-
-static int come_up(struct cluster *c, struct replica *r, sim_time now, struct error *err)
-{
-    r->closed = false;
-    look_again(c, r, now);
-    for (struct request *q; c->fleet.serving_count > 0 && (q = c->limbo.head);) {
-        request_list_remove(&c->limbo, q);
-        if (route_again(c, q, now, c->config->replicas, err))
-            return -1;
-    }
-    return 0;
-}
-
-/* It ends the iteration that it is in. */
-static int fail(struct cluster *c, struct replica *r, sim_time now, struct error *err)
-{
-    c->totals.failures++;
-    rank(c, r);
-    listen(c, r);
-    if (!r->busy)
-        return evict(c, r, now, c->config->replicas, err);
-    if (r->stretch.count > 1)
-        set_event(c, r->index, replica_cut(r, now + 1));
-    return 0;
-}
-
-static size_t least_loaded(const struct cluster *c)
-{
-    size_t least = c->fleet.serving_count ? c->fleet.serving[0] : 0;
-    for (size_t i = 1; i < c->fleet.serving_count; i++)
-        if (c->replicas[c->fleet.serving[i]].running.count + c->replicas[c->fleet.serving[i]].own_waiting.count <
-            c->replicas[least].running.count + c->replicas[least].own_waiting.count)
-            least = c->fleet.serving[i];
-    return least;
-}
-
-/* A central queue's replica that drains takes nobody more; any other serves its own queue first. */
-static void drain(struct cluster *c, struct replica *r, sim_time now)
-{
-    r->closed = c->config->routing->central;
-    rank(c, r);
-    listen(c, r);
-    if (!r->busy && r->running.count == 0 && (r->closed || r->view.waiting->count == 0)) {
-        fleet_off(&c->fleet, r->index, now);
-        set_event(c, r->index, SIM_TIME_NEVER);
-    }
-}
-
-static int scale(struct cluster *c, sim_time now, struct error *err)
-{
-    struct scaling_view view = {.waiting = c->limbo.count + c->central.count};
-    for (size_t i = 0; i < c->config->replicas; i++) {
-        view.outstanding += c->replicas[i].running.count + c->replicas[i].own_waiting.count;
-        view.waiting += c->replicas[i].own_waiting.count;
-    }
-    view.outstanding += c->limbo.count + c->central.count;
-    fleet_look(&c->fleet, &view);
-    size_t replica = 0;
-    for (enum fleet_event e; (e = fleet_adjust(&c->fleet, now, least_loaded(c), &replica)) != FLEET_NOTHING;) {
-        if (e == FLEET_DRAIN)
-            drain(c, &c->replicas[replica], now);
-        else if (e == FLEET_UP && come_up(c, &c->replicas[replica], now, err))
-            return -1;
-    }
-    return 0;
-}
-
-/* Whoever gives up has not been in a batch. */
-static void give_up(struct cluster *c, struct request *r, sim_time now)
-{
-    if (r->replica == SIZE_MAX) {
-        request_list_remove(&c->limbo, r);
-        lose(c, r, now, "gave up waiting");
-        return;
-    }
-    struct replica *replica = &c->replicas[r->replica];
-    bool central = c->config->routing->central;
-    replica_drop(replica, r);
-    if (c->observer->evicted && !central)
-        c->observer->evicted(c->observer->state, replica->station, r, now);
-    lose(c, r, now, "gave up waiting");
-    for (size_t i = 0; i < c->config->replicas; i++) /* who stood behind it may fit */
-        if ((central || i == replica->index) && c->replicas[i].busy)
-            cut_short(c, i, now + 1);
-    rank(c, replica);
-}
-
-/* Replicas that had something to do at this instant have done it. */
-static int step_fleet(struct cluster *c, sim_time now, struct error *err)
-{
-    size_t replica = 0;
-    c->totals.end = now;
-    for (enum fleet_event e; (e = fleet_take(&c->fleet, now, &replica)) != FLEET_NOTHING;) {
-        int status = e == FLEET_LOOK     ? scale(c, now, err)
-                     : e == FLEET_FAILED ? fail(c, &c->replicas[replica], now, err)
-                                         : come_up(c, &c->replicas[replica], now, err);
-        if (status)
-            return -1;
-    }
-    for (struct request *r; (r = fleet_gives_up(&c->fleet, now));)
-        give_up(c, r, now);
-    set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
-    wake_touched(c, now);
-    return c->more == SOURCE_WAITS ? hear_from_clients(c, c->config->replicas, now, err) : 0;
 }
 
 /* At one instant probes come first, then arrivals, then replicas in order of index: a batch formed then can hold
@@ -885,7 +335,7 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
         if (!arrival && event.slot == c->config->replicas)
             land(c, event_at);
         else if (arrival                            ? arrive_together(c, err)
-                 : event.slot > c->config->replicas ? step_fleet(c, event_at, err)
+                 : event.slot > c->config->replicas ? cluster_step_fleet(c, event_at, err)
                                                     : act(c, event.slot, event_at, err))
             return -1;
         if (c->out_of_memory)
@@ -963,12 +413,14 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
         c->replicas[i].station = station;
         c->replicas[i].step |= c->pairs != NULL; /* any iteration of one may change what the other has */
         c->replicas[i].hand_over = prefills && !decodes ? on_hand_over : NULL;
-        c->replicas[i].keeps = c->config->mixed && !decodes ? keeps_in_mixed_pool : c->pairs ? keeps_in_pair : NULL;
+        c->replicas[i].keeps = c->config->mixed && !decodes ? cluster_keeps_in_mixed_pool
+                               : c->pairs                   ? keeps_in_pair
+                                                            : NULL;
         c->replicas[i].receive = decodes ? join_landed : c->pairs ? settle_pair : NULL;
-        c->replicas[i].recycle = recycle;
+        c->replicas[i].recycle = cluster_recycle;
         c->replicas[i].owner = c;
-        rank(c, &c->replicas[i]);
-        listen(c, &c->replicas[i]);
+        cluster_rank(c, &c->replicas[i]);
+        cluster_listen(c, &c->replicas[i]);
     }
     return 0;
 }
@@ -1003,16 +455,11 @@ static void release(struct cluster *c)
 {
     for (size_t i = 0; c->replicas && i < c->config->replicas; i++)
         replica_release(&c->replicas[i]);
-    for (size_t i = 0; i < c->slab_count; i++) {
-        for (size_t k = 0; k < REQUESTS_PER_SLAB; k++)
-            free(c->slabs[i][k].hashes);
-        free(c->slabs[i]);
-    }
+    cluster_free_requests(c);
     for (size_t i = 0; c->pipelines && i < cluster_stations(c->config); i++)
         pipeline_release(&c->pipelines[i]);
     free(c->pipelines);
     free(c->pairs);
-    free(c->slabs);
     free(c->replicas);
     free(c->touched);
     free(c->is_touched);

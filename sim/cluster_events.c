@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/cluster_state.h"
+
+void cluster_rank(struct cluster *c, const struct replica *r)
+{
+    size_t entrance = r->index / c->config->tied;
+    if (c->config->routing->rank && entrance < cluster_entrances(c))
+        min_index_set(&c->ranks, entrance, serves(c, r->index) ? c->config->routing->rank(r->load) : MIN_INDEX_NONE);
+}
+
+void cluster_touch(struct cluster *c, size_t replica)
+{
+    if (!c->is_touched[replica])
+        c->touched[(c->touched_first + c->touched_count++) % c->config->replicas] = replica;
+    c->is_touched[replica] = true;
+}
+
+/* Somebody new stands in the replica's queue; an idle replica looks when the instant's arrivals are all in. */
+void cluster_notice(struct cluster *c, struct replica *r, sim_time from)
+{
+    if (!r->busy)
+        cluster_touch(c, r->index);
+    else if (replica_can_be_cut(r))
+        set_event(c, r->index, replica_cut(r, from));
+}
+
+/* Whether the replica must be told when somebody new stands in the shared queue. */
+void cluster_listen(struct cluster *c, const struct replica *r)
+{
+    if (r->index / c->config->tied >= cluster_entrances(c))
+        return;
+    uint64_t bit = (uint64_t)1 << r->index % 64, *word = &c->listening[r->index / 64];
+    *word = serves(c, r->index) && (!r->busy || replica_can_be_cut(r)) ? *word | bit : *word & ~bit;
+}
+
+/* Tells all who listen, in order of index. One that is cut looks at the queue next of its own accord. `after` and
+ * those before it have had their turn at this instant. */
+void cluster_notice_all(struct cluster *c, sim_time now, size_t after)
+{
+    for (size_t word = 0; word <= (c->config->replicas - 1) / 64; word++)
+        for (uint64_t left = c->listening[word]; left; left &= left - 1) {
+            struct replica *r = &c->replicas[word * 64 + (size_t)__builtin_ctzll(left)];
+            cluster_notice(c, r, after != NOBODY && r->index <= after ? now + 1 : now);
+            if (r->busy)
+                cluster_listen(c, r);
+        }
+}
+
+/* What runs on a replica ends with the first iteration that ends at `from` or later, since something has changed that
+ * no policy foresaw: KV has come, or has gone. */
+void cluster_cut_short(struct cluster *c, size_t replica, sim_time from)
+{
+    struct replica *r = &c->replicas[replica];
+    if (!r->busy)
+        cluster_touch(c, replica);
+    else if (r->stretch.count > 1)
+        set_event(c, replica, replica_cut(r, from));
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/cluster_state.h"
+
+/* A replica has failed and its last iteration has ended. */
+static int evict(struct cluster *c, struct replica *r, sim_time now, size_t after, struct error *err)
+{
+    struct request_list evicted = {0};
+    if (replica_evict(r, now, &evicted, err))
+        return -1;
+    set_event(c, r->index, SIM_TIME_NEVER);
+    for (struct request *q; (q = evicted.head);) {
+        request_list_remove(&evicted, q);
+        if (c->observer->evicted)
+            c->observer->evicted(c->observer->state, r->station, q, now);
+        if (c->config->fleet.lose)
+            cluster_lose(c, q, now, "its replica failed");
+        else if (cluster_route_again(c, q, now, after, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* Before a replica that is not simply up starts again. Returns 1 when it does not, -1 on error. */
+int cluster_settle_fleet(struct cluster *c, struct replica *r, sim_time now, struct error *err)
+{
+    if (!c->config->fleet.asked || serves(c, r->index))
+        return 0;
+    bool drained = r->running.count == 0 && (c->config->routing->central || r->view.waiting->count == 0);
+    if (c->fleet.states[r->index] == REPLICA_FAILED)
+        return evict(c, r, now, r->index, err) ? -1 : 1;
+    if (c->fleet.states[r->index] != REPLICA_DRAINING || !drained)
+        return 0;
+    fleet_off(&c->fleet, r->index, now);
+    set_event(c, r->index, SIM_TIME_NEVER);
+    set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
+    return 1;
+}
+
+/* Its queue has changed, or it is up again: it looks. */
+static void look_again(struct cluster *c, struct replica *r, sim_time now)
+{
+    cluster_rank(c, r);
+    cluster_listen(c, r);
+    cluster_notice(c, r, now + 1);
+}
+
+static int come_up(struct cluster *c, struct replica *r, sim_time now, struct error *err)
+{
+    r->closed = false;
+    look_again(c, r, now);
+    for (struct request *q; c->fleet.serving_count > 0 && (q = c->limbo.head);) {
+        request_list_remove(&c->limbo, q);
+        if (cluster_route_again(c, q, now, c->config->replicas, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* It ends the iteration that it is in. */
+static int fail(struct cluster *c, struct replica *r, sim_time now, struct error *err)
+{
+    c->totals.failures++;
+    cluster_rank(c, r);
+    cluster_listen(c, r);
+    if (!r->busy)
+        return evict(c, r, now, c->config->replicas, err);
+    if (r->stretch.count > 1)
+        set_event(c, r->index, replica_cut(r, now + 1));
+    return 0;
+}
+
+static size_t least_loaded(const struct cluster *c)
+{
+    size_t least = c->fleet.serving_count ? c->fleet.serving[0] : 0;
+    for (size_t i = 1; i < c->fleet.serving_count; i++)
+        if (c->replicas[c->fleet.serving[i]].running.count + c->replicas[c->fleet.serving[i]].own_waiting.count <
+            c->replicas[least].running.count + c->replicas[least].own_waiting.count)
+            least = c->fleet.serving[i];
+    return least;
+}
+
+/* A central queue's replica that drains takes nobody more; any other serves its own queue first. */
+static void drain(struct cluster *c, struct replica *r, sim_time now)
+{
+    r->closed = c->config->routing->central;
+    cluster_rank(c, r);
+    cluster_listen(c, r);
+    if (!r->busy && r->running.count == 0 && (r->closed || r->view.waiting->count == 0)) {
+        fleet_off(&c->fleet, r->index, now);
+        set_event(c, r->index, SIM_TIME_NEVER);
+    }
+}
+
+static int scale(struct cluster *c, sim_time now, struct error *err)
+{
+    struct scaling_view view = {.waiting = c->limbo.count + c->central.count};
+    for (size_t i = 0; i < c->config->replicas; i++) {
+        view.outstanding += c->replicas[i].running.count + c->replicas[i].own_waiting.count;
+        view.waiting += c->replicas[i].own_waiting.count;
+    }
+    view.outstanding += c->limbo.count + c->central.count;
+    fleet_look(&c->fleet, &view);
+    size_t replica = 0;
+    for (enum fleet_event e; (e = fleet_adjust(&c->fleet, now, least_loaded(c), &replica)) != FLEET_NOTHING;) {
+        if (e == FLEET_DRAIN)
+            drain(c, &c->replicas[replica], now);
+        else if (e == FLEET_UP && come_up(c, &c->replicas[replica], now, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* Whoever gives up has not been in a batch. */
+static void give_up(struct cluster *c, struct request *r, sim_time now)
+{
+    if (r->replica == SIZE_MAX) {
+        request_list_remove(&c->limbo, r);
+        cluster_lose(c, r, now, "gave up waiting");
+        return;
+    }
+    struct replica *replica = &c->replicas[r->replica];
+    bool central = c->config->routing->central;
+    replica_drop(replica, r);
+    if (c->observer->evicted && !central)
+        c->observer->evicted(c->observer->state, replica->station, r, now);
+    cluster_lose(c, r, now, "gave up waiting");
+    for (size_t i = 0; i < c->config->replicas; i++) /* who stood behind it may fit */
+        if ((central || i == replica->index) && c->replicas[i].busy)
+            cluster_cut_short(c, i, now + 1);
+    cluster_rank(c, replica);
+}
+
+/* Replicas that had something to do at this instant have done it. */
+int cluster_step_fleet(struct cluster *c, sim_time now, struct error *err)
+{
+    size_t replica = 0;
+    c->totals.end = now;
+    for (enum fleet_event e; (e = fleet_take(&c->fleet, now, &replica)) != FLEET_NOTHING;) {
+        int status = e == FLEET_LOOK     ? scale(c, now, err)
+                     : e == FLEET_FAILED ? fail(c, &c->replicas[replica], now, err)
+                                         : come_up(c, &c->replicas[replica], now, err);
+        if (status)
+            return -1;
+    }
+    for (struct request *r; (r = fleet_gives_up(&c->fleet, now));)
+        give_up(c, r, now);
+    set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
+    cluster_wake_touched(c, now);
+    return c->more == SOURCE_WAITS ? cluster_hear_from_clients(c, c->config->replicas, now, err) : 0;
+}

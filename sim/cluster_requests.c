@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "sim/cluster_state.h"
+
+enum { REQUESTS_PER_SLAB = 256 };
+
+void cluster_recycle(void *owner, struct request *r)
+{
+    struct cluster *c = owner;
+    r->next = c->free_requests;
+    c->free_requests = r;
+    c->in_flight--;
+    c->totals.finished++;
+    if (c->source->finished)
+        c->source->finished(c->source->state, r, c->totals.end);
+    r->id = UINT64_MAX; /* nobody who remembers it takes it for another */
+}
+
+static int add_slab(struct cluster *c, struct error *err)
+{
+    struct request *slab = malloc(REQUESTS_PER_SLAB * sizeof *slab);
+    struct request **grown = slab ? array_grow(c->slabs, &c->slab_capacity, c->slab_count + 1, sizeof *grown) : NULL;
+    if (!grown) {
+        free(slab);
+        return error_no_memory(err);
+    }
+    c->slabs = grown;
+    c->slabs[c->slab_count++] = slab;
+    for (size_t i = 0; i < REQUESTS_PER_SLAB; i++) {
+        slab[i].hashes = NULL;
+        slab[i].hash_capacity = 0;
+        slab[i].next = c->free_requests;
+        c->free_requests = &slab[i];
+    }
+    return 0;
+}
+
+void cluster_free_requests(struct cluster *c)
+{
+    for (size_t i = 0; i < c->slab_count; i++) {
+        for (size_t k = 0; k < REQUESTS_PER_SLAB; k++)
+            free(c->slabs[i][k].hashes);
+        free(c->slabs[i]);
+    }
+    free(c->slabs);
+}
+
+/* Its own copy of what the arrival says, where anybody looks at it. */
+static int copy_hashes(struct request *r, const struct arrival *a)
+{
+    size_t capacity = r->hash_capacity;
+    uint64_t *grown = array_grow(r->hashes, &capacity, a->hash_count, sizeof *grown);
+    if (!grown)
+        return -1;
+    r->hashes = grown;
+    r->hash_capacity = (uint32_t)capacity;
+    r->hash_tokens = a->hash_tokens;
+    r->hash_count = a->hash_count;
+    for (uint32_t i = 0; i < a->hash_count; i++)
+        grown[i] = a->hashes[i];
+    return 0;
+}
+
+static struct request *new_request(struct cluster *c, const struct arrival *a, struct error *err)
+{
+    if (!c->free_requests && add_slab(c, err))
+        return NULL;
+    struct request *r = c->free_requests;
+    c->free_requests = r->next;
+    request_init(r, c->next_id++, a->at, a->prompt_tokens, a->output_tokens, a->max_output_tokens);
+    r->origin = a->origin;
+    if (a->hash_count > 0 && c->config->replica.prefix_caching && copy_hashes(r, a)) {
+        error_no_memory(err);
+        return NULL;
+    }
+    if (c->prediction_rng)
+        predictor_apply(c->config->predictor, c->config->predictor_params, r, c->prediction_rng);
+    if (++c->in_flight > c->totals.peak_in_flight)
+        c->totals.peak_in_flight = c->in_flight;
+    return r;
+}
+
+/* Replicas that a routing policy chooses among: every `step`-th from `first` on. */
+struct routed {
+    struct cluster *c;
+    size_t first, step;
+    const size_t *only; /* those of them that are up; NULL: all */
+};
+
+static struct replica *routed_replica(void *replicas, size_t index)
+{
+    const struct routed *r = replicas;
+    return &r->c->replicas[r->first + (r->only ? r->only[index] : index) * r->step];
+}
+
+static const struct replica_load *load_of(void *replicas, size_t index)
+{
+    return routed_replica(replicas, index)->load;
+}
+
+static uint32_t cached_tokens_of(void *replicas, size_t index, const struct request *r)
+{
+    struct replica *replica = routed_replica(replicas, index);
+    replica_catch_up(replica, r->arrival);
+    return replica_cached_tokens(replica, r);
+}
+
+static uint64_t kv_tokens_of(void *replicas, size_t index)
+{
+    const struct kv_pool *kv = routed_replica(replicas, index)->kv;
+    return kv->total_blocks * kv->block_tokens;
+}
+
+/* Replicas that arrivals are routed to; of one with stages, its first micro-batch stands for it. */
+size_t cluster_entrances(const struct cluster *c)
+{
+    size_t replicas = c->config->prefill_replicas ? c->config->prefill_replicas : c->config->replicas;
+    return replicas / c->config->tied;
+}
+
+static struct routing_view view_of(struct routed *routed, const struct param_set *params)
+{
+    return (struct routing_view){.params = params,
+                                 .load = load_of,
+                                 .cached_tokens = cached_tokens_of,
+                                 .kv_tokens = kv_tokens_of,
+                                 .replicas = routed};
+}
+
+static size_t choose_by_policy(struct cluster *c, const struct request *r, size_t count)
+{
+    const struct routing_policy *routing = c->config->routing;
+    const size_t *only = c->config->fleet.asked ? c->fleet.serving : NULL;
+    struct routed entered = {.c = c, .step = c->config->tied, .only = only};
+    struct routing_view view = view_of(&entered, c->config->routing_params);
+    size_t chosen = routing->choose(&c->cursor, count, r, &view);
+    return only ? only[chosen] : c->config->tied * chosen;
+}
+
+static size_t choose_replica(struct cluster *c, const struct request *r)
+{
+    const struct routing_policy *routing = c->config->routing;
+    size_t count = cluster_entrances(c);
+    if (routing->central || count == 1)
+        return 0;
+    if (c->config->fleet.asked && (count = c->fleet.serving_count) == 1)
+        return c->fleet.serving[0];
+    return routing->rank ? c->config->tied * (size_t)min_index_first(&c->ranks).slot : choose_by_policy(c, r, count);
+}
+
+/* The decode replica, from 0, that a request goes to whose prompt is through. */
+size_t cluster_choose_decoder(struct cluster *c, const struct request *r)
+{
+    const struct routing_policy *routing = c->config->decode_routing;
+    size_t first = c->config->prefill_replicas, step = c->config->decode_tied;
+    size_t count = (c->config->replicas - first) / step, least = 0;
+    struct routed decoders = {.c = c, .first = first, .step = step};
+    struct routing_view view = view_of(&decoders, c->config->decode_routing_params);
+    if (count == 1)
+        return 0;
+    if (!routing->rank)
+        return routing->choose(&c->decode_cursor, count, r, &view);
+    for (size_t i = 1; i < count; i++)
+        if (routing->rank(load_of(&decoders, i)) < routing->rank(load_of(&decoders, least)))
+            least = i;
+    return least;
+}
+
+/* Where a prompt goes that was routed to `chosen`, in a mixed pool: the decode replica with fewest prompt tokens before
+ * it, if the prefill replica has too many and that one fewer. */
+static size_t relieve(const struct cluster *c, size_t chosen)
+{
+    uint64_t least = c->replicas[chosen].load->prompt_tokens;
+    if (!c->config->mixed || least <= c->config->prefill_above)
+        return chosen;
+    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i += c->config->decode_tied)
+        if (c->replicas[i].load->prompt_tokens < least) {
+            least = c->replicas[i].load->prompt_tokens;
+            chosen = i;
+        }
+    return chosen;
+}
+
+/* In a mixed pool, whether all decode replicas are too busy to take a request over. */
+bool cluster_keeps_in_mixed_pool(void *owner, const struct replica *r, struct request *q, sim_time now)
+{
+    const struct cluster *c = owner;
+    (void)r, (void)q, (void)now;
+    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i += c->config->decode_tied)
+        if (c->replicas[i].load->outstanding_tokens <= c->config->decode_above)
+            return false;
+    return true;
+}
+
+/* Why the replica would take nobody more now; NULL when it would. */
+static const char *sheds(const struct cluster *c, const struct replica *r, const struct request *q)
+{
+    const struct fleet_config *f = &c->config->fleet;
+    size_t share = c->config->routing->central && c->fleet.serving_count > 0 ? c->fleet.serving_count : 1;
+    if (!f->asked)
+        return NULL;
+    if (r->view.waiting->count / share >= f->most_waiting)
+        return "shed: too many wait";
+    uint64_t tokens = (uint64_t)q->prompt_tokens + q->max_output_tokens;
+    return r->load->outstanding_tokens + tokens > f->most_outstanding_tokens ? "shed: too many outstanding tokens"
+                                                                             : NULL;
+}
+
+/* Puts a request in a replica's queue, or in the shared one. */
+static int enqueue(struct cluster *c, struct replica *replica, struct request *r, sim_time now, size_t after,
+                   struct error *err)
+{
+    bool central = c->config->routing->central;
+    r->replica = replica->index;
+    if (replica_enqueue(replica, r, now))
+        return error_no_memory(err);
+    cluster_rank(c, replica);
+    if (central)
+        cluster_notice_all(c, now, after);
+    for (size_t i = 0; !central && i < tied_to(c, replica->index); i++)
+        cluster_notice(c, &replica[i], after != NOBODY && replica[i].index <= after ? now + 1 : now);
+    return 0;
+}
+
+static bool nobody_serves(const struct cluster *c)
+{
+    return c->config->fleet.asked && c->fleet.serving_count == 0 && !c->config->routing->central;
+}
+
+static void reject(struct cluster *c, struct request *r, const char *reason)
+{
+    c->observer->rejected(c->observer->state, r, reason);
+    cluster_recycle(c, r);
+    c->totals.finished--;
+    c->totals.rejected++;
+}
+
+/* `after` and the replicas before it have had their turn at this instant. */
+int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, struct error *err)
+{
+    struct request *r = new_request(c, a, err);
+    if (!r)
+        return -1;
+    c->totals.arrived++;
+    c->fleet.arrived++;
+    bool waits = nobody_serves(c);
+    struct replica *replica = &c->replicas[waits ? 0 : relieve(c, choose_replica(c, r))];
+    const char *reason = replica_refuses(replica, r);
+    if (!reason && c->config->prefill_replicas &&
+        replica->index < c->config->prefill_replicas) /* and who decodes it must be able to, too */
+        reason = replica_refuses(&c->replicas[c->config->prefill_replicas], r);
+    if (!reason && !waits)
+        reason = sheds(c, replica, r);
+    if (reason) {
+        reject(c, r, reason);
+        return 0;
+    }
+    bool at_router = waits || c->config->routing->central;
+    c->observer->arrived(c->observer->state, at_router ? ROUTER_QUEUE : replica->station, r);
+    if (c->config->fleet.asked && fleet_wait(&c->fleet, r))
+        return error_no_memory(err);
+    if (c->fleet.waiting_count == 1)
+        set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
+    if (waits) {
+        request_list_insert(&c->limbo, r, NULL);
+        return 0;
+    }
+    return enqueue(c, replica, r, a->at, after, err);
+}
+
+/* A request that lost its replica, or waited for one to come up. */
+int cluster_route_again(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err)
+{
+    r->replica = SIZE_MAX;
+    r->entered = now;
+    if (nobody_serves(c)) {
+        request_list_insert(&c->limbo, r, NULL);
+        return 0;
+    }
+    struct replica *replica = &c->replicas[choose_replica(c, r)];
+    if (c->observer->routed && !c->config->routing->central)
+        c->observer->routed(c->observer->state, replica->station, r, now);
+    return enqueue(c, replica, r, now, after, err);
+}
+
+void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char *reason)
+{
+    if (c->observer->lost)
+        c->observer->lost(c->observer->state, r, now, reason);
+    cluster_recycle(c, r);
+    c->totals.finished--;
+    c->totals.lost++;
+}
