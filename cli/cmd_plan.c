@@ -111,7 +111,7 @@ static void print_headroom(const struct plan_answer *a)
                    c->kind == CAPACITY_NONE ? "breaks however little there is" : "a thousand times as much, or more");
     }
     char how[128];
-    margin_text(a->one_lost.binding, a->one_lost.margin.value, how, sizeof how);
+    margin_text(a->one_lost.binding, a->one_lost.typical, how, sizeof how);
     if (a->one_lost.asked)
         printf("    one unit lost   %s: %s\n",
                a->one_lost.verdict == HOLDS    ? "still keeps the SLO"

@@ -48,7 +48,10 @@ static int ask_one_lost(struct plan_answer *a, struct plan_search *s, struct err
     struct point *p = &size->point;
     if (points_decide(&p, 1, &s->plan->effort, s->pool, err))
         return -1;
-    a->one_lost = (struct one_lost){.asked = true, .verdict = p->verdict, .margin = point_margin(p, 0.95)};
+    a->one_lost = (struct one_lost){.asked = true,
+                                    .verdict = p->verdict,
+                                    .margin = point_margin(p, 0.95),
+                                    .typical = point_typical_margin(p)};
     snprintf(a->one_lost.binding, sizeof a->one_lost.binding, "%s", point_binding(p));
     return 0;
 }

@@ -11,6 +11,7 @@ struct one_lost {
     bool asked; /* there is more than one */
     enum verdict verdict;
     struct estimate margin;
+    double typical; /* margin */
     char binding[80];
 };
 

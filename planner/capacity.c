@@ -124,6 +124,35 @@ static int step_to(struct search *s, double load, enum verdict wanted, double *o
     }
 }
 
+/* The narrowest that the points looked at so far tell: the largest load below all that break that holds, and so on. */
+static void tighten(const struct search *s, struct capacity *out)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->points[i].verdict == BREAKS && s->points[i].count > PILOTS && s->at[i] < out->high &&
+            s->at[i] > out->low)
+            out->high = s->at[i];
+    for (size_t i = 0; i < s->count; i++)
+        if (s->points[i].verdict == HOLDS && s->points[i].count > PILOTS && s->at[i] > out->low && s->at[i] < out->high)
+            out->low = s->at[i];
+}
+
+/* Looks between the two until that decides nothing. */
+static int narrow(struct search *s, struct capacity *out, struct error *err)
+{
+    tighten(s, out);
+    while (out->high / out->low > 1 + s->q->tolerance) {
+        struct point *p = point_at(s, sqrt(out->low * out->high));
+        if (!p || s->count + 4 > POINTS_MAX)
+            return 0;
+        if (points_decide(&p, 1, &s->q->effort, s->pool, err))
+            return -1;
+        if (p->verdict == UNDECIDED)
+            return 0;
+        tighten(s, out);
+    }
+    return 0;
+}
+
 /* Where the mean margins of the points from low to high, those with most replications first, cross zero. */
 static double crossing(const struct search *s, double low, double high)
 {
@@ -155,6 +184,8 @@ static int find(struct search *s, struct capacity *out, struct error *err)
     }
     if (close_in(s, &b, err) || step_to(s, b.low, HOLDS, &out->low, &out->vague, err) ||
         step_to(s, b.high, BREAKS, &out->high, &out->vague, err))
+        return -1;
+    if (!out->vague && narrow(s, out, err))
         return -1;
     out->value = crossing(s, out->low, out->high);
     return 0;

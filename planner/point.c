@@ -84,13 +84,21 @@ int points_replicate(struct point *const *points, size_t n, size_t count, struct
     return status;
 }
 
-/* Looks at 4, 8, … most replications. */
-static double looks(size_t most)
+/* The error that the look at `count` replications may spend, of looks at 4, 8, … most: in proportion to them, so that
+ * early looks, which know little of the margins' distribution, decide what is plain. */
+static double error_of_look(const struct effort *effort, size_t count)
 {
-    double count = 1;
-    for (size_t n = FIRST_LOOK; n < most; n *= 2)
-        count++;
-    return count;
+    double all = 0;
+    for (size_t n = FIRST_LOOK; n <= effort->most; n *= 2)
+        all += (double)n;
+    return (1 - effort->confidence) * (double)count / all;
+}
+
+/* A run that misses by more than e times is as bad as can be, one that keeps it by more as good: without this a mean
+ * would hang on the few runs in which everything broke down. */
+static double clipped(double margin)
+{
+    return fmax(-1, fmin(1, margin));
 }
 
 static void look(struct point *p, const struct effort *effort)
@@ -99,8 +107,12 @@ static void look(struct point *p, const struct effort *effort)
         p->verdict = BREAKS;
         return;
     }
-    struct estimate e = point_margin(p, 1 - (1 - effort->confidence) / looks(effort->most));
-    p->verdict = e.low > 0 ? HOLDS : e.high < 0 ? BREAKS : UNDECIDED;
+    double *margins = malloc((p->count + 1) * sizeof *margins);
+    for (size_t i = 0; margins && i < p->count; i++)
+        margins[i] = clipped(p->results[i].margin);
+    int sign = margins ? inference_sign(margins, p->count, 1 - error_of_look(effort, p->count)) : 0;
+    p->verdict = sign > 0 ? HOLDS : sign < 0 ? BREAKS : UNDECIDED;
+    free(margins);
 }
 
 int points_decide(struct point *const *points, size_t n, const struct effort *effort, struct trial_pool *pool,
@@ -144,7 +156,32 @@ struct estimate point_mean(const struct point *p, const char *name, double confi
 
 struct estimate point_margin(const struct point *p, double confidence)
 {
-    return point_mean(p, "margin", confidence);
+    double *values = malloc((p->count + 1) * sizeof *values);
+    size_t n = 0;
+    for (size_t i = 0; values && i < p->count; i++)
+        if (!p->results[i].failed)
+            values[n++] = clipped(p->results[i].margin);
+    struct estimate e = inference_mean(values, values ? n : 0, confidence);
+    free(values);
+    return e;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double point_typical_margin(const struct point *p)
+{
+    double *values = malloc((p->count + 1) * sizeof *values), median;
+    for (size_t i = 0; values && i < p->count; i++)
+        values[i] = p->results[i].margin;
+    if (values && p->count)
+        qsort(values, p->count, sizeof *values, compare_doubles);
+    median = values && p->count ? (values[(p->count - 1) / 2] + values[p->count / 2]) / 2 : NAN;
+    free(values);
+    return median;
 }
 
 const char *point_binding(const struct point *p)

@@ -2,8 +2,8 @@
 /* point.h — one configuration under one load, looked at again and again until it is known whether it keeps its SLO.
  *
  * Replication r of every point has the same seed, so that points meet the same requests (common random numbers). A
- * point gets twice as many replications while the interval of its mean margin still holds zero; each look spends an
- * equal part of the error that is allowed in all (Bonferroni). */
+ * point gets twice as many replications while the interval of its mean margin still holds zero; each look spends its
+ * part of the error that is allowed in all (Bonferroni). */
 #ifndef TANDEM_PLANNER_POINT_H
 #define TANDEM_PLANNER_POINT_H
 
@@ -39,8 +39,10 @@ int points_replicate(struct point *const *points, size_t n, size_t count, struct
 int points_decide(struct point *const *points, size_t n, const struct effort *effort, struct trial_pool *pool,
                   struct error *err);
 
-/* Mean of the margins, and of a statistic (trial_value), over the replications so far. */
+/* Mean of the margins, each kept within ±1, so that the few runs in which everything broke down do not make the mean;
+ * the median of the margins as they are; the mean of a statistic (trial_value). All over the replications so far. */
 struct estimate point_margin(const struct point *p, double confidence);
+double point_typical_margin(const struct point *p);
 struct estimate point_mean(const struct point *p, const char *name, double confidence);
 
 /* What breaks first in most of the replications; lives as long as the point is not replicated. */

@@ -132,7 +132,7 @@ static void note_break(const struct contender *c, char *out, size_t size)
         return;
     }
     char how[128];
-    margin_text(point_binding(&s->point), point_margin(&s->point, 0.95).value, how, sizeof how);
+    margin_text(point_binding(&s->point), point_typical_margin(&s->point), how, sizeof how);
     snprintf(out, size, "%zu units %s: %s", c->low,
              s->point.verdict == BREAKS ? "break it" : "are not shown to keep it", how);
 }
@@ -291,7 +291,7 @@ static int select_widest(struct plan_search *s, struct contender **ties, size_t 
                 points[left++] = &held_by(ties[i])->point;
         status = points_replicate(points, left, r < FIRST ? FIRST : r + 1, s->pool, err);
         for (size_t i = 0; status == 0 && i < n; i++)
-            margins[i] = selection_holds(selection, i) ? held_by(ties[i])->point.results[r].margin : 0;
+            margins[i] = selection_holds(selection, i) ? fmax(-1, held_by(ties[i])->point.results[r].margin) : 0;
         if (status == 0)
             selection_add(selection, margins);
     }
@@ -408,7 +408,7 @@ static void explain(struct plan_search *s)
         double objective = contender_objective(s->plan, c, c->high);
         char its[128];
         const struct point *p = &held_by(c)->point;
-        margin_text(point_binding(p), point_margin(p, 0.95).value, its, sizeof its);
+        margin_text(point_binding(p), point_typical_margin(p), its, sizeof its);
         if (c->best)
             snprintf(c->why, sizeof c->why, "as cheap with %zu units, but with a narrower margin: %s", c->high, its);
         else

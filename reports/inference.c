@@ -32,6 +32,30 @@ struct estimate inference_paired(const double *a, const double *b, size_t n, dou
     return e;
 }
 
+int inference_sign(const double *values, size_t n, double confidence)
+{
+    double mean = 0, squares = 0, cubes = 0, count = (double)n;
+    for (size_t i = 0; i < n; i++)
+        mean += fmax(-1e3, fmin(1e3, values[i])) / count;
+    for (size_t i = 0; i < n; i++) {
+        double off = fmax(-1e3, fmin(1e3, values[i])) - mean;
+        squares += off * off;
+        cubes += off * off * off;
+    }
+    if (n < 2)
+        return 0;
+    double variance = squares / (count - 1), third = cubes / count, shifted = mean;
+    if (variance == 0)
+        return (mean > 0) - (mean < 0);
+    if (n >= 8)
+        shifted += third / (6 * variance * count) + third * mean * mean / (3 * variance * variance);
+    double t = shifted / sqrt(variance / count), critical = gsl_cdf_tdist_Pinv(0.5 + confidence / 2, count - 1);
+    /* Johnson's correction grows with the square of the mean, and must not turn a plain answer over. */
+    if ((t > 0) != (mean > 0))
+        return 0;
+    return t > critical ? 1 : t < -critical ? -1 : 0;
+}
+
 double inference_relative_half_width(struct estimate e)
 {
     double half = (e.high - e.low) / 2;

@@ -14,6 +14,11 @@ struct estimate inference_mean(const double *values, size_t n, double confidence
 /* Mean of a − b, pair by pair: replications under common random numbers. */
 struct estimate inference_paired(const double *a, const double *b, size_t n, double confidence);
 
+/* Whether the mean of n independent values is above 0 (1) or below (−1), at a two-sided confidence; 0 where that is not
+ * clear. From 8 values on by Johnson's t for skewed values (Johnson 1978, equation 2.5), below by Student's. Values
+ * that are not finite count as far off on their side. */
+int inference_sign(const double *values, size_t n, double confidence);
+
 /* Half of the interval over the mean; INFINITY where either is not to be had. */
 double inference_relative_half_width(struct estimate e);
 
