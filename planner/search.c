@@ -89,7 +89,7 @@ static bool more_is_no_help(const struct contender *c)
         if (c->sizes[i].units < c->low && c->sizes[i].point.count > 0 && (!before || c->sizes[i].units > before->units))
             before = &c->sizes[i];
     return last && before && !last->point.failed && !before->point.failed && !point_overloaded(&last->point) &&
-           point_margin(&last->point, 0.95).value < point_margin(&before->point, 0.95).value + 0.01;
+           point_typical_margin(&last->point) < point_typical_margin(&before->point) + 0.01;
 }
 
 /* After `units` have broken: what their throughput says, or a little more; all there may be where more does not help.
@@ -102,7 +102,7 @@ static size_t more_than(const struct plan *plan, const struct contender *c, size
     double n = (double)units, wanted = n + 1;
     if (s && !s->point.failed) {
         double served = point_mean(&s->point, "requests_per_s", 0.95).value;
-        double margin = point_margin(&s->point, 0.95).value;
+        double margin = point_typical_margin(&s->point);
         if (point_overloaded(&s->point) && served > 0)
             wanted = ceil(0.97 * n * plan->rate_per_s / served);
         else
