@@ -231,6 +231,20 @@ static void on_iteration(void *state, const struct iteration_record *i)
     keep_gaps(m, i, 1, n, decodes);
 }
 
+/* Queueing and prefill come before the first token, but for what a preemption has computed again, which is booked
+ * apart; what is left of the TTFT is a transfer that the token waited for, or a preemption before it. */
+static void add_to_ttft_bands(struct run_metrics *m, const struct request *r, sim_time ttft)
+{
+    sim_time parts[PART_COUNT] = {[PART_QUEUE] = r->parts[PART_QUEUE],
+                                  [PART_PREFILL_OWN] = r->parts[PART_PREFILL_OWN],
+                                  [PART_PREFILL_STALL] = r->parts[PART_PREFILL_STALL]};
+    sim_time rest = ttft - parts[PART_QUEUE] - parts[PART_PREFILL_OWN] - parts[PART_PREFILL_STALL];
+    sim_time other = r->parts[PART_ROUTE] < rest ? r->parts[PART_ROUTE] : rest;
+    parts[PART_ROUTE] = other > 0 ? other : 0;
+    parts[PART_PREEMPTED] = rest > parts[PART_ROUTE] ? rest - parts[PART_ROUTE] : 0;
+    bands_add(&m->ttft_bands, ttft, parts);
+}
+
 static void on_finish(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
@@ -247,6 +261,8 @@ static void on_finish(void *state, size_t replica, const struct request *r)
         m->parts_ns[i] += (uint64_t)r->parts[i];
         sum += r->parts[i];
     }
+    bands_add(&m->e2e_bands, q.at[METRIC_E2E], r->parts);
+    add_to_ttft_bands(m, r, q.at[METRIC_TTFT]);
     m->parts_error += llabs(sum - q.at[METRIC_E2E]);
     double service_s = sim_time_to_s(r->last_token - r->first_scheduled);
     station_leave(&m->system, r->last_token, q.at[METRIC_E2E], service_s);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "reports/attainment.h"
+#include "reports/bands.h"
 #include "reports/samples.h"
 #include "sim/cluster.h"
 #include "sim/scenario.h"
@@ -44,6 +45,7 @@ struct run_metrics {
     uint64_t prompt_tokens, output_tokens, preemptions, recomputed_tokens, prefix_cached_tokens;
     uint64_t row_prefills, prefill_rows, row_prompts; /* prefills in rows (padded, packed); rows and prompts in them */
     wide_sum parts_ns[PART_COUNT];
+    struct bands ttft_bands, e2e_bands;
     int64_t parts_error;              /* Σ |sum of parts − e2e|; anything but 0 is a bug */
     wide_sum by_source[COST_SOURCES]; /* fine time */
     bool sources;                     /* costs tell them apart */

@@ -277,6 +277,27 @@ static int save_class(struct store *s, sqlite3_int64 run, const struct attainmen
     return status;
 }
 
+/* Mean time parts of the requests of each percentile band: the rows of a band sum to its mean. */
+static int save_bands(struct store *s, sqlite3_int64 run, const char *metric, const struct bands *bands,
+                      struct error *err)
+{
+    struct band each[BANDS];
+    bands_summarise(bands, each);
+    for (int b = 0; b < BANDS; b++) {
+        char scope[32];
+        snprintf(scope, sizeof scope, "band:%s", band_names[b]);
+        if (save_value(s, run, metric, scope, "count", (double)each[b].requests, "requests", err))
+            return -1;
+        for (int i = 0; i < PART_COUNT && each[b].requests; i++) {
+            char name[48];
+            snprintf(name, sizeof name, "%s_part_%s", metric, time_part_names[i]);
+            if (each[b].parts_s[i] > 0 && save_value(s, run, name, scope, "mean", each[b].parts_s[i], "s", err))
+                return -1;
+        }
+    }
+    return 0;
+}
+
 static int save_scopes(struct store *s, sqlite3_int64 run, const struct attainment *a, const struct slo_verdict *v,
                        struct error *err)
 {
@@ -537,7 +558,8 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
         return -1;
     *run = sqlite3_last_insert_rowid(s->db);
     if (save_latencies(s, *run, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, err) ||
-        save_scopes(s, *run, &m->attainment, &r->slo, err) || save_stations(s, *run, sc, m, r, err))
+        save_scopes(s, *run, &m->attainment, &r->slo, err) || save_bands(s, *run, "ttft_s", &m->ttft_bands, err) ||
+        save_bands(s, *run, "e2e_s", &m->e2e_bands, err) || save_stations(s, *run, sc, m, r, err))
         return -1;
     return s->rows.requests ? save_rows(s, *run, err) : 0;
 }
