@@ -47,12 +47,11 @@ int inference_sign(const double *values, size_t n, double confidence)
     double variance = squares / (count - 1), third = cubes / count, shifted = mean;
     if (variance == 0)
         return (mean > 0) - (mean < 0);
-    if (n >= 8)
-        shifted += third / (6 * variance * count) + third * mean * mean / (3 * variance * variance);
+    if (n >= 8) { /* an expansion about 0: means beyond three standard errors are plain, and must not be turned over */
+        double near = fmin(mean * mean, 9 * variance / count);
+        shifted += third / (6 * variance * count) + third * near / (3 * variance * variance);
+    }
     double t = shifted / sqrt(variance / count), critical = gsl_cdf_tdist_Pinv(0.5 + confidence / 2, count - 1);
-    /* Johnson's correction grows with the square of the mean, and must not turn a plain answer over. */
-    if ((t > 0) != (mean > 0))
-        return 0;
     return t > critical ? 1 : t < -critical ? -1 : 0;
 }
 

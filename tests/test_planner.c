@@ -24,6 +24,20 @@ static void test_intervals_by_hand(void **state)
     assert_true(isnan(inference_mean(a, 1, 0.95).low));
 }
 
+/* Skewed values: −1 once in 8, else 0.2: mean 0.05, s² 0.18, third central moment (−1.05³ + 7·0.15³) / 8 = −0.14175.
+ * Student's t is 0.05 / 0.15 = 0.333; with Johnson's terms, −0.14175 / (6·0.18·8) − 0.14175·0.05² / (3·0.18²), it is
+ * 0.200. Far from 0 skewness decides nothing: 1 seven times and 0.6. */
+static void test_signs_of_skewed_means(void **state)
+{
+    (void)state;
+    const double skewed[] = {-1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2}, far[] = {0.6, 1, 1, 1, 1, 1, 1, 1};
+    const double equal[] = {-0.1, -0.1, -0.1, -0.1};
+    assert_int_equal(inference_sign(skewed, 8, 0.1), 1); /* t(0.55, 7) is 0.130 */
+    assert_int_equal(inference_sign(skewed, 8, 0.2), 0); /* t(0.6, 7) is 0.263, which Student's would pass */
+    assert_int_equal(inference_sign(far, 8, 0.99), 1);
+    assert_int_equal(inference_sign(equal, 4, 0.99), -1);
+}
+
 /* Ten alternatives, the best one ahead by the indifference zone: it must be chosen in 95 of 100 procedures; of 400
  * independent ones at least 366 (4 standard deviations below 380). */
 static void test_selection_keeps_its_promise(void **state)
@@ -213,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_intervals_by_hand),
+        cmocka_unit_test(test_signs_of_skewed_means),
         cmocka_unit_test(test_selection_keeps_its_promise),
         cmocka_unit_test(test_capacity_of_a_queue_in_closed_form),
         cmocka_unit_test(test_a_plan_in_closed_form),
