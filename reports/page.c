@@ -180,9 +180,13 @@ static void write_verdict(struct page *p)
         fputs("<p>The queue grew as long as requests came. Latencies below say how long the run was, not how good the "
               "service is.</p>\n",
               out);
-    if (asked && isfinite(margin))
-        fprintf(out, "<p>The tightest promise is %s by <b>%.0f %%</b>%s.</p>\n", margin >= 0 ? "kept" : "broken",
-                100 * fabs(expm1(-margin)), margin >= 0 ? " of its limit" : " over its limit");
+    if (asked && isfinite(margin) && margin >= 0)
+        fprintf(out,
+                "<p>The tightest promise is kept with <b>%.0f %%</b> of it used. <code>tandem plan</code> on this "
+                "scenario says at what rate it would break.</p>\n",
+                100 * exp(-margin));
+    else if (asked && isfinite(margin))
+        fprintf(out, "<p>The promise that is broken most is exceeded <b>%.2f times</b>.</p>\n", exp(-margin));
     int part = largest_part(p, "ttft_s", "band:p99-p100", &share);
     char ttft[32], e2e[32];
     seconds(ttft, sizeof ttft, value(p, "ttft_s", "run", "p99"));

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Pages and comparisons of kept runs.
+set -euo pipefail
+tandem=$(realpath "$1")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+small="--set workload.requests=2000 --set output.requests=true --quiet"
+"$tandem" run default $small --set output.timeseries_s=5
+"$tandem" run default $small --set policy.batching=prefill_first
+"$tandem" run default --quiet --set workload.requests=3000 --set workload.arrivals.rate_per_s=40 # too many
+
+# A page: balanced, by itself, with the verdict, a table behind every chart, and bands that sum to their means.
+for run in 1 2 3; do "$tandem" report $run --format html >out.txt; done
+"$tandem" report --out named.html >out.txt && cmp named.html run-3.html
+python3 - <<'P'
+import html.parser, re, sqlite3
+VOID = {"meta", "br", "line", "circle", "polyline", "path"}
+class Page(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.charts = [], "", 0
+    def handle_starttag(self, tag, attrs):
+        self.charts += tag == "svg"
+        for name, value in attrs:
+            assert name not in ("src", "href") or value.startswith("#"), (tag, name, value)
+        if tag not in VOID:
+            self.open.append(tag)
+    def handle_startendtag(self, tag, attrs):
+        pass
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, (tag, self.open[-3:])
+        self.open.pop()
+    def handle_data(self, data):
+        self.text += data
+for run, verdict, charts in ((1, "SLO met", 9), (2, "SLO met", 4), (3, "Overloaded", 4)):
+    source = open("run-%d.html" % run, encoding="utf-8").read()
+    page = Page()
+    page.feed(source)
+    assert not page.open, page.open
+    assert verdict in page.text and page.charts == charts, (run, page.charts)
+    assert "http" not in source and not re.search(r"\bnan\b", source), run
+    assert len(source) < 300000, len(source)
+db = sqlite3.connect("tandem.db")
+for run in (1, 2, 3):
+    for metric in ("ttft_s", "e2e_s"):
+        total = n = 0
+        for scope, count in db.execute("SELECT scope, value FROM metric WHERE run_id = ? AND name = ? AND scope LIKE 'band:%'", (run, metric)).fetchall():
+            n += count
+            total += count * sum(v for (v,) in db.execute("SELECT value FROM metric WHERE run_id = ? AND scope = ? AND name LIKE ?",
+                                                          (run, scope, metric + "_part_%")))
+        if run < 3: # every request has its row
+            mean, rows = db.execute("SELECT avg(%s), count(*) FROM request WHERE run_id = ?" % metric, (run,)).fetchone()
+            assert rows == n and abs(total / n - mean) < 1e-9 * mean, (run, metric, total / n, mean)
+P
+
+# A comparison says no more than intervals do; a run beside itself differs by nothing.
+"$tandem" compare 1 2 >out.txt
+grep -q 'TPOT mean .* A is better by .* (2000 requests in pairs)' out.txt
+"$tandem" compare 1 1 | grep 'TTFT p50' | grep -q 'no more than chance'
+fails() { # TEXT COMMAND...: with status 2, and this in its one sentence
+    local text=$1 got=0
+    shift
+    "$@" >/dev/null 2>err.txt || got=$?
+    [ "$got" = 2 ] && grep -qF -- "$text" err.txt && [ "$(wc -l <err.txt)" = 1 ] || { cat err.txt; exit 1; }
+}
+fails 'there is no run 9' "$tandem" compare 1 9
+fails 'there is no run 9' "$tandem" report 9 --format html
+fails "two: expected a run's number" "$tandem" compare 1 two
+fails 'allowed: html, text, csv, json' "$tandem" report --format pdf
