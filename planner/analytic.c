@@ -22,6 +22,7 @@ struct served {
     const struct replica_config *config;
     double replicas; /* that share the arrivals */
     double most_sequences, token_budget;
+    double prompt_alone_s; /* mean of an iteration that holds one prompt and nothing else */
 };
 
 static int take_sample(const struct scenario *s, struct sample *out, struct error *err)
@@ -101,16 +102,31 @@ static struct served served_by(const struct cost_model *cost, const struct repli
                            .token_budget = limit_of(params, "token_budget", 0)};
 }
 
+/* Mean seconds between two tokens of B decodes on a replica that gets `rate`, INFINITY where it cannot keep up. With a
+ * token budget a share f of the iterations are filled up with prompt tokens, as many as come, and the others hold
+ * decodes alone; without one, prompts run alone and decodes stand still meanwhile. */
+static double token_s(const struct served *p, double batch, double kv, double rate, double prompt, double t)
+{
+    double alone = smooth_s(p, batch, kv, 0);
+    if (prompt == 0)
+        return alone;
+    if (p->token_budget == 0) {
+        double busy = rate * p->prompt_alone_s;
+        return busy < 1 ? alone / (1 - busy) : INFINITY;
+    }
+    double room = p->token_budget - batch, filled = rate * prompt * t / room;
+    return room >= 1 && filled <= 1 ? (1 - filled) * alone + filled * smooth_s(p, batch, kv, room) : INFINITY;
+}
+
 /* The decode batch of a replica that gets `rate`: INFINITY where it would grow without end. `prompt` 0: prompts are
  * read elsewhere. */
 static double batch_at(const struct served *p, const struct sample *w, double rate, double prompt, double *iteration)
 {
     double kv = w->prompt + w->output / 2, t = iteration_s(p, 1, kv, 0);
     for (int i = 0; i < 500; i++) {
-        double b = rate * w->output * t, chunk = rate * prompt * t;
-        if (b > p->most_sequences || (p->token_budget > 0 && b + chunk > p->token_budget))
+        double b = rate * w->output * t, next = token_s(p, b, kv, rate, prompt, t);
+        if (b > p->most_sequences || !isfinite(next))
             return INFINITY;
-        double next = smooth_s(p, b, kv, chunk);
         if (fabs(next - t) < 1e-6 * t)
             break;
         t = next;
@@ -220,6 +236,16 @@ static void whole_batches(const struct served *p, const struct sample *w, double
     out->ttft_p99_s = out->ttft_s + log(100) * out->wait_s;
 }
 
+static double mean_prompt_s(const struct served *p, const struct sample *w)
+{
+    enum { LOOKED_AT = 200 };
+    double sum = 0;
+    size_t n = w->count < LOOKED_AT ? w->count : LOOKED_AT;
+    for (size_t i = 0; i < n; i++)
+        sum += iteration_s(p, 0, 0, w->prompts[i * w->count / n]);
+    return sum / (double)n;
+}
+
 static void continuous_batches(const struct served *prefill, const struct served *decode, const struct sample *w,
                                struct analytic_estimate *out)
 {
@@ -254,6 +280,8 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
     double decodes = c->prefill_replicas ? (double)(c->replicas - c->prefill_replicas) : prefills;
     struct served prefill = served_by(&s->cost, &c->replica, prefills, kv);
     struct served decode = c->prefill_replicas ? served_by(&s->decode_cost, &c->decode, decodes, kv) : prefill;
+    prefill.prompt_alone_s = mean_prompt_s(&prefill, w);
+    decode.prompt_alone_s = prefill.prompt_alone_s;
     out->rate_per_s = w->rate_per_s;
     if (c->replica.batching->holds_finished_kv) {
         whole_batches(&prefill, w, w->rate_per_s / prefills, out);

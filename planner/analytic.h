@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* analytic.h — what formulas say of a scenario at once: the rate it can bear, and its latencies at the rate it has.
  *
- * Decodes: the batch B of a replica that gets r requests a second, each with `o` output tokens on average, is the fixed
- * point of Little's law, B = r·o·T(B, c), where T is the cost model's time of an iteration of B decodes at their mean
- * KV with the c = r·p·T prompt tokens that come while it lasts. Waits for the first token: G/G/1 by Allen and Cunneen
- * (theory.h), with a prompt's service as the cost model has it beside that batch; batches that are served whole:
- * M/G^(a,b)/1 (Neuts). The bound is the largest rate at which the fixed point exists: an iteration can then hold no
- * more. Replicas are taken to share arrivals evenly, and requests not to be preempted. */
+ * Decodes: the batch B of a replica that gets r requests a second, each with o output tokens on average, is the fixed
+ * point of Little's law, B = r·o·τ, where τ is the time between two tokens: with a token budget b, of an iteration's T
+ * by the cost model, (1 − f)·T(B, 0) + f·T(B, b − B) with the share f = r·p·τ / (b − B) of iterations that prompt
+ * tokens fill; else T(B, 0) / (1 − r·T(0, p)), since decodes stand still while prompts run. Waits for the first token:
+ * G/G/1 by Allen and Cunneen (theory.h), with a prompt's service as the cost model has it beside that batch; batches
+ * that are served whole: M/G^(a,b)/1 (Neuts). The bound is the largest rate at which the fixed point exists: an
+ * iteration can then hold no more. Replicas are taken to share arrivals evenly, and requests not to be preempted. */
 #ifndef TANDEM_PLANNER_ANALYTIC_H
 #define TANDEM_PLANNER_ANALYTIC_H
 
