@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "reports/formats.h"
 #include "reports/page.h"
 #include "reports/store.h"
 
@@ -13,7 +14,9 @@ enum { OPT_DB, OPT_FORMAT, OPT_OUT };
 
 static const struct option_spec options[] = {
     {"--db", "FILE", "results database (default tandem.db)"},
-    {"--format", "html|text|csv|json", "a page (default where --out ends with .html), or rows to print (default text)"},
+    {"--format", "html|text|csv|json|markdown|prometheus|vllm",
+     "a page (default where --out ends with .html), rows (text by default), or what other tools read: OpenMetrics with "
+     "vLLM's names, the JSON of vllm bench serve"},
     {"--out", "FILE", "where to write; a page is written to run-N.html if nothing else is said"},
     {0},
 };
@@ -74,8 +77,9 @@ static int run(const struct arguments *args, struct error *err)
         return EXIT_BAD_INPUT;
     }
     bool html = strcmp(format, "html") == 0;
-    if (!html && strcmp(format, "text") != 0 && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0) {
-        error_set(err, ERROR_INPUT, "--format %s: allowed: html, text, csv, json", format);
+    run_format foreign = run_format_find(format);
+    if (!html && !foreign && strcmp(format, "text") != 0 && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0) {
+        error_set(err, ERROR_INPUT, "--format %s: allowed: html, text, csv, json, markdown, prometheus, vllm", format);
         return EXIT_BAD_INPUT;
     }
     if (access(file, R_OK) != 0) {
@@ -89,15 +93,20 @@ static int run(const struct arguments *args, struct error *err)
     struct store *store = NULL;
     if (store_open(file, &store, err))
         return exit_for(err);
-    int status = (html ? write_page(store, id, wanted, err) : store_print_run(store, id, format, err)) ? exit_for(err)
-                                                                                                       : EXIT_DONE;
+    int64_t run = id;
+    int status = html || id > 0 ? 0 : store_read(store, take_id, &run, err, "SELECT max(id) FROM run", "");
+    if (status == 0)
+        status = html      ? write_page(store, id, wanted, err)
+                 : foreign ? foreign(store, run, stdout, err)
+                           : store_print_run(store, id, format, err);
+    status = status ? exit_for(err) : EXIT_DONE;
     store_close(store);
     return status;
 }
 
 const struct command command_report = {
     .name = "report",
-    .usage = "report [RUN] [--format html|text|csv|json]",
+    .usage = "report [RUN] [--format html|csv|…]",
     .summary = "a kept run (the last one when no number is given): a page, or its metrics printed",
     .options = options,
     .run = run,

@@ -55,6 +55,32 @@ for run in (1, 2, 3):
             assert rows == n and abs(total / n - mean) < 1e-9 * mean, (run, metric, total / n, mean)
 P
 
+# Forms for other tools: cumulative buckets that end with the count, vLLM's keys, a table.
+"$tandem" report 1 --format prometheus >metrics.txt
+"$tandem" report 1 --format vllm >bench.json
+"$tandem" report 1 --format markdown | grep -q '^| TTFT | '
+python3 - <<'P'
+import json, re
+buckets, counts = {}, {}
+for line in open("metrics.txt"):
+    if line.startswith("#"):
+        continue
+    name, labels, value = re.fullmatch(r'(vllm:\w+)\{(.*)\} (\S+)\n', line).groups()
+    if name.endswith("_bucket"):
+        le = re.search(r'le="([^"]+)"', labels)[1]
+        buckets.setdefault(name[:-7], []).append((float(le), float(value)))
+    counts[name] = float(value)
+assert set(buckets) >= {"vllm:time_to_first_token_seconds", "vllm:e2e_request_latency_seconds"}, buckets.keys()
+for name, all in buckets.items():
+    assert all == sorted(all) and [v for _, v in all] == sorted(v for _, v in all), name
+    assert all[-1] == (float("inf"), counts[name + "_count"]), name
+assert counts["vllm:time_to_first_token_seconds_count"] == 2000 == counts["vllm:request_success_total"]
+bench = json.load(open("bench.json"))
+assert bench["completed"] == 2000 and bench["mean_ttft_ms"] > 0 and bench["p99_e2el_ms"] > bench["median_e2el_ms"], bench
+assert bench["total_output_tokens"] == counts["vllm:generation_tokens_total"]
+P
+if command -v promtool >/dev/null; then promtool check metrics <metrics.txt; fi
+
 # A comparison says no more than intervals do; a run beside itself differs by nothing.
 "$tandem" compare 1 2 >out.txt
 grep -q 'TPOT mean .* A is better by .* (2000 requests in pairs)' out.txt
@@ -68,4 +94,4 @@ fails() { # TEXT COMMAND...: with status 2, and this in its one sentence
 fails 'there is no run 9' "$tandem" compare 1 9
 fails 'there is no run 9' "$tandem" report 9 --format html
 fails "two: expected a run's number" "$tandem" compare 1 two
-fails 'allowed: html, text, csv, json' "$tandem" report --format pdf
+fails 'allowed: html, text, csv, json, markdown, prometheus, vllm' "$tandem" report --format pdf
