@@ -102,7 +102,7 @@ static void print_headroom(const struct plan_answer *a)
     for (int i = 0; i < SCALE_COUNT; i++) {
         const struct capacity *c = &a->headroom[i];
         if (c->kind == CAPACITY_FOUND && c->vague)
-            printf("    %-15s hardly matters: undecided from %.3f to %.3f times\n", scale_names[i], c->low, c->high);
+            printf("    %-15s matters too little for a limit to be told from chance\n", scale_names[i]);
         else if (c->kind == CAPACITY_FOUND)
             printf("    %-15s × %.3f  (holds at %.3f, breaks at %.3f: %s)\n", scale_names[i], c->value, c->low, c->high,
                    c->binding);
