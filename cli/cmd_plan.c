@@ -5,11 +5,9 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/pools.h"
-#include "cli/progress.h"
+#include "cli/session.h"
 #include "planner/analytic.h"
 #include "planner/answer.h"
-#include "planner/memory.h"
 #include "profiles/shipped.h"
 
 enum {
@@ -233,18 +231,18 @@ static int keep_answer(const struct arguments *args, const struct plan_search *s
     return status;
 }
 
-static int search_and_answer(const struct arguments *args, const struct plan *plan, struct trial_pool *pool,
-                             struct journal *journal, struct progress *progress, struct error *err)
+static int search_and_answer(const struct arguments *args, const struct plan *plan, struct session *session,
+                             struct error *err)
 {
     struct plan_search search;
     struct plan_answer answer = {0};
     double started = wall_clock_s();
-    int status = plan_search_run(&search, plan, pool, err);
+    int status = plan_search_run(&search, plan, &session->pool, err);
     if (status == 0 && search.chosen)
         status = plan_answer_make(&answer, &search, err);
-    progress_end(progress);
+    progress_end(&session->progress);
     if (status == 0)
-        status = keep_answer(args, &search, search.chosen ? &answer : NULL, journal, err);
+        status = keep_answer(args, &search, search.chosen ? &answer : NULL, session_journal(session), err);
     if (status == 0)
         print_answer(&search, search.chosen ? &answer : NULL, args->values[OPT_ALL] != NULL, wall_clock_s() - started);
     int exit = status ? exit_for(err) : search.chosen ? EXIT_DONE : EXIT_SLO_MISSED;
@@ -256,49 +254,31 @@ static int search_and_answer(const struct arguments *args, const struct plan *pl
 static int make_plan(const struct arguments *args, struct json root, struct error *err)
 {
     struct plan plan;
-    struct progress progress;
-    struct planner_watch watch;
-    struct trial_pool pool = {0};
-    struct journal journal;
-    struct trial_memory recall;
-    struct store *store = NULL;
+    struct session session;
     char *specification = cJSON_PrintUnformatted(root.node);
-    if (!specification) {
-        cJSON_Delete((cJSON *)(uintptr_t)root.node);
-        return error_no_memory(err), EXIT_FAILED;
-    }
     if (plan_read(&plan, root, err)) {
         free(specification);
         return exit_for(err);
     }
-    progress_start(&progress, args->values[OPT_QUIET] != NULL, &watch);
-    const char *file = args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db";
-    bool keep = !args->values[OPT_NO_DB], resumed = false;
-    int status = pool_open(args->values[OPT_THREADS], &watch, &pool, err) || (keep && store_open(file, &store, err)) ||
-                         (keep && journal_open(&journal, store, "plan", plan.name, specification, &resumed, err))
-                     ? exit_for(err)
-                     : EXIT_DONE;
-    if (status == EXIT_DONE) {
-        if (keep) {
-            recall = journal_memory(&journal);
-            pool.memory = &recall;
-        }
-        if (resumed && !args->values[OPT_QUIET])
-            fprintf(stderr, "goes on where plan %lld in %s stopped\n", (long long)journal.id, file);
-        status = search_and_answer(args, &plan, &pool, keep ? &journal : NULL, &progress, err);
-        if (status == EXIT_FAILED && *watch.stop && keep)
-            error_set(err, ERROR_RUN, "interrupted; the same command goes on where it stopped");
-    }
-    trial_pool_destroy(&pool);
-    store_close(store);
+    struct session_wishes wishes = {.threads = args->values[OPT_THREADS],
+                                    .quiet = args->values[OPT_QUIET] != NULL,
+                                    .db = args->values[OPT_NO_DB] ? NULL
+                                          : args->values[OPT_DB]  ? args->values[OPT_DB]
+                                                                  : "tandem.db",
+                                    .table = "plan",
+                                    .name = plan.name,
+                                    .specification = specification};
+    int status = session_open(&session, &wishes, err) ? exit_for(err) : search_and_answer(args, &plan, &session, err);
+    session_close(&session, status == EXIT_FAILED, err);
     plan_release(&plan);
     free(specification);
     return status;
 }
 
 /* A scenario by itself: the largest rate that it sustains. */
-static int find_capacity(const struct plan *plan, struct trial_pool *pool, struct progress *progress, struct error *err)
+static int find_capacity(const struct plan *plan, struct session *session, struct error *err)
 {
+    struct trial_pool *pool = &session->pool;
     struct capacity c;
     struct family one = {.scenario = (cJSON *)(uintptr_t)plan->scenario.node};
     char *scenario = family_scenario(plan, &one, 1);
@@ -325,7 +305,7 @@ static int find_capacity(const struct plan *plan, struct trial_pool *pool, struc
                                   .effort = plan->effort};
     double started = wall_clock_s();
     int status = capacity_find(&q, pool, &c, err);
-    progress_end(progress);
+    progress_end(&session->progress);
     free(scenario);
     if (status)
         return exit_for(err);
@@ -379,19 +359,16 @@ static int set_effort(const struct arguments *args, struct json *plan, struct er
 static int capacity(const struct arguments *args, struct json root, struct error *err)
 {
     struct plan plan;
-    struct progress progress;
-    struct planner_watch watch;
-    struct trial_pool pool = {0};
+    struct session session;
     if (wrap_scenario(&root, err) || set_effort(args, &root, err)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
-        return EXIT_FAILED;
+        return exit_for(err);
     }
     if (plan_read(&plan, root, err))
         return exit_for(err);
-    progress_start(&progress, args->values[OPT_QUIET] != NULL, &watch);
-    int status = pool_open(args->values[OPT_THREADS], &watch, &pool, err) ? exit_for(err)
-                                                                          : find_capacity(&plan, &pool, &progress, err);
-    trial_pool_destroy(&pool);
+    struct session_wishes wishes = {.threads = args->values[OPT_THREADS], .quiet = args->values[OPT_QUIET] != NULL};
+    int status = session_open(&session, &wishes, err) ? exit_for(err) : find_capacity(&plan, &session, err);
+    session_close(&session, status == EXIT_FAILED, err);
     plan_release(&plan);
     return status;
 }
@@ -469,10 +446,10 @@ static int run_here(const struct arguments *args, struct error *err)
 static int run(const struct arguments *args, struct error *err)
 {
     bool worked;
-    if (pool_join(&worked, err))
+    if (session_join(&worked, err))
         return exit_for(err);
     int status = worked ? EXIT_DONE : run_here(args, err);
-    pool_leave();
+    session_leave();
     return status;
 }
 

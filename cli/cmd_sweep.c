@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/pools.h"
-#include "cli/progress.h"
-#include "planner/memory.h"
+#include "cli/session.h"
 #include "planner/sweep.h"
 #include "profiles/shipped.h"
 
@@ -276,14 +274,16 @@ static int write_csv(const char *file, const struct sweep *s, const struct sweep
     return fclose(out) ? error_set(err, ERROR_IO, "%s: cannot be written", file) : 0;
 }
 
-static int sweep_and_print(const struct arguments *args, const struct sweep *s, struct trial_pool *pool,
-                           struct journal *journal, struct progress *progress, struct error *err)
+static int sweep_and_print(const struct arguments *args, const struct sweep *s, struct session *session,
+                           struct error *err)
 {
+    struct trial_pool *pool = &session->pool;
+    struct journal *journal = session_journal(session);
     struct sweep_point *points = NULL;
     size_t count = 0, failed = 0;
     double started = wall_clock_s();
     int status = sweep_points_make(s, &points, &count, err) || sweep_run(s, points, count, pool, err) ? -1 : 0;
-    progress_end(progress);
+    progress_end(&session->progress);
     if (status == 0 && journal)
         status = journal_finish(journal, "done", NULL, err);
     if (status == 0 && args->values[OPT_CSV])
@@ -308,39 +308,22 @@ static int sweep_and_print(const struct arguments *args, const struct sweep *s, 
 static int make_sweep(const struct arguments *args, struct json root, struct error *err)
 {
     struct sweep s;
-    struct progress progress;
-    struct planner_watch watch;
-    struct trial_pool pool = {0};
-    struct journal journal;
-    struct trial_memory memory;
-    struct store *store = NULL;
+    struct session session;
     char *specification = cJSON_PrintUnformatted(root.node);
     if (sweep_read(&s, root, err)) {
         free(specification);
         return exit_for(err);
     }
-    const char *file = args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db";
-    bool keep = !args->values[OPT_NO_DB], resumed = false;
-    progress_start(&progress, args->values[OPT_QUIET] != NULL, &watch);
-    int status = !specification ? error_no_memory(err) : 0;
-    status = status || pool_open(args->values[OPT_THREADS], &watch, &pool, err) ||
-                     (keep && store_open(file, &store, err)) ||
-                     (keep && journal_open(&journal, store, "sweep", s.name, specification, &resumed, err))
-                 ? exit_for(err)
-                 : EXIT_DONE;
-    if (status == EXIT_DONE) {
-        if (keep) {
-            memory = journal_memory(&journal);
-            pool.memory = &memory;
-        }
-        if (resumed && !args->values[OPT_QUIET])
-            fprintf(stderr, "goes on where sweep %lld in %s stopped\n", (long long)journal.id, file);
-        status = sweep_and_print(args, &s, &pool, keep ? &journal : NULL, &progress, err);
-        if (status == EXIT_FAILED && *watch.stop && keep)
-            error_set(err, ERROR_RUN, "interrupted; the same command goes on where it stopped");
-    }
-    trial_pool_destroy(&pool);
-    store_close(store);
+    struct session_wishes wishes = {.threads = args->values[OPT_THREADS],
+                                    .quiet = args->values[OPT_QUIET] != NULL,
+                                    .db = args->values[OPT_NO_DB] ? NULL
+                                          : args->values[OPT_DB]  ? args->values[OPT_DB]
+                                                                  : "tandem.db",
+                                    .table = "sweep",
+                                    .name = s.name,
+                                    .specification = specification};
+    int status = session_open(&session, &wishes, err) ? exit_for(err) : sweep_and_print(args, &s, &session, err);
+    session_close(&session, status == EXIT_FAILED, err);
     sweep_release(&s);
     free(specification);
     return status;
@@ -361,10 +344,10 @@ static int run_here(const struct arguments *args, struct error *err)
 static int run(const struct arguments *args, struct error *err)
 {
     bool worked;
-    if (pool_join(&worked, err))
+    if (session_join(&worked, err))
         return exit_for(err);
     int status = worked ? EXIT_DONE : run_here(args, err);
-    pool_leave();
+    session_leave();
     return status;
 }
 

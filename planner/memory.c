@@ -136,6 +136,8 @@ int journal_open(struct journal *j, struct store *store, const char *table, cons
 {
     char sql[160];
     *j = (struct journal){.store = store, .table = table};
+    if (!specification)
+        return error_no_memory(err);
     snprintf(sql, sizeof sql, "SELECT id FROM %s WHERE spec = ? AND status = 'unfinished' ORDER BY id DESC LIMIT 1",
              table);
     if (store_read(store, take_id, &j->id, err, sql, "s", specification))

@@ -100,14 +100,14 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     else {
         static const char *const fleets[] = {
             "",
-            ", \"failures\": {\"mtbf_s\": 1, \"mttr_s\": 0.4}",
-            ", \"failures\": {\"mtbf_s\": 2, \"mttr_s\": 1, \"requests\": \"lost\"}",
+            ", \"failures\": {\"mtbf_s\": 5, \"mttr_s\": 0.4}",
+            ", \"failures\": {\"mtbf_s\": 5, \"mttr_s\": 1, \"requests\": \"lost\"}",
             ", \"failures\": {\"schedule\": [{\"replica\": 0, \"at_s\": 0.3, \"for_s\": 0.5}]}, \"admission\": "
             "{\"give_up_s\": 0.4}",
             ", \"autoscaling\": {\"policy\": {\"name\": \"concurrency\", \"target\": 4}, \"interval_s\": 0.1, "
             "\"cold_start_s\": 0.15, \"slow_down_s\": 0.3}",
             ", \"autoscaling\": {\"policy\": \"waiting\", \"interval_s\": 0.07, \"cold_start_s\": 0.05, "
-            "\"slow_down_s\": 0}, \"failures\": {\"mtbf_s\": 1, \"mttr_s\": 0.2}, \"admission\": {\"most_waiting\": "
+            "\"slow_down_s\": 0}, \"failures\": {\"mtbf_s\": 5, \"mttr_s\": 0.2}, \"admission\": {\"most_waiting\": "
             "20}",
         };
         bool keyed = order < 7 || order == 8 || order == 11;

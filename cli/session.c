@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/pools.h"
+#include "cli/session.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/beside.h"
 #include "planner/parallel.h"
@@ -23,7 +23,7 @@ static bool is_launched(void)
     return false;
 }
 
-int pool_join(bool *worked, struct error *err)
+int session_join(bool *worked, struct error *err)
 {
     *worked = false;
     if (!is_launched())
@@ -46,14 +46,14 @@ int pool_join(bool *worked, struct error *err)
     return ranks_work(&job, err);
 }
 
-void pool_leave(void)
+void session_leave(void)
 {
     if (joined && !pooled)
         ranks_dismiss(&job);
     joined = false;
 }
 
-int pool_open(const char *threads, const struct planner_watch *watch, struct trial_pool *out, struct error *err)
+static int open_pool(const char *threads, const struct planner_watch *watch, struct trial_pool *out, struct error *err)
 {
     char *end = NULL;
     unsigned long n = threads ? strtoul(threads, &end, 10) : parallel_processors();
@@ -63,4 +63,37 @@ int pool_open(const char *threads, const struct planner_watch *watch, struct tri
         return thread_pool_create((unsigned)n, watch, out, err);
     pooled = true;
     return ranks_pool_create(&job, watch, out, err);
+}
+
+int session_open(struct session *s, const struct session_wishes *w, struct error *err)
+{
+    bool resumed = false;
+    *s = (struct session){0};
+    progress_start(&s->progress, w->quiet, &s->watch);
+    if (open_pool(w->threads, &s->watch, &s->pool, err))
+        return -1;
+    if (!w->db)
+        return 0;
+    if (store_open(w->db, &s->store, err) ||
+        journal_open(&s->journal, s->store, w->table, w->name, w->specification, &resumed, err))
+        return -1;
+    s->memory = journal_memory(&s->journal);
+    s->pool.memory = &s->memory;
+    if (resumed && !w->quiet)
+        fprintf(stderr, "goes on where %s %lld in %s stopped\n", w->table, (long long)s->journal.id, w->db);
+    return 0;
+}
+
+struct journal *session_journal(struct session *s)
+{
+    return s->store ? &s->journal : NULL;
+}
+
+void session_close(struct session *s, bool failed, struct error *err)
+{
+    progress_end(&s->progress);
+    if (failed && *s->watch.stop && s->store)
+        error_set(err, ERROR_RUN, "interrupted; the same command goes on where it stopped");
+    trial_pool_destroy(&s->pool);
+    store_close(s->store);
 }

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* session.h — what a command that runs many trials needs around them: progress, who runs them (threads, or the ranks of
+ * the MPI job that this process is one of), and where they are kept, so that an interrupted one goes on. */
+#ifndef TANDEM_CLI_SESSION_H
+#define TANDEM_CLI_SESSION_H
+
+#include "cli/progress.h"
+#include "planner/memory.h"
+
+/* Joins the job, where a launcher has started this process as one of several. *worked is true when it was not rank 0
+ * and has done its work: the command is done. Call session_leave in the end, also on errors. */
+int session_join(bool *worked, struct error *err);
+void session_leave(void);
+
+struct session_wishes {
+    const char *threads; /* what -j says, or NULL for all processors; ranks run one trial each */
+    bool quiet;
+    const char *db; /* NULL: nothing is kept, and the rest is not looked at */
+    const char *table, *name, *specification;
+};
+
+struct session {
+    struct progress progress;
+    struct planner_watch watch;
+    struct trial_pool pool;
+    struct store *store;
+    struct journal journal;
+    struct trial_memory memory;
+};
+
+/* The session must not be moved while it is open. Close it also after a failure. */
+int session_open(struct session *s, const struct session_wishes *wishes, struct error *err);
+
+/* NULL where nothing is kept. */
+struct journal *session_journal(struct session *s);
+
+/* Says so when what failed was interrupted. */
+void session_close(struct session *s, bool failed, struct error *err);
+
+#endif
