@@ -32,7 +32,7 @@ static const struct option_spec options[] = {
     {"--replications", "N", "most of one point, 4, 8, … (default 32)"},
     {"--confidence", "SHARE", "of every verdict and interval (default 0.95)"},
     {"--tolerance", "SHARE", "width of a largest rate's interval, where replications can tell it (default 0.02)"},
-    {"--analytic", NULL, "answer a scenario by formula at once, and hold it against a simulation"},
+    {"--analytic", NULL, "answer by formula at once, and hold it against a simulation"},
     {"--json", "FILE", "write everything that was found out as JSON"},
     {"--all", NULL, "say of every family why it was not chosen, not of the first twenty"},
     {"--quiet", NULL, "no progress"},
@@ -419,6 +419,77 @@ static int analytic(struct json root, struct error *err)
     return status ? exit_for(err) : EXIT_DONE;
 }
 
+struct formula_choice {
+    const struct family *family;
+    size_t units;
+    double objective;
+};
+
+static int compare_choices(const void *a, const void *b)
+{
+    const struct formula_choice *x = a, *y = b;
+    return (x->objective > y->objective) - (x->objective < y->objective);
+}
+
+/* The fewest units of every family that can bear the rate, the cheapest first. NULL when memory is short. */
+static struct formula_choice *choose_by_formula(const struct plan *plan, const struct family *families, size_t count,
+                                                size_t *sound)
+{
+    struct formula_choice *choices = calloc(count + 1, sizeof *choices);
+    *sound = 0;
+    for (size_t i = 0; choices && i < count; i++) {
+        const struct family *f = &families[i];
+        double units = f->refused[0] ? INFINITY : ceil(plan->rate_per_s / f->bound_per_s);
+        if (units < 1e6)
+            choices[(*sound)++] = (struct formula_choice){f, (size_t)units, units * f->unit_objective};
+    }
+    if (choices)
+        qsort(choices, *sound, sizeof *choices, compare_choices);
+    return choices;
+}
+
+static int print_by_formula(const struct plan *plan, const struct formula_choice *choices, size_t count, bool all,
+                            struct error *err)
+{
+    printf("%s: %.4g requests/s; fewest units that can bear it, by formula and whatever the SLO\n\n  %10s %6s\n",
+           plan->name, plan->rate_per_s, objective_names[plan->objective], "units");
+    for (size_t i = 0; i < count && (all || i < 20); i++)
+        printf("  %10.2f %6zu  %s\n", choices[i].objective, choices[i].units, choices[i].family->label);
+    char *scenario = family_scenario(plan, choices[0].family, choices[0].units);
+    struct json root;
+    if (!scenario)
+        return error_no_memory(err), EXIT_FAILED;
+    printf("\nThe first of them, ");
+    int status = json_parse(scenario, "scenario", &root, err) ? exit_for(err) : analytic(root, err);
+    free(scenario);
+    return status;
+}
+
+/* A plan by formula alone; the cheapest is simulated, too. */
+static int analytic_plan(struct json root, bool all, struct error *err)
+{
+    struct plan plan;
+    struct family *families = NULL;
+    struct formula_choice *choices = NULL;
+    size_t count = 0, sound = 0;
+    if (plan_read(&plan, root, err))
+        return exit_for(err);
+    int status = families_make(&plan, &families, &count, err) ? exit_for(err) : EXIT_DONE;
+    if (status == EXIT_DONE && !(choices = choose_by_formula(&plan, families, count, &sound))) {
+        error_no_memory(err);
+        status = EXIT_FAILED;
+    }
+    if (status == EXIT_DONE && sound == 0) {
+        error_set(err, ERROR_INPUT, "none of the families can be run: %s", families[0].refused);
+        status = EXIT_BAD_INPUT;
+    } else if (status == EXIT_DONE)
+        status = print_by_formula(&plan, choices, sound, all, err);
+    free(choices);
+    families_release(families, count);
+    plan_release(&plan);
+    return status;
+}
+
 static int run_here(const struct arguments *args, struct error *err)
 {
     struct json root;
@@ -434,6 +505,8 @@ static int run_here(const struct arguments *args, struct error *err)
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return exit_for(err);
     }
+    if (json_member(&root, "scenario").node && args->values[OPT_ANALYTIC])
+        return analytic_plan(root, args->values[OPT_ALL] != NULL, err);
     if (json_member(&root, "scenario").node) {
         if (set_effort(args, &root, err) == 0)
             return make_plan(args, root, err);

@@ -21,6 +21,7 @@ struct served {
     const struct cost_model *cost;
     const struct replica_config *config;
     double replicas; /* that share the arrivals */
+    bool pooled;     /* arrivals go to whoever has least to do: nearly one queue for all */
     double most_sequences, token_budget;
     double prompt_alone_s; /* mean of an iteration that holds one prompt and nothing else */
 };
@@ -181,7 +182,8 @@ static void first_token(const struct served *p, const struct sample *w, double r
     double mean = sum / (double)n, busy = rate * mean;
     out->service_s = mean;
     out->service_scv = squares / (double)n / (mean * mean) - 1;
-    out->wait_s = theory_ggc_wait_s(rate, 1 / mean, 1, w->arrival_scv, out->service_scv);
+    double queue = p->pooled ? p->replicas : 1; /* servers of one queue */
+    out->wait_s = theory_ggc_wait_s(queue * rate, 1 / mean, (unsigned)queue, w->arrival_scv, out->service_scv);
     out->formula = "Allen-Cunneen";
     /* Whoever comes waits for what runs to end, half of it on average; waits that are not 0 are about exponential. */
     out->ttft_s = iteration / 2 + out->wait_s + mean;
@@ -280,6 +282,7 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
     double decodes = c->prefill_replicas ? (double)(c->replicas - c->prefill_replicas) : prefills;
     struct served prefill = served_by(&s->cost, &c->replica, prefills, kv);
     struct served decode = c->prefill_replicas ? served_by(&s->decode_cost, &c->decode, decodes, kv) : prefill;
+    prefill.pooled = c->routing->central || c->routing->rank;
     prefill.prompt_alone_s = mean_prompt_s(&prefill, w);
     decode.prompt_alone_s = prefill.prompt_alone_s;
     out->rate_per_s = w->rate_per_s;

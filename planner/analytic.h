@@ -7,7 +7,8 @@
  * tokens fill; else T(B, 0) / (1 − r·T(0, p)), since decodes stand still while prompts run. Waits for the first token:
  * G/G/1 by Allen and Cunneen (theory.h), with a prompt's service as the cost model has it beside that batch; batches
  * that are served whole: M/G^(a,b)/1 (Neuts). The bound is the largest rate at which the fixed point exists: an
- * iteration can then hold no more. Replicas are taken to share arrivals evenly, and requests not to be preempted. */
+ * iteration can then hold no more. Replicas are taken to share arrivals evenly, and to be the servers of one
+ * queue where the router sends requests to whoever has least to do; requests not to be preempted. */
 #ifndef TANDEM_PLANNER_ANALYTIC_H
 #define TANDEM_PLANNER_ANALYTIC_H
 

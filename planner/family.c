@@ -13,8 +13,10 @@ static void describe(const cJSON *value, char *out, size_t size)
 {
     size_t used = 0;
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(value, "name");
-    if (!name)
+    if (!cJSON_IsString(name))
         name = cJSON_GetObjectItemCaseSensitive(value, "policy");
+    if (!cJSON_IsString(name))
+        name = NULL;
     if (cJSON_IsString(value)) {
         snprintf(out, size, "%s", value->valuestring);
         return;
@@ -25,7 +27,7 @@ static void describe(const cJSON *value, char *out, size_t size)
         free(text);
         return;
     }
-    if (cJSON_IsString(name))
+    if (name)
         used = (size_t)snprintf(out, size, "%s", name->valuestring);
     for (const cJSON *n = value->child; n && used < size; n = n->next) {
         char inner[128];
@@ -144,6 +146,8 @@ static int weigh_unit(const struct plan *p, const struct scenario *s, struct fam
     f->unit_objective = p->objective == OBJECTIVE_COST   ? f->unit_cost_per_h
                         : p->objective == OBJECTIVE_GPUS ? f->unit_gpus
                                                          : f->unit_power_w;
+    f->scaled = c->fleet.scaling != NULL;
+    f->least_objective = f->scaled ? f->unit_objective * (double)c->fleet.least / (double)c->replicas : 0;
     struct analytic_estimate e;
     if (analytic_of(s, &e, err))
         return -1;

@@ -59,8 +59,10 @@ struct family {
     char label[256];
     cJSON *scenario;                                                 /* of one unit: the least that can be multiplied */
     double unit_objective, unit_gpus, unit_cost_per_h, unit_power_w; /* while nothing is scaled or breaks down */
-    double bound_per_s;                                              /* of one unit, by formula */
-    char refused[512];                                               /* why it cannot be run at all; "" where it can */
+    bool scaled;            /* replicas come and go: what is held is known when it has been simulated, */
+    double least_objective; /* and is no less than this */
+    double bound_per_s;     /* of one unit, by formula */
+    char refused[512];      /* why it cannot be run at all; "" where it can */
 };
 
 /* All families of a plan, [*count]; those that cannot be run say so. Release with families_release. */

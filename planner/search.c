@@ -42,14 +42,16 @@ static const struct sized *looked_at(const struct contender *c, size_t units)
     return NULL;
 }
 
-/* What a run held on average where one was made, else what the units would hold all the time. */
+/* What a run held on average where one was made, else what the units hold all the time, or at least. */
 double contender_objective(const struct plan *plan, const struct contender *c, size_t units)
 {
     const struct sized *s = looked_at(c, units);
     double sum = 0;
     for (size_t i = 0; s && !s->point.failed && i < s->point.count; i++)
         sum += plan_objective(plan, &s->point.results[i]);
-    return s && !s->point.failed ? sum / (double)s->point.count : (double)units * c->family->unit_objective;
+    if (s && !s->point.failed)
+        return sum / (double)s->point.count;
+    return c->family->scaled ? c->family->least_objective : (double)units * c->family->unit_objective;
 }
 
 static size_t bound_units(const struct plan *plan, const struct family *f, double slack)
@@ -215,7 +217,7 @@ static size_t choose(struct plan_search *s, const struct contender *apart, struc
 static size_t units_to_look_at(const struct plan_search *s, const struct contender *c, double best)
 {
     size_t units = next_units(s->plan, c);
-    double most = isfinite(best) ? floor(best / c->family->unit_objective * same) : 1e9;
+    double most = isfinite(best) && !c->family->scaled ? floor(best / c->family->unit_objective * same) : 1e9;
     if ((double)units > most)
         units = (size_t)most;
     if (units > c->most)

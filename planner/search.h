@@ -59,7 +59,7 @@ void plan_search_release(struct plan_search *s);
  * until another size is made. */
 struct sized *contender_size(const struct plan *plan, struct contender *c, size_t units);
 
-/* Objective of so many units. */
+/* Objective of so many units: as simulated, else the least that it can be. */
 double contender_objective(const struct plan *plan, const struct contender *c, size_t units);
 
 #endif

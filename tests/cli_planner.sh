@@ -67,6 +67,8 @@ says 2 '-j 0: expected a number of threads' "$tandem" sweep default --vary seed=
 grep -q 'sustains .* requests/s within its SLO' out.txt
 "$tandem" plan default --analytic --set workload.requests=2000 >out.txt
 grep -q 'Allen-Cunneen' out.txt
+"$tandem" plan chat-70b --analytic --set scenario.workload.requests=1000 >out.txt
+grep -q 'fewest units that can bear it' out.txt && grep -q 'TPOT, mean' out.txt
 cat >plan.json <<'P'
 { "name": "small", "rate_per_s": 30, "scenario": "default", "replications": 8, "sensitivity": 0,
   "search": { "device": ["h100-sxm", "l40s"], "policy.batching": ["chunked_prefill", "prefill_first"] },

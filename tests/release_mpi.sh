@@ -22,13 +22,14 @@ points="--vary workload.arrivals.rate_per_s=2..8:3 --vary policy.batching=chunke
 mpirun --oversubscribe -n 3 "$tandem" sweep default --set workload.requests=500 $points --csv ranks.csv --no-db --quiet >out.txt
 cmp threads.csv ranks.csv
 
-mpirun --oversubscribe --enable-recovery -n 3 "$tandem" sweep default --vary workload.arrivals.rate_per_s=2..8:100 \
+mpirun --oversubscribe --enable-recovery -n 3 bash -c 'echo $$ >rank.$OMPI_COMM_WORLD_RANK; exec "$@"' rank \
+    "$tandem" sweep default --vary workload.arrivals.rate_per_s=2..8:100 \
     --set workload.requests=20000 --db m.db --quiet >out.txt 2>err.txt & job=$!
 for _ in $(seq 200); do
     sleep 0.05
     [ -e m.db ] && [ "$(count 'SELECT count(*) FROM sweep_point' m.db 2>/dev/null || echo 0)" -gt 4 ] && break
 done
-kill -9 "$(pgrep -P $job | tail -1)"
+kill -9 "$(cat rank.2)"
 wait $job || true
 [ "$(count "SELECT count(*) FROM sweep WHERE status = 'done'" m.db)" = 1 ]
 [ "$(count 'SELECT count(*) FROM sweep_point' m.db)" = 100 ] && [ "$(count 'SELECT count(DISTINCT run_id) FROM sweep_point' m.db)" = 100 ]
