@@ -354,7 +354,7 @@ static int run(const struct arguments *args, struct error *err)
 const struct command command_sweep = {
     .name = "sweep",
     .usage = "sweep GRID|SCENARIO [--vary PATH=VALUES]...",
-    .summary = "run every combination of scenario values, on threads; resumable",
+    .summary = "run every combination of scenario values, on threads or MPI ranks; resumable",
     .options = options,
     .run = run,
 };
