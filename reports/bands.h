@@ -12,7 +12,7 @@ enum { BAND_BUCKETS = 2048, BANDS = 4 };
 
 struct bands {
     uint64_t counts[BAND_BUCKETS];
-    wide_sum parts[BAND_BUCKETS][PART_COUNT]; /* ns */
+    uint64_t parts[BAND_BUCKETS][PART_COUNT]; /* ns: five centuries in one bucket */
 };
 
 extern const char *const band_names[BANDS]; /* "p0-p50", "p50-p90", "p90-p99", "p99-p100" */
