@@ -59,7 +59,10 @@ static void print_row(const struct compared *c)
     printf("  %-24s", c->title);
     print_value(c, c->a);
     print_value(c, c->b);
-    printf("  %+8.1f %%", change);
+    if (isfinite(change))
+        printf("  %+8.1f %%", change);
+    else
+        printf("  %8s  ", "–");
     if (isfinite(half))
         printf(" ± %.1f", half);
     if (verdict)

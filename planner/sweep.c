@@ -159,11 +159,32 @@ void sweep_value_text(const struct sweep *s, const struct sweep_point *p, size_t
     }
 }
 
+/* Appends "path=value" to a label, which is never cut: points are told apart by it. */
+static int extend_label(char **label, const char *path, const char *value, struct error *err)
+{
+    size_t before = *label ? strlen(*label) : 0, size = before + strlen(path) + strlen(value) + 4;
+    char *longer = realloc(*label, size);
+    if (!longer)
+        return error_no_memory(err);
+    snprintf(longer + before, size - before, "%s%s=%s", before ? ", " : "", path, value);
+    *label = longer;
+    return 0;
+}
+
+static int choose_value(const struct sweep_axis *axis, size_t choice, struct json *scenario, char **label,
+                        struct error *err)
+{
+    char *text = cJSON_PrintUnformatted(cJSON_GetArrayItem(axis->values, (int)choice));
+    int status = text ? 0 : error_no_memory(err);
+    if (status == 0)
+        status = json_set_path(scenario, axis->path, text, err) || extend_label(label, axis->path, text, err) ? -1 : 0;
+    free(text);
+    return status;
+}
+
 static int make_point(const struct sweep *s, size_t index, struct sweep_point *p, struct error *err)
 {
     struct json at = s->scenario;
-    char label[2048] = "";
-    size_t used = 0;
     at.node = cJSON_Duplicate(s->scenario.node, 1);
     int status = at.node ? 0 : error_no_memory(err);
     for (size_t i = s->axis_count; i-- > 0;) {
@@ -171,21 +192,11 @@ static int make_point(const struct sweep *s, size_t index, struct sweep_point *p
         p->choice[i] = index % count;
         index /= count;
     }
-    for (size_t i = 0; status == 0 && i < s->axis_count; i++) {
-        char *text = cJSON_PrintUnformatted(cJSON_GetArrayItem(s->axes[i].values, (int)p->choice[i]));
-        if (!text)
-            status = error_no_memory(err);
-        else
-            status = json_set_path(&at, s->axes[i].path, text, err);
-        if (status == 0 && used < sizeof label)
-            used +=
-                (size_t)snprintf(label + used, sizeof label - used, "%s%s=%s", i ? ", " : "", s->axes[i].path, text);
-        free(text);
-    }
-    p->label = status == 0 ? strdup(label) : NULL;
+    for (size_t i = 0; status == 0 && i < s->axis_count; i++)
+        status = choose_value(&s->axes[i], p->choice[i], &at, &p->label, err);
     p->scenario = status == 0 ? cJSON_PrintUnformatted(at.node) : NULL;
     cJSON_Delete(node_of(&at));
-    if (status == 0 && (!p->label || !p->scenario))
+    if (status == 0 && !p->scenario)
         status = error_no_memory(err);
     if (status == 0) {
         point_init(&p->point, p->scenario, NULL, s->seed);

@@ -109,7 +109,7 @@ static void fill(struct compared *c, size_t row, struct value a, struct value b,
         e = batch_mean(pairs->differences[asked[row].pair], pairs->count);
         c->pairs = pairs->count;
     }
-    c->relative = relative_to(a.at, e);
+    c->relative = a.at != 0 ? relative_to(a.at, e) : (struct estimate){NAN, NAN, NAN};
 }
 
 int compare_runs(struct store *store, int64_t a, int64_t b, struct compared rows[COMPARED], size_t *count,

@@ -232,7 +232,8 @@ static void on_iteration(void *state, const struct iteration_record *i)
 }
 
 /* Queueing and prefill come before the first token, but for what a preemption has computed again, which is booked
- * apart; what is left of the TTFT is a transfer that the token waited for, or a preemption before it. */
+ * apart:
+ * what is left of the TTFT beside dispatch is a preemption before it. */
 static void add_to_ttft_bands(struct run_metrics *m, const struct request *r, sim_time ttft)
 {
     sim_time parts[PART_COUNT] = {[PART_QUEUE] = r->parts[PART_QUEUE],

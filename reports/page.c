@@ -11,7 +11,7 @@
 #include "reports/chart.h"
 #include "reports/metrics.h"
 
-enum { TIMELINES = 12, POINTS_MAX = 600 };
+enum { POINTS_MAX = 600 };
 
 struct row {
     char *name, *scope, *statistic, *unit;
@@ -160,12 +160,29 @@ static const char *const part_words[PART_COUNT] = {"waiting for admission",
                                                    "KV transfer",
                                                    "routing"};
 
+/* Runs that were kept before there were bands say nothing here. */
+static void write_slowest_hundredth(struct page *p)
+{
+    double first, last;
+    int first_part = largest_part(p, "ttft_s", "band:p99-p100", &first),
+        last_part = largest_part(p, "e2e_s", "band:p99-p100", &last);
+    char ttft[32], e2e[32];
+    if (first == 0 || last == 0)
+        return;
+    seconds(ttft, sizeof ttft, value(p, "ttft_s", "run", "p99"));
+    seconds(e2e, sizeof e2e, value(p, "e2e_s", "run", "p99"));
+    fprintf(p->out,
+            "<p>Slowest hundredth by first token (p99 TTFT %s): <b>%.0f %% %s</b>. By the last token (p99 E2E %s): "
+            "<b>%.0f %% %s</b>.</p>\n",
+            ttft, 100 * first, part_words[first_part], e2e, 100 * last, part_words[last_part]);
+}
+
 /* The answer first: kept or not, by how much, what breaks first, why. */
 static void write_verdict(struct page *p)
 {
     const cJSON *slo = cJSON_GetObjectItemCaseSensitive(p->scenario, "slo");
     bool met = number(p->texts[RUN_SLO_MET]) > 0, asked = slo != NULL, overloaded = single(p, "overloaded") > 0;
-    double margin = single(p, "slo_margin"), share;
+    double margin = single(p, "slo_margin");
     FILE *out = p->out;
     fprintf(out, "<section class=\"verdict %s\" aria-label=\"verdict\"><p class=\"big\">%s</p>\n",
             overloaded ? "bad"
@@ -176,6 +193,11 @@ static void write_verdict(struct page *p)
             : !asked   ? "No SLO was asked for"
             : met      ? "SLO met"
                        : "SLO not met");
+    if (strcmp(p->texts[RUN_STATUS], "done") != 0) {
+        fputs("<p>This run was ", out);
+        html_text(out, p->texts[RUN_STATUS]);
+        fputs(": it holds what had finished by then.</p>\n", out);
+    }
     if (overloaded)
         fputs("<p>The queue grew as long as requests came. Latencies below say how long the run was, not how good the "
               "service is.</p>\n",
@@ -187,14 +209,7 @@ static void write_verdict(struct page *p)
                 100 * exp(-margin));
     else if (asked && isfinite(margin))
         fprintf(out, "<p>The promise that is broken most is exceeded <b>%.2f times</b>.</p>\n", exp(-margin));
-    int part = largest_part(p, "ttft_s", "band:p99-p100", &share);
-    char ttft[32], e2e[32];
-    seconds(ttft, sizeof ttft, value(p, "ttft_s", "run", "p99"));
-    seconds(e2e, sizeof e2e, value(p, "e2e_s", "run", "p99"));
-    fprintf(out, "<p>Slowest hundredth by first token (p99 TTFT %s): <b>%.0f %% %s</b>. ", ttft, 100 * share,
-            part_words[part]);
-    part = largest_part(p, "e2e_s", "band:p99-p100", &share);
-    fprintf(out, "By the last token (p99 E2E %s): <b>%.0f %% %s</b>.</p>\n", e2e, 100 * share, part_words[part]);
+    write_slowest_hundredth(p);
     double waste = single(p, "padding_waste"), beyond = single(p, "extrapolated_share"),
            estimated = single(p, "estimated_share");
     fprintf(
@@ -205,45 +220,83 @@ static void write_verdict(struct page *p)
         100 * (isfinite(estimated) ? estimated : 0));
 }
 
-static void write_limits(struct page *p)
+static void write_limit(struct page *p, int metric, const char *statistic, double limit, const char *scope,
+                        const char *whose)
+{
+    const struct row *r = find(p, metric_names[metric], scope, statistic);
+    double got = r ? r->value : NAN;
+    char found[32], low[32], high[32], most[32];
+    seconds(found, sizeof found, got);
+    seconds(low, sizeof low, r ? r->low : NAN);
+    seconds(high, sizeof high, r ? r->high : NAN);
+    seconds(most, sizeof most, limit);
+    fprintf(p->out, "<tr><td>%s, %s", metric_titles[metric], statistic);
+    html_text(p->out, whose);
+    fprintf(p->out, "</td><td>%s</td><td class=\"%s\">%s</td><td>%s … %s</td><td>", most, got > limit ? "bad" : "good",
+            found, low, high);
+    if (isfinite(got))
+        fprintf(p->out,
+                "<meter min=\"0\" max=\"1.5\" high=\"1\" low=\"0.8\" optimum=\"0\" value=\"%.3f\">%.0f %%</meter> %.0f "
+                "%%",
+                fmin(got / limit, 1.5), 100 * got / limit, 100 * got / limit);
+    fputs("</td></tr>\n", p->out);
+}
+
+/* A share or a rate of which there must be so much. */
+static void write_floor(struct page *p, const char *what, const char *whose, double asked, double got, bool share)
+{
+    const char *mark = got >= asked ? "good" : "bad";
+    fprintf(p->out, "<tr><td>%s", what);
+    html_text(p->out, whose);
+    if (share)
+        fprintf(p->out, "</td><td>at least %g %%</td><td class=\"%s\">%.2f %%</td>", 100 * asked, mark, 100 * got);
+    else
+        fprintf(p->out, "</td><td>at least %g</td><td class=\"%s\">%.4g</td>", asked, mark, got);
+    fputs("<td></td><td></td></tr>\n", p->out);
+}
+
+/* What is promised to all requests, or to one class. */
+static void write_scope(struct page *p, const cJSON *promises, const char *scope, const char *whose)
 {
     static const char *const statistics[] = {"mean", "p50", "p90", "p95", "p99", "p99.9", "max"};
-    FILE *out = p->out;
-    bool any = false;
     for (int m = 1; m < METRIC_COUNT; m++)
         for (int k = 0; k < 7; k++) {
-            double limit = limit_of(p, metric_names[m], statistics[k]);
-            if (limit == 0)
-                continue;
-            if (!any)
-                fputs("<table><caption>What was promised</caption><tr><th>promise</th><th>limit</th><th>found</th>"
-                      "<th>95 % interval</th><th>share of the limit</th></tr>\n",
-                      out);
-            any = true;
-            const struct row *r = find(p, metric_names[m], "run", statistics[k]);
-            char found[32], low[32], high[32], most[32];
-            double got = r ? r->value : NAN;
-            seconds(found, sizeof found, got);
-            seconds(low, sizeof low, r ? r->low : NAN);
-            seconds(high, sizeof high, r ? r->high : NAN);
-            seconds(most, sizeof most, limit);
-            fprintf(out,
-                    "<tr><td>%s, %s</td><td>%s</td><td class=\"%s\">%s</td><td>%s … %s</td><td><meter min=\"0\" "
-                    "max=\"1.5\" "
-                    "high=\"1\" low=\"0.8\" optimum=\"0\" value=\"%.3f\">%.0f %%</meter> %.0f %%</td></tr>\n",
-                    metric_titles[m], statistics[k], most, got <= limit ? "good" : "bad", found, low, high,
-                    fmin(got / limit, 1.5), 100 * got / limit, 100 * got / limit);
+            const cJSON *limits = cJSON_GetObjectItemCaseSensitive(promises, metric_names[m]);
+            const cJSON *limit = cJSON_GetObjectItemCaseSensitive(limits, statistics[k]);
+            if (cJSON_IsNumber(limit))
+                write_limit(p, m, statistics[k], limit->valuedouble, scope, whose);
         }
-    const cJSON *slo = cJSON_GetObjectItemCaseSensitive(p->scenario, "slo");
-    const cJSON *asked = cJSON_GetObjectItemCaseSensitive(slo, "attainment");
-    double met = single(p, "slo_attainment");
-    if (cJSON_IsNumber(asked) && any)
-        fprintf(out,
-                "<tr><td>share of requests within every limit</td><td>at least %g %%</td><td class=\"%s\">%.2f "
-                "%%</td><td></td><td></td></tr>\n",
-                100 * asked->valuedouble, met >= asked->valuedouble ? "good" : "bad", 100 * met);
-    if (any)
-        fputs("</table>\n", out);
+    const cJSON *asked = cJSON_GetObjectItemCaseSensitive(promises, "attainment");
+    if (cJSON_IsNumber(asked))
+        write_floor(p, "share of requests within every limit", whose, asked->valuedouble,
+                    value(p, "slo_attainment", scope, "value"), true);
+}
+
+static void write_limits(struct page *p)
+{
+    const cJSON *slo = cJSON_GetObjectItemCaseSensitive(p->scenario, "slo"), *class;
+    if (!slo)
+        return;
+    fputs("<table><caption>What was promised</caption><tr><th>promise</th><th>limit</th><th>found</th><th>95 % "
+          "interval</th><th>share of the limit</th></tr>\n",
+          p->out);
+    write_scope(p, slo, "run", "");
+    cJSON_ArrayForEach(class, cJSON_GetObjectItemCaseSensitive(slo, "classes"))
+    {
+        char scope[64], whose[64];
+        snprintf(scope, sizeof scope, "class:%s", class->string);
+        snprintf(whose, sizeof whose, " (class %s)", class->string);
+        write_scope(p, class, scope, whose);
+    }
+    const cJSON *goodput = cJSON_GetObjectItemCaseSensitive(slo, "goodput_per_s");
+    const cJSON *windows = cJSON_GetObjectItemCaseSensitive(slo, "windows");
+    const cJSON *share = cJSON_GetObjectItemCaseSensitive(windows, "share");
+    if (cJSON_IsNumber(goodput))
+        write_floor(p, "goodput, requests/s", "", goodput->valuedouble, single(p, "goodput_per_s"), false);
+    if (windows)
+        write_floor(p, "windows that kept everything", "", cJSON_IsNumber(share) ? share->valuedouble : 1,
+                    single(p, "slo_windows_kept"), true);
+    fputs("</table>\n", p->out);
 }
 
 static void write_numbers(struct page *p)
@@ -419,8 +472,8 @@ static void write_parts(struct page *p, const char *metric, const char *title)
         fputs("\">", out);
         for (int i = 0; i < PART_COUNT; i++)
             if (parts[i] > 0)
-                fprintf(out, "<i class=\"p%d\" style=\"width:%.3f%%\" title=\"%s: %.1f %%\">%s</i>", i,
-                        100 * parts[i] / sum, part_words[i], 100 * parts[i] / sum, parts[i] / sum > 0.09 ? "" : "");
+                fprintf(out, "<i class=\"p%d\" style=\"width:%.3f%%\" title=\"%s: %.1f %%\"></i>", i,
+                        100 * parts[i] / sum, part_words[i], 100 * parts[i] / sum);
         fputs("</div></div>\n", out);
     }
     fputs("</div>\n", out);
@@ -584,7 +637,6 @@ struct slow {
     struct page *page;
     double longest;
     int shown;
-    struct error *err;
 };
 
 struct timeline {

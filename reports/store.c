@@ -357,6 +357,7 @@ static int save_values(struct store *s, sqlite3_int64 run, const struct run_summ
         {"extrapolated_share", "", r->source_share[COST_BEYOND]},
         {"estimated_share", "", r->source_share[COST_ESTIMATED]},
         {"slo_margin", "", r->slo.margin},
+        {"slo_windows_kept", "", r->slo.windows.value},
         {"overloaded", "", r->overloaded},
         {"preemptions", "", (double)r->preemptions},
         {"recomputed_tokens", "tokens", (double)r->recomputed_tokens},

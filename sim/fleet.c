@@ -203,21 +203,18 @@ int fleet_wait(struct fleet *f, struct request *r)
         return 0;
     if (f->waiting_count == f->waiting_capacity) {
         size_t capacity = f->waiting_capacity ? 2 * f->waiting_capacity : 64;
-        void *grown = calloc(capacity, sizeof *f->waiting);
+        struct impatient *grown = calloc(capacity, sizeof *grown);
         if (!grown)
             return -1;
-        struct fleet larger = {.waiting = grown};
         for (size_t i = 0; i < f->waiting_count; i++)
-            larger.waiting[i] = f->waiting[(f->first_waiting + i) % f->waiting_capacity];
+            grown[i] = f->waiting[(f->first_waiting + i) % f->waiting_capacity];
         free(f->waiting);
-        f->waiting = larger.waiting;
+        f->waiting = grown;
         f->waiting_capacity = capacity;
         f->first_waiting = 0;
     }
     size_t at = (f->first_waiting + f->waiting_count++) % f->waiting_capacity;
-    f->waiting[at].request = r;
-    f->waiting[at].id = r->id;
-    f->waiting[at].until = r->arrival + f->config->patience;
+    f->waiting[at] = (struct impatient){r, r->id, r->arrival + f->config->patience};
     return 0;
 }
 

@@ -48,6 +48,13 @@ enum fleet_event {
     FLEET_DRAIN   /* it gets nothing more */
 };
 
+/* Who may give up. Its place in memory may be another's by then, which has another id. */
+struct impatient {
+    struct request *request;
+    uint64_t id;
+    sim_time until;
+};
+
 struct fleet {
     const struct fleet_config *config;
     enum replica_state *states; /* [count] */
@@ -61,11 +68,7 @@ struct fleet {
     uint64_t seed, arrived;  /* since the last look */
     size_t *wants;           /* [want_count] ring: of the looks within slow_down */
     size_t want_count, next_want, wanted;
-    struct {
-        struct request *request;
-        uint64_t id;
-        sim_time until;
-    } * waiting; /* ring of who may give up, by arrival */
+    struct impatient *waiting; /* [waiting_capacity] ring, by arrival */
     size_t first_waiting, waiting_count, waiting_capacity;
 };
 

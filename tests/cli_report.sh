@@ -42,6 +42,7 @@ for run, verdict, charts in ((1, "SLO met", 9), (2, "SLO met", 4), (3, "Overload
     assert verdict in page.text and page.charts == charts, (run, page.charts)
     assert "http" not in source and not re.search(r"\bnan\b", source), run
     assert len(source) < 300000, len(source)
+assert "class urgent" not in open("run-1.html").read()
 db = sqlite3.connect("tandem.db")
 for run in (1, 2, 3):
     for metric in ("ttft_s", "e2e_s"):
@@ -54,6 +55,11 @@ for run in (1, 2, 3):
             mean, rows = db.execute("SELECT avg(%s), count(*) FROM request WHERE run_id = ?" % metric, (run,)).fetchone()
             assert rows == n and abs(total / n - mean) < 1e-9 * mean, (run, metric, total / n, mean)
 P
+
+# Promises to a class, of goodput and of windows stand beside those to everybody.
+"$tandem" run default --quiet --db slo.db --set workload.requests=2000 --set workload.priorities='[1,2]' --set slo='{"ttft_s":{"p99":2},"goodput_per_s":5,"windows":{"length_s":60},"classes":{"urgent":{"priority":0,"ttft_s":{"p90":0.01},"attainment":0.9}}}'
+"$tandem" report --db slo.db --out slo.html >out.txt
+for words in 'SLO not met' '(class urgent)' 'goodput, requests/s' 'windows that kept everything' 'exceeded <b>'; do grep -qF "$words" slo.html; done
 
 # Forms for other tools: cumulative buckets that end with the count, vLLM's keys, a table.
 "$tandem" report 1 --format prometheus >metrics.txt

@@ -223,6 +223,30 @@ static void test_points_of_a_sweep(void **state)
     sweep_release(&s);
 }
 
+/* Points are told apart by their labels when a sweep goes on: values that differ in their last of 3 000 letters, too.
+ */
+static void test_long_values_keep_points_apart(void **state)
+{
+    (void)state;
+    static char text[10000], letters[3001];
+    struct json root;
+    struct sweep s;
+    struct sweep_point *points = NULL;
+    size_t count = 0;
+    struct error err = {0};
+    memset(letters, 'a', 3000);
+    snprintf(text, sizeof text, "{\"scenario\": {" QUEUE "}, \"vary\": {\"about\": [\"%s1\", \"%s2\"]}}", 100.0,
+             letters, letters);
+    expect_ok(json_parse(text, "sweep", &root, &err), &err);
+    expect_ok(sweep_read(&s, root, &err), &err);
+    expect_ok(sweep_points_make(&s, &points, &count, &err), &err);
+    assert_int_equal(count, 2);
+    assert_int_equal(strlen(points[0].label), strlen("about=\"\"") + 3001);
+    assert_string_not_equal(points[0].label, points[1].label);
+    sweep_points_release(points, count);
+    sweep_release(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_a_kept_trial_comes_back_exactly),
         cmocka_unit_test(test_the_formula_of_a_queue),
         cmocka_unit_test(test_points_of_a_sweep),
+        cmocka_unit_test(test_long_values_keep_points_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
