@@ -311,7 +311,10 @@ static int find_capacity(const struct plan *plan, struct session *session, struc
         return exit_for(err);
     if (c.failed && c.kind == CAPACITY_NONE)
         return error_set(err, ERROR_INPUT, "%s", c.message), EXIT_BAD_INPUT;
-    if (c.kind == CAPACITY_FOUND)
+    if (c.kind == CAPACITY_FOUND && c.vague)
+        printf("%s sustains about %.4g requests/s within its SLO; the replications cannot tell %.4g from %.4g\n",
+               plan->name, c.value * plan->rate_per_s, c.low * plan->rate_per_s, c.high * plan->rate_per_s);
+    else if (c.kind == CAPACITY_FOUND)
         printf("%s sustains %.4g requests/s within its SLO: holds at %.4g, breaks at %.4g (%s); %g %% interval\n",
                plan->name, c.value * plan->rate_per_s, c.low * plan->rate_per_s, c.high * plan->rate_per_s, c.binding,
                100 * plan->effort.confidence);

@@ -209,7 +209,7 @@ int capacity_find(const struct capacity_question *question, struct trial_pool *p
             snprintf(out->message, sizeof out->message, "%s", p->results[p->count - 1].message);
         }
         if (fabs(s->at[i] / out->high - 1) < 1e-9)
-            snprintf(out->binding, sizeof out->binding, "%s", point_binding(p));
+            snprintf(out->binding, sizeof out->binding, "%s", p->failed ? "cannot be run" : point_binding(p));
         point_release(&s->points[i]);
     }
     free(s);
