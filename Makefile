@@ -17,7 +17,7 @@ ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -pthread -I. $(WARNINGS) $(WERRO
 ALL_LIBS = $(filter-out -lgslcblas,$(shell pkg-config --libs $(LIBS) 2>/dev/null)) -lm
 
 SOURCES := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/shipped_files.o $(BUILD)/schema.o
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/shipped_files.o $(BUILD)/texts.o
 LIBRARY := $(filter-out $(BUILD)/cli/%,$(OBJECTS))
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -110,12 +110,12 @@ $(BUILD)/shipped_files.o: $(BUILD)/shipped_files.c
 	@echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -c $< -o $@
 
-$(BUILD)/schema.o: $(BUILD)/schema.c
+$(BUILD)/texts.o: $(BUILD)/texts.c
 	@echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -c $< -o $@
 
-# Each shipped JSON file becomes a C string, so that the program is one file.
-QUOTE := sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/    "&\\n"/'
+# Each shipped file becomes a C string, so that the program is one file.
+QUOTE := sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/??/?\\?/g' -e 's/.*/    "&\\n"/'
 
 $(BUILD)/shipped_files.c: $(SHIPPED) Makefile
 	@mkdir -p $(@D)
@@ -124,9 +124,15 @@ $(BUILD)/shipped_files.c: $(SHIPPED) Makefile
 	    echo "    {\"$${kind%s}\", \"$$(basename $$f .json)\","; $(QUOTE) $$f; echo '    },'; done; \
 	echo '    {0}};'; } > $@
 
-$(BUILD)/schema.c: reports/schema.sql Makefile
+UPLOT := reports/vendor/uplot
+TEXTS := schema_sql=reports/schema.sql page_css=reports/page.css page_js=reports/page.js uplot_js=$(UPLOT)/uPlot.iife.min.js \
+         uplot_css=$(UPLOT)/uPlot.min.css uplot_licence=$(UPLOT)/LICENSE
+text_file = $(lastword $(subst =, ,$(1)))
+
+$(BUILD)/texts.c: $(foreach t,$(TEXTS),$(call text_file,$(t))) Makefile
 	@mkdir -p $(@D)
-	@{ echo 'extern const char schema_sql[];'; echo 'const char schema_sql[] ='; $(QUOTE) $<; echo '    ;'; } > $@
+	@{ $(foreach t,$(TEXTS),echo 'extern const char $(firstword $(subst =, ,$(t)))[]; const char $(firstword $(subst =, ,$(t)))[] ='; \
+	    $(QUOTE) $(call text_file,$(t)); echo '    ;';) } > $@
 
 $(BUILD)/tests/%: tests/%.c $(LIBRARY) $(wildcard tests/*.h)
 	@mkdir -p $(@D); echo "  $@"

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/kept.h"
 #include "reports/compare.h"
+#include "reports/html.h"
+#include "reports/page_compare.h"
 
-enum { OPT_DB };
+enum { OPT_DB, OPT_OUT };
 
 static const struct option_spec options[] = {
     {"--db", "FILE", "results database (default tandem.db)"},
+    {"--out", "FILE.html", "write a page instead of text"},
     {0},
 };
 
@@ -41,9 +42,7 @@ static int read_label(struct store *store, int64_t run, struct label *out, struc
 
 static void print_value(const struct compared *c, double v)
 {
-    size_t length = strlen(c->name);
-    bool time = length > 2 && strcmp(c->name + length - 2, "_s") == 0 && strstr(c->name, "per_s") == NULL;
-    if (!time)
+    if (!compared_is_time(c))
         printf(" %12.5g", v);
     else if (v < 1)
         printf(" %9.3g ms", v * 1e3);
@@ -89,34 +88,44 @@ static int compare(struct store *store, int64_t a, int64_t b, struct error *err)
     return 0;
 }
 
+static int compare_in_words(struct store *store, const int64_t *ids, size_t count, struct error *err)
+{
+    for (size_t i = 1; i < count; i++) {
+        printf("%s", i > 1 ? "\n" : "");
+        if (compare(store, ids[0], ids[i], err))
+            return -1;
+    }
+    return 0;
+}
+
+static int compare_as_page(struct store *store, const int64_t *ids, size_t count, const char *name, struct error *err)
+{
+    struct html_file file;
+    if (count > COMPARED_RUNS_MAX)
+        return error_set(err, ERROR_INPUT, "--out: a page has room for %d runs", COMPARED_RUNS_MAX);
+    if (html_file_open(&file, name, err) ||
+        html_file_close(&file, page_write_comparison(store, ids, count, file.out, err) != 0, err))
+        return -1;
+    printf("the comparison is in %s\n", name);
+    return 0;
+}
+
 static int run(const struct arguments *args, struct error *err)
 {
-    const char *file = args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db";
-    long long ids[WORDS_MAX];
+    const char *page = args->values[OPT_OUT];
+    int64_t ids[WORDS_MAX];
     if (need_words(args, 2, WORDS_MAX, command_compare.usage, err))
         return EXIT_BAD_INPUT;
-    for (int i = 0; i < args->word_count; i++) {
-        char *end = NULL;
-        ids[i] = strtoll(args->words[i], &end, 10);
-        if (*end || ids[i] < 1) {
-            error_set(err, ERROR_INPUT, "%s: expected a run's number", args->words[i]);
+    for (int i = 0; i < args->word_count; i++)
+        if (kept_read_id(args->words[i], &ids[i], err))
             return EXIT_BAD_INPUT;
-        }
-    }
-    if (access(file, R_OK) != 0) {
-        error_set(err, ERROR_INPUT, "%s: there is no such database; tandem run makes one", file);
-        return EXIT_BAD_INPUT;
-    }
     struct store *store = NULL;
-    if (store_open(file, &store, err))
+    if (kept_open(args->values[OPT_DB], &store, err))
         return exit_for(err);
-    int status = EXIT_DONE;
-    for (int i = 1; i < args->word_count && status == EXIT_DONE; i++) {
-        printf("%s", i > 1 ? "\n" : "");
-        status = compare(store, ids[0], ids[i], err) ? exit_for(err) : EXIT_DONE;
-    }
+    size_t count = (size_t)args->word_count;
+    int status = page ? compare_as_page(store, ids, count, page, err) : compare_in_words(store, ids, count, err);
     store_close(store);
-    return status;
+    return status ? exit_for(err) : EXIT_DONE;
 }
 
 const struct command command_compare = {

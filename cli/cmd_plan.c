@@ -8,6 +8,7 @@
 #include "cli/session.h"
 #include "planner/analytic.h"
 #include "planner/answer.h"
+#include "planner/headroom.h"
 #include "profiles/shipped.h"
 
 enum {
@@ -276,74 +277,30 @@ static int make_plan(const struct arguments *args, struct json root, struct erro
 }
 
 /* A scenario by itself: the largest rate that it sustains. */
-static int find_capacity(const struct plan *plan, struct session *session, struct error *err)
+static int print_capacity(const struct plan *plan, struct session *session, struct error *err)
 {
-    struct trial_pool *pool = &session->pool;
-    struct capacity c;
-    struct family one = {.scenario = (cJSON *)(uintptr_t)plan->scenario.node};
-    char *scenario = family_scenario(plan, &one, 1);
-    if (!scenario)
-        return error_no_memory(err), EXIT_FAILED;
-    struct json root;
-    struct scenario s;
-    struct analytic_estimate e;
-    struct error ignored = {0};
-    double start = 1;
-    if (json_parse(scenario, "scenario", &root, err) || scenario_compile(&s, root, err)) {
-        free(scenario);
-        return exit_for(err);
-    }
-    bool known = analytic_of(&s, &e, &ignored) == 0 && e.bound_per_s > 0;
-    if (known)
-        start = 0.8 / e.utilization;
-    scenario_release(&s);
-    struct capacity_question q = {.scenario = scenario,
-                                  .scale = SCALE_RATE,
-                                  .start = start,
-                                  .tolerance = plan->tolerance,
-                                  .seed = plan->seed,
-                                  .effort = plan->effort};
-    double started = wall_clock_s();
-    int status = capacity_find(&q, pool, &c, err);
+    struct headroom h;
+    double started = wall_clock_s(), rate = plan->rate_per_s;
+    int status = headroom_find(plan, &session->pool, &h, err);
+    const struct capacity *c = &h.rate;
     progress_end(&session->progress);
-    free(scenario);
     if (status)
         return exit_for(err);
-    if (c.failed && c.kind == CAPACITY_NONE)
-        return error_set(err, ERROR_INPUT, "%s", c.message), EXIT_BAD_INPUT;
-    if (c.kind == CAPACITY_FOUND && c.vague)
+    if (c->kind == CAPACITY_FOUND && c->vague)
         printf("%s sustains about %.4g requests/s within its SLO; the replications cannot tell %.4g from %.4g\n",
-               plan->name, c.value * plan->rate_per_s, c.low * plan->rate_per_s, c.high * plan->rate_per_s);
-    else if (c.kind == CAPACITY_FOUND)
+               plan->name, c->value * rate, c->low * rate, c->high * rate);
+    else if (c->kind == CAPACITY_FOUND)
         printf("%s sustains %.4g requests/s within its SLO: holds at %.4g, breaks at %.4g (%s); %g %% interval\n",
-               plan->name, c.value * plan->rate_per_s, c.low * plan->rate_per_s, c.high * plan->rate_per_s, c.binding,
-               100 * plan->effort.confidence);
+               plan->name, c->value * rate, c->low * rate, c->high * rate, c->binding, 100 * plan->effort.confidence);
     else
         printf("%s %s\n", plan->name,
-               c.kind == CAPACITY_NONE ? "breaks its SLO however few requests come"
-                                       : "keeps its SLO at any rate that was tried");
-    if (known)
-        printf("  no more than %.4g requests/s can be served at all, by formula\n", e.bound_per_s);
-    printf("  %zu rates looked at, %llu trials of %.3g million requests, %.1f s\n", c.points,
-           (unsigned long long)pool->trials, (double)pool->requests * 1e-6, wall_clock_s() - started);
-    return c.kind == CAPACITY_NONE ? EXIT_SLO_MISSED : EXIT_DONE;
-}
-
-/* A scenario in the place of a plan: as a plan that has nothing to search. */
-static int wrap_scenario(struct json *root, struct error *err)
-{
-    cJSON *plan = cJSON_CreateObject(), *scenario = (cJSON *)(uintptr_t)root->node;
-    const cJSON *name = cJSON_GetObjectItemCaseSensitive(scenario, "name");
-    const cJSON *seed = cJSON_GetObjectItemCaseSensitive(scenario, "seed");
-    if (!plan)
-        return error_no_memory(err);
-    if (cJSON_IsString(name))
-        cJSON_AddStringToObject(plan, "name", name->valuestring);
-    if (cJSON_IsNumber(seed))
-        cJSON_AddNumberToObject(plan, "seed", seed->valuedouble);
-    cJSON_AddItemToObject(plan, "scenario", scenario);
-    root->node = plan;
-    return 0;
+               c->kind == CAPACITY_NONE ? "breaks its SLO however few requests come"
+                                        : "keeps its SLO at any rate that was tried");
+    if (isfinite(h.bound_per_s))
+        printf("  no more than %.4g requests/s can be served at all, by formula\n", h.bound_per_s);
+    printf("  %zu rates looked at, %llu trials of %.3g million requests, %.1f s\n", c->points,
+           (unsigned long long)session->pool.trials, (double)session->pool.requests * 1e-6, wall_clock_s() - started);
+    return c->kind == CAPACITY_NONE ? EXIT_SLO_MISSED : EXIT_DONE;
 }
 
 static int set_effort(const struct arguments *args, struct json *plan, struct error *err)
@@ -363,14 +320,16 @@ static int capacity(const struct arguments *args, struct json root, struct error
 {
     struct plan plan;
     struct session session;
-    if (wrap_scenario(&root, err) || set_effort(args, &root, err)) {
+    cJSON *wrapped = headroom_plan((cJSON *)(uintptr_t)root.node);
+    root.node = wrapped ? wrapped : root.node;
+    if (!wrapped || set_effort(args, &root, err)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
-        return exit_for(err);
+        return wrapped ? exit_for(err) : (error_no_memory(err), EXIT_FAILED);
     }
     if (plan_read(&plan, root, err))
         return exit_for(err);
     struct session_wishes wishes = {.threads = args->values[OPT_THREADS], .quiet = args->values[OPT_QUIET] != NULL};
-    int status = session_open(&session, &wishes, err) ? exit_for(err) : find_capacity(&plan, &session, err);
+    int status = session_open(&session, &wishes, err) ? exit_for(err) : print_capacity(&plan, &session, err);
     session_close(&session, status == EXIT_FAILED, err);
     plan_release(&plan);
     return status;

@@ -3,111 +3,204 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/kept.h"
+#include "cli/session.h"
+#include "planner/headroom.h"
 #include "reports/formats.h"
+#include "reports/html.h"
+#include "reports/kept_run.h"
 #include "reports/page.h"
-#include "reports/store.h"
+#include "reports/page_study.h"
 
-enum { OPT_DB, OPT_FORMAT, OPT_OUT };
+enum { OPT_DB, OPT_FORMAT, OPT_OUT, OPT_HEADROOM, OPT_NO_HEADROOM, OPT_RUNS, OPT_THREADS, OPT_QUIET };
 
 static const struct option_spec options[] = {
     {"--db", "FILE", "results database (default tandem.db)"},
-    {"--format", "html|text|csv|json|markdown|prometheus|vllm",
-     "a page (default where --out ends with .html), rows (text by default), or what other tools read: OpenMetrics with "
-     "vLLM's names, the JSON of vllm bench serve"},
-    {"--out", "FILE", "where to write; a page is written to run-N.html if nothing else is said"},
+    {"--format", "html|text|csv|json|markdown|perfetto|prometheus|vllm",
+     "a page (default), rows, or what other tools read: a trace of batches for Perfetto, OpenMetrics with vLLM's "
+     "names, "
+     "the JSON of vllm bench serve"},
+    {"--out", "FILE", "where to write; a page goes to run-N.html, sweep-N.html or plan-N.html if nothing else is said"},
+    {"--headroom", NULL, "look for the rate at which the SLO would break, however long it takes"},
+    {"--no-headroom", NULL, "do not look for it (default: look where that takes seconds)"},
+    {"--runs", NULL, "write the pages of a sweep's runs, too"},
+    {"-j", "N", "threads to look with (default: as many as there are processors)"},
+    {"--quiet", NULL, "print nothing but errors"},
     {0},
 };
 
-static int take_id(void *state, int columns, char **values, struct error *err)
+enum { QUICK_RUN_MS = 1500 }; /* headroom takes some fifty times as long */
+
+static int take_count(void *state, int columns, char **values, struct error *err)
 {
     (void)columns, (void)err;
-    *(int64_t *)state = values[0] ? strtoll(values[0], NULL, 10) : 0;
+    *(int64_t *)state = strtoll(values[0], NULL, 10);
     return 0;
 }
 
-/* A page is there whole or not at all. */
-static int write_page(struct store *store, int64_t id, const char *wanted, struct error *err)
+/* A run's page tells its headroom; it is looked for once, and kept. */
+static int look_for_headroom(const struct arguments *args, const struct kept_run *run, struct store *store,
+                             struct error *err)
 {
-    char file[1000], beside[1020];
-    if (id == 0 && store_read(store, take_id, &id, err, "SELECT max(id) FROM run", ""))
+    struct session session;
+    struct plan plan;
+    struct headroom h;
+    cJSON *scenario = cJSON_Duplicate(run->scenario, 1), *wrapped = scenario ? headroom_plan(scenario) : NULL;
+    if (!wrapped)
+        return error_no_memory(err);
+    struct session_wishes wishes = {.threads = args->values[OPT_THREADS], .quiet = args->values[OPT_QUIET] != NULL};
+    if (plan_read(&plan, (struct json){.node = wrapped, .file = "scenario"}, err))
         return -1;
-    if (id == 0)
-        return error_set(err, ERROR_INPUT, "there is no run to report");
-    if (wanted && strlen(wanted) >= sizeof file)
-        return error_set(err, ERROR_INPUT, "--out: the name is too long");
-    if (wanted)
-        snprintf(file, sizeof file, "%s", wanted);
-    else
-        snprintf(file, sizeof file, "run-%lld.html", (long long)id);
-    snprintf(beside, sizeof beside, "%s.new", file);
-    FILE *out = fopen(beside, "w");
-    if (!out)
-        return error_set(err, ERROR_IO, "%s: cannot be written: %s", file, strerror(errno));
-    int status = page_write(store, id, out, err);
-    bool whole = !ferror(out);
-    whole = fclose(out) == 0 && whole;
-    if (status == 0 && (!whole || rename(beside, file)))
-        status = error_set(err, ERROR_IO, "%s: cannot be written: %s", file, strerror(errno));
-    if (status)
-        remove(beside);
-    else
-        printf("run %lld is in %s\n", (long long)id, file);
+    int status = session_open(&session, &wishes, err);
+    if (status == 0)
+        status = headroom_find(&plan, &session.pool, &h, err);
+    session_close(&session, status != 0, err);
+    plan_release(&plan);
+    return status ? -1 : headroom_keep(&h, store, run->id, err);
+}
+
+static int ask_headroom(const struct arguments *args, int64_t id, struct store *store, struct error *err)
+{
+    struct kept_run run;
+    int64_t known = 0;
+    bool forced = args->values[OPT_HEADROOM] != NULL;
+    int status = kept_run_read(&run, store, id, err);
+    if (status == 0)
+        status = store_read(store, take_count, &known, err, "SELECT count(*) FROM headroom WHERE run_id = ?", "i", id);
+    bool asked = status == 0 && !known && cJSON_GetObjectItemCaseSensitive(run.scenario, "slo");
+    bool quick = run.wall_s * 1e3 < QUICK_RUN_MS && strcmp(run.texts[RUN_STATUS], "done") == 0;
+    if (asked && (forced || (quick && !args->values[OPT_NO_HEADROOM]))) {
+        struct error ours = {0};
+        status = look_for_headroom(args, &run, store, &ours);
+        if (status && (forced || ours.code != ERROR_INPUT))
+            *err = ours;
+        else
+            status = 0; /* no rate to scale (a closed loop), or its trace is elsewhere: the page says how to ask */
+    }
+    kept_run_release(&run);
     return status;
 }
 
-static bool ends_with_html(const char *name)
+typedef int (*page_writer)(struct store *store, int64_t id, FILE *out, struct error *err);
+
+static int write_page(const struct arguments *args, struct store *store, const char *what, int64_t id,
+                      page_writer writer, const char *wanted, struct error *err)
 {
-    size_t length = name ? strlen(name) : 0;
-    return length > 5 && strcmp(name + length - 5, ".html") == 0;
+    char name[64];
+    struct html_file file;
+    snprintf(name, sizeof name, "%s-%lld.html", what, (long long)id);
+    if (html_file_open(&file, wanted ? wanted : name, err))
+        return -1;
+    if (html_file_close(&file, writer(store, id, file.out, err) != 0, err))
+        return -1;
+    if (!args->values[OPT_QUIET])
+        printf("%s %lld is in %s\n", what, (long long)id, wanted ? wanted : name);
+    return 0;
+}
+
+static int write_run(const struct arguments *args, struct store *store, int64_t id, struct error *err)
+{
+    return ask_headroom(args, id, store, err) ||
+                   write_page(args, store, "run", id, page_write, args->values[OPT_OUT], err)
+               ? -1
+               : 0;
+}
+
+struct run_pages {
+    const struct arguments *args;
+    struct store *store;
+};
+
+static int take_run(void *state, int columns, char **values, struct error *err)
+{
+    struct run_pages *p = state;
+    (void)columns;
+    return write_page(p->args, p->store, "run", strtoll(values[0], NULL, 10), page_write, NULL, err);
+}
+
+/* "sweep:3" and "plan:1": the page of all its points. Returns 1 when the word is a run's. */
+static int write_study(const struct arguments *args, struct store *store, const char *word, struct error *err)
+{
+    static const struct {
+        const char *prefix, *what;
+        page_writer writer;
+    } studies[] = {{"sweep:", "sweep", page_write_sweep}, {"plan:", "plan", page_write_plan}};
+    for (size_t i = 0; i < sizeof studies / sizeof *studies; i++) {
+        size_t length = strlen(studies[i].prefix);
+        int64_t id;
+        struct run_pages pages = {args, store};
+        if (strncmp(word, studies[i].prefix, length) != 0)
+            continue;
+        if (kept_read_id(word + length, &id, err))
+            return error_set(err, ERROR_INPUT, "%s: expected a %s's number", word, studies[i].what);
+        if (args->values[OPT_RUNS] && i == 0 &&
+            store_read(store, take_run, &pages, err,
+                       "SELECT DISTINCT run_id FROM sweep_point WHERE sweep_id = ? AND run_id IS NOT NULL", "i", id))
+            return -1;
+        return write_page(args, store, studies[i].what, id, studies[i].writer, args->values[OPT_OUT], err);
+    }
+    return 1;
+}
+
+static int write_pages(const struct arguments *args, struct store *store, struct error *err)
+{
+    int64_t id;
+    if (args->word_count == 0)
+        return kept_run_last(store, &id, err) || write_run(args, store, id, err) ? -1 : 0;
+    for (int i = 0; i < args->word_count; i++) {
+        int study = write_study(args, store, args->words[i], err);
+        if (study < 0 || (study && (kept_read_id(args->words[i], &id, err) || write_run(args, store, id, err))))
+            return -1;
+    }
+    return 0;
+}
+
+static int print_rows(const struct arguments *args, struct store *store, const char *format, struct error *err)
+{
+    run_format foreign = run_format_find(format);
+    const char *wanted = args->values[OPT_OUT];
+    int64_t id;
+    if (args->word_count > 1)
+        return error_set(err, ERROR_INPUT, "--format %s: one run at a time", format);
+    if (args->word_count ? kept_read_id(args->words[0], &id, err) : kept_run_last(store, &id, err))
+        return -1;
+    if (wanted && !freopen(wanted, "w", stdout))
+        return error_set(err, ERROR_IO, "%s: cannot be written: %s", wanted, strerror(errno));
+    return foreign ? foreign(store, id, stdout, err) : store_print_run(store, id, format, err);
 }
 
 static int run(const struct arguments *args, struct error *err)
 {
-    const char *file = args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db", *wanted = args->values[OPT_OUT];
-    const char *format = args->values[OPT_FORMAT] ? args->values[OPT_FORMAT] : ends_with_html(wanted) ? "html" : "text";
-    char *end = NULL;
-    if (need_words(args, 0, 1, command_report.usage, err))
+    const char *format = args->values[OPT_FORMAT] ? args->values[OPT_FORMAT] : "html";
+    bool html = strcmp(format, "html") == 0, rows = false;
+    static const char *const plain[] = {"text", "csv", "json"};
+    for (int i = 0; i < 3; i++)
+        rows = rows || strcmp(format, plain[i]) == 0;
+    if (need_words(args, 0, WORDS_MAX, command_report.usage, err))
         return EXIT_BAD_INPUT;
-    long long id = args->word_count ? strtoll(args->words[0], &end, 10) : 0;
-    if (args->word_count && (*end || id < 1)) {
-        error_set(err, ERROR_INPUT, "%s: expected a run's number", args->words[0]);
-        return EXIT_BAD_INPUT;
-    }
-    bool html = strcmp(format, "html") == 0;
-    run_format foreign = run_format_find(format);
-    if (!html && !foreign && strcmp(format, "text") != 0 && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0) {
-        error_set(err, ERROR_INPUT, "--format %s: allowed: html, text, csv, json, markdown, prometheus, vllm", format);
+    if (!html && !rows && !run_format_find(format)) {
+        error_set(err, ERROR_INPUT, "--format %s: allowed: html, text, csv, json, markdown, perfetto, prometheus, vllm",
+                  format);
         return EXIT_BAD_INPUT;
     }
-    if (access(file, R_OK) != 0) {
-        error_set(err, ERROR_INPUT, "%s: there is no such database; tandem run makes one", file);
+    if (args->word_count > 1 && args->values[OPT_OUT]) {
+        error_set(err, ERROR_INPUT, "--out: is for one page; several are named by themselves");
         return EXIT_BAD_INPUT;
-    }
-    if (wanted && !html && !freopen(wanted, "w", stdout)) {
-        error_set(err, ERROR_IO, "%s: cannot be written: %s", wanted, strerror(errno));
-        return EXIT_FAILED;
     }
     struct store *store = NULL;
-    if (store_open(file, &store, err))
+    if (kept_open(args->values[OPT_DB], &store, err))
         return exit_for(err);
-    int64_t run = id;
-    int status = html || id > 0 ? 0 : store_read(store, take_id, &run, err, "SELECT max(id) FROM run", "");
-    if (status == 0)
-        status = html      ? write_page(store, id, wanted, err)
-                 : foreign ? foreign(store, run, stdout, err)
-                           : store_print_run(store, id, format, err);
-    status = status ? exit_for(err) : EXIT_DONE;
+    int status = html ? write_pages(args, store, err) : print_rows(args, store, format, err);
     store_close(store);
-    return status;
+    return status ? exit_for(err) : EXIT_DONE;
 }
 
 const struct command command_report = {
     .name = "report",
-    .usage = "report [RUN] [--format html|csv|…]",
-    .summary = "a kept run (the last one when no number is given): a page, or its metrics printed",
+    .usage = "report [RUN|sweep:N|plan:N]...",
+    .summary = "kept runs, sweeps and plans as pages (the last run when nothing is named), or a run in another form",
     .options = options,
     .run = run,
 };

@@ -3,16 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/watch.h"
 #include "profiles/shipped.h"
 #include "reports/store.h"
 #include "reports/text.h"
 
-enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP };
+enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP, OPT_WATCH };
 
 static const struct option_spec options[] = {
     {"--set", "PATH=VALUE", "override a scenario value, e.g. --set policy.batching=continuous; may be repeated"},
@@ -21,6 +20,7 @@ static const struct option_spec options[] = {
     {"--check-slo", NULL, "exit with status 3 when the SLO is not met"},
     {"--quiet", NULL, "print nothing but errors"},
     {"--step", NULL, "simulate every iteration one by one: the same rows, more slowly"},
+    {"--watch", NULL, "show rates, queue and percentiles while it runs; plain lines where there is no terminal"},
     {0},
 };
 
@@ -44,38 +44,19 @@ static int load_scenario(const struct arguments *args, struct scenario *s, struc
     return scenario_compile(s, root, err);
 }
 
-/* Progress on standard error: a line that rewrites itself on a terminal, else one every ten seconds. */
-struct run_progress {
-    double started_s, told_s;
-    bool terminal, told;
-};
-
-static void tell_progress(void *state, const struct cluster_totals *t)
-{
-    struct run_progress *p = state;
-    double now = wall_clock_s();
-    if (now - p->told_s < (p->terminal ? 0.2 : 10))
-        return;
-    p->told_s = now;
-    p->told = true;
-    fprintf(stderr, "%s%.2f million requests finished, simulated %.0f s, %.0f requests/s%s", p->terminal ? "\r" : "",
-            (double)t->finished * 1e-6, sim_time_to_s(t->end), (double)t->finished / (now - p->started_s),
-            p->terminal ? "\033[K" : "\n");
-}
-
-static int simulate(struct scenario *s, struct run_metrics *m, struct run_summary *summary, struct error *err)
+static int simulate(struct scenario *s, struct run_metrics *m, bool watch, struct run_summary *summary,
+                    struct error *err)
 {
     struct request_source source = {0};
     struct cluster_totals totals;
     if (scenario_open_workload(s, &source, err))
         return -1;
     struct observer observer = run_metrics_observer(m);
-    double now = wall_clock_s();
-    struct run_progress progress = {.started_s = now, .told_s = now, .terminal = isatty(STDERR_FILENO) == 1};
-    struct run_control control = {.stop = &stop_asked, .tick = tell_progress, .state = &progress};
+    struct run_watch view;
+    watch_begin(&view, s, m, watch);
+    struct run_control control = {.stop = &stop_asked, .tick = watch_tick, .state = &view};
     int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, &control, &totals, err);
-    if (progress.told && progress.terminal)
-        fprintf(stderr, "\r\033[K");
+    watch_end(&view, &totals);
     request_source_destroy(&source);
     return status ? -1 : run_metrics_summarise(m, s, &totals, summary, err);
 }
@@ -85,12 +66,12 @@ static int run_and_keep(const struct arguments *args, struct scenario *s, struct
 {
     struct run_summary summary;
     double start = wall_clock_s();
-    if (store && (s->keep_requests > 0 || s->timeseries > 0)) {
+    if (store && (s->keep_requests > 0 || s->timeseries > 0 || s->iterations.to > s->iterations.from)) {
         if (store_keep_rows(store, err))
             return exit_for(err);
         m->sink = store_sink(store);
     }
-    if (simulate(s, m, &summary, err))
+    if (simulate(s, m, args->values[OPT_WATCH] != NULL, &summary, err))
         return exit_for(err);
     double wall = wall_clock_s() - start;
     int64_t id = store ? store_save_run(store, s, m, &summary, wall, err) : 0;

@@ -3,61 +3,9 @@
 
 #include <math.h>
 
+#include "reports/html.h"
+
 enum { WIDTH = 460, HEIGHT = 300, LEFT = 62, RIGHT = 14, TOP = 30, BOTTOM = 44 };
-
-void html_text(FILE *out, const char *text)
-{
-    for (; *text; text++)
-        switch (*text) {
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        default:
-            fputc(*text, out);
-        }
-}
-
-/* Colours are told apart by people who see red and green alike, too (Okabe and Ito 2008). */
-void html_begin(FILE *out, const char *title)
-{
-    fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>",
-          out);
-    html_text(out, title);
-    fputs("</title>\n<style>\n"
-          ":root{--ink:#1b1f24;--soft:#5b6570;--grid:#dde2e7;--page:#fff;--c0:#0072b2;--c1:#d55e00;--c2:#009e73;"
-          "--c3:#cc79a7;--c4:#e69f00;--c5:#56b4e9}\n"
-          "@media (prefers-color-scheme:dark){:root{--ink:#e8ecf0;--soft:#9aa5b1;--grid:#333b44;--page:#15191e;"
-          "--c0:#4aa8e8;--c1:#ff8a3d;--c2:#2fce9f;--c3:#e6a0c8;--c4:#f5bf42;--c5:#8fd0f5}}\n"
-          "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:980px;margin:2rem "
-          "auto;padding:0 1rem}\n"
-          "h1{font-size:1.4rem;overflow-wrap:anywhere}.verdict{font-size:1.1rem}.charts{display:flex;flex-wrap:wrap;"
-          "gap:1rem}"
-          "svg{width:460px;max-width:100%;height:auto}svg text{fill:var(--soft);font-size:12px}"
-          "svg .title{fill:var(--ink);font-size:14px;font-weight:600}\n"
-          "table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}th,td{padding:.2rem .8rem;"
-          "border-bottom:1px solid var(--grid);text-align:right;white-space:nowrap}th:first-child,td:first-child"
-          "{text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:16rem}\n"
-          ".legend span{margin-right:1.2rem}.legend i{display:inline-block;width:.8rem;height:.8rem;margin-right:.4rem;"
-          "border-radius:2px}\n</style></head><body>\n<h1>",
-          out);
-    html_text(out, title);
-    fputs("</h1>\n", out);
-}
-
-void html_end(FILE *out)
-{
-    fputs("</body></html>\n", out);
-}
 
 /* Where a value lies on an axis: 0 at its low end, 1 at its high end. */
 static double share(const struct chart_axis *a, double value)
@@ -158,20 +106,16 @@ void chart_points(const struct chart *c, int series, const double *x, const doub
     fputc('\n', c->out);
 }
 
+void chart_interval(const struct chart *c, double low, double high, double y)
+{
+    double a = at_x(c, low), b = at_x(c, high), h = at_y(c, y);
+    fprintf(c->out, "<path d=\"M%.1f,%.1fv8M%.1f,%.1fv8M%.1f,%.1fH%.1f\" fill=\"none\" stroke=\"var(--ink)\"/>\n", a,
+            h - 4, b, h - 4, a, h, b);
+}
+
 void chart_reference(const struct chart *c, double x1, double y1, double x2, double y2)
 {
     fprintf(c->out,
             "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"var(--soft)\" stroke-dasharray=\"4 3\"/>\n",
             at_x(c, x1), at_y(c, y1), at_x(c, x2), at_y(c, y2));
-}
-
-void html_legend(FILE *out, const char *const *names, size_t count)
-{
-    fputs("<p class=\"legend\">", out);
-    for (size_t i = 0; i < count; i++) {
-        fprintf(out, "<span><i style=\"background:var(--c%zu)\"></i>", i % 6);
-        html_text(out, names[i]);
-        fputs("</span>", out);
-    }
-    fputs("</p>\n", out);
 }

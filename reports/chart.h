@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* chart.h — HTML pages with charts drawn as SVG: no script, no network, readable in light and dark. */
+/* chart.h — charts drawn as SVG into a page (html.h), readable in light and dark. */
 #ifndef TANDEM_REPORTS_CHART_H
 #define TANDEM_REPORTS_CHART_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
-
-/* Text with &, <, > and quotes escaped. */
-void html_text(FILE *out, const char *text);
-
-/* Everything before a page's content, and after it. */
-void html_begin(FILE *out, const char *title);
-void html_end(FILE *out);
 
 struct chart_axis {
     const char *label;
@@ -34,10 +27,10 @@ void chart_end(const struct chart *c);
 void chart_line(const struct chart *c, int series, const double *x, const double *y, size_t count);
 void chart_points(const struct chart *c, int series, const double *x, const double *y, size_t count);
 
+/* An interval along x at height y, with strokes at its ends. */
+void chart_interval(const struct chart *c, double low, double high, double y);
+
 /* A thin dashed line, for reference. */
 void chart_reference(const struct chart *c, double x1, double y1, double x2, double y2);
-
-/* Names beside their colours, under the charts. */
-void html_legend(FILE *out, const char *const *names, size_t count);
 
 #endif

@@ -142,3 +142,9 @@ int compare_verdict(const struct compared *c)
     int sign = c->relative.low > 0 ? 1 : c->relative.high < 0 ? -1 : 0;
     return c->more_is_better ? sign : -sign;
 }
+
+bool compared_is_time(const struct compared *c)
+{
+    size_t length = strlen(c->name);
+    return length > 2 && strcmp(c->name + length - 2, "_s") == 0 && strstr(c->name, "per_s") == NULL;
+}

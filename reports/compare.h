@@ -24,4 +24,7 @@ int compare_runs(struct store *store, int64_t a, int64_t b, struct compared rows
 /* 1: b is better, −1: a is, 0: not more than chance. */
 int compare_verdict(const struct compared *c);
 
+/* Whether its values are seconds. */
+bool compared_is_time(const struct compared *c);
+
 #endif

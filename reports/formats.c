@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "reports/metrics.h"
+#include "reports/perfetto.h"
 
 /* What of a run every format wants: its row, and single statistics by name. */
 struct kept {
@@ -277,6 +278,7 @@ static int write_markdown(struct store *store, int64_t run, FILE *out, struct er
 run_format run_format_find(const char *name)
 {
     return strcmp(name, "markdown") == 0     ? write_markdown
+           : strcmp(name, "perfetto") == 0   ? perfetto_write
            : strcmp(name, "prometheus") == 0 ? write_prometheus
            : strcmp(name, "vllm") == 0       ? write_vllm
                                              : NULL;

@@ -19,7 +19,8 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
                               .sources = !s->cost.estimated,
                               .fleet = s->cluster.fleet.asked,
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
-                              .timeseries = s->timeseries};
+                              .timeseries = s->timeseries,
+                              .iterations_kept = s->iterations};
     for (enum metric i = 0; i < METRIC_COUNT; i++)
         samples_init(&m->samples[i], i == METRIC_ITL ? gap_window : 5);
     attainment_init(&m->attainment, &s->slo);
@@ -186,18 +187,25 @@ static void keep_gaps(struct run_metrics *m, const struct iteration_record *reco
 }
 
 /* Tokens, attention scores and output heads of real requests: the work that counts for MFU. */
-static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n)
+static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n, uint64_t ns)
 {
-    uint64_t tokens = b->decodes, heads = b->decodes;
+    uint64_t tokens = b->decodes, heads = b->decodes, decodes = b->decodes;
     uint64_t scores = 2 * (n * (b->decode_kv + b->decodes) + b->decodes * (n * (n - 1) / 2));
     for (size_t i = 0; i < b->count; i++) {
         uint64_t new_tokens = b->items[i].new_tokens, before = b->items[i].req->computed;
         tokens += new_tokens;
+        decodes += b->items[i].decode;
         scores += new_tokens * (n * (2 * before + new_tokens + 1) + new_tokens * n * (n - 1));
         heads += new_tokens == request_uncomputed(b->items[i].req);
     }
+    uint64_t computed = b->layout == BATCH_RAGGED ? tokens : (uint64_t)b->rows * b->row_tokens;
     m->real_tokens += n * tokens;
-    m->padded_tokens += n * (b->layout == BATCH_RAGGED ? tokens : (uint64_t)b->rows * b->row_tokens);
+    m->padded_tokens += n * computed;
+    struct batch_cell *cell = batch_map_at(&m->batches, decodes, tokens - decodes);
+    cell->iterations += n;
+    cell->ns += ns;
+    cell->tokens += n * tokens;
+    cell->padded_tokens += n * computed;
     if (b->layout != BATCH_RAGGED && b->count > 0 && b->row_kv == 0) {
         m->row_prefills++;
         m->prefill_rows += b->rows;
@@ -205,6 +213,15 @@ static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n)
     }
     m->scores += scores;
     m->heads += n * heads;
+}
+
+static void keep_iterations(struct run_metrics *m, const struct iteration_record *i)
+{
+    for (uint64_t k = 0; k < i->count; k++) {
+        sim_time start = stretch_end(i->stretch, k);
+        if (start >= m->iterations_kept.from && start < m->iterations_kept.to)
+            m->sink.add_iteration(m->sink.state, i, k);
+    }
 }
 
 static void on_iteration(void *state, const struct iteration_record *i)
@@ -218,7 +235,9 @@ static void on_iteration(void *state, const struct iteration_record *i)
     m->sequence_ns += (wide_sum)ns * batch_sequences(i->batch);
     for (int k = 0; m->sources && k < COST_SOURCES; k++)
         m->by_source[k] += (wide_sum)n * i->cost->by[k] + i->cost->by_growth[k] * ((wide_sum)n * (n - 1) / 2);
-    count_work(m, i->batch, n);
+    count_work(m, i->batch, n, ns);
+    if (m->iterations_kept.to > m->iterations_kept.from && m->sink.state)
+        keep_iterations(m, i);
     uint32_t decodes = i->batch->decodes;
     if (decodes == 0)
         return;

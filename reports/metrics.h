@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "reports/attainment.h"
 #include "reports/bands.h"
+#include "reports/batch_map.h"
 #include "reports/samples.h"
 #include "sim/cluster.h"
 #include "sim/scenario.h"
@@ -34,6 +35,8 @@ struct row_sink {
     void *state;
     void (*add_request)(void *state, size_t replica, const struct request *r);
     void (*add_point)(void *state, const char *series, sim_time at, double value);
+    /* The k-th one of the record. */
+    void (*add_iteration)(void *state, const struct iteration_record *record, uint64_t k);
 };
 
 struct run_metrics {
@@ -46,6 +49,7 @@ struct run_metrics {
     uint64_t row_prefills, prefill_rows, row_prompts; /* prefills in rows (padded, packed); rows and prompts in them */
     wide_sum parts_ns[PART_COUNT];
     struct bands ttft_bands, e2e_bands;
+    struct batch_map batches;
     int64_t parts_error;              /* Σ |sum of parts − e2e|; anything but 0 is a bug */
     wide_sum by_source[COST_SOURCES]; /* fine time */
     bool sources;                     /* costs tell them apart */
@@ -59,6 +63,7 @@ struct run_metrics {
     bool out_of_memory;
     uint64_t keep_below;                   /* rows are kept of requests whose hashed id is below */
     sim_time timeseries;                   /* interval, 0: none */
+    struct span iterations_kept;           /* rows are kept of iterations that start in it */
     uint64_t point_finished, point_tokens; /* when the last point was taken */
     struct row_sink sink;                  /* state NULL: rows are not kept */
 };

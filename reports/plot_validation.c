@@ -1,32 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "reports/plot_validation.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "reports/chart.h"
+#include "reports/html.h"
 
 enum { CURVE_POINTS = 400, ENGINES_MAX = 6 };
 
 static const char *const metric_titles[MEASURED_METRICS] = {"TTFT", "TPOT", "E2E"};
-
-static FILE *open_beside(const char *file, char *beside, size_t size, struct error *err)
-{
-    snprintf(beside, size, "%s.new", file);
-    FILE *out = fopen(beside, "w");
-    if (!out)
-        error_set(err, ERROR_IO, "%s: cannot be written: %s", file, strerror(errno));
-    return out;
-}
-
-static int close_beside(FILE *out, const char *file, const char *beside, struct error *err)
-{
-    bool ok = !ferror(out);
-    ok = fclose(out) == 0 && ok && rename(beside, file) == 0;
-    return ok ? 0 : error_set(err, ERROR_IO, "%s: cannot be written: %s", file, strerror(errno));
-}
 
 static void draw_distribution(const struct chart *c, int series, const double *sorted, size_t count)
 {
@@ -95,15 +79,14 @@ int plot_server(const char *file, const char *title, const struct latencies *mea
 
 int plot_servers(const char *file, const char *title, const struct plotted *runs, size_t count, struct error *err)
 {
-    char beside[1024];
-    FILE *out = open_beside(file, beside, sizeof beside, err);
-    if (!out)
+    struct html_file page;
+    if (html_file_open(&page, file, err))
         return -1;
-    html_begin(out, title);
+    html_begin(page.out, title);
     for (size_t i = 0; i < count; i++)
-        write_run(out, &runs[i]);
-    html_end(out);
-    return close_beside(out, file, beside, err);
+        write_run(page.out, &runs[i]);
+    html_end(page.out);
+    return html_file_close(&page, false, err);
 }
 
 /* Engines in order of appearance among the simulated points. */
@@ -182,12 +165,10 @@ int plot_points(const char *file, const char *title, const struct points *points
 {
     const char *engines[ENGINES_MAX];
     struct point_errors all;
-    char beside[1024];
-    if (points_compare(points, NULL, NULL, &all, err))
+    struct html_file page;
+    if (points_compare(points, NULL, NULL, &all, err) || html_file_open(&page, file, err))
         return -1;
-    FILE *out = open_beside(file, beside, sizeof beside, err);
-    if (!out)
-        return -1;
+    FILE *out = page.out;
     size_t engine_count = find_engines(points, engines);
     html_begin(out, title);
     fprintf(
@@ -203,5 +184,5 @@ int plot_points(const char *file, const char *title, const struct points *points
     html_legend(out, engines, engine_count);
     write_points(out, points);
     html_end(out);
-    return close_beside(out, file, beside, err);
+    return html_file_close(&page, false, err);
 }

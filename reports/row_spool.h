@@ -25,8 +25,19 @@ struct point_row {
     double value;
 };
 
+/* One row of `iteration`; its prompts follow. */
+struct iteration_row {
+    uint64_t replica;
+    sim_time start, end;
+    uint64_t decodes, decode_kv, prompt_tokens, padded_tokens, prompts;
+};
+
+struct prompt_row {
+    uint64_t id, tokens;
+};
+
 struct row_spool {
-    FILE *requests, *points;
+    FILE *requests, *points, *iterations;
     bool failed; /* a write went wrong; told when rows are read back */
 };
 
@@ -40,5 +51,7 @@ struct row_sink row_spool_sink(struct row_spool *spool);
 int row_spool_rewind(struct row_spool *spool, struct error *err);
 int row_spool_next_request(struct row_spool *spool, struct request_row *out);
 int row_spool_next_point(struct row_spool *spool, struct point_row *out);
+int row_spool_next_iteration(struct row_spool *spool, struct iteration_row *out);
+int row_spool_next_prompt(struct row_spool *spool, struct prompt_row *out);
 
 #endif

@@ -1,10 +1,10 @@
--- Tandem's results, schema version 3 (PRAGMA user_version). Names may grow, not shrink.
+-- Tandem's results, schema version 4 (PRAGMA user_version). Names may grow, not shrink.
 CREATE TABLE run (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, scenario TEXT NOT NULL, scenario_hash TEXT NOT NULL, seed INTEGER NOT NULL,
     program_version TEXT NOT NULL, status TEXT NOT NULL, started_at TEXT NOT NULL, wall_s REAL NOT NULL,
     simulated_s REAL NOT NULL, arrived INTEGER NOT NULL, finished INTEGER NOT NULL, rejected INTEGER NOT NULL,
     unfinished INTEGER NOT NULL, iterations INTEGER NOT NULL, model TEXT NOT NULL, device TEXT NOT NULL,
-    cost_source TEXT NOT NULL, batching TEXT NOT NULL, slo_met INTEGER);
+    cost_source TEXT NOT NULL, batching TEXT NOT NULL, slo_met INTEGER, slo_binding TEXT);
 CREATE TABLE metric (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, scope TEXT NOT NULL,
     statistic TEXT NOT NULL, value REAL, ci_low REAL, ci_high REAL, unit TEXT NOT NULL,
@@ -31,6 +31,18 @@ CREATE TABLE time_parts (
 CREATE TABLE timeseries (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, at_s REAL NOT NULL, value REAL,
     PRIMARY KEY (run_id, name, at_s)) WITHOUT ROWID;
+CREATE TABLE iteration (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, replica INTEGER NOT NULL, start_ns INTEGER NOT NULL,
+    number INTEGER NOT NULL, end_ns INTEGER NOT NULL, decodes INTEGER NOT NULL, decode_kv_tokens INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL, padded_tokens INTEGER NOT NULL, prompts TEXT NOT NULL,
+    PRIMARY KEY (run_id, replica, start_ns, number)) WITHOUT ROWID;
+CREATE TABLE batch_cell (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, decodes INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL,
+    iterations INTEGER NOT NULL, ns INTEGER NOT NULL, tokens INTEGER NOT NULL, padded_tokens INTEGER NOT NULL,
+    PRIMARY KEY (run_id, decodes, prompt_tokens)) WITHOUT ROWID;
+CREATE TABLE headroom (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, input TEXT NOT NULL, kind TEXT NOT NULL, base REAL,
+    factor REAL, holds REAL, breaks REAL, binding TEXT, PRIMARY KEY (run_id, input)) WITHOUT ROWID;
 CREATE TABLE validation (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, against TEXT NOT NULL, name TEXT NOT NULL,
     statistic TEXT NOT NULL, measured REAL, simulated REAL, error REAL,

@@ -13,7 +13,7 @@
 #include "reports/row_spool.h"
 #include "reports/theory.h"
 
-enum { SCHEMA_VERSION = 3 };
+enum { SCHEMA_VERSION = 4 };
 
 extern const char schema_sql[]; /* made from schema.sql */
 
@@ -66,6 +66,19 @@ static const char *const migrations[SCHEMA_VERSION] = {
           "ALTER TABLE plan_point ADD COLUMN result TEXT;"
           "ALTER TABLE sweep ADD COLUMN name TEXT; ALTER TABLE sweep ADD COLUMN started_at TEXT;"
           "ALTER TABLE sweep_point ADD COLUMN result TEXT;",
+    [3] = "ALTER TABLE run ADD COLUMN slo_binding TEXT;"
+          "CREATE TABLE iteration (run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, replica INTEGER NOT "
+          "NULL,"
+          "start_ns INTEGER NOT NULL, number INTEGER NOT NULL, end_ns INTEGER NOT NULL, decodes INTEGER NOT NULL,"
+          "decode_kv_tokens INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL, padded_tokens INTEGER NOT NULL,"
+          "prompts TEXT NOT NULL, PRIMARY KEY (run_id, replica, start_ns, number)) WITHOUT ROWID;"
+          "CREATE TABLE batch_cell (run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, decodes INTEGER NOT "
+          "NULL,"
+          "prompt_tokens INTEGER NOT NULL, iterations INTEGER NOT NULL, ns INTEGER NOT NULL, tokens INTEGER NOT NULL,"
+          "padded_tokens INTEGER NOT NULL, PRIMARY KEY (run_id, decodes, prompt_tokens)) WITHOUT ROWID;"
+          "CREATE TABLE headroom (run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, input TEXT NOT NULL,"
+          "kind TEXT NOT NULL, base REAL, factor REAL, holds REAL, breaks REAL, binding TEXT,"
+          "PRIMARY KEY (run_id, input)) WITHOUT ROWID;",
 };
 
 /* Under the write lock, so that two processes that open a new file at once make one schema. */
@@ -407,6 +420,20 @@ static int save_histograms(struct store *s, sqlite3_int64 run, const struct run_
     return 0;
 }
 
+static int save_batches(struct store *s, sqlite3_int64 run, const struct batch_map *map, struct error *err)
+{
+    for (int d = 0; d < DECODE_CELLS; d++)
+        for (int p = 0; p < PROMPT_CELLS; p++) {
+            const struct batch_cell *c = &map->cells[d][p];
+            if (c->iterations &&
+                insert(s, err, "INSERT INTO batch_cell VALUES (?,?,?,?,?,?,?)", "iiiiiii", run,
+                       (int64_t)batch_map_decodes(d), (int64_t)batch_map_prompt_tokens(p), (int64_t)c->iterations,
+                       (int64_t)c->ns, (int64_t)c->tokens, (int64_t)c->padded_tokens))
+                return -1;
+        }
+    return 0;
+}
+
 static int save_station(struct store *s, sqlite3_int64 run, const struct station_summary *t, struct error *err)
 {
     return insert(s, err, "INSERT INTO station VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", "isdddddddddd", run, t->name,
@@ -468,12 +495,13 @@ static int save_run_row(struct store *s, const struct scenario *sc, const struct
     struct tm utc;
     strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     const struct cluster_totals *t = &r->totals;
-    int status = insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                        "sssisssddiiiiissssi", sc->name, json, hash_text, (sqlite3_int64)sc->seed, TANDEM_VERSION,
-                        t->stopped ? "interrupted" : "done", started, wall_s, r->duration_s, (sqlite3_int64)t->arrived,
-                        (sqlite3_int64)t->finished, (sqlite3_int64)t->rejected, (sqlite3_int64)t->unfinished,
-                        (sqlite3_int64)t->iterations, sc->cost.model.name, sc->cost.device.name, sc->cost.device.source,
-                        sc->cluster.replica.batching->name, (sqlite3_int64)r->slo.met);
+    int status =
+        insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", "sssisssddiiiiissssis",
+               sc->name, json, hash_text, (sqlite3_int64)sc->seed, TANDEM_VERSION, t->stopped ? "interrupted" : "done",
+               started, wall_s, r->duration_s, (sqlite3_int64)t->arrived, (sqlite3_int64)t->finished,
+               (sqlite3_int64)t->rejected, (sqlite3_int64)t->unfinished, (sqlite3_int64)t->iterations,
+               sc->cost.model.name, sc->cost.device.name, sc->cost.device.source, sc->cluster.replica.batching->name,
+               (sqlite3_int64)r->slo.met, r->slo.asked ? r->slo.binding : NULL);
     free(json);
     return status;
 }
@@ -525,6 +553,40 @@ static int save_point(struct store *s, sqlite3_stmt *point, const struct point_r
     return finish_row(s, point, err);
 }
 
+/* Its prompts as [[id, tokens], …], for who wants to know whose they are. */
+static int save_iteration(struct store *s, sqlite3_stmt *q, const struct iteration_row *row, int64_t number,
+                          struct error *err)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    if (!out)
+        return error_no_memory(err);
+    fputc('[', out);
+    struct prompt_row p;
+    for (uint64_t i = 0; i < row->prompts && row_spool_next_prompt(&s->rows, &p); i++)
+        fprintf(out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)p.id, (unsigned long long)p.tokens);
+    fputc(']', out);
+    if (fclose(out)) {
+        free(text);
+        return error_no_memory(err);
+    }
+    const int64_t numbers[] = {(int64_t)row->replica,
+                               row->start,
+                               number,
+                               row->end,
+                               (int64_t)row->decodes,
+                               (int64_t)row->decode_kv,
+                               (int64_t)row->prompt_tokens,
+                               (int64_t)row->padded_tokens};
+    for (int i = 0; i < 8; i++)
+        sqlite3_bind_int64(q, 2 + i, numbers[i]);
+    sqlite3_bind_text(q, 10, text, (int)length, SQLITE_STATIC);
+    int status = finish_row(s, q, err);
+    free(text);
+    return status;
+}
+
 static int prepare_rows(struct store *s, sqlite3_stmt **q, const char *sql, sqlite3_int64 run, struct error *err)
 {
     if (sqlite3_prepare_v2(s->db, sql, -1, q, NULL) != SQLITE_OK)
@@ -535,17 +597,22 @@ static int prepare_rows(struct store *s, sqlite3_stmt **q, const char *sql, sqli
 
 static int save_rows(struct store *s, sqlite3_int64 run, struct error *err)
 {
-    sqlite3_stmt *request = NULL, *part = NULL, *point = NULL;
+    sqlite3_stmt *request = NULL, *part = NULL, *point = NULL, *iteration = NULL;
     struct request_row row;
     struct point_row at;
+    struct iteration_row batch;
     int status = row_spool_rewind(&s->rows, err) ||
                  prepare_rows(s, &request, "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", run, err) ||
                  prepare_rows(s, &part, "INSERT INTO time_parts VALUES (?,?,?,?)", run, err) ||
-                 prepare_rows(s, &point, "INSERT INTO timeseries VALUES (?,?,?,?)", run, err);
+                 prepare_rows(s, &point, "INSERT INTO timeseries VALUES (?,?,?,?)", run, err) ||
+                 prepare_rows(s, &iteration, "INSERT INTO iteration VALUES (?,?,?,?,?,?,?,?,?,?)", run, err);
     while (status == 0 && row_spool_next_request(&s->rows, &row))
         status = save_request(s, request, part, &row, err);
     while (status == 0 && row_spool_next_point(&s->rows, &at))
         status = save_point(s, point, &at, err);
+    for (int64_t number = 0; status == 0 && row_spool_next_iteration(&s->rows, &batch); number++)
+        status = save_iteration(s, iteration, &batch, number, err);
+    sqlite3_finalize(iteration);
     sqlite3_finalize(request);
     sqlite3_finalize(part);
     sqlite3_finalize(point);
@@ -560,7 +627,8 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
     *run = sqlite3_last_insert_rowid(s->db);
     if (save_latencies(s, *run, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, err) ||
         save_scopes(s, *run, &m->attainment, &r->slo, err) || save_bands(s, *run, "ttft_s", &m->ttft_bands, err) ||
-        save_bands(s, *run, "e2e_s", &m->e2e_bands, err) || save_stations(s, *run, sc, m, r, err))
+        save_bands(s, *run, "e2e_s", &m->e2e_bands, err) || save_batches(s, *run, &m->batches, err) ||
+        save_stations(s, *run, sc, m, r, err))
         return -1;
     return s->rows.requests ? save_rows(s, *run, err) : 0;
 }
@@ -620,8 +688,9 @@ static int copy_rows(struct store *s, const char *table, sqlite3_int64 from, sql
 
 static int absorb_run(struct store *s, sqlite3_int64 from, sqlite3_int64 *to, struct error *err)
 {
-    static const char *const tables[] = {"metric",     "histogram",  "station",    "theory", "request",
-                                         "time_parts", "timeseries", "validation", NULL};
+    static const char *const tables[] = {"metric",     "histogram",  "station",    "theory",
+                                         "request",    "time_parts", "timeseries", "iteration",
+                                         "batch_cell", "headroom",   "validation", NULL};
     if (copy_rows(s, "run", from, 0, err))
         return -1;
     *to = sqlite3_last_insert_rowid(s->db);

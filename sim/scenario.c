@@ -231,15 +231,33 @@ static int read_share(const struct json *output, double *share, struct error *er
     return 0;
 }
 
+/* true, false, or {"from_s", "to_s"}. */
+static int read_iterations(struct scenario *s, const struct json *output, struct error *err)
+{
+    static const char *const keys[] = {"from_s", "to_s", NULL};
+    struct json at = json_member(output, "iterations");
+    double from = 0, to = 9e9;
+    if (!at.node || cJSON_IsFalse(at.node))
+        return 0;
+    if (!cJSON_IsTrue(at.node) && !cJSON_IsObject(at.node))
+        return json_complain(&at, "true, false or {\"from_s\", \"to_s\"}", err);
+    if (cJSON_IsObject(at.node) &&
+        (json_check_keys(&at, keys, err) || json_read_number(&at, "from_s", false, 0, 9e9, &from, err) ||
+         json_read_number(&at, "to_s", false, from, 9e9, &to, err)))
+        return -1;
+    s->iterations = (struct span){sim_time_from_s(from), sim_time_from_s(to)};
+    return 0;
+}
+
 static int read_output(struct scenario *s, struct error *err)
 {
-    static const char *const keys[] = {"requests", "timeseries_s", "warmup", NULL};
+    static const char *const keys[] = {"requests", "timeseries_s", "iterations", "warmup", NULL};
     struct json output = json_member(&s->root, "output"), workload = json_member(&s->root, "workload");
     double interval = 0;
     const char *warmup = json_member(&workload, "trace").node ? "none" : "mser5";
     if (output.node && (json_check_keys(&output, keys, err) || read_share(&output, &s->keep_requests, err) ||
                         json_read_number(&output, "timeseries_s", false, 0, 1e9, &interval, err) ||
-                        json_read_string(&output, "warmup", false, &warmup, err)))
+                        read_iterations(s, &output, err) || json_read_string(&output, "warmup", false, &warmup, err)))
         return -1;
     s->timeseries = s->cluster.probe_interval = sim_time_from_s(interval);
     struct json at = json_member(&output, "warmup");

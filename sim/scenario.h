@@ -14,6 +14,11 @@ struct stages {
     struct pipeline_link link;
 };
 
+/* Simulated time from one instant until before another. */
+struct span {
+    sim_time from, to;
+};
+
 enum warmup_rule { WARMUP_NONE, WARMUP_MSER5 };
 
 struct scenario {
@@ -27,8 +32,9 @@ struct scenario {
         decode_routing_params;
     struct slo slo;
     enum warmup_rule warmup;
-    double keep_requests; /* share of the requests that get a database row each */
-    sim_time timeseries;  /* interval of the time series; 0: none */
+    double keep_requests;   /* share of the requests that get a database row each */
+    sim_time timeseries;    /* interval of the time series; 0: none */
+    struct span iterations; /* that get a database row each; empty: none */
 };
 
 /* Checks and compiles root, which the scenario then owns, also on failure. Release with scenario_release. */

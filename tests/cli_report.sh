@@ -3,17 +3,18 @@
 # Pages and comparisons of kept runs.
 set -euo pipefail
 tandem=$(realpath "$1")
+schema=$(realpath "$(dirname "$0")/data/trace_event.schema.json")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 small="--set workload.requests=2000 --set output.requests=true --quiet"
-"$tandem" run default $small --set output.timeseries_s=5
+"$tandem" run default $small --set output.timeseries_s=5 --set output.iterations=true
 "$tandem" run default $small --set policy.batching=prefill_first
 "$tandem" run default --quiet --set workload.requests=3000 --set workload.arrivals.rate_per_s=40 # too many
 
 # A page: balanced, by itself, with the verdict, a table behind every chart, and bands that sum to their means.
-for run in 1 2 3; do "$tandem" report $run --format html >out.txt; done
-"$tandem" report --out named.html >out.txt && cmp named.html run-3.html
+"$tandem" report 1 2 3 --no-headroom >out.txt
+"$tandem" report --no-headroom --out named.html >out.txt && cmp named.html run-3.html
 python3 - <<'P'
 import html.parser, re, sqlite3
 VOID = {"meta", "br", "line", "circle", "polyline", "path"}
@@ -34,14 +35,15 @@ class Page(html.parser.HTMLParser):
         self.open.pop()
     def handle_data(self, data):
         self.text += data
-for run, verdict, charts in ((1, "SLO met", 9), (2, "SLO met", 4), (3, "Overloaded", 4)):
+for run, verdict, charts in ((1, "SLO met", 10), (2, "SLO met", 5), (3, "Overloaded", 5)):
     source = open("run-%d.html" % run, encoding="utf-8").read()
     page = Page()
     page.feed(source)
     assert not page.open, page.open
     assert verdict in page.text and page.charts == charts, (run, page.charts)
-    assert "http" not in source and not re.search(r"\bnan\b", source), run
-    assert len(source) < 300000, len(source)
+    ours = re.sub(r"<script.*?</script>", "", source, flags=re.S) # the series library names its own address
+    assert "http" not in ours and not re.search(r"\bnan\b", ours), run
+    assert "not looked for" in page.text and len(source) < 300000, len(source)
 assert "class urgent" not in open("run-1.html").read()
 db = sqlite3.connect("tandem.db")
 for run in (1, 2, 3):
@@ -56,9 +58,44 @@ for run in (1, 2, 3):
             assert rows == n and abs(total / n - mean) < 1e-9 * mean, (run, metric, total / n, mean)
 P
 
+# What batches were made of: cells hold all iterations and all busy time; every iteration has its row, prompts and all,
+# and rows are the same when every iteration is simulated singly.
+python3 - <<'P'
+import json, sqlite3
+db = sqlite3.connect("tandem.db")
+iterations, = db.execute("SELECT iterations FROM run WHERE id = 1").fetchone()
+cells = db.execute("SELECT sum(iterations), sum(ns), sum(tokens), sum(padded_tokens) FROM batch_cell WHERE run_id = 1").fetchone()
+rows = db.execute("SELECT count(*), sum(end_ns - start_ns), sum(decodes + prompt_tokens), sum(padded_tokens) FROM iteration WHERE run_id = 1").fetchone()
+assert rows == cells and rows[0] == iterations, (rows, cells, iterations)
+prompts = {}
+for prompt_tokens, text in db.execute("SELECT prompt_tokens, prompts FROM iteration WHERE run_id = 1"):
+    assert prompt_tokens == sum(n for _, n in json.loads(text))
+    for request, n in json.loads(text):
+        prompts[request] = prompts.get(request, 0) + n
+for request, tokens, again in db.execute("SELECT id, prompt_tokens, recomputed_tokens FROM request WHERE run_id = 1"):
+    assert again or prompts[request] == tokens, (request, tokens, prompts[request])
+P
+for step in "" --step; do
+    "$tandem" run default --quiet --db "rows$step.db" $step --set workload.requests=300 --set 'output.iterations={"from_s":5,"to_s":20}'
+    python3 -c "
+import sqlite3, sys
+rows = sqlite3.connect('rows$step.db').execute('SELECT * FROM iteration ORDER BY 1,2,3,4').fetchall()
+assert len(rows) > 300 and all(5e9 <= r[2] < 20e9 for r in rows)
+print(rows)" >"rows$step.txt"
+done
+cmp rows.txt rows--step.txt
+
+# How much faster requests could come is looked for once, kept, and told.
+"$tandem" report 2 --quiet && grep -q 'It would break at <b>' run-2.html
+python3 - <<'P'
+import sqlite3
+kind, base, factor, holds, breaks = sqlite3.connect("tandem.db").execute("SELECT kind, base, factor, holds, breaks FROM headroom WHERE run_id = 2").fetchone()
+assert kind == "found" and holds <= factor <= breaks and base > 0, (kind, base, holds, factor, breaks)
+P
+
 # Promises to a class, of goodput and of windows stand beside those to everybody.
 "$tandem" run default --quiet --db slo.db --set workload.requests=2000 --set workload.priorities='[1,2]' --set slo='{"ttft_s":{"p99":2},"goodput_per_s":5,"windows":{"length_s":60},"classes":{"urgent":{"priority":0,"ttft_s":{"p90":0.01},"attainment":0.9}}}'
-"$tandem" report --db slo.db --out slo.html >out.txt
+"$tandem" report --db slo.db --no-headroom --out slo.html >out.txt
 for words in 'SLO not met' '(class urgent)' 'goodput, requests/s' 'windows that kept everything' 'exceeded <b>'; do grep -qF "$words" slo.html; done
 
 # Forms for other tools: cumulative buckets that end with the count, vLLM's keys, a table.
@@ -90,10 +127,74 @@ if command -v promtool >/dev/null; then # vLLM's names have the colon that promt
     if grep -v "metric names should not contain ':'" lint.txt; then exit 1; fi
 fi
 
+# A trace for Perfetto: as its schema says, slices nest, flows begin and end inside slices, everything is there.
+"$tandem" run default --quiet --db trace.db --set workload.requests=200 --set output='{"requests":true,"iterations":true,"timeseries_s":1}'
+"$tandem" report --db trace.db --format perfetto --out trace.json
+python3 - "$schema" <<'P'
+import json, sys
+trace = json.load(open("trace.json"))
+try:
+    import jsonschema
+    jsonschema.Draft7Validator(json.load(open(sys.argv[1]))).validate(trace)
+except ImportError:
+    print("skipped a part: python3-jsonschema is not installed")
+tracks, flows, names = {}, {}, {}
+for e in trace["traceEvents"]:
+    if e["ph"] == "X":
+        tracks.setdefault((e["pid"], e["tid"]), []).append((round(e["ts"] * 1000), round((e["ts"] + e["dur"]) * 1000)))
+    elif e["ph"] in "stf":
+        flows.setdefault(e["id"], []).append((round(e["ts"] * 1000), e["ph"], (e["pid"], e["tid"])))
+    names[e.get("cat", e["ph"])] = names.get(e.get("cat", e["ph"]), 0) + 1
+for track, slices in tracks.items():
+    slices.sort(key=lambda s: (s[0], -s[1]))
+    open_until = []
+    for start, end in slices:
+        while open_until and open_until[-1] <= start:
+            open_until.pop()
+        assert not open_until or end <= open_until[-1], (track, start, end, open_until)
+        open_until.append(end)
+assert len(flows) == 200, len(flows)
+for request, steps in flows.items():
+    steps.sort(key=lambda s: (s[0], "stf".index(s[1])))
+    phases = "".join(p for _, p, _ in steps)
+    assert phases[0] == "s" and phases[-1] == "f" and phases.count("t") >= 1, (request, phases)
+    for at, _, track in steps: # where it comes from, where its prompt ran, where its last token came
+        assert any(start <= at < end for start, end in tracks[track]), (request, at)
+assert names["iteration"] > 1000 and names["C"] > 100, names
+P
+
 # A comparison says no more than intervals do; a run beside itself differs by nothing.
 "$tandem" compare 1 2 >out.txt
 grep -q 'TPOT mean .* A is better by .* (2000 requests in pairs)' out.txt
 "$tandem" compare 1 1 | grep 'TTFT p50' | grep -q 'no more than chance'
+"$tandem" compare 1 2 --out both.html >out.txt
+for words in 'B is better than A in' 'policy.batching' 'request by request' 'slowest hundredth'; do grep -qF "$words" both.html; done
+
+# A sweep's page: every point once, cells that lead to rows, rows that lead to pages of runs that are there when asked for.
+"$tandem" sweep default --db study.db --quiet --set workload.requests=300 --vary cluster.replicas=1,2 --vary workload.arrivals.rate_per_s=4,8,16 --replications 2 >out.txt
+"$tandem" report sweep:1 --db study.db --runs >out.txt
+python3 - <<'P'
+import os, re
+page = open("sweep-1.html", encoding="utf-8").read()
+rows, cells = re.findall(r'<tr id="(point-\d+)">', page), set(re.findall(r'<a href="#(point-\d+)">', page))
+assert len(rows) == 6 == len(cells) and cells == set(rows), (rows, cells)
+runs = re.findall(r'<a href="(run-\d+\.html)">', page)
+assert len(runs) == 6 and all(os.path.exists(r) for r in runs), runs
+assert page.count('class="way"') == 6 and "6 of 6 points meet the SLO" in page
+P
+
+# A plan's page: what to buy, headroom, the tornado, every family.
+cat >plan.json <<'J'
+{ "name": "small", "rate_per_s": 20, "objective": "gpus", "replications": 4,
+  "scenario": { "model": "llama-3.1-8b", "device": "h100-sxm", "slo": { "ttft_s": { "p99": 1 } },
+                "workload": { "arrivals": { "name": "poisson", "rate_per_s": 20 }, "requests": 400,
+                              "lengths": { "prompt": { "name": "fixed", "tokens": 1000 }, "output": { "name": "fixed", "tokens": 100 } } } },
+  "search": { "policy.batching": ["chunked_prefill", "prefill_first"] } }
+J
+"$tandem" plan plan.json --db study.db --quiet >out.txt
+"$tandem" report plan:1 --db study.db >out.txt
+for words in 'Buy ' 'How much more it bears' 'What it hangs on' 'class="way"' 'id="family-2"' 'recommended'; do grep -qF "$words" plan-1.html; done
+
 fails() { # TEXT COMMAND...: with status 2, and this in its one sentence
     local text=$1 got=0
     shift
@@ -102,5 +203,9 @@ fails() { # TEXT COMMAND...: with status 2, and this in its one sentence
 }
 fails 'there is no run 9' "$tandem" compare 1 9
 fails 'there is no run 9' "$tandem" report 9 --format html
+fails 'there is no sweep 7' "$tandem" report sweep:7
+fails 'there is no plan 7' "$tandem" report plan:7
+fails "sweep:x: expected a sweep's number" "$tandem" report sweep:x
+fails 'run 2: kept neither requests nor iterations' "$tandem" report 2 --db study.db --format perfetto
 fails "two: expected a run's number" "$tandem" compare 1 two
-fails 'allowed: html, text, csv, json, markdown, prometheus, vllm' "$tandem" report --format pdf
+fails 'allowed: html, text, csv, json, markdown, perfetto, prometheus, vllm' "$tandem" report --format pdf

@@ -22,7 +22,7 @@ grep -q '300 arrived = 300 finished + 0 rejected + 0 unfinished' out.txt
 grep -q 'SLO MET' out.txt
 "$tandem" report --format csv | grep -q '^1,ttft_s,run,p99,'
 "$tandem" report 1 --format json | python3 -c 'import json,sys; rows=json.load(sys.stdin); assert any(r["name"]=="e2e_s" for r in rows)'
-"$tandem" report | grep -q goodput_per_s
+"$tandem" report --format text | grep -q goodput_per_s
 
 # Two runs of one scenario give the same rows; two processes may write at once.
 "$tandem" run default $small --quiet &
@@ -57,7 +57,7 @@ done
 python3 - <<'P'
 import sqlite3
 db = sqlite3.connect("tandem.db")
-assert db.execute("PRAGMA user_version").fetchone()[0] == 3
+assert db.execute("PRAGMA user_version").fetchone()[0] == 4
 n, worst = db.execute("""SELECT count(*), max(abs(e2e_s - (SELECT sum(ns) FROM time_parts p
     WHERE p.run_id = r.run_id AND p.request_id = r.id) * 1e-9)) FROM request r WHERE run_id = 4""").fetchone()
 assert n == 300 and worst < 1e-9, (n, worst)

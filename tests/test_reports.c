@@ -368,7 +368,7 @@ static void test_a_killed_run_leaves_no_trace(void **state)
         sqlite3_exec(db,
                      "BEGIN IMMEDIATE; INSERT INTO run SELECT 2, name, scenario, scenario_hash, seed, program_version,"
                      "status, started_at, wall_s, simulated_s, arrived, finished, rejected, unfinished, iterations,"
-                     "model, device, cost_source, batching, slo_met FROM run",
+                     "model, device, cost_source, batching, slo_met, slo_binding FROM run",
                      NULL, NULL, NULL);
         _exit(sqlite3_changes(db) == 1 ? 9 : 1);
     }
@@ -392,9 +392,13 @@ static void test_an_older_schema_is_brought_up_to_date(void **state)
     store_close(s);
     assert_int_equal(query("ALTER TABLE request DROP COLUMN cached_tokens"), -1);
     assert_int_equal(query("DROP TABLE validation"), -1);
+    assert_int_equal(query("DROP TABLE iteration"), -1);
+    assert_int_equal(query("DROP TABLE batch_cell"), -1);
+    assert_int_equal(query("DROP TABLE headroom"), -1);
     static const char *const later[] = {"plan DROP COLUMN name",         "plan DROP COLUMN started_at",
                                         "plan_point DROP COLUMN result", "sweep DROP COLUMN name",
-                                        "sweep DROP COLUMN started_at",  "sweep_point DROP COLUMN result"};
+                                        "sweep DROP COLUMN started_at",  "sweep_point DROP COLUMN result",
+                                        "run DROP COLUMN slo_binding"};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         char sql[80];
         snprintf(sql, sizeof sql, "ALTER TABLE %s", later[i]);
@@ -403,10 +407,12 @@ static void test_an_older_schema_is_brought_up_to_date(void **state)
     assert_int_equal(query("PRAGMA user_version = 1"), -1);
     expect_ok(open_store(&s, &err), &err);
     store_close(s);
-    assert_int_equal(query("PRAGMA user_version"), 3);
+    assert_int_equal(query("PRAGMA user_version"), 4);
     assert_int_equal(query("SELECT count(*) FROM request WHERE cached_tokens = 0"), 50);
     assert_int_equal(query("SELECT count(*) FROM validation"), 0);
     assert_int_equal(query("SELECT count(result) FROM sweep_point"), 0);
+    assert_int_equal(query("SELECT count(slo_binding) FROM run"), 0);
+    assert_int_equal(query("SELECT count(*) FROM iteration, batch_cell, headroom"), 0);
 }
 
 static void test_a_newer_schema_is_refused(void **state)
@@ -417,7 +423,7 @@ static void test_a_newer_schema_is_refused(void **state)
     clear_store();
     assert_int_equal(query("PRAGMA user_version = 99"), -1);
     assert_int_equal(open_store(&s, &err), -1);
-    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 3"));
+    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 4"));
 }
 
 int main(void)
