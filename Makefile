@@ -4,8 +4,8 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 CC ?= gcc
-PACKAGES := build-essential pkg-config clang clang-format libclang-rt-14-dev libgsl-dev libsqlite3-dev libcjson-dev \
-            zlib1g-dev libopenblas-dev libcmocka-dev python3 valgrind openmpi-bin libopenmpi-dev
+PACKAGES := build-essential pkg-config libgsl-dev libsqlite3-dev libcjson-dev zlib1g-dev libopenblas-dev
+CHECK_PACKAGES := clang clang-format libclang-rt-14-dev libcmocka-dev python3 python3-jsonschema valgrind openmpi-bin libopenmpi-dev
 LIBS := gsl sqlite3 libcjson zlib openblas
 
 ROOMS := base workloads policies profiles sim reports planner engine_ref cli
@@ -50,7 +50,7 @@ MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-.PHONY: all demo check test gpu-kit bench asan fuzz lint format install uninstall deps deps-if-missing clean help
+.PHONY: all demo check test gpu-kit bench asan fuzz lint format install uninstall deps deps-if-missing testers clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
@@ -63,16 +63,35 @@ help: ## list the targets
 demo: deps-if-missing ## install what is missing, build, and replay the default workload
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/tandem run default --db $(BUILD)/demo.db
+	@$(BUILD)/tandem report --db $(BUILD)/demo.db --out $(BUILD)/demo.html
+
+INSTALL := SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); $$SUDO apt-get update -qq && \
+           $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends >/dev/null
 
 deps: ## install the Debian packages that building and testing need
-	@echo "installing: $(PACKAGES)"
-	@SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	$$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null
+	@echo "installing: $(PACKAGES) $(CHECK_PACKAGES)"
+	@$(INSTALL) $(PACKAGES) $(CHECK_PACKAGES)
 
+WANTED := $(PACKAGES)
 deps-if-missing:
 	@command -v dpkg-query >/dev/null || exit 0; \
-	for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || \
-	    { echo "$$p is not installed"; exec $(MAKE) --no-print-directory deps; }; done
+	for p in $(WANTED); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || \
+	    { echo "$$p is not installed; installing: $(WANTED)"; $(INSTALL) $(WANTED); exit; }; done
+
+# Programs that only tests ask. Without one of them its test says that it is skipped, and nothing fails. Of Prometheus
+# nothing is installed: its package would start a server.
+testers: $(BUILD)/testers/node_modules/playwright-core $(BUILD)/testers/promtool ## bring Chromium and playwright-core, with which pages are tested, and promtool
+	@command -v chromium >/dev/null || { echo "installing: chromium"; $(INSTALL) chromium; }
+
+$(BUILD)/testers/node_modules/playwright-core: tests/browser/package.json
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "installing: nodejs npm"; $(INSTALL) nodejs npm; }
+	@mkdir -p $(BUILD)/testers; cp $< $(BUILD)/testers/; echo "  $@"
+	@npm install --silent --no-audit --no-fund --no-package-lock --prefix $(BUILD)/testers && touch $@
+
+$(BUILD)/testers/promtool:
+	@mkdir -p $(@D); echo "  $@"
+	@cd $(@D) && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool.new && \
+	    chmod +x promtool.new && mv promtool.new promtool && rm prometheus_*.deb
 
 $(BUILD)/tandem: $(OBJECTS) policies/plugin.symbols | libraries
 	@echo "  $@"
@@ -141,9 +160,11 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY) $(wildcard tests/*.h)
 test: $(BUILD)/tandem $(TESTS) ## run the tests of the build at hand
 	@tests/run $(BUILD) $(RELEASE)
 
+check: WANTED := $(PACKAGES) $(CHECK_PACKAGES)
 check: deps-if-missing ## what CI runs: warnings as errors, sanitizers, format, house rules, tests, instruction counts
 	@tests/check-rooms
 	@tests/check-format $(FORMATTED)
+	@$(MAKE) --no-print-directory -k testers || echo "some testers could not be brought: their tests are skipped"
 	@$(MAKE) --no-print-directory WERROR=-Werror all
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' WERROR=-Werror \
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' RELEASE=$(BUILD) test

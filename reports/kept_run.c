@@ -153,10 +153,11 @@ int curve_read(struct curve *c, struct store *store, struct error *err, const ch
 
 int curve_read_tail(struct curve *c, const struct kept_run *r, const char *metric, struct error *err)
 {
-    if (curve_read(
-            c, r->store, err,
-            "SELECT value_s, count FROM histogram WHERE run_id = ? AND name = ? AND scope = 'run' ORDER BY value_s",
-            "is", r->id, metric))
+    if (curve_read(c, r->store, err,
+                   "SELECT value_s, sum(CASE scope WHEN 'run' THEN count ELSE -count END) AS n FROM histogram WHERE "
+                   "run_id = ? "
+                   "AND name = ? AND scope IN ('run', 'warmup') GROUP BY value_s HAVING n > 0 ORDER BY value_s",
+                   "is", r->id, metric))
         return -1;
     double total = 0, below = 0;
     for (size_t i = 0; i < c->count; i++)

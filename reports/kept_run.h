@@ -67,7 +67,8 @@ void curve_release(struct curve *c);
 int curve_read(struct curve *c, struct store *store, struct error *err, const char *sql, const char *types, int64_t run,
                const char *name);
 
-/* Share of a metric's values that are larger than x, at no more than a few hundred x; never below 1/20 000. */
+/* Share of a metric's values, without the warm-up that was cut, that are larger than x, at no more than a few hundred
+ * x; never below 1/20 000. */
 int curve_read_tail(struct curve *c, const struct kept_run *r, const char *metric, struct error *err);
 
 /* A number as the database gives it; NAN for NULL. */

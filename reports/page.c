@@ -61,10 +61,10 @@ static int take_headroom(void *state, int columns, char **values, struct error *
     else if (strcmp(values[0], "none") == 0)
         fputs("<p>The SLO breaks however few requests come.</p>\n", h->out);
     else {
-        fprintf(h->out, "<p>It would break at <b>%.3g requests/s</b>, %.2f times the rate it has", base * factor,
-                factor);
+        fprintf(h->out, "<p>It %s <b>%.3g requests/s</b>%s, %.3g times the rate it has",
+                factor < 1 ? "breaks from" : "would break at", base * factor, factor < 1 ? " on" : "", factor);
         if (isfinite(holds) && isfinite(breaks))
-            fprintf(h->out, " (shown to hold at %.2f and to break at %.2f times", holds, breaks);
+            fprintf(h->out, " (shown to hold at %.3g and to break at %.3g times", holds, breaks);
         if (values[5] && values[5][0]) {
             fputs(isfinite(holds) ? "; first " : " (first ", h->out);
             html_text(h->out, values[5]);
@@ -94,6 +94,12 @@ static void write_margin(struct page *p)
     const char *binding = p->run->texts[RUN_SLO_BINDING];
     if (!isfinite(margin))
         return;
+    if (margin < 0 && binding && strncmp(binding, "attainment", 10) == 0) {
+        fputs("<p>Limits are missed (", p->out);
+        html_text(p->out, binding);
+        fprintf(p->out, ") <b>%.3g times</b> as often as they may be.</p>\n", exp(-margin));
+        return;
+    }
     fputs(margin >= 0 ? "<p>The tightest promise" : "<p>The promise that is broken most", p->out);
     if (binding && *binding) {
         fputs(" (", p->out);

@@ -19,7 +19,10 @@
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', repaint);
 
     /* Series: drag to zoom, double click or 0 for all, + and - and the arrows for who has no mouse. All charts move together. */
-    const zoom = (from, to) => plots.forEach(p => p.setScale('x', { min: from, max: to }));
+    function zoom(from, to) {
+        plots.forEach(p => p.setScale('x', { min: from, max: to }));
+        root.dataset.shown = from + ' ' + to;
+    }
     const all = p => [p.data[0][0], p.data[0][p.data[0].length - 1]];
     function press(event, p) {
         const [first, last] = all(p), { min, max } = p.scales.x, width = max - min, step = width / 4;

@@ -93,6 +93,8 @@ void page_where(struct page *p)
 {
     FILE *out = p->out;
     html_heading(out, "time", "Where the time went");
+    fputs("<p class=\"hint\">Of all requests, from the fastest to the slowest, those of the warm-up included.</p>\n",
+          out);
     write_parts(p, "ttft_s", "To the first token");
     write_parts(p, "e2e_s", "To the last token");
     page_part_legend(out);

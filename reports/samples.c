@@ -251,6 +251,7 @@ int samples_summarise(const struct samples *s, uint64_t cut, struct summary *out
     size_t first = (size_t)((cut + s->section_width - 1) / s->section_width);
     if (s->end > 0 && first > (s->end - 1) / s->section_width)
         first = (size_t)((s->end - 1) / s->section_width);
+    out->sections_cut = first;
     for (size_t i = 0; i < first; i++)
         out->cut += s->sections[i].count;
     for (size_t i = first; i < SECTIONS_MAX; i++)

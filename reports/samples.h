@@ -67,6 +67,7 @@ struct estimate {
 struct summary {
     uint64_t count;                 /* after the cut */
     uint64_t cut;                   /* values left out as warm-up */
+    size_t sections_cut;            /* those that they are in: the first so many */
     struct estimate at[STAT_COUNT]; /* in the values' unit */
 };
 

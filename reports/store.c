@@ -396,24 +396,50 @@ static int save_values(struct store *s, sqlite3_int64 run, const struct run_summ
     return 0;
 }
 
-static int save_histograms(struct store *s, sqlite3_int64 run, const struct run_metrics *m, struct error *err)
+static uint64_t count_between(const struct histogram *h, size_t from, size_t to)
+{
+    uint64_t count = 0;
+    for (size_t b = from > h->first ? from : h->first; b < to && b < h->first + h->span; b++)
+        count += h->counts[b - h->first];
+    return count;
+}
+
+/* Buckets are lumped by their place among those of `grid`, so that two histograms over one grid have the same values.
+ */
+static int save_buckets(struct store *s, sqlite3_int64 run, const char *metric, const char *scope,
+                        const struct histogram *h, const struct histogram *grid, struct error *err)
+{
+    size_t last = grid->first + grid->span;
+    for (size_t from = grid->first; from < last; from += s->buckets_a_row) {
+        size_t to = from + s->buckets_a_row < last ? from + s->buckets_a_row : last;
+        uint64_t count = count_between(h, from, to);
+        double middle = (double)histogram_bucket_value((from + to - 1) / 2) * 1e-9;
+        if (count && insert(s, err, "INSERT INTO histogram VALUES (?,?,?,?,?)", "issdi", run, metric, scope, middle,
+                            (int64_t)count))
+            return -1;
+    }
+    return 0;
+}
+
+/* Of all values, and of those among them that statistics leave out as warm-up. */
+static int save_histograms(struct store *s, sqlite3_int64 run, const struct run_metrics *m, const struct run_summary *r,
+                           struct error *err)
 {
     for (int k = 0; k < METRIC_COUNT; k++) {
-        struct histogram all = {0};
+        struct histogram all = {0}, warmup = {0};
         int status = 0;
-        for (size_t i = 0; i < SECTIONS_MAX; i++)
-            status |= histogram_merge(&all, &m->samples[k].sections[i].histogram);
-        for (size_t i = 0; status == 0 && i < all.span; i += s->buckets_a_row) {
-            size_t end = i + s->buckets_a_row < all.span ? i + s->buckets_a_row : all.span;
-            uint64_t count = 0;
-            for (size_t b = i; b < end; b++)
-                count += all.counts[b];
-            double middle = (double)histogram_bucket_value(all.first + (i + end - 1) / 2) * 1e-9;
-            if (count)
-                status = insert(s, err, "INSERT INTO histogram VALUES (?,?,'run',?,?)", "isdi", run, metric_names[k],
-                                middle, (int64_t)count);
+        for (size_t i = 0; i < SECTIONS_MAX && status == 0; i++) {
+            const struct histogram *section = &m->samples[k].sections[i].histogram;
+            if (histogram_merge(&all, section) || (i < r->metrics[k].sections_cut && histogram_merge(&warmup, section)))
+                status = error_no_memory(err);
         }
+        if (status == 0)
+            status = save_buckets(s, run, metric_names[k], "run", &all, &all, err) ||
+                             save_buckets(s, run, metric_names[k], "warmup", &warmup, &all, err)
+                         ? -1
+                         : 0;
         histogram_release(&all);
+        histogram_release(&warmup);
         if (status)
             return -1;
     }
@@ -625,7 +651,7 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
     if (save_run_row(s, sc, r, wall_s, err))
         return -1;
     *run = sqlite3_last_insert_rowid(s->db);
-    if (save_latencies(s, *run, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, err) ||
+    if (save_latencies(s, *run, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, r, err) ||
         save_scopes(s, *run, &m->attainment, &r->slo, err) || save_bands(s, *run, "ttft_s", &m->ttft_bands, err) ||
         save_bands(s, *run, "e2e_s", &m->e2e_bands, err) || save_batches(s, *run, &m->batches, err) ||
         save_stations(s, *run, sc, m, r, err))

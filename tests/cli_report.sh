@@ -122,8 +122,12 @@ bench = json.load(open("bench.json"))
 assert bench["completed"] == 2000 and bench["mean_ttft_ms"] > 0 and bench["p99_e2el_ms"] > bench["median_e2el_ms"], bench
 assert bench["total_output_tokens"] == counts["vllm:generation_tokens_total"]
 P
-if command -v promtool >/dev/null; then # vLLM's names have the colon that promtool would keep for recording rules
-    promtool check metrics <metrics.txt >lint.txt 2>&1 || true
+build=$(dirname "$tandem")
+promtool=$(command -v promtool "$build/testers/promtool" "$build/../testers/promtool" | head -1 || true)
+if [ -z "$promtool" ]; then
+    echo "skipped a part: promtool is not there (make testers brings it)"
+else # vLLM's names have the colon that promtool would keep for recording rules
+    "$promtool" check metrics <metrics.txt >lint.txt 2>&1 || true
     if grep -v "metric names should not contain ':'" lint.txt; then exit 1; fi
 fi
 
