@@ -2,10 +2,11 @@
 #include "reports/heat.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "reports/html.h"
 
-enum { CELL_WIDTH = 46, CELL_HEIGHT = 24, LEFT = 96, TOP = 28, BOTTOM = 44, SHADES = 7, DARK_FROM = 4 };
+enum { CELL_WIDTH = 46, CELL_HEIGHT = 24, LEFT = 96, TOP = 28, BOTTOM = 44, SHADES = 7, DARK_FROM = 4, LETTER = 7 };
 
 static size_t bottom(const struct heat *h)
 {
@@ -24,8 +25,11 @@ void heat_begin(const struct heat *h)
     fprintf(h->out, "</text><text x=\"%zu\" y=\"%zu\" text-anchor=\"middle\">", LEFT + h->columns * CELL_WIDTH / 2,
             bottom(h) + BOTTOM - 8);
     html_text(h->out, h->x_label);
-    fprintf(h->out, "</text><text transform=\"translate(14,%zu) rotate(-90)\" text-anchor=\"middle\">",
-            TOP + h->rows * CELL_HEIGHT / 2);
+    if (strlen(h->y_label) * LETTER < h->rows * CELL_HEIGHT)
+        fprintf(h->out, "</text><text transform=\"translate(14,%zu) rotate(-90)\" text-anchor=\"middle\">",
+                TOP + h->rows * CELL_HEIGHT / 2);
+    else
+        fprintf(h->out, "</text><text x=\"4\" y=\"%zu\">", bottom(h) + 16);
     html_text(h->out, h->y_label);
     fputs("</text>\n", h->out);
 }

@@ -9,6 +9,8 @@
 
 enum { TAIL_POINTS_MAX = 600 };
 
+static const double TAIL_LEAST = 1e-4;
+
 double kept_number(const char *text)
 {
     return text ? strtod(text, NULL) : NAN;
@@ -163,12 +165,12 @@ int curve_read_tail(struct curve *c, const struct kept_run *r, const char *metri
     for (size_t i = 0; i < c->count; i++)
         total += c->y[i];
     size_t kept = 0, step = c->count / TAIL_POINTS_MAX + 1, all = c->count;
-    for (size_t i = 0; i < all; i++) {
+    for (size_t i = 0; i < all && (kept == 0 || c->y[kept - 1] > TAIL_LEAST); i++) {
         below += c->y[i];
         if (i % step != 0 && i + 1 != all)
             continue;
         c->x[kept] = c->x[i];
-        c->y[kept++] = fmax(1 - below / total, 5e-5);
+        c->y[kept++] = fmax(1 - below / total, TAIL_LEAST / 2);
     }
     c->count = kept;
     return 0;

@@ -44,6 +44,27 @@ static void write_slowest_hundredth(struct page *p)
             ttft, 100 * first, page_part_words[first_part], e2e, 100 * last, page_part_words[last_part]);
 }
 
+/* "ttft_s p99" as people say it. */
+static void write_promise(FILE *out, const char *binding)
+{
+    static const struct {
+        const char *name, *words;
+    } known[] = {{"ttft_s", "TTFT"},
+                 {"tpot_s", "TPOT"},
+                 {"itl_s", "ITL"},
+                 {"e2e_s", "E2E"},
+                 {"attainment", "requests within every limit"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        size_t length = strlen(known[i].name);
+        if (strncmp(binding, known[i].name, length) == 0) {
+            fputs(known[i].words, out);
+            binding += length;
+            break;
+        }
+    }
+    html_text(out, binding);
+}
+
 struct headroom {
     FILE *out;
     bool found;
@@ -66,8 +87,8 @@ static int take_headroom(void *state, int columns, char **values, struct error *
         if (isfinite(holds) && isfinite(breaks))
             fprintf(h->out, " (shown to hold at %.3g and to break at %.3g times", holds, breaks);
         if (values[5] && values[5][0]) {
-            fputs(isfinite(holds) ? "; first " : " (first ", h->out);
-            html_text(h->out, values[5]);
+            fputs(isfinite(holds) ? "; first: " : " (first: ", h->out);
+            write_promise(h->out, values[5]);
         }
         fputs(isfinite(holds) || (values[5] && values[5][0]) ? ").</p>\n" : ".</p>\n", h->out);
     }
@@ -95,15 +116,15 @@ static void write_margin(struct page *p)
     if (!isfinite(margin))
         return;
     if (margin < 0 && binding && strncmp(binding, "attainment", 10) == 0) {
-        fputs("<p>Limits are missed (", p->out);
-        html_text(p->out, binding);
-        fprintf(p->out, ") <b>%.3g times</b> as often as they may be.</p>\n", exp(-margin));
+        fprintf(p->out, "<p>Limits are missed <b>%.3g times</b> as often as they may be", exp(-margin));
+        html_text(p->out, binding + 10);
+        fputs(".</p>\n", p->out);
         return;
     }
     fputs(margin >= 0 ? "<p>The tightest promise" : "<p>The promise that is broken most", p->out);
     if (binding && *binding) {
         fputs(" (", p->out);
-        html_text(p->out, binding);
+        write_promise(p->out, binding);
         fputs(")", p->out);
     }
     if (margin >= 0)

@@ -117,7 +117,7 @@ static void value_text(const struct study_column *c, double v, char *out, size_t
     else if (c->seconds)
         html_seconds(out, size, v);
     else if (c->share)
-        snprintf(out, size, "%.4g %%", 100 * v);
+        snprintf(out, size, "%.3g %%", 100 * v);
     else
         snprintf(out, size, "%.6g", v);
 }
@@ -246,14 +246,23 @@ static double shade(double v, double low, double high)
     return high <= low ? 0 : wide ? log(v / low) / log(high / low) : (v - low) / (high - low);
 }
 
+/* The last word of a dotted path, and of a long title as much as there is room for. */
+static void short_title(const char *title, char *out, size_t size)
+{
+    const char *dot = strrchr(title, '.');
+    snprintf(out, size, "%s", dot && dot[1] >= 'a' ? dot + 1 : title);
+}
+
 static void draw_facet(const struct study *s, const struct plane *plane, size_t outcome, const size_t *facet_at,
                        size_t facet, size_t example, double low, double high, FILE *out)
 {
-    char title[300], text[96], tip[400], link[32];
+    char title[300], text[96], tip[400], link[32], x_label[48], y_label[48];
+    short_title(s->columns[plane->x].title, x_label, sizeof x_label);
+    short_title(s->columns[plane->y].title, y_label, sizeof y_label);
     facet_title(s, plane, outcome, example, title, sizeof title);
     struct heat h = {.title = title,
-                     .x_label = s->columns[plane->x].title,
-                     .y_label = s->columns[plane->y].title,
+                     .x_label = x_label,
+                     .y_label = y_label,
                      .columns = plane->x_count,
                      .rows = plane->y_count,
                      .out = out};
@@ -454,13 +463,6 @@ static double way_share(const struct study *s, size_t column, double v, double l
                                                                     : (v - low) / (high - low);
 }
 
-/* The last word of a dotted path, and of a long title as much as there is room for. */
-static void short_title(const char *title, char *out, size_t size)
-{
-    const char *dot = strrchr(title, '.');
-    snprintf(out, size, "%s", dot && dot[1] >= 'a' ? dot + 1 : title);
-}
-
 static void draw_way_axis(const struct study *s, size_t column, double x, double low, double high, FILE *out)
 {
     const struct study_column *c = &s->columns[column];
@@ -477,7 +479,10 @@ static void draw_way_axis(const struct study *s, size_t column, double x, double
         double v = c->numeric ? (i ? high : low) : (double)i;
         double y =
             WAYS_HEIGHT - WAYS_BOTTOM - way_share(s, column, v, low, high) * (WAYS_HEIGHT - WAYS_TOP - WAYS_BOTTOM);
-        value_text(c, v, text, c->numeric ? sizeof text : 16);
+        if (c->numeric && !c->seconds && !c->share)
+            side_text(c, v, text, sizeof text);
+        else
+            value_text(c, v, text, c->numeric ? sizeof text : 16);
         bool above = c->numeric && i;
         fprintf(out, "<text class=\"in\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", x,
                 c->numeric ? (above ? WAYS_TOP - 8 : WAYS_HEIGHT - 6) : y - 4);
