@@ -68,7 +68,7 @@ int curve_read(struct curve *c, struct store *store, struct error *err, const ch
                const char *name);
 
 /* Share of a metric's values, without the warm-up that was cut, that are larger than x, at no more than a few hundred
- * x; never below 1/20 000. */
+ * x, down to one in ten thousand. */
 int curve_read_tail(struct curve *c, const struct kept_run *r, const char *metric, struct error *err);
 
 /* A number as the database gives it; NAN for NULL. */

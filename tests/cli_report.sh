@@ -58,6 +58,20 @@ for run in (1, 2, 3):
             assert rows == n and abs(total / n - mean) < 1e-9 * mean, (run, metric, total / n, mean)
 P
 
+# Statistics are of what the histogram has without its warm-up.
+python3 - <<'P'
+import sqlite3
+db = sqlite3.connect("tandem.db")
+cut = 0
+for run in (1, 2, 3):
+    for metric in ("queue_s", "ttft_s", "tpot_s", "itl_s", "e2e_s"):
+        of = lambda scope: db.execute("SELECT coalesce(sum(count), 0) FROM histogram WHERE run_id = ? AND name = ? AND scope = ?", (run, metric, scope)).fetchone()[0]
+        count, = db.execute("SELECT value FROM metric WHERE run_id = ? AND name = ? AND scope = 'run' AND statistic = 'count'", (run, metric)).fetchone()
+        assert of("run") - of("warmup") == count, (run, metric)
+        cut += of("warmup")
+assert cut > 0
+P
+
 # What batches were made of: cells hold all iterations and all busy time; every iteration has its row, prompts and all,
 # and rows are the same when every iteration is simulated singly.
 python3 - <<'P'

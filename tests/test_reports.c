@@ -351,6 +351,29 @@ static void test_store_keeps_a_whole_run(void **state)
     assert_int_equal(query("SELECT count(*) FROM v_run_summary WHERE ttft_p99_s > 0"), 1);
 }
 
+static void test_batches_fall_into_cells_whose_bounds_double(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t decodes, prompt_tokens, at_most_decodes, at_most_tokens;
+    } cases[] = {{0, 0, 0, 0},
+                 {1, 1, 1, 16},
+                 {2, 16, 2, 16},
+                 {3, 17, 4, 32},
+                 {4, 32, 4, 32},
+                 {5, 33, 8, 64},
+                 {256, 512, 256, 512},
+                 {257, 513, 512, 1024},
+                 {1000000, 10000000, 65536, 1048576}}; /* the last cells hold what is more */
+    struct batch_map *map = calloc(1, sizeof *map);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ptrdiff_t cell = batch_map_at(map, cases[i].decodes, cases[i].prompt_tokens) - &map->cells[0][0];
+        assert_int_equal(batch_map_decodes((int)cell / PROMPT_CELLS), cases[i].at_most_decodes);
+        assert_int_equal(batch_map_prompt_tokens((int)cell % PROMPT_CELLS), cases[i].at_most_tokens);
+    }
+    free(map);
+}
+
 /* A process killed before its commit leaves the file whole and without the run. */
 static void test_a_killed_run_leaves_no_trace(void **state)
 {
@@ -437,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_a_run_by_hand),
         cmocka_unit_test(test_slo_of_classes_and_windows),
         cmocka_unit_test(test_store_keeps_a_whole_run),
+        cmocka_unit_test(test_batches_fall_into_cells_whose_bounds_double),
         cmocka_unit_test(test_a_killed_run_leaves_no_trace),
         cmocka_unit_test(test_an_older_schema_is_brought_up_to_date),
         cmocka_unit_test(test_a_measured_run_is_read),
