@@ -29,6 +29,7 @@ enum {
     OPT_ROWS,
     OPT_TEMPERATURE,
     OPT_ONE_LAYER,
+    OPT_PEER,
     OPT_DB,
     OPT_QUIET
 };
@@ -52,6 +53,8 @@ static const struct option_spec options[] = {
     {"--temperature", "T", "serve: sample tokens with a temperature (default 0: the likeliest)"},
     {"--one-layer", NULL,
      "bench, profile: keep one layer's weights and KV for all of them, for models that memory does not hold"},
+    {"--peer", "shared|socket",
+     "serve: the engine that decodes is a process of its own, to which KV goes through shared memory or a socket"},
     {"--db", "FILE", "serve: results database (default tandem.db)"},
     {"--quiet", NULL, "print nothing but results"},
     {0},
@@ -269,15 +272,18 @@ static int load_scenario(const struct arguments *args, struct scenario *s, struc
 static void print_engine(const struct server *server, double wall_s)
 {
     double busy = 0;
-    for (size_t i = 0; i < server->engine_count; i++)
+    for (size_t i = 0; i < 2; i++)
         busy += (double)server->executors[i].busy_ns * 1e-9;
     printf("  engine     backend %s, %zu threads; %.2f s in steps, %.2f s outside them\n",
            server->engines[0].backend->name, server->engines[0].limits.threads, busy, wall_s - busy);
     const struct engine_executor *x = &server->executors[0];
     if (x->moved_blocks > 0)
-        printf("  moved KV   %lld blocks at %.2f GB/s between engines\n", (long long)x->moved_blocks,
-               (double)x->moved_blocks * (double)(instance_block_floats(x->instance) * sizeof(float)) /
-                   (double)x->move_ns);
+        printf("  moved KV   %lld blocks at %.2f GB/s between engines%s\n", (long long)x->moved_blocks,
+               (double)x->moved_blocks *
+                   (double)(block_floats(&x->instance->weights->model, x->instance->limits.block_tokens) *
+                            sizeof(float)) /
+                   (double)x->move_ns,
+               server->peer ? " in two processes" : "");
 }
 
 static int serve_and_keep(const struct arguments *args, struct scenario *s, struct server *server, struct store *store,
@@ -286,7 +292,7 @@ static int serve_and_keep(const struct arguments *args, struct scenario *s, stru
     struct cluster_totals totals;
     struct run_summary summary;
     struct run_control control = {.stop = &stop_asked};
-    if (s->keep_requests > 0 || s->timeseries > 0) {
+    if (scenario_keeps_rows(s)) {
         if (store_keep_rows(store, err))
             return -1;
         m->sink = store_sink(store);
@@ -319,6 +325,10 @@ static int run_serve(const struct arguments *args, struct error *err)
     if (read_number(args, OPT_ROWS, 1, 1e6, 0, &rows, err) || read_number(args, OPT_PACE, 0, 1e6, 0, &o.pace, err) ||
         read_number(args, OPT_TEMPERATURE, 0, 1000, 0, &temperature, err))
         return -1;
+    const char *peer = args->values[OPT_PEER];
+    o.peer = peer ? peer_link_find(peer) : PEER_NONE;
+    if (peer && o.peer == PEER_NONE)
+        return error_set(err, ERROR_INPUT, "--peer %s: expected shared or socket", peer);
     o.rows = (size_t)rows;
     o.temperature = (float)temperature;
     if (read_threads(args, &o.threads, err) || load_scenario(args, &s, err))

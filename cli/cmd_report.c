@@ -70,7 +70,7 @@ static int ask_headroom(const struct arguments *args, int64_t id, struct store *
     if (status == 0)
         status = store_read(store, take_count, &known, err, "SELECT count(*) FROM headroom WHERE run_id = ?", "i", id);
     bool asked = status == 0 && !known && cJSON_GetObjectItemCaseSensitive(run.scenario, "slo");
-    bool quick = run.wall_s * 1e3 < QUICK_RUN_MS && strcmp(run.texts[RUN_STATUS], "done") == 0;
+    bool quick = asked && run.wall_s * 1e3 < QUICK_RUN_MS && strcmp(run.texts[RUN_STATUS], "done") == 0;
     if (asked && (forced || (quick && !args->values[OPT_NO_HEADROOM]))) {
         struct error ours = {0};
         status = look_for_headroom(args, &run, store, &ours);

@@ -66,7 +66,7 @@ static int run_and_keep(const struct arguments *args, struct scenario *s, struct
 {
     struct run_summary summary;
     double start = wall_clock_s();
-    if (store && (s->keep_requests > 0 || s->timeseries > 0 || s->iterations.to > s->iterations.from)) {
+    if (store && scenario_keeps_rows(s)) {
         if (store_keep_rows(store, err))
             return exit_for(err);
         m->sink = store_sink(store);

@@ -29,12 +29,13 @@ static void run(void *state, const struct batch *batch, struct iteration_cost *o
             x->wall_start = clock_ns() - (int64_t)((double)batch->start / x->pace);
         wait_until(x->wall_start + (int64_t)((double)batch->start / x->pace));
     }
-    if (instance_run(x->instance, batch, &x->error)) {
+    int64_t ns = 0;
+    if (x->port.run(x->port.self, batch, &ns, &x->error)) {
         stop(x);
         return;
     }
-    x->busy_ns += x->instance->step_ns;
-    out->total = out->by[COST_MEASURED] = (fine_time)x->instance->step_ns << FINE_BITS;
+    x->busy_ns += ns;
+    out->total = out->by[COST_MEASURED] = (fine_time)ns << FINE_BITS;
     if (batch->count == 0)
         x->last_decode = out->total;
     out->decode_alone = x->last_decode < out->total ? x->last_decode : out->total;
@@ -63,15 +64,17 @@ static void scheduled(void *state, size_t replica, const struct request *r)
     x->inner.scheduled(x->inner.state, replica, r);
 }
 
-static struct instance *home_of(const struct engine_executor *x, uint64_t id)
+static struct engine_port *home_of(struct engine_executor *x, uint64_t id)
 {
-    return x->moves_to && !instance_sequence(x->instance, id) ? x->moves_to->instance : x->instance;
+    return x->moves_to && !instance_sequence(x->instance, id) ? &x->moves_to->port : &x->port;
 }
 
 static void preempted(void *state, size_t replica, const struct request *r)
 {
     struct engine_executor *x = state;
-    instance_drop_blocks(home_of(x, r->id), r->id);
+    struct engine_port *home = home_of(x, r->id);
+    if (!x->stop && home->drop_blocks(home->self, r->id, &x->error))
+        stop(x);
     x->inner.preempted(x->inner.state, replica, r);
 }
 
@@ -90,7 +93,9 @@ static void gap(void *state, sim_time at, sim_time between, uint64_t count)
 static void finished(void *state, size_t replica, const struct request *r)
 {
     struct engine_executor *x = state;
-    instance_forget(home_of(x, r->id), r->id);
+    struct engine_port *home = home_of(x, r->id);
+    if (!x->stop && home->forget(home->self, r->id, &x->error))
+        stop(x);
     x->inner.finished(x->inner.state, replica, r);
 }
 
@@ -108,7 +113,8 @@ static void taken_over(void *state, size_t replica, const struct request *r)
         int64_t start = clock_ns();
         const struct sequence *s = instance_sequence(x->instance, r->id);
         x->moved_blocks += s ? (int64_t)s->block_count : 0;
-        if (instance_move(x->instance, x->moves_to->instance, r->id, x->move_buffer, &x->error))
+        struct engine_port *to = &x->moves_to->port;
+        if (to->receive(to->self, x->instance, r->id, &x->error))
             stop(x);
         x->move_ns += clock_ns() - start;
     }

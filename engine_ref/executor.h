@@ -12,7 +12,8 @@
 #include "sim/observer.h"
 
 struct engine_executor {
-    struct instance *instance;
+    struct engine_port port;
+    struct instance *instance; /* that engine, where it is in this process; else NULL */
     double pace;           /* 1: an iteration waits for its time on the wall clock; 2: at twice the speed; 0: never */
     int64_t wall_start;    /* when the loop's clock was 0 */
     int64_t busy_ns;       /* in steps */
@@ -22,7 +23,6 @@ struct engine_executor {
     struct error error;
     /* KV that goes from this engine to another one (disaggregation): where to, what it took. */
     struct engine_executor *moves_to;
-    float *move_buffer;
     int64_t move_ns, moved_blocks;
 };
 

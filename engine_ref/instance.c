@@ -40,6 +40,7 @@ void instance_release(struct instance *e)
     free(e->free_blocks);
     free(e->output_ids);
     free(e->next_tokens);
+    free(e->block);
     step_release(&e->step);
     *e = (struct instance){0};
 }
@@ -319,30 +320,90 @@ int instance_run(struct instance *e, const struct batch *batch, struct error *er
     return 0;
 }
 
-size_t instance_block_floats(const struct instance *e)
+size_t block_floats(const struct model *m, uint32_t block_tokens)
 {
-    const struct model *m = &e->weights->model;
-    return 2 * (size_t)m->layers * kv_width(m) * e->limits.block_tokens;
+    return 2 * (size_t)m->layers * kv_width(m) * block_tokens;
 }
 
-int instance_move(struct instance *from, struct instance *to, uint64_t id, float *buffer, struct error *err)
+int instance_adopt(struct instance *e, uint64_t id, const uint32_t *generated, size_t generated_count,
+                   size_t block_count, uint32_t *blocks, struct error *err)
+{
+    struct sequence *s = know(e, id, err);
+    if (!s || cover(e, s, (uint32_t)block_count * e->limits.block_tokens, err))
+        return -1;
+    uint32_t *grown = array_grow(s->generated, &s->generated_capacity, generated_count, sizeof *grown);
+    if (!grown && generated_count > 0)
+        return error_no_memory(err);
+    s->generated = grown;
+    s->generated_count = generated_count;
+    for (size_t i = 0; i < generated_count; i++)
+        grown[i] = generated[i];
+    for (size_t i = 0; i < block_count; i++)
+        blocks[i] = s->blocks[i];
+    return 0;
+}
+
+static int copy_blocks(struct instance *from, struct instance *to, const uint32_t *source, const uint32_t *target,
+                       size_t count, struct error *err)
+{
+    if (!from->block)
+        from->block = malloc(block_floats(&from->weights->model, from->limits.block_tokens) * sizeof *from->block);
+    if (!from->block)
+        return error_no_memory(err);
+    for (size_t i = 0; i < count; i++)
+        if (from->backend->read_block(from->state, source[i], from->block, err) ||
+            to->backend->write_block(to->state, target[i], from->block, err))
+            return -1;
+    return 0;
+}
+
+int instance_move(struct instance *from, struct instance *to, uint64_t id, struct error *err)
 {
     const struct sequence *s = instance_sequence(from, id);
-    struct sequence *t = s ? know(to, id, err) : NULL;
     if (!s)
         return error_set(err, ERROR_RUN, "request %llu is not known to the engine", (unsigned long long)id);
-    if (!t || cover(to, t, (uint32_t)s->block_count * to->limits.block_tokens, err))
-        return -1;
-    for (size_t i = 0; i < s->block_count; i++)
-        if (from->backend->read_block(from->state, s->blocks[i], buffer, err) ||
-            to->backend->write_block(to->state, t->blocks[i], buffer, err))
-            return -1;
-    uint32_t *grown = array_grow(t->generated, &t->generated_capacity, s->generated_count, sizeof *grown);
-    if (!grown && s->generated_count > 0)
+    uint32_t *blocks = malloc((s->block_count + 1) * sizeof *blocks);
+    if (!blocks)
         return error_no_memory(err);
-    t->generated = grown;
-    for (t->generated_count = 0; t->generated_count < s->generated_count; t->generated_count++)
-        grown[t->generated_count] = s->generated[t->generated_count];
-    instance_forget(from, id);
+    int status = instance_adopt(to, id, s->generated, s->generated_count, s->block_count, blocks, err) ||
+                         copy_blocks(from, to, s->blocks, blocks, s->block_count, err)
+                     ? -1
+                     : 0;
+    free(blocks);
+    if (status == 0)
+        instance_forget(from, id);
+    return status;
+}
+
+static int run_here(void *self, const struct batch *batch, int64_t *ns, struct error *err)
+{
+    struct instance *e = self;
+    int status = instance_run(e, batch, err);
+    *ns = e->step_ns;
+    return status;
+}
+
+static int drop_here(void *self, uint64_t id, struct error *err)
+{
+    (void)err;
+    instance_drop_blocks(self, id);
     return 0;
+}
+
+static int forget_here(void *self, uint64_t id, struct error *err)
+{
+    (void)err;
+    instance_forget(self, id);
+    return 0;
+}
+
+static int receive_here(void *self, struct instance *from, uint64_t id, struct error *err)
+{
+    return instance_move(from, self, id, err);
+}
+
+struct engine_port instance_port(struct instance *e)
+{
+    return (struct engine_port){
+        .run = run_here, .drop_blocks = drop_here, .forget = forget_here, .receive = receive_here, .self = e};
 }

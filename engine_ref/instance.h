@@ -5,6 +5,7 @@
 #define TANDEM_ENGINE_REF_INSTANCE_H
 
 #include "engine_ref/backend.h"
+#include "engine_ref/port.h"
 #include "policies/batch.h"
 
 /* A request as the engine knows it. */
@@ -32,6 +33,7 @@ struct instance {
     uint64_t *output_ids;  /* [output_count] whose token each output of the step is */
     uint32_t *next_tokens; /* [limits.outputs] */
     int64_t step_ns;       /* the last one took, on the wall clock */
+    float *block;          /* on its way to another instance; NULL before the first */
 };
 
 /* `limits` says how much room there is. Release with instance_release. */
@@ -55,9 +57,17 @@ void instance_set_token(struct instance *e, uint64_t id, uint32_t index, uint32_
 /* NULL where there is none of that id. */
 const struct sequence *instance_sequence(const struct instance *e, uint64_t id);
 
-/* Moves a sequence with its keys and values from one instance to another of the same model and block size, through
- * `buffer` of instance_block_floats. */
-int instance_move(struct instance *from, struct instance *to, uint64_t id, float *buffer, struct error *err);
-size_t instance_block_floats(const struct instance *e);
+/* Moves a sequence with its keys and values from one instance to another of the same model and block size. */
+int instance_move(struct instance *from, struct instance *to, uint64_t id, struct error *err);
+
+/* Knows a sequence from here on that another engine has computed: its tokens, and as many blocks, whose numbers go to
+ * `blocks` [block_count] for who writes the keys and values there. */
+int instance_adopt(struct instance *e, uint64_t id, const uint32_t *generated, size_t generated_count,
+                   size_t block_count, uint32_t *blocks, struct error *err);
+
+/* Floats of a block's keys and values. */
+size_t block_floats(const struct model *m, uint32_t block_tokens);
+
+struct engine_port instance_port(struct instance *e);
 
 #endif

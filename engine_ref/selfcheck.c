@@ -160,7 +160,7 @@ static double difference(const float *a, const float *b, size_t n)
 /* Of all full blocks of all requests. */
 static int cache_difference(struct trial *t, struct trial *reference, double *most, struct error *err)
 {
-    size_t floats = instance_block_floats(&t->engine);
+    size_t floats = block_floats(&t->engine.weights->model, t->engine.limits.block_tokens);
     float *a = malloc(2 * floats * sizeof *a), *b = a ? a + floats : NULL;
     *most = 0;
     if (!a)

@@ -37,22 +37,37 @@ static uint32_t longest_row(const struct scenario *s, const struct replica_confi
     return (uint32_t)(pool < most ? pool : most);
 }
 
-static int open_engine(struct server *server, const struct scenario *s, const struct replica_config *c, size_t blocks,
+static struct engine_limits limits_of(const struct scenario *s, const struct replica_config *c, size_t blocks,
+                                      const struct server_options *o)
+{
+    return (struct engine_limits){.block_tokens = c->kv_block_tokens,
+                                  .blocks = blocks,
+                                  .rows = o->rows ? o->rows : USUAL_ROWS,
+                                  .outputs = MOST_SEQUENCES,
+                                  .max_tokens = longest_row(s, c),
+                                  .threads = o->threads ? o->threads : workers_usual(),
+                                  .temperature = o->temperature};
+}
+
+static int open_engine(struct server *server, const struct scenario *s, const struct engine_limits *limits,
                        const struct server_options *o, const struct backend *backend, struct error *err)
 {
-    struct engine_limits limits = {.block_tokens = c->kv_block_tokens,
-                                   .blocks = blocks,
-                                   .rows = o->rows ? o->rows : USUAL_ROWS,
-                                   .outputs = MOST_SEQUENCES,
-                                   .max_tokens = longest_row(s, c),
-                                   .threads = o->threads ? o->threads : workers_usual(),
-                                   .temperature = o->temperature};
     size_t i = server->engine_count;
-    if (instance_create(&server->engines[i], o->weights ? o->weights : &server->weights, backend, &limits, s->seed,
-                        err))
+    if (instance_create(&server->engines[i], o->weights ? o->weights : &server->weights, backend, limits, s->seed, err))
         return -1;
-    server->executors[i] = (struct engine_executor){.instance = &server->engines[i], .pace = o->pace};
+    server->executors[i] = (struct engine_executor){.port = instance_port(&server->engines[i]),
+                                                    .instance = &server->engines[i],
+                                                    .pace = o->pace};
     server->engine_count++;
+    return 0;
+}
+
+static int start_peer(struct server *server, const struct scenario *s, const struct engine_limits *limits,
+                      const struct server_options *o, const struct backend *backend, struct error *err)
+{
+    if (peer_start(&server->peer, o->weights ? o->weights : &server->weights, backend, limits, s->seed, o->peer, err))
+        return -1;
+    server->executors[1] = (struct engine_executor){.port = peer_port(server->peer), .pace = o->pace};
     return 0;
 }
 
@@ -63,17 +78,22 @@ static int open_engines(struct server *server, struct scenario *s, const struct 
     size_t prefills = c->prefill_replicas, pools = prefills ? prefills : c->replicas / (c->tied > 1 ? c->tied : 1);
     size_t blocks = c->replica.kv_blocks * pools, decode_blocks = c->decode.kv_blocks * (c->replicas - prefills);
     /* The loop gives a prefill replica its blocks back when they have been sent; the engine when the request joins. */
-    if (open_engine(server, s, &c->replica, prefills ? blocks + decode_blocks : blocks, o, backend, err))
+    struct engine_limits first = limits_of(s, &c->replica, prefills ? blocks + decode_blocks : blocks, o);
+    struct engine_limits second = limits_of(s, &c->decode, decode_blocks, o);
+    if (o->peer != PEER_NONE && (!prefills || c->mixed))
+        return error_set(err, ERROR_INPUT,
+                         "%s: has no engine that could be in a process of its own: its placement is not "
+                         "\"disaggregated\" with pools that do one thing each",
+                         s->name);
+    if (o->peer != PEER_NONE && start_peer(server, s, &second, o, backend, err))
+        return -1;
+    if (open_engine(server, s, &first, o, backend, err))
         return -1;
     if (!prefills)
         return 0;
-    if (open_engine(server, s, &c->decode, decode_blocks, o, backend, err))
+    if (o->peer == PEER_NONE && open_engine(server, s, &second, o, backend, err))
         return -1;
-    server->move_buffer = malloc(instance_block_floats(&server->engines[0]) * sizeof(float));
-    if (!server->move_buffer)
-        return error_no_memory(err);
     server->executors[0].moves_to = &server->executors[1];
-    server->executors[0].move_buffer = server->move_buffer;
     c->decode_executor = engine_executor(&server->executors[1]);
     return 0;
 }
@@ -123,15 +143,15 @@ void server_close(struct server *server)
 {
     for (size_t i = 0; i < server->engine_count; i++)
         instance_release(&server->engines[i]);
+    peer_stop(server->peer);
     weights_release(&server->weights);
-    free(server->move_buffer);
     *server = (struct server){0};
 }
 
 /* Fails with what an engine failed with. */
 static int engine_error(const struct server *server, struct error *err)
 {
-    for (size_t i = 0; i < server->engine_count; i++)
+    for (size_t i = 0; i < sizeof server->executors / sizeof *server->executors; i++)
         if (server->executors[i].error.code != ERROR_NONE) {
             *err = server->executors[i].error;
             return -1;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* server.h — serves a scenario's workload for real: the same policies and the same replica loop as a simulated run,
  * with engines in the cost model's place. Replicas of one pool share an engine; prefill and decode pools have one each,
- * and KV is moved between them. */
+ * and KV is moved between them, or to a process of its own (peer.h). */
 #ifndef TANDEM_ENGINE_REF_SERVER_H
 #define TANDEM_ENGINE_REF_SERVER_H
 
 #include "engine_ref/executor.h"
+#include "engine_ref/peer.h"
 #include "sim/scenario.h"
 
 struct server_options {
@@ -16,14 +17,15 @@ struct server_options {
     size_t rows;                   /* of the largest step, padding included; 0: 16384 */
     double pace;                   /* as in struct engine_executor */
     float temperature;
+    enum peer_link peer; /* the engine that decodes is in a process of its own (disaggregated placement) */
 };
 
 struct server {
     struct weights weights;
-    struct instance engines[2];
+    struct instance engines[2]; /* [engine_count] in this process */
+    struct peer *peer;          /* the second one, where it is not; else NULL */
     struct engine_executor executors[2];
     size_t engine_count;
-    float *move_buffer;
 };
 
 /* Opens engines for the scenario, and changes its cluster to what an engine does: iterations one by one, nothing

@@ -41,6 +41,12 @@ struct scenario {
 int scenario_compile(struct scenario *out, struct json root, struct error *err);
 void scenario_release(struct scenario *s);
 
+/* Whether its rows are too many to keep in memory (requests, time series, iterations). */
+static inline bool scenario_keeps_rows(const struct scenario *s)
+{
+    return s->keep_requests > 0 || s->timeseries > 0 || s->iterations.to > s->iterations.from;
+}
+
 /* The scenario's workload from its start. */
 int scenario_open_workload(const struct scenario *s, struct request_source *out, struct error *err);
 

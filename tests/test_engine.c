@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "engine_ref/instance.h"
+#include "engine_ref/peer.h"
 #include "engine_ref/selfcheck.h"
 #include "tests/harness.h"
 
@@ -248,19 +249,81 @@ static void test_a_sequence_moves_with_its_cache(void **state)
     open_instance(&there, &w, "cpu-reference");
     request_init(&r, 77, 0, 30, 4, 4);
     moved = r;
-    float kept[VOCAB], got[VOCAB], *buffer = malloc(instance_block_floats(&here) * sizeof *buffer);
+    float kept[VOCAB], got[VOCAB];
     prefill(&one, &r, kept);
     decode(&one, &r, kept);
     prefill(&here, &moved, got);
-    expect_ok(instance_move(&here, &there, 77, buffer, &err), &err);
+    expect_ok(instance_move(&here, &there, 77, &err), &err);
     decode(&there, &moved, got);
     assert_true(worst(got, kept, VOCAB) < 1e-4);
     assert_int_equal(here.free_count, BLOCKS);
     assert_null(instance_sequence(&here, 77));
-    free(buffer);
     instance_release(&one);
     instance_release(&here);
     instance_release(&there);
+    weights_release(&w);
+}
+
+/* The same, but the other engine is a process of its own: nine blocks go through four slots, or through a socket. It
+ * says the same tokens as one engine by itself, and is empty in the end. */
+static void test_a_sequence_moves_to_another_process(void **state)
+{
+    (void)state;
+    static const enum peer_link links[] = {PEER_SHARED, PEER_SOCKET};
+    struct model m = small_model(true, false, false);
+    struct weights w;
+    struct error err = {0};
+    expect_ok(weights_create(&w, &m, false, &err), &err);
+    expect_ok(weights_fill(&w, 8, &err), &err);
+    for (size_t k = 0; k < sizeof links / sizeof *links; k++) {
+        const struct engine_limits room = {
+            .block_tokens = 4, .blocks = BLOCKS, .rows = 512, .outputs = 64, .max_tokens = 200, .threads = 1};
+        struct instance one, here;
+        struct peer *there = NULL;
+        struct request r, moved;
+        float logits[VOCAB];
+        expect_ok(peer_start(&there, &w, &cpu_backend, &room, 1, links[k], &err), &err);
+        expect_ok(instance_create(&one, &w, &cpu_backend, &room, 1, &err), &err);
+        expect_ok(instance_create(&here, &w, &cpu_backend, &room, 1, &err), &err);
+        struct engine_port port = peer_port(there);
+        request_init(&r, 77, 0, 33, 6, 6);
+        moved = r;
+        prefill(&one, &r, logits);
+        prefill(&here, &moved, logits);
+        expect_ok(port.receive(port.self, &here, 77, &err), &err);
+        assert_null(instance_sequence(&here, 77));
+        assert_int_equal(here.free_count, BLOCKS);
+        int64_t ns = 0;
+        for (int i = 0; i < 5; i++) {
+            struct request *decoder = &moved;
+            struct batch b = {.decoders = &decoder, .decodes = 1};
+            decode(&one, &r, logits);
+            expect_ok(port.run(port.self, &b, &ns, &err), &err);
+            assert_true(ns > 0);
+            moved.computed++, moved.generated++;
+        }
+        uint32_t tokens[8];
+        size_t count = 0, sequences = 0, free_blocks = 0;
+        expect_ok(peer_look(there, 77, tokens, 8, &count, &sequences, &free_blocks, &err), &err);
+        assert_int_equal(count, 6);
+        assert_memory_equal(tokens, instance_sequence(&one, 77)->generated, sizeof tokens[0] * 6);
+        assert_int_equal(free_blocks, BLOCKS - 10); /* 33 + 5 tokens have KV */
+        expect_ok(port.forget(port.self, 77, &err), &err);
+        expect_ok(peer_look(there, 77, tokens, 8, &count, &sequences, &free_blocks, &err), &err);
+        assert_true(count == 0 && sequences == 0 && free_blocks == BLOCKS);
+
+        /* It refuses what it has no room for, and then everything; a process that is gone is noticed. */
+        struct request long_one;
+        request_init(&long_one, 5, 0, 4 * BLOCKS + 1, 1, 1);
+        struct batch_item item = {.req = &long_one, .new_tokens = 4 * BLOCKS + 1};
+        struct batch b = {.items = &item, .count = 1};
+        assert_int_equal(port.run(port.self, &b, &ns, &err), -1);
+        assert_non_null(strstr(err.text, "no free block for request 5"));
+        assert_int_equal(port.forget(port.self, 5, &err), -1);
+        peer_stop(there);
+        instance_release(&one);
+        instance_release(&here);
+    }
     weights_release(&w);
 }
 
@@ -323,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_engines_compute_what_the_equations_say),
         cmocka_unit_test(test_layouts_are_equal),
         cmocka_unit_test(test_a_sequence_moves_with_its_cache),
+        cmocka_unit_test(test_a_sequence_moves_to_another_process),
         cmocka_unit_test(test_sampling),
         cmocka_unit_test(test_sequences_are_found_again),
         cmocka_unit_test(test_what_the_engine_has_not),

@@ -168,7 +168,8 @@ static void test_weights_from_safetensors(void **state)
     weights_release(&read);
 }
 
-static void serve(const char *policy, const char *more, struct cluster_totals *totals, uint64_t *tokens)
+static void serve(const char *policy, const char *more, enum peer_link peer, struct cluster_totals *totals,
+                  uint64_t *tokens)
 {
     struct error err = {0};
     struct json root;
@@ -184,7 +185,7 @@ static void serve(const char *policy, const char *more, struct cluster_totals *t
              "{\"name\": \"poisson\", \"rate_per_s\": 2000}, \"requests\": 60, \"lengths\": {\"prompt\": {\"name\": "
              "\"uniform\", \"min\": 1, \"max\": 60}, \"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": 20}}}}",
              policy, more);
-    const struct server_options o = {.threads = 2, .rows = 2048};
+    const struct server_options o = {.threads = 2, .rows = 2048, .peer = peer};
     expect_ok(json_parse(text, "test", &root, &err), &err);
     expect_ok(scenario_compile(&s, root, &err), &err);
     expect_ok(server_open(&server, &s, &o, &err), &err);
@@ -198,6 +199,13 @@ static void serve(const char *policy, const char *more, struct cluster_totals *t
         assert_int_equal(server.engines[i].sequence_count, 0);
         assert_int_equal(server.engines[i].free_count, server.engines[i].limits.blocks);
     }
+    if (server.peer) {
+        uint32_t token;
+        size_t count = 0, sequences = 0, free_blocks = 0;
+        expect_ok(peer_look(server.peer, 0, &token, 1, &count, &sequences, &free_blocks, &err), &err);
+        assert_int_equal(sequences, 0);
+        assert_int_equal(free_blocks, s.cluster.decode.kv_blocks * (s.cluster.replicas - s.cluster.prefill_replicas));
+    }
     run_metrics_release(&m);
     server_close(&server);
     scenario_release(&s);
@@ -207,24 +215,31 @@ static void serve(const char *policy, const char *more, struct cluster_totals *t
 static void test_policies_serve_for_real(void **state)
 {
     (void)state;
-    static const char *const runs[][2] = {
-        {"{\"name\": \"static_padded\", \"max_sequences\": 4}", ""},
-        {"{\"name\": \"static_prepacked\", \"max_sequences\": 4}", ""},
-        {"{\"name\": \"static_prepacked\", \"max_sequences\": 4, \"attention\": \"varlen\"}", ""},
-        {"{\"name\": \"continuous\", \"max_sequences\": 8}", ""},
-        {"{\"name\": \"prefill_first\", \"max_sequences\": 8}", ""},
-        {"{\"name\": \"chunked_prefill\", \"token_budget\": 24, \"max_sequences\": 8}", ""},
-        {"{\"name\": \"unified_budget\", \"token_budget\": 24, \"max_sequences\": 8}", ""},
-        {"\"unified_budget\"", "\"cluster\": {\"replicas\": 2},"},
+    static const struct {
+        const char *policy, *more;
+        enum peer_link peer;
+    } runs[] = {
+        {"{\"name\": \"static_padded\", \"max_sequences\": 4}", "", PEER_NONE},
+        {"{\"name\": \"static_prepacked\", \"max_sequences\": 4}", "", PEER_NONE},
+        {"{\"name\": \"static_prepacked\", \"max_sequences\": 4, \"attention\": \"varlen\"}", "", PEER_NONE},
+        {"{\"name\": \"continuous\", \"max_sequences\": 8}", "", PEER_NONE},
+        {"{\"name\": \"prefill_first\", \"max_sequences\": 8}", "", PEER_NONE},
+        {"{\"name\": \"chunked_prefill\", \"token_budget\": 24, \"max_sequences\": 8}", "", PEER_NONE},
+        {"{\"name\": \"unified_budget\", \"token_budget\": 24, \"max_sequences\": 8}", "", PEER_NONE},
+        {"\"unified_budget\"", "\"cluster\": {\"replicas\": 2},", PEER_NONE},
         {"\"unified_budget\"",
-         "\"cluster\": {\"placement\": {\"name\": \"disaggregated\", \"decode\": {\"replicas\": 2}}},"},
-        {"\"unified_budget\"", "\"cluster\": {\"replicas\": 2, \"placement\": \"redundant_kv\"},"},
+         "\"cluster\": {\"placement\": {\"name\": \"disaggregated\", \"decode\": {\"replicas\": 2}}},", PEER_NONE},
+        {"\"unified_budget\"",
+         "\"cluster\": {\"placement\": {\"name\": \"disaggregated\", \"decode\": {\"replicas\": 2}}},", PEER_SHARED},
+        {"\"unified_budget\"",
+         "\"cluster\": {\"placement\": {\"name\": \"disaggregated\", \"decode\": {\"replicas\": 2}}},", PEER_SOCKET},
+        {"\"unified_budget\"", "\"cluster\": {\"replicas\": 2, \"placement\": \"redundant_kv\"},", PEER_NONE},
     };
     uint64_t same = 0;
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
         struct cluster_totals totals;
         uint64_t tokens;
-        serve(runs[i][0], runs[i][1], &totals, &tokens);
+        serve(runs[i].policy, runs[i].more, runs[i].peer, &totals, &tokens);
         assert_int_equal(totals.finished, 60);
         assert_int_equal(totals.kv_allocated, totals.kv_freed);
         same = i == 0 ? tokens : same;
