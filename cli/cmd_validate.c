@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* `validate theory`: a table of closed forms beside simulated mean waits. `validate measured`: a measured server's
  * latencies beside simulated ones. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,9 @@ static const struct option_spec options[] = {
     {"--policies", "LIST",
      "engine: of static_padded, static_prepacked, continuous, chunked_prefill, unified_budget, "
      "prefill_first, disaggregated (default: the first five and the last)"},
-    {"--repeats", "N", "engine: so many times a profile, and each policy served and simulated (default 3)"},
+    {"--repeats", "N",
+     "engine: so many times a profile, and each policy served and simulated (default 3); kept in "
+     "engine-validation.points until all are there, so that an interrupted one goes on"},
     {"--backend", "NAME", "engine: cpu, cpu-reference, or cuda where it is built in"},
     {0},
 };
@@ -317,11 +320,24 @@ static int validate_measured(const struct arguments *args, struct error *err)
     return status;
 }
 
+static volatile sig_atomic_t stop_asked;
+
+static void ask_stop(int signal_number)
+{
+    (void)signal_number;
+    stop_asked = 1;
+}
+
 static int validate_engine(const struct arguments *args, struct error *err)
 {
     struct engine_validation v = {.policies = args->values[OPT_POLICIES],
                                   .backend = args->values[OPT_BACKEND],
-                                  .plot = args->values[OPT_PLOT]};
+                                  .plot = args->values[OPT_PLOT],
+                                  .points = "engine-validation.points",
+                                  .stop = &stop_asked};
+    struct sigaction action = {.sa_handler = ask_stop};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
     if (need_words(args, 1, 2, command_validate.usage, err) ||
         read_count(args->values[OPT_REPEATS], 3, 100, &v.repeats, err))
         return -1;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/version.h"
+#include "cli/findings.h"
 #include "engine_ref/server.h"
 #include "engine_ref/sweep.h"
 #include "engine_ref/workers.h"
@@ -36,13 +38,6 @@ static const struct variant variants[] = {
 
 enum { VARIANTS = sizeof variants / sizeof *variants, REPEATS_MAX = 100 };
 
-/* What one repeat found of one policy. */
-struct finding {
-    struct comparison latencies;
-    double throughput_error; /* of requests a second */
-    double measured_e2e_s, simulated_e2e_s, measured_rate, simulated_rate;
-};
-
 struct validation {
     const struct arguments *args;
     const struct engine_validation *o;
@@ -51,6 +46,7 @@ struct validation {
     struct finding (*found)[REPEATS_MAX];                     /* [count][repeats] */
     struct latencies measured[VARIANTS], simulated[VARIANTS]; /* of the last repeat */
     char profiles[2][64];                                     /* measured before a policy is served, and after */
+    bool profiled;                                            /* the first of them is there, of just now */
     struct weights weights;
 };
 
@@ -97,8 +93,8 @@ static void collect(void *state, size_t replica, const struct request *r)
 }
 
 /* Serves, or simulates where there is no server. */
-static int run_once(struct scenario *s, struct server *server, struct latencies *out, struct run_summary *summary,
-                    struct error *err)
+static int run_once(const struct validation *v, struct scenario *s, struct server *server, struct latencies *out,
+                    struct run_summary *summary, struct error *err)
 {
     struct run_metrics *m = calloc(1, sizeof *m);
     struct cluster_totals totals;
@@ -109,11 +105,12 @@ static int run_once(struct scenario *s, struct server *server, struct latencies 
     int status = run_metrics_init(m, s, err);
     m->sink = (struct row_sink){.state = out, .add_request = collect};
     struct observer observer = run_metrics_observer(m);
+    struct run_control control = {.stop = v->o->stop};
     if (status == 0 && server)
-        status = server_run(server, s, &observer, NULL, &totals, err);
+        status = server_run(server, s, &observer, &control, &totals, err);
     else if (status == 0)
-        status = scenario_open_workload(s, &source, err) ||
-                         cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, NULL, &totals, err)
+        status = scenario_open_workload(s, &source, err) || cluster_run(&s->cluster, simulated_executor(&s->cost),
+                                                                        &source, &observer, &control, &totals, err)
                      ? -1
                      : 0;
     request_source_destroy(&source);
@@ -134,7 +131,7 @@ static int serve(const struct validation *v, const struct variant *variant, stru
         return -1;
     int status = server_open(&server, &s, &o, err);
     if (status == 0) {
-        status = run_once(&s, &server, out, summary, err);
+        status = run_once(v, &s, &server, out, summary, err);
         server_close(&server);
     }
     scenario_release(&s);
@@ -147,7 +144,7 @@ static int simulate(const struct validation *v, const struct variant *variant, c
     struct scenario s;
     if (load(v, variant, profile, &s, err))
         return -1;
-    int status = run_once(&s, NULL, out, summary, err);
+    int status = run_once(v, &s, NULL, out, summary, err);
     scenario_release(&s);
     return status;
 }
@@ -170,7 +167,8 @@ static int measure_profile(struct validation *v, const char *file, struct error 
                                     .most_kv = s.cost.model.max_tokens < 1024 ? s.cost.model.max_tokens : 1024,
                                     .tolerance = 0.03,
                                     .point_s = 0.02,
-                                    .half_width = 0.01};
+                                    .half_width = 0.01,
+                                    .stop = v->o->stop};
     const struct engine_limits limits = sweep_limits(&o, s.cluster.replica.kv_block_tokens, workers_usual());
     const struct backend *backend = backend_find(v->o->backend, err);
     cJSON *profile = NULL;
@@ -226,6 +224,41 @@ static int compare(struct validation *v, size_t i, unsigned long repeat, struct 
     return rename(v->profiles[1], v->profiles[0]) == 0
                ? 0
                : error_set(err, ERROR_IO, "%s: cannot be renamed", v->profiles[1]);
+}
+
+/* All that decides what is found, but for the machine. */
+static int key_of(const struct validation *v, size_t i, unsigned long repeat, char *out, size_t size, struct error *err)
+{
+    size_t used = (size_t)snprintf(out, size, "%s repeat %lu of %s on %s by %s", v->chosen[i]->name, repeat,
+                                   v->args->word_count > 1 ? v->args->words[1] : "engine-demo",
+                                   v->o->backend ? v->o->backend : "the usual backend", TANDEM_VERSION);
+    for (int k = 0; k < v->args->set_count && used < size; k++)
+        used += (size_t)snprintf(out + used, size - used, " %s", v->args->sets[k]);
+    return used < size ? 0 : error_set(err, ERROR_INPUT, "--set: too much of it");
+}
+
+/* Finds it, or takes what an interrupted validation has found. */
+static int find(struct validation *v, size_t i, unsigned long repeat, struct error *err)
+{
+    char key[4096];
+    bool known;
+    struct finding *f = &v->found[i][repeat];
+    if (key_of(v, i, repeat, key, sizeof key, err) ||
+        findings_recall(v->o->points, key, &known, f, &v->measured[i], &v->simulated[i], err))
+        return -1;
+    fprintf(stderr, "repeat %lu of %lu: %s%s\n", repeat + 1, v->o->repeats, v->chosen[i]->name,
+            known ? " was there" : "");
+    if (known) {
+        v->profiled = false;
+        return 0;
+    }
+    int status = v->profiled ? 0 : measure_profile(v, v->profiles[0], err);
+    v->profiled = true;
+    if (status == 0)
+        status = compare(v, i, repeat, err);
+    if (*v->o->stop) /* whatever was being done is not whole */
+        return error_set(err, ERROR_RUN, "interrupted; the same command goes on with what is in %s", v->o->points);
+    return status ? -1 : findings_keep(v->o->points, key, f, &v->measured[i], &v->simulated[i], err);
 }
 
 /* A mean over repeats and half its 95 % interval (Student's t). */
@@ -326,16 +359,11 @@ static int make_weights(struct validation *v, struct error *err)
 
 static int repeat_all(struct validation *v, struct error *err)
 {
-    for (unsigned long r = 0; r < v->o->repeats; r++) {
-        fprintf(stderr, "repeat %lu of %lu: profile\n", r + 1, v->o->repeats);
-        if (measure_profile(v, v->profiles[0], err))
-            return -1;
-        for (size_t i = 0; i < v->count; i++) {
-            fprintf(stderr, "repeat %lu of %lu: %s\n", r + 1, v->o->repeats, v->chosen[i]->name);
-            if (compare(v, i, r, err))
+    for (unsigned long r = 0; r < v->o->repeats; r++)
+        for (size_t i = 0; i < v->count; i++)
+            if (find(v, i, r, err))
                 return -1;
-        }
-    }
+    remove(v->o->points);
     return 0;
 }
 

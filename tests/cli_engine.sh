@@ -38,6 +38,32 @@ printf 'TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,40,
 "$tandem" profile check tiny.json | grep -q '^decode_attention'
 [ ! -e tiny.json.points ]
 
+# The engine that decodes in a process of its own: as many tokens move, the same requests finish.
+apart='cluster.placement={"name":"disaggregated"}'
+for peer in "" "--peer shared" "--peer socket"; do
+    "$tandem" engine serve engine-demo $tiny --set "$apart" $peer >apart.txt
+    grep -q '20 arrived = 20 finished' apart.txt
+    grep -q 'blocks at .* GB/s between engines'"${peer:+ in two processes}" apart.txt
+done
+says 2 'has no engine that could be in a process of its own' "$tandem" engine serve engine-demo $tiny --peer shared
+says 2 '--peer tcp: expected shared or socket' "$tandem" engine serve engine-demo --peer tcp
+
+# Interrupted, a validation goes on with what it has: the first cell is stated in full, the second cut short.
+validate() { "$tandem" validate engine --policies continuous,chunked_prefill --repeats 1 $tiny 2>&1; }
+"$tandem" validate engine --policies continuous,chunked_prefill --repeats 1 $tiny >cut.txt 2>&1 &
+until [ -s engine-validation.points ] || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
+kill -INT $!
+wait $! || true
+if [ -s engine-validation.points ]; then # else it had ended before it could be interrupted
+    grep -q 'interrupted; the same command goes on' cut.txt
+    head -c 200 engine-validation.points >>engine-validation.points.cut
+    cat engine-validation.points.cut >>engine-validation.points
+    validate >rest.txt
+    grep -q '^repeat 1 of 1: continuous was there$' rest.txt
+    grep -q '^repeat 1 of 1: chunked_prefill$' rest.txt
+fi
+[ ! -e engine-validation.points ]
+
 says 2 'serves no scenario with policy.prefix_caching' "$tandem" engine serve engine-demo $tiny --set policy.prefix_caching=true
 says 2 'backend tpu: expected cpu, cpu-reference or cuda' "$tandem" engine check --backend tpu
 says 2 'expected: tandem engine check | bench' "$tandem" engine

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* getline */
+#include "cli/findings.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/json.h"
+
+enum { SINGLES = 7, GRID = MEASURED_METRICS * MEASURED_STATISTICS };
+
+/* All numbers of a finding, one after another. */
+static size_t places_of(struct finding *f, double *places[3 * GRID + SINGLES])
+{
+    size_t n = 0;
+    for (int m = 0; m < MEASURED_METRICS; m++)
+        for (int i = 0; i < MEASURED_STATISTICS; i++) {
+            places[n++] = &f->latencies.measured[m][i];
+            places[n++] = &f->latencies.simulated[m][i];
+            places[n++] = &f->latencies.error[m][i];
+        }
+    double *const singles[SINGLES] = {&f->latencies.mean_absolute, &f->latencies.worst_absolute, &f->throughput_error,
+                                      &f->measured_e2e_s,          &f->simulated_e2e_s,          &f->measured_rate,
+                                      &f->simulated_rate};
+    for (int i = 0; i < SINGLES; i++)
+        places[n++] = singles[i];
+    return n;
+}
+
+static void write_numbers(FILE *out, const char *name, const double *values, size_t count)
+{
+    fprintf(out, ", \"%s\": [", name);
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, isfinite(values[i]) ? "%s%.17g" : "%snull", i ? "," : "", values[i]);
+    fputc(']', out);
+}
+
+static void write_latencies(FILE *out, const char *name, const struct latencies *l)
+{
+    for (int m = 0; m < MEASURED_METRICS; m++) {
+        char each[32];
+        snprintf(each, sizeof each, "%s_%d", name, m);
+        write_numbers(out, each, l->at[m], l->count[m]);
+    }
+}
+
+int findings_keep(const char *file, const char *key, const struct finding *f, const struct latencies *measured,
+                  const struct latencies *simulated, struct error *err)
+{
+    FILE *out = fopen(file, "a");
+    struct finding copy = *f;
+    double *places[3 * GRID + SINGLES], numbers[3 * GRID + SINGLES];
+    size_t count = places_of(&copy, places);
+    cJSON *quoted = cJSON_CreateString(key);
+    char *text = quoted ? cJSON_PrintUnformatted(quoted) : NULL;
+    cJSON_Delete(quoted);
+    if (!out || !text) {
+        free(text);
+        if (out)
+            fclose(out);
+        return error_set(err, ERROR_IO, "%s: cannot be written", file);
+    }
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = *places[i];
+    fprintf(out, "{\"key\": %s", text);
+    write_numbers(out, "numbers", numbers, count);
+    write_latencies(out, "measured", measured);
+    write_latencies(out, "simulated", simulated);
+    fputs("}\n", out);
+    free(text);
+    return fclose(out) ? error_set(err, ERROR_IO, "%s: cannot be written", file) : 0;
+}
+
+static int read_latencies(const cJSON *line, const char *name, struct latencies *out, struct error *err)
+{
+    latencies_release(out);
+    for (int m = 0; m < MEASURED_METRICS; m++) {
+        char each[32];
+        const cJSON *v;
+        snprintf(each, sizeof each, "%s_%d", name, m);
+        cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(line, each))
+        {
+            double *grown = array_grow(out->at[m], &out->capacity[m], out->count[m] + 1, sizeof *grown);
+            if (!grown)
+                return error_no_memory(err);
+            out->at[m] = grown;
+            grown[out->count[m]++] = cJSON_IsNumber(v) ? v->valuedouble : NAN;
+        }
+    }
+    return 0;
+}
+
+static int take(const cJSON *line, struct finding *f, struct latencies *measured, struct latencies *simulated,
+                struct error *err)
+{
+    double *places[3 * GRID + SINGLES];
+    size_t count = places_of(f, places), i = 0;
+    const cJSON *v;
+    cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(line, "numbers"))
+    {
+        if (i < count)
+            *places[i++] = cJSON_IsNumber(v) ? v->valuedouble : NAN;
+    }
+    return read_latencies(line, "measured", measured, err) || read_latencies(line, "simulated", simulated, err) ? -1
+                                                                                                                : 0;
+}
+
+int findings_recall(const char *file, const char *key, bool *found, struct finding *f, struct latencies *measured,
+                    struct latencies *simulated, struct error *err)
+{
+    FILE *in = fopen(file, "r");
+    char *text = NULL;
+    size_t room = 0;
+    int status = 0;
+    *found = false;
+    while (in && status == 0 && !*found && getline(&text, &room, in) > 0) {
+        cJSON *line = cJSON_Parse(text); /* NULL: it was stopped in this line */
+        const cJSON *its = cJSON_GetObjectItemCaseSensitive(line, "key");
+        if (cJSON_IsString(its) && strcmp(its->valuestring, key) == 0) {
+            *found = true;
+            status = take(line, f, measured, simulated, err);
+        }
+        cJSON_Delete(line);
+    }
+    free(text);
+    if (in)
+        fclose(in);
+    return status;
+}

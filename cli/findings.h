@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* findings.h — what validate engine has found so far, kept in a file, so that one that was interrupted goes on. */
+#ifndef TANDEM_CLI_FINDINGS_H
+#define TANDEM_CLI_FINDINGS_H
+
+#include "reports/validate_measured.h"
+
+/* What one repeat found of one policy. */
+struct finding {
+    struct comparison latencies;
+    double throughput_error; /* of requests a second */
+    double measured_e2e_s, simulated_e2e_s, measured_rate, simulated_rate;
+};
+
+/* Adds a line to the file. `key` says what was asked, in full. */
+int findings_keep(const char *file, const char *key, const struct finding *f, const struct latencies *measured,
+                  const struct latencies *simulated, struct error *err);
+
+/* Looks for the key. *found is false where the file is not there, or has no whole line of it. Latencies are replaced.
+ */
+int findings_recall(const char *file, const char *key, bool *found, struct finding *f, struct latencies *measured,
+                    struct latencies *simulated, struct error *err);
+
+#endif
