@@ -157,9 +157,8 @@ static int write_pages(const struct arguments *args, struct store *store, struct
     return 0;
 }
 
-static int print_rows(const struct arguments *args, struct store *store, const char *format, struct error *err)
+static int print_run(const struct arguments *args, struct store *store, const char *format, struct error *err)
 {
-    run_format foreign = run_format_find(format);
     const char *wanted = args->values[OPT_OUT];
     int64_t id;
     if (args->word_count > 1)
@@ -168,19 +167,16 @@ static int print_rows(const struct arguments *args, struct store *store, const c
         return -1;
     if (wanted && !freopen(wanted, "w", stdout))
         return error_set(err, ERROR_IO, "%s: cannot be written: %s", wanted, strerror(errno));
-    return foreign ? foreign(store, id, stdout, err) : store_print_run(store, id, format, err);
+    return run_format_find(format)(store, id, stdout, err);
 }
 
 static int run(const struct arguments *args, struct error *err)
 {
     const char *format = args->values[OPT_FORMAT] ? args->values[OPT_FORMAT] : "html";
-    bool html = strcmp(format, "html") == 0, rows = false;
-    static const char *const plain[] = {"text", "csv", "json"};
-    for (int i = 0; i < 3; i++)
-        rows = rows || strcmp(format, plain[i]) == 0;
+    bool html = strcmp(format, "html") == 0;
     if (need_words(args, 0, WORDS_MAX, command_report.usage, err))
         return EXIT_BAD_INPUT;
-    if (!html && !rows && !run_format_find(format)) {
+    if (!html && !run_format_find(format)) {
         error_set(err, ERROR_INPUT, "--format %s: allowed: html, text, csv, json, markdown, perfetto, prometheus, vllm",
                   format);
         return EXIT_BAD_INPUT;
@@ -192,7 +188,7 @@ static int run(const struct arguments *args, struct error *err)
     struct store *store = NULL;
     if (kept_open(args->values[OPT_DB], &store, err))
         return exit_for(err);
-    int status = html ? write_pages(args, store, err) : print_rows(args, store, format, err);
+    int status = html ? write_pages(args, store, err) : print_run(args, store, format, err);
     store_close(store);
     return status ? exit_for(err) : EXIT_DONE;
 }

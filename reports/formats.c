@@ -275,11 +275,100 @@ static int write_markdown(struct store *store, int64_t run, FILE *out, struct er
     return 0;
 }
 
+enum { METRIC_COLUMNS = 8, NUMBERS_FROM = 4, NUMBERS_TO = 6 };
+
+static const char *const metric_columns[METRIC_COLUMNS] = {"run_id", "name",   "scope",   "statistic",
+                                                           "value",  "ci_low", "ci_high", "unit"};
+
+struct rows {
+    FILE *out;
+    long count;
+};
+
+static int write_json_row(void *state, int columns, char **values, struct error *err)
+{
+    struct rows *r = state;
+    cJSON *row = cJSON_CreateObject();
+    for (int i = 0; i < columns; i++) {
+        bool number = i == 0 || (i >= NUMBERS_FROM && i <= NUMBERS_TO);
+        if (!values[i])
+            cJSON_AddNullToObject(row, metric_columns[i]);
+        else if (number)
+            cJSON_AddRawToObject(row, metric_columns[i], values[i]);
+        else
+            cJSON_AddStringToObject(row, metric_columns[i], values[i]);
+    }
+    char *text = cJSON_PrintUnformatted(row);
+    fprintf(r->out, "%s\n    %s", r->count++ ? "," : "[", text ? text : "{}");
+    free(text);
+    cJSON_Delete(row);
+    return text ? 0 : error_no_memory(err);
+}
+
+static int write_csv_row(void *state, int columns, char **values, struct error *err)
+{
+    struct rows *r = state;
+    (void)err;
+    if (r->count++ == 0)
+        fputs("run_id,name,scope,statistic,value,ci_low,ci_high,unit\n", r->out);
+    for (int i = 0; i < columns; i++)
+        fprintf(r->out, "%s%s", values[i] ? values[i] : "", i + 1 < columns ? "," : "\n");
+    return 0;
+}
+
+static int write_text_row(void *state, int columns, char **values, struct error *err)
+{
+    struct rows *r = state;
+    (void)columns, (void)err;
+    r->count++;
+    fprintf(r->out, "%-34s %-6s %14.6g %s\n", values[1], values[3], values[4] ? strtod(values[4], NULL) : 0, values[7]);
+    return 0;
+}
+
+static int write_rows(struct store *store, int64_t run, FILE *out,
+                      int (*row)(void *state, int columns, char **values, struct error *err), long *count,
+                      struct error *err)
+{
+    struct rows r = {.out = out};
+    int status = store_read(store, row, &r, err,
+                            "SELECT run_id, name, scope, statistic, value, ci_low, ci_high, unit FROM metric WHERE "
+                            "run_id = ?",
+                            "i", run);
+    *count = r.count;
+    return status ? -1 : r.count == 0 ? error_set(err, ERROR_INPUT, "there is no run %lld", (long long)run) : 0;
+}
+
+static int write_json(struct store *store, int64_t run, FILE *out, struct error *err)
+{
+    long count;
+    int status = write_rows(store, run, out, write_json_row, &count, err);
+    if (count > 0)
+        fputs("\n]\n", out);
+    return status;
+}
+
+static int write_csv(struct store *store, int64_t run, FILE *out, struct error *err)
+{
+    long count;
+    return write_rows(store, run, out, write_csv_row, &count, err);
+}
+
+static int write_text(struct store *store, int64_t run, FILE *out, struct error *err)
+{
+    long count;
+    return write_rows(store, run, out, write_text_row, &count, err);
+}
+
 run_format run_format_find(const char *name)
 {
-    return strcmp(name, "markdown") == 0     ? write_markdown
-           : strcmp(name, "perfetto") == 0   ? perfetto_write
-           : strcmp(name, "prometheus") == 0 ? write_prometheus
-           : strcmp(name, "vllm") == 0       ? write_vllm
-                                             : NULL;
+    static const struct {
+        const char *name;
+        run_format write;
+    } formats[] = {{"text", write_text},         {"csv", write_csv},           {"json", write_json},
+                   {"markdown", write_markdown}, {"perfetto", perfetto_write}, {"prometheus", write_prometheus},
+                   {"vllm", write_vllm}};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strcmp(name, formats[i].name) == 0)
+            return formats[i].write;
+    return NULL;
 }

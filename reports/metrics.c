@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "reports/metrics.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +71,8 @@ static void on_probe(void *state, const struct cluster_state *cluster)
     struct run_metrics *m = state;
     if (!m->sink.state)
         return;
-    double interval = sim_time_to_s(m->timeseries);
+    double interval = sim_time_to_s(m->timeseries), up = (double)cluster->replicas_up;
+    double busy = (double)(m->system.busy_ns - m->point_busy_ns) * 1e-9; /* of iterations that ended in it */
     const struct {
         const char *series;
         double value;
@@ -80,13 +82,15 @@ static void on_probe(void *state, const struct cluster_state *cluster)
         {"kv_used_blocks", (double)cluster->kv_used_blocks},
         {"requests_per_s", (double)(m->system.departures - m->point_finished) / interval},
         {"output_tokens_per_s", (double)(m->heads - m->point_tokens) / interval},
-        {"replicas_up", (double)cluster->replicas_up},
+        {"busy", up > 0 ? fmin(busy / (interval * up), 1) : 0},
+        {"replicas_up", up},
     };
     size_t count = sizeof points / sizeof *points - !m->fleet; /* else the last one says nothing */
     for (size_t i = 0; i < count; i++)
         m->sink.add_point(m->sink.state, points[i].series, cluster->at, points[i].value);
     m->point_finished = m->system.departures;
     m->point_tokens = m->heads;
+    m->point_busy_ns = m->system.busy_ns;
 }
 
 static void on_arrival(void *state, size_t replica, const struct request *r)

@@ -6,7 +6,7 @@
 
 #include "reports/chart.h"
 
-enum { SERIES_MAX = 6, PLOT_POINTS = 4000, CHART_POINTS = 600, TABLE_POINTS = 48 };
+enum { SERIES_MAX = 7, PLOT_POINTS = 4000, CHART_POINTS = 600, TABLE_POINTS = 48 };
 
 static const struct {
     const char *name, *title;
@@ -17,7 +17,8 @@ static const struct {
     {"kv_used_blocks", "KV blocks used", 3},
     {"requests_per_s", "requests finished/s", 1},
     {"output_tokens_per_s", "output tokens/s", 4},
-    {"replicas_up", "replicas up", 5},
+    {"busy", "share of time busy", 5},
+    {"replicas_up", "replicas up", 0},
 };
 
 /* Keeps the largest value of each stretch, so that no peak is lost. */

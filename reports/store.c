@@ -1,46 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-#include "reports/store.h"
+#include "reports/store_internal.h"
 
 #include <math.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#include "base/version.h"
-#include "reports/row_spool.h"
-#include "reports/theory.h"
 
 enum { SCHEMA_VERSION = 4 };
 
 extern const char schema_sql[]; /* made from schema.sql */
 
-struct store {
-    sqlite3 *db;
-    char *file;
-    struct row_spool rows; /* of the run at hand */
-    sqlite3_stmt *last;    /* the statement inserted with last, for when the next row goes to the same table */
-    const char *last_sql;
-    size_t buckets_a_row; /* of histograms */
-};
-
-static void forget_last(struct store *s)
+void store_forget_last(struct store *s)
 {
     sqlite3_finalize(s->last);
     s->last = NULL;
     s->last_sql = NULL;
 }
 
-static int fail(struct store *s, struct error *err)
+int store_fail(struct store *s, struct error *err)
 {
     return error_set(err, ERROR_IO, "%s: %s", s->file, s->db ? sqlite3_errmsg(s->db) : "out of memory");
 }
 
-static int execute(struct store *s, const char *sql, struct error *err)
+int store_execute(struct store *s, const char *sql, struct error *err)
 {
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(s, err);
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : store_fail(s, err);
 }
 
 static int schema_version(struct store *s, int *out, struct error *err)
@@ -48,7 +33,7 @@ static int schema_version(struct store *s, int *out, struct error *err)
     sqlite3_stmt *q = NULL;
     if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &q, NULL) != SQLITE_OK || sqlite3_step(q) != SQLITE_ROW) {
         sqlite3_finalize(q);
-        return fail(s, err);
+        return store_fail(s, err);
     }
     *out = sqlite3_column_int(q, 0);
     sqlite3_finalize(q);
@@ -87,17 +72,17 @@ static int migrate(struct store *s, struct error *err)
     int version = 0;
     char pragma[48];
     snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d", SCHEMA_VERSION);
-    if (execute(s, "BEGIN IMMEDIATE", err) || schema_version(s, &version, err))
+    if (store_execute(s, "BEGIN IMMEDIATE", err) || schema_version(s, &version, err))
         return -1;
     if (version > SCHEMA_VERSION)
         return error_set(err, ERROR_INPUT, "%s: has schema version %d, this program knows up to %d", s->file, version,
                          SCHEMA_VERSION);
-    if (version == 0 && execute(s, schema_sql, err))
+    if (version == 0 && store_execute(s, schema_sql, err))
         return -1;
     for (int from = version; from > 0 && from < SCHEMA_VERSION; from++)
-        if (execute(s, migrations[from], err))
+        if (store_execute(s, migrations[from], err))
             return -1;
-    return execute(s, pragma, err) || execute(s, "COMMIT", err) ? -1 : 0;
+    return store_execute(s, pragma, err) || store_execute(s, "COMMIT", err) ? -1 : 0;
 }
 
 int store_open(const char *file, struct store **out, struct error *err)
@@ -113,13 +98,13 @@ int store_open(const char *file, struct store **out, struct error *err)
     }
     int version = 0, status = 0;
     if (sqlite3_open(file, &s->db) != SQLITE_OK)
-        status = fail(s, err);
+        status = store_fail(s, err);
     else {
         sqlite3_busy_timeout(s->db, 60000);
-        status = execute(s,
-                         "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
-                         "PRAGMA cache_size = -16000;",
-                         err) ||
+        status = store_execute(s,
+                               "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
+                               "PRAGMA cache_size = -16000;",
+                               err) ||
                  schema_version(s, &version, err) || (version != SCHEMA_VERSION && migrate(s, err));
     }
     if (status) {
@@ -135,7 +120,7 @@ void store_close(struct store *s)
     if (!s)
         return;
     row_spool_close(&s->rows);
-    forget_last(s);
+    store_forget_last(s);
     sqlite3_close(s->db);
     free(s->file);
     free(s);
@@ -181,25 +166,24 @@ static sqlite3_stmt *prepare(struct store *s, const char *sql, const char *types
 
 static int run_statement(struct store *s, sqlite3_stmt *q, struct error *err)
 {
-    int status = q && sqlite3_step(q) == SQLITE_DONE ? 0 : fail(s, err);
+    int status = q && sqlite3_step(q) == SQLITE_DONE ? 0 : store_fail(s, err);
     sqlite3_finalize(q);
     return status;
 }
 
-/* `sql` is a constant: the same one again is not parsed again. */
-static int insert(struct store *s, struct error *err, const char *sql, const char *types, ...)
+int store_insert(struct store *s, struct error *err, const char *sql, const char *types, ...)
 {
     if (s->last_sql != sql) {
-        forget_last(s);
+        store_forget_last(s);
         if (sqlite3_prepare_v2(s->db, sql, -1, &s->last, NULL) != SQLITE_OK)
-            return fail(s, err);
+            return store_fail(s, err);
         s->last_sql = sql;
     }
     va_list values;
     va_start(values, types);
     bind(s->last, types, values);
     va_end(values);
-    int status = sqlite3_step(s->last) == SQLITE_DONE ? 0 : fail(s, err);
+    int status = sqlite3_step(s->last) == SQLITE_DONE ? 0 : store_fail(s, err);
     sqlite3_reset(s->last);
     sqlite3_clear_bindings(s->last);
     return status;
@@ -229,7 +213,7 @@ int store_read(struct store *s, int (*row)(void *state, int columns, char **valu
     sqlite3_stmt *q = prepare(s, sql, types, values);
     va_end(values);
     if (!q)
-        return fail(s, err);
+        return store_fail(s, err);
     int status = 0, step = SQLITE_DONE;
     while (status == 0 && (step = sqlite3_step(q)) == SQLITE_ROW) {
         char *texts[READ_COLUMNS];
@@ -239,591 +223,7 @@ int store_read(struct store *s, int (*row)(void *state, int columns, char **valu
         status = row(state, columns, texts, err);
     }
     if (status == 0 && step != SQLITE_DONE)
-        status = fail(s, err);
+        status = store_fail(s, err);
     sqlite3_finalize(q);
     return status;
-}
-
-static int save_scoped(struct store *s, sqlite3_int64 run, const char *name, const char *scope, const char *statistic,
-                       struct estimate e, const char *unit, struct error *err)
-{
-    return insert(s, err, "INSERT INTO metric VALUES (?,?,?,?,?,?,?,?)", "isssddds", run, name, scope, statistic,
-                  e.value, e.low, e.high, unit);
-}
-
-static int save_metric(struct store *s, sqlite3_int64 run, const char *name, const char *statistic, struct estimate e,
-                       const char *unit, struct error *err)
-{
-    return save_scoped(s, run, name, "run", statistic, e, unit, err);
-}
-
-static int save_value(struct store *s, sqlite3_int64 run, const char *name, const char *scope, const char *statistic,
-                      double value, const char *unit, struct error *err)
-{
-    return save_scoped(s, run, name, scope, statistic, (struct estimate){value, NAN, NAN}, unit, err);
-}
-
-/* The latencies of a class of requests. */
-static int save_class(struct store *s, sqlite3_int64 run, const struct attainment *a, size_t class,
-                      const struct slo_verdict *v, struct error *err)
-{
-    static const struct {
-        enum statistic statistic;
-        double quantile;
-    } shown[] = {{STAT_P50, 0.5}, {STAT_P90, 0.9}, {STAT_P95, 0.95}, {STAT_P99, 0.99}, {STAT_P999, 0.999}};
-    const struct slo_scope *c = &a->scopes[class];
-    char scope[48];
-    snprintf(scope, sizeof scope, "class:%s", a->slo->classes[class].name);
-    int status = save_value(s, run, "slo_attainment", scope, "value", v->attainment[class].value, "", err);
-    for (int m = 0; m < METRIC_COUNT && status == 0; m++) {
-        const struct histogram *h = &c->metrics[m];
-        double n = (double)h->total;
-        if (m == METRIC_ITL)
-            continue;
-        status = save_value(s, run, metric_names[m], scope, "count", n, "requests", err);
-        if (n > 0 && status == 0)
-            status = save_value(s, run, metric_names[m], scope, "mean", c->sums[m] / n * 1e-9, "s", err);
-        for (size_t i = 0; n > 0 && i < sizeof shown / sizeof *shown && status == 0; i++)
-            status = save_value(s, run, metric_names[m], scope, statistic_names[shown[i].statistic],
-                                (double)histogram_quantile(h, shown[i].quantile) * 1e-9, "s", err);
-    }
-    return status;
-}
-
-/* Mean time parts of the requests of each percentile band: the rows of a band sum to its mean. */
-static int save_bands(struct store *s, sqlite3_int64 run, const char *metric, const struct bands *bands,
-                      struct error *err)
-{
-    struct band each[BANDS];
-    bands_summarise(bands, each);
-    for (int b = 0; b < BANDS; b++) {
-        char scope[32];
-        snprintf(scope, sizeof scope, "band:%s", band_names[b]);
-        if (save_value(s, run, metric, scope, "count", (double)each[b].requests, "requests", err))
-            return -1;
-        for (int i = 0; i < PART_COUNT && each[b].requests; i++) {
-            char name[48];
-            snprintf(name, sizeof name, "%s_part_%s", metric, time_part_names[i]);
-            if (each[b].parts_s[i] > 0 && save_value(s, run, name, scope, "mean", each[b].parts_s[i], "s", err))
-                return -1;
-        }
-    }
-    return 0;
-}
-
-static int save_scopes(struct store *s, sqlite3_int64 run, const struct attainment *a, const struct slo_verdict *v,
-                       struct error *err)
-{
-    for (size_t i = 1; i <= a->slo->class_count; i++)
-        if (save_class(s, run, a, i, v, err))
-            return -1;
-    for (size_t i = 0; i < a->window_count; i++) {
-        const struct slo_window *w = &a->windows[i];
-        double all = (double)w->finished + w->refused;
-        char scope[48];
-        snprintf(scope, sizeof scope, "window:%.9g", (double)i * sim_time_to_s(a->slo->window));
-        if (save_value(s, run, "requests", scope, "count", all, "requests", err) ||
-            save_value(s, run, "slo_attainment", scope, "value", all > 0 ? w->met / all : NAN, "", err))
-            return -1;
-    }
-    return 0;
-}
-
-static int save_latencies(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
-{
-    for (int m = 0; m < METRIC_COUNT; m++) {
-        const struct summary *metric = &r->metrics[m];
-        struct estimate count = {(double)metric->count, NAN, NAN};
-        if (save_metric(s, run, metric_names[m], "count", count, "requests", err))
-            return -1;
-        for (int i = 0; metric->count > 0 && i < STAT_COUNT; i++) {
-            struct estimate e = metric->at[i];
-            e = (struct estimate){e.value * 1e-9, e.low * 1e-9, e.high * 1e-9};
-            if (save_metric(s, run, metric_names[m], statistic_names[i], e, "s", err))
-                return -1;
-        }
-    }
-    return 0;
-}
-
-static int save_values(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
-{
-    const struct {
-        const char *name, *unit;
-        double value;
-    } values[] = {
-        {"requests_per_s", "1/s", r->requests_per_s},
-        {"goodput_per_s", "1/s", r->goodput_per_s},
-        {"input_tokens_per_s", "1/s", r->input_tokens_per_s},
-        {"output_tokens_per_s", "1/s", r->output_tokens_per_s},
-        {"slo_attainment", "", r->slo.asked ? r->slo.attainment[0].value : NAN},
-        {"utilization", "", r->utilization},
-        {"padding_waste", "", r->padding_waste},
-        {"batch_sequences", "", r->mean_batch_sequences},
-        {"batch_tokens", "", r->mean_batch_tokens},
-        {"kv_use_mean", "", r->mean_kv_use},
-        {"kv_use_peak", "", r->peak_kv_use},
-        {"mfu", "", r->mfu},
-        {"bubble_share", "", r->bubble_share},
-        {"measured_share", "", r->source_share[COST_MEASURED]},
-        {"interpolated_share", "", r->source_share[COST_BETWEEN]},
-        {"extrapolated_share", "", r->source_share[COST_BEYOND]},
-        {"estimated_share", "", r->source_share[COST_ESTIMATED]},
-        {"slo_margin", "", r->slo.margin},
-        {"slo_windows_kept", "", r->slo.windows.value},
-        {"overloaded", "", r->overloaded},
-        {"preemptions", "", (double)r->preemptions},
-        {"recomputed_tokens", "tokens", (double)r->recomputed_tokens},
-        {"prefix_hit_rate", "", r->prefix_hit_rate},
-        {"prefill_rows", "rows", r->prefill_rows},
-        {"prompts_per_row", "", r->prompts_per_row},
-        {"lost_requests", "requests", (double)r->totals.lost},
-        {"replica_failures", "", (double)r->totals.failures},
-        {"replica_hours", "h", (r->totals.held_s[0] + r->totals.held_s[1]) / 3600},
-        {"makespan_s", "s", r->duration_s},
-    };
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        struct estimate e = {values[i].value, NAN, NAN};
-        if (save_metric(s, run, values[i].name, "value", e, values[i].unit, err))
-            return -1;
-    }
-    for (int i = 0; i < PART_COUNT; i++) {
-        char name[48];
-        snprintf(name, sizeof name, "time_share_%s", time_part_names[i]);
-        if (save_metric(s, run, name, "value", (struct estimate){r->part_share[i], NAN, NAN}, "", err))
-            return -1;
-    }
-    return 0;
-}
-
-static uint64_t count_between(const struct histogram *h, size_t from, size_t to)
-{
-    uint64_t count = 0;
-    for (size_t b = from > h->first ? from : h->first; b < to && b < h->first + h->span; b++)
-        count += h->counts[b - h->first];
-    return count;
-}
-
-/* Buckets are lumped by their place among those of `grid`, so that two histograms over one grid have the same values.
- */
-static int save_buckets(struct store *s, sqlite3_int64 run, const char *metric, const char *scope,
-                        const struct histogram *h, const struct histogram *grid, struct error *err)
-{
-    size_t last = grid->first + grid->span;
-    for (size_t from = grid->first; from < last; from += s->buckets_a_row) {
-        size_t to = from + s->buckets_a_row < last ? from + s->buckets_a_row : last;
-        uint64_t count = count_between(h, from, to);
-        double middle = (double)histogram_bucket_value((from + to - 1) / 2) * 1e-9;
-        if (count && insert(s, err, "INSERT INTO histogram VALUES (?,?,?,?,?)", "issdi", run, metric, scope, middle,
-                            (int64_t)count))
-            return -1;
-    }
-    return 0;
-}
-
-/* Of all values, and of those among them that statistics leave out as warm-up. */
-static int save_histograms(struct store *s, sqlite3_int64 run, const struct run_metrics *m, const struct run_summary *r,
-                           struct error *err)
-{
-    for (int k = 0; k < METRIC_COUNT; k++) {
-        struct histogram all = {0}, warmup = {0};
-        int status = 0;
-        for (size_t i = 0; i < SECTIONS_MAX && status == 0; i++) {
-            const struct histogram *section = &m->samples[k].sections[i].histogram;
-            if (histogram_merge(&all, section) || (i < r->metrics[k].sections_cut && histogram_merge(&warmup, section)))
-                status = error_no_memory(err);
-        }
-        if (status == 0)
-            status = save_buckets(s, run, metric_names[k], "run", &all, &all, err) ||
-                             save_buckets(s, run, metric_names[k], "warmup", &warmup, &all, err)
-                         ? -1
-                         : 0;
-        histogram_release(&all);
-        histogram_release(&warmup);
-        if (status)
-            return -1;
-    }
-    return 0;
-}
-
-static int save_batches(struct store *s, sqlite3_int64 run, const struct batch_map *map, struct error *err)
-{
-    for (int d = 0; d < DECODE_CELLS; d++)
-        for (int p = 0; p < PROMPT_CELLS; p++) {
-            const struct batch_cell *c = &map->cells[d][p];
-            if (c->iterations &&
-                insert(s, err, "INSERT INTO batch_cell VALUES (?,?,?,?,?,?,?)", "iiiiiii", run,
-                       (int64_t)batch_map_decodes(d), (int64_t)batch_map_prompt_tokens(p), (int64_t)c->iterations,
-                       (int64_t)c->ns, (int64_t)c->tokens, (int64_t)c->padded_tokens))
-                return -1;
-        }
-    return 0;
-}
-
-static int save_station(struct store *s, sqlite3_int64 run, const struct station_summary *t, struct error *err)
-{
-    return insert(s, err, "INSERT INTO station VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", "isdddddddddd", run, t->name,
-                  t->arrival_rate, t->service_rate, t->utilization, t->number, t->queue_number, t->stay_s, t->wait_s,
-                  t->arrival_scv, t->service_scv, t->little_residual);
-}
-
-/* What formulas say of the mean wait, with the run's own rates and moments. They hold for servers that
- * serve one request at a time; a row says whether this run's did. */
-static int save_theory(struct store *s, sqlite3_int64 run, const struct scenario *sc, const struct run_metrics *m,
-                       const struct run_summary *r, struct error *err)
-{
-    double mu = r->system.service_rate, lambda = r->system.arrival_rate, c2 = r->system.service_scv;
-    unsigned c = r->system.servers;
-    bool single = m->sequence_ns == m->system.busy_ns, poisson = fabs(r->system.arrival_scv - 1) < 0.1;
-    bool shared = c == 1 || sc->cluster.routing->central;
-    const struct {
-        const char *formula;
-        double value;
-        bool holds;
-    } rows[] = {
-        {"M/M/c wait (Erlang C)", theory_mmc_wait_s(lambda, mu, c), single && shared && poisson && fabs(c2 - 1) < 0.1},
-        {"M/G/1 wait (Pollaczek-Khinchine)", theory_mg1_wait_s(lambda / c, 1 / mu, c2), single && c == 1 && poisson},
-        {"G/G/c wait (Allen-Cunneen)", theory_ggc_wait_s(lambda, mu, c, r->system.arrival_scv, c2), single && shared},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (insert(s, err, "INSERT INTO theory VALUES (?,'system',?,?,?)", "isdi", run, rows[i].formula, rows[i].value,
-                   (sqlite3_int64)rows[i].holds))
-            return -1;
-    return 0;
-}
-
-static int save_stations(struct store *s, sqlite3_int64 run, const struct scenario *sc, const struct run_metrics *m,
-                         const struct run_summary *r, struct error *err)
-{
-    if (save_station(s, run, &r->system, err) || save_station(s, run, &r->queue, err))
-        return -1;
-    for (size_t i = 0; i < m->replica_count; i++)
-        for (int queue = 0; queue < 2; queue++) {
-            struct station_summary t = run_metrics_station(m, i, queue, r->duration_s);
-            if (save_station(s, run, &t, err))
-                return -1;
-        }
-    return save_theory(s, run, sc, m, r, err);
-}
-
-static int save_run_row(struct store *s, const struct scenario *sc, const struct run_summary *r, double wall_s,
-                        struct error *err)
-{
-    char *json = cJSON_PrintUnformatted(sc->root.node);
-    if (!json)
-        return error_no_memory(err);
-    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-    for (const char *c = json; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-    char hash_text[20], started[32];
-    snprintf(hash_text, sizeof hash_text, "%016llx", (unsigned long long)hash);
-    time_t now = time(NULL);
-    struct tm utc;
-    strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    const struct cluster_totals *t = &r->totals;
-    int status =
-        insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", "sssisssddiiiiissssis",
-               sc->name, json, hash_text, (sqlite3_int64)sc->seed, TANDEM_VERSION, t->stopped ? "interrupted" : "done",
-               started, wall_s, r->duration_s, (sqlite3_int64)t->arrived, (sqlite3_int64)t->finished,
-               (sqlite3_int64)t->rejected, (sqlite3_int64)t->unfinished, (sqlite3_int64)t->iterations,
-               sc->cost.model.name, sc->cost.device.name, sc->cost.device.source, sc->cluster.replica.batching->name,
-               (sqlite3_int64)r->slo.met, r->slo.asked ? r->slo.binding : NULL);
-    free(json);
-    return status;
-}
-
-static int finish_row(struct store *s, sqlite3_stmt *q, struct error *err)
-{
-    int status = sqlite3_step(q) == SQLITE_DONE ? 0 : fail(s, err);
-    sqlite3_reset(q);
-    return status;
-}
-
-static int save_request(struct store *s, sqlite3_stmt *request, sqlite3_stmt *part, const struct request_row *row,
-                        struct error *err)
-{
-    static const enum metric columns[] = {METRIC_QUEUE, METRIC_TTFT, METRIC_TPOT, METRIC_E2E, METRIC_NORMALIZED};
-    sqlite3_bind_int64(request, 2, (sqlite3_int64)row->id);
-    sqlite3_bind_int64(request, 3, (sqlite3_int64)row->replica);
-    sqlite3_bind_double(request, 4, sim_time_to_s(row->arrival));
-    sqlite3_bind_int64(request, 5, row->prompt_tokens);
-    sqlite3_bind_int64(request, 6, row->output_tokens);
-    for (int i = 0; i < 5; i++) {
-        if (row->metrics[columns[i]] < 0)
-            sqlite3_bind_null(request, 7 + i);
-        else
-            sqlite3_bind_double(request, 7 + i, sim_time_to_s(row->metrics[columns[i]]));
-    }
-    sqlite3_bind_int64(request, 12, row->preemptions);
-    sqlite3_bind_int64(request, 13, row->recomputed_tokens);
-    sqlite3_bind_int64(request, 14, row->cached_tokens);
-    if (finish_row(s, request, err))
-        return -1;
-    sqlite3_bind_int64(part, 2, (sqlite3_int64)row->id);
-    for (int i = 0; i < PART_COUNT; i++) {
-        if (row->parts[i] == 0)
-            continue;
-        sqlite3_bind_text(part, 3, time_part_names[i], -1, SQLITE_STATIC);
-        sqlite3_bind_int64(part, 4, row->parts[i]);
-        if (finish_row(s, part, err))
-            return -1;
-    }
-    return 0;
-}
-
-static int save_point(struct store *s, sqlite3_stmt *point, const struct point_row *row, struct error *err)
-{
-    sqlite3_bind_text(point, 2, row->series, -1, SQLITE_STATIC);
-    sqlite3_bind_double(point, 3, sim_time_to_s(row->at));
-    sqlite3_bind_double(point, 4, row->value);
-    return finish_row(s, point, err);
-}
-
-/* Its prompts as [[id, tokens], …], for who wants to know whose they are. */
-static int save_iteration(struct store *s, sqlite3_stmt *q, const struct iteration_row *row, int64_t number,
-                          struct error *err)
-{
-    char *text = NULL;
-    size_t length = 0;
-    FILE *out = open_memstream(&text, &length);
-    if (!out)
-        return error_no_memory(err);
-    fputc('[', out);
-    struct prompt_row p;
-    for (uint64_t i = 0; i < row->prompts && row_spool_next_prompt(&s->rows, &p); i++)
-        fprintf(out, "%s[%llu,%llu]", i ? "," : "", (unsigned long long)p.id, (unsigned long long)p.tokens);
-    fputc(']', out);
-    if (fclose(out)) {
-        free(text);
-        return error_no_memory(err);
-    }
-    const int64_t numbers[] = {(int64_t)row->replica,
-                               row->start,
-                               number,
-                               row->end,
-                               (int64_t)row->decodes,
-                               (int64_t)row->decode_kv,
-                               (int64_t)row->prompt_tokens,
-                               (int64_t)row->padded_tokens};
-    for (int i = 0; i < 8; i++)
-        sqlite3_bind_int64(q, 2 + i, numbers[i]);
-    sqlite3_bind_text(q, 10, text, (int)length, SQLITE_STATIC);
-    int status = finish_row(s, q, err);
-    free(text);
-    return status;
-}
-
-static int prepare_rows(struct store *s, sqlite3_stmt **q, const char *sql, sqlite3_int64 run, struct error *err)
-{
-    if (sqlite3_prepare_v2(s->db, sql, -1, q, NULL) != SQLITE_OK)
-        return fail(s, err);
-    sqlite3_bind_int64(*q, 1, run);
-    return 0;
-}
-
-static int save_rows(struct store *s, sqlite3_int64 run, struct error *err)
-{
-    sqlite3_stmt *request = NULL, *part = NULL, *point = NULL, *iteration = NULL;
-    struct request_row row;
-    struct point_row at;
-    struct iteration_row batch;
-    int status = row_spool_rewind(&s->rows, err) ||
-                 prepare_rows(s, &request, "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", run, err) ||
-                 prepare_rows(s, &part, "INSERT INTO time_parts VALUES (?,?,?,?)", run, err) ||
-                 prepare_rows(s, &point, "INSERT INTO timeseries VALUES (?,?,?,?)", run, err) ||
-                 prepare_rows(s, &iteration, "INSERT INTO iteration VALUES (?,?,?,?,?,?,?,?,?,?)", run, err);
-    while (status == 0 && row_spool_next_request(&s->rows, &row))
-        status = save_request(s, request, part, &row, err);
-    while (status == 0 && row_spool_next_point(&s->rows, &at))
-        status = save_point(s, point, &at, err);
-    for (int64_t number = 0; status == 0 && row_spool_next_iteration(&s->rows, &batch); number++)
-        status = save_iteration(s, iteration, &batch, number, err);
-    sqlite3_finalize(iteration);
-    sqlite3_finalize(request);
-    sqlite3_finalize(part);
-    sqlite3_finalize(point);
-    return status ? -1 : 0;
-}
-
-static int save_all(struct store *s, const struct scenario *sc, const struct run_metrics *m,
-                    const struct run_summary *r, double wall_s, sqlite3_int64 *run, struct error *err)
-{
-    if (save_run_row(s, sc, r, wall_s, err))
-        return -1;
-    *run = sqlite3_last_insert_rowid(s->db);
-    if (save_latencies(s, *run, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, r, err) ||
-        save_scopes(s, *run, &m->attainment, &r->slo, err) || save_bands(s, *run, "ttft_s", &m->ttft_bands, err) ||
-        save_bands(s, *run, "e2e_s", &m->e2e_bands, err) || save_batches(s, *run, &m->batches, err) ||
-        save_stations(s, *run, sc, m, r, err))
-        return -1;
-    return s->rows.requests ? save_rows(s, *run, err) : 0;
-}
-
-int64_t store_save_run(struct store *s, const struct scenario *sc, const struct run_metrics *m,
-                       const struct run_summary *summary, double wall_s, struct error *err)
-{
-    sqlite3_int64 run = -1;
-    struct error ignored;
-    if (execute(s, "BEGIN IMMEDIATE", err))
-        return -1;
-    if (save_all(s, sc, m, summary, wall_s, &run, err) || execute(s, "COMMIT", err)) {
-        execute(s, "ROLLBACK", &ignored);
-        return -1;
-    }
-    return run;
-}
-
-int store_serialize(struct store *s, void **bytes, size_t *size, struct error *err)
-{
-    sqlite3_int64 length = 0;
-    unsigned char *copy = sqlite3_serialize(s->db, "main", &length, 0);
-    *bytes = copy ? malloc((size_t)length) : NULL;
-    if (*bytes)
-        memcpy(*bytes, copy, (size_t)length);
-    sqlite3_free(copy);
-    *size = (size_t)length;
-    return *bytes ? 0 : error_no_memory(err);
-}
-
-/* A table's columns after its first one, with commas before and between. */
-static int other_columns(struct store *s, const char *table, char *out, size_t size, struct error *err)
-{
-    sqlite3_stmt *q = NULL;
-    char sql[96];
-    size_t length = 0;
-    snprintf(sql, sizeof sql, "SELECT name FROM pragma_table_info('%s') WHERE cid > 0 ORDER BY cid", table);
-    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
-        return fail(s, err);
-    out[0] = 0;
-    while (sqlite3_step(q) == SQLITE_ROW && length < size)
-        length += (size_t)snprintf(out + length, size - length, ", %s", (const char *)sqlite3_column_text(q, 0));
-    sqlite3_finalize(q);
-    return length < size ? 0 : error_set(err, ERROR_RUN, "internal: table %s has too many columns", table);
-}
-
-static int copy_rows(struct store *s, const char *table, sqlite3_int64 from, sqlite3_int64 to, struct error *err)
-{
-    char columns[1024], sql[2300];
-    if (other_columns(s, table, columns, sizeof columns, err))
-        return -1;
-    bool run = strcmp(table, "run") == 0;
-    snprintf(sql, sizeof sql, "INSERT INTO main.%s SELECT %s%s FROM part.%s WHERE %s = ?2", table, run ? "NULL" : "?1",
-             columns, table, run ? "id" : "run_id");
-    return store_write(s, err, sql, "ii", (int64_t)to, (int64_t)from);
-}
-
-static int absorb_run(struct store *s, sqlite3_int64 from, sqlite3_int64 *to, struct error *err)
-{
-    static const char *const tables[] = {"metric",     "histogram",  "station",    "theory",
-                                         "request",    "time_parts", "timeseries", "iteration",
-                                         "batch_cell", "headroom",   "validation", NULL};
-    if (copy_rows(s, "run", from, 0, err))
-        return -1;
-    *to = sqlite3_last_insert_rowid(s->db);
-    for (const char *const *table = tables; *table; table++)
-        if (copy_rows(s, *table, from, *to, err))
-            return -1;
-    return 0;
-}
-
-static int absorb_all(struct store *s, sqlite3_int64 *run, struct error *err)
-{
-    sqlite3_stmt *q = NULL;
-    int status =
-        sqlite3_prepare_v2(s->db, "SELECT id FROM part.run ORDER BY id", -1, &q, NULL) == SQLITE_OK ? 0 : fail(s, err);
-    while (status == 0 && sqlite3_step(q) == SQLITE_ROW)
-        status = absorb_run(s, sqlite3_column_int64(q, 0), run, err);
-    sqlite3_finalize(q);
-    return status;
-}
-
-int64_t store_absorb(struct store *s, const void *bytes, size_t size, store_link link, void *state, struct error *err)
-{
-    sqlite3_int64 run = -1;
-    struct error ignored;
-    if (execute(s, "ATTACH ':memory:' AS part", err))
-        return -1;
-    int status = sqlite3_deserialize(s->db, "part", (unsigned char *)(uintptr_t)bytes, (sqlite3_int64)size,
-                                     (sqlite3_int64)size, 0) == SQLITE_OK
-                     ? execute(s, "BEGIN IMMEDIATE", err)
-                     : fail(s, err);
-    if (status == 0 && (absorb_all(s, &run, err) || (link && link(state, s, run, err)) || execute(s, "COMMIT", err))) {
-        execute(s, "ROLLBACK", &ignored);
-        status = -1;
-    }
-    forget_last(s);
-    execute(s, "DETACH part", &ignored);
-    return status ? -1 : run;
-}
-
-int store_save_validation(struct store *s, int64_t run_id, const char *against, const struct comparison *c,
-                          struct error *err)
-{
-    struct error ignored;
-    if (execute(s, "BEGIN IMMEDIATE", err))
-        return -1;
-    int status = 0;
-    for (int m = 0; m < MEASURED_METRICS; m++)
-        for (int i = 0; i < MEASURED_STATISTICS && status == 0; i++)
-            status = insert(s, err, "INSERT INTO validation VALUES (?,?,?,?,?,?,?)", "isssddd", (sqlite3_int64)run_id,
-                            against, metric_names[measured_metrics[m]], measured_statistics[i], c->measured[m][i],
-                            c->simulated[m][i], c->error[m][i]);
-    if (status == 0 && execute(s, "COMMIT", err) == 0)
-        return 0;
-    execute(s, "ROLLBACK", &ignored);
-    return -1;
-}
-
-static void print_json_row(sqlite3_stmt *q, bool first)
-{
-    cJSON *row = cJSON_CreateObject();
-    for (int i = 0; i < sqlite3_column_count(q); i++) {
-        const char *name = sqlite3_column_name(q, i);
-        if (sqlite3_column_type(q, i) == SQLITE_NULL)
-            cJSON_AddNullToObject(row, name);
-        else if (sqlite3_column_type(q, i) == SQLITE_TEXT)
-            cJSON_AddStringToObject(row, name, (const char *)sqlite3_column_text(q, i));
-        else
-            cJSON_AddNumberToObject(row, name, sqlite3_column_double(q, i));
-    }
-    char *text = cJSON_PrintUnformatted(row);
-    printf("%s\n    %s", first ? "" : ",", text ? text : "{}");
-    free(text);
-    cJSON_Delete(row);
-}
-
-int store_print_run(struct store *s, int64_t run_id, const char *format, struct error *err)
-{
-    static const char sql[] = "SELECT run_id, name, scope, statistic, value, ci_low, ci_high, unit FROM metric "
-                              "WHERE run_id = coalesce(nullif(?, 0), (SELECT max(id) FROM run))";
-    sqlite3_stmt *q = NULL;
-    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
-        return fail(s, err);
-    sqlite3_bind_int64(q, 1, run_id);
-    long rows = 0;
-    bool json = strcmp(format, "json") == 0, csv = strcmp(format, "csv") == 0;
-    while (sqlite3_step(q) == SQLITE_ROW) {
-        if (json) {
-            printf("%s", rows == 0 ? "[" : "");
-            print_json_row(q, rows == 0);
-        } else if (csv) {
-            if (rows == 0)
-                printf("run_id,name,scope,statistic,value,ci_low,ci_high,unit\n");
-            for (int i = 0; i < 8; i++) {
-                const unsigned char *text = sqlite3_column_text(q, i);
-                printf("%s%s", text ? (const char *)text : "", i < 7 ? "," : "\n");
-            }
-        } else {
-            printf("%-34s %-6s %14.6g %s\n", (const char *)sqlite3_column_text(q, 1),
-                   (const char *)sqlite3_column_text(q, 3), sqlite3_column_double(q, 4),
-                   (const char *)sqlite3_column_text(q, 7));
-        }
-        rows++;
-    }
-    sqlite3_finalize(q);
-    if (rows == 0)
-        return error_set(err, ERROR_INPUT, "%s: has no run %lld", s->file, (long long)run_id);
-    if (json)
-        printf("\n]\n");
-    return 0;
 }

@@ -49,7 +49,4 @@ int64_t store_absorb(struct store *store, const void *bytes, size_t size, store_
 int store_save_validation(struct store *store, int64_t run_id, const char *against, const struct comparison *c,
                           struct error *err);
 
-/* Prints a run's rows as CSV or JSON ("csv", "json") or text. `run_id` 0: the last one. */
-int store_print_run(struct store *store, int64_t run_id, const char *format, struct error *err);
-
 #endif

@@ -344,7 +344,7 @@ static void test_store_keeps_a_whole_run(void **state)
                            "WHERE p.run_id = r.run_id AND p.request_id = r.id)) > 0.5"),
                      0);
     assert_int_equal(query("SELECT sum(count) FROM histogram WHERE name = 'e2e_s' AND scope = 'run'"), 50);
-    assert_int_equal(query("SELECT count(DISTINCT name) FROM timeseries"), 5);
+    assert_int_equal(query("SELECT count(DISTINCT name) FROM timeseries"), 6);
     assert_int_equal(query("SELECT round(sum(value)) FROM timeseries WHERE name = 'requests_per_s'") >= 45, 1);
     assert_int_equal(query("SELECT count(*) FROM station"), 4);
     assert_int_equal(query("SELECT count(*) FROM theory"), 3);

@@ -59,7 +59,7 @@ for (const [name, verdict] of [['run', /^SLO met$/], ['bare', /^SLO met$/], ['sw
                 colours.add(i);
         return colours.size;
     }));
-    assert.ok(inked.length === 5 && inked.every(n => n > 200), String(inked));
+    assert.ok(inked.length === 6 && inked.every(n => n > 200), String(inked));
     assert.ok(await page.locator('.plotted > .charts').isHidden());
     const over = page.locator('.plots .u-over').first();
     await over.scrollIntoViewIfNeeded();
