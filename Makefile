@@ -157,6 +157,17 @@ $(BUILD)/tests/%: tests/%.c $(LIBRARY) $(wildcard tests/*.h)
 	@mkdir -p $(@D); echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -lcmocka -o $@
 
+# The CUDA backend on a CPU, kernel for kernel, for tests/release_cuda.sh.
+EMULATOR := tests/cuda_emulator
+$(BUILD)/emulated/tandem-cuda.so: $(wildcard engine_ref/cuda/* $(EMULATOR)/* engine_ref/*.h profiles/*.h base/*.h)
+	@mkdir -p $(@D)/engine_ref/cuda; echo "  $@"
+	@for f in engine.cu kernels.cuh; do $(EMULATOR)/translate <engine_ref/cuda/$$f >$(@D)/engine_ref/cuda/$$f || exit 1; done
+	$(Q)$(CXX) -std=c++17 -O3 -g -fPIC -fsanitize=alignment,bounds -fsanitize-undefined-trap-on-error -I$(@D) -I$(EMULATOR) -I. \
+	    -x c++ -c $(@D)/engine_ref/cuda/engine.cu -o $(@D)/engine.o
+	$(Q)$(CXX) -std=c++17 -O3 -g -fPIC -Wall -Wextra $(WERROR) -I$(EMULATOR) -I. -c $(EMULATOR)/emulator.cpp -o $(@D)/emulator.o
+	$(Q)$(CC) -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. engine_ref/cuda/backend.c base/error.c base/array.c $(@D)/engine.o \
+	    $(@D)/emulator.o -lstdc++ -lm -Wl,--no-undefined -o $@
+
 test: $(BUILD)/tandem $(TESTS) ## run the tests of the build at hand
 	@tests/run $(BUILD) $(RELEASE)
 
@@ -165,7 +176,7 @@ check: deps-if-missing ## what CI runs: warnings as errors, sanitizers, format, 
 	@tests/check-rooms
 	@tests/check-format $(FORMATTED)
 	@$(MAKE) --no-print-directory -k testers || echo "some testers could not be brought: their tests are skipped"
-	@$(MAKE) --no-print-directory WERROR=-Werror all
+	@$(MAKE) --no-print-directory WERROR=-Werror all $(BUILD)/emulated/tandem-cuda.so
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' WERROR=-Werror \
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' RELEASE=$(BUILD) test
 

@@ -8,10 +8,10 @@
 #include "base/random.h"
 #include "policies/packing.h"
 
-enum { PROMPTS = 6, DECODES = 3, VOCAB = 256, CHUNK = 37, BLOCK_TOKENS = 16, LONGEST = 400 };
+enum { PROMPTS = 6, DECODES = 3, VOCAB = 256, CHUNK = 37, BLOCK_TOKENS = 16, LONGEST = 1300, LONG = 1100 };
 
-const char *const selfcheck_layouts[CHECK_LAYOUTS] = {"ragged", "padded", "packed, masked", "packed, blocks",
-                                                      "chunked"};
+const char *const selfcheck_layouts[CHECK_LAYOUTS] = {"ragged",         "padded",           "packed, masked",
+                                                      "packed, blocks", "chunked, sampled", "chunked, long"};
 
 static const struct model models[] = {
     {.name = "gated, grouped heads",
@@ -43,6 +43,7 @@ struct trial {
     struct instance engine;
     struct request requests[PROMPTS];
     uint32_t lengths[PROMPTS], longest;
+    size_t wrong_tokens; /* that are not what the logits say */
     float logits[DECODES + 1][PROMPTS][VOCAB];
 };
 
@@ -52,8 +53,11 @@ static int run_batch(struct trial *t, struct batch *b, int step, struct error *e
     struct instance *e = &t->engine;
     if (instance_run(e, b, err) || e->backend->logits(e->state, raw, err))
         return -1;
-    for (size_t i = 0; i < e->step.output_count; i++)
+    for (size_t i = 0; i < e->step.output_count; i++) {
         memcpy(t->logits[step][e->output_ids[i]], raw + i * VOCAB, VOCAB * sizeof *raw);
+        t->wrong_tokens +=
+            e->next_tokens[i] != sample_token(raw + i * VOCAB, VOCAB, e->limits.temperature, e->step.outputs[i].draw);
+    }
     for (size_t i = 0; i < b->count; i++) {
         struct request *r = b->items[i].req;
         r->computed += b->items[i].new_tokens;
@@ -84,7 +88,7 @@ static int prefill(struct trial *t, enum selfcheck_layout layout, struct error *
     struct batch_item items[PROMPTS];
     struct batch b = {.items = items, .count = PROMPTS, .layout = BATCH_RAGGED, .row_tokens = t->longest};
     uint32_t bins[PROMPTS], room[PROMPTS], order[PROMPTS];
-    if (layout == CHECK_CHUNKED)
+    if (layout >= CHECK_CHUNKED)
         return prefill_chunks(t, err);
     uint32_t rows = pack(PACK_FIRST_FIT, t->lengths, PROMPTS, t->longest, bins, room, order);
     for (size_t i = 0; i < PROMPTS; i++)
@@ -119,11 +123,14 @@ static int decode(struct trial *t, const struct trial *reference, enum selfcheck
     return run_batch(t, &b, step, err);
 }
 
-/* From 1 to 160 tokens; long and short ones, so that rows are padded and shared. */
-static void draw_lengths(struct trial *t, uint64_t seed)
+/* From 1 to 160 tokens; long and short ones, so that rows are padded and shared. One may be so long that its keys are
+ * gone through in many pieces. */
+static void draw_lengths(struct trial *t, uint64_t seed, bool long_one)
 {
     for (size_t i = 0; i < PROMPTS; i++) {
         t->lengths[i] = 1 + (uint32_t)(random_mix(seed * PROMPTS + i + 1) % (i % 3 ? 60 : 160));
+        if (long_one && i == 1)
+            t->lengths[i] += LONG;
         t->longest = t->lengths[i] > t->longest ? t->lengths[i] : t->longest;
     }
 }
@@ -132,9 +139,16 @@ static int run_trial(struct trial *t, const struct weights *w, const struct back
                      const struct trial *reference, enum selfcheck_layout layout, uint64_t seed, struct error *err)
 {
     const struct engine_limits limits = {
-        .block_tokens = BLOCK_TOKENS, .blocks = 200, .rows = 2048, .outputs = 64, .max_tokens = LONGEST, .threads = 2};
+        .block_tokens = BLOCK_TOKENS,
+        .blocks = 200,
+        .rows = 2048,
+        .outputs = 64,
+        .max_tokens = LONGEST,
+        .threads = 2,
+        .temperature = layout == CHECK_CHUNKED ? 0.8f : 0,
+    };
     memset(t, 0, sizeof *t);
-    draw_lengths(t, seed);
+    draw_lengths(t, seed, layout == CHECK_LONG);
     if (instance_create(&t->engine, w, backend, &limits, 3, err))
         return -1;
     for (size_t i = 0; i < PROMPTS; i++)
@@ -188,20 +202,26 @@ static int check_model(const struct model *m, const struct backend *backend, uin
         return -1;
     status = weights_fill(&w, 17, err);
     weights_round(&w);
-    if (status == 0)
-        status = run_trial(reference, &w, &cpu_reference_backend, NULL, CHECK_RAGGED, seed, err);
     for (int layout = 0; status == 0 && layout < CHECK_LAYOUTS; layout++) {
         double cache = 0, logits = 0;
+        if (layout == CHECK_RAGGED || layout == CHECK_LONG) { /* the others have the same requests as the first */
+            instance_release(&reference->engine);
+            status = run_trial(reference, &w, &cpu_reference_backend, NULL, (enum selfcheck_layout)layout, seed, err);
+        }
+        if (status)
+            break;
         status = run_trial(t, &w, backend, reference, (enum selfcheck_layout)layout, seed, err) ||
                          cache_difference(t, reference, &cache, err)
                      ? -1
                      : 0;
         for (int step = 0; step <= DECODES; step++)
             logits = fmax(logits, difference(t->logits[step][0], reference->logits[step][0], PROMPTS * VOCAB));
-        bool good = logits <= tolerance && cache <= tolerance;
+        bool good = logits <= tolerance && cache <= tolerance && t->wrong_tokens == 0;
         if (status == 0)
             fprintf(out, "%-24s %-16s %12.2e %12.2e  %s\n", m->name, selfcheck_layouts[layout], logits, cache,
-                    good ? "ok" : "WRONG");
+                    good                   ? "ok"
+                    : t->wrong_tokens == 0 ? "WRONG"
+                                           : "WRONG, and so are tokens");
         wrong += !good;
         instance_release(&t->engine);
     }

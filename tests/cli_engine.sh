@@ -16,7 +16,7 @@ says() { # STATUS TEXT COMMAND...
     grep -qF -- "$text" <<<"$out" || { echo "expected \"$text\", found: $out"; exit 1; }
 }
 
-[ "$("$tandem" engine check | grep -c ' ok$')" = 10 ]
+[ "$("$tandem" engine check | grep -c ' ok$')" = 12 ]
 tiny="--set model=tests/data/tiny_llama.json --set workload.requests=20 --set workload.arrivals.rate_per_s=1000"
 "$tandem" engine serve engine-demo $tiny --set output.requests=true >served.txt
 grep -q '20 arrived = 20 finished + 0 rejected + 0 unfinished' served.txt

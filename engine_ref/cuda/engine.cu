@@ -359,10 +359,11 @@ bf16 *put(bf16 *to, const float *from, size_t count, bf16 **at, bf16 *host)
 int copy_weights(struct engine *e, const struct weights *w, struct error *err)
 {
     const struct model *m = &e->m;
-    size_t hidden = m->hidden, most = hidden * m->vocab;
-    if (most < hidden * gate_up_width(m))
-        most = hidden * gate_up_width(m);
-    bf16 *host = (bf16 *)malloc(most * sizeof *host), *at;
+    size_t hidden = m->hidden, widest = m->vocab;
+    const uint32_t others[] = {qkv_width(m), query_width(m), gate_up_width(m), m->intermediate, m->head_dim};
+    for (uint32_t width : others)
+        widest = width > widest ? width : widest;
+    bf16 *host = (bf16 *)malloc(hidden * widest * sizeof *host), *at; /* the largest matrix */
     e->layers = (struct layer *)calloc(m->layers, sizeof *e->layers);
     if (!host || !e->layers) {
         free(host);
