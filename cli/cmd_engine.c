@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "engine_ref/selfcheck.h"
 #include "engine_ref/server.h"
 #include "engine_ref/sweep.h"
@@ -59,14 +59,6 @@ static const struct option_spec options[] = {
     {"--quiet", NULL, "print nothing but results"},
     {0},
 };
-
-static volatile sig_atomic_t stop_asked;
-
-static void ask_stop(int signal_number)
-{
-    (void)signal_number;
-    stop_asked = 1;
-}
 
 static int read_number(const struct arguments *args, int option, double least, double most, double otherwise,
                        double *out, struct error *err)
@@ -220,7 +212,7 @@ static int run_profile(const struct arguments *args, struct error *err)
                               .half_width = 0.01,
                               .points_file = points,
                               .progress = isatty(STDERR_FILENO) == 1 && !args->values[OPT_QUIET] ? stderr : NULL,
-                              .stop = &stop_asked};
+                              .stop = stop_on_signal()};
     struct bench b;
     if (bench_open(args, &o, &b, err))
         return -1;
@@ -291,7 +283,7 @@ static int serve_and_keep(const struct arguments *args, struct scenario *s, stru
 {
     struct cluster_totals totals;
     struct run_summary summary;
-    struct run_control control = {.stop = &stop_asked};
+    struct run_control control = {.stop = stop_on_signal()};
     if (scenario_keeps_rows(s)) {
         if (store_keep_rows(store, err))
             return -1;
@@ -365,9 +357,6 @@ static int run(const struct arguments *args, struct error *err)
                    {"serve", 2, run_serve}};
     if (need_words(args, 1, 2, command_engine.usage, err))
         return exit_for(err);
-    struct sigaction action = {.sa_handler = ask_stop};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (strcmp(args->words[0], actions[i].name) == 0) {
             if (args->word_count != actions[i].words)

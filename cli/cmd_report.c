@@ -61,23 +61,35 @@ static int look_for_headroom(const struct arguments *args, const struct kept_run
     return status ? -1 : headroom_keep(&h, store, run->id, err);
 }
 
+static bool was_served(const struct kept_run *run)
+{
+    return strncmp(run->texts[RUN_DEVICE], "engine (", 8) == 0;
+}
+
+/* Without --headroom a page is written whether or not this comes to anything: the workload may be a closed loop, or its
+ * trace elsewhere. */
 static int ask_headroom(const struct arguments *args, int64_t id, struct store *store, struct error *err)
 {
     struct kept_run run;
+    struct error ours = {0};
     int64_t known = 0;
     bool forced = args->values[OPT_HEADROOM] != NULL;
     int status = kept_run_read(&run, store, id, err);
     if (status == 0)
         status = store_read(store, take_count, &known, err, "SELECT count(*) FROM headroom WHERE run_id = ?", "i", id);
-    bool asked = status == 0 && !known && cJSON_GetObjectItemCaseSensitive(run.scenario, "slo");
-    bool quick = asked && run.wall_s * 1e3 < QUICK_RUN_MS && strcmp(run.texts[RUN_STATUS], "done") == 0;
-    if (asked && (forced || (quick && !args->values[OPT_NO_HEADROOM]))) {
-        struct error ours = {0};
+    bool open = status == 0 && !known && cJSON_GetObjectItemCaseSensitive(run.scenario, "slo");
+    bool quick = open && run.wall_s * 1e3 < QUICK_RUN_MS && strcmp(run.texts[RUN_STATUS], "done") == 0;
+    if (open && forced && was_served(&run))
+        status = error_set(err, ERROR_INPUT,
+                           "--headroom: run %lld was served by an engine; only simulated runs have one", (long long)id);
+    else if (open && (forced || (quick && !was_served(&run) && !args->values[OPT_NO_HEADROOM])))
         status = look_for_headroom(args, &run, store, &ours);
-        if (status && (forced || ours.code != ERROR_INPUT))
-            *err = ours;
-        else
-            status = 0; /* no rate to scale (a closed loop), or its trace is elsewhere: the page says how to ask */
+    if (ours.code != ERROR_NONE && (forced || *stop_on_signal()))
+        *err = ours;
+    else if (ours.code != ERROR_NONE) {
+        status = 0;
+        if (!args->values[OPT_QUIET])
+            fprintf(stderr, "no rate at which run %lld would break: %s\n", (long long)id, ours.text);
     }
     kept_run_release(&run);
     return status;

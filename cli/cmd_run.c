@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,14 +23,6 @@ static const struct option_spec options[] = {
     {0},
 };
 
-static volatile sig_atomic_t stop_asked;
-
-static void ask_stop(int signal_number)
-{
-    (void)signal_number;
-    stop_asked = 1;
-}
-
 static int load_scenario(const struct arguments *args, struct scenario *s, struct error *err)
 {
     struct json root;
@@ -54,7 +45,7 @@ static int simulate(struct scenario *s, struct run_metrics *m, bool watch, struc
     struct observer observer = run_metrics_observer(m);
     struct run_watch view;
     watch_begin(&view, s, m, watch);
-    struct run_control control = {.stop = &stop_asked, .tick = watch_tick, .state = &view};
+    struct run_control control = {.stop = stop_on_signal(), .tick = watch_tick, .state = &view};
     int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, &control, &totals, err);
     watch_end(&view, &totals);
     request_source_destroy(&source);
@@ -84,7 +75,8 @@ static int run_and_keep(const struct arguments *args, struct scenario *s, struct
                    args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db");
     }
     if (summary.totals.stopped) {
-        error_set(err, ERROR_RUN, "interrupted; what had finished was kept with status \"interrupted\"");
+        error_set(err, ERROR_RUN,
+                  store ? "interrupted; what had finished was kept with status \"interrupted\"" : "interrupted");
         return EXIT_FAILED;
     }
     return args->values[OPT_CHECK_SLO] && summary.slo.asked && !summary.slo.met ? EXIT_SLO_MISSED : EXIT_DONE;
@@ -97,9 +89,7 @@ static int run(const struct arguments *args, struct error *err)
     if (need_words(args, 1, 1, command_run.usage, err) || load_scenario(args, &s, err))
         return exit_for(err);
     s.cluster.replica.step = args->values[OPT_STEP] != NULL;
-    struct sigaction action = {.sa_handler = ask_stop};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    stop_on_signal();
     struct run_metrics *m = malloc(sizeof *m);
     int status;
     if (!m) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* `validate theory`: a table of closed forms beside simulated mean waits. `validate measured`: a measured server's
  * latencies beside simulated ones. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
 #include "cli/engine_validation.h"
+#include "cli/progress.h"
 #include "planner/parallel.h"
 #include "reports/plot_validation.h"
 #include "reports/store.h"
@@ -320,24 +320,13 @@ static int validate_measured(const struct arguments *args, struct error *err)
     return status;
 }
 
-static volatile sig_atomic_t stop_asked;
-
-static void ask_stop(int signal_number)
-{
-    (void)signal_number;
-    stop_asked = 1;
-}
-
 static int validate_engine(const struct arguments *args, struct error *err)
 {
     struct engine_validation v = {.policies = args->values[OPT_POLICIES],
                                   .backend = args->values[OPT_BACKEND],
                                   .plot = args->values[OPT_PLOT],
                                   .points = "engine-validation.points",
-                                  .stop = &stop_asked};
-    struct sigaction action = {.sa_handler = ask_stop};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+                                  .stop = stop_on_signal()};
     if (need_words(args, 1, 2, command_validate.usage, err) ||
         read_count(args->values[OPT_REPEATS], 3, 100, &v.repeats, err))
         return -1;

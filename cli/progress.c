@@ -15,6 +15,14 @@ static void ask_stop(int signal_number)
     stop_asked = 1;
 }
 
+const volatile sig_atomic_t *stop_on_signal(void)
+{
+    struct sigaction action = {.sa_handler = ask_stop};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return &stop_asked;
+}
+
 double wall_clock_s(void)
 {
     struct timespec t;
@@ -70,10 +78,7 @@ void progress_start(struct progress *p, bool quiet, struct planner_watch *watch)
 {
     double now = wall_clock_s();
     *p = (struct progress){.started_s = now, .told_s = now, .terminal = isatty(STDERR_FILENO) == 1, .quiet = quiet};
-    struct sigaction action = {.sa_handler = ask_stop};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    *watch = (struct planner_watch){.stop = &stop_asked, .progress = tell, .state = p};
+    *watch = (struct planner_watch){.stop = stop_on_signal(), .progress = tell, .state = p};
 }
 
 void progress_end(struct progress *p)

@@ -17,6 +17,9 @@ struct progress {
 void progress_start(struct progress *p, bool quiet, struct planner_watch *watch);
 void progress_end(struct progress *p);
 
+/* From now on Ctrl-C, or SIGTERM, does not end the program but makes this other than 0. */
+const volatile sig_atomic_t *stop_on_signal(void);
+
 double wall_clock_s(void);
 
 /* Seconds as people say them: "1 h 05 min", "3 min 20 s", "12 s". */
