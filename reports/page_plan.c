@@ -9,18 +9,18 @@
 #include "reports/page_study.h"
 #include "reports/study.h"
 
+enum { UNITS, GPUS, OBJECTIVE, TTFT_P99, TPOT_P99, WITHIN, OUTCOMES };
+
 struct plan_page {
     char *name, *status;
     cJSON *spec, *result;
     const cJSON *families; /* in result */
     const char *objective;
     const char *paths[STUDY_COLUMNS_MAX]; /* [settings] of the plan's search */
-    size_t settings;
+    size_t settings, column[OUTCOMES];    /* how many, and where each outcome is */
     struct study study;
     FILE *out;
 };
-
-enum { UNITS, GPUS, OBJECTIVE, TTFT_P99, TPOT_P99, WITHIN, OUTCOMES };
 
 static int take_plan(void *state, int columns, char **values, struct error *err)
 {
@@ -97,10 +97,16 @@ static int add_settings(struct plan_page *p, struct error *err)
     return 0;
 }
 
+/* Where GPUs are the objective, they are one column. */
 static void add_outcomes(struct plan_page *p)
 {
     static const char *const titles[OUTCOMES] = {"units", "GPUs", NULL, "TTFT p99", "TPOT p99", "within SLO"};
     for (int k = 0; k < OUTCOMES; k++) {
+        p->column[k] = p->study.column_count;
+        if (k == OBJECTIVE && strcmp(p->objective, "gpus") == 0) {
+            p->column[k] = p->column[GPUS];
+            continue;
+        }
         const char *title = titles[k] ? titles[k] : objective_words(p->objective);
         struct study_column *o = study_add_column(&p->study, title, false);
         o->seconds = k == TTFT_P99 || k == TPOT_P99;
@@ -392,20 +398,32 @@ static void write_families(const struct plan_page *p)
     fputs("</table>\n", p->out);
 }
 
+static int write_front(const struct plan_page *p, struct error *err)
+{
+    size_t known = 0;
+    for (size_t i = 0; i < p->study.count; i++)
+        known += isfinite(p->study.points[i].at[p->column[TTFT_P99]]);
+    if (known < 2)
+        return 0;
+    html_heading(p->out, "front", "What more, or less, money buys");
+    fputs("<p class=\"hint\">Every size that was looked at and whose queue does not grow. Green keeps the SLO, orange "
+          "does not. The line joins the sizes that no other beats in both.</p>\n<div class=\"charts\">\n",
+          p->out);
+    if (study_front(&p->study, p->column[OBJECTIVE], p->column[TTFT_P99], p->out, err) ||
+        study_front(&p->study, p->column[OBJECTIVE], p->column[TPOT_P99], p->out, err))
+        return -1;
+    fputs("</div>\n", p->out);
+    return 0;
+}
+
 static int write_page(struct plan_page *p, struct error *err)
 {
     html_begin(p->out, p->name);
     write_verdict(p);
     write_headroom(p);
     write_tornado(p);
-    html_heading(p->out, "front", "What more, or less, money buys");
-    fputs("<p class=\"hint\">Every size that was looked at and whose queue does not grow. Green keeps the SLO, orange "
-          "does not. The line joins the sizes that no other beats in both.</p>\n<div class=\"charts\">\n",
-          p->out);
-    if (study_front(&p->study, p->settings + OBJECTIVE, p->settings + TTFT_P99, p->out, err) ||
-        study_front(&p->study, p->settings + OBJECTIVE, p->settings + TPOT_P99, p->out, err))
+    if (write_front(p, err))
         return -1;
-    fputs("</div>\n", p->out);
     study_ways(&p->study, p->out);
     study_table(&p->study, p->out);
     write_families(p);

@@ -127,6 +127,20 @@ static int take_outcome(void *state, int columns, char **values, struct error *e
     return 0;
 }
 
+/* Values in a list keep its order. */
+static int add_axis(struct sweep_page *p, const cJSON *axis, struct error *err)
+{
+    struct study_column *c = study_add_column(&p->study, axis->string, true);
+    const cJSON *value;
+    bool whole = c != NULL;
+    for (value = cJSON_IsArray(axis) ? axis->child : NULL; value && whole; value = value->next) {
+        char *words = study_words_at(value, "");
+        whole = words && study_name(c, words) >= 0;
+        free(words);
+    }
+    return whole ? 0 : error_no_memory(err);
+}
+
 static int read_sweep(struct sweep_page *p, struct store *store, int64_t id, struct error *err)
 {
     if (store_read(store, take_sweep, p, err, "SELECT name, status, spec FROM sweep WHERE id = ?", "i", id))
@@ -139,7 +153,8 @@ static int read_sweep(struct sweep_page *p, struct store *store, int64_t id, str
         if (p->axis_count == STUDY_COLUMNS_MAX - OUTCOMES)
             break;
         snprintf(p->paths[p->axis_count++], sizeof p->paths[0], "%s", axis->string);
-        study_add_column(&p->study, axis->string, true);
+        if (add_axis(p, axis, err))
+            return -1;
     }
     if (store_read(store, take_run, p, err,
                    "SELECT r.id, r.scenario, r.slo_met FROM sweep_point p JOIN run r ON r.id = p.run_id WHERE "
@@ -179,6 +194,7 @@ static void fill_outcomes(struct sweep_page *p)
         snprintf(point->label, sizeof point->label, "run %lld", (long long)s->first_run);
         snprintf(point->link, sizeof point->link, "run-%lld.html", (long long)s->first_run);
     }
+    study_sort(&p->study); /* sums are not needed any more */
 }
 
 static void write_settings(const struct sweep_page *p, const struct study_point *point, FILE *out)

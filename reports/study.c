@@ -108,6 +108,22 @@ void study_settle(struct study *s)
     }
 }
 
+/* By their settings, the first of them first: outcomes would only be reached by two points with the same ones. */
+static int compare_settings(const void *a, const void *b)
+{
+    const double *x = ((const struct study_point *)a)->at, *y = ((const struct study_point *)b)->at;
+    for (size_t i = 0; i < STUDY_COLUMNS_MAX; i++)
+        if (x[i] < y[i] || x[i] > y[i])
+            return x[i] < y[i] ? -1 : 1;
+    return 0;
+}
+
+void study_sort(struct study *s)
+{
+    if (s->count > 1)
+        qsort(s->points, s->count, sizeof *s->points, compare_settings);
+}
+
 static void value_text(const struct study_column *c, double v, char *out, size_t size)
 {
     if (!isfinite(v))
@@ -235,7 +251,7 @@ static void cell_text(const struct study_column *c, double v, char *out, size_t 
 static void side_text(const struct study_column *c, double v, char *out, size_t size)
 {
     if (c->numeric)
-        snprintf(out, size, v == floor(v) && fabs(v) < 1e5 ? "%.0f" : "%.3g", v);
+        snprintf(out, size, (v == floor(v) || fabs(v) >= 100) && fabs(v) < 1e5 ? "%.0f" : "%.3g", v);
     else
         value_text(c, v, out, size);
 }

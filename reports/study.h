@@ -49,12 +49,15 @@ struct study_point *study_add_point(struct study *s);
 /* The place of a name in a column, added if it is new; −1 when memory is short. */
 double study_name(struct study_column *c, const char *name);
 
-/* What a scenario says at a dotted path: a name, a number, or JSON in few words. The caller's to free; NULL when memory
- * is short. */
+/* What a scenario says at a dotted path, or what `scenario` itself is where the path is "": a name, a number, or JSON
+ * in few words. The caller's to free; NULL when memory is short. */
 char *study_words_at(const cJSON *scenario, const char *path);
 
 /* Columns of settings hold numbers, where all their names are some. Call it when all points are there. */
 void study_settle(struct study *s);
+
+/* Orders points by their settings, which must be the first columns; names are in the order in which they were added. */
+void study_sort(struct study *s);
 
 /* One heat map for every outcome of `outcomes` [count], over the two settings with most values; more of them for every
  * combination of the others, as long as they are few. Nothing when no two settings differ. */
