@@ -130,8 +130,8 @@ static int add_size(struct plan_page *p, const cJSON *family, size_t number, con
     bool grows = strcmp(text_in(size, "binding"), "a queue that grows") == 0;
     for (int k = 0; k < OUTCOMES; k++) {
         bool latency = k >= TTFT_P99;
-        point->at[p->settings + (size_t)k] = latency && grows ? NAN : number_in(size, keys[k] ? keys[k] : p->objective);
-        point->half[p->settings + (size_t)k] = latency && !grows ? half_in(size, keys[k]) : NAN;
+        point->at[p->column[k]] = latency && grows ? NAN : number_in(size, keys[k] ? keys[k] : p->objective);
+        point->half[p->column[k]] = latency && !grows ? half_in(size, keys[k]) : NAN;
     }
     const char *verdict = text_in(size, "verdict");
     point->slo = strcmp(verdict, "holds") == 0    ? STUDY_MET
@@ -176,11 +176,13 @@ static void write_choice(const struct plan_page *p, const cJSON *family, const c
 {
     double units = number_in(family, "units");
     const cJSON *size = size_of(family, units);
-    fprintf(p->out, "<h3>%s: %.0f units of ", role, units);
+    fprintf(p->out, "<h3>%s: %.0f unit%s of ", role, units, units == 1 ? "" : "s");
     html_text(p->out, text_in(family, "label"));
     fputs("</h3>\n<dl class=\"numbers\">\n", p->out);
-    fprintf(p->out, "<div><dt>%s</dt><dd>%.4g</dd></div><div><dt>GPUs</dt><dd>%.4g</dd></div>\n",
-            objective_words(p->objective), number_in(size, p->objective), number_in(size, "gpus"));
+    if (strcmp(p->objective, "gpus") != 0)
+        fprintf(p->out, "<div><dt>%s</dt><dd>%.4g</dd></div>\n", objective_words(p->objective),
+                number_in(size, p->objective));
+    fprintf(p->out, "<div><dt>GPUs</dt><dd>%.4g</dd></div>\n", number_in(size, "gpus"));
     if (strcmp(p->objective, "cost") == 0 && number_in(size, "tokens_per_s") > 0)
         fprintf(p->out, "<div><dt>cost of a million tokens</dt><dd>%.3g</dd></div>\n",
                 number_in(size, "cost") / number_in(size, "tokens_per_s") / 3600 * 1e6);
@@ -197,8 +199,8 @@ static void write_verdict(const struct plan_page *p)
                 *closest = family_of(p, "closest");
     fprintf(p->out, "<section class=\"verdict %s\" aria-label=\"verdict\">\n", chosen ? "good" : "bad");
     if (chosen) {
-        fprintf(p->out, "<p class=\"big\">Buy %.4g GPUs</p>\n",
-                number_in(size_of(chosen, number_in(chosen, "units")), "gpus"));
+        double gpus = number_in(size_of(chosen, number_in(chosen, "units")), "gpus");
+        fprintf(p->out, "<p class=\"big\">Buy %.4g GPU%s</p>\n", gpus, gpus == 1 ? "" : "s");
         write_choice(p, chosen, "Recommended");
         fprintf(p->out, "<p>%.4g requests/s within the SLO.", number_in(p->result, "rate_per_s"));
         if (number_in(p->result, "equally_cheap") > 1)
@@ -219,11 +221,41 @@ static void write_verdict(const struct plan_page *p)
         write_choice(p, second, "Runner-up");
 }
 
-/* Bars around 1: from the load that is shown to hold to the one that is shown to break. */
+enum { HEADROOM_WIDTH = 760, HEADROOM_LEFT = 130, HEADROOM_LINE = 34, HEADROOM_TEXT = 190 };
+
+/* Where a factor is: 1 on the left, 2 and what is more on the right. */
+static double headroom_x(double factor)
+{
+    return HEADROOM_LEFT + fmin(fmax(factor - 1, 0), 1) * (HEADROOM_WIDTH - HEADROOM_LEFT - HEADROOM_TEXT);
+}
+
+/* A bar from 1, and a line from the load that is shown to hold to the one that is shown to break, if any are. */
+static void draw_headroom(FILE *out, const char *input, double v, double low, double high, double y)
+{
+    bool shown = isfinite(low) && isfinite(high);
+    fprintf(out, "<text x=\"4\" y=\"%.0f\">", y + 16);
+    html_text(out, input);
+    fprintf(out, "</text><rect x=\"%d\" y=\"%.0f\" width=\"%.1f\" height=\"20\" fill=\"var(--c0)\"/>", HEADROOM_LEFT, y,
+            fmax(headroom_x(v) - HEADROOM_LEFT, 1));
+    if (shown)
+        fprintf(out, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.0f\" y2=\"%.0f\" stroke=\"var(--ink)\" stroke-width=\"3\"/>",
+                headroom_x(low), headroom_x(high), y + 10, y + 10);
+    fprintf(out, "<text class=\"in\" x=\"%.1f\" y=\"%.0f\">× %.3g", headroom_x(shown ? fmax(v, high) : v) + 8, y + 15,
+            v);
+    if (shown)
+        fprintf(out, " (%.3g … %.3g)", low, high);
+    fputs("</text>\n", out);
+}
+
+static double number_at(const cJSON *list, int index)
+{
+    const cJSON *at = cJSON_GetArrayItem(list, index);
+    return cJSON_IsNumber(at) ? at->valuedouble : NAN;
+}
+
 static void write_headroom(const struct plan_page *p)
 {
     const cJSON *headroom = cJSON_GetObjectItemCaseSensitive(p->result, "headroom"), *input;
-    enum { WIDTH = 760, LEFT = 130, LINE = 34, MOST = 2 };
     if (!headroom)
         return;
     html_heading(p->out, "headroom", "How much more it bears");
@@ -232,27 +264,12 @@ static void write_headroom(const struct plan_page *p)
         "<p class=\"hint\">How many times as much of each input the recommendation bears; the bar reaches from what "
         "is shown to hold to what is shown to break.</p>\n<svg class=\"wide\" viewBox=\"0 0 %d %d\" role=\"img\" "
         "aria-label=\"headroom by input\">\n",
-        WIDTH, 24 + LINE * cJSON_GetArraySize(headroom));
+        HEADROOM_WIDTH, 24 + HEADROOM_LINE * cJSON_GetArraySize(headroom));
     int row = 0;
-    double scale = (double)(WIDTH - LEFT - 150) / (MOST - 1);
     cJSON_ArrayForEach(input, headroom)
     {
-        double v = number_in(headroom, input->string), half = half_in(headroom, input->string);
-        const cJSON *low = cJSON_GetArrayItem(input, 1), *high = cJSON_GetArrayItem(input, 2);
-        double y = 12 + LINE * row++, end = LEFT + fmin(fmax(v - 1, 0), MOST - 1) * scale;
-        fprintf(p->out, "<text x=\"4\" y=\"%.0f\">", y + 16);
-        html_text(p->out, input->string);
-        fprintf(p->out, "</text><rect x=\"%d\" y=\"%.0f\" width=\"%.1f\" height=\"20\" fill=\"var(--c0)\"/>", LEFT, y,
-                fmax(end - LEFT, 1));
-        if (isfinite(half))
-            fprintf(p->out,
-                    "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.0f\" y2=\"%.0f\" stroke=\"var(--ink)\" stroke-width=\"3\"/>",
-                    LEFT + fmin(low->valuedouble - 1, MOST - 1) * scale,
-                    LEFT + fmin(high->valuedouble - 1, MOST - 1) * scale, y + 10, y + 10);
-        fprintf(p->out, "<text class=\"in\" x=\"%.1f\" y=\"%.0f\">× %.3g", end + 40, y + 15, v);
-        if (isfinite(half))
-            fprintf(p->out, " (%.3g … %.3g)", low->valuedouble, high->valuedouble);
-        fputs("</text>\n", p->out);
+        double v = number_in(headroom, input->string);
+        draw_headroom(p->out, input->string, v, number_at(input, 1), number_at(input, 2), 12 + HEADROOM_LINE * row++);
     }
     fputs("</svg>\n", p->out);
     const cJSON *lost = cJSON_GetObjectItemCaseSensitive(p->result, "one_lost");
@@ -343,32 +360,55 @@ static void draw_tornado(FILE *out, const struct tornado_bar *bars, size_t count
             TORNADO_MIDDLE, 12 + TORNADO_LINE * count);
 }
 
+static void write_units(FILE *out, double units)
+{
+    fprintf(out, units > 0 ? "<td>%.0f</td>" : "<td>more than may be had</td>", units);
+}
+
+static void write_needs(const struct plan_page *p, const cJSON *needs)
+{
+    const cJSON *n;
+    bool second = family_of(p, "runner_up") != NULL;
+    fprintf(p->out, "<table><tr><th>input</th><th>off by</th><th>units</th>%s</tr>\n",
+            second ? "<th>of the runner-up</th><th>then</th>" : "");
+    cJSON_ArrayForEach(n, needs)
+    {
+        fputs("<tr><td>", p->out);
+        html_text(p->out, text_in(n, "input"));
+        fprintf(p->out, "</td><td>%+.0f %%</td>", 100 * (number_in(n, "factor") - 1));
+        write_units(p->out, number_in(n, "units"));
+        if (second) {
+            write_units(p->out, number_in(n, "runner_up_units"));
+            fputs(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(n, "runner_up_is_cheaper"))
+                      ? "<td>the runner-up is cheaper</td>"
+                      : "<td></td>",
+                  p->out);
+        }
+        fputs("</tr>\n", p->out);
+    }
+    fputs("</table>\n", p->out);
+}
+
 static void write_tornado(const struct plan_page *p)
 {
-    const cJSON *needs = cJSON_GetObjectItemCaseSensitive(p->result, "sensitivity"), *n;
+    const cJSON *needs = cJSON_GetObjectItemCaseSensitive(p->result, "sensitivity");
     double units = number_in(family_of(p, "recommendation"), "units");
     struct tornado_bar bars[TORNADO_BARS];
     size_t count = tornado_bars(needs, units, bars);
     if (count == 0)
         return;
     html_heading(p->out, "sensitivity", "What it hangs on");
-    fprintf(p->out,
-            "<p class=\"hint\">Units needed when an input is off by %.0f %%: less of it in blue, more of it in orange; "
-            "the line in the middle is the %.0f units recommended.</p>\n",
-            100 * fabs(number_in(cJSON_GetArrayItem(needs, 0), "factor") - 1), units);
-    draw_tornado(p->out, bars, count, units);
-    fputs("<table><tr><th>input</th><th>off by</th><th>units</th><th>of the runner-up</th><th>then</th></tr>\n",
-          p->out);
-    cJSON_ArrayForEach(n, needs)
-    {
-        fputs("<tr><td>", p->out);
-        html_text(p->out, text_in(n, "input"));
-        fprintf(p->out, "</td><td>%+.0f %%</td><td>%.0f</td><td>%.0f</td><td>%s</td></tr>\n",
-                100 * (number_in(n, "factor") - 1), number_in(n, "units"), number_in(n, "runner_up_units"),
-                cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(n, "runner_up_is_cheaper")) ? "the runner-up is cheaper"
-                                                                                          : "");
+    double share = 100 * fabs(number_in(cJSON_GetArrayItem(needs, 0), "factor") - 1);
+    if (width_of(&bars[0], units) == 0)
+        fprintf(p->out, "<p>No input that is off by %.0f %% changes the number of units.</p>\n", share);
+    else {
+        fprintf(p->out,
+                "<p class=\"hint\">Units needed when an input is off by %.0f %%: less of it in blue, more of it in "
+                "orange; the line in the middle is the %.0f recommended.</p>\n",
+                share, units);
+        draw_tornado(p->out, bars, count, units);
     }
-    fputs("</table>\n", p->out);
+    write_needs(p, needs);
 }
 
 static void write_families(const struct plan_page *p)

@@ -211,6 +211,18 @@ cat >plan.json <<'J'
 J
 "$tandem" plan plan.json --db study.db --quiet >out.txt
 "$tandem" report plan:1 --db study.db >out.txt
+python3 - <<'P'
+import json, re, sqlite3
+page = open("plan-1.html", encoding="utf-8").read()
+answer = json.loads(sqlite3.connect("study.db").execute("SELECT result FROM plan").fetchone()[0])
+sizes = [(s["units"], s["gpus"], *(s[k][0] if s["binding"] != "a queue that grows" else None for k in ("ttft_s.p99", "tpot_s.p99")))
+         for f in answer["families"] for s in f["sizes"]]
+rows = re.findall(r'<tr id="point-\d+">(.*?)</tr>', page)
+shown = [[float(v) if v else None for v in re.findall(r'<td(?: data-v="([^"]*)")?>', row)[2:6]] for row in rows]
+assert len(shown) == len(sizes) > 3, (shown, sizes)
+for got, want in zip(shown, sizes):
+    assert all((g is None and w is None) or abs(g / w - 1) < 1e-6 for g, w in zip(got, want)), (got, want)
+P
 for words in 'Buy ' 'How much more it bears' 'What it hangs on' 'class="way"' 'id="family-2"' 'recommended'; do grep -qF "$words" plan-1.html; done
 
 fails() { # TEXT COMMAND...: with status 2, and this in its one sentence
