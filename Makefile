@@ -175,7 +175,7 @@ check: WANTED := $(PACKAGES) $(CHECK_PACKAGES)
 check: deps-if-missing ## what CI runs: warnings as errors, sanitizers, format, house rules, tests, instruction counts
 	@tests/check-rooms
 	@tests/check-format $(FORMATTED)
-	@$(MAKE) --no-print-directory -k testers || echo "some testers could not be brought: their tests are skipped"
+	@$(MAKE) --no-print-directory -j1 -k testers || echo "some testers could not be brought: their tests are skipped"
 	@$(MAKE) --no-print-directory WERROR=-Werror all $(BUILD)/emulated/tandem-cuda.so
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' WERROR=-Werror \
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' RELEASE=$(BUILD) test
