@@ -39,7 +39,7 @@ static int simulate(struct scenario *s, struct run_metrics *m, bool watch, struc
                     struct error *err)
 {
     struct request_source source = {0};
-    struct cluster_totals totals;
+    struct cluster_totals totals = {0};
     if (scenario_open_workload(s, &source, err))
         return -1;
     struct observer observer = run_metrics_observer(m);
