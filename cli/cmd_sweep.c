@@ -334,7 +334,12 @@ static int run_here(const struct arguments *args, struct error *err)
     struct json root;
     if (need_words(args, 1, 1, command_sweep.usage, err) || shipped_load("scenario", args->words[0], &root, err))
         return exit_for(err);
-    if (apply_settings(args, &root, err) || wrap_scenario(args, &root, err)) {
+    bool is_sweep = json_member(&root, "scenario").node != NULL;
+    int status = apply_settings(args, &root, err);
+    if (status == 0 && !is_sweep && json_member(&root, "scenario").node)
+        status = error_set(err, ERROR_INPUT, "--set scenario.…: %s is a scenario itself; leave out \"scenario.\"",
+                           args->words[0]);
+    if (status || wrap_scenario(args, &root, err)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return exit_for(err);
     }

@@ -57,6 +57,7 @@ grep -q 'goes on where sweep 1' err.txt
 [ "$(count 'SELECT count(*) FROM sweep_point' k.db)" = 300 ] && [ "$(count 'SELECT count(*) FROM run' k.db)" = 300 ]
 [ "$(count 'SELECT count(*) FROM sweep' k.db)" = 1 ]
 
+says 2 'default is a scenario itself' "$tandem" sweep default --set scenario.workload.requests=5 --vary cluster.replicas=1,2
 says 2 '--vary cluster.replicas: expected PATH=VALUES' "$tandem" sweep default --vary cluster.replicas
 says 2 'vary: expected an object of scenario paths' "$tandem" sweep default --no-db
 says 2 'none of the points can be run' "$tandem" sweep default --no-db --quiet --vary model=nonesuch
