@@ -79,7 +79,9 @@ static int ask_headroom(const struct arguments *args, int64_t id, struct store *
         status = store_read(store, take_count, &known, err, "SELECT count(*) FROM headroom WHERE run_id = ?", "i", id);
     bool open = status == 0 && !known && cJSON_GetObjectItemCaseSensitive(run.scenario, "slo");
     bool quick = open && run.wall_s * 1e3 < QUICK_RUN_MS && strcmp(run.texts[RUN_STATUS], "done") == 0;
-    if (open && forced && was_served(&run))
+    if (status == 0 && forced && !cJSON_GetObjectItemCaseSensitive(run.scenario, "slo"))
+        status = error_set(err, ERROR_INPUT, "--headroom: run %lld has no SLO that could break", (long long)id);
+    else if (open && forced && was_served(&run))
         status = error_set(err, ERROR_INPUT,
                            "--headroom: run %lld was served by an engine; only simulated runs have one", (long long)id);
     else if (open && (forced || (quick && !was_served(&run) && !args->values[OPT_NO_HEADROOM])))

@@ -236,7 +236,10 @@ fails 'there is no run 9' "$tandem" report 9 --format html
 # A page is written also where there is no rate to look for; who asks for it is told why.
 "$tandem" run default --quiet --db closed.db --set workload.arrivals='{"name":"closed_loop","concurrency":8}' --set workload.requests=200
 "$tandem" report --db closed.db --out closed.html >out.txt 2>err.txt && grep -q 'no rate at which run 1 would break: .*closed loop' err.txt && grep -q 'not looked for' closed.html
-fails 'found a closed loop' "$tandem" report --db closed.db --headroom
+"$tandem" run engine-demo --quiet --db closed.db --set workload.requests=20
+fails 'run 2 has no SLO that could break' "$tandem" report --db closed.db --headroom
+"$tandem" report 1 --db closed.db --quiet --out closed.html 2>err.txt && [ ! -s err.txt ]
+fails 'found a closed loop' "$tandem" report 1 --db closed.db --headroom
 fails 'there is no sweep 7' "$tandem" report sweep:7
 fails 'there is no plan 7' "$tandem" report plan:7
 fails "sweep:x: expected a sweep's number" "$tandem" report sweep:x
