@@ -68,10 +68,10 @@ static uint64_t predicted_peak(struct demand *demands, size_t count)
     return peak;
 }
 
-static struct demand demand_of(const struct request *r, bool runs)
+static struct demand demand_of(const struct replica_view *view, const struct request *r, bool runs)
 {
     return (struct demand){.now = runs && r->computed ? r->computed : r->prompt_tokens + r->generated,
-                           .to_come = r->max_output_tokens - r->generated};
+                           .to_come = view->decodes_elsewhere ? 0 : r->max_output_tokens - r->generated};
 }
 
 /* Whether the pool holds everybody's peak with this one in. A pool that is empty admits whoever fits it at all. */
@@ -83,8 +83,8 @@ static bool fits_peak(struct lightllm *l, struct replica_view *view, const struc
         return false;
     l->demands = grown;
     for (const struct request *r = view->running->head; r; r = r->next)
-        l->demands[count++] = demand_of(r, !r->prefilling);
-    l->demands[count++] = demand_of(candidate, false);
+        l->demands[count++] = demand_of(view, r, !r->prefilling);
+    l->demands[count++] = demand_of(view, candidate, false);
     double usable = view->running->count ? l->usable : 1;
     uint64_t blocks = predicted_peak(l->demands, count) / view->kv_block_tokens + count; /* each ends within a block */
     return count == 1 || (double)blocks <= usable * (double)view->kv_total_blocks;

@@ -26,6 +26,7 @@ struct replica_view {
     uint64_t decode_steps; /* iterations so far in which all that decoded took part */
     uint32_t evicted;      /* preempted while the batch at hand is formed */
     enum kv_admission admission;
+    bool decodes_elsewhere; /* a request leaves with its first token: only its prompt's KV is ever held here */
     uint32_t kv_block_tokens;
     uint64_t kv_total_blocks, kv_free_blocks;
     bool finds_prefixes; /* prefix caching: KV that others have computed is found again */
@@ -117,13 +118,15 @@ void view_decode_all(struct replica_view *view, struct batch *out);
  * waiting already, a newcomer stands behind who does not fit. */
 void view_hold(const struct replica_view *view, struct batch *out, bool full);
 
-/* Tokens to reserve for a request that is admitted now and would need `needed` on demand. */
+/* Tokens to reserve for a request that is admitted now and would need `needed` on demand. Never more than the replica
+ * will hold of the request, or a request that fits could wait for ever. */
 static inline uint32_t view_admission_tokens(const struct replica_view *view, const struct request *r, uint32_t needed)
 {
-    uint32_t foretold = r->prompt_tokens + r->predicted_tokens;
-    return view->admission == ADMIT_RESERVE_MAX                      ? r->prompt_tokens + r->max_output_tokens
-           : view->admission == ADMIT_PREDICTED && foretold > needed ? foretold
-                                                                     : needed;
+    uint32_t longest = view->decodes_elsewhere ? 0 : r->max_output_tokens;
+    uint32_t predicted = r->prompt_tokens + (view->decodes_elsewhere ? 0 : r->predicted_tokens);
+    return view->admission == ADMIT_RESERVE_MAX                       ? r->prompt_tokens + longest
+           : view->admission == ADMIT_PREDICTED && predicted > needed ? predicted
+                                                                      : needed;
 }
 
 /* Reserves for one running request (settled, when it decodes), evicting from the end of the running list while

@@ -302,8 +302,8 @@ static int act(struct cluster *c, size_t replica, sim_time now, struct error *er
     for (size_t i = 0; i < ranks; i++)
         if (r[i].busy)
             replica_finish(&r[i], now);
-    int idle = cluster_settle_fleet(c, r, now, err);
-    if (idle < 0 || cluster_hear_from_clients(c, replica, now, err))
+    bool idle = cluster_settle_fleet(c, r, now);
+    if (cluster_hear_from_clients(c, replica, now, err))
         return -1;
     if (!idle)
         start(c, replica, now);
@@ -324,7 +324,7 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
         bool arrival = c->more == 1 && c->next.at <= event_at;
         sim_time earliest = arrival ? c->next.at : event_at;
         if (earliest == SIM_TIME_NEVER || (c->config->fleet.asked && c->more != 1 && c->in_flight == 0))
-            return 0;
+            return c->in_flight > 0 ? cluster_stalled(c, err) : 0;
         if (earliest > LATEST)
             return error_set(err, ERROR_INPUT, "simulated time goes beyond %.0f years",
                              sim_time_to_s(LATEST) / 31557600);
@@ -416,7 +416,9 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
         c->replicas[i].keeps = c->config->mixed && !decodes ? cluster_keeps_in_mixed_pool
                                : c->pairs                   ? keeps_in_pair
                                                             : NULL;
+        c->replicas[i].view.decodes_elsewhere = c->replicas[i].hand_over && !c->replicas[i].keeps;
         c->replicas[i].receive = decodes ? join_landed : c->pairs ? settle_pair : NULL;
+        c->replicas[i].fails_at = c->config->fleet.asked ? fleet_fails_at(&c->fleet, i) : SIM_TIME_NEVER;
         c->replicas[i].recycle = cluster_recycle;
         c->replicas[i].owner = c;
         cluster_rank(c, &c->replicas[i]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/cluster_state.h"
 
-/* A replica has failed and its last iteration has ended. */
-static int evict(struct cluster *c, struct replica *r, sim_time now, size_t after, struct error *err)
+/* A replica has failed: who was there goes elsewhere, or is lost. */
+static int evict(struct cluster *c, struct replica *r, sim_time now, struct error *err)
 {
     struct request_list evicted = {0};
     if (replica_evict(r, now, &evicted, err))
@@ -14,26 +14,24 @@ static int evict(struct cluster *c, struct replica *r, sim_time now, size_t afte
             c->observer->evicted(c->observer->state, r->station, q, now);
         if (c->config->fleet.lose)
             cluster_lose(c, q, now, "its replica failed");
-        else if (cluster_route_again(c, q, now, after, err))
+        else if (cluster_route_again(c, q, now, c->config->replicas, err))
             return -1;
     }
     return 0;
 }
 
-/* Before a replica that is not simply up starts again. Returns 1 when it does not, -1 on error. */
-int cluster_settle_fleet(struct cluster *c, struct replica *r, sim_time now, struct error *err)
+/* Before a replica that is not simply up starts again. Returns whether it does not. */
+bool cluster_settle_fleet(struct cluster *c, struct replica *r, sim_time now)
 {
     if (!c->config->fleet.asked || serves(c, r->index))
-        return 0;
+        return false;
     bool drained = r->running.count == 0 && (c->config->routing->central || r->view.waiting->count == 0);
-    if (c->fleet.states[r->index] == REPLICA_FAILED)
-        return evict(c, r, now, r->index, err) ? -1 : 1;
     if (c->fleet.states[r->index] != REPLICA_DRAINING || !drained)
-        return 0;
+        return false;
     fleet_off(&c->fleet, r->index, now);
     set_event(c, r->index, SIM_TIME_NEVER);
     set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
-    return 1;
+    return true;
 }
 
 /* Its queue has changed, or it is up again: it looks. */
@@ -47,6 +45,7 @@ static void look_again(struct cluster *c, struct replica *r, sim_time now)
 static int come_up(struct cluster *c, struct replica *r, sim_time now, struct error *err)
 {
     r->closed = false;
+    r->fails_at = fleet_fails_at(&c->fleet, r->index);
     look_again(c, r, now);
     for (struct request *q; c->fleet.serving_count > 0 && (q = c->limbo.head);) {
         request_list_remove(&c->limbo, q);
@@ -56,17 +55,14 @@ static int come_up(struct cluster *c, struct replica *r, sim_time now, struct er
     return 0;
 }
 
-/* It ends the iteration that it is in. */
 static int fail(struct cluster *c, struct replica *r, sim_time now, struct error *err)
 {
     c->totals.failures++;
+    if (r->busy)
+        replica_abort(r, now);
     cluster_rank(c, r);
     cluster_listen(c, r);
-    if (!r->busy)
-        return evict(c, r, now, c->config->replicas, err);
-    if (r->stretch.count > 1)
-        set_event(c, r->index, replica_cut(r, now + 1));
-    return 0;
+    return evict(c, r, now, err);
 }
 
 static size_t least_loaded(const struct cluster *c)
@@ -146,5 +142,7 @@ int cluster_step_fleet(struct cluster *c, sim_time now, struct error *err)
         give_up(c, r, now);
     set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
     cluster_wake_touched(c, now);
+    if (!cluster_can_go_on(c) && c->in_flight > 0)
+        return cluster_stalled(c, err);
     return c->more == SOURCE_WAITS ? cluster_hear_from_clients(c, c->config->replicas, now, err) : 0;
 }

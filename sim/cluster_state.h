@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cluster_state.h — a cluster while it runs, and what the files of it do for one another: cluster.c has the event loop,
- * cluster_requests.c takes requests in and routes them, cluster_events.c says who looks at its queue next, and
- * cluster_fleet.c has replicas come and go. */
+ * cluster_requests.c takes requests in and routes them, cluster_events.c says who looks at its queue next,
+ * cluster_fleet.c has replicas come and go, and cluster_stall.c names who waits when nothing can happen any more. */
 #ifndef TANDEM_SIM_CLUSTER_STATE_H
 #define TANDEM_SIM_CLUSTER_STATE_H
 
@@ -108,10 +108,18 @@ size_t cluster_entrances(const struct cluster *c);
 size_t cluster_choose_decoder(struct cluster *c, const struct request *r);
 bool cluster_keeps_in_mixed_pool(void *owner, const struct replica *r, struct request *q, sim_time now);
 
-/* Replicas that come and go (cluster_fleet.c). The first says, before a replica starts again, whether it does not: 1,
- * or -1 on error; the second is the fleet's slot of the event list. */
-int cluster_settle_fleet(struct cluster *c, struct replica *r, sim_time now, struct error *err);
+/* Replicas that come and go (cluster_fleet.c). The first says, before a replica starts again, whether it does not; the
+ * second is the fleet's slot of the event list. */
+bool cluster_settle_fleet(struct cluster *c, struct replica *r, sim_time now);
 int cluster_step_fleet(struct cluster *c, sim_time now, struct error *err);
+
+/* Whether anything but an autoscaler's looks is to come (cluster_stall.c). Asked where those alone would go on for
+ * ever. */
+bool cluster_can_go_on(const struct cluster *c);
+
+/* Sets the error of a run in which nothing can happen any more although requests are unfinished (cluster_stall.c).
+ * Returns -1. */
+int cluster_stalled(const struct cluster *c, struct error *err);
 
 /* The loop's (cluster.c): idle replicas that were touched look; clients of a closed loop send what they have. */
 void cluster_wake_touched(struct cluster *c, sim_time now);

@@ -38,13 +38,18 @@ static void await_failure(struct fleet *f, size_t replica, sim_time from)
     set_event(f, replica, at);
 }
 
-static void serve(struct fleet *f, size_t replica, sim_time now)
+static void mark_up(struct fleet *f, size_t replica)
 {
     f->states[replica] = REPLICA_UP;
     size_t at = f->serving_count++;
     for (; at > 0 && f->serving[at - 1] > replica; at--)
         f->serving[at] = f->serving[at - 1];
     f->serving[at] = replica;
+}
+
+static void serve(struct fleet *f, size_t replica, sim_time now)
+{
+    mark_up(f, replica);
     await_failure(f, replica, now);
 }
 
@@ -101,6 +106,21 @@ sim_time fleet_next(const struct fleet *f)
     sim_time event = key == MIN_INDEX_NONE ? SIM_TIME_NEVER : (sim_time)key;
     sim_time gives_up = f->waiting_count ? f->waiting[f->first_waiting].until : SIM_TIME_NEVER;
     return gives_up < event ? gives_up : event;
+}
+
+sim_time fleet_fails_at(const struct fleet *f, size_t replica)
+{
+    bool works = f->states[replica] == REPLICA_UP || f->states[replica] == REPLICA_DRAINING;
+    uint64_t key = works ? min_index_key(&f->events, replica) : MIN_INDEX_NONE;
+    return key == MIN_INDEX_NONE ? SIM_TIME_NEVER : (sim_time)key;
+}
+
+bool fleet_awaits_change(const struct fleet *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (min_index_key(&f->events, i) != MIN_INDEX_NONE)
+            return true;
+    return f->waiting_count > 0;
 }
 
 enum fleet_event fleet_take(struct fleet *f, sim_time now, size_t *replica)
@@ -166,7 +186,7 @@ enum fleet_event fleet_adjust(struct fleet *f, sim_time now, size_t least_loaded
         size_t drains = first_in(f, REPLICA_DRAINING), off = first_in(f, REPLICA_OFF);
         if (drains < f->count) {
             *replica = drains;
-            serve(f, drains, now);
+            mark_up(f, drains); /* it will fail when it would have failed */
             return FLEET_UP;
         }
         if (off == f->count)

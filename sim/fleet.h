@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* fleet.h — which replicas there are at an instant: they fail and come back, are started and given up.
  *
- * A replica that fails ends the iteration that it is in (milliseconds) and loses all KV; what it had is routed again
- * and computed again, or lost. One that is given up gets nothing more, serves what it has, and is then off. All but
- * those that are off are held, and paid for: while they start, and while they are repaired. */
+ * A replica that fails stops at that instant and loses all KV: the iteration that runs is void. What it had is routed
+ * again and computed again, or lost. One that is given up gets nothing more, serves what it has, and is then off. All
+ * but those that are off are held, and paid for: while they start, and while they are repaired. */
 #ifndef TANDEM_SIM_FLEET_H
 #define TANDEM_SIM_FLEET_H
 
@@ -78,6 +78,10 @@ void fleet_release(struct fleet *f);
 /* When the next event is due; SIM_TIME_NEVER for none. */
 sim_time fleet_next(const struct fleet *f);
 
+/* When a replica that is up, or drains, will fail; SIM_TIME_NEVER for never. It stays so until then, or until the
+ * replica is off. */
+sim_time fleet_fails_at(const struct fleet *f, size_t replica);
+
 /* The next event that is due by now, and its replica. FLEET_NOTHING when there is none. */
 enum fleet_event fleet_take(struct fleet *f, sim_time now, size_t *replica);
 
@@ -87,6 +91,9 @@ void fleet_look(struct fleet *f, struct scaling_view *view);
 /* One replica more or fewer towards what is wanted: FLEET_UP when one that drains stays, FLEET_OFF when a start was
  * given up, FLEET_DRAIN when the given replica is to get nothing more. `least_loaded` is one that is up. */
 enum fleet_event fleet_adjust(struct fleet *f, sim_time now, size_t least_loaded, size_t *replica);
+
+/* Whether any event but a look at the load is to come: a start, a failure or a repair, somebody who gives up. */
+bool fleet_awaits_change(const struct fleet *f);
 
 /* A draining replica has nothing left. */
 void fleet_off(struct fleet *f, size_t replica, sim_time now);

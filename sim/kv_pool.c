@@ -260,8 +260,9 @@ void kv_pool_share(struct kv_pool *pool, struct request *r, sim_time now)
     }
 }
 
-void kv_pool_forget(struct kv_pool *pool)
+void kv_pool_forget(struct kv_pool *pool, sim_time now)
 {
+    give_back(pool, pool->total_blocks - pool->free_blocks, now);
     for (uint64_t i = pool->head; pool->queue && i < pool->tail; i++)
         forget(pool, segment_at(pool, i));
 }

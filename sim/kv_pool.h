@@ -88,8 +88,9 @@ void kv_pool_share(struct kv_pool *pool, struct request *r, sim_time now);
 
 /* Takes all of the request's blocks back, or keeps them parked until kv_pool_release_parked. */
 void kv_pool_release(struct kv_pool *pool, struct request *r, sim_time now);
-/* Nobody finds anything in it any more; nobody may hold a block. */
-void kv_pool_forget(struct kv_pool *pool);
+/* Nobody finds anything in it any more, and every block is free; no request may hold one. Blocks that an iteration took
+ * which did not end are nobody's. */
+void kv_pool_forget(struct kv_pool *pool, sim_time now);
 void kv_pool_park(struct kv_pool *pool, struct request *r);
 void kv_pool_release_parked(struct kv_pool *pool, sim_time now);
 

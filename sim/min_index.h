@@ -31,6 +31,11 @@ static inline struct min_index_node min_index_first(const struct min_index *inde
     return index->nodes[1];
 }
 
+static inline uint64_t min_index_key(const struct min_index *index, size_t slot)
+{
+    return index->nodes[index->leaves + slot].key;
+}
+
 /* On the way up the winner so far stays in registers; only its rival is read. The left one of equals wins, so a left
  * rival (of an odd node) also wins a tie. */
 static inline void min_index_set(struct min_index *index, size_t slot, uint64_t key)

@@ -244,6 +244,7 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
                           .executor = executor,
                           .observer = observer,
                           .swap = config->swap,
+                          .fails_at = SIM_TIME_NEVER,
                           .step = config->step || config->schedule_ahead,
                           .ahead = config->schedule_ahead};
     if ((!leader && kv_pool_init(r->kv, config->kv_blocks, config->kv_block_tokens, config->prefix_caching)) ||
@@ -289,7 +290,7 @@ void replica_release(struct replica *r)
 const char *replica_refuses(const struct replica *r, const struct request *request)
 {
     uint64_t tokens = (uint64_t)request->prompt_tokens + request->max_output_tokens;
-    uint64_t kept = r->hand_over && !r->keeps ? request->prompt_tokens : tokens;
+    uint64_t kept = r->view.decodes_elsewhere ? request->prompt_tokens : tokens;
     if (request->prompt_tokens == 0)
         return "empty prompt";
     if (request->output_tokens == 0)
@@ -336,6 +337,15 @@ void replica_drop(struct replica *r, struct request *request)
     unload(r, request);
 }
 
+void replica_abort(struct replica *r, sim_time now)
+{
+    replica_catch_up(r, now + 1);
+    assert(r->busy && !r->counted);
+    for (struct request *q = r->running.head; q; q = q->next)
+        q->parts[PART_PREEMPTED] += now - r->stretch.start;
+    r->busy = false;
+}
+
 int replica_evict(struct replica *r, sim_time now, struct request_list *out, struct error *err)
 {
     assert(!r->busy && !arranges(r));
@@ -358,7 +368,7 @@ int replica_evict(struct replica *r, sim_time now, struct request_list *out, str
         request_list_insert(out, q, NULL);
     }
     kv_pool_release_parked(r->kv, now);
-    kv_pool_forget(r->kv);
+    kv_pool_forget(r->kv, now);
     r->extra = 0;
     r->carry = 0;
     sync_view(r);
@@ -617,7 +627,8 @@ static sim_time set_going(struct replica *r, sim_time now)
     r->stretch.count = stretch_length(r);
     r->busy = true;
     sim_time end = stretch_end(&r->stretch, r->stretch.count);
-    if (r->ahead)
+    r->counted = r->ahead && end <= r->fails_at;
+    if (r->counted)
         run_ahead(r, end);
     return end;
 }
@@ -911,6 +922,7 @@ void replica_finish(struct replica *r, sim_time now)
     r->busy = false;
     r->ended = now;
     r->carry = stretch_fine(&r->stretch, r->stretch.count) & ((1 << FINE_BITS) - 1);
+    r->counted = false;
     if (r->ahead) {
         for (size_t i = 0; i < r->leaving_count; i++)
             depart(r, r->leaving[i], now);

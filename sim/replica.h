@@ -8,7 +8,7 @@
  * Scheduling ahead (vLLM's asynchronous scheduling): while an iteration runs, the next batch is formed as if it had
  * ended. Who arrives meanwhile can run in the batch after that; who gets its last token is left out of the next batch
  * but keeps its place and KV until the iteration ends. Tokens are counted when their iteration starts, with its end
- * as their time. Stretches are not made then. */
+ * as their time, unless the replica fails before that. Stretches are not made then. */
 #ifndef TANDEM_SIM_REPLICA_H
 #define TANDEM_SIM_REPLICA_H
 
@@ -74,7 +74,9 @@ struct replica {
     uint64_t iterations;    /* ended */
     sim_time ended;         /* when the last one did */
     bool closed;            /* admits nobody for now */
+    sim_time fails_at;      /* until then: an iteration that would end later is void */
     bool step, ahead, next_formed, busy;
+    bool counted; /* scheduling ahead: the tokens of the iteration that runs are counted */
     void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
     /* A request that has its first token goes elsewhere to decode; its blocks stay taken. NULL: it decodes here. */
     void (*hand_over)(void *owner, struct replica *from, struct request *r, sim_time now);
@@ -102,6 +104,10 @@ int replica_enqueue(struct replica *r, struct request *request, sim_time now);
 
 /* Takes a request that waits here out of the queue. */
 void replica_drop(struct replica *r, struct request *request);
+
+/* The replica fails in the middle of an iteration: those that have ended are applied, the one that runs is void. Its
+ * time is booked as preempted. The replica is then not busy; replica_evict is to follow. */
+void replica_abort(struct replica *r, sim_time now);
 
 /* Everything is gone: KV, batches, and who was here, first those that ran, who are put into `out`. Not while busy, nor
  * for replicas that are tied or keep account of what they serve. Its policy starts anew. */

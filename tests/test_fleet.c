@@ -25,8 +25,9 @@ static void run_fleet(const char *cluster, const char *policy, struct run_summar
 
 static const char one_request[] = "{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 3}\n";
 
-/* Prefill to 1100, a decode at KV 11 to 2211, in which the replica fails. Up again at 12 000, it computes 10 + 2 tokens
- * again in 1000 + 120 and yields the third. What is computed again, and the wait for it, is booked as preempted. */
+/* Prefill to 1100; the replica fails at 2000, in the decode that would have ended at 2211. Up again at 12 000, it
+ * computes the prompt and the first output token again in 1000 + 110 and yields the second, then decodes at KV 12 in
+ * 1112. The void iteration, what is computed again, and the wait for it are booked as preempted: 13 110 - 1100. */
 static void test_a_failed_replica_computes_again(void **state)
 {
     (void)state;
@@ -36,15 +37,15 @@ static void test_a_failed_replica_computes_again(void **state)
               &r);
     assert_int_equal(r.totals.finished, 1);
     assert_int_equal(r.totals.failures, 1);
-    assert_int_equal(r.totals.end, 13120);
-    assert_int_equal(r.recomputed_tokens, 11);
-    assert_true(fabs(r.part_share[PART_PREFILL_OWN] - 1100 / 13120.0) < 1e-12);
-    assert_true(fabs(r.part_share[PART_DECODE_OWN] - 1111 / 13120.0) < 1e-12);
-    assert_true(fabs(r.part_share[PART_PREEMPTED] - 10909 / 13120.0) < 1e-12);
-    assert_true(fabs(r.totals.held_s[0] - 13120e-9) < 1e-15); /* it is paid for while it is repaired */
+    assert_int_equal(r.totals.end, 14222);
+    assert_int_equal(r.recomputed_tokens, 10);
+    assert_true(fabs(r.part_share[PART_PREFILL_OWN] - 1100 / 14222.0) < 1e-12);
+    assert_true(fabs(r.part_share[PART_DECODE_OWN] - 1112 / 14222.0) < 1e-12);
+    assert_true(fabs(r.part_share[PART_PREEMPTED] - 12010 / 14222.0) < 1e-12);
+    assert_true(fabs(r.totals.held_s[0] - 14222e-9) < 1e-15); /* it is paid for while it is repaired */
 }
 
-/* With a second replica it goes there at once: 2211 + 1120. */
+/* With a second replica it goes there at once: 2000 + 1110 + 1112. */
 static void test_requests_of_a_failed_replica_go_elsewhere(void **state)
 {
     (void)state;
@@ -52,7 +53,7 @@ static void test_requests_of_a_failed_replica_go_elsewhere(void **state)
     write_trace(one_request);
     run_fleet("\"replicas\": 2, \"failures\": {\"schedule\": [{\"replica\": 0, \"at_s\": 2e-6, \"for_s\": 1}]}",
               "\"continuous\"", &r);
-    assert_int_equal(r.totals.end, 3331);
+    assert_int_equal(r.totals.end, 4222);
     assert_int_equal(r.totals.finished, 1);
 }
 
@@ -65,8 +66,66 @@ static void test_requests_of_a_failed_replica_may_be_lost(void **state)
               "\"continuous\"", &r);
     assert_int_equal(r.totals.lost, 1);
     assert_int_equal(r.totals.finished, 0);
-    assert_int_equal(r.totals.end, 2211);
+    assert_int_equal(r.totals.end, 2000);
     assert_true(r.slo.attainment[0].value == 0 && !r.slo.met);
+}
+
+/* Scheduling ahead counts an iteration's tokens when it starts, but not those of one that the failure ends: the same
+ * times as without. */
+static void test_a_failure_voids_what_was_scheduled_ahead(void **state)
+{
+    (void)state;
+    struct run_summary r;
+    char text[1000];
+    write_trace(one_request);
+    snprintf(text, sizeof text,
+             "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"engine\": {\"schedule_ahead\": true},"
+             "\"cluster\": {\"replicas\": 2, \"failures\": {\"schedule\": [{\"replica\": 0, \"at_s\": 2e-6, "
+             "\"for_s\": 1}]}}, \"policy\": {\"batching\": \"unified_budget\"},"
+             "\"workload\": {\"trace\": \"build/test_fleet.jsonl\"}}");
+    run_scenario(text, &r);
+    assert_int_equal(r.totals.end, 4222);
+    assert_int_equal(r.recomputed_tokens, 10);
+    assert_int_equal(r.totals.kv_allocated, r.totals.kv_freed);
+}
+
+static void never(void *state, struct replica_view *view, struct batch *out)
+{
+    (void)state, (void)view, (void)out;
+}
+
+/* A policy that takes nobody: the run ends with a sentence that names the request, instead of as if all were well; with
+ * an autoscaler, whose looks would go on for ever, too. */
+static void test_a_run_in_which_nothing_can_happen_is_an_error(void **state)
+{
+    (void)state;
+    static const struct batching_policy idle = {.name = "idle", .form_batch = never};
+    static const char *const clusters[] = {"", "\"autoscaling\": {\"policy\": \"concurrency\", \"interval_s\": 1e-6}"};
+    for (size_t i = 0; i < 2; i++) {
+        struct error err = {0};
+        struct scenario s;
+        struct request_source source = {0};
+        struct cluster_totals totals;
+        struct observer observer = {.arrived = note_arrival,
+                                    .scheduled = note_scheduled,
+                                    .iterated = note_iteration,
+                                    .gap = note_gap};
+        char text[600];
+        write_trace(one_request);
+        snprintf(text, sizeof text,
+                 "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {%s},"
+                 "\"workload\": {\"trace\": \"build/test_fleet.jsonl\"}}",
+                 clusters[i]);
+        open_scenario(text, &s, &source);
+        s.cluster.replica.batching = &idle;
+        assert_int_equal(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err),
+                         -1);
+        assert_int_equal(err.code, ERROR_RUN);
+        assert_non_null(strstr(err.text, "request 0 (10 prompt tokens, at most 3 output tokens) waits for the batching "
+                                         "policy of replica 0"));
+        request_source_destroy(&source);
+        scenario_release(&s);
+    }
 }
 
 /* Two prompts together take 1000 + 200. A look at 1000 finds 2 outstanding and starts a second replica, which would be
@@ -141,6 +200,8 @@ int main(void)
         cmocka_unit_test(test_a_failed_replica_computes_again),
         cmocka_unit_test(test_requests_of_a_failed_replica_go_elsewhere),
         cmocka_unit_test(test_requests_of_a_failed_replica_may_be_lost),
+        cmocka_unit_test(test_a_failure_voids_what_was_scheduled_ahead),
+        cmocka_unit_test(test_a_run_in_which_nothing_can_happen_is_an_error),
         cmocka_unit_test(test_a_start_is_given_up),
         cmocka_unit_test(test_whoever_waits_too_long_gives_up),
         cmocka_unit_test(test_a_full_queue_sheds),

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* A run in which nothing can happen any more although requests are unfinished: the sentence that says which request
+ * waits, where, and for what. Policies accept only what they can serve, so this is a fault of a policy or of ours. */
+#include "sim/cluster_state.h"
+
+static int complain(const struct request *r, sim_time now, const struct replica *at, const char *what,
+                    struct error *err)
+{
+    return error_set(err, ERROR_RUN,
+                     "nothing can happen any more at %.6f s, and request %llu (%u prompt tokens, at most %u output "
+                     "tokens) waits %s of replica %zu (%llu of %llu KV blocks are free, %zu requests run)",
+                     sim_time_to_s(now), (unsigned long long)r->id, r->prompt_tokens, r->max_output_tokens, what,
+                     at->station, (unsigned long long)at->kv->free_blocks, (unsigned long long)at->kv->total_blocks,
+                     at->running.count);
+}
+
+bool cluster_can_go_on(const struct cluster *c)
+{
+    bool only_looks = c->config->fleet.asked && c->more != 1 && !fleet_awaits_change(&c->fleet);
+    for (size_t i = 0; only_looks && i < c->config->replicas; i++)
+        only_looks = min_index_key(&c->events, i) == MIN_INDEX_NONE;
+    return !only_looks;
+}
+
+int cluster_stalled(const struct cluster *c, struct error *err)
+{
+    sim_time now = c->totals.end;
+    for (size_t i = 0; i < c->config->replicas; i++) {
+        const struct replica *r = &c->replicas[i];
+        if (r->view.waiting->count > 0)
+            return complain(r->view.waiting->head, now, r, "for the batching policy", err);
+        if (r->running.count > 0)
+            return complain(r->running.head, now, r, "to be in a batch", err);
+        if (c->pairs && c->pairs[r->station].inbound[i % 2].count > 0)
+            return complain(c->pairs[r->station].inbound[i % 2].head, now, r, "to go on at the other one", err);
+        if (c->config->prefill_replicas && i >= c->config->prefill_replicas) {
+            const struct request_list *inbound = &c->handover.inbound[r->station - c->handover.sources];
+            if (inbound->count > 0)
+                return complain(inbound->head, now, r, "for its KV to be pulled into the pool", err);
+        }
+    }
+    return error_set(err, ERROR_RUN, "nothing can happen any more at %.6f s, and %llu requests wait for a replica",
+                     sim_time_to_s(now), (unsigned long long)c->in_flight);
+}
