@@ -115,6 +115,7 @@ const struct batching_policy policy_unified_budget = {
     .summary = "one token budget over running requests in order, then waiting ones; prompts chunked to fit",
     .source = "vLLM v1 (vllm/v1/core/sched/scheduler.py)",
     .params = params,
+    .chunks_follow = true,
     .create = create,
     .form_batch = form_batch,
     .destroy = free,

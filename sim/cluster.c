@@ -71,7 +71,7 @@ static size_t running_on(const struct cluster *c, const struct replica *r)
     size_t first = first_tied(c, r->index), count = 0;
     for (size_t i = 0; i < tied_to(c, r->index); i++)
         count += c->replicas[first + i].running.count;
-    return count;
+    return count + (pipeline_of(c, r) ? pipeline_of(c, r)->prompts.count : 0);
 }
 
 /* Whose KV has come joins the batch that is formed for `at`; micro-batches take equal shares. */
@@ -132,7 +132,7 @@ static void start_micro_batch(struct cluster *c, size_t replica, sim_time now)
     size_t first = first_tied(c, replica);
     struct replica *r = &c->replicas[replica];
     struct pipeline *p = pipeline_of(c, r);
-    bool waited_for = r->running.count + r->view.waiting->count > 0 || awaits(c, replica);
+    bool waited_for = r->running.count + r->view.waiting->count + p->prompts.count > 0 || awaits(c, replica);
     if (p->free_at[0] > now) {
         r->view.evicted = 0; /* it has not looked yet */
         set_event(c, replica, waited_for ? p->free_at[0] : SIM_TIME_NEVER);
@@ -142,9 +142,13 @@ static void start_micro_batch(struct cluster *c, size_t replica, sim_time now)
     replica_wait(r, now);
     if (receives(c, replica))
         receive(c, replica, now);
+    if (replica_take_prompts(r, &p->prompts))
+        c->out_of_memory = true;
     sim_time next = replica_start(r, now);
+    if (r->passes_prompts && r->busy)
+        replica_pass_prompts(r, &p->prompts, now, next);
     set_event(c, replica, next);
-    bool more = r->view.waiting->count > 0 || awaits(c, replica);
+    bool more = r->view.waiting->count + p->prompts.count > 0 || awaits(c, replica);
     for (size_t i = first; r->busy && more && i < first + p->stages; i++)
         if (!c->replicas[i].busy)
             set_event(c, i, p->free_at[0]);
@@ -418,6 +422,7 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
                                                             : NULL;
         c->replicas[i].view.decodes_elsewhere = c->replicas[i].hand_over && !c->replicas[i].keeps;
         c->replicas[i].receive = decodes ? join_landed : c->pairs ? settle_pair : NULL;
+        c->replicas[i].passes_prompts = p && c->replicas[i].batching->chunks_follow;
         c->replicas[i].fails_at = c->config->fleet.asked ? fleet_fails_at(&c->fleet, i) : SIM_TIME_NEVER;
         c->replicas[i].recycle = cluster_recycle;
         c->replicas[i].owner = c;

@@ -31,6 +31,8 @@ int cluster_stalled(const struct cluster *c, struct error *err)
             return complain(r->view.waiting->head, now, r, "for the batching policy", err);
         if (r->running.count > 0)
             return complain(r->running.head, now, r, "to be in a batch", err);
+        if (c->pipelines && c->pipelines[r->station].prompts.count > 0)
+            return complain(c->pipelines[r->station].prompts.head, now, r, "for its next chunk", err);
         if (c->pairs && c->pairs[r->station].inbound[i % 2].count > 0)
             return complain(c->pairs[r->station].inbound[i % 2].head, now, r, "to go on at the other one", err);
         if (c->config->prefill_replicas && i >= c->config->prefill_replicas) {

@@ -6,6 +6,7 @@
 #define TANDEM_SIM_PIPELINE_H
 
 #include "sim/executor.h"
+#include "workloads/request.h"
 
 /* From a stage to the next one: hidden states, sent while both go on computing. */
 struct pipeline_link {
@@ -19,8 +20,11 @@ struct pipeline {
     struct pipeline_link link;
     sim_time now;      /* when the micro-batch that is run next starts; set it before */
     sim_time *free_at; /* [stages] when each has done what it has been given */
-    sim_time busy;     /* Σ over stages */
-    sim_time active;   /* with something in flight, up to active_from */
+    /* Prompts between two chunks, in order of admission, where the policy lets chunks follow each other through the
+     * stages: the micro-batch that starts next takes them. */
+    struct request_list prompts;
+    sim_time busy;   /* Σ over stages */
+    sim_time active; /* with something in flight, up to active_from */
     sim_time active_from, empty_at;
 };
 

@@ -79,6 +79,8 @@ static void verb_admit(struct replica_view *view, struct request *request)
     request_list_remove(view->waiting, request);
     request_list_insert(&r->running, request, NULL);
     request->prefilling = true;
+    request->admitted = request->booked = request->chunk_end = view->now;
+    request->chunk_part = PART_PREFILL_OWN;
     view->prefilling[view->prefilling_count++] = request;
     if (request->swapped_to)
         leave_swap(r, request); /* it was not fetched: another replica's, or a policy that looks for nothing */
@@ -88,6 +90,16 @@ static void verb_admit(struct replica_view *view, struct request *request)
         r->order->admitted(r->order_state, request);
     if (view->waiting->count > 0)
         r->order->arrange(r->order_state, view->waiting);
+}
+
+/* Books a prompt's time up to `now`, where its chunks follow each other: its last chunk's, and after that its wait for
+ * the next one. */
+static void book_chunk(struct request *q, sim_time now)
+{
+    sim_time chunk_end = q->chunk_end < now ? q->chunk_end : now;
+    q->parts[q->chunk_part] += chunk_end - q->booked;
+    q->parts[q->computed < q->peak_computed ? PART_PREEMPTED : PART_PREFILL_STALL] += now - chunk_end;
+    q->booked = now;
 }
 
 /* Takes those out of the list that prefill no longer. */
@@ -112,6 +124,8 @@ static void verb_preempt(struct replica_view *view, struct request *request)
     struct replica *r = view->replica;
     if (request->decode.in)
         decode_set_leave(&r->decodes, request);
+    else if (r->passes_prompts)
+        book_chunk(request, view->now);
     request->prefilling = false;
     close_ranks(view);
     if (swap_out(r, request))
@@ -808,11 +822,13 @@ static void account_time(struct replica *r, sim_time total)
     sim_time own = (sim_time)(r->cost.decode_alone >> FINE_BITS);
     if (own > total)
         own = total;
-    for (size_t i = 0; i < r->batch.count; i++)
-        if (r->batch.items[i].req->decode.in) {
-            decode_set_leave(&r->decodes, r->batch.items[i].req);
-            account_single(r, r->batch.items[i].req, total, own);
-        }
+    for (size_t i = 0; i < r->batch.count; i++) {
+        struct request *q = r->batch.items[i].req;
+        if (!q || !q->decode.in)
+            continue;
+        decode_set_leave(&r->decodes, q);
+        account_single(r, q, total, own);
+    }
     for (size_t i = 0; i < r->view.prefilling_count; i++)
         account_single(r, r->prefilling[i], total, own);
     if (r->batch.decodes == 0)
@@ -833,7 +849,8 @@ static void emit_token(struct replica *r, struct request *q, sim_time now)
     q->last_token = now;
 }
 
-static void compute_single(struct replica *r, struct request *q, uint32_t tokens, sim_time now)
+/* Counts `tokens` more of the request's as computed. */
+static void compute(struct replica *r, struct request *q, uint32_t tokens, sim_time now)
 {
     uint32_t again = q->peak_computed - q->computed;
     q->recomputed_tokens += tokens < again ? tokens : again;
@@ -842,6 +859,11 @@ static void compute_single(struct replica *r, struct request *q, uint32_t tokens
         q->peak_computed = q->computed;
     if (r->view.finds_prefixes)
         kv_pool_share(r->kv, q, now);
+}
+
+static void compute_single(struct replica *r, struct request *q, uint32_t tokens, sim_time now)
+{
+    compute(r, q, tokens, now);
     if (request_uncomputed(q) == 0)
         emit_token(r, q, now);
     bool finished = q->generated == q->output_tokens;
@@ -859,7 +881,8 @@ static void apply(struct replica *r, uint64_t n, sim_time end)
     const struct batch *b = &r->batch;
     sim_time total = end - r->stretch.start;
     uint64_t started = n < r->stretch.count ? n + 1 : n;
-    tell(r, n, end);
+    if (!r->told)
+        tell(r, n, end);
     r->iterations += n;
     if (b->count > 0 || r->view.prefilling_count > 0)
         account_time(r, total);
@@ -874,7 +897,8 @@ static void apply(struct replica *r, uint64_t n, sim_time end)
         decode_set_advance(&r->decodes, n, end);
     }
     for (size_t i = 0; i < b->count; i++)
-        compute_single(r, b->items[i].req, (uint32_t)n * b->items[i].new_tokens, end);
+        if (b->items[i].req)
+            compute_single(r, b->items[i].req, (uint32_t)n * b->items[i].new_tokens, end);
     if (b->count > 0)
         close_ranks(&r->view);
 }
@@ -930,5 +954,63 @@ void replica_finish(struct replica *r, sim_time now)
         return;
     }
     apply(r, r->stretch.count, now);
+    r->told = false;
     retire_decodes(r, now);
+}
+
+/* Puts a prompt in its place by admission. */
+static void insert_admitted(struct request_list *list, struct request *q)
+{
+    struct request *at = list->tail;
+    while (at && at->admitted > q->admitted)
+        at = at->prev;
+    request_list_insert(list, q, at ? at->next : list->head);
+}
+
+int replica_take_prompts(struct replica *r, struct request_list *prompts)
+{
+    struct request_list taken = *prompts;
+    if (taken.count == 0)
+        return 0;
+    *prompts = (struct request_list){0};
+    for (struct request *q = taken.head, *next; q; q = next) {
+        next = q->next;
+        insert_admitted(&r->running, q);
+    }
+    if (!make_room(r))
+        return -1;
+    for (struct request *q = r->running.head; q; q = q->next)
+        if (q->prefilling)
+            r->view.prefilling[r->view.prefilling_count++] = q;
+    return 0;
+}
+
+void replica_pass_prompts(struct replica *r, struct request_list *prompts, sim_time now, sim_time end)
+{
+    tell(r, 1, end);
+    r->told = true;
+    for (size_t i = 0; i < r->batch.count; i++) {
+        struct batch_item *item = &r->batch.items[i];
+        struct request *q = item->req;
+        if (!q->prefilling)
+            continue;
+        book_chunk(q, now);
+        q->chunk_end = item->new_tokens == request_uncomputed(q) ? SIM_TIME_NEVER : end;
+        if (q->chunk_end == SIM_TIME_NEVER)
+            continue; /* it decodes here */
+        q->chunk_part = q->computed < q->peak_computed ? PART_PREEMPTED : PART_PREFILL_OWN;
+        compute(r, q, item->new_tokens, now);
+        item->req = NULL;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < r->view.prefilling_count; i++) {
+        struct request *q = r->prefilling[i];
+        if (q->chunk_end == SIM_TIME_NEVER) {
+            r->prefilling[kept++] = q;
+        } else {
+            request_list_remove(&r->running, q);
+            insert_admitted(prompts, q);
+        }
+    }
+    r->view.prefilling_count = kept;
 }

@@ -76,7 +76,9 @@ struct replica {
     bool closed;            /* admits nobody for now */
     sim_time fails_at;      /* until then: an iteration that would end later is void */
     bool step, ahead, next_formed, busy;
-    bool counted; /* scheduling ahead: the tokens of the iteration that runs are counted */
+    bool passes_prompts; /* a micro-batch of a pipeline in which chunks of a prompt follow each other */
+    bool told;           /* observers know the iteration that runs */
+    bool counted;        /* scheduling ahead: the tokens of the iteration that runs are counted */
     void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
     /* A request that has its first token goes elsewhere to decode; its blocks stay taken. NULL: it decodes here. */
     void (*hand_over)(void *owner, struct replica *from, struct request *r, sim_time now);
@@ -132,6 +134,12 @@ void replica_release_source(struct replica *r, struct request *request, sim_time
 
 /* A micro-batch has waited for the first stage since its last iteration ended: so have all that run in it. */
 void replica_wait(struct replica *r, sim_time now);
+
+/* Pipeline parallelism where chunks follow each other: a micro-batch that is about to start takes the prompts that
+ * stand between two chunks, and one that has just started, and ends at `end`, gives back those that have chunks left.
+ * Both lists are in order of admission. The first returns -1 when memory is short. */
+int replica_take_prompts(struct replica *r, struct request_list *prompts);
+void replica_pass_prompts(struct replica *r, struct request_list *prompts, sim_time now, sim_time end);
 
 /* Starts an iteration, or a stretch of them, if there is something to do. Returns when to call replica_finish (its
  * end) or replica_start again (a policy's wake-up), SIM_TIME_NEVER for neither. */

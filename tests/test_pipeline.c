@@ -45,6 +45,72 @@ static void test_a_pipeline_by_hand(void **state)
     pipeline_release(&p);
 }
 
+/* What one request of 40 prompt tokens and 2 output tokens sees of two stages of 100 ns each, in chunks of 10. */
+struct seen {
+    sim_time first_token, last_token, own, stall;
+};
+
+static void note_seen(void *state, size_t replica, const struct request *r)
+{
+    struct seen *seen = state;
+    (void)replica;
+    *seen = (struct seen){r->first_token, r->last_token, r->parts[PART_PREFILL_OWN], r->parts[PART_PREFILL_STALL]};
+}
+
+static struct seen run_chunks(const char *batching)
+{
+    static sim_time ns[] = {100, 100};
+    const struct executor stages[] = {{.run = lasts, .state = &ns[0]}, {.run = lasts, .state = &ns[1]}};
+    struct error err = {0};
+    struct scenario s;
+    struct request_source source = {0};
+    struct cluster_totals totals;
+    struct seen seen = {0};
+    struct observer observer = {.state = &seen,
+                                .arrived = note_arrival,
+                                .scheduled = note_scheduled,
+                                .preempted = note_preempted,
+                                .iterated = note_iteration,
+                                .gap = note_gap,
+                                .finished = note_seen};
+    char spec[700];
+    snprintf(spec, sizeof spec,
+             "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"cluster\": {\"pipeline_parallel\": 2},"
+             "\"policy\": {\"batching\": %s}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": 1, \"lengths\": "
+             "{\"prompt\": {\"name\": \"fixed\", \"tokens\": 40}, \"output\": {\"name\": \"fixed\", \"tokens\": 2}}}}",
+             batching);
+    open_scenario(spec, &s, &source);
+    s.cluster.stage_executors = stages;
+    s.cluster.stage_link = (struct pipeline_link){.bytes_per_token = 0, .bytes_per_s = 1};
+    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    request_source_destroy(&source);
+    scenario_release(&s);
+    return seen;
+}
+
+/* Chunks enter at 0, 100, 200 and 300, each when the first stage has let go of the one before, and the last one leaves
+ * at 500; the second token comes 200 later. All of the time to the first token is the prompt's own. */
+static void test_chunks_of_a_prompt_follow_each_other_through_the_stages(void **state)
+{
+    (void)state;
+    struct seen seen = run_chunks("{\"name\": \"unified_budget\", \"token_budget\": 10}");
+    assert_int_equal(seen.first_token, 500);
+    assert_int_equal(seen.last_token, 700);
+    assert_int_equal(seen.own, 500);
+    assert_int_equal(seen.stall, 0);
+}
+
+/* SARATHI's micro-batches each have prompts of their own: a chunk enters when the one before has left the last stage.
+ */
+static void test_chunks_of_a_prompt_wait_for_each_other_where_the_policy_says_so(void **state)
+{
+    (void)state;
+    struct seen seen = run_chunks("{\"name\": \"piggyback\", \"chunk_tokens\": 10}");
+    assert_int_equal(seen.first_token, 800);
+    assert_int_equal(seen.last_token, 1000);
+    assert_int_equal(seen.own, 800);
+}
+
 static const char text[] =
     "{\"model\": \"%s\", \"device\": \"h100-sxm\", \"engine\": {\"host_ns\": %u, \"host_ns_per_sequence\": 1000},"
     "\"cluster\": {\"pipeline_parallel\": %u, \"link\": {\"bytes_per_s\": 1e15, \"latency_ns\": 0}},"
@@ -151,6 +217,8 @@ static void test_what_has_no_stages_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_chunks_of_a_prompt_follow_each_other_through_the_stages),
+        cmocka_unit_test(test_chunks_of_a_prompt_wait_for_each_other_where_the_policy_says_so),
         cmocka_unit_test(test_a_pipeline_by_hand),
         cmocka_unit_test(test_stages_add_up_to_the_whole),
         cmocka_unit_test(test_micro_batches_fill_the_stages),

@@ -83,6 +83,12 @@ struct request {
     bool leaving;           /* its last iteration runs (scheduling ahead): it holds its place and KV until that ends */
     uint64_t batch_stamp;   /* the iteration in whose batch it was last put one by one */
     sim_time waiting_since; /* arrival, last preemption, or when it left for another replica to decode */
+    sim_time admitted;      /* to the running requests, the last time */
+    /* Pipeline parallelism, a prompt whose chunks follow each other: its time is booked up to the first, the chunk
+     * that entered the pipeline last ends at the second (SIM_TIME_NEVER: it is the prompt's last), and that chunk's
+     * time belongs to the part. */
+    sim_time booked, chunk_end;
+    enum time_part chunk_part;
     sim_time first_scheduled, first_token, last_token;
     size_t replica;   /* it was routed to; SIZE_MAX: it waits at the router */
     sim_time entered; /* when it was */
