@@ -52,17 +52,17 @@ static void cut_station(struct cluster *c, size_t station, sim_time from)
 static void on_hand_over(void *owner, struct replica *from, struct request *r, sim_time now)
 {
     struct cluster *c = owner;
-    struct handover *h = &c->handover;
+    struct kv_transfers *t = &c->transfers;
     size_t to = cluster_choose_decoder(c, r);
-    struct replica_load *load = c->replicas[station_first(c, h->sources + to)].load;
+    struct replica_load *load = c->replicas[station_first(c, t->sources + to)].load;
     (void)from;
     load->outstanding_requests++;
     load->outstanding_tokens += r->max_output_tokens;
     load->predicted_kv_tokens += (uint64_t)r->prompt_tokens + r->predicted_tokens;
-    bool first = h->inbound[to].count == 0; /* else who stands before it cannot be pulled yet */
-    request_list_insert(&h->inbound[to], r, NULL);
+    bool first = t->queued[to].count == 0; /* else the first one cannot be pulled yet */
+    request_list_insert(&t->queued[to], r, NULL);
     if (first)
-        cut_station(c, h->sources + to, now);
+        cut_station(c, t->sources + to, now);
 }
 
 /* Requests that run on a replica: in all of its micro-batches. */
@@ -74,35 +74,35 @@ static size_t running_on(const struct cluster *c, const struct replica *r)
     return count + (pipeline_of(c, r) ? pipeline_of(c, r)->prompts.count : 0);
 }
 
-/* Whose KV has come joins the batch that is formed for `at`; micro-batches take equal shares. */
-static void join_landed(void *owner, struct replica *r, sim_time at)
+/* Requests whose KV has arrived join the batch that is formed for `at`; micro-batches take equal shares. */
+static void join_arrived(void *owner, struct replica *r, sim_time at)
 {
     struct cluster *c = owner;
-    struct request_list *landed = &c->handover.landed[r->station - c->handover.sources];
-    size_t tied = tied_to(c, r->index), share = (running_on(c, r) + landed->count + tied - 1) / tied;
-    for (struct request *q; (tied == 1 || r->running.count < share) && (q = landed->head);) {
-        request_list_remove(landed, q);
+    struct request_list *arrived = &c->transfers.arrived[r->station - c->transfers.sources];
+    size_t tied = tied_to(c, r->index), share = (running_on(c, r) + arrived->count + tied - 1) / tied;
+    for (struct request *q; (tied == 1 || r->running.count < share) && (q = arrived->head);) {
+        request_list_remove(arrived, q);
         if (replica_take_over(r, q, at))
             c->out_of_memory = true;
     }
 }
 
-/* Between two iterations of a decode replica: whose KV has come joins, unless the next batch is formed already, and
- * more is pulled while it fits. */
+/* Between two iterations of a decode replica: requests whose KV has arrived join, unless the next batch is formed
+ * already, and more is pulled while it fits. */
 static void receive(struct cluster *c, size_t replica, sim_time now)
 {
-    struct handover *h = &c->handover;
+    struct kv_transfers *t = &c->transfers;
     struct replica *r = &c->replicas[replica];
-    size_t to = r->station - h->sources, most = c->config->decode_max_sequences * c->config->decode_tied;
+    size_t to = r->station - t->sources, most = c->config->decode_max_sequences * c->config->decode_tied;
     if (!r->next_formed)
-        join_landed(c, r, now);
-    while (h->inbound[to].count > 0 && running_on(c, r) + h->under_way[to] + h->landed[to].count < most &&
-           replica_reserve_inbound(r, h->inbound[to].head, now))
-        if (handover_start(h, to, now)) {
+        join_arrived(c, r, now);
+    while (t->queued[to].count > 0 && running_on(c, r) + t->under_way[to] + t->arrived[to].count < most &&
+           replica_reserve_inbound(r, t->queued[to].head, now))
+        if (kv_transfers_start(t, to, now)) {
             c->out_of_memory = true;
             return;
         }
-    set_event(c, c->config->replicas, handover_next_end(h));
+    set_event(c, c->config->replicas, kv_transfers_next(t));
 }
 
 static bool awaits(const struct cluster *c, size_t replica)
@@ -110,8 +110,8 @@ static bool awaits(const struct cluster *c, size_t replica)
     const struct replica *r = &c->replicas[replica];
     if (c->pairs)
         return pair_awaits(pair_of(c, r), r);
-    size_t to = r->station - c->handover.sources;
-    return receives(c, replica) && (c->handover.inbound[to].count > 0 || c->handover.landed[to].count > 0);
+    size_t to = r->station - c->transfers.sources;
+    return receives(c, replica) && (c->transfers.queued[to].count > 0 || c->transfers.arrived[to].count > 0);
 }
 
 static void start_group(struct cluster *c, size_t replica, sim_time now)
@@ -280,21 +280,19 @@ int cluster_hear_from_clients(struct cluster *c, size_t replica, sim_time now, s
 
 /* Transfers that end now: the source has its blocks again, the request decodes from the next iteration on. Replicas
  * that had something to do at this instant have done it. */
-static void land(struct cluster *c, sim_time now)
+static void end_transfers(struct cluster *c, sim_time now)
 {
-    struct handover *h = &c->handover;
+    struct kv_transfers *t = &c->transfers;
+    size_t to = 0;
     c->totals.end = now;
-    while (handover_next_end(h) <= now) {
-        struct transfer t = handover_take(h);
-        struct request *r = t.request;
+    for (struct request *r; (r = kv_transfers_take(t, now, &to));) {
         struct replica *source = &c->replicas[station_first(c, r->source)];
         replica_catch_up(source, now + 1); /* what it took before is counted before */
         replica_release_source(source, r, now);
         cut_station(c, r->source, now + 1);
-        request_list_insert(&h->landed[t.to], r, NULL);
-        cut_station(c, h->sources + t.to, now + 1);
+        cut_station(c, t->sources + to, now + 1);
     }
-    set_event(c, c->config->replicas, handover_next_end(h));
+    set_event(c, c->config->replicas, kv_transfers_next(t));
     cluster_wake_touched(c, now);
 }
 
@@ -337,7 +335,7 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
         while (c->config->probe_interval > 0 && c->next_probe <= earliest)
             probe(c);
         if (!arrival && event.slot == c->config->replicas)
-            land(c, event_at);
+            end_transfers(c, event_at);
         else if (arrival                            ? arrive_together(c, err)
                  : event.slot > c->config->replicas ? cluster_step_fleet(c, event_at, err)
                                                     : act(c, event.slot, event_at, err))
@@ -372,7 +370,7 @@ static int prepare_pairs(struct cluster *c)
     c->pairs = calloc(c->config->replicas / 2, sizeof *c->pairs);
     for (size_t i = 0; c->pairs && i < c->config->replicas / 2; i++)
         c->pairs[i] = (struct pair){.members = &c->replicas[2 * i],
-                                    .link = &c->config->link,
+                                    .wire = &c->config->wire,
                                     .most = c->config->decode_max_sequences};
     return c->pairs ? 0 : -1;
 }
@@ -396,7 +394,7 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
         set_event(c, count + 1, fleet_next(&c->fleet));
     }
     size_t prefills = c->config->prefill_replicas, sources = prefills / c->config->tied;
-    if (prefills && handover_init(&c->handover, &c->config->link, sources, cluster_stations(c->config) - sources))
+    if (prefills && kv_transfers_init(&c->transfers, &c->config->wire, sources, cluster_stations(c->config) - sources))
         return error_no_memory(err);
     if (prepare_pipelines(c) || prepare_pairs(c))
         return error_no_memory(err);
@@ -421,7 +419,7 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
                                : c->pairs                   ? keeps_in_pair
                                                             : NULL;
         c->replicas[i].view.decodes_elsewhere = c->replicas[i].hand_over && !c->replicas[i].keeps;
-        c->replicas[i].receive = decodes ? join_landed : c->pairs ? settle_pair : NULL;
+        c->replicas[i].receive = decodes ? join_arrived : c->pairs ? settle_pair : NULL;
         c->replicas[i].passes_prompts = p && c->replicas[i].batching->chunks_follow;
         c->replicas[i].fails_at = c->config->fleet.asked ? fleet_fails_at(&c->fleet, i) : SIM_TIME_NEVER;
         c->replicas[i].recycle = cluster_recycle;
@@ -473,7 +471,7 @@ static void release(struct cluster *c)
     free(c->listening);
     min_index_release(&c->events);
     min_index_release(&c->ranks);
-    handover_release(&c->handover);
+    kv_transfers_release(&c->transfers);
     fleet_release(&c->fleet);
     if (c->prediction_rng)
         gsl_rng_free(c->prediction_rng);

@@ -30,7 +30,7 @@ struct cluster_config {
     const struct executor *decode_stage_executors;
     struct pipeline_link decode_stage_link;
     uint32_t decode_max_sequences; /* in a batch of theirs, those whose KV is on its way included */
-    struct handover_link link;
+    struct kv_wire wire;
     const struct routing_policy *decode_routing; /* among replicas that decode */
     const struct param_set *decode_routing_params;
     /* Mixed pool: a prompt goes to a decode replica when more prompt tokens than prefill_above are before it at the

@@ -36,9 +36,9 @@ int cluster_stalled(const struct cluster *c, struct error *err)
         if (c->pairs && c->pairs[r->station].inbound[i % 2].count > 0)
             return complain(c->pairs[r->station].inbound[i % 2].head, now, r, "to go on at the other one", err);
         if (c->config->prefill_replicas && i >= c->config->prefill_replicas) {
-            const struct request_list *inbound = &c->handover.inbound[r->station - c->handover.sources];
-            if (inbound->count > 0)
-                return complain(inbound->head, now, r, "for its KV to be pulled into the pool", err);
+            const struct request_list *queued = &c->transfers.queued[r->station - c->transfers.sources];
+            if (queued->count > 0)
+                return complain(queued->head, now, r, "for its KV to be pulled into the pool", err);
         }
     }
     return error_set(err, ERROR_RUN, "nothing can happen any more at %.6f s, and %llu requests wait for a replica",

@@ -24,11 +24,11 @@ struct cluster {
     size_t *touched; /* [replicas] ring: idle ones that have something to look at at this instant, each once */
     size_t touched_first, touched_count;
     bool *is_touched;
-    struct handover handover;   /* of disaggregated placement */
-    struct pipeline *pipelines; /* [stations]; NULL without pipeline parallelism, and empty where a pool has none */
-    struct pair *pairs;         /* [stations], NULL where replicas are not paired */
-    struct fleet fleet;         /* where one is asked for */
-    struct request_list limbo;  /* who arrived, or was evicted, while no replica was up */
+    struct kv_transfers transfers; /* of disaggregated placement */
+    struct pipeline *pipelines;    /* [stations]; NULL without pipeline parallelism, and empty where a pool has none */
+    struct pair *pairs;            /* [stations], NULL where replicas are not paired */
+    struct fleet fleet;            /* where one is asked for */
+    struct request_list limbo;     /* who arrived, or was evicted, while no replica was up */
     bool out_of_memory;
     gsl_rng *prediction_rng; /* NULL: nothing is foretold */
     struct request_source *source;

@@ -29,7 +29,8 @@ sim_time pair_next(struct pair *p, const struct replica *r, sim_time next)
 void pair_copy(struct pair *p, const struct replica *r, struct request *q, sim_time now)
 {
     sim_time *way = &p->way_free[place(p, r)], start = *way > now ? *way : now;
-    *way = q->copied = start + p->link->latency + sim_time_from_s(handover_left_to_send(p->link, q, now));
+    double seconds = kv_bytes_left(p->wire, q, now) / p->wire->link.bytes_per_s;
+    *way = q->copied = start + p->wire->link.latency + sim_time_from_s(seconds);
 }
 
 /* Who has left the other one at `at` or before. */

@@ -9,12 +9,12 @@
 #ifndef TANDEM_SIM_PAIR_H
 #define TANDEM_SIM_PAIR_H
 
-#include "sim/handover.h"
+#include "sim/kv_transfer.h"
 #include "sim/replica.h"
 
 struct pair {
     struct replica *members; /* [2], the first one leads */
-    const struct handover_link *link;
+    const struct kv_wire *wire;
     uint32_t most;                  /* sequences that decode on one of them */
     struct request_list inbound[2]; /* go on there */
     uint64_t inbound_kv[2];         /* tokens of these */

@@ -47,18 +47,24 @@ static int read_routing(const struct json *routed, const struct routing_policy *
 }
 
 /* How KV goes from one pool to the other. */
-static int read_wire(const struct json *at, struct handover_link *link, bool *layerwise, struct error *err)
+static int read_wire(const struct json *at, struct link_config *link, bool *layerwise, struct error *err)
 {
-    static const char *const keys[] = {"bytes_per_s", "latency_ns", "layerwise", NULL};
+    static const char *const keys[] = {"bytes_per_s", "latency_ns", "layerwise", "discipline", NULL};
+    const char *discipline = "shared";
     double latency_ns = 10000;
     link->bytes_per_s = 50e9;
     if (at->node && (json_check_keys(at, keys, err) ||
                      json_read_number(at, "bytes_per_s", false, 1, 1e15, &link->bytes_per_s, err) ||
                      json_read_number(at, "latency_ns", false, 0, 1e12, &latency_ns, err) ||
-                     json_read_bool(at, "layerwise", layerwise, err)))
+                     json_read_bool(at, "layerwise", layerwise, err) ||
+                     json_read_string(at, "discipline", false, &discipline, err)))
         return -1;
+    struct json named = json_member(at, "discipline");
     link->latency = (sim_time)latency_ns;
-    return 0;
+    link->discipline = strcmp(discipline, "fifo") == 0 ? LINK_FIFO : LINK_SHARED;
+    return link->discipline == LINK_SHARED && strcmp(discipline, "shared") != 0
+               ? json_complain(&named, "\"shared\" or \"fifo\"", err)
+               : 0;
 }
 
 /* Thresholds of a mixed pool: Splitwise's, in tokens. */
@@ -81,9 +87,13 @@ static int read_pairs(struct scenario *s, const struct json *at, bool *layerwise
 {
     static const char *const keys[] = {"name", "link", NULL};
     struct json wire = json_member(at, "link");
+    struct json discipline = json_member(&wire, "discipline");
     *layerwise = true;
+    if (discipline.node)
+        return json_complain(&discipline, "no discipline with redundant_kv: each way carries one copy after another",
+                             err);
     if ((cJSON_IsObject(at->node) && json_check_keys(at, keys, err)) ||
-        read_wire(&wire, &s->cluster.link, layerwise, err))
+        read_wire(&wire, &s->cluster.wire.link, layerwise, err))
         return -1;
     return PAIRED;
 }
@@ -121,7 +131,7 @@ static int read_placement(struct scenario *s, const struct json *at, struct pool
     c->decode_routing = routing_policy_find(kind == 1 ? "predicted_kv" : "least_outstanding_tokens");
     *decode = *prefill;
     if (read_pool(&first, prefill, err) || read_pool(&second, decode, err) ||
-        read_wire(&wire, &c->link, layerwise, err) || (kind == 2 && read_mixed(at, c, err)) ||
+        read_wire(&wire, &c->wire.link, layerwise, err) || (kind == 2 && read_mixed(at, c, err)) ||
         (routed.node ? read_routing(&routed, &c->decode_routing, &s->decode_routing_params, err)
                      : param_set_read(&s->decode_routing_params, c->decode_routing->params, NULL, err)))
         return -1;
@@ -202,7 +212,7 @@ static void set_disaggregated(struct scenario *s, const struct pool *prefill, co
     c->decode_stage_executors = s->decode_stages.executors;
     c->decode_stage_link = s->decode_stages.link;
     double one = most_kv_bytes(&s->cost, &s->stages), other = most_kv_bytes(&s->decode_cost, &s->decode_stages);
-    c->link.bytes_per_token = one > other ? one : other; /* the GPU that has most to send or receive */
+    c->wire.bytes_per_token = one > other ? one : other; /* the GPU that has most to send or receive */
 }
 
 int pools_read(struct scenario *s, struct pool *prefill, struct pool *decode, struct error *err)
@@ -275,8 +285,8 @@ int pools_read(struct scenario *s, struct pool *prefill, struct pool *decode, st
     if (disaggregated)
         set_disaggregated(s, prefill, decode);
     if (placement == PAIRED)
-        s->cluster.link.bytes_per_token = s->cost.work.kv_bytes_per_token;
-    s->cluster.link.layers = layerwise ? s->cost.model.layers : 0;
+        s->cluster.wire.bytes_per_token = s->cost.work.kv_bytes_per_token;
+    s->cluster.wire.layers = layerwise ? s->cost.model.layers : 0;
     return 0;
 }
 

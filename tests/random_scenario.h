@@ -61,7 +61,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
-    char policy[200], cluster[520], prompts_alone[40] = "";
+    char policy[200], cluster[560], prompts_alone[40] = "";
     unsigned order = below(rng, 13), routing = below(rng, 10);
     if (routing == 2 && order >= 7 && order != 8 && order != 11)
         order = 0;                   /* a shared queue takes orders of keys */
@@ -93,11 +93,12 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                  "\"placement\": {\"name\": \"%s\", \"prefill\": {\"replicas\": %u, \"pipeline_parallel\": %u%s}, "
                  "\"decode\": {\"replicas\": %u, \"pipeline_parallel\": %u, \"batching\": {\"name\": \"%s\", "
                  "\"max_sequences\": %u}}, \"link\": "
-                 "{\"bytes_per_s\": %u, \"layerwise\": %s}%s}",
+                 "{\"bytes_per_s\": %u, \"layerwise\": %s, \"discipline\": \"%s\"}%s}",
                  placements[placed], 1 + below(rng, RANDOM_REPLICAS_MAX / 2), pools[0], prompts_alone,
                  1 + below(rng, RANDOM_REPLICAS_MAX / 2), pools[1],
                  below(rng, 2) ? "chunked_prefill" : "unified_budget", 1 + below(rng, 24),
                  below(rng, 2) ? 2000000000 : 200000000, below(rng, 2) ? "true" : "false",
+                 below(rng, 3) ? "shared" : "fifo",
                  placed == 2 ? ", \"prefill_above_tokens\": 300, \"decode_above_tokens\": 500" : "");
     else {
         static const char *const fleets[] = {

@@ -57,6 +57,7 @@ static void run_placed(const char *placement, const char *more, unsigned request
 }
 
 #define FAST_LINK "\"link\": {\"bytes_per_s\": 1e9, \"latency_ns\": 500}"
+#define FIFO_LINK "\"link\": {\"bytes_per_s\": 1e9, \"latency_ns\": 500, \"discipline\": \"fifo\"}"
 
 /* Prefill until 1000 + 100 = 1100; 40 bytes at 1 GB/s after 500 ns: 1640; decodes over 11 and 12 tokens: 1111 and 1112.
  */
@@ -76,24 +77,38 @@ static void test_one_request_through_both_pools(void **state)
     assert_int_equal(t.replica[0], 0);
 }
 
-/* Both prompts until 1200; the link carries one after the other: 1740 and 2280. The second comes in the middle of the
- * first one's iteration (1740 to 2851) and joins the next: 12 + 11 tokens, 1223 ns to 4074, where the first one ends.
- */
-static void test_transfers_share_a_link_and_join_between_iterations(void **state)
+/* Both prompts until 1200. They share the link: 40 bytes each take 80 ns, and both arrive at 1780. Decodes of 11 and
+ * 11, then 12 and 12 tokens: 1222 and 1224 ns. */
+static void test_transfers_share_a_link(void **state)
 {
     (void)state;
     struct told t;
     struct cluster_totals totals;
     run_placed(FAST_LINK, "", 2, 10, 3, &t, &totals);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(t.taken_over[i], 1780);
+        assert_int_equal(t.last_token[i], 1780 + 1222 + 1224);
+        assert_int_equal(t.transfer[i], 1780 - 1200);
+    }
+}
+
+/* One after the other: sent at 1240 and 1280, there at 1740 and 1780. The second comes in the middle of the first one's
+ * iteration (1740 to 2851) and joins the next: 12 + 11 tokens, 1223 ns to 4074, where the first one ends. */
+static void test_transfers_queue_for_a_link_and_join_between_iterations(void **state)
+{
+    (void)state;
+    struct told t;
+    struct cluster_totals totals;
+    run_placed(FIFO_LINK, "", 2, 10, 3, &t, &totals);
     assert_int_equal(t.taken_over[0], 1740);
     assert_int_equal(t.taken_over[1], 2851);
     assert_int_equal(t.last_token[0], 4074);
     assert_int_equal(t.last_token[1], 4074 + 1112);
     assert_int_equal(t.transfer[1], 2851 - 1200);
-    /* Two decode replicas have a way in each, but the prefill replica one way out. */
-    run_placed("\"decode\": {\"replicas\": 2}, " FAST_LINK, "", 2, 10, 3, &t, &totals);
-    assert_int_equal(t.taken_over[1], 2280);
-    assert_int_equal(t.last_token[1], 2280 + 1111 + 1112);
+    /* Two decode replicas receive side by side, but the prefill replica sends one after the other. */
+    run_placed("\"decode\": {\"replicas\": 2}, " FIFO_LINK, "", 2, 10, 3, &t, &totals);
+    assert_int_equal(t.taken_over[1], 1780);
+    assert_int_equal(t.last_token[1], 1780 + 1111 + 1112);
     assert_int_equal(t.replica[0] + t.replica[1], 1 + 2);
 }
 
@@ -235,7 +250,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_request_through_both_pools),
-        cmocka_unit_test(test_transfers_share_a_link_and_join_between_iterations),
+        cmocka_unit_test(test_transfers_share_a_link),
+        cmocka_unit_test(test_transfers_queue_for_a_link_and_join_between_iterations),
         cmocka_unit_test(test_back_pressure_through_both_pools),
         cmocka_unit_test(test_layers_are_sent_while_the_next_are_computed),
         cmocka_unit_test(test_two_level_avoids_hot_spots),

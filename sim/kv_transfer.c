@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/kv_transfer.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+int kv_transfers_init(struct kv_transfers *t, const struct kv_wire *wire, size_t sources, size_t destinations)
+{
+    *t = (struct kv_transfers){.wire = *wire, .sources = sources, .destinations = destinations};
+    t->queued = calloc(destinations, sizeof *t->queued);
+    t->arrived = calloc(destinations, sizeof *t->arrived);
+    t->under_way = calloc(destinations, sizeof *t->under_way);
+    return link_init(&t->link, &wire->link, sources, destinations) == 0 && t->queued && t->arrived && t->under_way ? 0
+                                                                                                                   : -1;
+}
+
+void kv_transfers_release(struct kv_transfers *t)
+{
+    link_release(&t->link);
+    free(t->queued);
+    free(t->arrived);
+    free(t->under_way);
+    *t = (struct kv_transfers){0};
+}
+
+double kv_bytes_left(const struct kv_wire *wire, const struct request *r, sim_time now)
+{
+    double all = wire->bytes_per_token * r->computed;
+    if (wire->layers == 0 || now > r->last_token)
+        return all;
+    return fmax(all / wire->layers, all - sim_time_to_s(r->parts[PART_PREFILL_OWN]) * wire->link.bytes_per_s);
+}
+
+int kv_transfers_start(struct kv_transfers *t, size_t to, sim_time now)
+{
+    struct request *r = t->queued[to].head;
+    if (link_send(&t->link, r->source, to, kv_bytes_left(&t->wire, r, now), r, now))
+        return -1;
+    request_list_remove(&t->queued[to], r);
+    t->under_way[to]++;
+    return 0;
+}
+
+struct request *kv_transfers_take(struct kv_transfers *t, sim_time now, size_t *to)
+{
+    struct request *r = link_arrived(&t->link, now, to);
+    if (r) {
+        t->under_way[*to]--;
+        request_list_insert(&t->arrived[*to], r, NULL);
+    }
+    return r;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* kv_transfer.h — KV on its way from replicas that prefill to replicas that decode (disaggregated placement,
+ * DistServe).
+ *
+ * A request that has its first token waits at a decode replica, in order, until that pulls its KV: when it has blocks
+ * for it. Its blocks at the prefill replica are held until the transfer has ended. Transfers go over a link (link.h).
+ *
+ * Layer by layer (Splitwise, Patel et al., ISCA 2024), what is left to send when the prompt is through is the last
+ * layer, or, where sending takes longer than computing the prompt, the difference. A request that cannot be pulled at
+ * once is sent whole. */
+#ifndef TANDEM_SIM_KV_TRANSFER_H
+#define TANDEM_SIM_KV_TRANSFER_H
+
+#include "sim/link.h"
+#include "workloads/request.h"
+
+struct kv_wire {
+    struct link_config link; /* of one GPU: the GPUs of a replica send side by side */
+    double bytes_per_token;  /* of KV, on one GPU */
+    double layers; /* above 0: a layer is sent as soon as it is computed, where the decode replica has room by then */
+};
+
+/* Bytes of a request's KV that are left to send when its prompt is through, or later. */
+double kv_bytes_left(const struct kv_wire *wire, const struct request *r, sim_time now);
+
+struct kv_transfers {
+    struct kv_wire wire;
+    struct link link;
+    size_t sources, destinations;
+    struct request_list *queued;  /* [destinations]: to be received; their KV is still at the prefill replica */
+    struct request_list *arrived; /* [destinations]: their KV is there, the next iteration has them */
+    size_t *under_way;            /* [destinations]: transfers */
+};
+
+/* Returns 0, or -1 when memory is short. Release with kv_transfers_release. */
+int kv_transfers_init(struct kv_transfers *t, const struct kv_wire *wire, size_t sources, size_t destinations);
+void kv_transfers_release(struct kv_transfers *t);
+
+/* Starts the transfer of the request that is first in a destination's queue, from r->source. Returns -1 when memory is
+ * short. */
+int kv_transfers_start(struct kv_transfers *t, size_t to, sim_time now);
+
+/* When to ask next for what has arrived, SIM_TIME_NEVER for never. */
+static inline sim_time kv_transfers_next(const struct kv_transfers *t)
+{
+    return link_next(&t->link);
+}
+
+/* The next request whose KV has arrived by now, and where; it is in that destination's list then. NULL: none. */
+struct request *kv_transfers_take(struct kv_transfers *t, sim_time now, size_t *to);
+
+#endif
