@@ -88,7 +88,7 @@ static int run(const struct arguments *args, struct error *err)
     struct store *store = NULL;
     if (need_words(args, 1, 1, command_run.usage, err) || load_scenario(args, &s, err))
         return exit_for(err);
-    s.cluster.replica.step = args->values[OPT_STEP] != NULL;
+    s.cluster.step = args->values[OPT_STEP] != NULL;
     stop_on_signal();
     struct run_metrics *m = malloc(sizeof *m);
     int status;

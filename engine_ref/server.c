@@ -128,7 +128,7 @@ int server_open(struct server *server, struct scenario *s, const struct server_o
     if (refuse(s, err) || (!o->weights && make_weights(server, s, o, err)))
         return -1;
     s->cluster.replica.schedule_ahead = s->cluster.decode.schedule_ahead = false;
-    s->cluster.replica.step = s->cluster.decode.step = true;
+    s->cluster.step = true;
     name_device(&s->cost.device, backend);
     name_device(&s->decode_cost.device, backend);
     s->cost.estimated = false; /* what an iteration takes is measured */

@@ -413,7 +413,7 @@ static int prepare(struct cluster *c, struct executor executor, struct error *er
                          shared, leader, c->observer, err))
             return -1;
         c->replicas[i].station = station;
-        c->replicas[i].step |= c->pairs != NULL; /* any iteration of one may change what the other has */
+        c->replicas[i].step |= c->config->step || c->pairs; /* any iteration of one may change what the other has */
         c->replicas[i].hand_over = prefills && !decodes ? on_hand_over : NULL;
         c->replicas[i].keeps = c->config->mixed && !decodes ? cluster_keeps_in_mixed_pool
                                : c->pairs                   ? keeps_in_pair

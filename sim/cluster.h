@@ -42,6 +42,7 @@ struct cluster_config {
     const struct param_set *routing_params;
     const struct predictor *predictor; /* NULL: nothing is foretold */
     const struct param_set *predictor_params;
+    bool step;                 /* every replica runs one iteration at a time, never a stretch */
     uint64_t seed;             /* of the predictor's stream */
     sim_time probe_interval;   /* between calls of observer.probed; 0: none */
     struct fleet_config fleet; /* failures, autoscaling, admission: of replicas that are by themselves */

@@ -40,7 +40,7 @@ struct replica_config {
     struct swap_space swap;
     bool prefix_caching; /* preempted requests find their blocks again while they are free */
     bool schedule_ahead;
-    bool step; /* one iteration at a time, never a stretch */
+    bool step; /* one iteration at a time, never a stretch, as ranks and micro-batches must */
 };
 
 struct replica {

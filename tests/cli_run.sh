@@ -31,6 +31,9 @@ wait
 for i in 2 3; do "$tandem" report $i --format csv | sed "s/^$i,//" >"$i.csv"; done
 cmp 2.csv 3.csv
 
+# Ranks step together on a device whose iterations could be stretched.
+"$tandem" run default $small --no-db --quiet --set model=qwen3-30b-a3b --set cluster.data_parallel=2 --set device=ideal-batch-server
+
 # Fast forward and one iteration at a time: the same rows in every table.
 for policy in static_padded static_prepacked continuous prefill_first chunked_prefill unified_budget; do
     for mode in "" --step; do

@@ -53,7 +53,7 @@ static void run(const char *text, bool step, struct trail *t)
     struct request_source source = {0};
     struct cluster_totals totals;
     open_scenario(text, &s, &source);
-    s.cluster.replica.step = step;
+    s.cluster.step = step;
     expect_ok(run_metrics_init(&t->metrics, &s, &err), &err);
     t->rows = 1;
     t->metrics.sink = (struct row_sink){.state = t, .add_request = add_request, .add_point = add_point};
@@ -150,6 +150,62 @@ static void test_fast_forward_equals_stepping(void **state)
     assert_true(preemptions > 1000 && iterations > 1000000); /* the scenarios reach the hard cases */
 }
 
+struct stretches {
+    uint64_t iterations[2], longest[2]; /* by pool: those that prefill, those that decode */
+    const struct cluster_config *config;
+};
+
+static void note_stretch(void *state, const struct iteration_record *record)
+{
+    struct stretches *s = state;
+    bool decodes = record->replica >= s->config->prefill_replicas;
+    s->iterations[decodes] += record->count;
+    s->longest[decodes] = record->count > s->longest[decodes] ? record->count : s->longest[decodes];
+}
+
+static struct stretches run_apart(bool step)
+{
+    struct error err = {0};
+    struct scenario s;
+    struct request_source source = {0};
+    struct cluster_totals totals;
+    struct stretches stretches = {0};
+    struct observer observer = {.state = &stretches,
+                                .arrived = note_arrival,
+                                .scheduled = note_scheduled,
+                                .preempted = note_preempted,
+                                .iterated = note_stretch,
+                                .gap = note_gap,
+                                .finished = note_arrival};
+    open_scenario(
+        "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"placement\": \"disaggregated\"},"
+        "\"workload\": {\"arrivals\": \"at_once\", \"requests\": 1, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "
+        "\"tokens\": 10000}, \"output\": {\"name\": \"fixed\", \"tokens\": 101}}}}",
+        &s, &source);
+    s.cluster.step = step;
+    stretches.config = &s.cluster;
+    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    request_source_destroy(&source);
+    scenario_release(&s);
+    return stretches;
+}
+
+/* A prompt in five chunks of 2048, the last one shorter; then 100 decodes on another replica: 16
+ * to the end of the blocks that 10 001 tokens need, and 84. Stepping
+ * reaches both, or the comparison above would compare a thing with itself. */
+static void test_stepping_reaches_every_pool(void **state)
+{
+    (void)state;
+    struct stretches fast_ones = run_apart(false), steps = run_apart(true);
+    assert_int_equal(fast_ones.longest[0], 4);
+    assert_int_equal(fast_ones.longest[1], 84);
+    assert_int_equal(fast_ones.iterations[1], 100);
+    for (size_t pool = 0; pool < 2; pool++) {
+        assert_int_equal(steps.longest[pool], 1);
+        assert_int_equal(steps.iterations[pool], fast_ones.iterations[pool]);
+    }
+}
+
 /* From 5 with 7/65536 ns left over, iterations of 2 + i/2 ns: ends at 5 + 2, 4.5, 7.5, 11 and 15 ns, rounded down. */
 static void test_a_stretch_by_hand(void **state)
 {
@@ -177,6 +233,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_stretch_by_hand),
+        cmocka_unit_test(test_stepping_reaches_every_pool),
         cmocka_unit_test(test_fast_forward_equals_stepping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -161,7 +161,7 @@ static int run_root(struct json root, bool step, bool rows, struct result *out, 
     double start = now_s();
     if (scenario_compile(&s, root, err) || run_metrics_init(m, &s, err))
         return -1;
-    s.cluster.replica.step = step;
+    s.cluster.step = step;
     if (rows) {
         close(mkstemp(file));
         if (store_open(file, &store, err) || store_keep_rows(store, err))
