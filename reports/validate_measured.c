@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "reports/validate_measured.h"
 
-#include <errno.h>
 #include <gsl/gsl_multimin.h>
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/lines.h"
 #include "profiles/shipped.h"
 
 const enum metric measured_metrics[MEASURED_METRICS] = {METRIC_TTFT, METRIC_TPOT, METRIC_E2E};
@@ -48,13 +48,13 @@ struct stamps {
     uint32_t output_tokens;
 };
 
-static int read_stamps(char *line, const char *file, long number, struct stamps *out, struct error *err)
+static int read_stamps(const struct line *line, const char *file, struct stamps *out, struct error *err)
 {
     char place[600];
     struct json root;
     long long tokens = 0;
-    snprintf(place, sizeof place, "%s:%ld", file, number);
-    if (json_parse(line, place, &root, err))
+    snprintf(place, sizeof place, "%s:%ld", file, line->number);
+    if (json_parse(line->text, place, &root, err))
         return -1;
     int status = json_read_number(&root, "arrival_time", true, 0, 1e12, &out->arrival, err) ||
                  json_read_number(&root, "queued_ts", true, 0, 1e12, &out->queued, err) ||
@@ -63,35 +63,41 @@ static int read_stamps(char *line, const char *file, long number, struct stamps 
                  json_read_integer(&root, "output_toks", true, 1, 100000000, &tokens, err);
     out->output_tokens = (uint32_t)tokens;
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    if (status == 0 && !(out->queued <= out->first_token && out->first_token <= out->last_token))
+        status = error_set(err, ERROR_INPUT,
+                           "%s: expected queued_ts, first_token_ts and last_token_ts in that order, found %.9g, %.9g, "
+                           "%.9g",
+                           place, out->queued, out->first_token, out->last_token);
     return status ? -1 : 0;
 }
 
-static int read_all(FILE *in, const char *file, struct stamps **items, size_t *count, struct error *err)
+static int read_all(struct lines *in, const char *file, struct stamps **items, size_t *count, struct error *err)
 {
     size_t capacity = 0;
-    char line[4096];
-    for (long number = 1; fgets(line, sizeof line, in); number++) {
+    struct line line;
+    int got;
+    while ((got = lines_next(in, &line, err)) == 1) {
         struct stamps *grown = array_grow(*items, &capacity, *count + 1, sizeof *grown);
         if (!grown)
             return error_no_memory(err);
         *items = grown;
-        if (line[strspn(line, " \t\r\n")] && read_stamps(line, file, number, &(*items)[(*count)++], err))
+        if (read_stamps(&line, file, &grown[(*count)++], err))
             return -1;
     }
-    return *count ? 0 : error_set(err, ERROR_INPUT, "%s: holds no requests", file);
+    return got == 0 && *count == 0 ? error_set(err, ERROR_INPUT, "%s: holds no requests", file) : got;
 }
 
 int measured_read(const char *folder, struct latencies *out, struct error *err)
 {
     char file[512];
     snprintf(file, sizeof file, "%s/requests.jsonl", folder);
-    FILE *in = fopen(file, "r");
+    struct lines *in = lines_open(file, err);
     if (!in)
-        return error_set(err, ERROR_INPUT, "%s: cannot be opened: %s", file, strerror(errno));
+        return -1;
     struct stamps *items = NULL;
     size_t count = 0;
     int status = read_all(in, file, &items, &count, err);
-    fclose(in);
+    lines_close(in);
     double offset = INFINITY;
     for (size_t i = 0; status == 0 && i < count; i++)
         offset = fmin(offset, items[i].queued - items[i].arrival);
