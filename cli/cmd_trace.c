@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -11,10 +12,13 @@
 #include "workloads/generator.h"
 #include "workloads/trace.h"
 
-enum { OPT_FORMAT, OPT_OUT };
+enum { OPT_FORMAT, OPT_TIME_UNIT, OPT_BLOCK_TOKENS, OPT_OUT };
 
 static const struct option_spec options[] = {
     {"--format", "NAME", "the trace's format: azure, mooncake, stamps or tandem (default: detected)"},
+    {"--time-unit", "UNIT",
+     "of the time stamps of a mooncake or stamps trace: s, ms, us or ns (default: the format's, ms and s)"},
+    {"--block-tokens", "N", "tokens of a hash id of a mooncake trace (default: told from how many ids prompts have)"},
     {"--out", "FILE", "where convert and generate write our JSONL (default: standard output)"},
     {0},
 };
@@ -29,38 +33,96 @@ static void print_tokens(const char *name, const struct samples *s)
            sum.at[STAT_P90].value, sum.at[STAT_P99].value, sum.at[STAT_MAX].value);
 }
 
+struct totals {
+    struct samples prompt, output;
+    double gaps_s, squares, count;
+    sim_time last;
+    uint32_t least_block, most_block; /* tokens of the hash ids; most is 0 where no request has any */
+    double beyond;                    /* requests with more ids than their prompts have blocks */
+};
+
+static int add(struct totals *t, const struct arrival *a, struct error *err)
+{
+    double gap = t->count > 0 ? sim_time_to_s(a->at - t->last) : 0;
+    t->gaps_s += gap;
+    t->squares += gap * gap;
+    t->last = a->at;
+    t->count++;
+    if (a->hash_count > 0) {
+        t->least_block = t->most_block && t->least_block < a->hash_tokens ? t->least_block : a->hash_tokens;
+        t->most_block = a->hash_tokens > t->most_block ? a->hash_tokens : t->most_block;
+        t->beyond += (uint64_t)(a->hash_count - 1) * a->hash_tokens >= a->prompt_tokens;
+    }
+    return samples_add(&t->prompt, (uint64_t)t->count, a->prompt_tokens, 1) ||
+                   samples_add(&t->output, (uint64_t)t->count, a->output_tokens, 1)
+               ? error_no_memory(err)
+               : 0;
+}
+
+static void print_blocks(const struct trace_reading *r, const struct totals *t)
+{
+    if (t->most_block == 0)
+        return;
+    if (t->least_block < t->most_block)
+        printf("hash blocks    %u to %u tokens", t->least_block, t->most_block);
+    else
+        printf("hash blocks    %u tokens", t->most_block);
+    if (r->blocks == BLOCKS_ASSUMED)
+        printf(" (assumed, as the format has them; %u to %u fit; --block-tokens states another size)", r->least_fitting,
+               r->most_fitting);
+    else
+        printf(" (%s)", r->blocks == BLOCKS_SHOWN    ? "the only size that every line fits"
+                        : r->blocks == BLOCKS_STATED ? "as stated"
+                                                     : "as the lines say");
+    if (t->beyond > 0)
+        printf("; %.0f requests have ids beyond their prompt, which count for nothing", t->beyond);
+    printf("\n");
+}
+
+/* What was read, and what it was taken for where the file does not say. */
+static void print_reading(const struct trace_reading *r, const struct totals *t)
+{
+    printf("trace          %s, times ", r->format->name);
+    if (r->unit == TIME_DATES)
+        printf("are dates, UTC where no zone is said\n");
+    else
+        printf("in %s (%s)\n", time_unit_names[r->unit],
+               r->unit_stated           ? "as stated"
+               : r->format->unit_in_key ? "as their key says"
+                                        : "assumed, as the format has them; --time-unit states another");
+    print_blocks(r, t);
+}
+
+static void print_totals(const struct totals *t)
+{
+    double n = t->count - 1, mean = n > 0 ? t->gaps_s / n : 0;
+    printf("requests       %.0f in %.3f s\n", t->count, sim_time_to_s(t->last));
+    if (n > 1 && mean > 0)
+        printf("arrivals       %.3f requests/s, inter-arrival CV %.2f\n", 1 / mean,
+               sqrt(fmax(0, t->squares / n - mean * mean)) / mean);
+    print_tokens("prompt tokens", &t->prompt);
+    print_tokens("output tokens", &t->output);
+}
+
 static int stat_source(struct request_source *source, struct error *err)
 {
-    static struct samples prompt, output; /* large, and this command runs once */
-    samples_init(&prompt, 5);
-    samples_init(&output, 5);
+    static struct totals totals; /* large, and this command runs once */
+    samples_init(&totals.prompt, 5);
+    samples_init(&totals.output, 5);
     struct arrival a;
-    double gaps = 0, squares = 0, count = 0;
-    sim_time last = 0;
     int got;
-    while ((got = source->next(source->state, &a, err)) == 1) {
-        double gap = count > 0 ? sim_time_to_s(a.at - last) : 0;
-        gaps += gap;
-        squares += gap * gap;
-        last = a.at;
-        count++;
-        if (samples_add(&prompt, (uint64_t)count, a.prompt_tokens, 1) ||
-            samples_add(&output, (uint64_t)count, a.output_tokens, 1)) {
-            got = error_no_memory(err);
+    while ((got = source->next(source->state, &a, err)) == 1)
+        if (add(&totals, &a, err)) {
+            got = -1;
             break;
         }
-    }
     if (got == 0) {
-        double n = count - 1, mean = n > 0 ? gaps / n : 0;
-        printf("requests       %.0f in %.3f s\n", count, sim_time_to_s(last));
-        if (n > 1 && mean > 0)
-            printf("arrivals       %.3f requests/s, inter-arrival CV %.2f\n", 1 / mean,
-                   sqrt(fmax(0, squares / n - mean * mean)) / mean);
-        print_tokens("prompt tokens", &prompt);
-        print_tokens("output tokens", &output);
+        struct trace_reading reading = trace_reading(source);
+        print_reading(&reading, &totals);
+        print_totals(&totals);
     }
-    samples_release(&prompt);
-    samples_release(&output);
+    samples_release(&totals.prompt);
+    samples_release(&totals.output);
     return got;
 }
 
@@ -101,6 +163,24 @@ static int open_generated(const char *scenario, struct json *root, struct reques
     return status;
 }
 
+/* How to read the trace; a scenario says so itself. */
+static int read_options(const struct arguments *args, bool is_trace, struct trace_options *out, struct error *err)
+{
+    const char *text = args->values[OPT_BLOCK_TOKENS];
+    char *end = NULL;
+    for (int i = OPT_FORMAT; !is_trace && i <= OPT_BLOCK_TOKENS; i++)
+        if (args->values[i])
+            return error_set(err, ERROR_INPUT, "%s: expected with stat and convert only, which read a trace",
+                             options[i].name);
+    *out = (struct trace_options){.format = args->values[OPT_FORMAT], .time_unit = args->values[OPT_TIME_UNIT]};
+    if (!text)
+        return 0;
+    out->block_tokens = strtoll(text, &end, 10);
+    return end != text && !*end && out->block_tokens >= 1 && out->block_tokens <= 100000000
+               ? 0
+               : error_set(err, ERROR_INPUT, "--block-tokens %s: expected a whole number from 1 to 100000000", text);
+}
+
 static int run(const struct arguments *args, struct error *err)
 {
     if (need_words(args, 2, 2, command_trace.usage, err))
@@ -112,8 +192,10 @@ static int run(const struct arguments *args, struct error *err)
         return EXIT_BAD_INPUT;
     }
     struct request_source source;
+    struct trace_options o;
     struct json root = {0};
-    if (generate ? open_generated(file, &root, &source, err) : trace_open(file, args->values[OPT_FORMAT], &source, err))
+    if (read_options(args, !generate, &o, err) ||
+        (generate ? open_generated(file, &root, &source, err) : trace_open(file, &o, &source, err)))
         return exit_for(err);
     int status = stat ? stat_source(&source, err) : write_source(&source, args->values[OPT_OUT], err);
     request_source_destroy(&source);

@@ -58,12 +58,14 @@ static void test_azure_stamps_with_seven_digits(void **state)
     assert_int_equal(a[2].at, 4314579000 + 86400000000000);
 }
 
+/* 6 758 tokens are 14 blocks of 512. */
 static void test_mooncake_milliseconds_and_ties(void **state)
 {
     (void)state;
     struct arrival a[4];
     struct error err = {0};
-    write_file("{\"timestamp\": 3000, \"input_length\": 6758, \"output_length\": 500, \"hash_ids\": [0, 1]}\n"
+    write_file("{\"timestamp\": 3000, \"input_length\": 6758, \"output_length\": 500, "
+               "\"hash_ids\": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]}\n"
                "{\"timestamp\": 3000, \"input_length\": 1, \"output_length\": 2, \"hash_ids\": []}\n"
                "{\"timestamp\": 4500, \"input_length\": 3, \"output_length\": 4, \"hash_ids\": []}\n");
     assert_int_equal(read_all(FILE_NAME, a, 4, &err), 3);
@@ -115,14 +117,14 @@ static void test_bad_lines_are_named(void **state)
         "{\"arrival_s\": 0, \"prompt_tokens\": 4, \"output_tokens\": 1, \"prefix_group\": 1, \"prefix_tokens\": 5}\n",
         ":1:1: expected \"prefix_tokens\", at most \"prompt_tokens\", with a \"prefix_group\" from 1 on");
     expect_error("{\"arrival_s\": 0, \"prompt_tokens\": 4, \"output_tokens\": 1, \"session\": 0}\n",
-                 "\"session\", if any, as a whole number from 1 on");
+                 "\"session\", if any, a whole number from 1 to");
     expect_error("{\"timestamp\": 0, \"input_length\": 4, \"output_length\": 1, \"hash_ids\": [0.5]}\n",
                  "\"hash_ids\", if any, as a list of whole numbers");
     expect_error("hello\n", ":1: not a trace format known here (azure, mooncake, stamps, tandem), found \"hello\"");
     expect_error("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,12,x\n",
                  ":2:24: expected GeneratedTokens, a whole number up to 100000000");
     expect_error("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-13-16 18:15:46,12,4\n",
-                 ":2:1: expected a time stamp like");
+                 ":2:1: expected a date that there is");
     expect_error("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,4\n2023-11-16 18:15:45,1,4\n",
                  ":3: arrives 1.000000 s before the line above");
     expect_error("{\"arrival_s\": 0, \"prompt_tokens\": 1.5, \"output_tokens\": 2}\n",
@@ -140,6 +142,51 @@ static void open_workload(const char *text, uint64_t seed, struct request_source
     expect_ok(json_parse(text, "test", &root, &err), &err);
     expect_ok(workload_create(&root, seed, out, &err), &err);
     cJSON_Delete((cJSON *)(uintptr_t)root.node); /* a source keeps what it needs */
+}
+
+static void expect_way_made(const char *workload, const char *path, const char *expected)
+{
+    char text[300];
+    struct json root;
+    struct error err = {0};
+    snprintf(text, sizeof text, "{\"workload\": %s}", workload);
+    expect_ok(json_parse(text, "test", &root, &err), &err);
+    workload_make_way(&root, path);
+    char *left = cJSON_PrintUnformatted(json_member(&root, "workload").node);
+    assert_string_equal(left, expected);
+    cJSON_free(left);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+}
+
+/* What describes generated requests goes with them, also how many: a trace has as many as it has. What holds for any
+ * requests stays, and so does all that is there already when a trace is. */
+static void test_a_trace_that_is_set_replaces_the_generator(void **state)
+{
+    (void)state;
+    static const char generated[] = "{\"arrivals\":\"poisson\",\"lengths\":\"fixed\",\"requests\":5,\"prefixes\":1,"
+                                    "\"clients\":1,\"priorities\":1,\"rate_scale\":2,\"limit\":3}";
+    static const char traced[] = "{\"trace\":\"a\",\"format\":\"azure\",\"time_unit\":\"s\",\"block_tokens\":16,"
+                                 "\"repeat\":2,\"resample_s\":60,\"requests\":5,\"rate_scale\":2}";
+    expect_way_made(generated, "workload.trace", "{\"rate_scale\":2,\"limit\":3}");
+    expect_way_made(generated, "workload.arrivals", generated);
+    expect_way_made(generated, "workload.requests", generated);
+    expect_way_made(traced, "workload.trace", traced);
+    expect_way_made(traced, "workload.arrivals", "{\"requests\":5,\"rate_scale\":2}");
+    expect_way_made(traced, "workload.lengths", "{\"requests\":5,\"rate_scale\":2}");
+    expect_way_made(traced, "cluster.trace", traced);
+}
+
+static void test_a_workload_that_contradicts_itself_is_named(void **state)
+{
+    (void)state;
+    struct json root;
+    struct error err = {0};
+    struct request_source source;
+    expect_ok(json_parse("{\"trace\": \"a\", \"arrivals\": \"poisson\"}", "test", &root, &err), &err);
+    assert_int_equal(workload_create(&root, 1, &source, &err), -1);
+    assert_string_equal(err.text, "test: (top): found \"trace\" and \"arrivals\", expected one: requests come from a "
+                                  "trace, or they are generated");
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
 }
 
 struct moments {
@@ -349,6 +396,8 @@ int main(void)
         cmocka_unit_test(test_mooncake_milliseconds_and_ties),
         cmocka_unit_test(test_our_jsonl_round_trip_through_gzip),
         cmocka_unit_test(test_bad_lines_are_named),
+        cmocka_unit_test(test_a_trace_that_is_set_replaces_the_generator),
+        cmocka_unit_test(test_a_workload_that_contradicts_itself_is_named),
         cmocka_unit_test(test_generators_have_the_moments_they_name),
         cmocka_unit_test(test_streams_are_independent_and_seeded),
         cmocka_unit_test(test_repeat_and_rate_scale),

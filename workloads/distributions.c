@@ -115,6 +115,9 @@ static const struct param_spec empirical_params[] = {
     {"trace", PARAM_TEXT, "", 0, 0, 0, "file whose (prompt, output) pairs are drawn, with replacement", NULL, NULL},
     {"format", PARAM_TEXT, "", 0, 0, 0, "the file's format; detected when absent", NULL,
      "azure|mooncake|stamps|tandem"},
+    {"time_unit", PARAM_TEXT, "", 0, 0, 0, "of its time stamps; the format's when absent", NULL, "s|ms|us|ns"},
+    {"block_tokens", PARAM_INTEGER, "tokens", 0, 0, 1e8, "that a hash id stands for; 0: told from the file", NULL,
+     NULL},
     {0},
 };
 

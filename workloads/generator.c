@@ -157,7 +157,10 @@ static int load_pairs(struct generator *g, const struct json *lengths, struct er
     if (!file)
         return json_complain(&at, "a trace file", err);
     struct request_source trace;
-    if (trace_open(file, param_text(&g->prompt.params, "format"), &trace, err))
+    struct trace_options options = {.format = param_text(&g->prompt.params, "format"),
+                                    .time_unit = param_text(&g->prompt.params, "time_unit"),
+                                    .block_tokens = (long long)param_number(&g->prompt.params, "block_tokens")};
+    if (trace_open(file, &options, &trace, err))
         return -1;
     struct arrival a;
     int got;
@@ -172,8 +175,6 @@ static int load_pairs(struct generator *g, const struct json *lengths, struct er
             (struct arrival){.prompt_tokens = a.prompt_tokens, .output_tokens = a.output_tokens};
     }
     request_source_destroy(&trace);
-    if (got == 0 && g->pair_count == 0)
-        return error_set(err, ERROR_INPUT, "%s: holds no requests to draw lengths from", file);
     return got;
 }
 

@@ -34,6 +34,11 @@ struct request_source {
 /* Builds the source that a scenario's "workload" object describes. `seed` feeds the generators' streams. */
 int workload_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err);
 
+/* Prepares a scenario for a setting of `path`, which overrides: a "workload.trace" takes the place of the generated
+ * requests that its workload describes, and "workload.arrivals" or "workload.lengths" that of its trace. Settings come
+ * together: make way for all of them before the first is applied. */
+void workload_make_way(const struct json *scenario, const char *path);
+
 static inline void request_source_destroy(struct request_source *source)
 {
     if (source->destroy)

@@ -1,99 +1,91 @@
 /* SPDX-License-Identifier: MIT */
-/* Azure LLM inference traces 2023 and 2024 (Azure/AzurePublicDataset, CC-BY 4.0): CSV with
- * TIMESTAMP,ContextTokens,GeneratedTokens. Stamps have up to 9 fractional digits and, in 2024, a zone. */
-#include <stdlib.h>
+/* Azure LLM inference traces 2023 and 2024 (Azure/AzurePublicDataset, CC-BY 4.0): CSV with the columns TIMESTAMP,
+ * ContextTokens and GeneratedTokens, in any order and with others beside them. Stamps have up to 9 fractional digits
+ * and, in 2024, a zone. */
 #include <string.h>
 
-#include "workloads/trace.h"
+#include "base/date_time.h"
+#include "workloads/trace_row.h"
+
+enum { STAMP, CONTEXT, GENERATED };
+
+static const char *const columns[TRACE_COLUMNS] = {"TIMESTAMP", "ContextTokens", "GeneratedTokens"};
 
 static bool azure_detect(const char *line)
 {
-    return strncmp(line, "TIMESTAMP,ContextTokens,GeneratedTokens", 39) == 0;
+    return line[0] != '{' && strstr(line, columns[STAMP]) &&
+           (strstr(line, columns[CONTEXT]) || strstr(line, columns[GENERATED]));
 }
 
-/* Days since 1970-01-01 of a Gregorian date (Hinnant, "chrono-compatible low-level date algorithms"). */
-static int64_t days_from_date(int64_t y, int64_t m, int64_t d)
+static int azure_read_header(struct trace_row *row, struct error *err)
 {
-    y -= m <= 2;
-    int64_t era = y / 400, year_of_era = y - era * 400;
-    int64_t day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
-}
-
-/* `count` digits at *c as a number, and steps over them and one `end` character (0: none). -1 when they are not there.
- */
-static int64_t digits(const char **c, int count, char end)
-{
-    int64_t value = 0;
-    for (int i = 0; i < count; i++, (*c)++) {
-        if (**c < '0' || **c > '9')
+    if (csv_split(row->line.text, row->file, row->line.number, &row->fields, err))
+        return -1;
+    row->field_count = row->fields.count;
+    for (int c = 0; c < TRACE_COLUMNS; c++) {
+        if (csv_find_column(&row->fields, columns[c], row->file, row->line.number, &row->places[c], err))
             return -1;
-        value = value * 10 + (**c - '0');
+        if (row->places[c] == SIZE_MAX)
+            return error_set(err, ERROR_INPUT, "%s:%ld: has no column \"%s\"", row->file, row->line.number, columns[c]);
     }
-    if (end && *(*c)++ != end)
-        return -1;
-    return value;
-}
-
-static int parse_stamp(const char **c, sim_time *out)
-{
-    int64_t year = digits(c, 4, '-'), month = year < 0 ? -1 : digits(c, 2, '-');
-    int64_t day = month < 0 ? -1 : digits(c, 2, 0);
-    if (day < 0 || month < 1 || month > 12 || day < 1 || day > 31 || year < 1970 || year > 2200 ||
-        (**c != ' ' && **c != 'T'))
-        return -1;
-    (*c)++;
-    int64_t hour = digits(c, 2, ':'), minute = hour < 0 ? -1 : digits(c, 2, ':');
-    int64_t second = minute < 0 ? -1 : digits(c, 2, 0);
-    if (second < 0 || hour > 23 || minute > 59 || second > 60)
-        return -1;
-    int64_t nanos = 0;
-    if (**c == '.') {
-        int64_t unit = 100000000;
-        for ((*c)++; **c >= '0' && **c <= '9'; (*c)++, unit /= 10)
-            nanos += (**c - '0') * unit;
-    }
-    if (strncmp(*c, "+00:00", 6) == 0)
-        *c += 6;
-    *out = (((days_from_date(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000000000 + nanos;
     return 0;
 }
 
-static int parse_count(const char **c, char end, uint32_t *out)
+static int complain(const struct trace_row *row, int column, const char *expected, struct error *err)
 {
-    char *stop = NULL;
-    if (**c < '0' || **c > '9')
-        return -1;
-    unsigned long long value = strtoull(*c, &stop, 10);
-    if (value > 100000000 || *stop != end)
-        return -1;
-    *out = (uint32_t)value;
-    *c = stop + (end != 0);
+    const char *field = row->fields.at[row->places[column]];
+    return trace_complain(row, (size_t)(field - row->line.text) + 1, expected, field, err);
+}
+
+/* Stamps without a zone are UTC. Beside those of another zone they would be anybody's guess. */
+static int read_stamp(struct trace_row *row, sim_time *out, struct error *err)
+{
+    struct date_time stamp;
+    const char *wrong = date_time_read(row->fields.at[row->places[STAMP]], &stamp);
+    if (wrong)
+        return complain(row, STAMP, wrong, err);
+    row->without_zone = row->without_zone || !stamp.has_zone;
+    row->with_zone = row->with_zone || stamp.offset_min != 0;
+    if (row->without_zone && row->with_zone)
+        return complain(row, STAMP, "a zone on every line, once one is not UTC,", err);
+    *out = stamp.ns;
     return 0;
 }
 
-static int azure_parse(char *line, struct arrival *out, struct hash_buffer *hashes, const char **wrong, int *column)
+static int read_tokens(const struct trace_row *row, int column, const char *expected, uint32_t *out, struct error *err)
 {
-    (void)hashes;
-    const char *c = line;
-    *wrong = "a time stamp like 2023-11-16 18:15:46.6805900 and a comma";
-    if (parse_stamp(&c, &out->at) == 0 && *c++ == ',') {
-        *wrong = "ContextTokens, a whole number up to 100000000, and a comma";
-        *column = (int)(c - line) + 1;
-        if (parse_count(&c, ',', &out->prompt_tokens) == 0) {
-            *wrong = "GeneratedTokens, a whole number up to 100000000, and the line's end";
-            *column = (int)(c - line) + 1;
-            if (parse_count(&c, 0, &out->output_tokens) == 0)
-                return 0;
-        }
-    }
-    return -1;
+    const char *c = row->fields.at[row->places[column]];
+    uint32_t value = 0;
+    bool valid = *c != 0;
+    for (; *c >= '0' && *c <= '9' && value <= TRACE_TOKENS_MAX; c++)
+        value = value * 10 + (uint32_t)(*c - '0');
+    if (!valid || *c || value > TRACE_TOKENS_MAX)
+        return complain(row, column, expected, err);
+    *out = value;
+    return 0;
+}
+
+static int azure_read(struct trace_row *row, struct arrival *out, struct error *err)
+{
+    if (csv_split(row->line.text, row->file, row->line.number, &row->fields, err))
+        return -1;
+    if (row->fields.count != row->field_count)
+        return error_set(err, ERROR_INPUT, "%s:%ld: has %zu fields, expected the header's %zu", row->file,
+                         row->line.number, row->fields.count, row->field_count);
+    return read_stamp(row, &out->at, err) ||
+                   read_tokens(row, CONTEXT, "ContextTokens, a whole number up to 100000000,", &out->prompt_tokens,
+                               err) ||
+                   read_tokens(row, GENERATED, "GeneratedTokens, a whole number up to 100000000,", &out->output_tokens,
+                               err)
+               ? -1
+               : 0;
 }
 
 const struct trace_format trace_format_azure = {
     .name = "azure",
     .summary = "Azure LLM 2023/2024 CSV: TIMESTAMP,ContextTokens,GeneratedTokens",
-    .has_header = true,
+    .unit = TIME_DATES,
     .detect = azure_detect,
-    .parse = azure_parse,
+    .read_header = azure_read_header,
+    .read = azure_read,
 };

@@ -3,10 +3,19 @@
  * of vLLM writes them, and our own. */
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/array.h"
-#include "base/json.h"
-#include "workloads/trace.h"
+#include "workloads/trace_row.h"
+
+#define WHOLE_MAX 9007199254740992.0 /* beyond it JSON's numbers leave some out */
+
+/* Seconds since 1970: what lies between them is a date of 2001 to 2096, not the time since a trace began. */
+#define DATES_FROM_S 1e9
+#define DATES_TO_S 4e9
+
+static const double unit_ns[TIME_UNITS] = {[TIME_S] = 1e9, [TIME_MS] = 1e6, [TIME_US] = 1e3, [TIME_NS] = 1};
+static const char *const unit_words[TIME_UNITS] = {"seconds", "milliseconds", "microseconds", "nanoseconds"};
 
 static bool has_keys(const char *line, const char *first, const char *second)
 {
@@ -28,40 +37,150 @@ static bool tandem_detect(const char *line)
     return has_keys(line, "\"arrival_s\"", "\"prompt_tokens\"");
 }
 
-/* A member that is a number from 0 to max; NAN when it is missing or is not. */
-static double number_of(const cJSON *object, const char *key, double max)
+/* A line's object, and where complaints about it go. */
+struct object {
+    struct trace_row *row;
+    const cJSON *node;
+    struct error *err;
+};
+
+/* `found` is NULL where it is the line that lacks something. */
+static int complain(const struct object *o, const cJSON *found, const char *expected)
 {
-    const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNumber(node) && node->valuedouble >= 0 && node->valuedouble <= max ? node->valuedouble : NAN;
+    char *text = found ? cJSON_PrintUnformatted(found) : NULL;
+    trace_complain(o->row, 1, expected, text ? text : o->row->line.text, o->err);
+    cJSON_free(text);
+    return -1;
 }
 
-static int tokens_of(const cJSON *object, const char *key, uint32_t *out)
+/* The member `key`; NULL where there is none. A key that is there twice leaves open which is meant. */
+static int find(const struct object *o, const char *key, const cJSON **out)
 {
-    double value = number_of(object, key, 1e8);
-    if (!(value == floor(value)))
+    *out = NULL;
+    for (const cJSON *child = o->node->child; child; child = child->next) {
+        if (strcmp(child->string, key) != 0)
+            continue;
+        if (*out)
+            return error_set(o->err, ERROR_INPUT, "%s:%ld: has the key \"%s\" twice", o->row->file, o->row->line.number,
+                             key);
+        *out = child;
+    }
+    return 0;
+}
+
+static bool is_whole(const cJSON *node, double least, double most)
+{
+    return cJSON_IsNumber(node) && node->valuedouble >= least && node->valuedouble <= most &&
+           node->valuedouble == floor(node->valuedouble);
+}
+
+enum need { NEEDED, OPTIONAL };
+
+/* A member that is a whole number; an optional one that is missing leaves *out as it is. */
+static int read_whole(const struct object *o, const char *key, enum need need, double least, double most, double *out)
+{
+    const cJSON *node;
+    if (find(o, key, &node))
+        return -1;
+    if (!node && need == OPTIONAL)
+        return 0;
+    if (!is_whole(node, least, most)) {
+        char expected[120];
+        snprintf(expected, sizeof expected, "\"%s\",%s a whole number from %.0f to %.0f,", key,
+                 need == OPTIONAL ? " if any," : "", least, most);
+        return complain(o, node, expected);
+    }
+    *out = node->valuedouble;
+    return 0;
+}
+
+static int read_count(const struct object *o, const char *key, enum need need, double least, double most, uint32_t *out)
+{
+    double value = *out;
+    if (read_whole(o, key, need, least, most, &value))
         return -1;
     *out = (uint32_t)value;
     return 0;
 }
 
-enum { MOONCAKE_HASH_TOKENS = 512 };
+/* The unit other than `unit` in which a number is a date of our time; TIME_UNITS where there is none. */
+static enum time_unit unit_of_date(double value, enum time_unit unit)
+{
+    for (int u = 0; u < TIME_UNITS; u++)
+        if (u != (int)unit && value * unit_ns[u] >= DATES_FROM_S * 1e9 && value * unit_ns[u] < DATES_TO_S * 1e9)
+            return (enum time_unit)u;
+    return TIME_UNITS;
+}
+
+static int complain_of_date(const struct object *o, const char *key, double value, enum time_unit is)
+{
+    enum time_unit assumed = o->row->unit;
+    time_t seconds = (time_t)(value * unit_ns[is] / 1e9);
+    struct tm date;
+    char day[16] = "";
+    if (gmtime_r(&seconds, &date))
+        strftime(day, sizeof day, "%Y-%m-%d", &date);
+    return error_set(o->err, ERROR_INPUT,
+                     "%s:%ld: \"%s\" %.15g is %s in %s, but %.1f days in %s, which a %s trace has; state its unit, "
+                     "s, ms, us or ns, by workload.time_unit or trace --time-unit",
+                     o->row->file, o->row->line.number, key, value, day, unit_words[is],
+                     value * unit_ns[assumed] / 86400e9, unit_words[assumed], o->row->format->name);
+}
+
+/* In nanoseconds; whole units are exact however long ago they count from. */
+static sim_time time_of(double value, double ns)
+{
+    double whole = floor(value);
+    return (sim_time)whole * (sim_time)ns + (sim_time)((value - whole) * ns + 0.5);
+}
+
+/* A time stamp in the trace's unit. Where nobody has stated that, numbers that cannot be in it are errors: a fraction
+ * of a format of whole numbers, or a date in another unit where the trace begins. */
+static int read_time(const struct object *o, const char *key, sim_time *out)
+{
+    const struct trace_row *row = o->row;
+    const cJSON *node;
+    char expected[160];
+    if (find(o, key, &node))
+        return -1;
+    double value = cJSON_IsNumber(node) ? node->valuedouble : NAN, most = 9e18 / unit_ns[row->unit];
+    bool open = !row->unit_stated && !row->format->unit_in_key, in_range = value >= 0 && value <= most;
+    enum time_unit date = open && (row->is_first || !in_range) ? unit_of_date(value, row->unit) : TIME_UNITS;
+    if (date != TIME_UNITS)
+        return complain_of_date(o, key, value, date);
+    if (!in_range) {
+        snprintf(expected, sizeof expected, "\"%s\" in %s, from 0 to %g,", key, unit_words[row->unit], most);
+        return complain(o, node, expected);
+    }
+    if (open && row->unit != TIME_S && value != floor(value)) {
+        snprintf(expected, sizeof expected,
+                 "\"%s\" in whole %s, or its unit stated (workload.time_unit, trace --time-unit: s, ms, us or ns)", key,
+                 unit_words[row->unit]);
+        return complain(o, node, expected);
+    }
+    *out = time_of(value, unit_ns[row->unit]);
+    return 0;
+}
 
 /* Hashes of the prompt's pieces, if there are any. */
-static int hashes_of(const cJSON *object, uint32_t piece, struct arrival *out, struct hash_buffer *hashes)
+static int read_hashes(const struct object *o, uint32_t piece, struct arrival *out)
 {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, "hash_ids");
+    static const char *const expected = "\"hash_ids\", if any, as a list of whole numbers from 0 to 9007199254740992,";
+    struct hash_buffer *hashes = &o->row->hashes;
+    const cJSON *list;
     uint32_t count = 0;
-    if (list && !cJSON_IsArray(list))
+    if (find(o, "hash_ids", &list))
         return -1;
+    if (list && !cJSON_IsArray(list))
+        return complain(o, list, expected);
     for (const cJSON *id = list ? list->child : NULL; id; id = id->next) {
-        double value = id->valuedouble;
-        if (!cJSON_IsNumber(id) || !(value >= 0 && value <= 9007199254740992.0 && value == floor(value)))
-            return -1;
+        if (!is_whole(id, 0, WHOLE_MAX))
+            return complain(o, id, expected);
         uint64_t *grown = array_grow(hashes->ids, &hashes->capacity, count + 1, sizeof *grown);
         if (!grown)
-            return -1;
+            return error_no_memory(o->err);
         hashes->ids = grown;
-        hashes->ids[count++] = (uint64_t)value;
+        hashes->ids[count++] = (uint64_t)id->valuedouble;
     }
     out->hashes = hashes->ids;
     out->hash_count = count;
@@ -69,136 +188,104 @@ static int hashes_of(const cJSON *object, uint32_t piece, struct arrival *out, s
     return 0;
 }
 
-static int mooncake_read(const cJSON *object, struct arrival *out, struct hash_buffer *hashes, const char **wrong)
+static int mooncake_object(const struct object *o, struct arrival *out)
 {
-    double ms = number_of(object, "timestamp", 9e12);
-    *wrong = "\"timestamp\" in milliseconds, at least 0";
-    if (isnan(ms))
-        return -1;
-    out->at = (sim_time)(ms * 1e6 + 0.5);
-    *wrong = "\"input_length\" and \"output_length\", whole numbers up to 100000000";
-    if (tokens_of(object, "input_length", &out->prompt_tokens) ||
-        tokens_of(object, "output_length", &out->output_tokens))
-        return -1;
-    *wrong = "\"hash_ids\", if any, as a list of whole numbers";
-    return hashes_of(object, MOONCAKE_HASH_TOKENS, out, hashes);
+    return read_time(o, "timestamp", &out->at) ||
+           read_count(o, "input_length", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
+           read_count(o, "output_length", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens) || read_hashes(o, 0, out);
+}
+
+static int stamps_object(const struct object *o, struct arrival *out)
+{
+    return read_time(o, "arrival_time", &out->at) ||
+           read_count(o, "input_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
+           read_count(o, "output_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens);
 }
 
 /* Who asks: every member may be left out. */
-static int origin_of(const cJSON *object, struct arrival *out, const char **wrong)
+static int read_origin(const struct object *o, struct arrival *out)
 {
-    struct origin *o = &out->origin;
-    const struct {
-        const char *key;
-        uint32_t *value;
-    } members[] = {{"priority", &o->priority},
-                   {"client", &o->client},
-                   {"prefix_group", &o->prefix_group},
-                   {"prefix_tokens", &o->prefix_tokens}};
-    *wrong =
-        "\"priority\", \"client\", \"prefix_group\" and \"prefix_tokens\", if any, as whole numbers up to 100000000";
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-        if (cJSON_HasObjectItem(object, members[i].key) && tokens_of(object, members[i].key, members[i].value))
-            return -1;
-    *wrong = "\"client\", if any, as a whole number up to 1000000";
-    if (o->client > 1000000)
+    struct origin *origin = &out->origin;
+    double session = 0;
+    if (read_count(o, "priority", OPTIONAL, 0, TRACE_TOKENS_MAX, &origin->priority) ||
+        read_count(o, "client", OPTIONAL, 0, 1000000, &origin->client) ||
+        read_count(o, "prefix_group", OPTIONAL, 0, TRACE_TOKENS_MAX, &origin->prefix_group) ||
+        read_count(o, "prefix_tokens", OPTIONAL, 0, TRACE_TOKENS_MAX, &origin->prefix_tokens) ||
+        read_whole(o, "session", OPTIONAL, 1, WHOLE_MAX, &session))
         return -1;
-    *wrong = "\"prefix_tokens\", at most \"prompt_tokens\", with a \"prefix_group\" from 1 on";
-    if (o->prefix_tokens > out->prompt_tokens || (o->prefix_tokens > 0) != (o->prefix_group > 0))
-        return -1;
-    if (!cJSON_HasObjectItem(object, "session"))
-        return 0;
-    double session = number_of(object, "session", 9007199254740992.0);
-    *wrong = "\"session\", if any, as a whole number from 1 on";
-    if (!(session >= 1 && session == floor(session)))
-        return -1;
-    o->session = (uint64_t)session;
-    return 0;
+    origin->session = (uint64_t)session;
+    return origin->prefix_tokens <= out->prompt_tokens && (origin->prefix_tokens > 0) == (origin->prefix_group > 0)
+               ? 0
+               : complain(o, NULL, "\"prefix_tokens\", at most \"prompt_tokens\", with a \"prefix_group\" from 1 on,");
 }
 
-static int tandem_read(const cJSON *object, struct arrival *out, struct hash_buffer *hashes, const char **wrong)
+static int tandem_object(const struct object *o, struct arrival *out)
 {
-    double seconds = number_of(object, "arrival_s", 9e9);
-    *wrong = "\"arrival_s\" in seconds, at least 0";
-    if (isnan(seconds))
-        return -1;
-    out->at = sim_time_from_s(seconds);
-    *wrong = "\"prompt_tokens\", \"output_tokens\" and any \"max_output_tokens\" as whole numbers up to 100000000";
-    if (tokens_of(object, "prompt_tokens", &out->prompt_tokens) ||
-        tokens_of(object, "output_tokens", &out->output_tokens))
-        return -1;
-    if (cJSON_HasObjectItem(object, "max_output_tokens") &&
-        tokens_of(object, "max_output_tokens", &out->max_output_tokens))
-        return -1;
-    if (origin_of(object, out, wrong))
-        return -1;
+    const cJSON *hashes;
     uint32_t piece = 0;
-    *wrong = "\"hash_ids\", a list of whole numbers, with \"hash_tokens\", how many tokens each stands for";
-    if (!cJSON_HasObjectItem(object, "hash_ids"))
-        return 0;
-    return tokens_of(object, "hash_tokens", &piece) || piece == 0 ? -1 : hashes_of(object, piece, out, hashes);
-}
-
-static int stamps_read(const cJSON *object, struct arrival *out, struct hash_buffer *hashes, const char **wrong)
-{
-    (void)hashes;
-    double seconds = number_of(object, "arrival_time", 9e9);
-    *wrong = "\"arrival_time\" in seconds, at least 0";
-    if (isnan(seconds))
+    if (read_time(o, "arrival_s", &out->at) ||
+        read_count(o, "prompt_tokens", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
+        read_count(o, "output_tokens", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens) ||
+        read_count(o, "max_output_tokens", OPTIONAL, 0, TRACE_TOKENS_MAX, &out->max_output_tokens) ||
+        read_origin(o, out) || find(o, "hash_ids", &hashes))
         return -1;
-    out->at = sim_time_from_s(seconds);
-    *wrong = "\"input_toks\" and \"output_toks\", whole numbers up to 100000000";
-    return tokens_of(object, "input_toks", &out->prompt_tokens) ||
-           tokens_of(object, "output_toks", &out->output_tokens);
+    if (!hashes)
+        return 0;
+    return read_count(o, "hash_tokens", NEEDED, 1, TRACE_TOKENS_MAX, &piece) || read_hashes(o, piece, out);
 }
 
-typedef int (*object_reader)(const cJSON *object, struct arrival *out, struct hash_buffer *hashes, const char **wrong);
-
-static int parse_object(const char *line, object_reader read, struct arrival *out, struct hash_buffer *hashes,
-                        const char **wrong, int *column)
+static int read_line(struct trace_row *row, int (*read)(const struct object *, struct arrival *), struct arrival *out,
+                     struct error *err)
 {
-    const char *end = NULL;
-    cJSON *object = cJSON_ParseWithOpts(line, &end, 1);
-    *wrong = "a JSON object";
-    if (!object && end)
-        *column = (int)(end - line) + 1;
-    int status = cJSON_IsObject(object) && read(object, out, hashes, wrong) == 0 ? 0 : -1;
-    cJSON_Delete(object);
+    const char *text = row->line.text, *end = NULL;
+    cJSON *node = cJSON_ParseWithOpts(text, &end, 1);
+    struct object object = {.row = row, .node = node, .err = err};
+    int status;
+    if (cJSON_IsObject(node))
+        status = read(&object, out) ? -1 : 0;
+    else
+        status = trace_complain(row, node || !end ? 1 : (size_t)(end - text) + 1, "a JSON object", text, err);
+    cJSON_Delete(node);
     return status;
 }
 
-static int mooncake_parse(char *line, struct arrival *out, struct hash_buffer *hashes, const char **wrong, int *column)
+static int mooncake_read(struct trace_row *row, struct arrival *out, struct error *err)
 {
-    return parse_object(line, mooncake_read, out, hashes, wrong, column);
+    return read_line(row, mooncake_object, out, err);
 }
 
-static int stamps_parse(char *line, struct arrival *out, struct hash_buffer *hashes, const char **wrong, int *column)
+static int stamps_read(struct trace_row *row, struct arrival *out, struct error *err)
 {
-    return parse_object(line, stamps_read, out, hashes, wrong, column);
+    return read_line(row, stamps_object, out, err);
 }
 
-static int tandem_parse(char *line, struct arrival *out, struct hash_buffer *hashes, const char **wrong, int *column)
+static int tandem_read(struct trace_row *row, struct arrival *out, struct error *err)
 {
-    return parse_object(line, tandem_read, out, hashes, wrong, column);
+    return read_line(row, tandem_object, out, err);
 }
 
 const struct trace_format trace_format_mooncake = {
     .name = "mooncake",
     .summary = "Mooncake JSONL: timestamp in ms, input_length, output_length, hash_ids",
+    .unit = TIME_MS,
+    .block_tokens = 512,
     .detect = mooncake_detect,
-    .parse = mooncake_parse,
+    .read = mooncake_read,
 };
 
 const struct trace_format trace_format_stamps = {
     .name = "stamps",
     .summary = "a measured server's JSONL: arrival_time, input_toks, output_toks and stamps",
+    .unit = TIME_S,
     .detect = stamps_detect,
-    .parse = stamps_parse,
+    .read = stamps_read,
 };
 
 const struct trace_format trace_format_tandem = {
     .name = "tandem",
     .summary = "Tandem JSONL: arrival_s, prompt_tokens, output_tokens, and what else is known of a request",
+    .unit = TIME_S,
+    .unit_in_key = true,
     .detect = tandem_detect,
-    .parse = tandem_parse,
+    .read = tandem_read,
 };

@@ -21,8 +21,9 @@ struct workload {
     uint32_t passes;               /* of a trace, before this one */
     uint64_t *hashes;
     size_t hash_capacity;
-    char *file;   /* of a trace, to open it again for the next repetition */
-    char *format; /* or NULL */
+    cJSON *trace;     /* our own copy of the workload's object where that is a trace, to open it again */
+    const char *file; /* this and the texts of the next lie in it */
+    struct trace_options trace_options;
     double rate_scale, prompt_scale, output_scale;
     uint64_t limit; /* 0: none */
     uint64_t count;
@@ -38,8 +39,7 @@ static void workload_destroy(void *state)
     population_destroy(w->population);
     free(w->kept);
     free(w->hashes);
-    free(w->file);
-    free(w->format);
+    cJSON_Delete(w->trace);
     free(w);
 }
 
@@ -54,7 +54,7 @@ static int start_again(struct workload *w, struct error *err)
     if (w->replaying)
         return 0;
     request_source_destroy(&w->inner);
-    return trace_open(w->file, w->format, &w->inner, err);
+    return trace_open(w->file, &w->trace_options, &w->inner, err);
 }
 
 static int next_of_pass(struct workload *w, struct arrival *out, struct error *err)
@@ -159,7 +159,7 @@ static void workload_finished(void *state, const struct request *r, sim_time at)
 static int open_resampled(struct workload *w, sim_time block, uint64_t seed, struct error *err)
 {
     struct request_source trace = {0};
-    if (trace_open(w->file, w->format, &trace, err))
+    if (trace_open(w->file, &w->trace_options, &trace, err))
         return -1;
     int status = resample_create(&trace, block, w->repeats_left + 1, seed, &w->inner, err);
     w->repeats_left = 0;
@@ -167,21 +167,57 @@ static int open_resampled(struct workload *w, sim_time block, uint64_t seed, str
     return status;
 }
 
-static int open_inner(struct workload *w, const struct json *workload, uint64_t seed, struct error *err)
+/* What describes a trace, and what describes generated requests. Where a setting brings one in, the other goes; what
+ * is in neither list goes with both. */
+static const char *const trace_only[] = {"trace", "format", "time_unit", "block_tokens", "repeat", "resample_s", NULL};
+static const char *const generator_only[] = {"arrivals", "lengths", NULL};
+static const char *const of_generated[] = {"requests", "priorities", "clients", "prefixes", NULL};
+
+static int check_keys(const struct json *workload, bool is_trace, struct error *err)
 {
-    static const char *const trace_keys[] = {"trace",        "format",     "repeat",
-                                             "rate_scale",   "limit",      "max_output_tokens",
-                                             "requests",     "priorities", "clients",
-                                             "prefixes",     "resample_s", "prompt_scale",
-                                             "output_scale", NULL};
+    static const char *const trace_keys[] = {"trace",      "format",       "time_unit",    "block_tokens",
+                                             "repeat",     "rate_scale",   "limit",        "max_output_tokens",
+                                             "requests",   "priorities",   "clients",      "prefixes",
+                                             "resample_s", "prompt_scale", "output_scale", NULL};
     static const char *const generator_keys[] = {"arrivals",          "lengths",      "rate_scale",   "limit",
                                                  "max_output_tokens", "requests",     "priorities",   "clients",
                                                  "prefixes",          "prompt_scale", "output_scale", NULL};
-    bool is_trace = json_member(workload, "trace").node != NULL;
-    if (json_check_keys(workload, is_trace ? trace_keys : generator_keys, err))
+    for (const char *const *key = generator_only; is_trace && *key; key++)
+        if (json_member(workload, *key).node)
+            return error_set(err, ERROR_INPUT,
+                             "%s: %s: found \"trace\" and \"%s\", expected one: requests come from a trace, or they "
+                             "are generated",
+                             workload->file, workload->path[0] ? workload->path : "(top)", *key);
+    return json_check_keys(workload, is_trace ? trace_keys : generator_keys, err);
+}
+
+static int open_trace(struct workload *w, const struct json *workload, uint64_t seed, long long repeat,
+                      struct error *err)
+{
+    long long limit = (long long)w->limit;
+    double block_s = 0;
+    w->trace = cJSON_Duplicate(workload->node, 1);
+    if (!w->trace)
+        return error_no_memory(err);
+    struct json copy = *workload;
+    copy.node = w->trace;
+    if (json_read_integer(&copy, "requests", false, 1, 1000000000000, &limit, err) ||
+        json_read_string(&copy, "trace", true, &w->file, err) || trace_options_read(&copy, &w->trace_options, err) ||
+        json_read_number(&copy, "resample_s", false, 1e-3, 1e9, &block_s, err))
         return -1;
+    w->limit = (uint64_t)limit;
+    if (block_s > 0)
+        return open_resampled(w, sim_time_from_s(block_s), seed, err);
+    w->kept = repeat > 1 ? malloc(KEPT_MAX * sizeof *w->kept) : NULL; /* without it the file is read again */
+    return trace_open(w->file, &w->trace_options, &w->inner, err);
+}
+
+static int open_inner(struct workload *w, const struct json *workload, uint64_t seed, struct error *err)
+{
+    bool is_trace = json_member(workload, "trace").node != NULL;
     long long repeat = 1, limit = 0, max_output = 0;
-    if (json_read_number(workload, "rate_scale", false, 1e-6, 1e6, &w->rate_scale, err) ||
+    if (check_keys(workload, is_trace, err) ||
+        json_read_number(workload, "rate_scale", false, 1e-6, 1e6, &w->rate_scale, err) ||
         json_read_integer(workload, "repeat", false, 1, 1000000000, &repeat, err) ||
         json_read_integer(workload, "limit", false, 1, 1000000000000, &limit, err) ||
         json_read_integer(workload, "max_output_tokens", false, 1, 100000000, &max_output, err))
@@ -194,25 +230,7 @@ static int open_inner(struct workload *w, const struct json *workload, uint64_t 
     w->max_output_tokens = (uint32_t)max_output;
     if (population_create(workload, seed, &w->population, err))
         return -1;
-    if (!is_trace)
-        return generator_create(workload, seed, &w->inner, err);
-    const char *file = NULL, *format = NULL;
-    if (json_read_integer(workload, "requests", false, 1, 1000000000000, &limit, err) ||
-        json_read_string(workload, "trace", true, &file, err) ||
-        json_read_string(workload, "format", false, &format, err))
-        return -1;
-    w->limit = (uint64_t)limit;
-    w->file = strdup(file);
-    w->format = format ? strdup(format) : NULL;
-    if (!w->file || (format && !w->format))
-        return error_no_memory(err);
-    double block_s = 0;
-    if (json_read_number(workload, "resample_s", false, 1e-3, 1e9, &block_s, err))
-        return -1;
-    if (block_s > 0)
-        return open_resampled(w, sim_time_from_s(block_s), seed, err);
-    w->kept = repeat > 1 ? malloc(KEPT_MAX * sizeof *w->kept) : NULL; /* without it the file is read again */
-    return trace_open(w->file, w->format, &w->inner, err);
+    return is_trace ? open_trace(w, workload, seed, repeat, err) : generator_create(workload, seed, &w->inner, err);
 }
 
 int workload_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err)
@@ -246,4 +264,34 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
     if (status)
         workload_destroy(w);
     return status;
+}
+
+static bool has_any(const cJSON *object, const char *const *keys)
+{
+    for (; *keys; keys++)
+        if (cJSON_GetObjectItemCaseSensitive(object, *keys))
+            return true;
+    return false;
+}
+
+static void remove_all(cJSON *object, const char *const *keys)
+{
+    for (; *keys; keys++)
+        cJSON_DeleteItemFromObjectCaseSensitive(object, *keys);
+}
+
+void workload_make_way(const struct json *scenario, const char *path)
+{
+    static const char parent[] = "workload.";
+    struct json at = json_member(scenario, "workload");
+    cJSON *workload = (cJSON *)(uintptr_t)at.node;
+    if (!cJSON_IsObject(workload) || strncmp(path, parent, sizeof parent - 1) != 0)
+        return;
+    const char *key = path + sizeof parent - 1;
+    if (strcmp(key, "trace") == 0 && has_any(workload, generator_only)) {
+        remove_all(workload, generator_only);
+        remove_all(workload, of_generated);
+    }
+    if ((strcmp(key, "arrivals") == 0 || strcmp(key, "lengths") == 0) && has_any(workload, trace_only))
+        remove_all(workload, trace_only);
 }
