@@ -4,6 +4,7 @@
 
 #include "base/version.h"
 #include "cli/command.h"
+#include "workloads/source.h"
 
 static const struct command *const commands[] = {&command_run,      &command_sweep,    &command_plan,
                                                  &command_list,     &command_describe, &command_trace,
@@ -22,8 +23,36 @@ int need_words(const struct arguments *args, int least, int most, const char *us
     return error_set(err, ERROR_INPUT, "found %d arguments, expected: tandem %s", args->word_count, usage);
 }
 
+static void make_way(const struct json *scenario, const char *setting)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%.*s", (int)strcspn(setting, "="), setting);
+    workload_make_way(scenario, path);
+}
+
+/* Before the first setting is applied, the scenario lets go of what any setting or varied value takes the place of. */
+static void make_way_for_all(const struct arguments *args, const struct json *root)
+{
+    static const char within[] = "scenario.";
+    static const char *const axes[] = {"vary", "search"};
+    struct json inner = json_member(root, "scenario");
+    const struct json *scenario = inner.node ? &inner : root;
+    for (int i = 0; i < args->set_count; i++) {
+        bool is_inner = strncmp(args->sets[i], within, sizeof within - 1) == 0;
+        make_way(is_inner ? &inner : root, args->sets[i] + (is_inner ? sizeof within - 1 : 0));
+    }
+    for (int i = 0; i < args->vary_count; i++)
+        make_way(scenario, args->varied[i]);
+    for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
+        const cJSON *axis = json_member(root, axes[i]).node;
+        for (axis = cJSON_IsObject(axis) ? axis->child : NULL; axis; axis = axis->next)
+            make_way(scenario, axis->string);
+    }
+}
+
 int apply_settings(const struct arguments *args, struct json *root, struct error *err)
 {
+    make_way_for_all(args, root);
     for (int i = 0; i < args->set_count; i++) {
         char path[200];
         const char *equals = strchr(args->sets[i], '=');

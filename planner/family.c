@@ -57,6 +57,8 @@ static int choose(const struct plan *p, size_t index, struct family *f, struct e
     at.node = f->scenario = cJSON_Duplicate(p->scenario.node, 1);
     if (!at.node)
         return error_no_memory(err);
+    for (size_t i = 0; i < p->axis_count; i++)
+        workload_make_way(&at, p->axes[i].path);
     for (size_t i = 0; i < p->axis_count; i++) {
         size_t count = (size_t)cJSON_GetArraySize(p->axes[i].values.node);
         const cJSON *value = cJSON_GetArrayItem(p->axes[i].values.node, (int)(index % count));

@@ -193,6 +193,8 @@ static int make_point(const struct sweep *s, size_t index, struct sweep_point *p
         index /= count;
     }
     for (size_t i = 0; status == 0 && i < s->axis_count; i++)
+        workload_make_way(&at, s->axes[i].path);
+    for (size_t i = 0; status == 0 && i < s->axis_count; i++)
         status = choose_value(&s->axes[i], p->choice[i], &at, &p->label, err);
     p->scenario = status == 0 ? cJSON_PrintUnformatted(at.node) : NULL;
     cJSON_Delete(node_of(&at));
