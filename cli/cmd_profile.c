@@ -257,7 +257,7 @@ static int write_device(const struct arguments *args, const struct device *d, co
     replace_string(device, "source", source);
     replace_number(device, "gemm_efficiency", d->gemm_efficiency);
     replace_number(device, "bandwidth_efficiency", d->bandwidth_efficiency);
-    replace_number(device, "half_peak_tokens", d->half_peak_tokens);
+    replace_number(device, "roofline_corner", d->roofline_corner);
     replace_number(device, "gemm_launch_ns", d->gemm_launch_ns);
     replace_number(device, "gemm_efficiency_8bit", d->gemm_efficiency_8bit);
     replace_number(device, "gemm_launch_ns_8bit", d->gemm_launch_ns_8bit);

@@ -25,7 +25,7 @@ const struct cost_table *device_table(const struct device *device, const char *o
     return NULL;
 }
 
-double device_peak_flops(const struct device *device, enum dtype dtype)
+enum dtype device_arithmetic(const struct device *device, enum dtype dtype)
 {
     static const enum dtype instead[DTYPE_COUNT][3] = {
         [DTYPE_BF16] = {DTYPE_BF16, DTYPE_FP16, DTYPE_FP32}, [DTYPE_FP16] = {DTYPE_FP16, DTYPE_BF16, DTYPE_FP32},
@@ -35,8 +35,13 @@ double device_peak_flops(const struct device *device, enum dtype dtype)
     };
     for (int i = 0; i < 3; i++)
         if (device->peak_flops[instead[dtype][i]] > 0)
-            return device->peak_flops[instead[dtype][i]];
-    return device->peak_flops[DTYPE_FP32];
+            return instead[dtype][i];
+    return DTYPE_FP32;
+}
+
+double device_peak_flops(const struct device *device, enum dtype dtype)
+{
+    return device->peak_flops[device_arithmetic(device, dtype)];
 }
 
 /* Peaks by format: {"bf16": 989e12, "fp8": 1979e12}. */
@@ -63,7 +68,8 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
                                        "gemm_efficiency",
                                        "attention_efficiency",
                                        "bandwidth_efficiency",
-                                       "half_peak_tokens",
+                                       "gemm_tile_rows",
+                                       "roofline_corner",
                                        "launch_ns",
                                        "gemm_launch_ns",
                                        "attention_bandwidth_efficiency",
@@ -85,7 +91,8 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
            read_peaks(o, d, err) || json_read_number(o, "gemm_efficiency", false, 0.01, 1, &d->gemm_efficiency, err) ||
            json_read_number(o, "attention_efficiency", false, 0.01, 1, &d->attention_efficiency, err) ||
            json_read_number(o, "bandwidth_efficiency", false, 0.01, 1, &d->bandwidth_efficiency, err) ||
-           json_read_number(o, "half_peak_tokens", false, 0, 1e5, &d->half_peak_tokens, err) ||
+           json_read_number(o, "gemm_tile_rows", false, 1, 256, &d->gemm_tile_rows, err) ||
+           json_read_number(o, "roofline_corner", false, 1, 100, &d->roofline_corner, err) ||
            json_read_number(o, "launch_ns", false, 0, 1e9, &d->launch_ns, err) ||
            json_read_number(o, "gemm_launch_ns", false, 0, 1e9, &d->gemm_launch_ns, err) ||
            json_read_number(o, "attention_bandwidth_efficiency", false, 0.01, 1, &d->attention_bandwidth_efficiency,
@@ -212,7 +219,8 @@ int device_load(const char *name_or_path, struct device *out, struct error *err)
     *out = (struct device){.gemm_efficiency = 0.75,
                            .attention_efficiency = 0.5,
                            .bandwidth_efficiency = 0.85,
-                           .half_peak_tokens = 64,
+                           .gemm_tile_rows = 16,
+                           .roofline_corner = 2,
                            .launch_ns = 2000,
                            .host_ns = 500000,
                            .host_ns_per_sequence = 5000,

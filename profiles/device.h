@@ -20,8 +20,9 @@ struct device {
     double memory_bytes, bandwidth_bytes_per_s;
     double peak_flops[DTYPE_COUNT]; /* dense, per second; 0: the device does not have that format */
     double gemm_efficiency, attention_efficiency, bandwidth_efficiency;
-    double half_peak_tokens; /* GEMM rows at which half of gemm_efficiency is reached */
-    double launch_ns;        /* per kernel */
+    double gemm_tile_rows;  /* rows of the smallest tile that GEMM kernels compute */
+    double roofline_corner; /* p: a GEMM takes the p-norm of its arithmetic and its bytes; 0: the longer of them */
+    double launch_ns;       /* per kernel */
     /* Where they differ for GEMMs, for those in 8-bit formats (whose activations must be quantised first), and for
      * attention kernels; 0: as above. */
     double gemm_launch_ns, gemm_efficiency_8bit, gemm_launch_ns_8bit;
@@ -44,8 +45,11 @@ struct device {
 int device_load(const char *name_or_path, struct device *out, struct error *err);
 void device_release(struct device *device);
 
-/* The peak for arithmetic in a format: its own, or what the device computes it in when it has not got it (fp16 and
- * bf16 for each other, else the next wider one that it has). */
+/* The format that weights of a format are computed in: their own, or, where the device has no arithmetic for it, fp16
+ * and bf16 for each other, else the next wider one that it has. */
+enum dtype device_arithmetic(const struct device *device, enum dtype dtype);
+
+/* The peak of that arithmetic. */
 double device_peak_flops(const struct device *device, enum dtype dtype);
 
 /* The table of an operation that has no shape, or NULL. */

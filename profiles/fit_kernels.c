@@ -86,7 +86,7 @@ static const struct parameter {
 } parameters[] = {
     {offsetof(struct device, gemm_efficiency), true, 0.75},
     {offsetof(struct device, bandwidth_efficiency), true, 0.85},
-    {offsetof(struct device, half_peak_tokens), false, 1},
+    {offsetof(struct device, roofline_corner), false, 2},
     {offsetof(struct device, gemm_launch_ns), false, 4000},
     {offsetof(struct device, gemm_efficiency_8bit), true, 0.75},
     {offsetof(struct device, gemm_launch_ns_8bit), false, 4000},

@@ -6,7 +6,7 @@
  * bf16 and fp8 with n and k from 1 024 on; attention in bf16 over a bf16 cache without a window, at most eight query
  * heads to a KV head, decodes over 64 tokens or more; all-reduces (message sizes are numbers of bf16 values) of at most
  * 2^26 values, not eager. Minimises the mean |ln(roofline / measured)| with Nelder–Mead (GSL) in four stages: bf16
- * GEMMs fit gemm_efficiency, bandwidth_efficiency, half_peak_tokens and launch_ns; fp8 GEMMs their own efficiency and
+ * GEMMs fit gemm_efficiency, bandwidth_efficiency, roofline_corner and launch_ns; fp8 GEMMs their own efficiency and
  * launch; attention, prefill and decode with equal weight, its two efficiencies and its launch; all-reduces the link.
  */
 #ifndef TANDEM_PROFILES_FIT_KERNELS_H

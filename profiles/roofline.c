@@ -14,46 +14,74 @@ static double bytes_per_ns(const struct device *d)
     return d->bandwidth_bytes_per_s * d->bandwidth_efficiency * 1e-9;
 }
 
-/* Arithmetic of a GEMM in a format, at many rows. */
+static bool is_8bit(const struct device *d, enum dtype dtype)
+{
+    return dtype_bytes(device_arithmetic(d, dtype)) == 1;
+}
+
+/* Arithmetic of a GEMM with weights in a format. */
 static double flops_per_ns(const struct device *d, enum dtype dtype)
 {
-    bool narrow = dtype_bytes(dtype) == 1;
-    double efficiency = narrow ? or_else(d->gemm_efficiency_8bit, d->gemm_efficiency) : d->gemm_efficiency;
+    double efficiency = is_8bit(d, dtype) ? or_else(d->gemm_efficiency_8bit, d->gemm_efficiency) : d->gemm_efficiency;
     return device_peak_flops(d, dtype) * efficiency * 1e-9;
 }
 
 static double gemm_launch_ns(const struct device *d, enum dtype dtype)
 {
     double launch = or_else(d->gemm_launch_ns, d->launch_ns);
-    return dtype_bytes(dtype) == 1 ? or_else(d->gemm_launch_ns_8bit, launch) : launch;
+    return is_8bit(d, dtype) ? or_else(d->gemm_launch_ns_8bit, launch) : launch;
 }
 
-/* Activations are as wide as 8-bit or wider weights; narrower ones are widened for 16-bit arithmetic. */
-static double activation_bytes(double weight_bytes)
+/* Activations are as wide as the arithmetic, whatever the weights are stored in. */
+static double activation_bytes(const struct device *d, enum dtype dtype)
 {
-    return weight_bytes < 1 ? 2 : weight_bytes;
+    return dtype_bytes(device_arithmetic(d, dtype));
+}
+
+/* Arithmetic and memory traffic overlap less well the nearer they are to equal: their p-norm, p being the device's
+ * corner. Exact on every machine for p = 2. */
+static double overlapped(const struct device *d, double arithmetic, double bytes)
+{
+    double longer = fmax(arithmetic, bytes), shorter = fmin(arithmetic, bytes), p = d->roofline_corner;
+    if (p == 0 || shorter <= 0)
+        return longer;
+    return p == 2 ? sqrt(longer * longer + shorter * shorter) : longer * pow(1 + pow(shorter / longer, p), 1 / p);
+}
+
+/* Rows that a kernel computes for m: whole tiles of the smallest height that its matrix instructions have. */
+static double tiled_rows(const struct device *d, double m)
+{
+    double tile = fmax(d->gemm_tile_rows, 1);
+    return ceil(m / tile) * tile;
 }
 
 static double gemm_ns(const struct device *d, enum dtype dtype, double weight_bytes, double m, double n, double k)
 {
-    double efficiency = m / (m + d->half_peak_tokens);
-    double arithmetic = 2 * m * n * k / (flops_per_ns(d, dtype) * efficiency);
-    double bytes = (weight_bytes * n * k + activation_bytes(weight_bytes) * m * (n + k)) / bytes_per_ns(d);
-    return fmax(arithmetic, bytes) + gemm_launch_ns(d, dtype);
+    double arithmetic = 2 * tiled_rows(d, m) * n * k / flops_per_ns(d, dtype);
+    double bytes = (weight_bytes * n * k + activation_bytes(d, dtype) * m * (n + k)) / bytes_per_ns(d);
+    return overlapped(d, arithmetic, bytes) + gemm_launch_ns(d, dtype);
 }
 
-/* Two grouped GEMMs over the experts that are awake, each on its share of the rows; the busiest GPU decides. */
+/* Rows of all experts awake, when each one's picks fill whole tiles: one tile at least, and half a tile is lost to the
+ * last one's rest on average. */
+static double tiled_picks(const struct device *d, double picks, double awake)
+{
+    double tile = fmax(d->gemm_tile_rows, 1);
+    return fmax(awake * tile, picks + awake * (tile - 1) / 2);
+}
+
+/* Two grouped GEMMs over the experts that are awake, each on its share of the rows; the busiest GPU decides. Measured
+ * ones take their arithmetic and their bytes one after the other: an expert's few tiles hide nothing of its weights. */
 static double experts_ns(const struct device *d, const struct operation *op, double rows)
 {
     const struct experts *e = &op->experts;
     double awake = fmax(experts_awake(e, rows), 1), width = e->intermediate / e->tensor;
     double picks = rows * e->top_k / e->expert * e->imbalance, matrices = e->gated > 0 ? 3 : 2;
-    double each = picks / awake, efficiency = each / (each + d->half_peak_tokens);
-    double arithmetic = 2 * picks * matrices * e->hidden * width / (flops_per_ns(d, op->dtype) * efficiency);
+    double computed = tiled_picks(d, picks, awake);
+    double arithmetic = 2 * computed * matrices * e->hidden * width / flops_per_ns(d, op->dtype);
     double weights = awake * matrices * e->hidden * width * op->weight_bytes;
-    double activations = picks * (2 * e->hidden + matrices * width) * activation_bytes(op->weight_bytes);
-    return fmax(arithmetic, (weights + activations) / bytes_per_ns(d)) + 2 * gemm_launch_ns(d, op->dtype) +
-           2 * d->launch_ns;
+    double activations = picks * (2 * e->hidden + matrices * width) * activation_bytes(d, op->dtype);
+    return arithmetic + (weights + activations) / bytes_per_ns(d) + 2 * gemm_launch_ns(d, op->dtype) + 2 * d->launch_ns;
 }
 
 double roofline_all_reduce_ns(const struct device *d, double gpus, double bytes)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* roofline.h — what a device's datasheet and efficiencies say of single kernels. Roofline (Williams, Waterman,
  * Patterson 2009): an operation takes the longer of its arithmetic at peak × efficiency and its bytes at bandwidth ×
- * efficiency, plus a launch. */
+ * efficiency, plus a launch. GEMMs round the corner between the two (device.h, roofline_corner) and compute whole tiles
+ * of rows; grouped GEMMs of experts take the sum. No time falls when rows, context or bytes grow. */
 #ifndef TANDEM_PROFILES_ROOFLINE_H
 #define TANDEM_PROFILES_ROOFLINE_H
 
