@@ -54,7 +54,8 @@ struct plan {
     const struct model *m;
     const struct parallel *p;
     struct work *w;
-    double tensor, heads, kv_heads, bytes; /* heads of one GPU */
+    double tensor, heads, kv_heads; /* heads of one GPU */
+    double bytes;                   /* of an activation: 16 bits, however narrow the weights are */
 };
 
 static struct operation *gemm(const struct plan *s, const char *name, double times, double n, double k)
@@ -232,7 +233,7 @@ int work_of_model(const struct model *m, const struct parallel *p, struct work *
                            .tensor = p->tensor,
                            .heads = (double)m->heads / p->tensor,
                            .kv_heads = fmax(1, (double)m->kv_heads / p->tensor),
-                           .bytes = fmax(m->bytes_per_weight, 1)};
+                           .bytes = fmax(dtype_bytes(m->dtype), 2)};
     double dense = m->moe.experts ? m->moe.dense_layers : m->layers;
     if (m->latent.kv_rank)
         add_latent_attention(&s);
