@@ -146,18 +146,19 @@ static struct attention_piece both(struct attention_piece a, struct attention_pi
 }
 
 /* MInference (Jiang et al. 2024) and its kind compute a share of the scores that falls with the keys there are: of a
- * chunk, at its middle. */
+ * chunk, at its middle. The chunk's own queries, keys and values are moved whole. */
 static void thin_out(const struct kernels *k, double new_tokens, double kv_before, struct attention_piece *piece)
 {
     const struct attention_work *a = &k->work->attention[ATTENTION_FULL];
     double keys = (kv_before + (new_tokens + 1) / 2) / a->density_from;
     double share = keys > 1 ? pow(keys, -a->density_power) : 1;
-    double launch = fmin(a->prefill_layers * k->rates[ATTENTION_FULL].launch_ns, piece->ns);
-    double all = piece->ns + piece->slope * kv_before - launch;
-    *piece =
-        (struct attention_piece){.until = kv_before,
-                                 .ns = launch + share * all + a->prefill_layers * a->density_ns_per_token * new_tokens,
-                                 .source = COST_ESTIMATED};
+    const struct attention_rates *r = &k->rates[ATTENTION_FULL];
+    double whole = a->prefill_layers * (r->launch_ns + (r->kv_token_ns + r->query_ns) * new_tokens);
+    double all = piece->ns + piece->slope * kv_before, kept = fmin(whole, all);
+    *piece = (struct attention_piece){.until = kv_before,
+                                      .ns = kept + share * (all - kept) +
+                                            a->prefill_layers * a->density_ns_per_token * new_tokens,
+                                      .source = COST_ESTIMATED};
 }
 
 static struct attention_piece prefill_piece(const void *self, double new_tokens, double kv_before)

@@ -175,8 +175,8 @@ static void test_prefill_layers_by_hand(void **state)
     cost_model_release(&half);
 }
 
-/* 2.7 keys for every one up to which all scores are computed, power 0.5: the arithmetic shrinks by √; decodes do not.
- */
+/* Four keys for every one up to which all scores are computed, power 0.5: half of the scores; decodes do not change.
+ * Launches and the chunk's own 2·2·32·128 + 2·2·8·128 bytes a token and layer, at 3.35 TB/s · 0.85, stay. */
 static void test_attention_density_by_hand(void **state)
 {
     (void)state;
@@ -188,13 +188,34 @@ static void test_attention_density_by_hand(void **state)
                      &thin, &err),
               &err);
     struct attention_piece all = plain.backend.prefill_piece(plain.backend.self, 8191, 0);
-    double launch = 32 * plain.device.launch_ns, share = sqrt(1024.0 / 4096);
+    double own = 32 * (plain.device.launch_ns + 20480 * 8191 / (3.35e3 * 0.85));
     struct attention_piece some = thin.backend.prefill_piece(thin.backend.self, 8191, 0);
-    assert_near(some.ns, launch + share * (all.ns - launch) + 32 * 3.0 * 8191, 1e-9);
+    assert_near(some.ns, own + (all.ns - own) / 2 + 32 * 3.0 * 8191, 1e-9);
     assert_near(thin.backend.prefill_piece(thin.backend.self, 512, 0).ns,
                 plain.backend.prefill_piece(plain.backend.self, 512, 0).ns + 32 * 3.0 * 512, 1e-9);
     assert_near(decode_ns(&thin, 8, 5000), decode_ns(&plain, 8, 5000), 0);
     cost_model_release(&plain);
+    cost_model_release(&thin);
+}
+
+/* A prompt further on never costs less, though the share of scores that is computed falls with the keys there are. */
+static void test_attention_density_never_makes_longer_contexts_cheaper(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct cost_model thin;
+    expect_ok(create("[{\"name\": \"thin\", \"paper\": \"none\", \"changes\": [{\"name\": \"attention_density\", "
+                     "\"from_tokens\": 1024, \"power\": 1}]}]",
+                     &thin, &err),
+              &err);
+    for (double chunk = 1; chunk < 1e5; chunk *= 8)
+        for (double kv = 0, before = 0; kv < 1e6; kv = 1.3 * kv + 100) {
+            struct attention_piece p = thin.backend.prefill_piece(thin.backend.self, chunk, kv);
+            if (p.ns + p.slope * kv < before)
+                fail_msg("a chunk of %g costs %.17g ns and %.17g after %g tokens", chunk, before, p.ns + p.slope * kv,
+                         kv);
+            before = p.ns + p.slope * kv;
+        }
     cost_model_release(&thin);
 }
 
@@ -253,11 +274,17 @@ static void test_time_scales_everything(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_time_scales_everything),     cmocka_unit_test(test_sizes_of_experts_and_latent_attention),
-        cmocka_unit_test(test_awake_experts_by_hand),      cmocka_unit_test(test_work_of_ranks_that_share_experts),
-        cmocka_unit_test(test_windowed_attention_by_hand), cmocka_unit_test(test_speculation_by_hand),
-        cmocka_unit_test(test_prefill_layers_by_hand),     cmocka_unit_test(test_attention_density_by_hand),
-        cmocka_unit_test(test_quantised_kv_by_hand),       cmocka_unit_test(test_bad_techniques_are_named),
+        cmocka_unit_test(test_time_scales_everything),
+        cmocka_unit_test(test_sizes_of_experts_and_latent_attention),
+        cmocka_unit_test(test_awake_experts_by_hand),
+        cmocka_unit_test(test_work_of_ranks_that_share_experts),
+        cmocka_unit_test(test_windowed_attention_by_hand),
+        cmocka_unit_test(test_speculation_by_hand),
+        cmocka_unit_test(test_prefill_layers_by_hand),
+        cmocka_unit_test(test_attention_density_by_hand),
+        cmocka_unit_test(test_attention_density_never_makes_longer_contexts_cheaper),
+        cmocka_unit_test(test_quantised_kv_by_hand),
+        cmocka_unit_test(test_bad_techniques_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
