@@ -33,6 +33,15 @@ static int create(void **state, const struct param_set *set, struct error *err)
     return 0;
 }
 
+/* One chunk and every other request that decodes. */
+static struct batch_limits limits(const struct param_set *set, uint64_t longest)
+{
+    uint64_t sequences = (uint64_t)param_number(set, "max_sequences");
+    (void)longest;
+    return (struct batch_limits){.tokens = (uint64_t)param_number(set, "largest_chunk") + sequences - 1,
+                                 .sequences = sequences};
+}
+
 static struct request *prompt_at_hand(const struct adaptive_chunk *a, struct replica_view *view)
 {
     if (view->prefilling_count > 0)
@@ -74,6 +83,7 @@ const struct batching_policy policy_adaptive_chunk = {
     .source = "Mnemosyne (Agrawal et al. 2024, arXiv 2409.17264, section 4.2)",
     .params = params,
     .create = create,
+    .limits = limits,
     .form_batch = form_batch,
     .destroy = free,
 };

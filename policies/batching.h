@@ -10,6 +10,13 @@
 #include "policies/batch.h"
 #include "policies/view.h"
 
+/* The most that one batch may hold by a policy's own limits. Memory for activations is reserved for it; KV memory
+ * bounds it further, which is not the policy's concern. */
+struct batch_limits {
+    uint64_t tokens;    /* that token-wise operations run on, after padding or packing */
+    uint64_t sequences; /* that run at once */
+};
+
 struct batching_policy {
     const char *name;    /* as written in a scenario: "chunked_prefill" */
     const char *summary; /* one line for `tandem list policies` */
@@ -26,10 +33,17 @@ struct batching_policy {
     /* Fills an empty batch. May admit, reserve and preempt through the view. An empty batch means
      * nothing to do before the next arrival or out->wake_at. */
     void (*form_batch)(void *state, struct replica_view *view, struct batch *out);
+    /* Its limits under these parameters, for requests of `longest` tokens at most, prompt and output. NULL: one such
+     * request's tokens, and 256 sequences. */
+    struct batch_limits (*limits)(const struct param_set *params, uint64_t longest);
     /* Why this request can never run here, or NULL. Asked at arrival; may be NULL. */
     const char *(*refuses)(const void *state, const struct replica_view *view, const struct request *r);
     void (*destroy)(void *state);
 };
+
+/* What the policy's limits() says, or what stands for it where a policy does not say. */
+struct batch_limits batching_policy_limits(const struct batching_policy *policy, const struct param_set *params,
+                                           uint64_t longest);
 
 /* NULL-ended; find returns NULL for an unknown name. */
 extern const struct batching_policy *const batching_policies[];

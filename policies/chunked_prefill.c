@@ -31,6 +31,15 @@ static int create(void **state, const struct param_set *set, struct error *err)
     return 0;
 }
 
+/* Decodes may be more than the budget. */
+static struct batch_limits limits(const struct param_set *set, uint64_t longest)
+{
+    uint64_t budget = (uint64_t)param_number(set, "token_budget");
+    uint64_t sequences = (uint64_t)param_number(set, "max_sequences");
+    (void)longest;
+    return (struct batch_limits){.tokens = budget > sequences ? budget : sequences, .sequences = sequences};
+}
+
 static uint32_t min_u32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -96,6 +105,7 @@ const struct batching_policy policy_chunked_prefill = {
     .source = "Sarathi-Serve (Agrawal et al., OSDI 2024)",
     .params = params,
     .create = create,
+    .limits = limits,
     .form_batch = form_batch,
     .destroy = free,
 };

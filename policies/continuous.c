@@ -22,6 +22,13 @@ static int create(void **state, const struct param_set *set, struct error *err)
     return 0;
 }
 
+/* Every request may bring a whole prompt. */
+static struct batch_limits limits(const struct param_set *set, uint64_t longest)
+{
+    uint64_t sequences = (uint64_t)param_number(set, "max_sequences");
+    return (struct batch_limits){.tokens = sequences * longest, .sequences = sequences};
+}
+
 /* Prompts are never split, so whoever runs already decodes. */
 static void form_batch(void *state, struct replica_view *view, struct batch *out)
 {
@@ -47,6 +54,7 @@ const struct batching_policy policy_continuous = {
     .params = params,
     .admission = ADMIT_RESERVE_MAX,
     .create = create,
+    .limits = limits,
     .form_batch = form_batch,
     .destroy = free,
 };

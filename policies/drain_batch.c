@@ -14,6 +14,12 @@ int drain_batch_create(void **state, const struct param_set *params, struct erro
     return 0;
 }
 
+struct batch_limits drain_batch_limits(const struct param_set *params, uint64_t longest)
+{
+    uint64_t sequences = (uint64_t)param_number(params, "max_sequences");
+    return (struct batch_limits){.tokens = sequences * longest, .sequences = sequences};
+}
+
 static void admit(const struct drain_batch *d, struct replica_view *view, struct batch *out)
 {
     struct request *oldest = view->waiting->head;

@@ -14,6 +14,9 @@ struct drain_batch {
 /* Reads max_sequences and batch_wait_s. */
 int drain_batch_create(void **state, const struct param_set *params, struct error *err);
 
+/* As many whole prompts as max_sequences. */
+struct batch_limits drain_batch_limits(const struct param_set *params, uint64_t longest);
+
 /* Decodes what runs; when nothing does, admits the next batch, as many as fit with their longest outputs, and prefills
  * all of it at once. */
 void drain_batch_form(void *state, struct replica_view *view, struct batch *out);

@@ -16,6 +16,7 @@ const struct batching_policy policy_elastic_batch = {
     .params = params,
     .admission = ADMIT_RESERVE_MAX,
     .create = drain_batch_create,
+    .limits = drain_batch_limits,
     .form_batch = drain_batch_form,
     .destroy = free,
 };

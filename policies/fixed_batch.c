@@ -14,6 +14,11 @@ static int create(void **state, const struct param_set *set, struct error *err)
     return static_batch_create(state, (uint32_t)param_number(set, "size"), flush, err);
 }
 
+static struct batch_limits limits(const struct param_set *set, uint64_t longest)
+{
+    return static_batch_limits((uint64_t)param_number(set, "size"), longest);
+}
+
 const struct batching_policy policy_fixed_batch = {
     .name = "fixed_batch",
     .summary = "exactly so many at a time, padded to the longest; the batch lasts as long as its longest output",
@@ -22,6 +27,7 @@ const struct batching_policy policy_fixed_batch = {
     .admission = ADMIT_RESERVE_MAX,
     .holds_finished_kv = true,
     .create = create,
+    .limits = limits,
     .form_batch = static_batch_form,
     .destroy = static_batch_destroy,
 };

@@ -40,6 +40,15 @@ static int create(void **state, const struct param_set *set, struct error *err)
     return 0;
 }
 
+/* Prompts up to max_batched_tokens, a longer one alone, or all decodes. */
+static struct batch_limits limits(const struct param_set *set, uint64_t longest)
+{
+    uint64_t prompts = (uint64_t)param_number(set, "max_batched_tokens");
+    uint64_t sequences = (uint64_t)param_number(set, "max_sequences");
+    prompts = prompts > longest ? prompts : longest;
+    return (struct batch_limits){.tokens = prompts > sequences ? prompts : sequences, .sequences = sequences};
+}
+
 static void destroy(void *state)
 {
     struct lightllm *l = state;
@@ -128,6 +137,7 @@ const struct batching_policy policy_lightllm = {
     .source = "LightLLM (ModelTC/lightllm, router; Gong et al., ASPLOS 2025)",
     .params = params,
     .create = create,
+    .limits = limits,
     .form_batch = form_batch,
     .destroy = destroy,
 };

@@ -25,6 +25,15 @@ static int create(void **state, const struct param_set *set, struct error *err)
     return 0;
 }
 
+/* One chunk and every other request that decodes. */
+static struct batch_limits limits(const struct param_set *set, uint64_t longest)
+{
+    uint64_t sequences = (uint64_t)param_number(set, "max_sequences");
+    (void)longest;
+    return (struct batch_limits){.tokens = (uint64_t)param_number(set, "chunk_tokens") + sequences - 1,
+                                 .sequences = sequences};
+}
+
 /* The request that prefills: the one at hand, or the next that is admitted. NULL when there is none. */
 static struct request *prompt_at_hand(const struct piggyback *p, struct replica_view *view)
 {
@@ -61,6 +70,7 @@ const struct batching_policy policy_piggyback = {
     .params = params,
     .admission = ADMIT_RESERVE_MAX,
     .create = create,
+    .limits = limits,
     .form_batch = form_batch,
     .destroy = free,
 };

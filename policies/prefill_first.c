@@ -29,6 +29,16 @@ static int create(void **state, const struct param_set *set, struct error *err)
     return 0;
 }
 
+/* Prompts up to the limit, or all decodes. A preempted request that has grown past the limit runs alone; no memory is
+ * kept for that. */
+static struct batch_limits limits(const struct param_set *set, uint64_t longest)
+{
+    uint64_t prompts = (uint64_t)param_number(set, "max_batched_tokens");
+    uint64_t sequences = (uint64_t)param_number(set, "max_sequences");
+    prompts = prompts > 0 ? prompts : longest;
+    return (struct batch_limits){.tokens = prompts > sequences ? prompts : sequences, .sequences = sequences};
+}
+
 static uint32_t token_limit(const struct prefill_first *p, const struct replica_view *view)
 {
     return p->max_batched_tokens ? p->max_batched_tokens : view->max_tokens;
@@ -69,6 +79,7 @@ const struct batching_policy policy_prefill_first = {
     .source = "vLLM v0 (Kwon et al., SOSP 2023)",
     .params = params,
     .create = create,
+    .limits = limits,
     .form_batch = form_batch,
     .refuses = refuses,
     .destroy = free,

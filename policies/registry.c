@@ -76,6 +76,13 @@ const struct batching_policy *batching_policy_find(const char *name)
     return NULL;
 }
 
+struct batch_limits batching_policy_limits(const struct batching_policy *policy, const struct param_set *params,
+                                           uint64_t longest)
+{
+    return policy->limits ? policy->limits(params, longest)
+                          : (struct batch_limits){.tokens = longest, .sequences = 256};
+}
+
 const struct routing_policy *routing_policy_find(const char *name)
 {
     for (const struct routing_policy *const *p = routing_policies; *p; p++)

@@ -22,6 +22,11 @@ int static_batch_create_waiting(void **state, const struct param_set *params, st
                                sim_time_from_s(param_number(params, "batch_wait_s")), err);
 }
 
+struct batch_limits static_batch_limits(uint64_t rows, uint64_t longest)
+{
+    return (struct batch_limits){.tokens = rows * longest, .sequences = rows};
+}
+
 void static_batch_destroy(void *state)
 {
     struct static_batch *s = state;

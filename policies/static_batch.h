@@ -21,6 +21,10 @@ int static_batch_create(void **state, uint32_t max_sequences, sim_time batch_wai
 
 /* The same from the parameters max_sequences and batch_wait_s. */
 int static_batch_create_waiting(void **state, const struct param_set *params, struct error *err);
+
+/* So many rows, each as long as the longest. Packed prompts need as many rows when no two of them fit into one. */
+struct batch_limits static_batch_limits(uint64_t rows, uint64_t longest);
+
 void static_batch_destroy(void *state);
 
 /* Admits the next batch when the replica is idle. True when one was admitted and is to be prefilled. */

@@ -7,6 +7,11 @@ static const struct param_spec params[] = {
     {0},
 };
 
+static struct batch_limits limits(const struct param_set *set, uint64_t longest)
+{
+    return static_batch_limits((uint64_t)param_number(set, "max_sequences"), longest);
+}
+
 const struct batching_policy policy_static_padded = {
     .name = "static_padded",
     .summary = "request-level batches, every prompt padded to the longest; all leave before others join",
@@ -15,6 +20,7 @@ const struct batching_policy policy_static_padded = {
     .admission = ADMIT_RESERVE_MAX,
     .holds_finished_kv = true,
     .create = static_batch_create_waiting,
+    .limits = limits,
     .form_batch = static_batch_form,
     .destroy = static_batch_destroy,
 };

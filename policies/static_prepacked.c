@@ -25,6 +25,11 @@ static int create(void **state, const struct param_set *set, struct error *err)
     return 0;
 }
 
+static struct batch_limits limits(const struct param_set *set, uint64_t longest)
+{
+    return static_batch_limits((uint64_t)param_number(set, "max_sequences"), longest);
+}
+
 /* Bins are as long as the longest prompt; the tensor is bins × longest bin. */
 static void pack_prompts(struct static_batch *s, struct batch *out)
 {
@@ -57,6 +62,7 @@ const struct batching_policy policy_static_prepacked = {
     .admission = ADMIT_RESERVE_MAX,
     .holds_finished_kv = true,
     .create = create,
+    .limits = limits,
     .form_batch = form_batch,
     .destroy = static_batch_destroy,
 };

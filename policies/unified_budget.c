@@ -31,6 +31,13 @@ static int create(void **state, const struct param_set *set, struct error *err)
     return 0;
 }
 
+static struct batch_limits limits(const struct param_set *set, uint64_t longest)
+{
+    (void)longest;
+    return (struct batch_limits){.tokens = (uint64_t)param_number(set, "token_budget"),
+                                 .sequences = (uint64_t)param_number(set, "max_sequences")};
+}
+
 /* Of the tokens it has not computed, less those it finds `cached`. */
 static uint32_t share(const struct unified_budget *u, const struct request *r, uint32_t cached, uint32_t budget)
 {
@@ -117,6 +124,7 @@ const struct batching_policy policy_unified_budget = {
     .params = params,
     .chunks_follow = true,
     .create = create,
+    .limits = limits,
     .form_batch = form_batch,
     .destroy = free,
 };

@@ -114,15 +114,6 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
     return 0;
 }
 
-/* A parameter of a batching policy, where it has it and it is not 0. */
-static double batch_limit(const struct param_set *params, const char *name, double otherwise)
-{
-    for (const struct param_spec *spec = params->specs; spec->name; spec++)
-        if (strcmp(spec->name, name) == 0 && param_number(params, name) > 0)
-            return param_number(params, name);
-    return otherwise;
-}
-
 static int read_batching(const struct json *at, struct replica_config *c, struct param_set *params, struct error *err)
 {
     const char *name = "unified_budget";
@@ -137,16 +128,33 @@ static int read_batching(const struct json *at, struct replica_config *c, struct
     return 0;
 }
 
-/* KV tokens that fit on every stage. */
-static uint64_t kv_tokens(const struct cost_model *cost, const struct stages *others, double batch_tokens,
-                          double sequences)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-    uint64_t least = cost_model_kv_tokens(cost, batch_tokens, sequences);
-    for (size_t i = 0; i < others->count; i++) {
-        uint64_t tokens = cost_model_kv_tokens(&others->costs[i], batch_tokens, sequences);
-        least = tokens < least ? tokens : least;
+    return a < b ? a : b;
+}
+
+/* KV tokens that fit on every stage beside the activations of the policy's largest batch. */
+static uint64_t kv_beside(const struct cost_model *cost, const struct stages *others, const struct batch_limits *batch)
+{
+    double tokens = (double)batch->tokens, sequences = (double)least(batch->sequences, batch->tokens);
+    uint64_t fit = cost_model_kv_tokens(cost, tokens, sequences);
+    for (size_t i = 0; i < others->count; i++)
+        fit = least(fit, cost_model_kv_tokens(&others->costs[i], tokens, sequences));
+    return fit;
+}
+
+/* The largest pool that fits beside the largest batch that can be formed over it: what a batch computes, the pool must
+ * hold, so a batch has no more tokens than the pool. A larger pool never leaves room for a larger one. */
+static uint64_t kv_tokens(const struct cost_model *cost, const struct stages *others, const struct batch_limits *limits)
+{
+    uint64_t fits = 0, too_large = kv_beside(cost, others, &(struct batch_limits){.tokens = 1, .sequences = 1}) + 1;
+    while (too_large - fits > 1) {
+        uint64_t pool = fits + (too_large - fits) / 2;
+        struct batch_limits batch = {.tokens = least(limits->tokens, pool),
+                                     .sequences = least(limits->sequences, pool)};
+        *(kv_beside(cost, others, &batch) >= pool ? &fits : &too_large) = pool;
     }
-    return least;
+    return fits;
 }
 
 /* Batching and KV of one kind of replicas; `at` is the policy's, or the pool's own where that says. */
@@ -160,14 +168,15 @@ static int read_replicas(const struct json *policy, const struct pool *pool, con
         json_read_integer(policy, "kv_blocks", false, 1, 1000000000000, &blocks, err) ||
         (pool->at.node && json_read_integer(&pool->at, "kv_blocks", false, 1, 1000000000000, &blocks, err)))
         return -1;
-    double most_tokens =
-        batch_limit(params, "token_budget", batch_limit(params, "max_batched_tokens", cost->model.max_tokens));
-    c->kv_blocks = (uint64_t)blocks;
-    if (blocks == 0)
-        c->kv_blocks =
-            kv_tokens(cost, stages, most_tokens, batch_limit(params, "max_sequences", 256)) / c->kv_block_tokens;
+    struct batch_limits limits = batching_policy_limits(c->batching, params, cost->model.max_tokens);
+    c->kv_blocks = blocks > 0 ? (uint64_t)blocks : kv_tokens(cost, stages, &limits) / c->kv_block_tokens;
     c->max_tokens = cost->model.max_tokens;
     return read_admission(policy, c, err) || read_preemption(policy, cost, tied, c, err) ? -1 : 0;
+}
+
+static uint32_t most_sequences(const struct replica_config *c)
+{
+    return (uint32_t)batching_policy_limits(c->batching, c->batching_params, c->max_tokens).sequences;
 }
 
 /* Replicas that decode: the others' settings, with batching and KV of their own. */
@@ -189,7 +198,7 @@ static int read_decoders(struct scenario *s, const struct json *policy, const st
         return json_complain(&placed,
                              "\"colocated\" with prefix_caching, or with a batching policy that serves whole batches",
                              err);
-    c->decode_max_sequences = (uint32_t)batch_limit(&s->decode_params, "max_sequences", 65536);
+    c->decode_max_sequences = most_sequences(&c->decode);
     return 0;
 }
 
@@ -214,7 +223,7 @@ static int read_policy(struct scenario *s, const struct pool *prefill, const str
         return json_complain(&batching, "a policy that serves no whole batches with pipeline_parallel or redundant_kv",
                              err);
     if (s->cluster.tied > 1)
-        s->cluster.decode_max_sequences = (uint32_t)batch_limit(&s->batching_params, "max_sequences", 65536);
+        s->cluster.decode_max_sequences = most_sequences(c);
     return s->cluster.prefill_replicas ? read_decoders(s, &policy, decode, err) : 0;
 }
 

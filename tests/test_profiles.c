@@ -626,6 +626,103 @@ static void test_int4_is_no_slower_than_int8_at_few_rows(void **state)
     }
 }
 
+/* What each policy's own parameters, given here or by default, let one batch hold of requests of 1 000 tokens. */
+static void test_policies_state_their_limits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *spec;
+        uint64_t tokens, sequences;
+    } cases[] = {
+        {"{\"name\": \"unified_budget\", \"token_budget\": 512, \"max_sequences\": 64}", 512, 64},
+        {"{\"name\": \"chunked_prefill\", \"token_budget\": 512, \"max_sequences\": 64}", 512, 64},
+        {"{\"name\": \"chunked_prefill\", \"token_budget\": 32, \"max_sequences\": 64}", 64, 64}, /* all decodes */
+        {"{\"name\": \"piggyback\", \"chunk_tokens\": 512, \"max_sequences\": 64}", 512 + 63, 64},
+        {"{\"name\": \"adaptive_chunk\", \"largest_chunk\": 512, \"max_sequences\": 64}", 512 + 63, 64},
+        {"{\"name\": \"prefill_first\", \"max_batched_tokens\": 512, \"max_sequences\": 64}", 512, 64},
+        {"{\"name\": \"prefill_first\", \"max_sequences\": 64}", 1000, 64}, /* 0: the longest sequence */
+        {"{\"name\": \"prefill_first\", \"max_batched_tokens\": 512, \"max_sequences\": 640}", 640, 640},
+        {"{\"name\": \"lightllm\", \"max_batched_tokens\": 512, \"max_sequences\": 64}", 1000, 64}, /* one alone */
+        {"{\"name\": \"continuous\", \"max_sequences\": 64}", 64000, 64},
+        {"{\"name\": \"decode_priority\", \"max_sequences\": 64}", 64000, 64},
+        {"{\"name\": \"elastic_batch\", \"max_sequences\": 64}", 64000, 64},
+        {"{\"name\": \"dynamic_batch\", \"max_sequences\": 64}", 64000, 64},
+        {"{\"name\": \"fixed_batch\", \"size\": 64}", 64000, 64},
+        {"{\"name\": \"static_padded\", \"max_sequences\": 64}", 64000, 64},
+        {"{\"name\": \"static_prepacked\", \"max_sequences\": 64}", 64000, 64}, /* no two share a row */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        struct json root;
+        struct param_set params;
+        const char *name = NULL;
+        expect_ok(json_parse(cases[i].spec, "test", &root, &err), &err);
+        expect_ok(json_read_string(&root, "name", true, &name, &err), &err);
+        const struct batching_policy *policy = batching_policy_find(name);
+        expect_ok(param_set_read(&params, policy->params, &root, &err), &err);
+        struct batch_limits limits = batching_policy_limits(policy, &params, 1000);
+        if (limits.tokens != cases[i].tokens || limits.sequences != cases[i].sequences)
+            fail_msg("%s: %llu tokens, %llu sequences", cases[i].spec, (unsigned long long)limits.tokens,
+                     (unsigned long long)limits.sequences);
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    }
+    for (const struct batching_policy *const *policy = batching_policies; *policy; policy++)
+        assert_non_null((*policy)->limits);
+    struct batch_limits unsaid = batching_policy_limits(&(struct batching_policy){.name = "mine"}, NULL, 1000);
+    assert_true(unsaid.tokens == 1000 && unsaid.sequences == 256);
+}
+
+/* The KV pool of Llama-3.1-8B on an H100 under vLLM's memory rule and some policy. */
+static uint64_t pool_of(const char *batching)
+{
+    char text[1024];
+    struct scenario s;
+    struct error err = {0};
+    struct json root;
+    snprintf(text, sizeof text,
+             "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"engine\": \"vllm-0.19\", "
+             "\"policy\": {\"kv_block_tokens\": 1, \"batching\": %s}, \"workload\": {\"arrivals\": \"at_once\", "
+             "\"requests\": 1, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": 8}, "
+             "\"output\": {\"name\": \"fixed\", \"tokens\": 8}}}}",
+             batching);
+    expect_ok(json_parse(text, "test", &root, &err), &err);
+    expect_ok(scenario_compile(&s, root, &err), &err);
+    uint64_t blocks = s.cluster.replica.kv_blocks;
+    scenario_release(&s);
+    return blocks;
+}
+
+/* A token in a batch needs 2 bytes of each of residual and hidden state, 4 096 values, and of the input and output of
+ * gate and up, 4 096 + 2·14 336: 81 920 bytes, 0.625 KV tokens of 131 072. A row of logits needs 6·128 256 bytes, 5.87.
+ * The same number of tokens reserves the same, whatever its parameter is called. */
+static void test_activations_are_of_the_batch_that_can_be_formed(void **state)
+{
+    (void)state;
+    uint64_t budget = pool_of("{\"name\": \"unified_budget\", \"token_budget\": 287, \"max_sequences\": 32}");
+    assert_int_equal(pool_of("{\"name\": \"piggyback\", \"chunk_tokens\": 256, \"max_sequences\": 32}"), budget);
+    uint64_t wider = pool_of("{\"name\": \"unified_budget\", \"token_budget\": 16287, \"max_sequences\": 32}");
+    assert_int_equal(budget - wider, 16000 * 5 / 8);
+    uint64_t heads = pool_of("{\"name\": \"unified_budget\", \"token_budget\": 287, \"max_sequences\": 287}");
+    assert_near((double)(budget - heads), 255 * 6 * 128256 / 131072.0, 1e-3);
+    /* A request is in a batch with a token at least. */
+    assert_int_equal(pool_of("{\"name\": \"unified_budget\", \"token_budget\": 287, \"max_sequences\": 5000}"), heads);
+}
+
+/* 32 whole prompts of 131 072 tokens are 344 GB of activations. No batch holds more than the pool does, though: 1 +
+ * 0.625 KV tokens for each token of the pool, so the largest pool is what 32 sequences leave over 1.625. */
+static void test_whole_prompts_share_memory_with_the_pool_they_fill(void **state)
+{
+    (void)state;
+    uint64_t one = pool_of("{\"name\": \"unified_budget\", \"token_budget\": 1, \"max_sequences\": 1}");
+    double left = (double)one + 0.625 - 31 * 6 * 128256 / 131072.0;
+    uint64_t whole = pool_of("{\"name\": \"continuous\", \"max_sequences\": 32}");
+    assert_true(fabs((double)whole - left / 1.625) <= 1);
+    assert_int_equal(pool_of("{\"name\": \"static_padded\", \"max_sequences\": 32}"), whole);
+    /* One prompt of the longest length fills no pool of this size. */
+    uint64_t single = pool_of("{\"name\": \"continuous\", \"max_sequences\": 1}");
+    assert_true(fabs((double)single - ((double)one - 131071 * 0.625)) <= 1);
+}
+
 /* Writes the profile of a measured bundle; the test is skipped where that is absent. */
 static void import_or_skip(const char *folder, const char *base, const char *file)
 {
@@ -703,6 +800,9 @@ int main(void)
         cmocka_unit_test(test_single_kernels_by_hand),
         cmocka_unit_test(test_narrow_weights_by_hand),
         cmocka_unit_test(test_experts_by_hand),
+        cmocka_unit_test(test_policies_state_their_limits),
+        cmocka_unit_test(test_activations_are_of_the_batch_that_can_be_formed),
+        cmocka_unit_test(test_whole_prompts_share_memory_with_the_pool_they_fill),
         cmocka_unit_test(test_no_cost_falls_when_its_cause_grows),
         cmocka_unit_test(test_int4_is_no_slower_than_int8_at_few_rows),
         cmocka_unit_test(test_fit_finds_the_parameters_that_made_the_kernels),

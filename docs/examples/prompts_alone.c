@@ -29,6 +29,11 @@ static int create(void **state, const struct param_set *set, struct error *err)
     return 0;
 }
 
+static struct batch_limits limits(const struct param_set *set, uint64_t longest)
+{
+    return (struct batch_limits){.tokens = longest, .sequences = (uint64_t)param_number(set, "max_sequences")};
+}
+
 static void form_batch(void *state, struct replica_view *view, struct batch *out)
 {
     struct alone *a = state;
@@ -51,6 +56,7 @@ static const struct batching_policy policy = {
     .params = params,
     .admission = ADMIT_RESERVE_MAX,
     .create = create,
+    .limits = limits,
     .form_batch = form_batch,
     .destroy = free,
 };
