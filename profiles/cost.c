@@ -62,7 +62,8 @@ static struct dense_cost compute_token_cost(const struct cost_model *cm, uint64_
     return cost_of_rows(cm, cm->engine.graph_decodes_only ? tokens : engine_padded_tokens(&cm->engine, tokens));
 }
 
-/* Host work for every sequence that gets a token is counted with the output head, unless it hides behind the GPU. */
+/* Host work for every sequence that the head runs for is counted with the output head, unless it hides behind the GPU.
+ */
 static struct dense_cost compute_head_cost(const struct cost_model *cm, uint64_t sequences)
 {
     double by[COST_SOURCES] = {0}, ns = 0;
@@ -447,7 +448,7 @@ static void ragged_shapes(const struct cost_model *cm, const struct batch *b, st
         } else {
             add_prefill(cm, s, 1, item->new_tokens, item->req->computed);
         }
-        s->heads += item->new_tokens == request_uncomputed(item->req);
+        s->heads += cm->engine.head_for_all || item->new_tokens == request_uncomputed(item->req);
     }
     if (b->count > 1)
         s->steady = 1;

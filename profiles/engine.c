@@ -60,6 +60,7 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
                                        "weight_dtype",
                                        "memory",
                                        "graph_decodes_only",
+                                       "head_for_all",
                                        NULL};
     const char *name = NULL;
     struct json sizes = json_member(o, "graph_tokens"), memory = json_member(o, "memory");
@@ -67,7 +68,8 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
         json_read_number(o, "host_ns", false, 0, 1e12, &e->host_ns, err) ||
         json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &e->host_ns_per_sequence, err) ||
         dtype_read(o, "weight_dtype", &e->weight_dtype, err) ||
-        json_read_bool(o, "graph_decodes_only", &e->graph_decodes_only, err) || read_memory(&memory, &e->memory, err) ||
+        json_read_bool(o, "graph_decodes_only", &e->graph_decodes_only, err) ||
+        json_read_bool(o, "head_for_all", &e->head_for_all, err) || read_memory(&memory, &e->memory, err) ||
         json_read_bool(o, "schedule_ahead", &e->schedule_ahead, err) || read_sizes(&sizes, e, err))
         return -1;
     if (json_member(o, "weight_dtype").node)

@@ -24,7 +24,7 @@ enum work_kind {
     WORK_COLLECTIVE, /* bytes between GPUs, named all_reduce, all_gather or reduce_scatter */
 };
 
-/* What an operation's rows are: tokens of the iteration (after padding), or sequences that get a token. */
+/* What an operation's rows are: tokens of the iteration (after padding), or sequences that the output head runs for. */
 enum work_rows { PER_TOKEN, PER_SEQUENCE };
 
 enum { WORK_NAME_BYTES = 24, WORK_OPS_MAX = 48 };

@@ -193,6 +193,40 @@ static void test_batches_are_padded_to_captured_sizes(void **state)
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
 }
 
+/* A decode, a prompt's last chunk and a chunk that leaves its prompt unfinished: three rows of the head, or two; a
+ * batch of the unfinished chunk alone has one row or none. The presets' engines all run it so. */
+static void test_output_head_runs_for_unfinished_prompts_where_the_engine_does_so(void **state)
+{
+    (void)state;
+    struct engine engine = {.name = "none", .schedule_ahead = true};
+    struct cost_model yields, all;
+    struct error err = {0};
+    expect_ok(create_cost(&yields, "llama-3.1-8b", "h100-sxm", 1, &engine, &err), &err);
+    engine.head_for_all = true;
+    expect_ok(create_cost(&all, "llama-3.1-8b", "h100-sxm", 1, &engine, &err), &err);
+    requests[0] = (struct request){.prompt_tokens = 100, .computed = 60};
+    requests[1] = (struct request){.prompt_tokens = 500};
+    struct batch b = {.decodes = 1, .decode_kv = 300, .items = items, .capacity = 4};
+    batch_add(&b, &requests[1], 128);
+    fine_time alone = cost_of(&yields, &b).total;
+    assert_int_equal(cost_of(&all, &b).total - alone, all.heads[2].total - all.heads[1].total);
+    batch_add(&b, &requests[0], 40);
+    assert_int_equal(cost_of(&all, &b).total - cost_of(&yields, &b).total, all.heads[3].total - all.heads[2].total);
+    b.decodes = 0, b.decode_kv = 0, b.count = 1;
+    assert_int_equal(cost_of(&all, &b).total - cost_of(&yields, &b).total, all.heads[1].total);
+    assert_true(all.heads[1].total > 100000 * (int64_t)(1 << FINE_BITS)); /* 1.05 GB of weights: some 370 µs */
+    cost_model_release(&yields);
+    cost_model_release(&all);
+    static const char *const presets[] = {"\"vllm-0.19\"", "\"sglang-0.5\"", "\"trtllm-1.2\""};
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
+        struct json preset;
+        expect_ok(json_parse(presets[i], "engine", &preset, &err), &err);
+        expect_ok(engine_read(&preset, &engine, &err), &err);
+        assert_true(engine.head_for_all);
+        cJSON_Delete((cJSON *)(uintptr_t)preset.node);
+    }
+}
+
 /* Packed bins cost what their rows cost: masked 2 rows of 10, varlen the three prompts' own tokens. */
 static void test_packed_prefill_costs_rows(void **state)
 {
@@ -791,6 +825,7 @@ int main(void)
         cmocka_unit_test(test_tensor_parallel_shards_and_communicates),
         cmocka_unit_test(test_linear_cost_by_hand),
         cmocka_unit_test(test_batches_are_padded_to_captured_sizes),
+        cmocka_unit_test(test_output_head_runs_for_unfinished_prompts_where_the_engine_does_so),
         cmocka_unit_test(test_packed_prefill_costs_rows),
         cmocka_unit_test(test_table_interpolation_by_hand),
         cmocka_unit_test(test_decode_table_by_hand),
