@@ -95,7 +95,8 @@ static struct served served_by(const struct cost_model *cost, const struct repli
                                double kv_per_request)
 {
     const struct param_set *params = config->batching_params;
-    double fits = (double)config->kv_blocks * config->kv_block_tokens / kv_per_request;
+    struct kv_layout layout = replica_kv_layout(config);
+    double fits = (double)config->kv_blocks * config->kv_block_tokens / kv_layout_group_tokens(&layout, kv_per_request);
     return (struct served){.cost = cost,
                            .config = config,
                            .replicas = replicas,

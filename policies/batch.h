@@ -46,6 +46,7 @@ struct batch {
      * 1 unless the policy says more. */
     uint64_t stable_iterations;
     bool arrivals_wait; /* not even an arrival changes it: whoever comes waits until somebody leaves */
+    bool awaits_blocks; /* a waiting request may change it as soon as more KV blocks are free */
 };
 
 /* Empties it, keeping the room for items. */
@@ -61,7 +62,7 @@ static inline void batch_clear(struct batch *b)
     b->rows = b->row_tokens = b->row_kv = 0;
     b->wake_at = SIM_TIME_NEVER;
     b->stable_iterations = 1;
-    b->arrivals_wait = false;
+    b->arrivals_wait = b->awaits_blocks = false;
 }
 
 /* Adds an item; the batch has room for every running request (the replica sees to it). */

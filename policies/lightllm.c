@@ -83,6 +83,16 @@ static struct demand demand_of(const struct replica_view *view, const struct req
                            .to_come = view->decodes_elsewhere ? 0 : r->max_output_tokens - r->generated};
 }
 
+/* Of the pool, for so many KV tokens of `count` requests, each of which ends within a block. */
+static uint64_t blocks_of(const struct replica_view *view, uint64_t tokens, size_t count)
+{
+    const struct kv_groups *g = &view->kv.groups;
+    uint64_t blocks = tokens / view->kv.block_tokens + count, within = blocks;
+    if (g->windowed > 0 && within > count * kv_layout_most(&view->kv, 1))
+        within = count * kv_layout_most(&view->kv, 1);
+    return g->full * blocks + g->windowed * within;
+}
+
 /* Whether the pool holds everybody's peak with this one in. A pool that is empty admits whoever fits it at all. */
 static bool fits_peak(struct lightllm *l, struct replica_view *view, const struct request *candidate)
 {
@@ -95,7 +105,7 @@ static bool fits_peak(struct lightllm *l, struct replica_view *view, const struc
         l->demands[count++] = demand_of(view, r, !r->prefilling);
     l->demands[count++] = demand_of(view, candidate, false);
     double usable = view->running->count ? l->usable : 1;
-    uint64_t blocks = predicted_peak(l->demands, count) / view->kv_block_tokens + count; /* each ends within a block */
+    uint64_t blocks = blocks_of(view, predicted_peak(l->demands, count), count);
     return count == 1 || (double)blocks <= usable * (double)view->kv_total_blocks;
 }
 

@@ -18,6 +18,14 @@ void view_decode_all(struct replica_view *view, struct batch *out)
         view_preempt(view, last_admitted(view));
 }
 
+/* What is found of a common prefix is not its own, so it needs the blocks of its next iteration beside. */
+uint64_t view_windowed_blocks(const struct replica_view *view, const struct request *r, uint64_t tokens)
+{
+    uint64_t found = view_cached_tokens(view, r), uncomputed = request_uncomputed(r) - found;
+    uint64_t step = uncomputed < view->kv.step_tokens ? uncomputed : view->kv.step_tokens;
+    return kv_layout_blocks(&view->kv, tokens, found, step + kv_layout_seen(&view->kv, found));
+}
+
 /* Equal chunks that leave the prompt unfinished; one that is computed again must not end up as a decode. */
 static uint64_t equal_chunks(const struct batch_item *item)
 {
@@ -39,6 +47,7 @@ void view_hold(const struct replica_view *view, struct batch *out, bool full)
         return;
     out->stable_iterations = iterations;
     out->arrivals_wait = full || (blocked && !view->ordered);
+    out->awaits_blocks = blocked && !full;
 }
 
 bool view_reserve_or_preempt(struct replica_view *view, struct request *r, uint32_t tokens)

@@ -5,6 +5,7 @@
 
 #include "policies/batch.h"
 #include "workloads/content.h"
+#include "workloads/kv_layout.h"
 
 /* How much KV a request must find free when it is admitted. */
 enum kv_admission {
@@ -27,7 +28,7 @@ struct replica_view {
     uint32_t evicted;      /* preempted while the batch at hand is formed */
     enum kv_admission admission;
     bool decodes_elsewhere; /* a request leaves with its first token: only its prompt's KV is ever held here */
-    uint32_t kv_block_tokens;
+    struct kv_layout kv;
     uint64_t kv_total_blocks, kv_free_blocks;
     bool finds_prefixes; /* prefix caching: KV that others have computed is found again */
     uint32_t max_tokens; /* the model's longest sequence */
@@ -47,15 +48,16 @@ struct replica_verbs {
     sim_time (*predict)(const struct replica_view *view, const struct batch *batch);
 };
 
+/* Blocks that a request of which nothing is computed needs at most until it has `tokens` tokens. */
 static inline uint64_t view_blocks(const struct replica_view *view, uint64_t tokens)
 {
-    return (tokens + view->kv_block_tokens - 1) / view->kv_block_tokens;
+    return kv_layout_blocks(&view->kv, tokens, 0, tokens < view->kv.step_tokens ? tokens : view->kv.step_tokens);
 }
 
 /* Makes the request's blocks cover `tokens` tokens. False, and nothing changes, when too few are free. */
 static inline bool view_reserve(struct replica_view *view, struct request *r, uint32_t tokens)
 {
-    return (uint64_t)r->kv_blocks * view->kv_block_tokens >= tokens || view->verbs->reserve(view, r, tokens);
+    return (uint64_t)r->kv_blocks * view->kv.block_tokens >= tokens || view->verbs->reserve(view, r, tokens);
 }
 
 /* Whether a waiting request may find KV of its tokens: its own after a preemption, or that of a common prefix. */
@@ -76,11 +78,15 @@ static inline void view_reuse(struct replica_view *view, struct request *r)
         view->verbs->reuse(view, r);
 }
 
+/* The same for a waiting request, which goes on from what it finds; for models whose layers have windows. */
+uint64_t view_windowed_blocks(const struct replica_view *view, const struct request *r, uint64_t tokens);
+
 /* Free blocks that it takes to admit a request with `tokens` tokens reserved: what it finds is among the free ones,
  * unless somebody who runs holds it, too. */
 static inline uint64_t view_blocks_to_admit(const struct replica_view *view, const struct request *r, uint64_t tokens)
 {
-    uint64_t blocks = view_blocks(view, tokens);
+    uint64_t blocks =
+        view->kv.groups.windowed > 0 ? view_windowed_blocks(view, r, tokens) : kv_layout_full(&view->kv, tokens);
     uint64_t shared = view->finds_prefixes && content_is_shared(r) ? view->verbs->shared_blocks(view, r) : 0;
     return blocks > shared ? blocks - shared : 0;
 }

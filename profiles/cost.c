@@ -222,6 +222,19 @@ static int compile(struct cost_model *cm, struct error *err)
     return compile_shared(cm, err) || compile_lines(cm, err) ? -1 : 0;
 }
 
+/* The draft model keeps every token. Its KV makes the blocks larger, or, where the model's layers have windows, fills
+ * further groups of blocks as large as the model's. */
+static void add_draft_kv(struct work *work, const struct work *draft)
+{
+    double bytes = draft->kv_bytes_per_token * (draft->kv_layers[ATTENTION_FULL] + draft->kv_layers[ATTENTION_WINDOW]);
+    if (work->kv_groups.windowed == 0) {
+        work->kv_bytes_per_token += bytes;
+        return;
+    }
+    work->kv_groups.full += (uint32_t)ceil(bytes / work->kv_bytes_per_token);
+    work->kv_layers[ATTENTION_FULL] += bytes / work->kv_bytes_per_token;
+}
+
 /* The draft model runs on the same GPUs, and its weights and KV lie beside the model's. Checking its tokens takes the
  * model that many more queries a sequence. */
 static int create_draft(struct cost_model *cm, struct error *err)
@@ -241,7 +254,7 @@ static int create_draft(struct cost_model *cm, struct error *err)
     }
     cm->pass_tokens = speculation_tokens(s);
     cm->work.weight_bytes += cm->draft->work.weight_bytes;
-    cm->work.kv_bytes_per_token += cm->draft->work.kv_bytes_per_token;
+    add_draft_kv(&cm->work, &cm->draft->work);
     for (int i = 0; i < ATTENTION_KINDS; i++)
         cm->work.attention[i].decode_queries = s->draft_tokens + 1;
     return 0;
@@ -333,6 +346,7 @@ static int create(struct cost_model *out, const char *model, const char *device,
         out->device.link_latency_ns = parallel->link_latency_ns;
     if (engine && engine->quantised)
         quantise(&out->model, engine->weight_dtype);
+    out->model.uniform_kv = engine && engine->uniform_kv;
     int status = create_backend(out, techniques, drafts_for, err);
     set_engine(out, engine);
     scale_host_work(&out->device, out->work.time_scale);

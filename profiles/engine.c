@@ -48,6 +48,17 @@ static int read_memory(const struct json *at, struct engine_memory *m, struct er
     return rule ? json_complain(&named, "one of device, total, free, static", err) : 0;
 }
 
+/* How KV of layers with a window is kept. */
+static int read_kv_groups(const struct json *o, bool *uniform, struct error *err)
+{
+    const char *groups = *uniform ? "uniform" : "hybrid";
+    struct json at = json_member(o, "kv_groups");
+    if (json_read_string(o, "kv_groups", false, &groups, err))
+        return -1;
+    *uniform = strcmp(groups, "uniform") == 0;
+    return *uniform || strcmp(groups, "hybrid") == 0 ? 0 : json_complain(&at, "\"hybrid\" or \"uniform\"", err);
+}
+
 static int read_values(const struct json *o, struct engine *e, struct error *err)
 {
     static const char *const keys[] = {"name",
@@ -59,6 +70,7 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
                                        "schedule_ahead",
                                        "weight_dtype",
                                        "memory",
+                                       "kv_groups",
                                        "graph_decodes_only",
                                        "head_for_all",
                                        NULL};
@@ -70,7 +82,8 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
         dtype_read(o, "weight_dtype", &e->weight_dtype, err) ||
         json_read_bool(o, "graph_decodes_only", &e->graph_decodes_only, err) ||
         json_read_bool(o, "head_for_all", &e->head_for_all, err) || read_memory(&memory, &e->memory, err) ||
-        json_read_bool(o, "schedule_ahead", &e->schedule_ahead, err) || read_sizes(&sizes, e, err))
+        json_read_bool(o, "schedule_ahead", &e->schedule_ahead, err) || read_kv_groups(o, &e->uniform_kv, err) ||
+        read_sizes(&sizes, e, err))
         return -1;
     if (json_member(o, "weight_dtype").node)
         e->quantised = true;

@@ -34,6 +34,7 @@ struct engine {
     bool schedule_ahead;                    /* the next batch is formed while one runs, and host work hides behind it */
     uint32_t graph_tokens[GRAPH_SIZES_MAX]; /* ascending */
     size_t graph_count;                     /* 0: batches run at their own size */
+    bool uniform_kv;                        /* layers with a window keep every token, as the others do */
     bool graph_decodes_only;                /* batches with prompts in them run at their own size */
     bool head_for_all; /* the output head runs for every request of a batch, not only for those that get a token */
     struct engine_memory memory;

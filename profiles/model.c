@@ -135,5 +135,15 @@ double model_kv_bytes_per_token(const struct model *m)
 {
     if (m->latent.kv_rank)
         return (double)m->layers * (m->latent.kv_rank + (double)m->latent.rope_dim) * m->bytes_per_kv;
-    return 2.0 * (m->layers - (double)m->windowed_layers) * m->kv_heads * m->head_dim * m->bytes_per_kv;
+    return 2.0 * m->layers * m->kv_heads * m->head_dim * m->bytes_per_kv;
+}
+
+struct kv_groups model_kv_groups(const struct model *m, uint32_t *layers)
+{
+    uint32_t windowed = m->uniform_kv ? 0 : m->windowed_layers, full = m->layers - windowed;
+    uint32_t least = full < windowed ? full : windowed, most = full < windowed ? windowed : full;
+    *layers = least == 0 || 2 * most < 3 * least ? most : least;
+    return (struct kv_groups){.full = (full + *layers - 1) / *layers,
+                              .windowed = (windowed + *layers - 1) / *layers,
+                              .window = windowed > 0 ? m->window : 0};
 }

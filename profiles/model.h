@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "profiles/dtype.h"
+#include "workloads/kv_layout.h"
 
 /* Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): a token's keys and values of all heads are
  * kept as one vector of `kv_rank` values and a rotary key of `rope_dim`. kv_rank 0: the model has none of it. */
@@ -36,6 +37,7 @@ struct model {
     struct latent_attention latent;
     struct expert_layers moe;
     uint32_t window, windowed_layers; /* layers whose attention sees the last `window` tokens alone */
+    bool uniform_kv;                  /* the engine keeps every token in those layers, too */
 };
 
 /* Reads a model by its shipped name, or from a path to a JSON file. */
@@ -48,8 +50,12 @@ double model_expert_parameters(const struct model *m);
 /* Bytes of all parameters. */
 double model_weight_bytes(const struct model *m);
 
-/* KV bytes of one token in all layers, over all KV heads (grouped heads counted once; latent attention has one).
- * Layers with a window are left out: their blocks are freed as the window moves on. */
+/* KV bytes of one token in all layers, over all KV heads (grouped heads counted once; latent attention has one). */
 double model_kv_bytes_per_token(const struct model *m);
+
+/* The groups of layers that KV blocks are for (kv_layout.h), and how many layers each has, the last one of a kind
+ * filled up: as many as the rarer kind of layers, or, where the other kind has less than half as many more, as many as
+ * that (vLLM, kv_cache_utils.py). */
+struct kv_groups model_kv_groups(const struct model *m, uint32_t *layers);
 
 #endif

@@ -103,7 +103,6 @@ static void add_grouped_attention(const struct plan *s)
                                .query_bytes = 2 * s->bytes * s->heads * head_dim,
                                .kv_value_bytes = m->bytes_per_kv};
     s->w->attention[ATTENTION_FULL] = s->w->attention[ATTENTION_WINDOW] = a;
-    s->w->kv_bytes_per_token = a.kv_bytes * (m->layers - (double)m->windowed_layers);
 }
 
 /* DeepSeek-V2, equations 9 to 19. Prompts run on expanded keys and values (head_dim + rope_dim and value_dim a head),
@@ -132,7 +131,6 @@ static void add_latent_attention(const struct plan *s)
                                 .kv_bytes = latent * m->bytes_per_kv,
                                 .query_bytes = s->bytes * s->heads * (latent + l->kv_rank),
                                 .kv_value_bytes = m->bytes_per_kv};
-    s->w->kv_bytes_per_token = latent * m->bytes_per_kv * m->layers;
 }
 
 /* Widths of the MLP in `layers` layers; `shared`: the part of expert layers that every token goes through. */
@@ -189,6 +187,17 @@ static void split_by_window(const struct plan *s)
     w->attention[ATTENTION_WINDOW].window = s->m->window;
     for (int i = 0; i < ATTENTION_KINDS; i++)
         w->attention[i].decode_layers = w->attention[i].prefill_layers;
+}
+
+/* What one GPU keeps: pages of one size for all groups. */
+static void add_kv(const struct plan *s)
+{
+    struct work *w = s->w;
+    uint32_t group, windowed = s->m->uniform_kv ? 0 : s->m->windowed_layers;
+    w->kv_groups = model_kv_groups(s->m, &group);
+    w->kv_bytes_per_token = w->attention[ATTENTION_FULL].kv_bytes * group;
+    w->kv_layers[ATTENTION_FULL] = (s->m->layers - (double)windowed) / group;
+    w->kv_layers[ATTENTION_WINDOW] = (double)windowed / group;
 }
 
 static int check_sharding(const struct model *m, const struct parallel *p, struct error *err)
@@ -255,6 +264,7 @@ int work_of_model(const struct model *m, const struct parallel *p, struct work *
     sampler->bytes_per_row = 4 * m->vocab / s.tensor;
     add_collectives(&s);
     split_by_window(&s);
+    add_kv(&s);
     return 0;
 }
 

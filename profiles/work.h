@@ -85,7 +85,9 @@ struct work {
     struct speculation speculation;
     double time_scale;         /* of every time, once the work is priced */
     double weight_bytes;       /* of this GPU */
-    double kv_bytes_per_token; /* of this GPU, all layers */
+    double kv_bytes_per_token; /* of this GPU, one group of layers: of all layers where none has a window */
+    struct kv_groups kv_groups;
+    double kv_layers[ATTENTION_KINDS]; /* that keep KV, in groups: 1.4 are a group and 0.4 of another */
 };
 
 /* Writes down a model's work on one GPU of its group. Fails when the model cannot be sharded so. */

@@ -102,6 +102,7 @@ static void receive(struct cluster *c, size_t replica, sim_time now)
             c->out_of_memory = true;
             return;
         }
+    r->blocks_awaited = t->queued[to].count > 0;
     set_event(c, c->config->replicas, kv_transfers_next(t));
 }
 

@@ -110,7 +110,7 @@ static uint32_t cached_tokens_of(void *replicas, size_t index, const struct requ
 static uint64_t kv_tokens_of(void *replicas, size_t index)
 {
     const struct kv_pool *kv = routed_replica(replicas, index)->kv;
-    return kv->total_blocks * kv->block_tokens;
+    return kv->total_blocks / (kv->layout.groups.full + kv->layout.groups.windowed) * kv->layout.block_tokens;
 }
 
 /* Replicas that arrivals are routed to; of one with stages, its first micro-batch stands for it. */

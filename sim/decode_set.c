@@ -6,17 +6,23 @@
 
 #include "base/array.h"
 
-int decode_set_init(struct decode_set *set, uint32_t block_tokens)
+int decode_set_init(struct decode_set *set, const struct kv_layout *layout)
 {
-    *set = (struct decode_set){.block_tokens = block_tokens};
-    set->crossings = calloc(block_tokens, sizeof *set->crossings);
-    return set->crossings && decode_set_make_room(set, 1) == 0 ? 0 : -1;
+    *set = (struct decode_set){.block_tokens = layout->block_tokens,
+                               .per_crossing =
+                                   layout->groups.windowed == 0 ? 1 : layout->groups.full + layout->groups.windowed,
+                               .layout = *layout};
+    set->crossings = calloc(set->block_tokens, sizeof *set->crossings);
+    if (layout->groups.windowed > 0)
+        set->drops = calloc(set->block_tokens, sizeof *set->drops);
+    return set->crossings && (set->drops || layout->groups.windowed == 0) && decode_set_make_room(set, 1) == 0 ? 0 : -1;
 }
 
 void decode_set_release(struct decode_set *set)
 {
     free(set->heap);
     free(set->crossings);
+    free(set->drops);
     free(set->ages);
     *set = (struct decode_set){0};
 }
@@ -104,14 +110,61 @@ static void leave_ring(struct decode_set *set, struct request *r)
     set->crossing--;
 }
 
-/* When it next needs looking at: its last token, or the end of blocks reserved long ahead. */
+/* The step after which a windowed group can do without the member's block number `block`. */
+static uint64_t step_that_leaves(const struct decode_set *set, const struct request *r, uint64_t block)
+{
+    uint64_t computed = set->layout.groups.window - 1 + (block + 1) * set->block_tokens;
+    return set->steps + computed - 1 - r->computed;
+}
+
+/* The step after which its windowed groups have a block less: until then, blocks that leave the window take the place
+ * of those that are reserved long ahead. */
+static uint64_t next_drop(const struct decode_set *set, const struct request *r)
+{
+    return step_that_leaves(set, r, r->kv_blocks - r->kv_window);
+}
+
+static bool shares_window(const struct request *r)
+{
+    return r->kv_left < r->unit_blocks;
+}
+
+static void enter_drops(struct decode_set *set, struct request *r)
+{
+    r->decode.drops = true;
+    r->decode.first_drop = next_drop(set, r);
+    set->drops[ring_slot(set, r->decode.first_drop)]++;
+}
+
+static void leave_drops(struct decode_set *set, struct request *r)
+{
+    if (!r->decode.drops)
+        return;
+    r->decode.drops = false;
+    set->drops[ring_slot(set, r->decode.first_drop)]--;
+}
+
+/* Where layers have windows, when its windowed groups next need looking at. */
+static uint64_t next_window_look(const struct decode_set *set, const struct request *r)
+{
+    if (shares_window(r))
+        return step_that_leaves(set, r, r->kv_left) + 1;
+    return r->decode.drops ? UINT64_MAX : next_drop(set, r);
+}
+
+/* When it next needs looking at: its last token, the end of blocks reserved long ahead, or what leaves its window. */
 static uint64_t next_look(const struct decode_set *set, const struct request *r)
 {
-    uint64_t finish = set->steps + (r->output_tokens - r->generated);
-    if (r->decode.crosses)
-        return finish;
-    uint64_t crossing = next_crossing(set, r);
-    return crossing < finish ? crossing : finish;
+    uint64_t look = set->steps + (r->output_tokens - r->generated);
+    if (!r->decode.crosses) {
+        uint64_t crossing = next_crossing(set, r);
+        look = crossing < look ? crossing : look;
+    }
+    if (set->drops) {
+        uint64_t window = next_window_look(set, r);
+        look = window < look ? window : look;
+    }
+    return look;
 }
 
 static void add_age(struct decode_set *set, sim_time at)
@@ -169,14 +222,32 @@ void decode_set_join(struct decode_set *set, struct request *r)
     if (next_crossing(set, r) - set->steps < set->block_tokens &&
         next_crossing(set, r) - set->steps < r->output_tokens - r->generated)
         enter_ring(set, r);
+    if (set->drops && !shares_window(r) && next_drop(set, r) - set->steps < set->block_tokens)
+        enter_drops(set, r);
     add_age(set, r->last_token);
     struct decode_event e = {.step = next_look(set, r), .r = r};
     sift_up(set, set->count++, e);
 }
 
+/* Blocks of its windowed groups, whose kv_blocks and computed tokens are up to date: `crossed` are new. */
+static void settle_window(const struct decode_set *set, struct request *r, uint32_t crossed)
+{
+    struct decode_member *m = &r->decode;
+    r->kv_window += crossed;
+    if (m->drops && set->steps > m->first_drop) {
+        uint64_t blocks = 1 + (set->steps - 1 - m->first_drop) / set->block_tokens;
+        r->kv_window -= (uint32_t)blocks;
+        m->first_drop += blocks * set->block_tokens;
+    }
+    uint32_t left = (uint32_t)kv_layout_left(&set->layout, r->computed);
+    if (!shares_window(r) && left > r->kv_left)
+        r->kv_left = left;
+}
+
 void decode_set_settle(struct decode_set *set, struct request *r)
 {
     struct decode_member *m = &r->decode;
+    uint32_t blocks_before = r->kv_blocks;
     uint32_t steps = (uint32_t)(set->steps - m->since_step);
     if (steps > 0) {
         r->computed += steps;
@@ -190,6 +261,8 @@ void decode_set_settle(struct decode_set *set, struct request *r)
         r->kv_blocks += (uint32_t)blocks;
         m->first_crossing += blocks * set->block_tokens;
     }
+    if (set->drops)
+        settle_window(set, r, r->kv_blocks - blocks_before);
     m->since_step = set->steps;
     sim_time stepping = set->stepping - m->stepping, own = (sim_time)((set->own - m->own) >> FINE_BITS);
     if (own > stepping)
@@ -206,12 +279,36 @@ void decode_set_leave(struct decode_set *set, struct request *r)
 {
     decode_set_settle(set, r);
     leave_ring(set, r);
+    leave_drops(set, r);
     drop_age(set, r->last_token);
     set->kv_tokens -= r->computed;
     if (set->longest > 0 && r->computed == decode_set_longest(set))
         set->longest = 0;
     take_out(set, r->decode.place);
     r->decode.in = false;
+}
+
+struct window_step decode_set_window_step(const struct decode_set *set, uint64_t i)
+{
+    uint32_t slot = (set->ring_at + (uint32_t)i) % set->block_tokens;
+    return (struct window_step){.taken = (uint64_t)set->crossings[slot] * set->per_crossing,
+                                .left = (uint64_t)set->drops[slot] * set->layout.groups.windowed};
+}
+
+uint64_t decode_set_windowed_steps_within(const struct decode_set *set, uint64_t free_blocks, uint64_t awaited,
+                                          uint64_t most)
+{
+    if (awaited == UINT64_MAX && set->crossing * set->per_crossing * (most / set->block_tokens + 1) <= free_blocks)
+        return most;
+    for (uint64_t i = 0; i < most; i++) {
+        struct window_step step = decode_set_window_step(set, i);
+        if (step.taken > free_blocks)
+            return i;
+        free_blocks = free_blocks - step.taken + step.left;
+        if (free_blocks > awaited)
+            return i + 1;
+    }
+    return most;
 }
 
 uint64_t decode_set_steps_within(const struct decode_set *set, uint64_t free_blocks, uint64_t most)
@@ -291,17 +388,27 @@ void decode_set_advance(struct decode_set *set, uint64_t n, sim_time end)
     set->age_count = 1;
 }
 
-struct request *decode_set_finished(struct decode_set *set)
+/* A settled member enters the rings that it has reached, and is looked at again when it has to be. */
+void decode_set_watch(struct decode_set *set, struct request *r)
+{
+    if (!r->decode.crosses && next_crossing(set, r) == set->steps)
+        enter_ring(set, r); /* its reserved blocks are full: from now on one more at a time */
+    if (set->drops && !r->decode.drops && !shares_window(r) && next_drop(set, r) - set->steps < set->block_tokens)
+        enter_drops(set, r);
+    take_out(set, r->decode.place);
+    sift_up(set, set->count, (struct decode_event){.step = next_look(set, r), .r = r});
+    set->count++;
+}
+
+struct request *decode_set_due(struct decode_set *set)
 {
     while (set->count > 0 && set->heap[0].step == set->steps) {
         struct request *r = set->heap[0].r;
         decode_set_settle(set, r);
-        if (r->generated == r->output_tokens)
+        if (r->generated == r->output_tokens ||
+            (set->drops && shares_window(r) && r->kv_left < kv_layout_left(&set->layout, r->computed)))
             return r;
-        enter_ring(set, r); /* its reserved blocks are full: from now on one more at a time */
-        take_out(set, 0);
-        sift_up(set, set->count, (struct decode_event){.step = next_look(set, r), .r = r});
-        set->count++;
+        decode_set_watch(set, r);
     }
     return NULL;
 }

@@ -4,7 +4,10 @@
  * In nearly every iteration each of them gets one token. So the set counts steps once for all: a member's progress
  * is the number of steps since it joined, its finish a step known in advance (kept in a heap), its next KV block a
  * step modulo the block size (kept in a ring), its time parts the set's clocks less their values when it joined. A
- * step costs the same for one member as for a thousand. */
+ * step costs the same for one member as for a thousand.
+ *
+ * Where layers have windows, a second ring has the steps after which a member's windowed groups give a block back. A
+ * block that it shares with others is given back one by one: the member is due then, and its pool looks after it. */
 #ifndef TANDEM_SIM_DECODE_SET_H
 #define TANDEM_SIM_DECODE_SET_H
 
@@ -23,6 +26,8 @@ struct decode_event {
 
 struct decode_set {
     uint32_t block_tokens;
+    uint32_t per_crossing; /* blocks of the pool that a member takes: one for each group of layers */
+    struct kv_layout layout;
     struct decode_event *heap; /* [count], smallest step first */
     size_t count, capacity;
     uint64_t steps;     /* since the run's start */
@@ -34,6 +39,7 @@ struct decode_set {
     uint64_t occupied;   /* bit i: crossings[i] is not 0, when the ring has at most 64 places */
     uint32_t ring_at;    /* steps modulo block_tokens */
     uint64_t crossing;   /* members in the ring */
+    uint32_t *drops; /* [block_tokens] ring: members that give one back after steps ≡ i; NULL: no layer has a window */
     /* Clocks: time in steps, without others' prefill and with it (all else in those iterations is interference), and
      * in iterations that were no steps. The first one, in fine time, may wrap around. */
     fine_time own;
@@ -44,7 +50,7 @@ struct decode_set {
 };
 
 /* Returns 0, or -1 when memory is short. */
-int decode_set_init(struct decode_set *set, uint32_t block_tokens);
+int decode_set_init(struct decode_set *set, const struct kv_layout *layout);
 void decode_set_release(struct decode_set *set);
 
 /* Makes room for `members` in all. Returns 0, or -1 when memory is short. */
@@ -66,9 +72,13 @@ static inline uint32_t decode_set_generated(const struct decode_set *set, const 
 /* Blocks that the next step needs, and for how many steps, up to `most`, `free_blocks` are enough. */
 static inline uint64_t decode_set_blocks(const struct decode_set *set)
 {
-    return set->crossings[set->ring_at];
+    return (uint64_t)set->crossings[set->ring_at] * set->per_crossing;
 }
 uint64_t decode_set_steps_within(const struct decode_set *set, uint64_t free_blocks, uint64_t most);
+
+/* The same where layers have windows; the last step may leave more than `awaited` blocks free, those before it not. */
+uint64_t decode_set_windowed_steps_within(const struct decode_set *set, uint64_t free_blocks, uint64_t awaited,
+                                          uint64_t most);
 
 /* Blocks that steps `first` … `last` − 1 from now need: how many, Σ blocks·i and Σ blocks·i (i − 1) / 2 over the
  * steps i, so that the times they are taken at can be summed. */
@@ -76,6 +86,12 @@ struct crossing_sums {
     uint64_t blocks, steps, pairs;
 };
 struct crossing_sums decode_set_crossings(const struct decode_set *set, uint64_t first, uint64_t last);
+
+/* Blocks that step `i` from now takes when it starts, and gives back when it has ended; of models with windows. */
+struct window_step {
+    uint64_t taken, left;
+};
+struct window_step decode_set_window_step(const struct decode_set *set, uint64_t i);
 
 /* Steps until the first member must be looked at; there must be one. */
 static inline uint64_t decode_set_steps_left(const struct decode_set *set)
@@ -89,7 +105,9 @@ uint64_t decode_set_longest(struct decode_set *set);
 /* Every member gets n tokens, the last one at `end`. */
 void decode_set_advance(struct decode_set *set, uint64_t n, sim_time end);
 
-/* A member that has all its tokens, or NULL. Call until NULL after each advance. */
-struct request *decode_set_finished(struct decode_set *set);
+/* A member that has all its tokens, or whose windowed groups give back a block that it shares, or NULL. Call until NULL
+ * after each advance; take it out, or slide its window (kv_pool_slide) and have it watched again. */
+struct request *decode_set_due(struct decode_set *set);
+void decode_set_watch(struct decode_set *set, struct request *r);
 
 #endif

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* kv_pool.h — blocks of KV cache memory on one replica.
  *
- * A block holds `block_tokens` tokens of every layer. Requests own whole blocks. The pool only
- * counts: it holds no KV data.
+ * A block holds `block_tokens` tokens of one group of layers; kv_layout.h says how many a request takes. Requests own
+ * whole blocks. The pool only counts: it holds no KV data.
  *
  * With prefix caching, free blocks stand in a queue in the order they were freed, a request's last block first, and
  * are taken from its head (as vLLM does). Until then a preempted request that comes back finds its own again, and
  * anybody finds those of a prefix it has in common with others (content.h). Blocks of such a unit are held by all who
  * have it, once it is computed: who has computed it again meanwhile gives its own blocks back (as SGLang does). A
- * unit that stands in the queue is forgotten when the first of its blocks is taken. */
+ * unit that stands in the queue is forgotten when the first of its blocks is taken.
+ *
+ * Where layers have windows, the blocks of a unit in the windowed groups are kept one by one, by keys of their own,
+ * since requests give them back one by one. A prefix is found as far as the groups that keep every token have it, and
+ * where the windowed groups have what the next token sees before its end. A preempted request finds its own again only
+ * while none of them is taken. What is reserved further ahead than an iteration computes (kv_layout.h) takes the place
+ * of what leaves the window, so a request shares nothing until that is used up. */
 #ifndef TANDEM_SIM_KV_POOL_H
 #define TANDEM_SIM_KV_POOL_H
 
@@ -17,6 +23,7 @@
 
 #include "sim/unit_index.h"
 #include "workloads/content.h"
+#include "workloads/kv_layout.h"
 
 /* Blocks in a row of the queue of free ones. */
 struct kv_segment {
@@ -27,7 +34,7 @@ struct kv_segment {
 };
 
 struct kv_pool {
-    uint32_t block_tokens;
+    struct kv_layout layout;
     uint64_t total_blocks, free_blocks;
     uint64_t parked_blocks;    /* of finished requests whose batch is still running */
     uint64_t allocated, freed; /* blocks, over the whole run: allocated = freed + held */
@@ -42,7 +49,7 @@ struct kv_pool {
 };
 
 /* Returns 0, or -1 when memory is short (only with prefix caching). Release with kv_pool_destroy. */
-int kv_pool_init(struct kv_pool *pool, uint64_t total_blocks, uint32_t block_tokens, bool prefix_caching);
+int kv_pool_init(struct kv_pool *pool, uint64_t total_blocks, const struct kv_layout *layout, bool prefix_caching);
 void kv_pool_destroy(struct kv_pool *pool);
 
 /* Takes blocks from the head of the queue. */
@@ -67,16 +74,31 @@ static inline wide_sum kv_pool_time(sim_time now, fine_time carry)
     return ((wide_sum)(uint64_t)now << FINE_BITS) + carry;
 }
 
+/* Gives back blocks that nobody can find, at times whose sum over the blocks is `times`. */
+void kv_pool_give_back(struct kv_pool *pool, uint64_t blocks, wide_sum times);
+
+/* Blocks of the pool that a request has. */
+static inline uint64_t kv_pool_held(const struct kv_pool *pool, const struct request *r)
+{
+    const struct kv_groups *g = &pool->layout.groups;
+    return g->windowed == 0 ? r->kv_blocks : (uint64_t)g->full * r->kv_blocks + (uint64_t)g->windowed * r->kv_window;
+}
+
 /* Reserves blocks so that the request's cover `tokens` tokens in total. False when too few blocks are
  * free; nothing is reserved then. */
 bool kv_pool_reserve(struct kv_pool *pool, struct request *r, uint32_t tokens, sim_time now);
 
+/* The request has computed more: gives back what its windowed groups do not need any more. */
+void kv_pool_slide(struct kv_pool *pool, struct request *r, sim_time now);
+
 /* Takes all of a preempted request's blocks back, to be found again while they are free. */
 void kv_pool_release_preempted(struct kv_pool *pool, struct request *r, sim_time now);
 
-/* What a request that holds nothing would find now: units and blocks, the first `in_use` of which somebody holds. */
+/* What a request that holds nothing would find now: units and blocks, of which the windowed groups have not the first
+ * `left`; and blocks of the pool among it that somebody holds. */
 struct kv_found {
-    uint32_t units, unit_blocks, blocks, in_use;
+    uint32_t units, unit_blocks, blocks, left;
+    uint64_t in_use;
 };
 struct kv_found kv_pool_find(const struct kv_pool *pool, const struct request *r);
 

@@ -23,9 +23,17 @@ void kv_transfers_release(struct kv_transfers *t)
     *t = (struct kv_transfers){0};
 }
 
+double kv_bytes(const struct kv_wire *wire, const struct request *r)
+{
+    double bytes = wire->bytes_per_token * r->computed;
+    if (wire->window_bytes > 0)
+        bytes += wire->window_bytes * (double)kv_layout_seen(&wire->layout, r->computed);
+    return bytes;
+}
+
 double kv_bytes_left(const struct kv_wire *wire, const struct request *r, sim_time now)
 {
-    double all = wire->bytes_per_token * r->computed;
+    double all = kv_bytes(wire, r);
     if (wire->layers == 0 || now > r->last_token)
         return all;
     return fmax(all / wire->layers, all - sim_time_to_s(r->parts[PART_PREFILL_OWN]) * wire->link.bytes_per_s);

@@ -12,13 +12,19 @@
 #define TANDEM_SIM_KV_TRANSFER_H
 
 #include "sim/link.h"
+#include "workloads/kv_layout.h"
 #include "workloads/request.h"
 
 struct kv_wire {
     struct link_config link; /* of one GPU: the GPUs of a replica send side by side */
     double bytes_per_token;  /* of KV, on one GPU */
+    double window_bytes;     /* a token, of layers that keep a window, and so send the tokens in it alone */
+    struct kv_layout layout;
     double layers; /* above 0: a layer is sent as soon as it is computed, where the decode replica has room by then */
 };
+
+/* Bytes of KV that a request's computed tokens have. */
+double kv_bytes(const struct kv_wire *wire, const struct request *r);
 
 /* Bytes of a request's KV that are left to send when its prompt is through, or later. */
 double kv_bytes_left(const struct kv_wire *wire, const struct request *r, sim_time now);

@@ -192,7 +192,7 @@ static int create_stages(struct scenario *s, const char *model, const struct poo
     return status;
 }
 
-/* Bytes of KV a token on the GPU of a pool that has most of them. */
+/* Bytes of KV a token and group of layers on the GPU of a pool that has most of them. */
 static double most_kv_bytes(const struct cost_model *first, const struct stages *others)
 {
     double most = first->work.kv_bytes_per_token;
@@ -200,6 +200,13 @@ static double most_kv_bytes(const struct cost_model *first, const struct stages 
         if (others->costs[i].work.kv_bytes_per_token > most)
             most = others->costs[i].work.kv_bytes_per_token;
     return most;
+}
+
+/* What a transfer carries, of layers that keep every token and of those that keep a window. */
+static void set_wire_bytes(struct kv_wire *wire, double group_bytes, const struct work *work)
+{
+    wire->bytes_per_token = group_bytes * work->kv_layers[ATTENTION_FULL];
+    wire->window_bytes = group_bytes * work->kv_layers[ATTENTION_WINDOW];
 }
 
 static void set_disaggregated(struct scenario *s, const struct pool *prefill, const struct pool *decode)
@@ -212,7 +219,7 @@ static void set_disaggregated(struct scenario *s, const struct pool *prefill, co
     c->decode_stage_executors = s->decode_stages.executors;
     c->decode_stage_link = s->decode_stages.link;
     double one = most_kv_bytes(&s->cost, &s->stages), other = most_kv_bytes(&s->decode_cost, &s->decode_stages);
-    c->wire.bytes_per_token = one > other ? one : other; /* the GPU that has most to send or receive */
+    set_wire_bytes(&c->wire, one > other ? one : other, &s->cost.work); /* the GPU that has most to send or receive */
 }
 
 int pools_read(struct scenario *s, struct pool *prefill, struct pool *decode, struct error *err)
@@ -285,7 +292,7 @@ int pools_read(struct scenario *s, struct pool *prefill, struct pool *decode, st
     if (disaggregated)
         set_disaggregated(s, prefill, decode);
     if (placement == PAIRED)
-        s->cluster.wire.bytes_per_token = s->cost.work.kv_bytes_per_token;
+        set_wire_bytes(&s->cluster.wire, s->cost.work.kv_bytes_per_token, &s->cost.work);
     s->cluster.wire.layers = layerwise ? s->cost.model.layers : 0;
     return 0;
 }

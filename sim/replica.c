@@ -28,10 +28,16 @@ static void move_blocks(struct replica *r, uint64_t blocks, bool *direction)
     *direction = true;
 }
 
+/* Blocks of so many computed tokens in host memory. */
+static uint64_t swapped_blocks(const struct replica *r, uint32_t tokens)
+{
+    return kv_layout_blocks(&r->kv->layout, tokens, tokens, 1);
+}
+
 /* False when host memory is too small: what the request has is lost then. */
 static bool swap_out(struct replica *r, struct request *request)
 {
-    uint64_t blocks = view_blocks(&r->view, request->computed);
+    uint64_t blocks = swapped_blocks(r, request->computed);
     if (blocks == 0 || r->swap.used + blocks > r->swap.blocks)
         return false;
     r->swap.used += blocks;
@@ -45,17 +51,17 @@ static bool swap_out(struct replica *r, struct request *request)
 static void leave_swap(const struct replica *r, struct request *request)
 {
     struct swap_space *swap = request->swapped_to;
-    swap->used -= view_blocks(&r->view, request->swapped_tokens);
+    swap->used -= swapped_blocks(r, request->swapped_tokens);
     request->swapped_to = NULL;
 }
 
 static void swap_in(struct replica *r, struct request *request)
 {
+    request->computed = request->swapped_tokens;
     bool reserved = kv_pool_reserve(r->kv, request, request->swapped_tokens, r->view.now);
     assert(reserved); /* a policy admits only what fits */
     (void)reserved;
-    request->computed = request->swapped_tokens;
-    move_blocks(r, request->kv_blocks, &r->swaps_in);
+    move_blocks(r, kv_pool_held(r->kv, request), &r->swaps_in);
     leave_swap(r, request);
 }
 
@@ -154,8 +160,8 @@ static void verb_preempt(struct replica_view *view, struct request *request)
 /* Whole blocks, and never all tokens: the newest one has to be computed. */
 static uint32_t found_tokens(const struct replica *r, const struct request *request, const struct kv_found *found)
 {
-    uint32_t most = (request->prompt_tokens + request->generated - 1) / r->kv->block_tokens;
-    return (found->blocks < most ? found->blocks : most) * r->kv->block_tokens;
+    uint32_t most = (request->prompt_tokens + request->generated - 1) / r->kv->layout.block_tokens;
+    return (found->blocks < most ? found->blocks : most) * r->kv->layout.block_tokens;
 }
 
 static uint32_t verb_cached_tokens(const struct replica_view *view, const struct request *request)
@@ -170,7 +176,7 @@ static uint32_t verb_cached_tokens(const struct replica_view *view, const struct
 static uint32_t verb_shared_blocks(const struct replica_view *view, const struct request *request)
 {
     const struct replica *r = view->replica;
-    return request->swapped_to == &r->swap ? 0 : kv_pool_find(r->kv, request).in_use;
+    return request->swapped_to == &r->swap ? 0 : (uint32_t)kv_pool_find(r->kv, request).in_use;
 }
 
 static void verb_reuse(struct replica_view *view, struct request *request)
@@ -243,6 +249,16 @@ static void destroy_policy(struct replica *r)
     r->batching_state = NULL;
 }
 
+struct kv_layout replica_kv_layout(const struct replica_config *config)
+{
+    struct kv_layout layout = {.block_tokens = config->kv_block_tokens,
+                               .step_tokens = config->step_tokens > 0 ? config->step_tokens : config->max_tokens,
+                               .groups = config->kv_groups};
+    if (layout.groups.windowed == 0)
+        layout.groups.full = 1;
+    return layout;
+}
+
 int replica_init(struct replica *r, size_t index, const struct replica_config *config, struct executor executor,
                  struct request_list *waiting, struct replica *leader, const struct observer *observer,
                  struct error *err)
@@ -261,8 +277,9 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
                           .fails_at = SIM_TIME_NEVER,
                           .step = config->step || config->schedule_ahead,
                           .ahead = config->schedule_ahead};
-    if ((!leader && kv_pool_init(r->kv, config->kv_blocks, config->kv_block_tokens, config->prefix_caching)) ||
-        decode_set_init(&r->decodes, config->kv_block_tokens))
+    struct kv_layout layout = replica_kv_layout(config);
+    if ((!leader && kv_pool_init(r->kv, config->kv_blocks, &layout, config->prefix_caching)) ||
+        decode_set_init(&r->decodes, &layout))
         return error_no_memory(err);
     r->view = (struct replica_view){.waiting = waiting  ? waiting
                                                : leader ? leader->view.waiting
@@ -272,7 +289,7 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
                                     .reorders = config->order && config->order->served,
                                     .running = &r->running,
                                     .admission = config->admission,
-                                    .kv_block_tokens = config->kv_block_tokens,
+                                    .kv = layout,
                                     .kv_total_blocks = config->kv_blocks,
                                     .finds_prefixes = config->prefix_caching && !config->batching->holds_finished_kv,
                                     .max_tokens = config->max_tokens,
@@ -301,6 +318,16 @@ void replica_release(struct replica *r)
     r->prefilling = r->leaving = r->decoders = NULL;
 }
 
+/* Of the pool, that a request of so many tokens may take at once; a prefix that it finds may come on top of what the
+ * windowed groups need for an iteration of its own. */
+static uint64_t most_blocks(const struct replica *r, uint64_t tokens)
+{
+    const struct kv_layout *l = &r->kv->layout;
+    if (l->groups.windowed == 0 || !r->view.finds_prefixes)
+        return view_blocks(&r->view, tokens);
+    return kv_layout_blocks(l, tokens, 0, (uint64_t)l->step_tokens + l->groups.window);
+}
+
 const char *replica_refuses(const struct replica *r, const struct request *request)
 {
     uint64_t tokens = (uint64_t)request->prompt_tokens + request->max_output_tokens;
@@ -311,7 +338,7 @@ const char *replica_refuses(const struct replica *r, const struct request *reque
         return "no output tokens";
     if (tokens > r->view.max_tokens)
         return "longer than the model's longest sequence";
-    if (view_blocks(&r->view, kept) > r->kv->total_blocks)
+    if (most_blocks(r, kept) > r->kv->total_blocks)
         return "longer than the KV pool";
     return r->batching->refuses ? r->batching->refuses(r->batching_state, &r->view, request) : NULL;
 }
@@ -430,22 +457,29 @@ static bool make_room(struct replica *r)
 
 bool replica_reserve_inbound(struct replica *r, struct request *request, sim_time now)
 {
-    uint32_t held = request->kv_blocks, tokens = view_admission_tokens(&r->view, request, request->computed + 1);
-    request->kv_blocks = 0;
+    uint32_t held = request->kv_blocks, window = request->kv_window;
+    uint32_t tokens = view_admission_tokens(&r->view, request, request->computed + 1);
+    request->kv_blocks = request->kv_window = 0;
     bool reserved = kv_pool_reserve(r->kv, request, tokens, now);
     request->source_blocks = held;
-    if (!reserved)
+    request->source_window = window;
+    if (!reserved) {
         request->kv_blocks = held;
+        request->kv_window = window;
+    }
     sync_view(r);
     return reserved;
 }
 
 void replica_release_source(struct replica *r, struct request *request, sim_time now)
 {
-    uint32_t elsewhere = request->kv_blocks;
+    uint32_t elsewhere = request->kv_blocks, window = request->kv_window, left = request->kv_left;
     request->kv_blocks = request->source_blocks;
+    request->kv_window = request->source_window;
     kv_pool_release(r->kv, request, now);
     request->kv_blocks = elsewhere;
+    request->kv_window = window;
+    request->kv_left = left;
     sync_view(r);
 }
 
@@ -494,11 +528,16 @@ static void mark_scheduled(struct replica *r, sim_time now)
     }
 }
 
-/* Blocks that the batch's only prompt lacks for `iterations` chunks of it. */
+static bool has_windows(const struct replica *r)
+{
+    return r->kv->layout.groups.windowed > 0;
+}
+
+/* Blocks that the batch's only prompt lacks for `iterations` chunks of it; of models without windows. */
 static uint64_t chunk_blocks(const struct replica *r, uint64_t iterations)
 {
     const struct batch_item *item = &r->batch.items[0];
-    uint64_t blocks = view_blocks(&r->view, item->req->computed + iterations * item->new_tokens);
+    uint64_t blocks = kv_layout_full(&r->kv->layout, item->req->computed + iterations * item->new_tokens);
     return blocks > item->req->kv_blocks ? blocks - item->req->kv_blocks : 0;
 }
 
@@ -510,12 +549,23 @@ static uint64_t chunks_computed_again(const struct replica *r)
     return again > 0 ? (again + item->new_tokens - 1) / item->new_tokens : STRETCH_MAX;
 }
 
+/* Steps of the decodes that the free blocks are enough for. Blocks come back on the way, so if somebody waits for some,
+ * the steps end as soon as more are free than were when they were refused. */
+static uint64_t windowed_steps(const struct replica *r, uint64_t most)
+{
+    bool awaited = r->batch.awaits_blocks || r->blocks_awaited || (r->closed && r->view.waiting->count > 0);
+    uint64_t free_blocks = r->kv->free_blocks;
+    return decode_set_windowed_steps_within(&r->decodes, free_blocks + decode_set_blocks(&r->decodes),
+                                            awaited ? free_blocks : UINT64_MAX, most);
+}
+
 /* How many iterations can run before anything but an arrival changes the batch. */
 static uint64_t stretch_length(const struct replica *r)
 {
     const struct batch *b = &r->batch;
-    if (r->step || b->stable_iterations == 1 || r->cost.steady == 1 || b->count > 1)
-        return 1;
+    if (r->step || b->stable_iterations == 1 || r->cost.steady == 1 || b->count > 1 ||
+        (b->count == 1 && has_windows(r)))
+        return 1; /* with windows a chunk gives blocks back before the next one */
     uint64_t most = b->stable_iterations, free_blocks = r->kv->free_blocks;
     if (most > r->cost.steady)
         most = r->cost.steady;
@@ -531,7 +581,9 @@ static uint64_t stretch_length(const struct replica *r)
             return 1;
         free_blocks -= blocks;
     }
-    if (b->decodes)
+    if (b->decodes && has_windows(r))
+        most = windowed_steps(r, most);
+    else if (b->decodes)
         most = decode_set_steps_within(&r->decodes, free_blocks + decode_set_blocks(&r->decodes), most);
     bool sums_fit = r->cost.total <= STRETCH_FINE_MAX && r->cost.growth <= STRETCH_FINE_MAX / STRETCH_MAX;
     return sums_fit ? most : 1;
@@ -789,6 +841,20 @@ static void take_blocks(struct replica *r, uint64_t first, uint64_t last)
     kv_pool_take(r->kv, sums.blocks, times);
 }
 
+/* The same where layers have windows: blocks are taken when an iteration starts, and come back when it has ended. */
+static void move_window(struct replica *r, uint64_t ended, uint64_t started)
+{
+    const struct stretch *s = &r->stretch;
+    for (uint64_t i = 0; i < ended; i++) {
+        wide_sum time = kv_pool_time(s->start, stretch_fine(s, i + 1));
+        uint64_t left = decode_set_window_step(&r->decodes, i).left;
+        kv_pool_give_back(r->kv, left, left * time);
+        uint64_t taken = i + 1 < started ? decode_set_window_step(&r->decodes, i + 1).taken : 0;
+        if (taken > 0)
+            kv_pool_take(r->kv, taken, taken * time);
+    }
+}
+
 /* The same for the chunks of a prompt whose blocks are taken as it goes. */
 static void take_chunk_blocks(struct replica *r, uint64_t first, uint64_t last)
 {
@@ -866,6 +932,8 @@ static void compute_single(struct replica *r, struct request *q, uint32_t tokens
     compute(r, q, tokens, now);
     if (request_uncomputed(q) == 0)
         emit_token(r, q, now);
+    if (has_windows(r))
+        kv_pool_slide(r->kv, q, now);
     bool finished = q->generated == q->output_tokens;
     q->prefilling = !finished && !request_decodes(q);
     bool stays = !finished && (q->prefilling || (r->keeps ? r->keeps(r->owner, r, q, now) : !r->hand_over));
@@ -893,7 +961,10 @@ static void apply(struct replica *r, uint64_t n, sim_time end)
         r->decodes.own +=
             alone ? (fine_time)total << FINE_BITS : n * r->cost.decode_alone + (n * (n - 1) / 2) * r->cost.alone_growth;
         r->decodes.stepping += total;
-        take_blocks(r, 1, started);
+        if (has_windows(r))
+            move_window(r, n, started);
+        else
+            take_blocks(r, 1, started);
         decode_set_advance(&r->decodes, n, end);
     }
     for (size_t i = 0; i < b->count; i++)
@@ -923,7 +994,12 @@ void replica_catch_up(struct replica *r, sim_time now)
 
 static void retire_decodes(struct replica *r, sim_time now)
 {
-    for (struct request *q; (q = decode_set_finished(&r->decodes));) {
+    for (struct request *q; (q = decode_set_due(&r->decodes));) {
+        if (q->generated < q->output_tokens) {
+            kv_pool_slide(r->kv, q, now);
+            decode_set_watch(&r->decodes, q);
+            continue;
+        }
         decode_set_leave(&r->decodes, q);
         retire(r, q, now);
     }

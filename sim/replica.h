@@ -35,6 +35,8 @@ struct replica_config {
     const struct param_set *order_params;
     enum kv_admission admission;
     uint32_t kv_block_tokens;
+    struct kv_groups kv_groups; /* all 0: one that keeps every token */
+    uint32_t step_tokens;       /* most of one request in an iteration; 0: no limit */
     uint64_t kv_blocks;
     uint32_t max_tokens;
     struct swap_space swap;
@@ -74,6 +76,7 @@ struct replica {
     uint64_t iterations;    /* ended */
     sim_time ended;         /* when the last one did */
     bool closed;            /* admits nobody for now */
+    bool blocks_awaited;    /* by a request whose KV is to come from another replica */
     sim_time fails_at;      /* until then: an iteration that would end later is void */
     bool step, ahead, next_formed, busy;
     bool passes_prompts; /* a micro-batch of a pipeline in which chunks of a prompt follow each other */
@@ -97,6 +100,9 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
                  struct request_list *waiting, struct replica *leader, const struct observer *observer,
                  struct error *err);
 void replica_release(struct replica *r);
+
+/* How its requests lie in blocks. */
+struct kv_layout replica_kv_layout(const struct replica_config *config);
 
 /* Why the request could never run here, a constant string, or NULL. */
 const char *replica_refuses(const struct replica *r, const struct request *request);

@@ -171,6 +171,8 @@ static int read_replicas(const struct json *policy, const struct pool *pool, con
     struct batch_limits limits = batching_policy_limits(c->batching, params, cost->model.max_tokens);
     c->kv_blocks = blocks > 0 ? (uint64_t)blocks : kv_tokens(cost, stages, &limits) / c->kv_block_tokens;
     c->max_tokens = cost->model.max_tokens;
+    c->kv_groups = cost->work.kv_groups;
+    c->step_tokens = limits.tokens < c->max_tokens ? (uint32_t)limits.tokens : c->max_tokens;
     return read_admission(policy, c, err) || read_preemption(policy, cost, tied, c, err) ? -1 : 0;
 }
 
@@ -224,6 +226,7 @@ static int read_policy(struct scenario *s, const struct pool *prefill, const str
                              err);
     if (s->cluster.tied > 1)
         s->cluster.decode_max_sequences = most_sequences(c);
+    s->cluster.wire.layout = replica_kv_layout(c);
     return s->cluster.prefill_replicas ? read_decoders(s, &policy, decode, err) : 0;
 }
 

@@ -53,9 +53,17 @@ static int grow(struct unit_index *index)
     return 0;
 }
 
+int unit_index_make_room(struct unit_index *index, size_t more)
+{
+    while (2 * (index->count + more) > index->capacity)
+        if (grow(index))
+            return -1;
+    return 0;
+}
+
 struct kv_unit *unit_index_add(struct unit_index *index, uint64_t key)
 {
-    if (2 * (index->count + 1) > index->capacity && grow(index))
+    if (unit_index_make_room(index, 1))
         return NULL;
     struct kv_unit *unit = &index->places[place_of(index, key)];
     *unit = (struct kv_unit){.key = key};

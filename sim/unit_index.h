@@ -26,6 +26,9 @@ void unit_index_release(struct unit_index *index);
 /* The unit of a key, or NULL; valid until the next change. */
 struct kv_unit *unit_index_find(const struct unit_index *index, uint64_t key);
 
+/* Makes room for so many more keys, which can be added then. Returns 0, or -1 when memory is short. */
+int unit_index_make_room(struct unit_index *index, size_t more);
+
 /* Adds a key that is not in it. NULL when memory is short. */
 struct kv_unit *unit_index_add(struct unit_index *index, uint64_t key);
 

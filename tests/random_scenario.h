@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* random_scenario.h — scenarios that reach the hard cases: every policy, KV pools small enough to preempt, budgets
- * smaller than the number of decodes, shared queues, block sizes that divide nothing. */
+ * smaller than the number of decodes, shared queues, block sizes that divide nothing, layers with windows. */
 #ifndef TANDEM_TESTS_RANDOM_SCENARIO_H
 #define TANDEM_TESTS_RANDOM_SCENARIO_H
 
@@ -133,6 +133,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     bool costly = routing != 2 && !staged && !paired && !piped;
     const char *extras =
         request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];
+    bool windows = !ranks && device != 4 && below(rng, 3) == 0;
     snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
     snprintf(text, size,
              "{\"seed\": %u, \"model\": \"%s\", \"techniques\": %s, \"device\": \"%s\", \"engine\": "
@@ -145,13 +146,15 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"workload\": {%s \"arrivals\": {%s}, \"requests\": %u, \"lengths\": {"
              "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
-             below(rng, 100000), ranks ? "qwen3-30b-a3b" : "llama-3.1-8b",
+             below(rng, 100000), ranks ? "qwen3-30b-a3b" : windows ? "tests/data/windows.json" : "llama-3.1-8b",
              techniques[ranks || staged || piped ? 0 : below(rng, 6)], devices[device],
              below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
              below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[routing], orders[order],
              preemptions[staged || paired || piped ? 0 : below(rng, 2)], policy, extras,
              !split && below(rng, 2) ? "true" : "false", block,
-             ((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1), populations[population],
+             (windows ? 1 + below(rng, 6) : 1) *
+                 (((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1)),
+             populations[population],
              arrivals, 1 + below(rng, 120), output);
 }
 

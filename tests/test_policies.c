@@ -310,7 +310,8 @@ static void test_free_blocks_are_taken_in_the_order_they_were_freed(void **state
     (void)state;
     struct kv_pool pool;
     struct request a = {.computed = 15, .preemptions = 1}, c = {.computed = 16, .preemptions = 1}, d = {0};
-    assert_int_equal(kv_pool_init(&pool, 10, 4, true), 0);
+    const struct kv_layout layout = {.block_tokens = 4, .groups.full = 1};
+    assert_int_equal(kv_pool_init(&pool, 10, &layout, true), 0);
     assert_true(kv_pool_reserve(&pool, &a, 20, 0) && kv_pool_reserve(&pool, &c, 16, 0));
     kv_pool_release_preempted(&pool, &a, 1);
     kv_pool_release_preempted(&pool, &c, 1);

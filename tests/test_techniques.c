@@ -54,7 +54,7 @@ static double prompt_ns(const struct cost_model *cm, uint32_t tokens)
 }
 
 /* Mixtral: 32 layers of 8 experts of 3·4096·14336 weights = 45.1e9 of 46.7e9. DeepSeek-V3: 671e9; a token's KV is
- * (512 + 64) values a layer, 61 layers, 2 bytes. gpt-oss: half of its 36 layers keep 2·8·64 values a token. */
+ * (512 + 64) values a layer, 61 layers, 2 bytes. gpt-oss: each of its 36 layers has 2·8·64 values a token. */
 static void test_sizes_of_experts_and_latent_attention(void **state)
 {
     (void)state;
@@ -68,7 +68,7 @@ static void test_sizes_of_experts_and_latent_attention(void **state)
     assert_near(model_kv_bytes_per_token(&m), 61.0 * 576 * 2, 1e-12);
     expect_ok(model_load("gpt-oss-120b", &m, &err), &err);
     assert_near(model_parameters(&m), 117e9, 0.005);
-    assert_near(model_kv_bytes_per_token(&m), 18.0 * 2 * 8 * 64 * 2, 1e-12);
+    assert_near(model_kv_bytes_per_token(&m), 36.0 * 2 * 8 * 64 * 2, 1e-12);
 }
 
 /* 128 experts, 8 a token: one token wakes 8; two wake 8 + 8 · 120/128 = 15.5; on one of four GPUs a quarter. */

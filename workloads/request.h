@@ -33,9 +33,11 @@ enum time_part {
 struct decode_member {
     bool in;
     bool crosses;            /* takes a new KV block every block_tokens steps, from first_crossing on */
+    bool drops;              /* its windowed groups give one back every block_tokens steps, from first_drop on */
     uint32_t place;          /* in the set's heap */
     uint64_t since_step;     /* counters are as of this step */
     uint64_t first_crossing; /* step whose token needs the next block */
+    uint64_t first_drop;     /* step after which the next block is out of the window */
     fine_time own;           /* this and the next two: the set's clocks at since_step */
     sim_time stepping, stall;
 };
@@ -65,7 +67,10 @@ struct request {
 
     uint32_t computed;
     uint32_t generated;
-    uint32_t kv_blocks;
+    uint32_t kv_blocks; /* that each group of layers which keeps every token has for it (kv_layout.h) */
+    uint32_t kv_window; /* that each windowed group has for it: kv_blocks less the first kv_left, or fewer where more is
+                           reserved than the next iteration needs; these two stay 0 in a model without windows */
+    uint32_t kv_left;
     uint32_t preemptions;
     uint32_t recomputed_tokens;
     uint32_t cached_tokens;        /* found in the pool, not computed (again) */
@@ -93,7 +98,7 @@ struct request {
     size_t replica;   /* it was routed to; SIZE_MAX: it waits at the router */
     sim_time entered; /* when it was */
     size_t source;    /* the station that prefilled it, and blocks that are held there, while its KV is on its way */
-    uint32_t source_blocks;
+    uint32_t source_blocks, source_window;
     sim_time copied;     /* when another replica has its KV too, in a pair */
     sim_time taken_over; /* when it joined the replica that decodes it; 0: where it was prefilled */
     struct decode_member decode;
@@ -115,7 +120,7 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->max_output_tokens = max_output_tokens;
     r->predicted_tokens = 0;
     r->order_key = 0;
-    r->computed = r->generated = r->kv_blocks = 0;
+    r->computed = r->generated = r->kv_blocks = r->kv_window = r->kv_left = 0;
     r->preemptions = r->recomputed_tokens = r->cached_tokens = r->peak_computed = 0;
     r->swapped_to = NULL;
     r->prediction = 0;
