@@ -106,6 +106,20 @@ static struct iteration_cost cost_of(const struct cost_model *cm, const struct b
     return cost;
 }
 
+/* Blocks of 16 tokens and requests of the longest length at once, as vLLM's log says when it starts. */
+static void show_groups(const struct cost_model *cm)
+{
+    const struct kv_layout layout = {.block_tokens = 16, .step_tokens = 8192, .groups = cm->work.kv_groups};
+    const struct kv_groups *g = &layout.groups;
+    uint64_t blocks = cost_model_kv_tokens(cm, layout.step_tokens, 256) / layout.block_tokens;
+    uint32_t longest = cm->model.max_tokens;
+    double requests = (double)blocks / (double)kv_layout_blocks(&layout, longest, 0, layout.step_tokens);
+    printf("  in %llu blocks of %u tokens and one of %u groups of layers, %u of which keep the last %u tokens: %.2f "
+           "requests of %u tokens\n",
+           (unsigned long long)blocks, layout.block_tokens, g->full + g->windowed, g->windowed, g->window, requests,
+           longest);
+}
+
 static int show(const struct arguments *args, uint32_t tp, struct error *err)
 {
     static const uint32_t lengths[] = {128, 512, 2048, 8192};
@@ -115,7 +129,11 @@ static int show(const struct arguments *args, uint32_t tp, struct error *err)
     if (cost_model_create(&cm, value_or(args, OPT_MODEL, "llama-3.1-8b"), args->words[1], &parallel, NULL, NULL, err))
         return -1;
     printf("%s, costing %s with tensor parallel %u\n  %s\n  KV cache: %llu tokens\n", cm.device.name, cm.model.name, tp,
-           cm.device.source, (unsigned long long)cost_model_kv_tokens(&cm, 8192, 256));
+           cm.device.source,
+           (unsigned long long)(cost_model_kv_tokens(&cm, 8192, 256) /
+                                (cm.work.kv_groups.full + cm.work.kv_groups.windowed)));
+    if (cm.work.kv_groups.windowed > 0)
+        show_groups(&cm);
     show_tables(&cm.device);
     for (size_t i = 0; i < 4; i++) {
         struct request r = {.prompt_tokens = lengths[i]};

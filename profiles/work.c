@@ -121,7 +121,7 @@ static void add_latent_attention(const struct plan *s)
     gemm(s, "kv_a_proj", m->layers, latent, m->hidden);
     gemm(s, "kv_b_proj", m->layers, s->heads * ((double)m->head_dim + l->value_dim), l->kv_rank);
     gemm(s, "o_proj", m->layers, m->hidden, s->heads * l->value_dim);
-    s->w->attention[ATTENTION_FULL] =
+    s->w->attention[ATTENTION_FULL] = s->w->attention[ATTENTION_WINDOW] =
         (struct attention_work){.heads = s->heads,
                                 .kv_heads = 1,
                                 .head_dim = latent,

@@ -261,10 +261,9 @@ void kv_pool_slide(struct kv_pool *pool, struct request *r, sim_time now)
 {
     uint32_t left = (uint32_t)kv_layout_left(&pool->layout, r->computed);
     struct content_unit content;
-    for (; r->kv_left < left && r->kv_left < r->unit_blocks; r->kv_left++) {
-        unit_of_block(pool, r, r->kv_left, &content);
-        leave_blocks(pool, window_key(&content, r->kv_left), now);
-        r->kv_window--;
+    for (uint32_t b = left < r->unit_blocks ? left : r->unit_blocks; b > r->kv_left; b--, r->kv_window--) {
+        unit_of_block(pool, r, b - 1, &content);
+        leave_blocks(pool, window_key(&content, b - 1), now);
     }
     if (r->kv_left < left)
         r->kv_left = left;

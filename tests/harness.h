@@ -66,6 +66,8 @@ struct bench_replica {
     const char *order;          /* with its defaults; NULL: first come, first served */
     struct param_set order_params;
     struct swap_space swap;
+    struct kv_groups kv_groups; /* all 0: no layer has a window */
+    uint32_t step_tokens;
 };
 
 static inline void one_microsecond(void *state, const struct batch *batch, struct iteration_cost *out)
@@ -120,7 +122,9 @@ static inline void bench_init(struct bench_replica *b, const char *spec, uint64_
     *b = (struct bench_replica){.prefix_caching = b->prefix_caching,
                                 .ahead = b->ahead,
                                 .order = b->order,
-                                .swap = b->swap};
+                                .swap = b->swap,
+                                .kv_groups = b->kv_groups,
+                                .step_tokens = b->step_tokens};
     expect_ok(json_parse(spec, "test", &root, &err), &err);
     const char *name = NULL;
     expect_ok(json_read_string(&root, "name", true, &name, &err), &err);
@@ -136,6 +140,8 @@ static inline void bench_init(struct bench_replica *b, const char *spec, uint64_
                                     .order_params = &b->order_params,
                                     .admission = policy->admission,
                                     .kv_block_tokens = 4,
+                                    .kv_groups = b->kv_groups,
+                                    .step_tokens = b->step_tokens,
                                     .kv_blocks = kv_blocks,
                                     .max_tokens = 1000,
                                     .swap = b->swap,

@@ -20,6 +20,8 @@ struct checker {
     uint64_t finished_output, batch_tokens, needed_tokens, recomputed, found;
     uint64_t hash;
     uint32_t block_tokens;
+    struct kv_layout layout;
+    uint64_t windows_left; /* chunks and single decodes that began with blocks out of the window */
 };
 
 static struct checker checker;
@@ -59,6 +61,19 @@ static void check_step(const struct iteration_record *i, sim_time start)
     }
 }
 
+/* A windowed group has every block that the iteration's tokens see, and none that the next one does not. */
+static void check_window(const struct batch_item *item)
+{
+    const struct request *r = item->req;
+    if (checker.layout.groups.windowed == 0)
+        return;
+    assert_true(r->kv_left <= kv_layout_left(&checker.layout, r->computed));
+    assert_true((uint64_t)r->kv_left + r->kv_window >=
+                kv_layout_full(&checker.layout, (uint64_t)r->computed + item->new_tokens));
+    assert_true(r->kv_left + r->kv_window <= r->kv_blocks);
+    checker.windows_left += r->kv_left > 0;
+}
+
 static void iterated(void *state, const struct iteration_record *i)
 {
     (void)state;
@@ -82,6 +97,7 @@ static void iterated(void *state, const struct iteration_record *i)
         const struct batch_item *item = &i->batch->items[k];
         assert_true(item->new_tokens >= 1 && i->count * item->new_tokens <= request_uncomputed(item->req));
         assert_true((uint64_t)item->req->kv_blocks * checker.block_tokens >= item->req->computed + item->new_tokens);
+        check_window(item);
         for (size_t j = 0; j < k; j++)
             assert_ptr_not_equal(i->batch->items[j].req, item->req);
         checker.batch_tokens += i->count * item->new_tokens;
@@ -151,6 +167,7 @@ static void run_checked(const char *text, struct run_summary *out)
     open_scenario(text, &s, &source);
     checker = (struct checker){.hash = 1,
                                .block_tokens = s.cluster.replica.kv_block_tokens,
+                               .layout = replica_kv_layout(&s.cluster.replica),
                                .ranks = s.cluster.group,
                                .config = &s.cluster};
     expect_ok(run_metrics_init(&checker.metrics, &s, &err), &err);
@@ -177,7 +194,7 @@ static void test_random_scenarios_keep_every_invariant(void **state)
 {
     (void)state;
     gsl_rng *rng = random_stream_create(20261124, "random scenarios");
-    uint64_t preemptions = 0, rejections = 0, shared = 0, failures = 0, losses = 0;
+    uint64_t preemptions = 0, rejections = 0, shared = 0, failures = 0, losses = 0, windows_left = 0;
     for (int i = 0; i < SCENARIOS; i++) {
         char text[2000];
         struct run_summary first, again;
@@ -195,13 +212,14 @@ static void test_random_scenarios_keep_every_invariant(void **state)
         assert_true(checker.hash == hash && again.totals.end == first.totals.end);
         preemptions += first.preemptions;
         shared += checker.steps_shared;
+        windows_left += checker.windows_left;
         rejections += t->rejected;
         failures += t->failures;
         losses += t->lost;
     }
     gsl_rng_free(rng);
-    assert_true(preemptions > 100 && rejections > 100 && shared > 1000 && failures > 50 &&
-                losses > 50); /* the scenarios reach the hard cases */
+    assert_true(preemptions > 100 && rejections > 100 && shared > 1000 && failures > 50 && losses > 50 &&
+                windows_left > 1000); /* the scenarios reach the hard cases */
 }
 
 /* Twice the load, never-ending queue: said in the first line instead of quoting a p99. */
