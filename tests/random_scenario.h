@@ -146,7 +146,10 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"workload\": {%s \"arrivals\": {%s}, \"requests\": %u, \"lengths\": {"
              "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
-             below(rng, 100000), ranks ? "qwen3-30b-a3b" : windows ? "tests/data/windows.json" : "llama-3.1-8b",
+             below(rng, 100000),
+             ranks     ? "qwen3-30b-a3b"
+             : windows ? "tests/data/windows.json"
+                       : "llama-3.1-8b",
              techniques[ranks || staged || piped ? 0 : below(rng, 6)], devices[device],
              below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
              below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[routing], orders[order],
@@ -154,8 +157,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              !split && below(rng, 2) ? "true" : "false", block,
              (windows ? 1 + below(rng, 6) : 1) *
                  (((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1)),
-             populations[population],
-             arrivals, 1 + below(rng, 120), output);
+             populations[population], arrivals, 1 + below(rng, 120), output);
 }
 
 #endif
