@@ -28,6 +28,7 @@ struct batching_policy {
     /* Pipeline parallelism: the next chunk of a prompt may enter the first stage while the chunk before it is in a
      * later one. False: when that has left the last stage. */
     bool chunks_follow;
+    enum prefix_sharing shares; /* with prefix caching */
     /* *state is owned by the policy until destroy(); both may be NULL for a policy without state. */
     int (*create)(void **state, const struct param_set *params, struct error *err);
     /* Fills an empty batch. May admit, reserve and preempt through the view. An empty batch means

@@ -22,14 +22,15 @@ struct batch_limits drain_batch_limits(const struct param_set *params, uint64_t 
 
 static void admit(const struct drain_batch *d, struct replica_view *view, struct batch *out)
 {
-    struct request *oldest = view->waiting->head;
-    if (!oldest)
+    if (view->waiting->count == 0)
         return;
-    if (view->waiting->count < d->max_sequences && view->now < oldest->waiting_since + d->batch_wait) {
-        out->wake_at = oldest->waiting_since + d->batch_wait;
+    sim_time latest = view_waiting_since(view) + d->batch_wait;
+    if (view->waiting->count < d->max_sequences && view->now < latest) {
+        out->wake_at = latest;
         return;
     }
-    for (struct request *r = oldest; r && view->running->count < d->max_sequences; r = view->waiting->head) {
+    for (struct request *r = view->waiting->head; r && view->running->count < d->max_sequences;
+         r = view->waiting->head) {
         if (!view_reserve(view, r, view_admission_tokens(view, r, request_uncomputed(r))))
             break;
         view_admit(view, r);

@@ -5,32 +5,41 @@
 
 static const struct param_spec params[] = {{0}};
 
-/* Whether somebody has come since the queue was last sorted. */
-static int create(void **state, const struct param_set *set, struct error *err)
-{
-    (void)set;
-    bool *changed = *state = calloc(1, sizeof *changed);
-    return changed ? 0 : error_no_memory(err);
-}
-
-static int joins(void *state, struct request *r)
-{
-    (void)r;
-    *(bool *)state = true;
-    return 0;
-}
-
 static double rank(const struct group_work *group)
 {
     return -group->output_tokens / group->prompt_tokens;
 }
 
+static int create(void **state, const struct param_set *set, struct error *err)
+{
+    (void)set;
+    struct prefix_groups *groups = *state = calloc(1, sizeof *groups);
+    if (!groups)
+        return error_no_memory(err);
+    groups->rank = rank;
+    return 0;
+}
+
+static void destroy(void *state)
+{
+    prefix_groups_release(state);
+    free(state);
+}
+
+static int joins(void *state, struct request *r)
+{
+    return prefix_groups_join(state, r);
+}
+
+static void admitted(void *state, struct request *r)
+{
+    prefix_groups_leave(state, r);
+}
+
 static void arrange(void *state, struct request_list *waiting)
 {
-    bool *changed = state;
-    if (*changed)
-        prefix_groups_arrange(waiting, rank);
-    *changed = false;
+    const struct prefix_groups *groups = state;
+    order_bring_to_head(waiting, request_at(ordered_first(groups->leaders)));
 }
 
 const struct order_policy order_decode_ratio = {
@@ -41,6 +50,7 @@ const struct order_policy order_decode_ratio = {
     .source = "BatchLLM (Zheng et al. 2024, arXiv 2412.03594, sections 4.1 and 4.2)",
     .params = params,
     .create = create,
-    .destroy = free,
+    .destroy = destroy,
     .joins = joins,
+    .admitted = admitted,
     .arrange = arrange};

@@ -9,16 +9,17 @@ enum { UNITS = 1000 }; /* weights in thousandths, so that counters are whole num
 /* What a client has been served of: a virtual token counter. */
 struct client {
     uint64_t counter;
-    uint32_t waiting; /* requests */
-    uint32_t place;   /* among those who wait */
+    struct request *first, *last; /* of its requests that wait, in order of arrival, preempted ones first */
+    bool moved;                   /* its counter has changed, but not yet the place of its first request */
 };
 
 struct fair {
     uint64_t prompt_weight, output_weight;
     struct client *clients; /* [capacity] by number */
-    uint32_t *waiting;      /* [waiting_count] clients with a request in the queue */
-    size_t capacity, waiting_capacity, waiting_count;
-    uint64_t floor; /* the counter of the last one who left the queue empty */
+    uint32_t *moved;        /* [moved_count] clients, at most all */
+    size_t capacity, moved_capacity, moved_count;
+    struct ordered *leaders; /* the first waiting request of each client, by the client's counter and number */
+    uint64_t floor;          /* the counter of the last client that left the queue empty */
 };
 
 static const struct param_spec params[] = {
@@ -41,72 +42,121 @@ static void destroy(void *state)
 {
     struct fair *f = state;
     free(f->clients);
-    free(f->waiting);
+    free(f->moved);
     free(f);
 }
 
-static uint64_t least_counter(const struct fair *f, uint32_t *who)
+static void lead(struct fair *f, uint32_t number)
 {
-    uint64_t least = UINT64_MAX;
-    for (size_t i = 0; i < f->waiting_count; i++) {
-        uint32_t client = f->waiting[i];
-        uint64_t counter = f->clients[client].counter;
-        if (counter < least || (counter == least && client < *who)) {
-            least = counter;
-            *who = client;
-        }
-    }
-    return least;
+    struct client *c = &f->clients[number];
+    c->first->place = (struct ordered){.key = (double)c->counter, .number = number};
+    ordered_insert(&f->leaders, &c->first->place);
 }
 
-/* Who has not been waiting cannot have saved up: its counter is lifted to the least of those who wait (VTC, algorithm
- * 2, lines 6 to 12). */
-static int joins(void *state, struct request *r)
+/* Brings the places of first requests in line with their clients' counters. */
+static void settle(struct fair *f)
 {
-    struct fair *f = state;
-    uint32_t number = r->origin.client, who = 0;
-    struct client *grown = array_grow(f->clients, &f->capacity, (size_t)number + 1, sizeof *grown);
+    for (size_t i = 0; i < f->moved_count; i++) {
+        struct client *c = &f->clients[f->moved[i]];
+        c->moved = false;
+        if (!c->first)
+            continue;
+        ordered_remove(&f->leaders, &c->first->place);
+        lead(f, f->moved[i]);
+    }
+    f->moved_count = 0;
+}
+
+static void charge(struct fair *f, uint32_t number, uint64_t units)
+{
+    struct client *c = &f->clients[number];
+    c->counter += units;
+    if (c->moved || !c->first)
+        return;
+    c->moved = true;
+    f->moved[f->moved_count++] = number;
+}
+
+static int make_room(struct fair *f, size_t clients)
+{
+    struct client *grown = array_grow(f->clients, &f->capacity, clients, sizeof *grown);
     if (!grown)
         return -1;
     f->clients = grown;
-    struct client *c = &grown[number];
-    if (c->waiting++ > 0)
-        return 0;
-    uint32_t *list = array_grow(f->waiting, &f->waiting_capacity, f->waiting_count + 1, sizeof *list);
-    if (!list)
+    uint32_t *moved = array_grow(f->moved, &f->moved_capacity, clients, sizeof *moved);
+    if (!moved)
         return -1;
-    f->waiting = list;
-    uint64_t least = f->waiting_count > 0 ? least_counter(f, &who) : f->floor;
-    c->counter = c->counter > least ? c->counter : least;
-    c->place = (uint32_t)f->waiting_count;
-    list[f->waiting_count++] = number;
+    f->moved = moved;
     return 0;
 }
 
-/* A prompt counts when it is first admitted; order_key is how many output tokens have been counted, and one. */
+static void stand_in_line(struct client *c, struct request *r)
+{
+    bool first = !c->first || r->preemptions > 0;
+    r->next_of_group = first ? c->first : NULL;
+    *(first ? &c->first : &c->last->next_of_group) = r;
+    if (!r->next_of_group)
+        c->last = r;
+}
+
+/* A client that has not been waiting cannot have saved up: its counter is lifted to the least of those that wait (VTC,
+ * algorithm 2, lines 6 to 12). */
+static int joins(void *state, struct request *r)
+{
+    struct fair *f = state;
+    uint32_t number = r->origin.client;
+    if (make_room(f, (size_t)number + 1))
+        return -1;
+    struct client *c = &f->clients[number];
+    settle(f);
+    if (c->first) {
+        ordered_remove(&f->leaders, &c->first->place);
+    } else {
+        const struct ordered *least = ordered_first(f->leaders);
+        uint64_t lifted = least ? f->clients[least->number].counter : f->floor;
+        c->counter = c->counter > lifted ? c->counter : lifted;
+    }
+    stand_in_line(c, r);
+    lead(f, number);
+    return 0;
+}
+
+static void take_out(struct client *c, struct request *r)
+{
+    struct request *before = NULL;
+    for (struct request *q = c->first; q != r; q = q->next_of_group)
+        before = q;
+    *(before ? &before->next_of_group : &c->first) = r->next_of_group;
+    if (c->last == r)
+        c->last = before;
+}
+
+/* A prompt counts when it is first admitted. */
 static void admitted(void *state, struct request *r)
 {
     struct fair *f = state;
-    struct client *c = &f->clients[r->origin.client];
-    if (r->order_key == 0) {
-        r->order_key = 1;
+    uint32_t number = r->origin.client;
+    struct client *c = &f->clients[number];
+    ordered_remove(&f->leaders, &c->first->place);
+    take_out(c, r);
+    if (r->counted == 0) {
+        r->counted = 1;
         c->counter += f->prompt_weight * r->prompt_tokens;
     }
-    if (--c->waiting > 0)
-        return;
-    uint32_t last = f->waiting[--f->waiting_count];
-    f->waiting[c->place] = last;
-    f->clients[last].place = c->place;
-    if (f->waiting_count == 0)
+    if (c->first)
+        lead(f, number);
+    else if (!f->leaders)
         f->floor = c->counter;
 }
 
 static void served(void *state, struct request *r, uint32_t generated)
 {
     struct fair *f = state;
-    uint32_t counted = (uint32_t)r->order_key - 1;
-    f->clients[r->origin.client].counter += f->output_weight * (generated - counted);
-    r->order_key = generated + 1.0;
+    uint32_t more = generated - (r->counted - 1);
+    if (more == 0)
+        return;
+    charge(f, r->origin.client, f->output_weight * more);
+    r->counted = generated + 1;
 }
 
 static void leaves(void *state, struct request *r)
@@ -117,15 +167,8 @@ static void leaves(void *state, struct request *r)
 static void arrange(void *state, struct request_list *waiting)
 {
     struct fair *f = state;
-    uint32_t who = UINT32_MAX;
-    least_counter(f, &who);
-    struct request *r = waiting->head;
-    while (r->origin.client != who)
-        r = r->next;
-    if (r == waiting->head)
-        return;
-    request_list_remove(waiting, r);
-    request_list_insert(waiting, r, waiting->head);
+    settle(f);
+    order_bring_to_head(waiting, request_at(ordered_first(f->leaders)));
 }
 
 const struct order_policy order_fair = {

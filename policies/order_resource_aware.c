@@ -10,18 +10,32 @@ struct demand {
 };
 
 struct resource_aware {
-    bool changed;
-    struct demand all, running; /* all: that have ever come */
-    struct request *fetched;    /* taken from the end of the queue to its head, to run next */
+    struct prefix_groups groups; /* those that wait */
+    struct demand all, running;  /* all: that have ever come */
 };
 
 static const struct param_spec params[] = {{0}};
 
+/* Most tokens computed for each KV token read first. */
+static double rank(const struct group_work *group)
+{
+    return -(group->prompt_tokens + group->output_tokens) / group->kv_reads;
+}
+
 static int create(void **state, const struct param_set *set, struct error *err)
 {
     (void)set;
-    *state = calloc(1, sizeof(struct resource_aware));
-    return *state ? 0 : error_no_memory(err);
+    struct resource_aware *a = *state = calloc(1, sizeof *a);
+    if (!a)
+        return error_no_memory(err);
+    a->groups.rank = rank;
+    return 0;
+}
+
+static void destroy(void *state)
+{
+    prefix_groups_release(&((struct resource_aware *)state)->groups);
+    free(state);
 }
 
 static void add(struct demand *sum, const struct request *r, double sign)
@@ -34,17 +48,16 @@ static void add(struct demand *sum, const struct request *r, double sign)
 static int joins(void *state, struct request *r)
 {
     struct resource_aware *a = state;
-    a->changed = true;
     if (r->preemptions == 0)
         add(&a->all, r, 1);
-    return 0;
+    return prefix_groups_join(&a->groups, r);
 }
 
 static void admitted(void *state, struct request *r)
 {
     struct resource_aware *a = state;
     add(&a->running, r, 1);
-    a->fetched = NULL;
+    prefix_groups_leave(&a->groups, r);
 }
 
 static void leaves(void *state, struct request *r)
@@ -52,35 +65,15 @@ static void leaves(void *state, struct request *r)
     add(&((struct resource_aware *)state)->running, r, -1);
 }
 
-/* Most tokens computed for each KV token read first. */
-static double rank(const struct group_work *group)
-{
-    return -(group->prompt_tokens + group->output_tokens) / group->kv_reads;
-}
-
-static void to_head(struct request_list *waiting, struct request *r)
-{
-    request_list_remove(waiting, r);
-    request_list_insert(waiting, r, waiting->head);
-}
-
-/* Two ends of one sorted queue: the head is heavy on compute, the tail on memory. Whichever those who run have less of,
- * by the mean of all, comes next. Who was preempted goes before both. */
+/* Two ends of one order: the first group is heavy on compute, the last one on memory. The end that the running requests
+ * have less of, by the mean of all requests, comes next. Preempted requests go before both. */
 static void arrange(void *state, struct request_list *waiting)
 {
-    struct resource_aware *a = state;
-    if (a->fetched) {
-        request_list_remove(waiting, a->fetched);
-        request_list_insert(waiting, a->fetched, NULL);
-        a->fetched = NULL;
-    }
-    if (a->changed)
-        prefix_groups_arrange(waiting, rank);
-    a->changed = false;
-    if (waiting->head->preemptions > 0 || a->running.compute * a->all.memory <= a->all.compute * a->running.memory)
-        return;
-    a->fetched = waiting->tail;
-    to_head(waiting, a->fetched);
+    const struct resource_aware *a = state;
+    struct request *first = request_at(ordered_first(a->groups.leaders));
+    bool light_on_compute = a->running.compute * a->all.memory <= a->all.compute * a->running.memory;
+    bool takes_first = first->preemptions > 0 || light_on_compute;
+    order_bring_to_head(waiting, takes_first ? first : request_at(ordered_last(a->groups.leaders)));
 }
 
 const struct order_policy order_resource_aware = {
@@ -90,7 +83,7 @@ const struct order_policy order_resource_aware = {
     .source = "BlendServe (Zhao et al. 2024, arXiv 2411.16102, sections 4.2 and 4.3)",
     .params = params,
     .create = create,
-    .destroy = free,
+    .destroy = destroy,
     .joins = joins,
     .admitted = admitted,
     .leaves = leaves,

@@ -1,51 +1,97 @@
 /* SPDX-License-Identifier: MIT */
 #include "policies/ordering.h"
 
+#include <math.h>
+
+/* Among those that wait, by how long: it has nearly always waited least. */
+static void join_by_age(struct request_list *queue, struct request *r)
+{
+    struct request *older = queue->newest;
+    while (older && older->waiting_since > r->waiting_since)
+        older = older->older;
+    r->older = older;
+    r->newer = older ? older->newer : queue->oldest;
+    *(r->older ? &r->older->newer : &queue->oldest) = r;
+    *(r->newer ? &r->newer->older : &queue->newest) = r;
+}
+
+static void leave_by_age(struct request_list *queue, struct request *r)
+{
+    *(r->older ? &r->older->newer : &queue->oldest) = r->newer;
+    *(r->newer ? &r->newer->older : &queue->newest) = r->older;
+}
+
+/* Which request stands behind one in order of arrival. It goes last when it arrives, among the first when it was
+ * preempted. */
+static struct request *behind_by_arrival(const struct request_list *queue, const struct request *r)
+{
+    if (!queue->tail || ordered_before(&queue->tail->place, &r->place))
+        return NULL;
+    struct request *at = queue->head;
+    while (ordered_before(&at->place, &r->place))
+        at = at->next;
+    return at;
+}
+
+/* An order with a state has places of its own, and says by itself who is next. */
+static void insert(const struct order_policy *order, double key, struct request_list *queue, struct request *r)
+{
+    struct request *behind = NULL;
+    if (!order || !order->arrange) {
+        r->place.key = key;
+        r->place.time = r->entered;
+        r->place.number = r->id;
+        behind =
+            order && order->key ? request_at(ordered_insert(&queue->places, &r->place)) : behind_by_arrival(queue, r);
+    }
+    request_list_insert(queue, r, behind);
+    join_by_age(queue, r);
+}
+
+static double key_of(const struct order_policy *order, const struct param_set *params, const struct request *r)
+{
+    return order && order->key ? order->key(params, r) : 0;
+}
+
 void order_insert(const struct order_policy *order, const struct param_set *params, struct request_list *queue,
                   struct request *r)
 {
-    struct request *before = NULL;
-    if (order && order->key) {
-        r->order_key = order->key(params, r);
-        for (struct request *last = queue->tail; last && last->order_key > r->order_key; last = last->prev)
-            before = last;
-    }
-    request_list_insert(queue, r, before);
+    insert(order, key_of(order, params, r), queue, r);
 }
 
-/* Two sorted chains, linked by `next`, as one; the first one's stand first of equals. */
-static struct request *merge(struct request *a, struct request *b,
-                             bool (*before)(const struct request *a, const struct request *b))
+void order_insert_preempted(const struct order_policy *order, const struct param_set *params,
+                            struct request_list *queue, struct request *r)
 {
-    struct request *head = NULL, **end = &head;
-    for (; a && b; end = &(*end)->next) {
-        struct request **from = before(b, a) ? &b : &a;
-        *end = *from;
-        *from = (*from)->next;
-    }
-    *end = a ? a : b;
-    return head;
+    bool first = order && order->key && !order->ranks_preempted;
+    insert(order, first ? -INFINITY : key_of(order, params, r), queue, r);
 }
 
-/* Merge sort from the bottom up: runs[i] is NULL or a sorted chain of 2^i (Knuth, TAOCP 3, 5.2.4). */
-void order_sort(struct request_list *queue, bool (*before)(const struct request *a, const struct request *b))
+void order_remove(struct request_list *queue, struct request *r)
 {
-    struct request *runs[64] = {NULL}, *sorted = NULL, *next;
-    for (struct request *r = queue->head; r; r = next) {
-        int i = 0;
-        next = r->next;
-        r->next = NULL;
-        for (; runs[i]; i++) {
-            r = merge(runs[i], r, before);
-            runs[i] = NULL;
-        }
-        runs[i] = r;
+    if (queue->places)
+        ordered_remove(&queue->places, &r->place);
+    request_list_remove(queue, r);
+    leave_by_age(queue, r);
+}
+
+void order_bring_to_head(struct request_list *queue, struct request *r)
+{
+    if (queue->head == r)
+        return;
+    request_list_remove(queue, r);
+    request_list_insert(queue, r, queue->head);
+}
+
+struct request *order_last(const struct order_policy *order, const struct param_set *params,
+                           const struct request_list *running)
+{
+    struct request *last = NULL;
+    for (struct request *r = running->head; r; r = r->next) {
+        if (r->leaving)
+            continue;
+        r->place = (struct ordered){.key = key_of(order, params, r), .time = r->entered, .number = r->id};
+        if (!last || ordered_before(&last->place, &r->place))
+            last = r;
     }
-    for (int i = 0; i < 64; i++)
-        if (runs[i])
-            sorted = merge(runs[i], sorted, before);
-    queue->head = sorted;
-    queue->tail = NULL;
-    for (struct request *r = sorted; r; queue->tail = r, r = r->next)
-        r->prev = queue->tail;
+    return last;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* ordering.h — decides who stands where in the waiting queue.
+/* ordering.h — decides which waiting request comes next.
  *
- * Most orders are a key: requests stand by rising key, in order of arrival where keys are equal; who is preempted goes
- * to the front, unless the order says that it is ranked anew. An order whose ranks change while requests are served
- * has a state instead, is told what happens, and arranges the queue. */
+ * Most orders are a key: requests stand by rising key, in order of arrival where keys are equal. A preempted request
+ * keeps its arrival. It goes before all that were not preempted, unless the order says that it is ranked anew. An order
+ * whose ranks change while requests are served has a state instead, is told what happens, and arranges the queue. */
 #ifndef TANDEM_POLICIES_ORDERING_H
 #define TANDEM_POLICIES_ORDERING_H
 
@@ -15,12 +15,15 @@ struct order_policy {
     const struct param_spec *params;
     /* NULL: first come, first served, or arranged. Sees predicted, never true output lengths. */
     double (*key)(const struct param_set *params, const struct request *r);
+    /* Requests that have run are ranked like the others: a preempted one waits at the place of its key, and the running
+     * request that would stand last is preempted first. */
     bool ranks_preempted;
 
-    /* Orders with a state; all but `arrange` and what makes and ends it may be NULL. request.order_key is theirs. */
+    /* Orders with a state; all but `arrange` and what makes and ends it may be NULL. */
     int (*create)(void **state, const struct param_set *params, struct error *err);
     void (*destroy)(void *state);
-    /* It has arrived, or was preempted, and is about to stand last, or first. Returns -1 when memory is short. */
+    /* It has arrived, or was preempted, and is about to wait. Returns -1 when memory is short, never for a request that
+     * has waited here before. */
     int (*joins)(void *state, struct request *r);
     void (*admitted)(void *state, struct request *r);
     /* Before the queue is looked at, for all that run: output tokens so far. */
@@ -34,11 +37,26 @@ struct order_policy {
 extern const struct order_policy *const order_policies[]; /* NULL-ended */
 const struct order_policy *order_policy_find(const char *name);
 
-/* Puts a request in its place, looking from the end of the queue. */
+/* Puts a request that arrives, or was preempted, in its place, in O(log n) of the queue's length. */
 void order_insert(const struct order_policy *order, const struct param_set *params, struct request_list *queue,
                   struct request *r);
+void order_insert_preempted(const struct order_policy *order, const struct param_set *params,
+                            struct request_list *queue, struct request *r);
 
-/* Sorts a queue; equals keep their order. */
-void order_sort(struct request_list *queue, bool (*before)(const struct request *a, const struct request *b));
+/* Takes a request out of the queue. */
+void order_remove(struct request_list *queue, struct request *r);
+
+/* Makes a waiting request the head; the others keep their order. */
+void order_bring_to_head(struct request_list *queue, struct request *r);
+
+/* The running request that stands last by the order's keys: their counters must be up to date. NULL when all leave. */
+struct request *order_last(const struct order_policy *order, const struct param_set *params,
+                           const struct request_list *running);
+
+/* The request whose place it is. */
+static inline struct request *request_at(struct ordered *place)
+{
+    return place ? (struct request *)((char *)place - offsetof(struct request, place)) : NULL;
+}
 
 #endif

@@ -58,11 +58,11 @@ static uint32_t admit_what_fits(struct static_batch *s, struct replica_view *vie
 
 bool static_batch_admit(struct static_batch *s, struct replica_view *view, struct batch *out)
 {
-    struct request *oldest = view->waiting->head;
-    if (!oldest)
+    if (view->waiting->count == 0)
         return false;
-    if (view->waiting->count < s->max_sequences && view->now < oldest->waiting_since + s->batch_wait) {
-        out->wake_at = oldest->waiting_since + s->batch_wait;
+    sim_time latest = view_waiting_since(view) + s->batch_wait;
+    if (view->waiting->count < s->max_sequences && view->now < latest) {
+        out->wake_at = latest;
         return false;
     }
     uint32_t tokens = admit_what_fits(s, view, out);

@@ -47,39 +47,51 @@ static uint32_t share(const struct unified_budget *u, const struct request *r, u
     return tokens < budget ? tokens : budget;
 }
 
-/* Gives a running request its share. False when it had to be evicted. The victim is always the last running
- * request, which has not been visited in this step unless it is the asking one, so no tokens need to be given back. */
+/* Gives a running request its share. False when it had to be preempted itself. A victim that has been visited gives its
+ * tokens back to the budget. */
 static bool serve(const struct unified_budget *u, struct replica_view *view, struct request *r, uint32_t *budget,
                   struct batch *out)
 {
     uint32_t tokens = share(u, r, 0, *budget);
-    if (!view_reserve_or_preempt(view, r, r->computed + tokens))
-        return false;
-    batch_add(out, r, tokens);
+    while (!view_reserve(view, r, r->computed + tokens)) {
+        struct request *victim = view_victim(view);
+        *budget += view_preempt_from(view, out, victim);
+        if (victim == r)
+            return false;
+    }
+    view_schedule(view, out, r, tokens);
     *budget -= tokens;
     return true;
 }
 
-/* One by one in list order, where the order matters. */
-static uint32_t serve_in_order(const struct unified_budget *u, struct replica_view *view, struct batch *out)
+/* One by one in list order from `first` on. */
+static uint32_t serve_from(const struct unified_budget *u, struct replica_view *view, struct request *first,
+                           uint32_t budget, struct batch *out)
 {
-    uint32_t budget = u->token_budget;
-    view_settle(view);
-    for (struct request *r = view->running->head; r && budget > 0; r = r->next)
+    for (struct request *r = first; r && budget > 0; r = r->next)
         if (!r->leaving && !serve(u, view, r, &budget, out))
             break;
     return budget;
 }
 
-/* All decodes, then the prompts: the same as in list order when no prompt stands before a decode. */
+static uint32_t serve_in_order(const struct unified_budget *u, struct replica_view *view, struct batch *out)
+{
+    view_settle(view);
+    return serve_from(u, view, view->running->head, u->token_budget, out);
+}
+
+/* All decodes, then the prompts: the same as in list order when no prompt stands before a decode. Where the order ranks
+ * victims, the victim may stand before requests that are not visited any more, so list order it is when memory is
+ * short.
+ */
 static uint32_t serve_decodes_first(const struct unified_budget *u, struct replica_view *view, struct batch *out)
 {
-    view_decode_all(view, out);
-    uint32_t budget = u->token_budget - out->decodes;
-    for (size_t i = 0; i < view->prefilling_count && budget > 0; i++)
-        if (!serve(u, view, view->prefilling[i], &budget, out))
-            break;
-    return budget;
+    if (!view->victims_by)
+        view_decode_all(view, out);
+    else if (view->decoding > 0 && !view->verbs->take_decodes(view, out))
+        return serve_in_order(u, view, out);
+    struct request *first = view->prefilling_count > 0 ? view->prefilling[0] : NULL;
+    return serve_from(u, view, first, u->token_budget - out->decodes, out);
 }
 
 static bool decodes_stand_first(const struct replica_view *view)
@@ -94,16 +106,11 @@ static bool decodes_stand_first(const struct replica_view *view)
     return true;
 }
 
-static void form_batch(void *state, struct replica_view *view, struct batch *out)
+static void admit(const struct unified_budget *u, struct replica_view *view, uint32_t *budget, struct batch *out)
 {
-    const struct unified_budget *u = state;
-    bool together = view->decoding <= u->token_budget && decodes_stand_first(view);
-    uint32_t budget = (together ? serve_decodes_first : serve_in_order)(u, view, out);
-    if (view->evicted > 0)
-        return; /* in a step with a preemption nobody new comes in */
-    for (struct request *r = view->waiting->head; r && budget > 0 && view->running->count < u->max_sequences;
+    for (struct request *r = view->waiting->head; r && *budget > 0 && view->running->count < u->max_sequences;
          r = view->waiting->head) {
-        uint32_t cached = view_cached_tokens(view, r), tokens = share(u, r, cached, budget);
+        uint32_t cached = view_cached_tokens(view, r), tokens = share(u, r, cached, *budget);
         uint32_t reserved = view_admission_tokens(view, r, cached + tokens);
         uint32_t fitting = u->whole_must_fit ? request_uncomputed(r) : 0;
         if (view_blocks_to_admit(view, r, reserved > fitting ? reserved : fitting) > view->kv_free_blocks)
@@ -111,9 +118,30 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
-        batch_add(out, r, tokens);
-        budget -= tokens;
+        view_schedule(view, out, r, tokens);
+        *budget -= tokens;
     }
+}
+
+static uint32_t serve_running(const struct unified_budget *u, struct replica_view *view, struct batch *out)
+{
+    bool together = view->decoding <= u->token_budget && decodes_stand_first(view);
+    return (together ? serve_decodes_first : serve_in_order)(u, view, out);
+}
+
+/* In a step with a preemption nobody new comes in. A step in which the first request that asks is the victim holds
+ * nothing, takes no time and is followed by the next one. */
+static void form_batch(void *state, struct replica_view *view, struct batch *out)
+{
+    const struct unified_budget *u = state;
+    uint32_t evicted, budget;
+    do {
+        evicted = view->evicted;
+        budget = serve_running(u, view, out);
+        if (view->evicted > evicted && !batch_is_empty(out))
+            return;
+    } while (view->evicted > evicted);
+    admit(u, view, &budget, out);
     view_hold(view, out, budget == 0 || view->running->count >= u->max_sequences);
 }
 
@@ -123,6 +151,7 @@ const struct batching_policy policy_unified_budget = {
     .source = "vLLM v1 (vllm/v1/core/sched/scheduler.py)",
     .params = params,
     .chunks_follow = true,
+    .shares = SHARE_SCHEDULED,
     .create = create,
     .limits = limits,
     .form_batch = form_batch,

@@ -1,21 +1,89 @@
 /* SPDX-License-Identifier: MIT */
 #include "policies/view.h"
 
-/* Whose last iteration runs cannot be evicted any more. */
-static struct request *last_admitted(const struct replica_view *view)
+struct request *view_victim(struct replica_view *view)
 {
+    if (view->victims_by) {
+        view_settle(view);
+        return order_last(view->victims_by, view->victims_params, view->running);
+    }
     struct request *last = view->running->tail;
     while (last->leaving)
         last = last->prev;
     return last;
 }
 
-/* Serving them one by one in order of admission would evict the same requests: as many from the end as make the
- * others fit. */
+/* The victim's tokens in the batch, out of which it is taken. */
+static uint32_t take_from_batch(struct batch *out, const struct request *victim)
+{
+    if (victim->decode.in && out->decodes > 0) {
+        out->decodes--;
+        out->decode_kv -= victim->computed;
+        return 1;
+    }
+    for (size_t i = 0; i < out->count; i++) {
+        if (out->items[i].req != victim)
+            continue;
+        uint32_t tokens = out->items[i].new_tokens;
+        for (out->count--; i < out->count; i++)
+            out->items[i] = out->items[i + 1];
+        return tokens;
+    }
+    return 0;
+}
+
+uint32_t view_preempt_from(struct replica_view *view, struct batch *out, struct request *victim)
+{
+    uint32_t tokens = take_from_batch(out, victim);
+    view_preempt(view, victim);
+    return tokens;
+}
+
+/* Serving them one by one would preempt the same requests: as many as make the others fit. */
 void view_decode_all(struct replica_view *view, struct batch *out)
 {
     while (view->decoding > 0 && !view->verbs->take_decodes(view, out))
-        view_preempt(view, last_admitted(view));
+        view_preempt(view, view_victim(view));
+}
+
+void view_swap_in(struct replica_view *view, struct batch *out, size_t most, double watermark)
+{
+    for (struct request *r = view->waiting->head; r && view_is_swapped(view, r) && view->running->count < most;
+         r = view->waiting->head) {
+        uint32_t tokens = view_admission_tokens(view, r, request_uncomputed(r));
+        if (!view_admits(view, view_blocks(view, tokens), watermark))
+            return;
+        view_reuse(view, r);
+        view_reserve(view, r, tokens);
+        view_admit(view, r);
+        view_schedule(view, out, r, request_uncomputed(r));
+    }
+}
+
+/* The request is looked at as it will stand then, with what it finds computed. */
+sim_time view_predict_with(const struct replica_view *view, struct batch *batch, struct request *r, uint32_t tokens)
+{
+    uint32_t computed = r->computed;
+    if (!r->prefilling)
+        r->computed += view_cached_tokens(view, r);
+    batch_add(batch, r, tokens);
+    sim_time predicted = view_predict(view, batch);
+    batch->count--;
+    r->computed = computed;
+    return predicted;
+}
+
+uint32_t view_chunk_within(const struct replica_view *view, struct batch *out, struct request *r, uint32_t most,
+                           sim_time target)
+{
+    if (view_predict_with(view, out, r, most) <= target)
+        return most;
+    uint32_t fits = 0, exceeds = most;
+    while (exceeds - fits > 1) {
+        uint32_t middle = fits + (exceeds - fits) / 2;
+        *(view_predict_with(view, out, r, middle) <= target ? &fits : &exceeds) = middle;
+    }
+    return fits;
 }
 
 /* What is found of a common prefix is not its own, so it needs the blocks of its next iteration beside. */
@@ -48,17 +116,6 @@ void view_hold(const struct replica_view *view, struct batch *out, bool full)
     out->stable_iterations = iterations;
     out->arrivals_wait = full || (blocked && !view->ordered);
     out->awaits_blocks = blocked && !full;
-}
-
-bool view_reserve_or_preempt(struct replica_view *view, struct request *r, uint32_t tokens)
-{
-    while (!view_reserve(view, r, tokens)) {
-        struct request *victim = last_admitted(view);
-        view_preempt(view, victim);
-        if (victim == r)
-            return false;
-    }
-    return true;
 }
 
 bool view_admits(const struct replica_view *view, uint64_t blocks, double watermark)

@@ -4,6 +4,7 @@
 #define TANDEM_POLICIES_VIEW_H
 
 #include "policies/batch.h"
+#include "policies/ordering.h"
 #include "workloads/content.h"
 #include "workloads/kv_layout.h"
 
@@ -14,12 +15,22 @@ enum kv_admission {
     ADMIT_PREDICTED,   /* its prompt and what is foretold of its output; more is reserved if it grows beyond */
 };
 
+/* When others find the KV of a request's prefix, with prefix caching. */
+enum prefix_sharing {
+    SHARE_COMPUTED,  /* from the end of the iteration that computes it */
+    SHARE_SCHEDULED, /* as soon as it stands in a batch: later requests of the same batch find it */
+    SHARE_FINISHED,  /* when the request has finished or was preempted */
+};
+
 struct replica_view {
     sim_time now;
-    struct request_list *waiting; /* in the queue policy's order */
-    bool shared_queue;            /* other replicas take from it, too */
-    bool ordered;                 /* a newcomer may stand before others */
-    bool reorders;                /* who is next may change while others are served */
+    struct request_list *waiting;          /* in the order's order; of an order with a state, the head alone */
+    bool shared_queue;                     /* other replicas take from it, too */
+    bool ordered;                          /* a newcomer may stand before others */
+    bool reorders;                         /* who is next may change while others are served */
+    const struct order_policy *victims_by; /* the running request that it puts last is preempted first; NULL: the last
+                                              admitted */
+    const struct param_set *victims_params;
     struct request_list *running; /* in order of admission: those that decode and those that prefill */
     struct request **prefilling;  /* [prefilling_count] of them, in the same order */
     size_t prefilling_count;
@@ -31,7 +42,9 @@ struct replica_view {
     struct kv_layout kv;
     uint64_t kv_total_blocks, kv_free_blocks;
     bool finds_prefixes; /* prefix caching: KV that others have computed is found again */
-    uint32_t max_tokens; /* the model's longest sequence */
+    enum prefix_sharing shares;
+    const void *host_memory; /* where KV of its preempted requests is swapped to */
+    uint32_t max_tokens;     /* the model's longest sequence */
     const struct replica_verbs *verbs;
     void *replica;
 };
@@ -43,6 +56,7 @@ struct replica_verbs {
     uint32_t (*cached_tokens)(const struct replica_view *view, const struct request *r);
     uint32_t (*shared_blocks)(const struct replica_view *view, const struct request *r);
     void (*reuse)(struct replica_view *view, struct request *r);
+    void (*share)(struct replica_view *view, struct request *r, uint32_t computed);
     bool (*take_decodes)(struct replica_view *view, struct batch *out);
     void (*settle)(struct replica_view *view);
     sim_time (*predict)(const struct replica_view *view, const struct batch *batch);
@@ -81,6 +95,26 @@ static inline void view_reuse(struct replica_view *view, struct request *r)
 /* The same for a waiting request, which goes on from what it finds; for models whose layers have windows. */
 uint64_t view_windowed_blocks(const struct replica_view *view, const struct request *r, uint64_t tokens);
 
+/* Whether it waits with its KV in this replica's host memory: reusing that computes nothing. */
+static inline bool view_is_swapped(const struct replica_view *view, const struct request *r)
+{
+    return r->swapped_to && r->swapped_to == view->host_memory;
+}
+
+/* Since when the request that waits longest does so; there must be one. */
+static inline sim_time view_waiting_since(const struct replica_view *view)
+{
+    return view->waiting->oldest->waiting_since;
+}
+
+/* Adds tokens of a running request to the batch. */
+static inline void view_schedule(struct replica_view *view, struct batch *out, struct request *r, uint32_t new_tokens)
+{
+    batch_add(out, r, new_tokens);
+    if (view->finds_prefixes && view->shares == SHARE_SCHEDULED && content_is_shared(r))
+        view->verbs->share(view, r, r->computed + new_tokens);
+}
+
 /* Free blocks that it takes to admit a request with `tokens` tokens reserved: what it finds is among the free ones,
  * unless somebody who runs holds it, too. */
 static inline uint64_t view_blocks_to_admit(const struct replica_view *view, const struct request *r, uint64_t tokens)
@@ -115,9 +149,28 @@ static inline sim_time view_predict(const struct replica_view *view, const struc
     return view->verbs->predict(view, batch);
 }
 
-/* Puts one token of every request that decodes into the batch and reserves their KV; while memory is short,
- * the last admitted of all running requests is evicted. */
+/* Who is preempted next, some request that runs: by the order's keys where it ranks requests that have run, else the
+ * last admitted. One whose last iteration runs cannot be. */
+struct request *view_victim(struct replica_view *view);
+
+/* Preempts it and takes it out of the batch, if it stands there. Returns its tokens in the batch. */
+uint32_t view_preempt_from(struct replica_view *view, struct batch *out, struct request *victim);
+
+/* Puts one token of every request that decodes into the batch and reserves their KV, preempting while memory is short.
+ */
 void view_decode_all(struct replica_view *view, struct batch *out);
+
+/* Requests that come next and are swapped out decode with the others, as many as fit and leave `watermark` of the pool
+ * free, up to `most` running ones. */
+void view_swap_in(struct replica_view *view, struct batch *out, size_t most, double watermark);
+
+/* How long an iteration of this batch and `tokens` of a request would take that prefills or waits. */
+sim_time view_predict_with(const struct replica_view *view, struct batch *batch, struct request *r, uint32_t tokens);
+
+/* The largest chunk of such a request, up to `most`, with which the batch takes no longer than `target`; 0 when there
+ * is none. Asks for one prediction if `most` fits, else for log₂ `most` more. */
+uint32_t view_chunk_within(const struct replica_view *view, struct batch *out, struct request *r, uint32_t most,
+                           sim_time target);
 
 /* Says for how long the batch holds: one of decodes alone while nobody leaves; one with a single chunk of a prompt
  * until the prompt's last chunk. `full`: the policy would take nobody more, even if memory were free. With somebody
@@ -134,10 +187,6 @@ static inline uint32_t view_admission_tokens(const struct replica_view *view, co
            : view->admission == ADMIT_PREDICTED && predicted > needed ? predicted
                                                                       : needed;
 }
-
-/* Reserves for one running request (settled, when it decodes), evicting from the end of the running list while
- * memory is short. False when it had to evict the request itself. */
-bool view_reserve_or_preempt(struct replica_view *view, struct request *r, uint32_t tokens);
 
 /* Whether `blocks` can be taken at admission and leave `watermark` of the pool free; an empty pool always admits. */
 bool view_admits(const struct replica_view *view, uint64_t blocks, double watermark);

@@ -69,6 +69,12 @@ static inline uint32_t decode_set_generated(const struct decode_set *set, const 
     return r->generated + (r->decode.in ? (uint32_t)(set->steps - r->decode.since_step) : 0);
 }
 
+/* Whether the next step takes a block for a member, whose counters are up to date. */
+static inline bool decode_set_crosses_now(const struct decode_set *set, const struct request *r)
+{
+    return r->decode.crosses && r->decode.first_crossing == set->steps;
+}
+
 /* Blocks that the next step needs, and for how many steps, up to `most`, `free_blocks` are enough. */
 static inline uint64_t decode_set_blocks(const struct decode_set *set)
 {

@@ -455,10 +455,10 @@ static bool share_unit(struct kv_pool *pool, const struct request *r, const stru
     return true;
 }
 
-void kv_pool_share(struct kv_pool *pool, struct request *r, sim_time now)
+void kv_pool_share(struct kv_pool *pool, struct request *r, uint32_t computed, sim_time now)
 {
     struct content_unit content;
-    uint64_t full = r->computed / pool->layout.block_tokens;
+    uint64_t full = computed / pool->layout.block_tokens;
     if (windowed(pool) && r->kv_window < r->kv_blocks - r->kv_left)
         return; /* its blocks are used again for what it has reserved further ahead */
     for (; content_unit(r, r->units, pool->layout.block_tokens, &content); r->units++) {
@@ -467,6 +467,33 @@ void kv_pool_share(struct kv_pool *pool, struct request *r, sim_time now)
         if (!share_unit(pool, r, &content, now))
             return;
         r->unit_blocks += content.blocks;
+    }
+}
+
+static void unshare_blocks(struct kv_pool *pool, uint64_t key, sim_time now)
+{
+    struct kv_unit *unit = unit_index_find(&pool->units, key);
+    if (!unit || --unit->holders > 0)
+        return;
+    give_back(pool, unit->blocks, now);
+    unit_index_remove(&pool->units, key);
+}
+
+void kv_pool_unshare(struct kv_pool *pool, struct request *r, sim_time now)
+{
+    struct content_unit content;
+    uint64_t full = r->computed / pool->layout.block_tokens;
+    for (; r->units > 0; r->units--) {
+        content_unit(r, r->units - 1, pool->layout.block_tokens, &content);
+        uint32_t end = content.first_block + content.blocks;
+        if (end <= full)
+            return;
+        if (content.blocks > 0 && pool->layout.groups.full > 0)
+            unshare_blocks(pool, content.key, now);
+        for (uint32_t b = end; windowed(pool) && b > content.first_block && b > r->kv_left; b--, r->kv_window--)
+            unshare_blocks(pool, window_key(&content, b - 1), now);
+        r->kv_blocks -= content.blocks;
+        r->unit_blocks -= content.blocks;
     }
 }
 

@@ -105,8 +105,12 @@ struct kv_found kv_pool_find(const struct kv_pool *pool, const struct request *r
 /* Gives it these, which it has just found. What it has computed is for the caller to say. */
 void kv_pool_reclaim(struct kv_pool *pool, struct request *r, const struct kv_found *found, sim_time now);
 
-/* The request has computed more: whole units of it are there for others. */
-void kv_pool_share(struct kv_pool *pool, struct request *r, sim_time now);
+/* Whole units of the request's first `computed` tokens are there for others from now on. */
+void kv_pool_share(struct kv_pool *pool, struct request *r, uint32_t computed, sim_time now);
+
+/* Units beyond what the request has computed are not found any more, unless others hold them, too; it gives their
+ * blocks back. */
+void kv_pool_unshare(struct kv_pool *pool, struct request *r, sim_time now);
 
 /* Takes all of the request's blocks back, or keeps them parked until kv_pool_release_parked. */
 void kv_pool_release(struct kv_pool *pool, struct request *r, sim_time now);

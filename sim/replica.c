@@ -82,7 +82,7 @@ static void verb_admit(struct replica_view *view, struct request *request)
     struct replica *r = view->replica;
     sim_time waited = view->now - request->waiting_since;
     request->parts[request->scheduled ? PART_PREEMPTED : PART_QUEUE] += waited;
-    request_list_remove(view->waiting, request);
+    order_remove(view->waiting, request);
     request_list_insert(&r->running, request, NULL);
     request->prefilling = true;
     request->admitted = request->booked = request->chunk_end = view->now;
@@ -124,16 +124,37 @@ static void order_leaves(struct replica *r, struct request *request)
         r->order->leaves(r->order_state, request);
 }
 
+/* It decodes no more. Its part of the batch that is being formed goes with it: the block that its next token takes. */
+static void leave_decodes(struct replica *r, struct request *request)
+{
+    decode_set_settle(&r->decodes, request);
+    bool holds_next = r->decodes_taken && decode_set_crosses_now(&r->decodes, request);
+    decode_set_leave(&r->decodes, request);
+    request->kv_blocks += holds_next;
+    if (r->kv->layout.groups.windowed > 0)
+        request->kv_window += holds_next;
+}
+
+/* A preempted request leaves to others what they may find of it, and that is no more than it has computed. */
+static void settle_shares(struct replica *r, struct request *request)
+{
+    if (r->view.finds_prefixes && r->view.shares == SHARE_SCHEDULED)
+        kv_pool_unshare(r->kv, request, r->view.now);
+    else if (r->view.finds_prefixes && r->view.shares == SHARE_FINISHED)
+        kv_pool_share(r->kv, request, request->computed, r->view.now);
+}
+
 /* Its KV goes to host memory; or it is dropped, and prompt and generated tokens will be prefilled again. */
 static void verb_preempt(struct replica_view *view, struct request *request)
 {
     struct replica *r = view->replica;
     if (request->decode.in)
-        decode_set_leave(&r->decodes, request);
+        leave_decodes(r, request);
     else if (r->passes_prompts)
         book_chunk(request, view->now);
     request->prefilling = false;
     close_ranks(view);
+    settle_shares(r, request);
     if (swap_out(r, request))
         kv_pool_release(r->kv, request, view->now);
     else
@@ -142,15 +163,12 @@ static void verb_preempt(struct replica_view *view, struct request *request)
     request->computed = 0;
     request->waiting_since = view->now;
     request_list_remove(&r->running, request);
-    if (r->order && r->order->ranks_preempted) {
-        order_insert(r->order, r->order_params, view->waiting, request);
-    } else {
-        if (!arranges(r))
-            request->order_key = -INFINITY;
-        order_leaves(r, request);
-        if (arranges(r) && r->order->joins)
+    order_leaves(r, request);
+    order_insert_preempted(r->order, r->order_params, view->waiting, request);
+    if (arranges(r)) {
+        if (r->order->joins)
             r->order->joins(r->order_state, request); /* it has been there before: no memory is needed */
-        request_list_insert(view->waiting, request, view->waiting->head);
+        r->order->arrange(r->order_state, view->waiting);
     }
     view->evicted++;
     sync_view(r);
@@ -197,6 +215,13 @@ static void verb_reuse(struct replica_view *view, struct request *request)
     sync_view(r);
 }
 
+static void verb_share(struct replica_view *view, struct request *request, uint32_t computed)
+{
+    struct replica *r = view->replica;
+    kv_pool_share(r->kv, request, computed, view->now);
+    sync_view(r);
+}
+
 static bool verb_take_decodes(struct replica_view *view, struct batch *out)
 {
     struct replica *r = view->replica;
@@ -206,6 +231,7 @@ static bool verb_take_decodes(struct replica_view *view, struct batch *out)
     kv_pool_take(r->kv, blocks, blocks * kv_pool_time(view->now, r->carry));
     out->decodes = (uint32_t)r->decodes.count;
     out->decode_kv = r->decodes.kv_tokens;
+    r->decodes_taken = true;
     sync_view(r);
     return true;
 }
@@ -233,6 +259,7 @@ static const struct replica_verbs verbs = {.reserve = verb_reserve,
                                            .cached_tokens = verb_cached_tokens,
                                            .shared_blocks = verb_shared_blocks,
                                            .reuse = verb_reuse,
+                                           .share = verb_share,
                                            .take_decodes = verb_take_decodes,
                                            .settle = verb_settle,
                                            .predict = verb_predict};
@@ -281,20 +308,25 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
     if ((!leader && kv_pool_init(r->kv, config->kv_blocks, &layout, config->prefix_caching)) ||
         decode_set_init(&r->decodes, &layout))
         return error_no_memory(err);
-    r->view = (struct replica_view){.waiting = waiting  ? waiting
-                                               : leader ? leader->view.waiting
-                                                        : &r->own_waiting,
-                                    .shared_queue = waiting || leader,
-                                    .ordered = config->order && (config->order->key || config->order->arrange),
-                                    .reorders = config->order && config->order->served,
-                                    .running = &r->running,
-                                    .admission = config->admission,
-                                    .kv = layout,
-                                    .kv_total_blocks = config->kv_blocks,
-                                    .finds_prefixes = config->prefix_caching && !config->batching->holds_finished_kv,
-                                    .max_tokens = config->max_tokens,
-                                    .verbs = &verbs,
-                                    .replica = r};
+    r->view =
+        (struct replica_view){.waiting = waiting  ? waiting
+                                         : leader ? leader->view.waiting
+                                                  : &r->own_waiting,
+                              .shared_queue = waiting || leader,
+                              .ordered = config->order && (config->order->key || config->order->arrange),
+                              .reorders = config->order && config->order->served,
+                              .victims_by = config->order && config->order->ranks_preempted ? config->order : NULL,
+                              .victims_params = config->order_params,
+                              .running = &r->running,
+                              .admission = config->admission,
+                              .kv = layout,
+                              .kv_total_blocks = config->kv_blocks,
+                              .finds_prefixes = config->prefix_caching && !config->batching->holds_finished_kv,
+                              .shares = config->batching->shares,
+                              .host_memory = &r->swap,
+                              .max_tokens = config->max_tokens,
+                              .verbs = &verbs,
+                              .replica = r};
     sync_view(r);
     if (r->order && r->order->create && r->order->create(&r->order_state, config->order_params, err))
         return -1;
@@ -372,7 +404,7 @@ static void unload(struct replica *r, const struct request *request)
 
 void replica_drop(struct replica *r, struct request *request)
 {
-    request_list_remove(r->view.waiting, request);
+    order_remove(r->view.waiting, request);
     if (request->swapped_to)
         leave_swap(r, request);
     unload(r, request);
@@ -599,11 +631,8 @@ static void form_closed(struct replica *r, struct batch *b)
     r->batching->form_batch(r->batching_state, &r->view, b);
     r->view.waiting = queue;
     for (struct request *q; (q = preempted.tail);) {
-        request_list_remove(&preempted, q);
-        if (r->order && r->order->ranks_preempted)
-            order_insert(r->order, r->order_params, queue, q);
-        else
-            request_list_insert(queue, q, queue->head);
+        order_remove(&preempted, q);
+        order_insert_preempted(r->order, r->order_params, queue, q);
     }
 }
 
@@ -614,6 +643,7 @@ static void form_batch(struct replica *r, struct batch *b, sim_time at)
     if (r->running.count + r->view.waiting->count == 0 || !make_room(r))
         return;
     r->view.now = at;
+    r->decodes_taken = false;
     sync_view(r);
     if (arranges(r) && r->view.waiting->count > 0) {
         account_served(r);
@@ -767,7 +797,7 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
     request_list_remove(&r->running, q);
     order_leaves(r, q);
     if (r->view.finds_prefixes)
-        kv_pool_share(r->kv, q, now);
+        kv_pool_share(r->kv, q, q->computed, now);
     if (r->batching->holds_finished_kv)
         kv_pool_park(r->kv, q);
     else
@@ -923,8 +953,10 @@ static void compute(struct replica *r, struct request *q, uint32_t tokens, sim_t
     q->computed += tokens;
     if (q->computed > q->peak_computed)
         q->peak_computed = q->computed;
-    if (r->view.finds_prefixes)
-        kv_pool_share(r->kv, q, now);
+    if (r->view.finds_prefixes && r->view.shares != SHARE_FINISHED)
+        kv_pool_share(r->kv, q, q->computed, now);
+    if (has_windows(r))
+        kv_pool_slide(r->kv, q, now);
 }
 
 static void compute_single(struct replica *r, struct request *q, uint32_t tokens, sim_time now)
@@ -932,8 +964,6 @@ static void compute_single(struct replica *r, struct request *q, uint32_t tokens
     compute(r, q, tokens, now);
     if (request_uncomputed(q) == 0)
         emit_token(r, q, now);
-    if (has_windows(r))
-        kv_pool_slide(r->kv, q, now);
     bool finished = q->generated == q->output_tokens;
     q->prefilling = !finished && !request_decodes(q);
     bool stays = !finished && (q->prefilling || (r->keeps ? r->keeps(r->owner, r, q, now) : !r->hand_over));

@@ -71,7 +71,7 @@ static void test_what_is_shared_need_not_be_free(void **state)
 static void test_a_prefix_computed_twice_is_kept_once(void **state)
 {
     (void)state;
-    begin("{\"name\": \"unified_budget\"}", 100);
+    begin("{\"name\": \"chunked_prefill\"}", 100);
     bench_arrive_from(&b, 0, 14, 2, group);
     bench_arrive_from(&b, 1, 14, 2, group);
     bench_step(&b, "0:14 1:14");

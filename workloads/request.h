@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/ordered.h"
 #include "base/units.h"
 
 /* Where a request's time went; the parts of a finished request sum to last_token - arrival exactly. */
@@ -63,7 +64,10 @@ struct request {
     uint64_t *hashes; /* [hash_count] of what its prompt's pieces of hash_tokens hold, each with all before it; these
                          and the next are kept only where somebody looks at them */
     uint32_t hash_count, hash_tokens, hash_capacity;
-    double order_key; /* its place in the waiting queue, where that has an order */
+    struct ordered place;          /* in the waiting queue, where that has an order */
+    struct request *older, *newer; /* neighbours among those that wait, by waiting_since */
+    struct request *next_of_group; /* behind it among those that wait; this and the next are its order's own */
+    uint32_t counted;              /* output tokens that its order has counted, and 1; 0: not even its prompt */
 
     uint32_t computed;
     uint32_t generated;
@@ -119,7 +123,7 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->output_tokens = output_tokens;
     r->max_output_tokens = max_output_tokens;
     r->predicted_tokens = 0;
-    r->order_key = 0;
+    r->counted = 0;
     r->computed = r->generated = r->kv_blocks = r->kv_window = r->kv_left = 0;
     r->preemptions = r->recomputed_tokens = r->cached_tokens = r->peak_computed = 0;
     r->swapped_to = NULL;
@@ -144,10 +148,13 @@ static inline bool request_decodes(const struct request *r)
     return r->generated > 0 && request_uncomputed(r) == 1;
 }
 
-/* A doubly linked list of requests in an order that its owner defines. */
+/* A doubly linked list of requests in an order that its owner defines. The last two are a waiting queue's
+ * (policies/ordering.h). */
 struct request_list {
     struct request *head, *tail;
     size_t count;
+    struct request *oldest, *newest; /* by waiting_since */
+    struct ordered *places;          /* of an order of keys */
 };
 
 /* Inserts r before `at`, or at the end when `at` is NULL. */
