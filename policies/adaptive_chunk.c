@@ -13,7 +13,8 @@ static const struct param_spec params[] = {
     {"tbt_target_s", PARAM_NUMBER, "s", 0.03, 1e-4, 100, "longest iteration that holds a prompt chunk and decodes",
      NULL, NULL},
     {"largest_chunk", PARAM_INTEGER, "tokens", 4096, 1, 1e6, "chunk to start from", NULL, NULL},
-    {"smallest_chunk", PARAM_INTEGER, "tokens", 32, 1, 1e6, "chunk that is run whatever it takes", NULL, NULL},
+    {"smallest_chunk", PARAM_INTEGER, "tokens", 32, 1, 1e6,
+     "chunk that is run whatever it takes, if no request decodes", NULL, NULL},
     {"max_sequences", PARAM_INTEGER, "sequences", 128, 1, 65536, "most running requests", NULL, NULL},
     {"watermark", PARAM_NUMBER, "", 0.01, 0, 0.9, "share of the KV pool kept free when admitting", NULL, NULL},
     {0},
@@ -42,39 +43,52 @@ static struct batch_limits limits(const struct param_set *set, uint64_t longest)
                                  .sequences = sequences};
 }
 
-static struct request *prompt_at_hand(const struct adaptive_chunk *a, struct replica_view *view)
+/* The prompt that prefills, or the waiting one that comes next and would fit; NULL when there is none. */
+static struct request *next_prompt(const struct adaptive_chunk *a, const struct replica_view *view, uint32_t *reserved)
 {
     if (view->prefilling_count > 0)
         return view->prefilling[0];
     struct request *r = view->waiting->head;
     if (!r || view->running->count >= a->max_sequences)
         return NULL;
-    uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
-    if (!view_admits(view, view_blocks_to_admit(view, r, reserved), a->watermark))
-        return NULL;
-    view_reuse(view, r);
-    view_reserve(view, r, reserved);
-    view_admit(view, r);
-    return r;
+    *reserved = view_admission_tokens(view, r, request_uncomputed(r));
+    return view_admits(view, view_blocks_to_admit(view, r, *reserved), a->watermark) ? r : NULL;
 }
 
 /* Halves the chunk until the iteration is short enough: as attention grows with what a long prompt has behind it, its
- * chunks shrink. */
+ * chunks shrink. The smallest one is run whatever it takes, unless decodes would wait for it. */
+static uint32_t chunk_of(const struct adaptive_chunk *a, const struct replica_view *view, struct batch *out,
+                         struct request *r)
+{
+    uint32_t left = request_uncomputed(r) - (r->prefilling ? 0 : view_cached_tokens(view, r));
+    uint32_t chunk = left < a->largest ? left : a->largest;
+    while (view_predict_with(view, out, r, chunk) > a->target) {
+        if (chunk <= a->smallest)
+            return out->decodes > 0 ? 0 : chunk;
+        chunk = chunk / 2 > a->smallest ? chunk / 2 : a->smallest;
+    }
+    return chunk;
+}
+
 static void form_batch(void *state, struct replica_view *view, struct batch *out)
 {
     const struct adaptive_chunk *a = state;
+    uint32_t reserved = 0;
     view_decode_all(view, out);
-    struct request *r = prompt_at_hand(a, view);
+    struct request *r = next_prompt(a, view, &reserved);
     if (!r) {
         view_hold(view, out, view->running->count >= a->max_sequences);
         return;
     }
-    uint32_t left = request_uncomputed(r), chunk = left < a->largest ? left : a->largest;
-    batch_add(out, r, chunk);
-    while (chunk > a->smallest && view_predict(view, out) > a->target) {
-        chunk = chunk / 2 > a->smallest ? chunk / 2 : a->smallest;
-        out->items[out->count - 1].new_tokens = chunk;
+    uint32_t chunk = chunk_of(a, view, out, r);
+    if (chunk == 0)
+        return;
+    if (!r->prefilling) {
+        view_reuse(view, r);
+        view_reserve(view, r, reserved);
+        view_admit(view, r);
     }
+    view_schedule(view, out, r, chunk);
 }
 
 const struct batching_policy policy_adaptive_chunk = {

@@ -42,7 +42,7 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
-        batch_add(out, r, request_uncomputed(r));
+        view_schedule(view, out, r, request_uncomputed(r));
     }
     view_hold(view, out, view->running->count >= c->max_sequences);
 }

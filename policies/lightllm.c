@@ -116,13 +116,13 @@ static void prefill(struct lightllm *l, struct replica_view *view, struct batch 
     for (struct request *r = view->waiting->head; r && view->running->count < l->max_sequences;
          r = view->waiting->head) {
         uint32_t needed = request_uncomputed(r), reserved = view_admission_tokens(view, r, needed);
-        if ((tokens && tokens + needed > l->max_batched_tokens) ||
+        if (view_is_swapped(view, r) || (tokens && tokens + needed > l->max_batched_tokens) ||
             view_blocks_to_admit(view, r, reserved) > view->kv_free_blocks || !fits_peak(l, view, r))
             break;
         view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
-        batch_add(out, r, request_uncomputed(r));
+        view_schedule(view, out, r, request_uncomputed(r));
         tokens += needed;
     }
 }
@@ -136,6 +136,8 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
     if (out->count)
         return;
     view_decode_all(view, out);
+    if (view->evicted == 0)
+        view_swap_in(view, out, l->max_sequences, 1 - l->usable);
     view_hold(view, out, view->running->count >= l->max_sequences);
     if (view->waiting->count > 0)
         out->stable_iterations = 1; /* whoever waits is looked at before every iteration */
@@ -146,6 +148,7 @@ const struct batching_policy policy_lightllm = {
     .summary = "prefill-first; admits whose predicted peak of KV fits, and lets decodes through every few prefills",
     .source = "LightLLM (ModelTC/lightllm, router; Gong et al., ASPLOS 2025)",
     .params = params,
+    .shares = SHARE_FINISHED,
     .create = create,
     .limits = limits,
     .form_batch = form_batch,

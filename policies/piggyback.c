@@ -58,7 +58,7 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
     struct request *r = prompt_at_hand(p, view);
     if (r) {
         uint32_t left = request_uncomputed(r);
-        batch_add(out, r, left < p->chunk_tokens ? left : p->chunk_tokens);
+        view_schedule(view, out, r, left < p->chunk_tokens ? left : p->chunk_tokens);
     }
     view_hold(view, out, r != NULL || view->running->count >= p->max_sequences);
 }

@@ -49,27 +49,36 @@ static const char *refuses(const void *state, const struct replica_view *view, c
     return r->prompt_tokens > token_limit(state, view) ? "prompt longer than max_batched_tokens" : NULL;
 }
 
-static void form_batch(void *state, struct replica_view *view, struct batch *out)
+static void prefill(const struct prefill_first *p, struct replica_view *view, struct batch *out)
 {
-    const struct prefill_first *p = state;
     uint64_t tokens = 0, limit = token_limit(p, view);
     for (struct request *r = view->waiting->head; r && view->running->count < p->max_sequences;
          r = view->waiting->head) {
         uint32_t needed = request_uncomputed(r) - view_cached_tokens(view, r);
         uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
         /* A preempted request may have grown past the limit; alone it still runs. */
-        if ((tokens && tokens + needed > limit) ||
+        if (view_is_swapped(view, r) || (tokens && tokens + needed > limit) ||
             !view_admits(view, view_blocks_to_admit(view, r, reserved), p->watermark))
             break;
         view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
-        batch_add(out, r, needed);
+        view_schedule(view, out, r, needed);
         tokens += needed;
     }
+}
+
+/* While a swapped request comes next, nobody prefills. It decodes with the others as soon as its KV fits, unless one of
+ * them has just been preempted. */
+static void form_batch(void *state, struct replica_view *view, struct batch *out)
+{
+    const struct prefill_first *p = state;
+    prefill(p, view, out);
     if (out->count)
         return;
     view_decode_all(view, out);
+    if (view->evicted == 0)
+        view_swap_in(view, out, p->max_sequences, p->watermark);
     view_hold(view, out, view->running->count >= p->max_sequences);
 }
 
