@@ -28,6 +28,8 @@ struct batch {
     uint32_t decodes;
     uint64_t decode_kv;
     uint64_t decode_longest;         /* the most that one of them has; 0 where nobody asks */
+    uint32_t wasted;                 /* of these decodes, by requests that have ended since the batch was formed */
+    uint64_t wasted_kv;              /* and the KV tokens that they have */
     struct request *const *decoders; /* [decodes] who they are, brought up to date; NULL where nobody asks */
     /* The others, and single decodes where a policy does not take them all. */
     struct batch_item *items;
@@ -55,6 +57,8 @@ static inline void batch_clear(struct batch *b)
     b->decodes = 0;
     b->decode_kv = 0;
     b->decode_longest = 0;
+    b->wasted = 0;
+    b->wasted_kv = 0;
     b->decoders = NULL;
     b->group_tokens = b->group_most = 0;
     b->count = 0;
@@ -69,6 +73,41 @@ static inline void batch_clear(struct batch *b)
 static inline void batch_add(struct batch *b, struct request *r, uint32_t new_tokens)
 {
     b->items[b->count++] = (struct batch_item){.req = r, .new_tokens = new_tokens, .decode = request_decodes(r)};
+}
+
+/* Takes a request out, in whichever way it stands there. Returns its tokens, 0 when it does not. */
+static inline uint32_t batch_take_out(struct batch *b, const struct request *r)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->items[i].req != r)
+            continue;
+        uint32_t tokens = b->items[i].new_tokens;
+        for (b->count--; i < b->count; i++)
+            b->items[i] = b->items[i + 1];
+        return tokens;
+    }
+    if (!r->decode.in || b->decodes == 0)
+        return 0;
+    b->decodes--;
+    b->decode_kv -= r->computed;
+    return 1;
+}
+
+/* Adds decodes of a request that has ended, with `kv` tokens before each. */
+static inline void batch_add_wasted(struct batch *b, uint32_t rows, uint64_t kv)
+{
+    b->decodes += rows;
+    b->wasted += rows;
+    b->decode_kv += rows * kv;
+    b->wasted_kv += rows * kv;
+    if (rows > 0 && b->decode_longest < kv)
+        b->decode_longest = kv;
+}
+
+/* Whether the requests that decode together get a token each. */
+static inline bool batch_steps(const struct batch *b)
+{
+    return b->decodes > b->wasted;
 }
 
 static inline bool batch_is_empty(const struct batch *b)

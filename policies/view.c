@@ -13,28 +13,9 @@ struct request *view_victim(struct replica_view *view)
     return last;
 }
 
-/* The victim's tokens in the batch, out of which it is taken. */
-static uint32_t take_from_batch(struct batch *out, const struct request *victim)
-{
-    if (victim->decode.in && out->decodes > 0) {
-        out->decodes--;
-        out->decode_kv -= victim->computed;
-        return 1;
-    }
-    for (size_t i = 0; i < out->count; i++) {
-        if (out->items[i].req != victim)
-            continue;
-        uint32_t tokens = out->items[i].new_tokens;
-        for (out->count--; i < out->count; i++)
-            out->items[i] = out->items[i + 1];
-        return tokens;
-    }
-    return 0;
-}
-
 uint32_t view_preempt_from(struct replica_view *view, struct batch *out, struct request *victim)
 {
-    uint32_t tokens = take_from_batch(out, victim);
+    uint32_t tokens = batch_take_out(out, victim);
     view_preempt(view, victim);
     return tokens;
 }

@@ -193,8 +193,8 @@ static void keep_gaps(struct run_metrics *m, const struct iteration_record *reco
 /* Tokens, attention scores and output heads of real requests: the work that counts for MFU. */
 static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n, uint64_t ns)
 {
-    uint64_t tokens = b->decodes, heads = b->decodes, decodes = b->decodes;
-    uint64_t scores = 2 * (n * (b->decode_kv + b->decodes) + b->decodes * (n * (n - 1) / 2));
+    uint64_t tokens = b->decodes, heads = b->decodes - b->wasted, decodes = b->decodes;
+    uint64_t scores = 2 * (n * (b->decode_kv - b->wasted_kv + heads) + heads * (n * (n - 1) / 2));
     for (size_t i = 0; i < b->count; i++) {
         uint64_t new_tokens = b->items[i].new_tokens, before = b->items[i].req->computed;
         tokens += new_tokens;
@@ -203,7 +203,7 @@ static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n,
         heads += new_tokens == request_uncomputed(b->items[i].req);
     }
     uint64_t computed = b->layout == BATCH_RAGGED ? tokens : (uint64_t)b->rows * b->row_tokens;
-    m->real_tokens += n * tokens;
+    m->real_tokens += n * (tokens - b->wasted);
     m->padded_tokens += n * computed;
     struct batch_cell *cell = batch_map_at(&m->batches, decodes, tokens - decodes);
     cell->iterations += n;
@@ -242,7 +242,7 @@ static void on_iteration(void *state, const struct iteration_record *i)
     count_work(m, i->batch, n, ns);
     if (m->iterations_kept.to > m->iterations_kept.from && m->sink.state)
         keep_iterations(m, i);
-    uint32_t decodes = i->batch->decodes;
+    uint32_t decodes = i->batch->decodes - i->batch->wasted;
     if (decodes == 0)
         return;
     if (i->steady == decodes && start >= gaps->first && (uint64_t)i->end < gaps->next) {

@@ -25,7 +25,8 @@ bool cluster_settle_fleet(struct cluster *c, struct replica *r, sim_time now)
 {
     if (!c->config->fleet.asked || serves(c, r->index))
         return false;
-    bool drained = r->running.count == 0 && (c->config->routing->central || r->view.waiting->count == 0);
+    bool drained =
+        r->running.count == 0 && !r->next_formed && (c->config->routing->central || r->view.waiting->count == 0);
     if (c->fleet.states[r->index] != REPLICA_DRAINING || !drained)
         return false;
     fleet_off(&c->fleet, r->index, now);

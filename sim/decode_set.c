@@ -152,10 +152,16 @@ static uint64_t next_window_look(const struct decode_set *set, const struct requ
     return r->decode.drops ? UINT64_MAX : next_drop(set, r);
 }
 
+/* A member that has ended stands there for one step more, which is a waste. */
+static uint32_t steps_left(const struct request *r)
+{
+    return r->ended ? 1 : r->output_tokens - r->generated;
+}
+
 /* When it next needs looking at: its last token, the end of blocks reserved long ahead, or what leaves its window. */
 static uint64_t next_look(const struct decode_set *set, const struct request *r)
 {
-    uint64_t look = set->steps + (r->output_tokens - r->generated);
+    uint64_t look = set->steps + steps_left(r);
     if (!r->decode.crosses) {
         uint64_t crossing = next_crossing(set, r);
         look = crossing < look ? crossing : look;
@@ -220,7 +226,7 @@ void decode_set_join(struct decode_set *set, struct request *r)
         set->longest_at = set->steps;
     }
     if (next_crossing(set, r) - set->steps < set->block_tokens &&
-        next_crossing(set, r) - set->steps < r->output_tokens - r->generated)
+        next_crossing(set, r) - set->steps < steps_left(r))
         enter_ring(set, r);
     if (set->drops && !shares_window(r) && next_drop(set, r) - set->steps < set->block_tokens)
         enter_drops(set, r);

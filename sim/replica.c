@@ -144,6 +144,16 @@ static void settle_shares(struct replica *r, struct request *request)
         kv_pool_share(r->kv, request, request->computed, r->view.now);
 }
 
+/* Its last token is being computed, which nobody knows before the iteration has ended. So it loses nothing but the row
+ * that it would waste. */
+static void drop_ended(struct replica *r, struct request *request)
+{
+    if (r->view.finds_prefixes)
+        kv_pool_share(r->kv, request, request->computed, r->view.now);
+    kv_pool_release(r->kv, request, r->view.now);
+    request->leaving = true;
+}
+
 /* Its KV goes to host memory; or it is dropped, and prompt and generated tokens will be prefilled again. */
 static void verb_preempt(struct replica_view *view, struct request *request)
 {
@@ -152,6 +162,12 @@ static void verb_preempt(struct replica_view *view, struct request *request)
         leave_decodes(r, request);
     else if (r->passes_prompts)
         book_chunk(request, view->now);
+    view->evicted++;
+    if (request->ended) {
+        drop_ended(r, request);
+        sync_view(r);
+        return;
+    }
     request->prefilling = false;
     close_ranks(view);
     settle_shares(r, request);
@@ -170,7 +186,6 @@ static void verb_preempt(struct replica_view *view, struct request *request)
             r->order->joins(r->order_state, request); /* it has been there before: no memory is needed */
         r->order->arrange(r->order_state, view->waiting);
     }
-    view->evicted++;
     sync_view(r);
     r->observer->preempted(r->observer->state, r->station, request);
 }
@@ -706,7 +721,7 @@ static bool prepare_batch(struct replica *r, sim_time now)
     }
     r->batch.start = now;
     mark_scheduled(r, now);
-    if (r->executor.sees_longest && r->batch.decodes > 0)
+    if (r->executor.sees_longest && batch_steps(&r->batch) && r->batch.decode_longest < decode_set_longest(&r->decodes))
         r->batch.decode_longest = decode_set_longest(&r->decodes);
     if (r->executor.sees_decoders && r->batch.decodes > 0)
         name_decoders(r);
@@ -796,7 +811,7 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
 {
     request_list_remove(&r->running, q);
     order_leaves(r, q);
-    if (r->view.finds_prefixes)
+    if (r->view.finds_prefixes && q->kv_blocks > 0)
         kv_pool_share(r->kv, q, q->computed, now);
     if (r->batching->holds_finished_kv)
         kv_pool_park(r->kv, q);
@@ -831,6 +846,14 @@ static void depart(struct replica *r, struct request *q, sim_time now)
     (q->generated == q->output_tokens ? finish_request : leave_for_decode)(r, q, now);
 }
 
+/* Whether it is certain before the iteration ends that a request has its last token here: by its limit, or since it goes
+ * elsewhere to decode. */
+static bool ends_by_limit(const struct replica *r, const struct request *q)
+{
+    return q->generated < q->output_tokens || q->output_tokens == q->max_output_tokens ||
+           (r->hand_over && q->generated == 1);
+}
+
 /* A request has its last token here: it goes, or, scheduling ahead, it goes when the iteration has ended. */
 static void retire(struct replica *r, struct request *q, sim_time now)
 {
@@ -838,7 +861,8 @@ static void retire(struct replica *r, struct request *q, sim_time now)
         depart(r, q, now);
         return;
     }
-    q->leaving = true;
+    q->leaving = ends_by_limit(r, q);
+    q->ended = !q->leaving;
     r->leaving[r->leaving_count++] = q;
 }
 
@@ -848,7 +872,7 @@ static void tell(struct replica *r, uint64_t n, sim_time end)
     struct iteration_record record = {
         .replica = r->station, .stretch = &r->stretch, .count = n, .end = end, .batch = &r->batch, .cost = &r->cost};
     const struct decode_set *d = &r->decodes;
-    for (size_t i = 0; r->batch.decodes && i < d->age_count; i++) {
+    for (size_t i = 0; batch_steps(&r->batch) && i < d->age_count; i++) {
         if (d->ages[i].at == r->stretch.start) {
             record.steady = d->ages[i].count;
         } else {
@@ -927,7 +951,7 @@ static void account_time(struct replica *r, sim_time total)
     }
     for (size_t i = 0; i < r->view.prefilling_count; i++)
         account_single(r, r->prefilling[i], total, own);
-    if (r->batch.decodes == 0)
+    if (!batch_steps(&r->batch))
         r->decodes.stall += total;
 }
 
@@ -986,7 +1010,7 @@ static void apply(struct replica *r, uint64_t n, sim_time end)
         account_time(r, total);
     if (b->count == 1 && started > 1)
         take_chunk_blocks(r, 1, started);
-    if (b->decodes) {
+    if (batch_steps(b)) {
         bool alone = b->count == 0;
         r->decodes.own +=
             alone ? (fine_time)total << FINE_BITS : n * r->cost.decode_alone + (n * (n - 1) / 2) * r->cost.alone_growth;
@@ -1035,6 +1059,14 @@ static void retire_decodes(struct replica *r, sim_time now)
     }
 }
 
+/* Requests that have ended before their limit decode on, as far as the policy sees. */
+static void keep_ended(struct replica *r)
+{
+    for (size_t i = 0; i < r->leaving_count; i++)
+        if (r->leaving[i]->ended)
+            decode_set_join(&r->decodes, r->leaving[i]);
+}
+
 /* The iteration's tokens are counted as it starts, and the next batch is formed as if it had ended. */
 static void run_ahead(struct replica *r, sim_time end)
 {
@@ -1042,8 +1074,17 @@ static void run_ahead(struct replica *r, sim_time end)
     retire_decodes(r, end);
     if (r->receive)
         r->receive(r->owner, r, end);
+    keep_ended(r);
     form_batch(r, &r->next, end);
     r->next_formed = !batch_is_empty(&r->next);
+}
+
+/* A request that has ended goes before the next batch starts, in which its row is wasted if it stands there. */
+static void waste_row(struct replica *r, struct request *q)
+{
+    uint32_t rows = r->next_formed ? batch_take_out(&r->next, q) : 0;
+    leave_decodes(r, q);
+    batch_add_wasted(&r->next, rows, q->computed);
 }
 
 void replica_finish(struct replica *r, sim_time now)
@@ -1054,8 +1095,11 @@ void replica_finish(struct replica *r, sim_time now)
     r->carry = stretch_fine(&r->stretch, r->stretch.count) & ((1 << FINE_BITS) - 1);
     r->counted = false;
     if (r->ahead) {
-        for (size_t i = 0; i < r->leaving_count; i++)
+        for (size_t i = 0; i < r->leaving_count; i++) {
+            if (r->leaving[i]->decode.in)
+                waste_row(r, r->leaving[i]);
             depart(r, r->leaving[i], now);
+        }
         r->leaving_count = 0;
         return;
     }

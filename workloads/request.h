@@ -90,6 +90,7 @@ struct request {
     bool scheduled;              /* has been in a running batch */
     bool prefilling;             /* runs, and is not in the decode set */
     bool leaving;           /* its last iteration runs (scheduling ahead): it holds its place and KV until that ends */
+    bool ended;             /* the same, but nobody knows it yet: it has fewer tokens than its limit */
     uint64_t batch_stamp;   /* the iteration in whose batch it was last put one by one */
     sim_time waiting_since; /* arrival, last preemption, or when it left for another replica to decode */
     sim_time admitted;      /* to the running requests, the last time */
@@ -131,7 +132,7 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->prefix_cached_tokens = r->units = r->unit_blocks = r->units_lost = 0;
     r->kv_home = NULL;
     r->kv_segment = 0;
-    r->scheduled = r->prefilling = r->leaving = r->decode.in = false;
+    r->scheduled = r->prefilling = r->leaving = r->ended = r->decode.in = false;
     r->batch_stamp = 0;
     r->first_scheduled = r->first_token = r->last_token = r->taken_over = r->copied = 0;
     for (int i = 0; i < PART_COUNT; i++)
