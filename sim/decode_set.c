@@ -225,8 +225,7 @@ void decode_set_join(struct decode_set *set, struct request *r)
         set->longest = r->computed;
         set->longest_at = set->steps;
     }
-    if (next_crossing(set, r) - set->steps < set->block_tokens &&
-        next_crossing(set, r) - set->steps < steps_left(r))
+    if (next_crossing(set, r) - set->steps < set->block_tokens && next_crossing(set, r) - set->steps < steps_left(r))
         enter_ring(set, r);
     if (set->drops && !shares_window(r) && next_drop(set, r) - set->steps < set->block_tokens)
         enter_drops(set, r);

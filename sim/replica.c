@@ -442,7 +442,7 @@ int replica_evict(struct replica *r, sim_time now, struct request_list *out, str
     r->view.prefilling_count = 0;
     for (struct request *q; (q = r->running.head);) {
         if (q->decode.in)
-            decode_set_leave(&r->decodes, q);
+            leave_decodes(r, q);
         q->prefilling = false;
         q->computed = 0;
         q->waiting_since = now;
@@ -846,8 +846,8 @@ static void depart(struct replica *r, struct request *q, sim_time now)
     (q->generated == q->output_tokens ? finish_request : leave_for_decode)(r, q, now);
 }
 
-/* Whether it is certain before the iteration ends that a request has its last token here: by its limit, or since it goes
- * elsewhere to decode. */
+/* Whether it is certain before the iteration ends that a request has its last token here: by its limit, or since it
+ * goes elsewhere to decode. */
 static bool ends_by_limit(const struct replica *r, const struct request *q)
 {
     return q->generated < q->output_tokens || q->output_tokens == q->max_output_tokens ||
@@ -1020,6 +1020,7 @@ static void apply(struct replica *r, uint64_t n, sim_time end)
         else
             take_blocks(r, 1, started);
         decode_set_advance(&r->decodes, n, end);
+        r->decodes_taken = false;
     }
     for (size_t i = 0; i < b->count; i++)
         if (b->items[i].req)

@@ -66,7 +66,7 @@ struct replica {
     struct swap_space swap;
     sim_time extra;           /* that the next iteration takes for swapping and predictions, before it computes */
     bool swaps_out, swaps_in; /* in the iteration to come */
-    bool decodes_taken;       /* those who decode have the blocks of the batch formed last */
+    bool decodes_taken;       /* requests that decode have their blocks of a batch that has not been applied */
     struct batch batch, next; /* next: formed ahead, for when the running one has ended */
     struct request **leaving; /* [leaving_count] finish with the iteration that runs */
     size_t leaving_count;

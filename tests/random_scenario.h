@@ -143,7 +143,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"cluster\": {%s, \"routing\": \"%s\"},"
              "\"policy\": {\"order\": \"%s\", %s \"batching\": %s, %s \"prefix_caching\": %s, \"kv_block_tokens\": %u, "
              "\"kv_blocks\": %u},"
-             "\"workload\": {%s \"arrivals\": {%s}, \"requests\": %u, \"lengths\": {"
+             "\"workload\": {%s \"arrivals\": {%s}, \"requests\": %u, %s \"lengths\": {"
              "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
              below(rng, 100000),
@@ -157,7 +157,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              !split && below(rng, 2) ? "true" : "false", block,
              (windows ? 1 + below(rng, 6) : 1) *
                  (((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1)),
-             populations[population], arrivals, 1 + below(rng, 120), output);
+             populations[population], arrivals, 1 + below(rng, 120),
+             below(rng, 3) ? "" : "\"max_output_tokens\": 420,", output);
 }
 
 #endif
