@@ -248,6 +248,156 @@ static void test_predictions_on_the_server_take_its_time(void **state)
     assert_true(fabs(ttft[1] - ttft[0] - 0.25e9) < 1);
 }
 
+/* Of a run: which request was scheduled and served when. The order of rows does not matter. */
+static void add_row(void *state, size_t replica, const struct request *r)
+{
+    uint64_t *sum = state, row = 0;
+    const uint64_t values[] = {
+        replica,       r->id, (uint64_t)r->first_scheduled, (uint64_t)r->first_token, (uint64_t)r->last_token,
+        r->preemptions};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        row = random_mix(row + values[i]);
+    *sum += row;
+}
+
+static void ignore_point(void *state, const char *series, sim_time at, double value)
+{
+    (void)state, (void)series, (void)at, (void)value;
+}
+
+static uint64_t rows_of(const char *text, uint64_t *preemptions)
+{
+    static struct run_metrics m;
+    struct error err = {0};
+    struct scenario s;
+    struct request_source source = {0};
+    struct cluster_totals totals;
+    struct run_summary summary;
+    uint64_t hash = 0;
+    open_scenario(text, &s, &source);
+    expect_ok(run_metrics_init(&m, &s, &err), &err);
+    m.sink = (struct row_sink){.state = &hash, .add_request = add_row, .add_point = ignore_point};
+    struct observer observer = run_metrics_observer(&m);
+    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    expect_ok(run_metrics_summarise(&m, &s, &totals, &summary, &err), &err);
+    *preemptions += summary.preemptions;
+    request_source_destroy(&source);
+    run_metrics_release(&m);
+    scenario_release(&s);
+    return hash;
+}
+
+/* All requests have one priority, one predicted length, one bucket and one allowance: whatever ranks them, they are
+ * served as they came, to the nanosecond, with pools small enough that many are preempted. Each replica has a queue of
+ * its own: one that takes a request from a shared queue that another has preempted runs it out of order. */
+static void test_equal_keys_are_served_as_they_came(void **state)
+{
+    (void)state;
+    static const char *const orders[] = {
+        "\"fcfs\"",        "\"priority\"", "{\"name\": \"priority\", \"aging_s\": 7}",
+        "\"edf\"",         "\"sjf\"",      "{\"name\": \"length_bucket\", \"smallest\": 1000000}",
+        "\"skip_predict\""};
+    static const char *const policies[] = {
+        "{\"name\": \"unified_budget\", \"token_budget\": 96, \"long_prefill_threshold\": 40}",
+        "{\"name\": \"unified_budget\", \"token_budget\": 6}",
+        "\"unified_budget\"",
+        "\"chunked_prefill\"",
+        "\"prefill_first\"",
+        "\"lightllm\"",
+        "{\"name\": \"static_padded\", \"batch_wait_s\": 0.1}",
+        "{\"name\": \"continuous\"}"};
+    gsl_rng *rng = random_stream_create(20261126, "equal keys");
+    uint64_t preemptions = 0;
+    for (int i = 0; i < 60; i++) {
+        uint64_t expected = 0;
+        unsigned seed = (unsigned)gsl_rng_uniform_int(rng, 100000), policy = (unsigned)gsl_rng_uniform_int(rng, 8),
+                 blocks = 30 + (unsigned)gsl_rng_uniform_int(rng, 60), wide = (unsigned)gsl_rng_uniform_int(rng, 3),
+                 caching = (unsigned)gsl_rng_uniform_int(rng, 2), ahead = gsl_rng_uniform_int(rng, 4) == 0;
+        for (size_t k = 0; k < sizeof orders / sizeof *orders; k++) {
+            char text[1200];
+            snprintf(text, sizeof text,
+                     "{\"seed\": %u, \"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"engine\": "
+                     "{\"schedule_ahead\": %s}, \"cluster\": {\"replicas\": %u, \"routing\": \"%s\"}, "
+                     "\"output\": {\"warmup\": \"none\", \"requests\": true}, \"policy\": {\"order\": %s, "
+                     "\"predictor\": {\"name\": \"constant\", \"tokens\": 1}, \"admission\": \"on_demand\", "
+                     "\"batching\": %s, \"prefix_caching\": %s, \"kv_blocks\": %u}, \"workload\": "
+                     "{\"prefixes\": {\"groups\": 3, \"tokens\": 50}, \"arrivals\": {\"name\": \"poisson\", "
+                     "\"rate_per_s\": 60}, \"requests\": 80, \"lengths\": {\"prompt\": {\"name\": \"uniform\", "
+                     "\"min\": 20, \"max\": 200}, \"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": "
+                     "200}}}}",
+                     seed, ahead ? "true" : "false", wide > 0 ? 2 : 1,
+                     wide > 1 ? "least_outstanding_tokens" : "round_robin", orders[k], policies[policy],
+                     caching ? "true" : "false", blocks);
+            uint64_t rows = rows_of(text, &preemptions);
+            expected = k == 0 ? rows : expected;
+            if (rows != expected)
+                fail_msg("%s", text);
+        }
+    }
+    gsl_rng_free(rng);
+    assert_true(preemptions > 5000);
+}
+
+/* A queue of 100 000, whose keys rise, fall or neither, is no deeper than a tree of random shape: about 2 ln n, 23, and
+ * rarely more than twice that. So each insertion takes so many steps. */
+static void test_a_long_queue_is_not_searched_from_its_end(void **state)
+{
+    (void)state;
+    enum { LENGTH = 100000 };
+    struct request *r = calloc(LENGTH, sizeof *r);
+    struct json nothing = {0};
+    struct param_set params;
+    struct error err = {0};
+    const struct order_policy *sjf = order_policy_find("sjf");
+    assert_non_null(r);
+    expect_ok(param_set_read(&params, sjf->params, &nothing, &err), &err);
+    for (int shape = 0; shape < 3; shape++) {
+        struct request_list queue = {0};
+        for (uint32_t i = 0; i < LENGTH; i++) {
+            uint32_t key = shape == 0 ? i : shape == 1 ? LENGTH - i : i * 7919 % 1000;
+            r[i] = (struct request){.id = i, .predicted_tokens = key};
+            order_insert(sjf, &params, &queue, &r[i]);
+        }
+        size_t deepest = 0;
+        for (uint32_t i = 0; i < LENGTH; i++) {
+            size_t depth = 0;
+            for (const struct ordered *o = &r[i].place; o->up; o = o->up)
+                depth++;
+            deepest = depth > deepest ? depth : deepest;
+        }
+        assert_true(deepest < 60);
+        for (const struct request *q = queue.head; q->next; q = q->next)
+            assert_true(ordered_before(&q->place, &q->next->place));
+        assert_ptr_equal(queue.oldest, &r[0]);
+        for (uint32_t i = 0; i < LENGTH; i++)
+            order_remove(&queue, &r[i]);
+        assert_true(queue.count == 0 && !queue.places && !queue.oldest && !queue.newest);
+    }
+    free(r);
+}
+
+/* Of two buckets of 1 600 tokens the right one is the first: foretold is its upper end, which is what S3 reserves; 1
+ * 601 tokens are of the second. Nothing beyond the request's limit is foretold. */
+static void test_a_bucket_foretells_its_upper_end(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct json root;
+    struct param_set params;
+    gsl_rng *rng = random_stream_create(1, "test");
+    const struct predictor *p = predictor_find("bucketed");
+    expect_ok(json_parse("{\"bucket_tokens\": 1600, \"buckets\": 2, \"right\": 1}", "predictor", &root, &err), &err);
+    expect_ok(param_set_read(&params, p->params, &root, &err), &err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    static const uint32_t outputs[][3] = {{10, 4000, 1600}, {1600, 4000, 1600}, {1601, 4000, 3200}, {10, 900, 900}};
+    for (int i = 0; i < 4; i++) {
+        struct request r = {.output_tokens = outputs[i][0], .max_output_tokens = outputs[i][1]};
+        predictor_apply(p, &params, &r, rng);
+        assert_int_equal(r.predicted_tokens, outputs[i][2]);
+    }
+    gsl_rng_free(rng);
+}
+
 /* 2 000 random steps with an order of 100 things, whose keys have many ties, against a plain search. */
 static void test_an_order_agrees_with_a_plain_search(void **state)
 {
@@ -293,6 +443,9 @@ int main(void)
         cmocka_unit_test(test_two_steps_of_prediction),
         cmocka_unit_test(test_predictions_on_the_server_take_its_time),
         cmocka_unit_test(test_an_order_agrees_with_a_plain_search),
+        cmocka_unit_test(test_a_long_queue_is_not_searched_from_its_end),
+        cmocka_unit_test(test_equal_keys_are_served_as_they_came),
+        cmocka_unit_test(test_a_bucket_foretells_its_upper_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

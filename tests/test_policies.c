@@ -303,6 +303,157 @@ static void test_scheduling_ahead_a_place_is_free_one_iteration_later(void **sta
     end();
 }
 
+/* Runs until nothing is left to do, and says how many decodes each iteration held, and how many of them were wasted. */
+static void decodes_of_all_iterations(const char *expected)
+{
+    char found[200] = "";
+    for (sim_time end; (end = replica_start(&b.replica, b.now)) != SIM_TIME_NEVER; b.now = end) {
+        const struct batch *batch = &b.replica.batch;
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%s%u/%u", found[0] ? " " : "", batch->decodes,
+                 batch->wasted);
+        replica_finish(&b.replica, end);
+    }
+    assert_string_equal(found, expected);
+}
+
+static void arrive_with_limit(uint64_t id, uint32_t prompt, uint32_t output, uint32_t limit)
+{
+    bench_arrive(&b, id, prompt, output);
+    b.requests[id].max_output_tokens = limit;
+}
+
+/* 0 ends with its second token, at 2 µs, before its limit of 10: when the third batch is formed, from 1 µs on, nobody
+ * knows. So it has a row there, which is wasted, and a block for its fifth token comes and goes. 1 ends by its limit of
+ * 4, which is known. Alone, a request that ends before its limit makes for an iteration of a wasted row. */
+static void test_scheduling_ahead_an_end_before_the_limit_wastes_a_row(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"{\"name\": \"unified_budget\"}", "{\"name\": \"prefill_first\"}",
+                                           "{\"name\": \"chunked_prefill\"}"};
+    for (int i = 0; i < 3; i++) {
+        b.ahead = true;
+        bench_init(&b, policies[i], 100);
+        b.ahead = false;
+        arrive_with_limit(0, 3, 2, 10);
+        arrive_with_limit(1, 4, 4, 4);
+        decodes_of_all_iterations("0/0 2/0 2/1 1/0");
+        assert_int_equal(b.requests[0].last_token, 2000);
+        assert_int_equal(b.requests[0].generated, 2);
+        assert_int_equal(b.requests[1].last_token, 4000);
+        assert_int_equal(b.finished[0], 0);
+        assert_int_equal(b.replica.kv->free_blocks, 100);
+        arrive_with_limit(2, 4, 2, 3);
+        decodes_of_all_iterations("0/0 1/0 1/1");
+        assert_int_equal(b.requests[2].last_token, 6000);
+        assert_int_equal(b.replica.kv->allocated, b.replica.kv->freed);
+        end();
+    }
+}
+
+/* A budget of 2, and 0 decodes before 1 and 2: the decodes are more than the budget, and are served one by one. 0 has
+ * ended with its second token, at 3 µs, when its row of the fourth batch is formed, so 2 gets no token there. */
+static void test_a_wasted_row_takes_its_part_of_the_budget(void **state)
+{
+    (void)state;
+    b.ahead = true;
+    bench_init(&b, "{\"name\": \"unified_budget\", \"token_budget\": 2}", 100);
+    b.ahead = false;
+    arrive_with_limit(0, 1, 3, 10);
+    arrive_with_limit(1, 1, 9, 9);
+    arrive_with_limit(2, 1, 2, 2);
+    sim_time first = 0;
+    for (sim_time end; (end = replica_start(&b.replica, b.now)) != SIM_TIME_NEVER; b.now = end) {
+        first = b.replica.batch.wasted > 0 ? b.now : first;
+        assert_true(batch_real_tokens(&b.replica.batch) <= 2);
+        replica_finish(&b.replica, end);
+    }
+    assert_int_equal(first, 3000);
+    assert_int_equal(b.requests[0].last_token, 3000);
+    assert_int_equal(b.requests[2].first_scheduled, 4000);
+    end();
+}
+
+/* 3 blocks. While the first iteration runs, 0 and 1 would need a block each for their fifth tokens, and one is free. 1,
+ * the last admitted, has ended: it is taken out of the batch, and is not preempted. */
+static void test_a_request_that_has_ended_is_not_preempted(void **state)
+{
+    (void)state;
+    b.ahead = true;
+    bench_init(&b, "{\"name\": \"unified_budget\"}", 3);
+    b.ahead = false;
+    arrive_with_limit(0, 4, 3, 3);
+    arrive_with_limit(1, 4, 1, 8);
+    decodes_of_all_iterations("0/0 1/0 1/0");
+    assert_int_equal(b.preempted_count, 0);
+    assert_int_equal(b.requests[1].last_token, 1000);
+    assert_int_equal(b.requests[0].last_token, 3000);
+    assert_int_equal(b.replica.kv->free_blocks, 3);
+    end();
+}
+
+static void begin_by_priority(const char *policy, uint64_t blocks)
+{
+    b.order = "priority";
+    bench_init(&b, policy, blocks);
+    b.order = NULL;
+}
+
+static const struct origin urgent = {.priority = 0}, patient = {.priority = 5};
+
+/* 5 blocks. In the third step 2 needs one for its fifth token. 1 goes, of priority 5 like 0 and later than it, though
+ * it has been visited in this step, and 2, which is urgent, stays though it was admitted last. */
+static void test_the_request_of_least_priority_is_preempted(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"{\"name\": \"unified_budget\"}",
+                                           "{\"name\": \"chunked_prefill\", \"watermark\": 0}"};
+    for (int i = 0; i < 2; i++) {
+        begin_by_priority(policies[i], 5);
+        bench_arrive_from(&b, 0, 4, 6, patient);
+        bench_arrive_from(&b, 1, 4, 6, patient);
+        bench_step(&b, "0:4 1:4");
+        bench_arrive_from(&b, 2, 4, 3, urgent);
+        bench_step(&b, "0:1 1:1 2:4");
+        bench_step(&b, "0:1 2:1");
+        assert_int_equal(b.preempted_count, 1);
+        assert_int_equal(b.preempted[0], 1);
+        end();
+    }
+}
+
+/* 3 blocks. In the third step 0 asks first, for the block of its ninth token, and is itself the one of least priority:
+ * the step holds nothing. In the next one, at the same time, 1 decodes. */
+static void test_a_step_whose_first_request_is_the_victim_holds_nothing(void **state)
+{
+    (void)state;
+    begin_by_priority("{\"name\": \"unified_budget\"}", 3);
+    bench_arrive_from(&b, 0, 7, 4, patient);
+    bench_step(&b, "0:7");
+    bench_arrive_from(&b, 1, 2, 2, urgent);
+    bench_step(&b, "0:1 1:2");
+    bench_step(&b, "1:1");
+    assert_int_equal(b.preempted[0], 0);
+    bench_step(&b, "0:9");
+    end();
+}
+
+/* Two places, three requests of one priority. 1 is preempted for 0's ninth token, and comes back before 2, which has
+ * waited longer in the queue, but arrived later. */
+static void test_a_preempted_request_keeps_its_arrival(void **state)
+{
+    (void)state;
+    begin_by_priority("{\"name\": \"prefill_first\", \"watermark\": 0, \"max_sequences\": 2}", 4);
+    bench_arrive_from(&b, 0, 4, 6, patient);
+    bench_arrive_from(&b, 1, 4, 6, patient);
+    bench_arrive_from(&b, 2, 4, 6, patient);
+    bench_step(&b, "0:4 1:4");
+    for (int i = 0; i < 4; i++)
+        bench_step(&b, "0:1 1:1");
+    bench_step(&b, "0:1");
+    bench_step(&b, "1:9 2:4");
+    end();
+}
+
 /* 10 blocks of 4 tokens. A holds 5 and B 4; both go: A's 3 full ones and B's 4 can be found. The one block that nobody
  * has held stands first, then A's, then B's: taking 4 takes that one and A's last three, so A finds 2. */
 static void test_free_blocks_are_taken_in_the_order_they_were_freed(void **state)
@@ -652,6 +803,133 @@ static void test_adaptive_chunk_shrinks_as_attention_grows(void **state)
     end();
 }
 
+/* Outputs 5 and 1 are foretold, so 1 stands before 0. Yet the batch goes when 0, the oldest, has waited for a second.
+ */
+static void test_a_batch_waits_for_the_oldest_request(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {
+        "{\"name\": \"static_padded\", \"max_sequences\": 3, \"batch_wait_s\": 1}",
+        "{\"name\": \"static_prepacked\", \"max_sequences\": 3, \"batch_wait_s\": 1}",
+        "{\"name\": \"fixed_batch\", \"size\": 3, \"flush_after_s\": 1}",
+        "{\"name\": \"decode_priority\", \"max_sequences\": 3, \"batch_wait_s\": 1}",
+        "{\"name\": \"elastic_batch\", \"max_sequences\": 3, \"batch_wait_s\": 1}"};
+    for (int i = 0; i < 5; i++) {
+        b.order = "sjf";
+        bench_init(&b, policies[i], 100);
+        b.order = NULL;
+        b.foretold = true;
+        bench_arrive(&b, 0, 4, 5);
+        assert_int_equal(replica_start(&b.replica, 0), 1000000000);
+        b.now = 900000000;
+        bench_arrive(&b, 1, 4, 1);
+        assert_int_equal(replica_start(&b.replica, b.now), 1000000000);
+        b.now = 1000000000;
+        bench_step(&b, "1:4 0:4");
+        end();
+    }
+}
+
+/* At most 100 µs, chunks of no more than 64 tokens, which are also the smallest. Beside a decode the first one takes 65
+ * µs. The second would take 9 µs a token: it is run, whatever it takes, when 0 has gone. */
+static void test_adaptive_chunk_keeps_its_target_for_decodes(void **state)
+{
+    (void)state;
+    bench_init(&b,
+               "{\"name\": \"adaptive_chunk\", \"tbt_target_s\": 1e-4, \"largest_chunk\": 64, "
+               "\"smallest_chunk\": 100}",
+               100);
+    b.replica.executor.predict = predict_growing;
+    bench_arrive(&b, 0, 2, 3);
+    bench_step(&b, "0:2");
+    bench_arrive(&b, 1, 200, 1);
+    bench_step(&b, "0:1 1:64");
+    bench_step(&b, "0:1"); /* 9 µs each after 64 tokens */
+    bench_step(&b, "1:64");
+    end();
+}
+
+/* At most 100 µs: with a decode, prompts of 40, 40 and 19 of 40 tokens. After these each takes 3.375 µs: the last 21
+ * and three decodes take 73.9. */
+static void test_a_dynamic_budget_counts_every_prompt(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"chunked_prefill\", \"tbt_target_s\": 1e-4, \"token_budget\": 512}", 100);
+    b.replica.executor.predict = predict_growing;
+    bench_arrive(&b, 0, 10, 9);
+    bench_step(&b, "0:10");
+    for (uint64_t i = 1; i < 4; i++)
+        bench_arrive(&b, i, 40, 3);
+    bench_step(&b, "0:1 1:40 2:40 3:19");
+    bench_step(&b, "0:1 1:1 2:1 3:21");
+    end();
+}
+
+/* At most 1.5 µs: a decode and one token of a prompt would take 2, so 1 waits until 0 has gone. A token takes 1, then
+ * 1.125 and 1.25 µs; of a prompt alone one is run whatever it takes. */
+static void test_a_dynamic_budget_may_leave_no_room_beside_decodes(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"chunked_prefill\", \"tbt_target_s\": 1.5e-6}", 100);
+    b.replica.executor.predict = predict_growing;
+    bench_arrive(&b, 0, 1, 3);
+    bench_step(&b, "0:1");
+    bench_arrive(&b, 1, 6, 1);
+    bench_step(&b, "0:1");
+    bench_step(&b, "0:1");
+    for (int i = 0; i < 6; i++)
+        bench_step(&b, "1:1"); /* the last one after 5 tokens, 1.625 µs */
+    end();
+}
+
+static uint32_t predictions;
+
+static void count_predictions(void *state, const struct batch *batch, struct iteration_cost *out)
+{
+    predictions++;
+    predict_growing(state, batch, out);
+}
+
+/* Of a prompt of 400 tokens 100 fit: one question whether all of it does, and log2 400, 9, for how much. */
+static void test_a_dynamic_budget_asks_few_predictions(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"chunked_prefill\", \"tbt_target_s\": 1e-4}", 200);
+    b.replica.executor.predict = count_predictions;
+    predictions = 0;
+    bench_arrive(&b, 0, 400, 1);
+    bench_step(&b, "0:100");
+    assert_true(predictions <= 10);
+    end();
+}
+
+/* 1 is preempted with 4 of its 8 tokens and goes to host memory. It comes next, so 2, which waits behind it, does not
+ * prefill yet: 1 decodes with 0 at once, without computing any token again, and then 2 has its turn. */
+static void test_a_swapped_request_decodes_with_the_others(void **state)
+{
+    (void)state;
+    static const char *const policies[] = {"{\"name\": \"prefill_first\", \"watermark\": 0}",
+                                           "{\"name\": \"lightllm\", \"usable\": 1}"};
+    for (int i = 0; i < 2; i++) {
+        b.swap = (struct swap_space){.blocks = 4, .ns_per_block = 100};
+        bench_init(&b, policies[i], i == 0 ? 6 : 12);
+        b.swap.blocks = 0;
+        bench_arrive(&b, 0, 4, 6);
+        bench_arrive(&b, 1, 4, 8);
+        bench_step(&b, "0:4 1:4");
+        for (int k = 0; k < 3; k++)
+            bench_step(&b, "0:1 1:1");
+        view_preempt(&b.replica.view, &b.requests[1]);
+        bench_arrive(&b, 2, 4, 1);
+        bench_step(&b, "0:1 1:1");
+        assert_int_equal(b.requests[1].generated, 5);
+        assert_int_equal(b.requests[1].recomputed_tokens, 0);
+        bench_step(&b, "2:4");
+        bench_step(&b, "0:1 1:1");
+        end();
+    }
+}
+
 /* At most 100 µs: 100 tokens at the start; after them 13.5 µs each, so 7. A decode beside it takes 1 µs of it. */
 static void test_chunked_prefill_with_a_dynamic_budget(void **state)
 {
@@ -677,6 +955,18 @@ int main(void)
         cmocka_unit_test(test_lightllm_admits_by_predicted_peak),
         cmocka_unit_test(test_adaptive_chunk_shrinks_as_attention_grows),
         cmocka_unit_test(test_chunked_prefill_with_a_dynamic_budget),
+        cmocka_unit_test(test_a_dynamic_budget_counts_every_prompt),
+        cmocka_unit_test(test_a_dynamic_budget_may_leave_no_room_beside_decodes),
+        cmocka_unit_test(test_a_dynamic_budget_asks_few_predictions),
+        cmocka_unit_test(test_adaptive_chunk_keeps_its_target_for_decodes),
+        cmocka_unit_test(test_a_batch_waits_for_the_oldest_request),
+        cmocka_unit_test(test_a_swapped_request_decodes_with_the_others),
+        cmocka_unit_test(test_scheduling_ahead_an_end_before_the_limit_wastes_a_row),
+        cmocka_unit_test(test_a_wasted_row_takes_its_part_of_the_budget),
+        cmocka_unit_test(test_a_request_that_has_ended_is_not_preempted),
+        cmocka_unit_test(test_the_request_of_least_priority_is_preempted),
+        cmocka_unit_test(test_a_step_whose_first_request_is_the_victim_holds_nothing),
+        cmocka_unit_test(test_a_preempted_request_keeps_its_arrival),
         cmocka_unit_test(test_static_padded_keeps_finished_rows_until_the_batch_ends),
         cmocka_unit_test(test_static_padded_holds_and_returns_all_blocks),
         cmocka_unit_test(test_static_padded_admits_only_what_fits_padded),

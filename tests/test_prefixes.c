@@ -67,6 +67,90 @@ static void test_what_is_shared_need_not_be_free(void **state)
     end();
 }
 
+/* Two requests of one batch. Under vLLM v1's rule the second finds the 8 tokens of the first, which are only scheduled,
+ * and computes 2 + 4 of its own: 4 + 2 blocks. Under all others it computes 14. */
+static void test_a_prefix_is_found_in_its_own_batch(void **state)
+{
+    (void)state;
+    static const char *const policies[][2] = {
+        {"{\"name\": \"unified_budget\"}", "0:14 1:6"}, {"{\"name\": \"chunked_prefill\"}", "0:14 1:14"},
+        {"{\"name\": \"prefill_first\"}", "0:14 1:14"}, {"{\"name\": \"continuous\"}", "0:14 1:14"},
+        {"{\"name\": \"lightllm\"}", "0:14 1:14"},
+    };
+    for (int i = 0; i < 5; i++) {
+        begin(policies[i][0], 100);
+        bench_arrive_from(&b, 0, 14, 1, group);
+        bench_arrive_from(&b, 1, 14, 1, group);
+        bench_step(&b, policies[i][1]);
+        assert_int_equal(b.requests[1].prefix_cached_tokens, i == 0 ? 8 : 0);
+        assert_int_equal(b.replica.kv->peak_blocks, i == 0 ? 6 : 8);
+        end();
+    }
+}
+
+/* A chunk of 6 shares its first block: 1 finds 4 tokens, computes 4 and shares the second block, which is found when 0
+ * comes to it. A chunk that 0 was to compute, and did not, is found by nobody: 2 computes all of its prompt. */
+static void test_only_what_is_scheduled_is_found(void **state)
+{
+    (void)state;
+    begin("{\"name\": \"unified_budget\", \"long_prefill_threshold\": 6}", 100);
+    bench_arrive_from(&b, 0, 14, 1, group);
+    bench_arrive_from(&b, 1, 13, 1, group);
+    bench_step(&b, "0:6 1:6");
+    assert_int_equal(b.requests[1].prefix_cached_tokens, 4);
+    bench_step(&b, "0:6 1:3");
+    bench_step(&b, "0:2");
+    end();
+    struct kv_pool pool;
+    struct request scheduled = {.prompt_tokens = 14, .origin = group}, other = {.prompt_tokens = 14, .origin = group};
+    assert_int_equal(kv_pool_init(&pool, 10, 4, true), 0);
+    assert_true(kv_pool_reserve(&pool, &scheduled, 14, 0));
+    kv_pool_share(&pool, &scheduled, 14, 0);
+    assert_int_equal(kv_pool_find(&pool, &other).blocks, 2);
+    kv_pool_unshare(&pool, &scheduled);
+    assert_int_equal(kv_pool_find(&pool, &other).blocks, 0);
+    assert_int_equal(scheduled.unit_blocks, 0);
+    kv_pool_release(&pool, &scheduled, 1);
+    assert_int_equal(pool.free_blocks, 10);
+    kv_pool_destroy(&pool);
+}
+
+/* Two blocks are shared that 0 has scheduled and 1 holds, too. 0 is preempted: they are 1's, and 0 gives back its other
+ * two. */
+static void test_what_others_hold_stays_when_it_was_only_scheduled(void **state)
+{
+    (void)state;
+    struct kv_pool pool;
+    struct request first = {.prompt_tokens = 14, .origin = group}, second = {.prompt_tokens = 14, .origin = group};
+    assert_int_equal(kv_pool_init(&pool, 10, 4, true), 0);
+    assert_true(kv_pool_reserve(&pool, &first, 14, 0));
+    kv_pool_share(&pool, &first, 14, 0);
+    struct kv_found found = kv_pool_find(&pool, &second);
+    kv_pool_reclaim(&pool, &second, &found, 0);
+    kv_pool_unshare(&pool, &first);
+    kv_pool_release(&pool, &first, 1);
+    assert_int_equal(pool.free_blocks, 8);
+    kv_pool_release(&pool, &second, 2);
+    assert_int_equal(pool.free_blocks, 10);
+    assert_int_equal(pool.allocated, pool.freed);
+    kv_pool_destroy(&pool);
+}
+
+/* LightLLM's radix cache: while 0 decodes, 1 finds nothing of it; when 0 has finished, 2 finds 8 tokens. */
+static void test_lightllm_finds_prefixes_of_finished_requests(void **state)
+{
+    (void)state;
+    begin("{\"name\": \"lightllm\"}", 100);
+    bench_arrive_from(&b, 0, 14, 2, group);
+    bench_step(&b, "0:14");
+    bench_arrive_from(&b, 1, 13, 1, group);
+    bench_step(&b, "1:13");
+    bench_step(&b, "0:1");
+    bench_arrive_from(&b, 2, 13, 1, group);
+    bench_step(&b, "2:5");
+    end();
+}
+
 /* Two in one batch both compute the prefix; then one of the copies is given back: 4 + 4 blocks become 6. */
 static void test_a_prefix_computed_twice_is_kept_once(void **state)
 {
@@ -226,6 +310,10 @@ int main(void)
         cmocka_unit_test(test_a_common_prefix_is_computed_once),
         cmocka_unit_test(test_what_is_shared_need_not_be_free),
         cmocka_unit_test(test_a_prefix_computed_twice_is_kept_once),
+        cmocka_unit_test(test_a_prefix_is_found_in_its_own_batch),
+        cmocka_unit_test(test_only_what_is_scheduled_is_found),
+        cmocka_unit_test(test_what_others_hold_stays_when_it_was_only_scheduled),
+        cmocka_unit_test(test_lightllm_finds_prefixes_of_finished_requests),
         cmocka_unit_test(test_the_prefix_outlives_what_follows_it),
         cmocka_unit_test(test_a_conversation_finds_what_was_said),
         cmocka_unit_test(test_a_prompt_that_is_all_there_still_computes_its_last_block),
