@@ -370,9 +370,10 @@ void replica_release(struct replica *r)
 static uint64_t most_blocks(const struct replica *r, uint64_t tokens)
 {
     const struct kv_layout *l = &r->kv->layout;
-    if (l->groups.windowed == 0 || !r->view.finds_prefixes)
-        return view_blocks(&r->view, tokens);
-    return kv_layout_blocks(l, tokens, 0, (uint64_t)l->step_tokens + l->groups.window);
+    if (l->groups.windowed == 0)
+        return kv_layout_full(l, tokens);
+    uint64_t found = r->view.finds_prefixes ? l->groups.window + l->block_tokens : 0; /* whole blocks of it */
+    return kv_layout_blocks(l, tokens, 0, l->step_tokens + found);
 }
 
 const char *replica_refuses(const struct replica *r, const struct request *request)

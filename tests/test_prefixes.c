@@ -103,11 +103,11 @@ static void test_only_what_is_scheduled_is_found(void **state)
     end();
     struct kv_pool pool;
     struct request scheduled = {.prompt_tokens = 14, .origin = group}, other = {.prompt_tokens = 14, .origin = group};
-    assert_int_equal(kv_pool_init(&pool, 10, 4, true), 0);
+    assert_int_equal(kv_pool_init(&pool, 10, &(struct kv_layout){.block_tokens = 4, .groups = {.full = 1}}, true), 0);
     assert_true(kv_pool_reserve(&pool, &scheduled, 14, 0));
     kv_pool_share(&pool, &scheduled, 14, 0);
     assert_int_equal(kv_pool_find(&pool, &other).blocks, 2);
-    kv_pool_unshare(&pool, &scheduled);
+    kv_pool_unshare(&pool, &scheduled, 0);
     assert_int_equal(kv_pool_find(&pool, &other).blocks, 0);
     assert_int_equal(scheduled.unit_blocks, 0);
     kv_pool_release(&pool, &scheduled, 1);
@@ -122,12 +122,12 @@ static void test_what_others_hold_stays_when_it_was_only_scheduled(void **state)
     (void)state;
     struct kv_pool pool;
     struct request first = {.prompt_tokens = 14, .origin = group}, second = {.prompt_tokens = 14, .origin = group};
-    assert_int_equal(kv_pool_init(&pool, 10, 4, true), 0);
+    assert_int_equal(kv_pool_init(&pool, 10, &(struct kv_layout){.block_tokens = 4, .groups = {.full = 1}}, true), 0);
     assert_true(kv_pool_reserve(&pool, &first, 14, 0));
     kv_pool_share(&pool, &first, 14, 0);
     struct kv_found found = kv_pool_find(&pool, &second);
     kv_pool_reclaim(&pool, &second, &found, 0);
-    kv_pool_unshare(&pool, &first);
+    kv_pool_unshare(&pool, &first, 0);
     kv_pool_release(&pool, &first, 1);
     assert_int_equal(pool.free_blocks, 8);
     kv_pool_release(&pool, &second, 2);

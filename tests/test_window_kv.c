@@ -272,12 +272,11 @@ static void test_kv_groups_are_hybrid_or_uniform(void **state)
 static void test_a_transfer_carries_what_the_groups_hold(void **state)
 {
     (void)state;
-    const struct handover_link link = {.bytes_per_token = 10,
-                                       .window_bytes = 52,
-                                       .bytes_per_s = 1,
-                                       .layout = {.block_tokens = 4, .groups = tiny}};
+    const struct kv_wire wire = {.bytes_per_token = 10,
+                                 .window_bytes = 52,
+                                 .layout = {.block_tokens = 4, .groups = tiny}};
     struct request r = {.computed = 20};
-    assert_true(handover_bytes(&link, &r) == 200 + 416);
+    assert_true(kv_bytes(&wire, &r) == 200 + 416);
 }
 
 int main(void)
