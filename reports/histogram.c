@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "reports/histogram.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,11 +71,20 @@ static inline int cover(struct histogram *h, size_t bucket)
     return bucket - h->first < h->span ? 0 : grow(h, bucket); /* below `first` it wraps around to a large number */
 }
 
+static void note_range(struct histogram *h, int64_t low, int64_t high)
+{
+    if (h->total == 0 || low < h->min)
+        h->min = low;
+    if (h->total == 0 || high > h->max)
+        h->max = high;
+}
+
 int histogram_add(struct histogram *h, int64_t value, uint64_t count)
 {
     size_t bucket = bucket_of(value);
     if (cover(h, bucket))
         return -1;
+    note_range(h, value, value);
     h->counts[bucket - h->first] += count;
     h->total += count;
     return 0;
@@ -86,6 +96,7 @@ int histogram_add_run(struct histogram *h, uint64_t first, uint64_t growth, uint
     size_t bucket = bucket_of((int64_t)(first >> FINE_BITS)), last_bucket = bucket_of((int64_t)(last >> FINE_BITS));
     if (cover(h, bucket) || cover(h, last_bucket))
         return -1;
+    note_range(h, (int64_t)(first >> FINE_BITS), (int64_t)(last >> FINE_BITS));
     h->total += n * times;
     while (bucket != last_bucket) {
         uint64_t end = bucket_end(first >> FINE_BITS) << FINE_BITS, inside = (end - first + growth - 1) / growth;
@@ -100,25 +111,37 @@ int histogram_add_run(struct histogram *h, uint64_t first, uint64_t growth, uint
 
 int histogram_merge(struct histogram *into, const struct histogram *from)
 {
-    if (from->span == 0)
+    if (from->total == 0)
         return 0;
     if (cover(into, from->first) || cover(into, from->first + from->span - 1))
         return -1;
     for (size_t i = 0; i < from->span; i++)
         into->counts[from->first + i - into->first] += from->counts[i];
+    note_range(into, from->min, from->max);
     into->total += from->total;
     return 0;
 }
 
+uint64_t quantile_rank(double q, uint64_t n)
+{
+    /* The product is rounded: 0.99 · 700 must not become rank 694. */
+    double rank = ceil(q * (double)n * (1 - 2 * DBL_EPSILON));
+    return rank < 1 ? 1 : (uint64_t)rank;
+}
+
+int64_t histogram_at_rank(const struct histogram *h, uint64_t rank)
+{
+    uint64_t seen = 0;
+    size_t i = 0;
+    if (rank <= 1 || rank >= h->total)
+        return rank <= 1 ? h->min : h->max;
+    while (i < h->span && (seen += h->counts[i]) < rank)
+        i++;
+    int64_t middle = histogram_bucket_value(h->first + i);
+    return middle < h->min ? h->min : middle > h->max ? h->max : middle;
+}
+
 int64_t histogram_quantile(const struct histogram *h, double q)
 {
-    uint64_t rank = (uint64_t)ceil(q * (double)h->total), seen = 0;
-    if (rank < 1)
-        rank = 1;
-    for (size_t i = 0; i < h->span; i++) {
-        seen += h->counts[i];
-        if (seen >= rank)
-            return histogram_bucket_value(h->first + i);
-    }
-    return 0;
+    return histogram_at_rank(h, quantile_rank(q, h->total));
 }

@@ -14,6 +14,7 @@ struct histogram {
     uint64_t *counts; /* of buckets first … first + span − 1 */
     size_t first, span;
     uint64_t total;
+    int64_t min, max; /* recorded values, exactly; 0 while there are none */
 };
 
 void histogram_release(struct histogram *h);
@@ -28,7 +29,14 @@ int histogram_add_run(struct histogram *h, uint64_t first, uint64_t growth, uint
 /* Adds all of `from` to `into`. Returns 0, or -1 when memory is short. */
 int histogram_merge(struct histogram *into, const struct histogram *from);
 
-/* The smallest recorded value (to 0.1 %) that at least a share q of all values do not exceed; 0 when empty. */
+/* The value of a rank from 1 (the smallest) to total, to 0.1 % and within [min, max]; both of these are exact. 0 when
+ * empty. */
+int64_t histogram_at_rank(const struct histogram *h, uint64_t rank);
+
+/* The smallest rank of n values that a share q of them do not exceed: q·n rounded up, at least 1. */
+uint64_t quantile_rank(double q, uint64_t n);
+
+/* The value of the rank that a share q of all values do not exceed. */
 int64_t histogram_quantile(const struct histogram *h, double q);
 
 /* The middle of a bucket. */
