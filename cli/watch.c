@@ -123,10 +123,9 @@ static void print_view(struct run_watch *w, const struct cluster_totals *t, doub
     print_latency(w, METRIC_TPOT, "TPOT", out);
     print_latency(w, METRIC_E2E, "E2E", out);
     w->lines = 8;
-    const struct slo_scope *all = &m->attainment.scopes[0];
-    uint64_t judged = all->finished + all->refused;
-    if (w->scenario->slo.count > 0 && judged > 0) {
-        fprintf(out, "  %.2f %% of requests within every limit\033[K\n", 100 * (double)all->met / (double)judged);
+    uint64_t met = attainment_counts(&m->attainment, 0, 0).met, left = t->finished + t->rejected + t->lost;
+    if (w->scenario->slo.count > 0 && left > 0) {
+        fprintf(out, "  %.2f %% of requests within every limit\033[K\n", 100 * (double)met / (double)left);
         w->lines++;
     }
 }

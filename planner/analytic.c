@@ -297,3 +297,10 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
     free(w);
     return 0;
 }
+
+double analytic_bound_per_s(const struct scenario *s)
+{
+    struct analytic_estimate e;
+    struct error ignored = {0};
+    return analytic_of(s, &e, &ignored) ? NAN : e.bound_per_s;
+}

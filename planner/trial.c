@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "planner/analytic.h"
 #include "reports/store.h"
 
 const char *const scale_names[SCALE_COUNT] = {"rate", "prompt lengths", "output lengths", "kernel times"};
@@ -125,6 +126,8 @@ static int simulate(const struct trial *t, struct scenario *s, struct run_metric
     if (scenario_open_workload(s, &source, err))
         return -1;
     struct observer observer = run_metrics_observer(m);
+    if (t->keep_rows)
+        m->sustainable_per_s = analytic_bound_per_s(s);
     int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, &control, &totals, err);
     request_source_destroy(&source);
     if (status || run_metrics_summarise(m, s, &totals, &summary, err))

@@ -21,6 +21,17 @@ void bands_add(struct bands *b, int64_t value_ns, const sim_time *parts)
             b->parts[bucket][i] += (uint64_t)parts[i];
 }
 
+void bands_merge(struct bands *into, const struct bands *from)
+{
+    for (size_t i = 0; i < BAND_BUCKETS; i++) {
+        if (from->counts[i] == 0)
+            continue;
+        into->counts[i] += from->counts[i];
+        for (int k = 0; k < PART_COUNT; k++)
+            into->parts[i][k] += from->parts[i][k];
+    }
+}
+
 void bands_summarise(const struct bands *b, struct band out[BANDS])
 {
     uint64_t total = 0, seen = 0;

@@ -20,6 +20,9 @@ extern const double band_quantiles[BANDS + 1];
 
 void bands_add(struct bands *b, int64_t value_ns, const sim_time *parts);
 
+/* Adds all of `from`. */
+void bands_merge(struct bands *into, const struct bands *from);
+
 struct band {
     uint64_t requests;
     double parts_s[PART_COUNT]; /* mean of each; they sum to the mean of the value */

@@ -12,7 +12,7 @@
 /* What of a run every format wants: its row, and single statistics by name. */
 struct kept {
     char model[80], name[160], started[40];
-    double finished, rejected, duration_s;
+    double arrived, finished, duration_s;
     bool found;
 };
 
@@ -24,8 +24,8 @@ static int take_run(void *state, int columns, char **values, struct error *err)
     snprintf(k->model, sizeof k->model, "%s", values[0]);
     snprintf(k->name, sizeof k->name, "%s", values[1]);
     snprintf(k->started, sizeof k->started, "%s", values[2]);
-    k->finished = strtod(values[3], NULL);
-    k->rejected = strtod(values[4], NULL);
+    k->arrived = strtod(values[3], NULL);
+    k->finished = strtod(values[4], NULL);
     k->duration_s = strtod(values[5], NULL);
     return 0;
 }
@@ -34,7 +34,7 @@ static int read_kept(struct store *store, int64_t run, struct kept *out, struct 
 {
     *out = (struct kept){0};
     if (store_read(store, take_run, out, err,
-                   "SELECT model, name, started_at, finished, rejected, simulated_s FROM run WHERE id = ?", "i", run))
+                   "SELECT model, name, started_at, arrived, finished, simulated_s FROM run WHERE id = ?", "i", run))
         return -1;
     return out->found ? 0 : error_set(err, ERROR_INPUT, "there is no run %lld", (long long)run);
 }
@@ -46,14 +46,27 @@ static int take_number(void *state, int columns, char **values, struct error *er
     return 0;
 }
 
-static double metric_of(struct store *store, int64_t run, const char *name, const char *statistic)
+static double scoped_metric(struct store *store, int64_t run, const char *name, const char *scope,
+                            const char *statistic)
 {
     double v = NAN;
     struct error ignored = {0};
     store_read(store, take_number, &v, &ignored,
-               "SELECT value FROM metric WHERE run_id = ? AND name = ? AND scope = 'run' AND statistic = ?", "iss", run,
-               name, statistic);
+               "SELECT value FROM metric WHERE run_id = ? AND name = ? AND scope = ? AND statistic = ?", "isss", run,
+               name, scope, statistic);
     return v;
+}
+
+/* After the warm-up's cut. */
+static double metric_of(struct store *store, int64_t run, const char *name, const char *statistic)
+{
+    return scoped_metric(store, run, name, "run", statistic);
+}
+
+/* Of every request that finished, as a server's own counters and a client's benchmark have it. */
+static double metric_of_all(struct store *store, int64_t run, const char *name, const char *statistic)
+{
+    return scoped_metric(store, run, name, "all", statistic);
 }
 
 /* Label values escape backslashes, quotes and line ends. */
@@ -73,7 +86,7 @@ struct exposition {
     FILE *out;
     const char *model, *name;
     const double *bounds; /* ends with 0 */
-    double below, sum;    /* counted so far */
+    double below;         /* counted so far */
     size_t next;
 };
 
@@ -100,17 +113,15 @@ static int take_bucket(void *state, int columns, char **values, struct error *er
 {
     struct exposition *x = state;
     (void)columns, (void)err;
-    double at = strtod(values[0], NULL), count = strtod(values[1], NULL);
-    close_buckets(x, at);
-    x->below += count;
-    x->sum += at * count;
+    close_buckets(x, strtod(values[0], NULL));
+    x->below += strtod(values[1], NULL);
     return 0;
 }
 
 static int expose_histogram(struct store *store, int64_t run, struct exposition *x, const char *metric,
                             const char *help, struct error *err)
 {
-    x->below = x->sum = 0;
+    x->below = 0;
     x->next = 0;
     fprintf(x->out, "# HELP vllm:%s %s\n# TYPE vllm:%s histogram\n", x->name, help, x->name);
     if (store_read(
@@ -120,7 +131,7 @@ static int expose_histogram(struct store *store, int64_t run, struct exposition 
         return -1;
     close_buckets(x, INFINITY);
     sample(x, "_bucket", "+Inf", x->below);
-    sample(x, "_sum", NULL, x->sum);
+    sample(x, "_sum", NULL, x->below > 0 ? metric_of_all(store, run, metric, "sum") : 0);
     sample(x, "_count", NULL, x->below);
     return 0;
 }
@@ -166,14 +177,15 @@ static int write_prometheus(struct store *store, int64_t run, FILE *out, struct 
         const char *name, *type, *help;
         double value;
     } singles[] = {{"prompt_tokens_total", "counter", "Prompt tokens of finished requests.",
-                    round(metric_of(store, run, "input_tokens_per_s", "value") * k.duration_s)},
+                    metric_of_all(store, run, "prompt_tokens", "sum")},
                    {"generation_tokens_total", "counter", "Output tokens of finished requests.",
-                    round(metric_of(store, run, "output_tokens_per_s", "value") * k.duration_s)},
+                    metric_of_all(store, run, "output_tokens", "sum")},
                    {"request_success_total", "counter", "Finished requests.", k.finished},
                    {"num_preemptions_total", "counter", "Preemptions.", preemptions},
                    {"num_requests_running", "gauge", "Requests in batches, mean over the run.", running - waiting},
                    {"num_requests_waiting", "gauge", "Requests that wait, mean over the run.", waiting},
-                   {"kv_cache_usage_perc", "gauge", "Share of KV blocks in use, mean over the run; 1 is all.",
+                   {"kv_cache_usage_perc", "gauge",
+                    "Share of all replicas' KV blocks in use, mean over the whole run; 1 is all.",
                     metric_of(store, run, "kv_use_mean", "value")}};
     for (size_t i = 0; i < sizeof singles / sizeof *singles; i++) {
         if (!isfinite(singles[i].value))
@@ -208,27 +220,27 @@ static int write_vllm(struct store *store, int64_t run, FILE *out, struct error 
     cJSON *o = cJSON_CreateObject();
     if (!o)
         return error_no_memory(err);
-    double input = metric_of(store, run, "input_tokens_per_s", "value"),
-           output = metric_of(store, run, "output_tokens_per_s", "value");
+    double input = metric_of_all(store, run, "prompt_tokens", "sum"),
+           output = metric_of_all(store, run, "output_tokens", "sum");
     cJSON_AddStringToObject(o, "date", k.started);
     cJSON_AddStringToObject(o, "backend", "tandem");
     cJSON_AddStringToObject(o, "label", k.name);
     cJSON_AddStringToObject(o, "model_id", k.model);
-    add(o, "num_prompts", k.finished + k.rejected);
+    add(o, "num_prompts", k.arrived);
     add(o, "duration", k.duration_s);
     add(o, "completed", k.finished);
-    add(o, "failed", k.rejected);
-    add(o, "total_input_tokens", round(input * k.duration_s));
-    add(o, "total_output_tokens", round(output * k.duration_s));
-    add(o, "request_throughput", metric_of(store, run, "requests_per_s", "value"));
-    add(o, "request_goodput", metric_of(store, run, "goodput_per_s", "value"));
-    add(o, "output_throughput", output);
-    add(o, "total_token_throughput", input + output);
+    add(o, "failed", k.arrived - k.finished);
+    add(o, "total_input_tokens", input);
+    add(o, "total_output_tokens", output);
+    add(o, "request_throughput", k.finished / k.duration_s);
+    add(o, "request_goodput", metric_of_all(store, run, "goodput_per_s", "value"));
+    add(o, "output_throughput", output / k.duration_s);
+    add(o, "total_token_throughput", (input + output) / k.duration_s);
     for (size_t i = 0; i < sizeof latencies / sizeof *latencies; i++)
         for (size_t s = 0; s < sizeof statistics / sizeof *statistics; s++) {
             char key[40];
             snprintf(key, sizeof key, "%s_%s_ms", statistics[s].prefix, latencies[i].name);
-            add(o, key, 1e3 * metric_of(store, run, latencies[i].metric, statistics[s].statistic));
+            add(o, key, 1e3 * metric_of_all(store, run, latencies[i].metric, statistics[s].statistic));
         }
     char *text = cJSON_Print(o);
     cJSON_Delete(o);
@@ -243,18 +255,16 @@ static int write_markdown(struct store *store, int64_t run, FILE *out, struct er
 {
     static const char *const statistics[] = {"mean", "p50", "p90", "p99", "p99.9", "max"};
     static const char *const titles[METRIC_COUNT] = {"queue", "TTFT", "TPOT", "ITL", "E2E", "E2E per token"};
-    static const char *const singles[] = {"requests_per_s",
-                                          "goodput_per_s",
-                                          "output_tokens_per_s",
-                                          "slo_attainment",
-                                          "utilization",
-                                          "kv_use_mean",
-                                          "mfu"};
+    static const char *const singles[] = {"requests_per_s", "goodput_per_s",  "output_tokens_per_s",
+                                          "slo_attainment", "unserved_share", "load",
+                                          "busy",           "kv_use_mean",    "mfu"};
     struct kept k;
     if (read_kept(store, run, &k, err))
         return -1;
-    fprintf(out, "## %s\n\n%s, %.0f requests finished, %.0f rejected, %.1f simulated seconds\n\n| seconds |", k.name,
-            k.model, k.finished, k.rejected, k.duration_s);
+    fprintf(out,
+            "## %s%s\n\n%s, %.0f of %.0f requests served, %.1f simulated seconds; %.0f cut as warm-up\n\n| seconds |",
+            metric_of(store, run, "overloaded", "value") > 0 ? "OVERLOADED: " : "", k.name, k.model, k.finished,
+            k.arrived, k.duration_s, metric_of(store, run, "warmup_requests", "value"));
     for (size_t s = 0; s < sizeof statistics / sizeof *statistics; s++)
         fprintf(out, " %s |", statistics[s]);
     fputs("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n", out);
@@ -321,7 +331,11 @@ static int write_text_row(void *state, int columns, char **values, struct error 
     struct rows *r = state;
     (void)columns, (void)err;
     r->count++;
-    fprintf(r->out, "%-34s %-6s %14.6g %s\n", values[1], values[3], values[4] ? strtod(values[4], NULL) : 0, values[7]);
+    fprintf(r->out, "%-34s %-16s %-6s ", values[1], values[2], values[3]);
+    if (values[4])
+        fprintf(r->out, "%14.6g %s\n", strtod(values[4], NULL), values[7]);
+    else
+        fprintf(r->out, "%14s\n", "-");
     return 0;
 }
 

@@ -11,8 +11,9 @@ const char *const time_part_names[PART_COUNT] = {
     "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
     "decode_stall", "preempted",   "transfer",      "route"};
 
-/* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by count of requests. */
-static const uint64_t gap_window = 1 << 27;
+/* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by their request's place in
+ * the order of arrival. */
+static const uint64_t gap_window = 1 << 27, requests_in_group = 5;
 
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
@@ -21,20 +22,33 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
                               .fleet = s->cluster.fleet.asked,
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries,
-                              .iterations_kept = s->iterations};
+                              .iterations_kept = s->iterations,
+                              .sections = {.width = requests_in_group},
+                              .sustainable_per_s = NAN};
     for (enum metric i = 0; i < METRIC_COUNT; i++)
-        samples_init(&m->samples[i], i == METRIC_ITL ? gap_window : 5);
-    attainment_init(&m->attainment, &s->slo);
+        (i == METRIC_ITL ? samples_init_sectioned : samples_init)(&m->samples[i],
+                                                                  i == METRIC_ITL ? gap_window : requests_in_group);
+    if (attainment_init(&m->attainment, &s->slo, err))
+        return -1;
     m->replicas = calloc(m->replica_count, sizeof *m->replicas);
     for (size_t i = 0; m->replicas && i < m->replica_count; i++)
         m->replicas[i].servers = (unsigned)cluster_station_servers(&s->cluster, i);
     return m->replicas ? 0 : error_no_memory(err);
 }
 
+static void release_bands(struct request_sums *s)
+{
+    free(s->ttft_bands);
+    free(s->e2e_bands);
+    s->ttft_bands = s->e2e_bands = NULL;
+}
+
 void run_metrics_release(struct run_metrics *m)
 {
     for (int i = 0; i < METRIC_COUNT; i++)
         samples_release(&m->samples[i]);
+    for (size_t i = 0; i < SECTIONS_MAX; i++)
+        release_bands(&m->sums[i]);
     attainment_release(&m->attainment);
     free(m->replicas);
     m->replicas = NULL;
@@ -93,22 +107,80 @@ static void on_probe(void *state, const struct cluster_state *cluster)
     m->point_busy_ns = m->system.busy_ns;
 }
 
+/* Takes over what `from` has, which is nothing after that. */
+static void merge_bands(struct bands **into, struct bands **from)
+{
+    if (*into && *from)
+        bands_merge(*into, *from);
+    else if (*from) {
+        *into = *from;
+        *from = NULL;
+    }
+}
+
+static void merge_sums(struct request_sums *into, struct request_sums *from)
+{
+    into->arrived += from->arrived;
+    into->finished += from->finished;
+    into->prompt_tokens += from->prompt_tokens;
+    into->output_tokens += from->output_tokens;
+    into->prefix_cached_tokens += from->prefix_cached_tokens;
+    for (int i = 0; i < PART_COUNT; i++)
+        into->parts_ns[i] += from->parts_ns[i];
+    merge_bands(&into->ttft_bands, &from->ttft_bands);
+    merge_bands(&into->e2e_bands, &from->e2e_bands);
+    release_bands(from);
+}
+
+static void merge_sections(struct run_metrics *m)
+{
+    for (size_t i = 0; i < SECTIONS_MAX / 2; i++) {
+        struct request_sums left = m->sums[2 * i], right = m->sums[2 * i + 1];
+        m->sums[2 * i] = m->sums[2 * i + 1] = (struct request_sums){0};
+        merge_sums(&left, &right);
+        m->sums[i] = left;
+    }
+    sections_merge(&m->sections);
+    attainment_merge_sections(&m->attainment);
+}
+
+/* Every request has its place in a section, also one that is rejected. */
+static size_t enter_section(struct run_metrics *m, const struct request *r)
+{
+    while (sections_full(&m->sections, r->id))
+        merge_sections(m);
+    if (sections_arrive(&m->sections, r->id, r->arrival)) {
+        attainment_begin_section(&m->attainment);
+        if (samples_begin_section(&m->samples[METRIC_ITL], (uint64_t)r->arrival))
+            m->out_of_memory = true;
+    }
+    size_t section = section_of(&m->sections, r->id);
+    m->sums[section].arrived++;
+    attainment_arrived(&m->attainment, section, r);
+    return section;
+}
+
 static void on_arrival(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
+    enter_section(m, r);
+    if (replica == ROUTER_QUEUE)
+        queue_growth_arrive(&m->queue_growth, present(&m->queue));
     station_enter(&m->system, r->arrival);
     station_enter(&m->queue, r->arrival);
     if (replica == ROUTER_QUEUE)
         return;
-    station_enter(&m->replicas[replica].system, r->arrival);
-    station_enter(&m->replicas[replica].queue, r->arrival);
+    struct replica_metrics *of = &m->replicas[replica];
+    queue_growth_arrive(&of->growth, present(&of->queue));
+    station_enter(&of->system, r->arrival);
+    station_enter(&of->queue, r->arrival);
 }
 
 static void on_rejection(void *state, const struct request *r, const char *reason)
 {
     struct run_metrics *m = state;
-    m->reject_reason = reason;
-    attainment_refused(&m->attainment, r);
+    m->reject_reason = m->reject_reason ? m->reject_reason : reason;
+    attainment_refused(&m->attainment, enter_section(m, r), reason);
 }
 
 static void on_scheduled(void *state, size_t replica, const struct request *r)
@@ -116,8 +188,11 @@ static void on_scheduled(void *state, size_t replica, const struct request *r)
     struct run_metrics *m = state;
     station_leave(&m->queue, r->first_scheduled, r->first_scheduled - r->arrival, 0);
     struct replica_metrics *of = &m->replicas[replica];
-    if (present(&of->queue) > 0) /* under central routing it waited elsewhere */
+    if (present(&of->queue) > 0) {
         station_leave(&of->queue, r->first_scheduled, r->first_scheduled - r->entered, 0);
+        queue_growth_serve(&of->growth, r->id, r->entered, r->first_scheduled - r->entered);
+    } else /* under central routing it waited elsewhere */
+        queue_growth_serve(&m->queue_growth, r->id, r->arrival, r->first_scheduled - r->arrival);
 }
 
 static void on_evicted(void *state, size_t replica, const struct request *r, sim_time at)
@@ -133,15 +208,17 @@ static void on_routed(void *state, size_t replica, const struct request *r, sim_
 {
     struct replica_metrics *of = &((struct run_metrics *)state)->replicas[replica];
     station_enter(&of->system, at);
-    if (!r->scheduled)
-        station_enter(&of->queue, at);
+    if (r->scheduled)
+        return;
+    queue_growth_arrive(&of->growth, present(&of->queue));
+    station_enter(&of->queue, at);
 }
 
 static void on_lost(void *state, const struct request *r, sim_time at, const char *reason)
 {
     struct run_metrics *m = state;
-    m->lose_reason = reason;
-    attainment_refused(&m->attainment, r);
+    m->lose_reason = m->lose_reason ? m->lose_reason : reason;
+    attainment_refused(&m->attainment, section_of(&m->sections, r->id), reason);
     station_leave(&m->system, at, at - r->arrival, 0);
     if (!r->scheduled)
         station_leave(&m->queue, at, at - r->arrival, 0);
@@ -164,7 +241,8 @@ static void on_gap(void *state, sim_time at, sim_time gap, uint64_t count)
     keep(state, METRIC_ITL, (uint64_t)at, gap, count);
 }
 
-/* Iterations `first` … `last` − 1 as gaps between tokens of `times` requests, which all end in one window of time. */
+/* Iterations `first` … `last` − 1 as gaps between tokens of `times` requests, which all end in one window of time and
+ * in one section. */
 static void keep_run(struct run_metrics *m, const struct stretch *s, uint64_t first, uint64_t last, sim_time end,
                      uint64_t times)
 {
@@ -176,7 +254,7 @@ static void keep_run(struct run_metrics *m, const struct stretch *s, uint64_t fi
         m->out_of_memory = true;
 }
 
-/* The same, piece by piece where they go over the end of a window. */
+/* The same, piece by piece where they go over the end of a window or section. */
 static void keep_gaps(struct run_metrics *m, const struct iteration_record *record, uint64_t first, uint64_t last,
                       uint64_t times)
 {
@@ -257,7 +335,7 @@ static void on_iteration(void *state, const struct iteration_record *i)
 /* Queueing and prefill come before the first token, but for what a preemption has computed again, which is booked
  * apart:
  * what is left of the TTFT beside dispatch is a preemption before it. */
-static void add_to_ttft_bands(struct run_metrics *m, const struct request *r, sim_time ttft)
+static void add_to_ttft_bands(struct bands *bands, const struct request *r, sim_time ttft)
 {
     sim_time parts[PART_COUNT] = {[PART_QUEUE] = r->parts[PART_QUEUE],
                                   [PART_PREFILL_OWN] = r->parts[PART_PREFILL_OWN],
@@ -266,7 +344,35 @@ static void add_to_ttft_bands(struct run_metrics *m, const struct request *r, si
     sim_time other = r->parts[PART_ROUTE] < rest ? r->parts[PART_ROUTE] : rest;
     parts[PART_ROUTE] = other > 0 ? other : 0;
     parts[PART_PREEMPTED] = rest > parts[PART_ROUTE] ? rest - parts[PART_ROUTE] : 0;
-    bands_add(&m->ttft_bands, ttft, parts);
+    bands_add(bands, ttft, parts);
+}
+
+/* NULL, and out_of_memory set, when memory is short. */
+static struct bands *have_bands(struct run_metrics *m, struct bands **bands)
+{
+    if (!*bands)
+        *bands = calloc(1, sizeof **bands);
+    m->out_of_memory = m->out_of_memory || !*bands;
+    return *bands;
+}
+
+static void add_to_sums(struct run_metrics *m, const struct request *r, const struct request_metrics *q)
+{
+    struct request_sums *s = &m->sums[section_of(&m->sections, r->id)];
+    int64_t sum = 0;
+    s->finished++;
+    s->prompt_tokens += r->prompt_tokens;
+    s->output_tokens += r->output_tokens;
+    s->prefix_cached_tokens += r->prefix_cached_tokens;
+    for (int i = 0; i < PART_COUNT; i++) {
+        s->parts_ns[i] += (uint64_t)r->parts[i];
+        sum += r->parts[i];
+    }
+    m->parts_error += llabs(sum - q->at[METRIC_E2E]);
+    if (have_bands(m, &s->e2e_bands))
+        bands_add(s->e2e_bands, q->at[METRIC_E2E], r->parts);
+    if (have_bands(m, &s->ttft_bands))
+        add_to_ttft_bands(s->ttft_bands, r, q->at[METRIC_TTFT]);
 }
 
 static void on_finish(void *state, size_t replica, const struct request *r)
@@ -274,20 +380,10 @@ static void on_finish(void *state, size_t replica, const struct request *r)
     struct run_metrics *m = state;
     struct request_metrics q = request_metrics_of(r);
     for (enum metric i = 0; i < METRIC_COUNT; i++)
-        keep(m, i, m->system.departures, q.at[i], 1);
-    m->prompt_tokens += r->prompt_tokens;
-    m->output_tokens += r->output_tokens;
+        keep(m, i, r->id, q.at[i], 1);
     m->recomputed_tokens += r->recomputed_tokens;
-    m->prefix_cached_tokens += r->prefix_cached_tokens;
-    attainment_finished(&m->attainment, r, &q);
-    int64_t sum = 0;
-    for (int i = 0; i < PART_COUNT; i++) {
-        m->parts_ns[i] += (uint64_t)r->parts[i];
-        sum += r->parts[i];
-    }
-    bands_add(&m->e2e_bands, q.at[METRIC_E2E], r->parts);
-    add_to_ttft_bands(m, r, q.at[METRIC_TTFT]);
-    m->parts_error += llabs(sum - q.at[METRIC_E2E]);
+    attainment_finished(&m->attainment, section_of(&m->sections, r->id), r, &q);
+    add_to_sums(m, r, &q);
     double service_s = sim_time_to_s(r->last_token - r->first_scheduled);
     station_leave(&m->system, r->last_token, q.at[METRIC_E2E], service_s);
     struct replica_metrics *of = &m->replicas[replica];
@@ -303,6 +399,7 @@ static void on_finish(void *state, size_t replica, const struct request *r)
 static void on_handed_over(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
+    queue_growth_arrive(&m->decode_growth, m->handed_over++ - m->taken_over);
     if (present(&m->replicas[replica].system) > 0)
         station_leave(&m->replicas[replica].system, r->last_token, r->last_token - r->arrival,
                       sim_time_to_s(r->last_token - r->first_scheduled));
@@ -310,7 +407,10 @@ static void on_handed_over(void *state, size_t replica, const struct request *r)
 
 static void on_taken_over(void *state, size_t replica, const struct request *r)
 {
-    station_enter(&((struct run_metrics *)state)->replicas[replica].system, r->taken_over);
+    struct run_metrics *m = state;
+    m->taken_over++;
+    queue_growth_serve(&m->decode_growth, r->id, r->first_token, r->taken_over - r->first_token);
+    station_enter(&m->replicas[replica].system, r->taken_over);
 }
 
 struct observer run_metrics_observer(struct run_metrics *m)

@@ -7,7 +7,9 @@
 #include "reports/attainment.h"
 #include "reports/bands.h"
 #include "reports/batch_map.h"
+#include "reports/growth.h"
 #include "reports/samples.h"
+#include "reports/sections.h"
 #include "sim/cluster.h"
 #include "sim/scenario.h"
 
@@ -27,7 +29,16 @@ struct station {
 
 struct replica_metrics {
     struct station system, queue;
+    struct queue_growth growth;
     unsigned servers; /* batches that it can have in flight */
+};
+
+/* Of the requests that arrived in one section of the run. */
+struct request_sums {
+    uint64_t arrived, finished;
+    uint64_t prompt_tokens, output_tokens, prefix_cached_tokens; /* of those that finished, as the next */
+    wide_sum parts_ns[PART_COUNT];
+    struct bands *ttft_bands, *e2e_bands; /* NULL: none has finished */
 };
 
 /* Where rows go that are too many to keep in memory. */
@@ -41,14 +52,17 @@ struct row_sink {
 
 struct run_metrics {
     struct samples samples[METRIC_COUNT];
+    struct run_sections sections;
+    struct request_sums sums[SECTIONS_MAX];
     struct attainment attainment;
-    struct station system, queue;     /* the whole cluster; waiting for a first batch */
+    struct station system, queue;                    /* the whole cluster; waiting for a first batch */
+    struct queue_growth queue_growth, decode_growth; /* of the shared queue; of KV on its way to replicas that decode */
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
     size_t replica_count;
-    uint64_t prompt_tokens, output_tokens, preemptions, recomputed_tokens, prefix_cached_tokens;
+    uint64_t handed_over, taken_over; /* requests, in disaggregated placement */
+    double sustainable_per_s; /* largest rate of arrivals, by formula; whoever knows it sets it. NAN: not known */
+    uint64_t preemptions, recomputed_tokens;
     uint64_t row_prefills, prefill_rows, row_prompts; /* prefills in rows (padded, packed); rows and prompts in them */
-    wide_sum parts_ns[PART_COUNT];
-    struct bands ttft_bands, e2e_bands;
     struct batch_map batches;
     int64_t parts_error;              /* Σ |sum of parts − e2e|; anything but 0 is a bug */
     wide_sum by_source[COST_SOURCES]; /* fine time */
@@ -59,7 +73,7 @@ struct run_metrics {
     uint64_t heads;       /* sequences that got a token */
     wide_sum sequence_ns; /* ∫ sequences in the batch over busy time */
     uint64_t iterations;
-    const char *reject_reason, *lose_reason; /* of the last one rejected, and lost */
+    const char *reject_reason, *lose_reason; /* of the first one rejected, and lost */
     bool out_of_memory;
     uint64_t keep_below;                                  /* rows are kept of requests whose hashed id is below */
     sim_time timeseries;                                  /* interval, 0: none */
@@ -77,29 +91,52 @@ struct observer run_metrics_observer(struct run_metrics *m);
 struct station_summary {
     char name[24]; /* "system", "queue", "replica:0", "replica:0/queue" */
     unsigned servers;
-    double arrival_rate, service_rate, utilization, number, queue_number, stay_s, wait_s, arrival_scv, service_scv,
-        little_residual;
+    double arrival_rate, service_rate, busy, utilization, number, queue_number, stay_s, wait_s, arrival_scv,
+        service_scv, little_residual;
 };
 
+/* KV cache memory of one replica of a pool, and how many requests fit in it at once. */
+struct kv_size {
+    uint64_t replicas, blocks, tokens;
+    uint32_t longest_tokens; /* of a request, by the model */
+    double at_longest;       /* requests of that length: vLLM's "maximum concurrency" */
+    double at_mean;          /* of the mean length of those that finished; NAN without */
+};
+
+/* Latencies, rates of requests and tokens, shares of time and the verdict are of what arrived after the warm-up's cut.
+ * What replicas did (busy, batches, padding, KV, costs) and stations are of the whole run: so is Little's law. */
 struct run_summary {
     struct cluster_totals totals;
-    struct summary metrics[METRIC_COUNT]; /* nanoseconds */
+    struct warmup_cut warmup;
+    struct summary metrics[METRIC_COUNT];  /* nanoseconds, after the cut */
+    struct summary all[METRIC_COUNT];      /* of every request that finished */
+    uint64_t prompt_tokens, output_tokens; /* of all requests that finished */
     struct station_summary system, queue;
     struct estimate wait_99; /* mean wait in seconds, after the cut, with its 99 % interval */
     struct slo_verdict slo;
-    double duration_s, requests_per_s, input_tokens_per_s, output_tokens_per_s, goodput_per_s;
-    double utilization, padding_waste, mean_batch_sequences, mean_batch_tokens, mean_kv_use, peak_kv_use, mfu;
-    double bubble_share; /* of the stages' time while their pipeline had something in flight; NAN without */
+    double duration_s; /* the whole run's */
+    double requests_per_s, input_tokens_per_s, output_tokens_per_s, goodput_per_s;
+    double load, sustainable_per_s; /* rate of arrivals over the largest one, by formula; NAN where it is not known */
+    double utilization; /* share of the time that replicas are held in which they are busy; no load, where they batch */
+    double padding_waste, mean_batch_sequences, mean_batch_tokens, mfu;
+    double mean_kv_use, peak_kv_use; /* of all replicas' blocks: over the whole run; each replica's most */
+    struct kv_size kv, decode_kv; /* of all replicas, or those that prefill; of those that decode: replicas 0 without */
+    double bubble_share;          /* of the stages' time while their pipeline had something in flight; NAN without */
     double source_share[COST_SOURCES]; /* of busy time; the rest is host work */
     double part_share[PART_COUNT];     /* of all finished requests' time */
-    bool overloaded;
+    bool overloaded;                   /* some station's queue grew as long as requests came */
+    char overloaded_station[32];       /* which */
     uint64_t preemptions, recomputed_tokens;
     double prefix_hit_rate;               /* prompt tokens found in the pool, computed by others, over all */
     double prefill_rows, prompts_per_row; /* of a prefill in rows: padded rows or packed bins; NAN without */
 };
 
 /* The station of one replica, or of its queue. */
-struct station_summary run_metrics_station(const struct run_metrics *m, size_t replica, bool queue, double duration_s);
+struct station_summary run_metrics_station(const struct run_metrics *m, const struct scenario *s, size_t replica,
+                                           bool queue, double duration_s);
+
+/* Time parts by percentile of the TTFT and of the E2E, after the cut. */
+void run_metrics_bands(const struct run_metrics *m, size_t sections_cut, struct bands *ttft, struct bands *e2e);
 
 /* Fails on lack of memory, or when an invariant is broken (time parts, Little's law, KV blocks). */
 int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s, const struct cluster_totals *totals,

@@ -15,6 +15,11 @@ void samples_init(struct samples *s, uint64_t width)
     *s = (struct samples){.group_width = width, .section_width = width};
 }
 
+void samples_init_sectioned(struct samples *s, uint64_t width)
+{
+    *s = (struct samples){.group_width = width};
+}
+
 void samples_release(struct samples *s)
 {
     for (size_t i = 0; i < SECTIONS_MAX; i++)
@@ -24,13 +29,7 @@ void samples_release(struct samples *s)
 
 static int merge_section(struct section *into, const struct section *from)
 {
-    if (from->count == 0)
-        return 0;
-    if (into->count == 0 || from->min < into->min)
-        into->min = from->min;
-    if (from->max > into->max)
-        into->max = from->max;
-    into->count += from->count;
+    into->sum += from->sum;
     into->squares += from->squares;
     into->fine_squares += from->fine_squares;
     return histogram_merge(&into->histogram, &from->histogram);
@@ -61,6 +60,33 @@ static int merge_sections(struct samples *s)
     return status;
 }
 
+int samples_begin_section(struct samples *s, uint64_t position)
+{
+    int status = 0;
+    if (s->begun == SECTIONS_MAX) {
+        status = merge_sections(s);
+        s->begun /= 2;
+        for (size_t i = 0; i < s->begun; i++)
+            s->begins[i] = s->begins[2 * i];
+    }
+    s->begins[s->begun++] = position;
+    s->first = s->next = 0; /* the section used last may end here */
+    return status;
+}
+
+/* Where sections are told, the one that holds a position, and the positions that it has in common with first … next. */
+static size_t narrow_to_section(struct samples *s, uint64_t position)
+{
+    size_t i = s->begun > 0 ? s->begun - 1 : 0;
+    while (i > 0 && s->begins[i] >= position)
+        i--;
+    if (i > 0 && s->begins[i] >= s->first)
+        s->first = s->begins[i] + 1;
+    if (i + 1 < s->begun && s->begins[i + 1] < s->next)
+        s->next = s->begins[i + 1] + 1;
+    return i;
+}
+
 static int find_group(struct samples *s, uint64_t position)
 {
     if (position >= s->end)
@@ -70,12 +96,12 @@ static int find_group(struct samples *s, uint64_t position)
     int status = 0;
     while (position / s->group_width >= GROUPS_MAX)
         merge_groups(s);
-    while (position / s->section_width >= SECTIONS_MAX)
+    while (s->section_width > 0 && position / s->section_width >= SECTIONS_MAX)
         status |= merge_sections(s);
     s->group = &s->groups[position / s->group_width];
-    s->section = &s->sections[position / s->section_width];
     s->first = position - position % s->group_width;
     s->next = s->first + s->group_width;
+    s->section = &s->sections[s->section_width > 0 ? position / s->section_width : narrow_to_section(s, position)];
     return status;
 }
 
@@ -85,23 +111,14 @@ uint64_t samples_group_end(struct samples *s, uint64_t position)
     return s->next;
 }
 
-static void note_range(struct section *section, int64_t low, int64_t high, uint64_t count)
-{
-    if (section->count == 0 || low < section->min)
-        section->min = low;
-    if (high > section->max)
-        section->max = high;
-    section->count += count;
-}
-
 int samples_add(struct samples *s, uint64_t position, int64_t value, uint64_t count)
 {
     if (find_group(s, position))
         return -1;
-    wide_sum v = (uint64_t)value;
-    note_range(s->section, value, value, count);
+    wide_sum v = (uint64_t)value, sum = (count == 1 ? v : v * count) << FINE_BITS;
     s->group->count += count;
-    s->group->sum += (count == 1 ? v : v * count) << FINE_BITS;
+    s->group->sum += sum;
+    s->section->sum += sum;
     s->section->squares += count == 1 ? v * v : v * v * count;
     return histogram_add(&s->section->histogram, value, count);
 }
@@ -112,16 +129,15 @@ int samples_add_run(struct samples *s, uint64_t position, const struct sample_ru
     if (find_group(s, position))
         return -1;
     uint64_t n = run->count, times = run->times;
-    fine_time last = run->first + (n - 1) * run->growth;
     wide_sum a = run->first, b = run->growth, sum = a, squares = a * a;
     if (n > 1) {
         uint64_t pairs = n * (n - 1), triples = pairs * (2 * n - 1) / 6;
         sum = a * n + b * (pairs / 2);
         squares = squares * n + a * pairs * b + b * b * triples;
     }
-    note_range(s->section, (int64_t)(run->first >> FINE_BITS), (int64_t)(last >> FINE_BITS), n * times);
     s->group->count += n * times;
     s->group->sum += sum * times;
+    s->section->sum += sum * times;
     s->section->fine_squares += squares * times;
     return histogram_add_run(&s->section->histogram, run->first, run->growth, n, times);
 }
@@ -225,7 +241,7 @@ static struct estimate quantile_estimate(const struct samples *s, size_t first, 
     double values[SECTIONS_MAX];
     size_t count = 0;
     for (size_t i = first; i < SECTIONS_MAX; i++) /* a section too short to have this quantile says nothing */
-        if ((double)s->sections[i].count * (1 - q) >= 1)
+        if ((double)s->sections[i].histogram.total * (1 - q) >= 1)
             values[count++] = (double)histogram_quantile(&s->sections[i].histogram, q);
     if (count < 4)
         return e;
@@ -237,43 +253,65 @@ static struct estimate quantile_estimate(const struct samples *s, size_t first, 
 
 static double standard_deviation(const struct section *all, double mean_value)
 {
-    long double n = (long double)all->count, mean = mean_value;
+    long double n = (long double)all->histogram.total, mean = mean_value;
     long double squares = (long double)all->squares + (long double)all->fine_squares / ((uint64_t)1 << 2 * FINE_BITS);
-    long double variance = all->count > 1 ? (squares - n * mean * mean) / (n - 1) : 0;
+    long double variance = n > 1 ? (squares - n * mean * mean) / (n - 1) : 0;
     return variance > 0 ? (double)sqrtl(variance) : 0;
+}
+
+/* The first section that a cut leaves. */
+static size_t first_section(const struct samples *s, uint64_t cut)
+{
+    if (s->section_width > 0)
+        return (size_t)((cut + s->section_width - 1) / s->section_width);
+    size_t i = 0;
+    while (cut > 0 && i < s->begun && s->begins[i] < cut)
+        i++;
+    return i;
+}
+
+/* All sections from `first` on as one; its histogram is the caller's to release. */
+static int merged(const struct samples *s, size_t first, struct section *all)
+{
+    *all = (struct section){0};
+    for (size_t i = first; i < SECTIONS_MAX; i++)
+        if (merge_section(all, &s->sections[i])) {
+            histogram_release(&all->histogram);
+            return -1;
+        }
+    return 0;
+}
+
+int samples_histogram(const struct samples *s, uint64_t cut, struct histogram *out)
+{
+    struct section all;
+    int status = merged(s, first_section(s, cut), &all);
+    *out = all.histogram;
+    return status;
 }
 
 int samples_summarise(const struct samples *s, uint64_t cut, struct summary *out)
 {
-    *out = (struct summary){0};
-    struct section all = {0};
-    struct group total = {0};
-    size_t first = (size_t)((cut + s->section_width - 1) / s->section_width);
-    if (s->end > 0 && first > (s->end - 1) / s->section_width)
-        first = (size_t)((s->end - 1) / s->section_width);
-    out->sections_cut = first;
-    for (size_t i = 0; i < first; i++)
-        out->cut += s->sections[i].count;
-    for (size_t i = first; i < SECTIONS_MAX; i++)
-        if (merge_section(&all, &s->sections[i])) {
-            histogram_release(&all.histogram);
-            return -1;
-        }
-    uint64_t first_position = first * s->section_width;
-    for (size_t i = (size_t)(first_position / s->group_width); i < GROUPS_MAX; i++) {
-        total.count += s->groups[i].count;
-        total.sum += s->groups[i].sum;
-    }
-    double mean = total.count ? group_mean(&total) : 0;
-    double half = samples_mean_half_width(s, first_position, 0.95);
-    out->count = all.count;
+    struct section all;
+    size_t first = first_section(s, cut);
+    *out = (struct summary){.sections_cut = first};
+    if (merged(s, first, &all))
+        return -1;
+    for (size_t i = 0; i < first && i < SECTIONS_MAX; i++)
+        out->cut += s->sections[i].histogram.total;
+    out->count = all.histogram.total;
+    out->sum = all.sum;
+    double mean = out->count ? fine_to_ns(all.sum) / (double)out->count : NAN;
+    double half = samples_mean_half_width(s, cut, 0.95);
     for (int i = 0; i < STAT_COUNT; i++)
         out->at[i] = quantiles[i] > 0 ? quantile_estimate(s, first, &all.histogram, quantiles[i])
                                       : (struct estimate){.low = NAN, .high = NAN};
     out->at[STAT_MEAN] = (struct estimate){mean, mean - half, mean + half};
     out->at[STAT_SD].value = standard_deviation(&all, mean);
-    out->at[STAT_MIN].value = (double)all.min;
-    out->at[STAT_MAX].value = (double)all.max;
+    out->at[STAT_MIN].value = (double)all.histogram.min;
+    out->at[STAT_MAX].value = (double)all.histogram.max;
+    for (int i = 0; out->count == 0 && i < STAT_COUNT; i++)
+        out->at[i] = (struct estimate){NAN, NAN, NAN};
     histogram_release(&all.histogram);
     return 0;
 }

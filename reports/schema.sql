@@ -1,10 +1,11 @@
--- Tandem's results, schema version 4 (PRAGMA user_version). Names may grow, not shrink.
+-- Tandem's results, schema version 5 (PRAGMA user_version). Names may grow, not shrink.
 CREATE TABLE run (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, scenario TEXT NOT NULL, scenario_hash TEXT NOT NULL, seed INTEGER NOT NULL,
     program_version TEXT NOT NULL, status TEXT NOT NULL, started_at TEXT NOT NULL, wall_s REAL NOT NULL,
     simulated_s REAL NOT NULL, arrived INTEGER NOT NULL, finished INTEGER NOT NULL, rejected INTEGER NOT NULL,
     unfinished INTEGER NOT NULL, iterations INTEGER NOT NULL, model TEXT NOT NULL, device TEXT NOT NULL,
-    cost_source TEXT NOT NULL, batching TEXT NOT NULL, slo_met INTEGER, slo_binding TEXT);
+    cost_source TEXT NOT NULL, batching TEXT NOT NULL, slo_met INTEGER, slo_binding TEXT,
+    lost INTEGER NOT NULL DEFAULT 0, unserved_reason TEXT);
 CREATE TABLE metric (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, scope TEXT NOT NULL,
     statistic TEXT NOT NULL, value REAL, ci_low REAL, ci_high REAL, unit TEXT NOT NULL,
@@ -15,7 +16,7 @@ CREATE TABLE histogram (
 CREATE TABLE station (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, station TEXT NOT NULL, lambda_per_s REAL, mu_per_s REAL,
     rho REAL, l REAL, lq REAL, w_s REAL, wq_s REAL, arrival_scv REAL, service_scv REAL, little_residual REAL,
-    PRIMARY KEY (run_id, station)) WITHOUT ROWID;
+    busy REAL, PRIMARY KEY (run_id, station)) WITHOUT ROWID;
 CREATE TABLE theory (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, station TEXT NOT NULL, formula TEXT NOT NULL, value REAL,
     assumptions_met INTEGER NOT NULL, PRIMARY KEY (run_id, station, formula)) WITHOUT ROWID;
@@ -58,7 +59,10 @@ CREATE TABLE sweep_point (
     sweep_id INTEGER NOT NULL REFERENCES sweep(id) ON DELETE CASCADE, point TEXT NOT NULL,
     run_id INTEGER REFERENCES run(id), status TEXT NOT NULL, result TEXT, PRIMARY KEY (sweep_id, point)) WITHOUT ROWID;
 CREATE VIEW v_run_summary AS
-    SELECT r.id, r.name, r.batching, r.model, r.device, r.finished, r.simulated_s,
+    SELECT r.id, CASE WHEN max(CASE WHEN m.name = 'overloaded' THEN m.value END) > 0 THEN 'overloaded'
+        WHEN r.slo_met IS NULL THEN 'no SLO' WHEN r.slo_met > 0 THEN 'met' ELSE 'not met' END AS verdict,
+        r.name, r.batching, r.model, r.device, r.arrived, r.finished, r.rejected, r.lost, r.unfinished, r.simulated_s,
+        max(CASE WHEN m.name = 'load' THEN m.value END) AS load,
         max(CASE WHEN m.name = 'ttft_s' AND m.statistic = 'p50' THEN m.value END) AS ttft_p50_s,
         max(CASE WHEN m.name = 'ttft_s' AND m.statistic = 'p99' THEN m.value END) AS ttft_p99_s,
         max(CASE WHEN m.name = 'tpot_s' AND m.statistic = 'p50' THEN m.value END) AS tpot_p50_s,

@@ -30,29 +30,36 @@ static int save_value(struct store *s, sqlite3_int64 run, const char *name, cons
     return save_scoped(s, run, name, scope, statistic, (struct estimate){value, NAN, NAN}, unit, err);
 }
 
+/* A latency's statistics; what has no value has no row but its count. */
+static int save_latency(struct store *s, sqlite3_int64 run, const char *name, const char *scope,
+                        const struct summary *metric, struct error *err)
+{
+    if (save_value(s, run, name, scope, "count", (double)metric->count, "requests", err) ||
+        save_value(s, run, name, scope, "sum", fine_to_ns(metric->sum) * 1e-9, "s", err))
+        return -1;
+    for (int i = 0; metric->count > 0 && i < STAT_COUNT; i++) {
+        struct estimate e = metric->at[i];
+        e = (struct estimate){e.value * 1e-9, e.low * 1e-9, e.high * 1e-9};
+        if (save_scoped(s, run, name, scope, statistic_names[i], e, "s", err))
+            return -1;
+    }
+    return 0;
+}
+
 /* The latencies of a class of requests. */
 static int save_class(struct store *s, sqlite3_int64 run, const struct attainment *a, size_t class,
-                      const struct slo_verdict *v, struct error *err)
+                      const struct run_summary *r, struct error *err)
 {
-    static const struct {
-        enum statistic statistic;
-        double quantile;
-    } shown[] = {{STAT_P50, 0.5}, {STAT_P90, 0.9}, {STAT_P95, 0.95}, {STAT_P99, 0.99}, {STAT_P999, 0.999}};
-    const struct slo_scope *c = &a->scopes[class];
     char scope[48];
     snprintf(scope, sizeof scope, "class:%s", a->slo->classes[class].name);
-    int status = save_value(s, run, "slo_attainment", scope, "value", v->attainment[class].value, "", err);
+    int status = save_value(s, run, "slo_attainment", scope, "value", r->slo.attainment[class].value, "", err);
     for (int m = 0; m < METRIC_COUNT && status == 0; m++) {
-        const struct histogram *h = &c->metrics[m];
-        double n = (double)h->total;
+        struct summary metric;
         if (m == METRIC_ITL)
             continue;
-        status = save_value(s, run, metric_names[m], scope, "count", n, "requests", err);
-        if (n > 0 && status == 0)
-            status = save_value(s, run, metric_names[m], scope, "mean", c->sums[m] / n * 1e-9, "s", err);
-        for (size_t i = 0; n > 0 && i < sizeof shown / sizeof *shown && status == 0; i++)
-            status = save_value(s, run, metric_names[m], scope, statistic_names[shown[i].statistic],
-                                (double)histogram_quantile(h, shown[i].quantile) * 1e-9, "s", err);
+        if (samples_summarise(&a->scopes[class].metrics[m], r->warmup.requests, &metric))
+            return error_no_memory(err);
+        status = save_latency(s, run, metric_names[m], scope, &metric, err);
     }
     return status;
 }
@@ -78,39 +85,73 @@ static int save_bands(struct store *s, sqlite3_int64 run, const char *metric, co
     return 0;
 }
 
-static int save_scopes(struct store *s, sqlite3_int64 run, const struct attainment *a, const struct slo_verdict *v,
+/* Time parts by band, of the TTFT and of the E2E. */
+static int save_all_bands(struct store *s, sqlite3_int64 run, const struct run_metrics *m, const struct run_summary *r,
+                          struct error *err)
+{
+    struct bands *both = malloc(2 * sizeof *both);
+    if (!both)
+        return error_no_memory(err);
+    run_metrics_bands(m, r->warmup.sections, &both[0], &both[1]);
+    int status = save_bands(s, run, "ttft_s", &both[0], err) || save_bands(s, run, "e2e_s", &both[1], err) ? -1 : 0;
+    free(both);
+    return status;
+}
+
+static int save_scopes(struct store *s, sqlite3_int64 run, const struct attainment *a, const struct run_summary *r,
                        struct error *err)
 {
+    struct slo_window w;
     for (size_t i = 1; i <= a->slo->class_count; i++)
-        if (save_class(s, run, a, i, v, err))
+        if (save_class(s, run, a, i, r, err))
             return -1;
-    for (size_t i = 0; i < a->window_count; i++) {
-        const struct slo_window *w = &a->windows[i];
-        double all = (double)w->finished + w->refused;
+    for (size_t next = 0; attainment_next_window(a, &r->warmup, &next, &w);) {
         char scope[48];
-        snprintf(scope, sizeof scope, "window:%.9g", (double)i * sim_time_to_s(a->slo->window));
-        if (save_value(s, run, "requests", scope, "count", all, "requests", err) ||
-            save_value(s, run, "slo_attainment", scope, "value", all > 0 ? w->met / all : NAN, "", err))
+        snprintf(scope, sizeof scope, "window:%.9g", (double)w.index * sim_time_to_s(a->slo->window));
+        if (save_value(s, run, "requests", scope, "count", w.arrived, "requests", err) ||
+            save_value(s, run, "slo_attainment", scope, "value", (double)w.met / w.arrived, "", err))
             return -1;
     }
     return 0;
 }
 
-static int save_latencies(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
+/* After the warm-up's cut, and of all requests. */
+static int save_latencies(struct store *s, sqlite3_int64 run, const struct run_metrics *m, const struct run_summary *r,
+                          struct error *err)
 {
-    for (int m = 0; m < METRIC_COUNT; m++) {
-        const struct summary *metric = &r->metrics[m];
-        struct estimate count = {(double)metric->count, NAN, NAN};
-        if (save_metric(s, run, metric_names[m], "count", count, "requests", err))
+    for (int i = 0; i < METRIC_COUNT; i++)
+        if (save_latency(s, run, metric_names[i], "run", &r->metrics[i], err) ||
+            save_latency(s, run, metric_names[i], "all", &r->all[i], err))
             return -1;
-        for (int i = 0; metric->count > 0 && i < STAT_COUNT; i++) {
-            struct estimate e = metric->at[i];
-            e = (struct estimate){e.value * 1e-9, e.low * 1e-9, e.high * 1e-9};
-            if (save_metric(s, run, metric_names[m], statistic_names[i], e, "s", err))
-                return -1;
-        }
-    }
-    return 0;
+    double met = (double)attainment_counts(&m->attainment, 0, 0).met;
+    return save_value(s, run, "goodput_per_s", "all", "value", met / r->duration_s, "1/s", err) ||
+                   save_value(s, run, "prompt_tokens", "all", "sum", (double)r->prompt_tokens, "tokens", err) ||
+                   save_value(s, run, "output_tokens", "all", "sum", (double)r->output_tokens, "tokens", err)
+               ? -1
+               : 0;
+}
+
+/* Of a replica, by the name of its pool where there are two. */
+static int save_kv_size(struct store *s, sqlite3_int64 run, const struct kv_size *kv, const char *scope,
+                        struct error *err)
+{
+    return save_value(s, run, "kv_pool_blocks", scope, "value", (double)kv->blocks, "blocks", err) ||
+                   save_value(s, run, "kv_pool_tokens", scope, "value", (double)kv->tokens, "tokens", err) ||
+                   save_value(s, run, "kv_max_concurrency", scope, "value", kv->at_longest, "requests", err) ||
+                   save_value(s, run, "kv_mean_concurrency", scope, "value", kv->at_mean, "requests", err)
+               ? -1
+               : 0;
+}
+
+static int save_kv(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
+{
+    if (save_kv_size(s, run, &r->kv, "run", err))
+        return -1;
+    if (r->decode_kv.replicas == 0)
+        return 0;
+    return save_kv_size(s, run, &r->kv, "pool:prefill", err) || save_kv_size(s, run, &r->decode_kv, "pool:decode", err)
+               ? -1
+               : 0;
 }
 
 static int save_values(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
@@ -124,6 +165,10 @@ static int save_values(struct store *s, sqlite3_int64 run, const struct run_summ
         {"input_tokens_per_s", "1/s", r->input_tokens_per_s},
         {"output_tokens_per_s", "1/s", r->output_tokens_per_s},
         {"slo_attainment", "", r->slo.asked ? r->slo.attainment[0].value : NAN},
+        {"unserved_share", "", (double)r->slo.unserved / (double)r->slo.arrived},
+        {"load", "", r->load},
+        {"sustainable_requests_per_s", "1/s", r->sustainable_per_s},
+        {"busy", "", r->utilization},
         {"utilization", "", r->utilization},
         {"padding_waste", "", r->padding_waste},
         {"batch_sequences", "", r->mean_batch_sequences},
@@ -147,6 +192,8 @@ static int save_values(struct store *s, sqlite3_int64 run, const struct run_summ
         {"lost_requests", "requests", (double)r->totals.lost},
         {"replica_failures", "", (double)r->totals.failures},
         {"replica_hours", "h", (r->totals.held_s[0] + r->totals.held_s[1]) / 3600},
+        {"warmup_requests", "requests", (double)r->warmup.requests},
+        {"warmup_s", "s", sim_time_to_s(r->warmup.at)},
         {"makespan_s", "s", r->duration_s},
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -229,9 +276,9 @@ static int save_batches(struct store *s, sqlite3_int64 run, const struct batch_m
 
 static int save_station(struct store *s, sqlite3_int64 run, const struct station_summary *t, struct error *err)
 {
-    return store_insert(s, err, "INSERT INTO station VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", "isdddddddddd", run, t->name,
+    return store_insert(s, err, "INSERT INTO station VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", "isddddddddddd", run, t->name,
                         t->arrival_rate, t->service_rate, t->utilization, t->number, t->queue_number, t->stay_s,
-                        t->wait_s, t->arrival_scv, t->service_scv, t->little_residual);
+                        t->wait_s, t->arrival_scv, t->service_scv, t->little_residual, t->busy);
 }
 
 /* What formulas say of the mean wait, with the run's own rates and moments. They hold for servers that
@@ -266,7 +313,7 @@ static int save_stations(struct store *s, sqlite3_int64 run, const struct scenar
         return -1;
     for (size_t i = 0; i < m->replica_count; i++)
         for (int queue = 0; queue < 2; queue++) {
-            struct station_summary t = run_metrics_station(m, i, queue, r->duration_s);
+            struct station_summary t = run_metrics_station(m, sc, i, queue, r->duration_s);
             if (save_station(s, run, &t, err))
                 return -1;
         }
@@ -288,13 +335,14 @@ static int save_run_row(struct store *s, const struct scenario *sc, const struct
     struct tm utc;
     strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     const struct cluster_totals *t = &r->totals;
-    int status = store_insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                              "sssisssddiiiiissssis", sc->name, json, hash_text, (sqlite3_int64)sc->seed,
-                              TANDEM_VERSION, t->stopped ? "interrupted" : "done", started, wall_s, r->duration_s,
-                              (sqlite3_int64)t->arrived, (sqlite3_int64)t->finished, (sqlite3_int64)t->rejected,
-                              (sqlite3_int64)t->unfinished, (sqlite3_int64)t->iterations, sc->cost.model.name,
-                              sc->cost.device.name, sc->cost.device.source, sc->cluster.replica.batching->name,
-                              (sqlite3_int64)r->slo.met, r->slo.asked ? r->slo.binding : NULL);
+    int status =
+        store_insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                     "sssisssddiiiiissssdsis", sc->name, json, hash_text, (sqlite3_int64)sc->seed, TANDEM_VERSION,
+                     t->stopped ? "interrupted" : "done", started, wall_s, r->duration_s, (sqlite3_int64)t->arrived,
+                     (sqlite3_int64)t->finished, (sqlite3_int64)t->rejected, (sqlite3_int64)t->unfinished,
+                     (sqlite3_int64)t->iterations, sc->cost.model.name, sc->cost.device.name, sc->cost.device.source,
+                     sc->cluster.replica.batching->name, r->slo.asked ? (double)r->slo.met : NAN,
+                     r->slo.asked ? r->slo.binding : NULL, (sqlite3_int64)t->lost, r->slo.reason);
     free(json);
     return status;
 }
@@ -418,9 +466,9 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
     if (save_run_row(s, sc, r, wall_s, err))
         return -1;
     *run = sqlite3_last_insert_rowid(s->db);
-    if (save_latencies(s, *run, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, r, err) ||
-        save_scopes(s, *run, &m->attainment, &r->slo, err) || save_bands(s, *run, "ttft_s", &m->ttft_bands, err) ||
-        save_bands(s, *run, "e2e_s", &m->e2e_bands, err) || save_batches(s, *run, &m->batches, err) ||
+    if (save_latencies(s, *run, m, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, r, err) ||
+        save_scopes(s, *run, &m->attainment, r, err) || save_kv(s, *run, r, err) ||
+        save_all_bands(s, *run, m, r, err) || save_batches(s, *run, &m->batches, err) ||
         save_stations(s, *run, sc, m, r, err))
         return -1;
     return s->rows.requests ? save_rows(s, *run, err) : 0;

@@ -60,7 +60,7 @@ done
 python3 - <<'P'
 import sqlite3
 db = sqlite3.connect("tandem.db")
-assert db.execute("PRAGMA user_version").fetchone()[0] == 4
+assert db.execute("PRAGMA user_version").fetchone()[0] == 5
 n, worst = db.execute("""SELECT count(*), max(abs(e2e_s - (SELECT sum(ns) FROM time_parts p
     WHERE p.run_id = r.run_id AND p.request_id = r.id) * 1e-9)) FROM request r WHERE run_id = 4""").fetchone()
 assert n == 300 and worst < 1e-9, (n, worst)

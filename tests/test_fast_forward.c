@@ -84,8 +84,9 @@ static bool same_samples(const struct samples *a, const struct samples *b)
         same = a->groups[i].count == b->groups[i].count && a->groups[i].sum == b->groups[i].sum;
     for (size_t i = 0; same && i < SECTIONS_MAX; i++) {
         const struct section *x = &a->sections[i], *y = &b->sections[i];
-        same = x->count == y->count && x->min == y->min && x->max == y->max && x->squares == y->squares &&
-               x->fine_squares == y->fine_squares && same_histogram(&x->histogram, &y->histogram);
+        same = x->sum == y->sum && x->squares == y->squares && x->fine_squares == y->fine_squares &&
+               x->histogram.min == y->histogram.min && x->histogram.max == y->histogram.max &&
+               same_histogram(&x->histogram, &y->histogram);
     }
     return same;
 }
@@ -118,6 +119,8 @@ static const char *difference(const struct trail *a, const struct trail *b)
                           {s->padding_waste, f->padding_waste},
                           {s->system.number, f->system.number},
                           {s->queue.number, f->queue.number},
+                          {(double)s->overloaded, (double)f->overloaded},
+                          {(double)s->warmup.at, (double)f->warmup.at},
                           {s->goodput_per_s, f->goodput_per_s}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (memcmp(&values[i][0], &values[i][1], sizeof(double)) != 0)

@@ -392,7 +392,7 @@ static void test_a_killed_run_leaves_no_trace(void **state)
         sqlite3_exec(db,
                      "BEGIN IMMEDIATE; INSERT INTO run SELECT 2, name, scenario, scenario_hash, seed, program_version,"
                      "status, started_at, wall_s, simulated_s, arrived, finished, rejected, unfinished, iterations,"
-                     "model, device, cost_source, batching, slo_met, slo_binding FROM run",
+                     "model, device, cost_source, batching, slo_met, slo_binding, lost, unserved_reason FROM run",
                      NULL, NULL, NULL);
         _exit(sqlite3_changes(db) == 1 ? 9 : 1);
     }
@@ -419,10 +419,12 @@ static void test_an_older_schema_is_brought_up_to_date(void **state)
     assert_int_equal(query("DROP TABLE iteration"), -1);
     assert_int_equal(query("DROP TABLE batch_cell"), -1);
     assert_int_equal(query("DROP TABLE headroom"), -1);
-    static const char *const later[] = {"plan DROP COLUMN name",         "plan DROP COLUMN started_at",
-                                        "plan_point DROP COLUMN result", "sweep DROP COLUMN name",
-                                        "sweep DROP COLUMN started_at",  "sweep_point DROP COLUMN result",
-                                        "run DROP COLUMN slo_binding"};
+    assert_int_equal(query("DROP VIEW v_run_summary"), -1);
+    static const char *const later[] = {"plan DROP COLUMN name",           "plan DROP COLUMN started_at",
+                                        "plan_point DROP COLUMN result",   "sweep DROP COLUMN name",
+                                        "sweep DROP COLUMN started_at",    "sweep_point DROP COLUMN result",
+                                        "run DROP COLUMN slo_binding",     "run DROP COLUMN lost",
+                                        "run DROP COLUMN unserved_reason", "station DROP COLUMN busy"};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         char sql[80];
         snprintf(sql, sizeof sql, "ALTER TABLE %s", later[i]);
@@ -431,12 +433,48 @@ static void test_an_older_schema_is_brought_up_to_date(void **state)
     assert_int_equal(query("PRAGMA user_version = 1"), -1);
     expect_ok(open_store(&s, &err), &err);
     store_close(s);
-    assert_int_equal(query("PRAGMA user_version"), 4);
+    assert_int_equal(query("PRAGMA user_version"), 5);
     assert_int_equal(query("SELECT count(*) FROM request WHERE cached_tokens = 0"), 50);
     assert_int_equal(query("SELECT count(*) FROM validation"), 0);
     assert_int_equal(query("SELECT count(result) FROM sweep_point"), 0);
     assert_int_equal(query("SELECT count(slo_binding) FROM run"), 0);
     assert_int_equal(query("SELECT count(*) FROM iteration, batch_cell, headroom"), 0);
+}
+
+/* A file of version 4, by hand: a run with 139 of 400 requests in no column, another without an SLO that "met" it, and
+ * a histogram of 1, 2 and 2 s. */
+static void test_counts_of_older_runs_add_up(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *s;
+    clear_store();
+    static const char *const sql[] = {
+        "CREATE TABLE run (id INTEGER PRIMARY KEY, name, scenario TEXT, seed, started_at, batching, model, device, "
+        "arrived INTEGER, finished INTEGER, rejected INTEGER, unfinished INTEGER, simulated_s REAL, slo_met INTEGER)",
+        "CREATE TABLE metric (run_id INTEGER, name TEXT, scope TEXT, statistic TEXT, value REAL, ci_low REAL, ci_high "
+        "REAL, unit TEXT, PRIMARY KEY (run_id, name, scope, statistic)) WITHOUT ROWID",
+        "CREATE TABLE histogram (run_id INTEGER, name TEXT, scope TEXT, value_s REAL, count INTEGER)",
+        "CREATE TABLE station (run_id INTEGER, station TEXT, rho REAL)",
+        "CREATE VIEW v_run_summary AS SELECT id, name FROM run",
+        "INSERT INTO run VALUES (1, 'a', '{\"slo\":{}}', 1, '', '', '', '', 400, 261, 0, 0, 1, 0)",
+        "INSERT INTO run VALUES (2, 'b', '{}', 1, '', '', '', '', 10, 8, 1, 1, 1, 1)",
+        "INSERT INTO histogram VALUES (1, 'e2e_s', 'run', 1, 1), (1, 'e2e_s', 'run', 2, 2), (1, 'e2e_s', 'warmup', 1, "
+        "1)",
+        "INSERT INTO station VALUES (1, 'system', 0.5)",
+        "PRAGMA user_version = 4"};
+    for (size_t i = 0; i < sizeof sql / sizeof *sql; i++)
+        assert_int_equal(query(sql[i]), -1);
+    expect_ok(open_store(&s, &err), &err);
+    store_close(s);
+    assert_int_equal(query("SELECT lost FROM run WHERE id = 1"), 139);
+    assert_int_equal(query("SELECT count(*) FROM run WHERE arrived <> finished + rejected + lost + unfinished"), 0);
+    assert_int_equal(query("SELECT count(*) FROM run WHERE id = 2 AND slo_met IS NULL"), 1);
+    assert_int_equal(query("SELECT slo_met FROM run WHERE id = 1"), 0);
+    assert_int_equal(query("SELECT value FROM metric WHERE scope = 'all' AND statistic = 'sum'"), 5);
+    assert_int_equal(query("SELECT value FROM metric WHERE scope = 'all' AND statistic = 'count'"), 3);
+    assert_int_equal(query("SELECT count(*) FROM station WHERE busy = 0.5"), 1);
+    assert_int_equal(query("SELECT count(*) FROM v_run_summary WHERE verdict = 'not met' AND lost = 139"), 1);
 }
 
 static void test_a_newer_schema_is_refused(void **state)
@@ -447,7 +485,7 @@ static void test_a_newer_schema_is_refused(void **state)
     clear_store();
     assert_int_equal(query("PRAGMA user_version = 99"), -1);
     assert_int_equal(open_store(&s, &err), -1);
-    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 4"));
+    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 5"));
 }
 
 int main(void)
@@ -464,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_batches_fall_into_cells_whose_bounds_double),
         cmocka_unit_test(test_a_killed_run_leaves_no_trace),
         cmocka_unit_test(test_an_older_schema_is_brought_up_to_date),
+        cmocka_unit_test(test_counts_of_older_runs_add_up),
         cmocka_unit_test(test_a_measured_run_is_read),
         cmocka_unit_test(test_a_measured_run_makes_a_scenario),
         cmocka_unit_test(test_fitted_host_work_is_found_again),
