@@ -50,39 +50,64 @@ static void print_value(const struct compared *c, double v)
         printf(" %10.4g s", v);
 }
 
-/* "B is better by x % ± y" where the interval says so, and nothing where it does not. */
+/* "B is better by x %" where the interval says so, and nothing where it does not. Of what is far apart the values say
+ * more than a ratio does. */
 static void print_row(const struct compared *c)
 {
-    double half = 50 * (c->relative.high - c->relative.low), change = 100 * c->relative.value;
+    double half = 50 * (c->relative.high - c->relative.low);
     int verdict = compare_verdict(c);
+    char change[32];
+    compared_change(c, change, sizeof change);
     printf("  %-24s", c->title);
     print_value(c, c->a);
     print_value(c, c->b);
-    if (isfinite(change))
-        printf("  %+8.1f %%", change);
-    else
-        printf("  %8s  ", "–");
-    if (isfinite(half))
+    printf("  %10s", change);
+    if (isfinite(half) && !compared_is_far(c))
         printf(" ± %.1f", half);
-    if (verdict)
-        printf("  %s is better by %.1f %%", verdict > 0 ? "B" : "A", fabs(change));
+    if (verdict && compared_is_far(c)) {
+        printf("  %s is better:", verdict > 0 ? "B" : "A");
+        print_value(c, verdict > 0 ? c->b : c->a);
+        printf(" against");
+        print_value(c, verdict > 0 ? c->a : c->b);
+    } else if (verdict)
+        printf("  %s is better by %.1f %%", verdict > 0 ? "B" : "A", 100 * fabs(c->relative.value));
     else
-        printf(isfinite(half) ? "  no more than chance" : "  no interval");
+        printf("  %s", c->not_compared ? c->not_compared : isfinite(half) ? "no more than chance" : "no interval");
     if (c->pairs)
         printf(" (%zu requests in pairs)", c->pairs);
     printf("\n");
+}
+
+static void print_label(char letter, int64_t run, const char *label, bool overloaded, double unserved)
+{
+    printf("%c  %srun %lld: %s", letter, overloaded ? "OVERLOADED: " : "", (long long)run, label);
+    if (unserved > 0)
+        printf("; %.3g %% of its requests were not served", 100 * unserved);
+    printf("\n");
+}
+
+/* What was asked of the two, before what came of it. */
+static void print_conditions(const struct comparability *c)
+{
+    if (*c->workload)
+        printf("The workloads differ, so neither is better: %s\n", c->workload);
+    if (*c->seeds)
+        printf("The seeds differ, %s: requests are alike, not the same.\n", c->seeds);
 }
 
 static int compare(struct store *store, int64_t a, int64_t b, struct error *err)
 {
     struct compared rows[COMPARED];
     struct label first, second;
+    struct comparability conditions;
     size_t count;
     if (read_label(store, a, &first, err) || read_label(store, b, &second, err) ||
-        compare_runs(store, a, b, rows, &count, err))
+        compare_conditions(store, a, b, &conditions, err) || compare_runs(store, a, b, rows, &count, err))
         return -1;
-    printf("A  run %lld: %s\nB  run %lld: %s\n\n  %-24s %12s %12s  %10s\n", (long long)a, first.text, (long long)b,
-           second.text, "", "A", "B", "B against A");
+    print_label('A', a, first.text, conditions.overloaded[0], conditions.unserved[0]);
+    print_label('B', b, second.text, conditions.overloaded[1], conditions.unserved[1]);
+    print_conditions(&conditions);
+    printf("\n  %-24s %12s %12s  %10s\n", "", "A", "B", "B against A");
     for (size_t i = 0; i < count; i++)
         print_row(&rows[i]);
     return 0;

@@ -2,6 +2,7 @@
 #include "reports/compare.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,11 +113,119 @@ static void fill(struct compared *c, size_t row, struct value a, struct value b,
     c->relative = a.at != 0 ? relative_to(a.at, e) : (struct estimate){NAN, NAN, NAN};
 }
 
+void compare_json(const cJSON *a, const cJSON *b, const char *path, compare_change change, void *state)
+{
+    const cJSON *member;
+    if (cJSON_Compare(a, b, 1))
+        return;
+    if (cJSON_IsObject(a) && cJSON_IsObject(b)) {
+        char below[300];
+        cJSON_ArrayForEach(member, a)
+        {
+            snprintf(below, sizeof below, "%s%s%s", path, *path ? "." : "", member->string);
+            compare_json(member, cJSON_GetObjectItemCaseSensitive(b, member->string), below, change, state);
+        }
+        cJSON_ArrayForEach(member, b)
+        {
+            snprintf(below, sizeof below, "%s%s%s", path, *path ? "." : "", member->string);
+            if (!cJSON_GetObjectItemCaseSensitive(a, member->string))
+                compare_json(NULL, member, below, change, state);
+        }
+        return;
+    }
+    char *from = a ? cJSON_PrintUnformatted(a) : NULL, *to = b ? cJSON_PrintUnformatted(b) : NULL;
+    change(state, path, from ? from : "(default)", to ? to : "(default)");
+    free(from);
+    free(to);
+}
+
+static void add_change(void *state, const char *path, const char *from, const char *to)
+{
+    struct comparability *c = state;
+    size_t used = strlen(c->workload);
+    snprintf(c->workload + used, sizeof c->workload - used, "%s%s %.60s → %.60s", used ? "; " : "", path, from, to);
+}
+
+struct asked_run {
+    cJSON *scenario;
+    char seed[24];
+};
+
+static int take_asked(void *state, int columns, char **values, struct error *err)
+{
+    struct asked_run *r = state;
+    (void)columns;
+    r->scenario = cJSON_Parse(values[0]);
+    snprintf(r->seed, sizeof r->seed, "%s", values[1]);
+    return r->scenario ? 0 : error_no_memory(err);
+}
+
+static int take_single(void *state, int columns, char **values, struct error *err)
+{
+    (void)columns, (void)err;
+    *(double *)state = values[0] ? strtod(values[0], NULL) : NAN;
+    return 0;
+}
+
+static int read_single(struct store *store, int64_t run, const char *name, double *out, struct error *err)
+{
+    *out = NAN;
+    return store_read(
+        store, take_single, out, err,
+        "SELECT value FROM metric WHERE run_id = ? AND name = ? AND scope = 'run' AND statistic = 'value'", "is", run,
+        name);
+}
+
+int compare_conditions(struct store *store, int64_t a, int64_t b, struct comparability *out, struct error *err)
+{
+    struct asked_run asked_of[2] = {{0}};
+    const int64_t runs[2] = {a, b};
+    int status = 0;
+    *out = (struct comparability){0};
+    for (int i = 0; i < 2 && status == 0; i++) {
+        double overloaded = NAN;
+        status = store_read(store, take_asked, &asked_of[i], err, "SELECT scenario, seed FROM run WHERE id = ?", "i",
+                            runs[i]) ||
+                         read_single(store, runs[i], "overloaded", &overloaded, err) ||
+                         read_single(store, runs[i], "unserved_share", &out->unserved[i], err)
+                     ? -1
+                     : 0;
+        out->overloaded[i] = overloaded > 0;
+    }
+    if (status == 0) {
+        compare_json(cJSON_GetObjectItemCaseSensitive(asked_of[0].scenario, "workload"),
+                     cJSON_GetObjectItemCaseSensitive(asked_of[1].scenario, "workload"), "workload", add_change, out);
+        if (strcmp(asked_of[0].seed, asked_of[1].seed) != 0)
+            snprintf(out->seeds, sizeof out->seeds, "%s → %s", asked_of[0].seed, asked_of[1].seed);
+    }
+    cJSON_Delete(asked_of[0].scenario);
+    cJSON_Delete(asked_of[1].scenario);
+    return status;
+}
+
+/* Latencies are of the requests that were served, and of an overloaded run they say how long it was. */
+static const char *why_not_compared(const struct comparability *c, const struct compared *row)
+{
+    if (*c->workload)
+        return "different workloads";
+    if (row->more_is_better)
+        return NULL;
+    if (c->overloaded[0] || c->overloaded[1])
+        return c->overloaded[0] && c->overloaded[1] ? "both are overloaded"
+               : c->overloaded[0]                   ? "A is overloaded"
+                                                    : "B is overloaded";
+    bool all_served = !(c->unserved[0] > 0) && !(c->unserved[1] > 0);
+    return all_served ? NULL : "of those served, not all were";
+}
+
 int compare_runs(struct store *store, int64_t a, int64_t b, struct compared rows[COMPARED], size_t *count,
                  struct error *err)
 {
     struct pairs pairs = {0};
+    struct comparability conditions;
     *count = 0;
+    if (compare_conditions(store, a, b, &conditions, err))
+        return -1;
     int status = store_read(store, take_pair, &pairs, err,
                             "SELECT y.ttft_s - x.ttft_s, y.tpot_s - x.tpot_s, y.e2e_s - x.e2e_s FROM request x JOIN "
                             "request y ON y.id = x.id AND y.prompt_tokens = x.prompt_tokens AND y.output_tokens = "
@@ -125,8 +234,11 @@ int compare_runs(struct store *store, int64_t a, int64_t b, struct compared rows
     for (size_t i = 0; status == 0 && i < sizeof asked / sizeof *asked; i++) {
         struct value x, y;
         status = read_value(store, a, i, &x, err) || read_value(store, b, i, &y, err) ? -1 : 0;
-        if (status == 0 && isfinite(x.at) && isfinite(y.at))
-            fill(&rows[(*count)++], i, x, y, &pairs);
+        if (status != 0 || !isfinite(x.at) || !isfinite(y.at))
+            continue;
+        fill(&rows[*count], i, x, y, &pairs);
+        rows[*count].not_compared = why_not_compared(&conditions, &rows[*count]);
+        ++*count;
     }
     for (int i = 0; i < PAIRED; i++)
         free(pairs.differences[i]);
@@ -139,8 +251,24 @@ int compare_runs(struct store *store, int64_t a, int64_t b, struct compared rows
 
 int compare_verdict(const struct compared *c)
 {
-    int sign = c->relative.low > 0 ? 1 : c->relative.high < 0 ? -1 : 0;
+    int sign = c->not_compared ? 0 : c->relative.low > 0 ? 1 : c->relative.high < 0 ? -1 : 0;
     return c->more_is_better ? sign : -sign;
+}
+
+bool compared_is_far(const struct compared *c)
+{
+    return fabs(c->a) > 10 * fabs(c->b) || fabs(c->b) > 10 * fabs(c->a);
+}
+
+void compared_change(const struct compared *c, char *out, size_t size)
+{
+    double relative = c->relative.value;
+    if (!isfinite(relative))
+        snprintf(out, size, "–");
+    else if (compared_is_far(c))
+        snprintf(out, size, relative > 0 ? "over × 10" : "under × 0.1");
+    else
+        snprintf(out, size, "%+.1f %%", fabs(relative) < 5e-4 ? 0.0 : 100 * relative);
 }
 
 bool compared_is_time(const struct compared *c)

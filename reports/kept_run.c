@@ -52,7 +52,7 @@ int kept_run_read(struct kept_run *r, struct store *store, int64_t id, struct er
     *r = (struct kept_run){.store = store, .id = id};
     if (store_read(store, take_run, r, err,
                    "SELECT name, seed, program_version, started_at, model, device, cost_source, slo_met, status, "
-                   "batching, slo_binding, wall_s, scenario FROM run WHERE id = ?",
+                   "batching, slo_binding, unserved_reason, wall_s, scenario FROM run WHERE id = ?",
                    "i", id))
         return -1;
     if (!r->scenario)
@@ -111,6 +111,40 @@ double kept_run_value(const struct kept_run *r, const char *name, const char *sc
 double kept_run_single(const struct kept_run *r, const char *name)
 {
     return kept_run_value(r, name, "run", "value");
+}
+
+static int take_target(void *state, int columns, char **values, struct error *err)
+{
+    (void)columns, (void)err;
+    *(struct target_row *)state = (struct target_row){.value = kept_number(values[0]),
+                                                      .judged = values[1] != NULL,
+                                                      .met = kept_number(values[1]) > 0};
+    return 0;
+}
+
+bool kept_run_target(const struct kept_run *r, const char *scope, const char *name, const char *statistic,
+                     struct target_row *out)
+{
+    struct error ignored = {0};
+    *out = (struct target_row){.value = INFINITY};
+    store_read(r->store, take_target, out, &ignored,
+               "SELECT value, met FROM slo_target WHERE run_id = ? AND scope = ? AND name = ? AND statistic = ?",
+               "isss", r->id, scope, name, statistic);
+    return out->value < INFINITY || isnan(out->value);
+}
+
+bool kept_run_overloaded(const struct kept_run *r)
+{
+    return kept_run_single(r, "overloaded") > 0;
+}
+
+const char *kept_run_verdict(const struct kept_run *r)
+{
+    const char *met = r->texts[RUN_SLO_MET];
+    return kept_run_overloaded(r) ? "Overloaded"
+           : !met                 ? "No SLO was asked for"
+           : kept_number(met) > 0 ? "SLO met"
+                                  : "SLO not met";
 }
 
 double kept_run_limit(const struct kept_run *r, const char *metric, const char *statistic)

@@ -26,6 +26,7 @@ enum run_text {
     RUN_STATUS,
     RUN_BATCHING,
     RUN_SLO_BINDING,
+    RUN_UNSERVED_REASON,
     RUN_TEXTS
 };
 
@@ -51,6 +52,18 @@ const struct metric_row *kept_run_find(const struct kept_run *r, const char *nam
                                        const char *statistic);
 double kept_run_value(const struct kept_run *r, const char *name, const char *scope, const char *statistic);
 double kept_run_single(const struct kept_run *r, const char *name);
+
+/* A target of the SLO as it was judged; runs kept before schema 5 have none. */
+struct target_row {
+    double value; /* NAN: none, or infinite */
+    bool judged, met;
+};
+bool kept_run_target(const struct kept_run *r, const char *scope, const char *name, const char *statistic,
+                     struct target_row *out);
+
+/* The word that stands first where a run is named: "Overloaded", "SLO met", … */
+const char *kept_run_verdict(const struct kept_run *r);
+bool kept_run_overloaded(const struct kept_run *r);
 
 /* A limit of the scenario's SLO on a metric's statistic; 0 where there is none. */
 double kept_run_limit(const struct kept_run *r, const char *metric, const char *statistic);

@@ -109,12 +109,28 @@ static int write_headroom(struct page *p, struct error *err)
     return 0;
 }
 
+/* Whether a target like "ttft_s p99 of class chat" is missed by requests that were not served. */
+static bool is_unserved(const struct page *p, const char *binding)
+{
+    char name[24] = "", statistic[12] = "", scope[48] = "run", class_name[32] = "";
+    struct target_row t;
+    if (sscanf(binding, "%23s %11s of class %31[^\n]", name, statistic, class_name) == 3)
+        snprintf(scope, sizeof scope, "class:%s", class_name);
+    return kept_run_target(p->run, scope, name, statistic, &t) && t.judged && !isfinite(t.value);
+}
+
 static void write_margin(struct page *p)
 {
     double margin = kept_run_single(p->run, "slo_margin");
     const char *binding = p->run->texts[RUN_SLO_BINDING];
     if (!isfinite(margin))
         return;
+    if (margin < 0 && binding && is_unserved(p, binding)) {
+        fputs("<p>The promise that is broken most (", p->out);
+        write_promise(p->out, binding);
+        fputs(") is one of all requests, and too many were not served.</p>\n", p->out);
+        return;
+    }
     if (margin < 0 && binding && strncmp(binding, "attainment", 10) == 0) {
         fprintf(p->out, "<p>Limits are missed <b>%.3g times</b> as often as they may be", exp(-margin));
         html_text(p->out, binding + 10);
@@ -133,18 +149,28 @@ static void write_margin(struct page *p)
         fprintf(p->out, " is exceeded <b>%.2f times</b>.</p>\n", exp(-margin));
 }
 
-static void write_judgement(struct page *p, bool asked, bool overloaded)
+/* Who was not served, which the SLO takes for infinitely late, and why the first of them was not. */
+static void write_unserved(struct page *p)
 {
+    double share = kept_run_single(p->run, "unserved_share");
+    const char *reason = p->run->texts[RUN_UNSERVED_REASON];
+    if (!(share > 0))
+        return;
+    fprintf(p->out,
+            "<p><b>%.3g %%</b> of the requests were not served and count as infinitely late; the first: ", 100 * share);
+    html_text(p->out, reason ? reason : "the run ended before");
+    fputs(".</p>\n", p->out);
+}
+
+static void write_judgement(struct page *p)
+{
+    bool overloaded = kept_run_overloaded(p->run), asked = p->run->texts[RUN_SLO_MET] != NULL;
     bool met = kept_number(p->run->texts[RUN_SLO_MET]) > 0;
     fprintf(p->out, "<section class=\"verdict %s\" aria-label=\"verdict\"><p class=\"big\">%s</p>\n",
-            overloaded ? "bad"
-            : !asked   ? ""
-            : met      ? "good"
-                       : "bad",
-            overloaded ? "Overloaded"
-            : !asked   ? "No SLO was asked for"
-            : met      ? "SLO met"
-                       : "SLO not met");
+            overloaded || (asked && !met) ? "bad"
+            : asked                       ? "good"
+                                          : "",
+            kept_run_verdict(p->run));
     if (strcmp(p->run->texts[RUN_STATUS], "done") != 0) {
         fputs("<p>This run was ", p->out);
         html_text(p->out, p->run->texts[RUN_STATUS]);
@@ -154,13 +180,14 @@ static void write_judgement(struct page *p, bool asked, bool overloaded)
         fputs("<p>The queue grew as long as requests came. Latencies below say how long the run was, not how good the "
               "service is.</p>\n",
               p->out);
+    write_unserved(p);
 }
 
 /* The answer first: kept or not, by how much, what breaks first, why. */
 static int write_verdict(struct page *p, struct error *err)
 {
     bool asked = cJSON_GetObjectItemCaseSensitive(p->run->scenario, "slo") != NULL;
-    write_judgement(p, asked, kept_run_single(p->run, "overloaded") > 0);
+    write_judgement(p);
     if (asked)
         write_margin(p);
     if (write_headroom(p, err))
@@ -177,39 +204,63 @@ static int write_verdict(struct page *p, struct error *err)
     return 0;
 }
 
+/* As it was judged. Of a run from before verdicts were kept, by the statistic of the requests that were served. */
+static struct target_row find_target(struct page *p, const char *name, const char *scope, const char *statistic,
+                                     double asked, bool floor)
+{
+    struct target_row t;
+    if (kept_run_target(p->run, scope, name, statistic, &t))
+        return t;
+    double got = kept_run_value(p->run, name, scope, statistic);
+    return (struct target_row){.value = got, .judged = isfinite(got), .met = floor ? got >= asked : got <= asked};
+}
+
+static const char *mark_of(const struct target_row *t)
+{
+    return !t->judged ? "" : t->met ? "good" : "bad";
+}
+
 static void write_limit(struct page *p, int metric, const char *statistic, double limit, const char *scope,
                         const char *whose)
 {
     const struct metric_row *r = kept_run_find(p->run, metric_names[metric], scope, statistic);
-    double got = r ? r->value : NAN;
+    struct target_row t = find_target(p, metric_names[metric], scope, statistic, limit, false);
+    bool finite = isfinite(t.value);
     char found[32], low[32], high[32], most[32];
-    html_seconds(found, sizeof found, got);
-    html_seconds(low, sizeof low, r ? r->low : NAN);
-    html_seconds(high, sizeof high, r ? r->high : NAN);
+    html_seconds(found, sizeof found, t.value);
+    html_seconds(low, sizeof low, r && finite ? r->low : NAN);
+    html_seconds(high, sizeof high, r && finite ? r->high : NAN);
     html_seconds(most, sizeof most, limit);
     fprintf(p->out, "<tr><td>%s, %s", page_metric_titles[metric], statistic);
     html_text(p->out, whose);
-    fprintf(p->out, "</td><td>%s</td><td class=\"%s\">%s</td><td>%s … %s</td><td>", most, got > limit ? "bad" : "good",
-            found, low, high);
-    if (isfinite(got))
+    fprintf(p->out, "</td><td>%s</td><td class=\"%s\">%s</td><td>%s … %s</td><td>", most, mark_of(&t),
+            finite     ? found
+            : t.judged ? "not served"
+                       : "no value",
+            low, high);
+    if (finite)
         fprintf(p->out,
                 "<meter min=\"0\" max=\"1.5\" high=\"1\" low=\"0.8\" optimum=\"0\" value=\"%.3f\">%.0f %%</meter> %.0f "
                 "%%",
-                fmin(got / limit, 1.5), 100 * got / limit, 100 * got / limit);
+                fmin(t.value / limit, 1.5), 100 * t.value / limit, 100 * t.value / limit);
     fputs("</td></tr>\n", p->out);
 }
 
 /* A share or a rate of which there must be so much. */
-static void write_floor(struct page *p, const char *what, const char *whose, double asked, double got, bool share)
+static void write_floor(struct page *p, const char *what, const char *whose, double asked, const char *name,
+                        const char *scope, bool share)
 {
-    const char *mark = got >= asked ? "good" : "bad";
+    struct target_row t = find_target(p, name, scope, "value", asked, true);
     fprintf(p->out, "<tr><td>%s", what);
     html_text(p->out, whose);
-    if (share)
-        fprintf(p->out, "</td><td>at least %g %%</td><td class=\"%s\">%.2f %%</td>", 100 * asked, mark, 100 * got);
+    fprintf(p->out,
+            share ? "</td><td>at least %g %%</td><td class=\"%s\">" : "</td><td>at least %g</td><td class=\"%s\">",
+            share ? 100 * asked : asked, mark_of(&t));
+    if (!t.judged)
+        fputs("no value", p->out);
     else
-        fprintf(p->out, "</td><td>at least %g</td><td class=\"%s\">%.4g</td>", asked, mark, got);
-    fputs("<td></td><td></td></tr>\n", p->out);
+        fprintf(p->out, share ? "%.2f %%" : "%.4g", share ? 100 * t.value : t.value);
+    fputs("</td><td></td><td></td></tr>\n", p->out);
 }
 
 /* What is promised to all requests, or to one class. */
@@ -225,8 +276,8 @@ static void write_scope(struct page *p, const cJSON *promises, const char *scope
         }
     const cJSON *asked = cJSON_GetObjectItemCaseSensitive(promises, "attainment");
     if (cJSON_IsNumber(asked))
-        write_floor(p, "share of requests within every limit", whose, asked->valuedouble,
-                    kept_run_value(p->run, "slo_attainment", scope, "value"), true);
+        write_floor(p, "share of requests within every limit", whose, asked->valuedouble, "slo_attainment", scope,
+                    true);
 }
 
 static void write_limits(struct page *p)
@@ -249,11 +300,10 @@ static void write_limits(struct page *p)
     const cJSON *windows = cJSON_GetObjectItemCaseSensitive(slo, "windows");
     const cJSON *share = cJSON_GetObjectItemCaseSensitive(windows, "share");
     if (cJSON_IsNumber(goodput))
-        write_floor(p, "goodput, requests/s", "", goodput->valuedouble, kept_run_single(p->run, "goodput_per_s"),
-                    false);
+        write_floor(p, "goodput, requests/s", "", goodput->valuedouble, "goodput_per_s", "run", false);
     if (windows)
         write_floor(p, "windows that kept everything", "", cJSON_IsNumber(share) ? share->valuedouble : 1,
-                    kept_run_single(p->run, "slo_windows_kept"), true);
+                    "slo_windows_kept", "run", true);
     fputs("</table>\n", p->out);
 }
 
@@ -266,10 +316,16 @@ static void write_numbers(struct page *p)
                  {"goodput_per_s", "goodput, requests/s", "%.4g", 1},
                  {"input_tokens_per_s", "input tokens/s", "%.0f", 1},
                  {"output_tokens_per_s", "output tokens/s", "%.0f", 1},
-                 {"utilization", "busy", "%.1f %%", 100},
+                 {"load", "load, by formula", "%.1f %%", 100},
+                 {"sustainable_requests_per_s", "requests/s that can be sustained, by formula", "%.4g", 1},
+                 {"utilization", "time that replicas are busy", "%.1f %%", 100},
                  {"batch_sequences", "sequences in a batch", "%.1f", 1},
                  {"kv_use_mean", "KV use, mean", "%.1f %%", 100},
                  {"kv_use_peak", "KV use, peak", "%.1f %%", 100},
+                 {"kv_pool_blocks", "KV blocks of a replica", "%.0f", 1},
+                 {"kv_pool_tokens", "KV tokens of a replica", "%.0f", 1},
+                 {"kv_max_concurrency", "longest requests that fit at once (vLLM's maximum concurrency)", "%.2f", 1},
+                 {"kv_mean_concurrency", "mean requests that fit at once", "%.1f", 1},
                  {"mfu", "MFU", "%.1f %%", 100},
                  {"preemptions", "preemptions", "%.0f", 1},
                  {"prefix_hit_rate", "prompt tokens found in the KV pool", "%.1f %%", 100},

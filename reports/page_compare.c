@@ -16,6 +16,7 @@
 struct comparison_page {
     struct kept_run runs[COMPARED_RUNS_MAX];
     struct compared rows[COMPARED_RUNS_MAX][COMPARED]; /* of each against the first */
+    struct comparability conditions[COMPARED_RUNS_MAX];
     size_t row_counts[COMPARED_RUNS_MAX], count;
     FILE *out;
 };
@@ -33,38 +34,21 @@ static void value_text(const struct compared *c, double v, char *out, size_t siz
         snprintf(out, size, "%.5g", v);
 }
 
-/* What differs between two scenarios, path by path. */
-static void write_changes(FILE *out, const cJSON *a, const cJSON *b, const char *path, size_t *written)
+struct changes {
+    FILE *out;
+    size_t written;
+};
+
+static void write_change(void *state, const char *path, const char *from, const char *to)
 {
-    const cJSON *member;
-    if (cJSON_Compare(a, b, 1))
-        return;
-    if (cJSON_IsObject(a) && cJSON_IsObject(b)) {
-        char below[300];
-        cJSON_ArrayForEach(member, a)
-        {
-            snprintf(below, sizeof below, "%s%s%s", path, *path ? "." : "", member->string);
-            write_changes(out, member, cJSON_GetObjectItemCaseSensitive(b, member->string), below, written);
-        }
-        cJSON_ArrayForEach(member, b)
-        {
-            snprintf(below, sizeof below, "%s%s%s", path, *path ? "." : "", member->string);
-            if (!cJSON_GetObjectItemCaseSensitive(a, member->string))
-                write_changes(out, NULL, member, below, written);
-        }
-        return;
-    }
-    char *from = a ? cJSON_PrintUnformatted(a) : NULL, *to = b ? cJSON_PrintUnformatted(b) : NULL;
-    fputs(*written == 0 ? "" : "; ", out);
-    ++*written;
-    fputs("<code>", out);
-    html_text(out, path);
-    fputs("</code> ", out);
-    html_text(out, from ? from : "(default)");
-    fputs(" → ", out);
-    html_text(out, to ? to : "(default)");
-    free(from);
-    free(to);
+    struct changes *c = state;
+    fputs(c->written++ == 0 ? "" : "; ", c->out);
+    fputs("<code>", c->out);
+    html_text(c->out, path);
+    fputs("</code> ", c->out);
+    html_text(c->out, from);
+    fputs(" → ", c->out);
+    html_text(c->out, to);
 }
 
 static void write_runs(const struct comparison_page *p)
@@ -76,23 +60,42 @@ static void write_runs(const struct comparison_page *p)
         fprintf(p->out, "<tr><td><i style=\"color:var(--c%zu)\">■</i> %c: run %lld, ", i, letter(i), (long long)r->id);
         html_text(p->out, r->texts[RUN_NAME]);
         if (i > 0) {
-            size_t written = 0;
+            struct changes changes = {.out = p->out};
             fputs("<small>", p->out);
-            write_changes(p->out, p->runs[0].scenario, r->scenario, "", &written);
-            fputs(written ? "</small>" : "the same scenario</small>", p->out);
+            compare_json(p->runs[0].scenario, r->scenario, "", write_change, &changes);
+            fputs(changes.written ? "</small>" : "the same scenario</small>", p->out);
         }
         static const enum run_text shown[] = {RUN_BATCHING, RUN_MODEL, RUN_DEVICE, RUN_SEED};
         for (size_t k = 0; k < sizeof shown / sizeof *shown; k++) {
             fputs("</td><td>", p->out);
             html_text(p->out, r->texts[shown[k]]);
         }
-        bool met = kept_number(r->texts[RUN_SLO_MET]) > 0, asked = cJSON_GetObjectItemCaseSensitive(r->scenario, "slo");
-        fprintf(p->out, "</td><td class=\"%s\">%s</td></tr>\n", met ? "good" : "bad",
-                !asked ? ""
-                : met  ? "met"
-                       : "not met");
+        bool met = kept_number(r->texts[RUN_SLO_MET]) > 0, overloaded = kept_run_overloaded(r);
+        fprintf(p->out, "</td><td class=\"%s\">%s</td></tr>\n", met && !overloaded ? "good" : "bad",
+                overloaded || r->texts[RUN_SLO_MET] ? kept_run_verdict(r) : "");
     }
     fputs("</table>\n", p->out);
+}
+
+/* What was asked of the two where it was not the same, and whether one was overloaded. */
+static void write_conditions(const struct comparison_page *p, size_t run)
+{
+    const struct comparability *c = &p->conditions[run];
+    if (*c->workload) {
+        fputs("<p>Their workloads differ, so neither is better: ", p->out);
+        html_text(p->out, c->workload);
+        fputs(".</p>\n", p->out);
+    }
+    if (*c->seeds)
+        fprintf(p->out, "<p>Their seeds differ, %s: requests are alike, not the same.</p>\n", c->seeds);
+    for (int i = 0; i < 2; i++) {
+        if (c->overloaded[i])
+            fprintf(p->out, "<p><b>%c is overloaded</b>: its latencies say how long the run was.</p>\n",
+                    letter(i ? run : 0));
+        if (c->unserved[i] > 0)
+            fprintf(p->out, "<p>%.3g %% of the requests of %c were not served.</p>\n", 100 * c->unserved[i],
+                    letter(i ? run : 0));
+    }
 }
 
 /* How many of the rows one run is better in, for the first line. */
@@ -106,44 +109,40 @@ static void write_verdict(const struct comparison_page *p)
             better += verdict > 0;
             worse += verdict < 0;
         }
-        if (better + worse == 0)
+        if (*p->conditions[i].workload)
+            fprintf(p->out, "<p class=\"big\">%c and A had different workloads</p>\n", letter(i));
+        else if (better + worse == 0)
             fprintf(p->out, "<p class=\"big\">%c and A differ by no more than chance</p>\n", letter(i));
         else
             fprintf(p->out, "<p class=\"big\">%c is better than A in %zu of %zu, worse in %zu</p>\n", letter(i), better,
                     p->row_counts[i], worse);
+        write_conditions(p, i);
     }
     fputs("<p>Of thirteen lines one in twenty is wrong by chance.</p></section>\n", p->out);
-}
-
-/* "+3.1 %", or by how many times where percent say little. */
-static void change_text(double relative, char *out, size_t size)
-{
-    if (relative > 9)
-        snprintf(out, size, "× %.3g", 1 + relative);
-    else
-        snprintf(out, size, "%+.1f %%", fabs(relative) < 5e-4 ? 0.0 : 100 * relative);
 }
 
 static void write_row(const struct comparison_page *p, const struct compared *c, size_t run)
 {
     char a[32], b[32], change[32];
-    double relative = c->relative.value, half = (c->relative.high - c->relative.low) / 2;
+    double half = (c->relative.high - c->relative.low) / 2;
     int verdict = compare_verdict(c);
     value_text(c, c->a, a, sizeof a);
     value_text(c, c->b, b, sizeof b);
-    change_text(relative, change, sizeof change);
-    fprintf(p->out, "<tr><td>%s</td><td>%s</td><td>%s</td><td>%s", c->title, a, b, isfinite(relative) ? change : "–");
-    if (isfinite(half))
-        fprintf(p->out, relative > 9 ? " ± %.2g" : " ± %.1f", relative > 9 ? half : 100 * half);
+    compared_change(c, change, sizeof change);
+    fprintf(p->out, "<tr><td>%s</td><td>%s</td><td>%s</td><td>%s", c->title, a, b, change);
+    if (isfinite(half) && !compared_is_far(c))
+        fprintf(p->out, " ± %.1f", 100 * half);
     fputs("</td>", p->out);
-    if (verdict && relative > 9)
-        fprintf(p->out, "<td class=\"%s words\">%c is better by far", verdict > 0 ? "good" : "bad",
+    if (verdict)
+        fprintf(p->out, "<td class=\"%s words\">%c is better", verdict > 0 ? "good" : "bad",
                 verdict > 0 ? letter(run) : 'A');
-    else if (verdict)
-        fprintf(p->out, "<td class=\"%s words\">%c is better by %.1f %%", verdict > 0 ? "good" : "bad",
-                verdict > 0 ? letter(run) : 'A', 100 * fabs(relative));
     else
-        fprintf(p->out, "<td class=\"words\">%s", isfinite(half) ? "no more than chance" : "no interval");
+        fprintf(p->out, "<td class=\"words\">%s",
+                c->not_compared  ? c->not_compared
+                : isfinite(half) ? "no more than chance"
+                                 : "no interval");
+    if (verdict && !compared_is_far(c))
+        fprintf(p->out, " by %.1f %%", 100 * fabs(c->relative.value));
     if (c->pairs)
         fprintf(p->out, "<small>request by request, %zu of them</small>", c->pairs);
     fputs("</td></tr>\n", p->out);
@@ -270,7 +269,10 @@ int page_write_comparison(struct store *store, const int64_t *runs, size_t count
     for (size_t i = 0; i < count && status == 0; i++) {
         status = kept_run_read(&p->runs[i], store, runs[i], err);
         if (status == 0 && i > 0)
-            status = compare_runs(store, runs[0], runs[i], p->rows[i], &p->row_counts[i], err);
+            status = compare_conditions(store, runs[0], runs[i], &p->conditions[i], err) ||
+                             compare_runs(store, runs[0], runs[i], p->rows[i], &p->row_counts[i], err)
+                         ? -1
+                         : 0;
     }
     if (status == 0)
         status = write_page(p, err);

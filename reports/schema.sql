@@ -44,6 +44,10 @@ CREATE TABLE batch_cell (
 CREATE TABLE headroom (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, input TEXT NOT NULL, kind TEXT NOT NULL, base REAL,
     factor REAL, holds REAL, breaks REAL, binding TEXT, PRIMARY KEY (run_id, input)) WITHOUT ROWID;
+CREATE TABLE slo_target (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, scope TEXT NOT NULL, name TEXT NOT NULL,
+    statistic TEXT NOT NULL, asked REAL NOT NULL, value REAL, margin REAL, met INTEGER,
+    PRIMARY KEY (run_id, scope, name, statistic)) WITHOUT ROWID;
 CREATE TABLE validation (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, against TEXT NOT NULL, name TEXT NOT NULL,
     statistic TEXT NOT NULL, measured REAL, simulated REAL, error REAL,

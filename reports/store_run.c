@@ -210,6 +210,38 @@ static int save_values(struct store *s, sqlite3_int64 run, const struct run_summ
     return 0;
 }
 
+/* A target of the SLO: no value where it is infinite, because requests were not served, or where there was none, and
+ * then nothing in `met`. */
+static int save_target(struct store *s, sqlite3_int64 run, const char *scope, const char *name, const char *statistic,
+                       double asked, const struct slo_result *r, struct error *err)
+{
+    return store_insert(s, err, "INSERT INTO slo_target VALUES (?,?,?,?,?,?,?,?)", "isssdddd", run, scope, name,
+                        statistic, asked, r->value, r->margin, r->judged ? (double)r->met : NAN);
+}
+
+static int save_targets(struct store *s, sqlite3_int64 run, const struct slo *slo, const struct slo_verdict *v,
+                        struct error *err)
+{
+    char scopes[SLO_SCOPES_MAX][48] = {"run"};
+    for (size_t i = 1; i <= slo->class_count; i++)
+        snprintf(scopes[i], sizeof scopes[i], "class:%s", slo->classes[i].name);
+    for (size_t i = 0; i < slo->count; i++)
+        if (save_target(s, run, scopes[slo->limits[i].scope], slo->limits[i].metric, slo->limits[i].statistic,
+                        slo->limits[i].limit_s, &v->limits[i], err))
+            return -1;
+    for (size_t i = 0; i <= slo->class_count; i++)
+        if (slo->attainment[i] > 0 &&
+            save_target(s, run, scopes[i], "slo_attainment", "value", slo->attainment[i], &v->attainment[i], err))
+            return -1;
+    if (slo->goodput_per_s > 0 &&
+        save_target(s, run, "run", "goodput_per_s", "value", slo->goodput_per_s, &v->goodput, err))
+        return -1;
+    return slo->window > 0 &&
+                   save_target(s, run, "run", "slo_windows_kept", "value", slo->window_share, &v->windows, err)
+               ? -1
+               : 0;
+}
+
 static uint64_t count_between(const struct histogram *h, size_t from, size_t to)
 {
     uint64_t count = 0;
@@ -468,8 +500,8 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
     *run = sqlite3_last_insert_rowid(s->db);
     if (save_latencies(s, *run, m, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, r, err) ||
         save_scopes(s, *run, &m->attainment, r, err) || save_kv(s, *run, r, err) ||
-        save_all_bands(s, *run, m, r, err) || save_batches(s, *run, &m->batches, err) ||
-        save_stations(s, *run, sc, m, r, err))
+        save_targets(s, *run, &sc->slo, &r->slo, err) || save_all_bands(s, *run, m, r, err) ||
+        save_batches(s, *run, &m->batches, err) || save_stations(s, *run, sc, m, r, err))
         return -1;
     return s->rows.requests ? save_rows(s, *run, err) : 0;
 }

@@ -102,7 +102,10 @@ static void print_slo(FILE *out, const struct scenario *s, const struct run_summ
     if (!v->asked)
         return;
     bool judged = v->missed > 0 || v->unjudged == 0;
-    fprintf(out, "\n  SLO %s%s", v->met ? "MET" : judged ? "NOT MET" : "NOT JUDGED",
+    fprintf(out, "\n  SLO %s%s",
+            v->met   ? "MET"
+            : judged ? "NOT MET"
+                     : "NOT JUDGED",
             r->overloaded && v->missed == 0 ? " while the queue grows" : "");
     if (v->unjudged)
         fprintf(out, ": no value to judge %s by", v->unjudged_first);
