@@ -24,13 +24,23 @@ static const struct {
     {"slo_attainment", "value", "within SLO", false, true, true},
     {"utilization", "value", "busy", false, true, false},
     {"kv_use_peak", "value", "KV peak", false, true, false},
+    {"load", "value", "load", false, true, false},
+    {"unserved_share", "value", "not served", false, true, false},
 };
-enum { OUTCOMES = sizeof outcomes / sizeof *outcomes, TTFT_P99 = 1, TPOT_P99 = 2, TOKENS = 4, GOODPUT = 5, WITHIN = 6 };
+enum {
+    OUTCOMES = sizeof outcomes / sizeof *outcomes,
+    TTFT_P99 = 1,
+    TPOT_P99 = 2,
+    TOKENS = 4,
+    GOODPUT = 5,
+    WITHIN = 6,
+    UNSERVED = 10
+};
 
 /* Sums over the replications of a point. */
 struct sums {
     double n[OUTCOMES], sum[OUTCOMES], squares[OUTCOMES];
-    size_t met, runs;
+    size_t met, overloaded, runs;
     int64_t first_run;
 };
 
@@ -118,6 +128,8 @@ static int take_outcome(void *state, int columns, char **values, struct error *e
     (void)columns, (void)err;
     struct sums *s = sums_of(p, strtoll(values[0], NULL, 10));
     double v = kept_number(values[3]);
+    if (s && strcmp(values[1], "overloaded") == 0)
+        s->overloaded += v > 0;
     for (size_t k = 0; s && k < OUTCOMES && isfinite(v); k++)
         if (strcmp(values[1], outcomes[k].name) == 0 && strcmp(values[2], outcomes[k].statistic) == 0) {
             s->n[k]++;
@@ -169,7 +181,14 @@ static int read_sweep(struct sweep_page *p, struct store *store, int64_t id, str
                           : error_set(err, ERROR_INPUT, "sweep %lld: none of its points has been kept", (long long)id);
 }
 
-/* Means over replications, with intervals by Student's t. */
+/* In at least half of its runs. */
+static bool is_overloaded(const struct sums *s)
+{
+    return 2 * s->overloaded >= s->runs;
+}
+
+/* Means over replications, with intervals by Student's t. Latencies of a point that is overloaded say how long its runs
+ * were, and are left out. */
 static void fill_outcomes(struct sweep_page *p)
 {
     for (size_t k = 0; k < OUTCOMES; k++) {
@@ -179,7 +198,8 @@ static void fill_outcomes(struct sweep_page *p)
         c->more_is_better = outcomes[k].more_is_better;
         for (size_t i = 0; i < p->study.count; i++) {
             const struct sums *s = &p->sums[i];
-            double n = s->n[k], mean = n > 0 ? s->sum[k] / n : NAN;
+            bool left_out = outcomes[k].seconds && is_overloaded(s);
+            double n = left_out ? 0 : s->n[k], mean = n > 0 ? s->sum[k] / n : NAN;
             double variance = n > 1 ? fmax(s->squares[k] / n - mean * mean, 0) * n / (n - 1) : NAN;
             p->study.points[i].at[p->axis_count + k] = mean;
             p->study.points[i].half[p->axis_count + k] =
@@ -189,7 +209,11 @@ static void fill_outcomes(struct sweep_page *p)
     for (size_t i = 0; i < p->study.count; i++) {
         struct study_point *point = &p->study.points[i];
         const struct sums *s = &p->sums[i];
-        point->slo = !p->slo ? STUDY_UNASKED : s->met == s->runs ? STUDY_MET : s->met ? STUDY_AT_TIMES : STUDY_MISSED;
+        point->slo = is_overloaded(s)    ? STUDY_OVERLOADED
+                     : !p->slo           ? STUDY_UNASKED
+                     : s->met == s->runs ? STUDY_MET
+                     : s->met            ? STUDY_AT_TIMES
+                                         : STUDY_MISSED;
         point->replications = s->runs;
         snprintf(point->label, sizeof point->label, "run %lld", (long long)s->first_run);
         snprintf(point->link, sizeof point->link, "run-%lld.html", (long long)s->first_run);
@@ -215,10 +239,11 @@ static void write_settings(const struct sweep_page *p, const struct study_point 
 static void write_best(const struct sweep_page *p, size_t outcome, const char *words, FILE *out)
 {
     const struct study_point *best = NULL;
-    size_t column = p->axis_count + outcome;
+    size_t column = p->axis_count + outcome, unserved = p->axis_count + UNSERVED;
     double sign = outcomes[outcome].more_is_better ? 1 : -1;
-    for (size_t i = 0; i < p->study.count; i++)
+    for (size_t i = 0; i < p->study.count; i++) /* a point that turns requests away is not the fastest for that */
         if (isfinite(p->study.points[i].at[column]) &&
+            !(outcomes[outcome].seconds && p->study.points[i].at[unserved] > 0) &&
             (!best || sign * p->study.points[i].at[column] > sign * best->at[column]))
             best = &p->study.points[i];
     if (!best)

@@ -301,9 +301,10 @@ static void draw_facet(const struct study *s, const struct plane *plane, size_t 
         value_text(&s->columns[outcome], p->at[outcome], v, sizeof v);
         cell_text(&s->columns[outcome], p->at[outcome], text, sizeof text);
         snprintf(tip, sizeof tip, "%s %s, %s %s: %s%s", s->columns[plane->x].title, x, s->columns[plane->y].title, y, v,
-                 p->slo == STUDY_MET       ? ", SLO met"
-                 : p->slo == STUDY_UNASKED ? ""
-                                           : ", SLO not met");
+                 p->slo == STUDY_MET          ? ", SLO met"
+                 : p->slo == STUDY_UNASKED    ? ""
+                 : p->slo == STUDY_OVERLOADED ? ", overloaded"
+                                              : ", SLO not met");
         snprintf(link, sizeof link, "#point-%zu", i);
         heat_cell(&h, &(struct heat_cell){.column = level_of(plane->xs, plane->x_count, p->at[plane->x]),
                                           .row = level_of(plane->ys, plane->y_count, p->at[plane->y]),
@@ -467,7 +468,7 @@ int study_front(const struct study *s, size_t x, size_t y, FILE *out, struct err
     return 0;
 }
 
-static const char *const slo_words[] = {"", "met", "at times", "not met"};
+static const char *const slo_words[] = {"", "met", "at times", "not met", "overloaded"};
 
 enum { WAYS_WIDTH = 960, WAYS_HEIGHT = 330, WAYS_TOP = 46, WAYS_BOTTOM = 22, WAYS_SIDE = 50 };
 
@@ -572,7 +573,8 @@ void study_table(const struct study *s, FILE *out)
     fputs("<th>SLO</th></tr>\n", out);
     for (size_t i = 0; i < s->count; i++) {
         const struct study_point *p = &s->points[i];
-        fprintf(out, "<tr id=\"point-%zu\"><td data-v=\"%zu\">", i, i);
+        fprintf(out, "<tr id=\"point-%zu\"><td data-v=\"%zu\">%s", i, i,
+                p->slo == STUDY_OVERLOADED ? "<b>overloaded</b> " : "");
         if (p->link[0]) {
             fputs("<a href=\"", out);
             html_text(out, p->link);

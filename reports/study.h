@@ -22,7 +22,7 @@ struct study_column {
     size_t name_count;
 };
 
-enum study_slo { STUDY_UNASKED, STUDY_MET, STUDY_AT_TIMES, STUDY_MISSED };
+enum study_slo { STUDY_UNASKED, STUDY_MET, STUDY_AT_TIMES, STUDY_MISSED, STUDY_OVERLOADED };
 
 struct study_point {
     double at[STUDY_COLUMNS_MAX];
