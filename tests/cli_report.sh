@@ -53,9 +53,31 @@ for run in (1, 2, 3):
             n += count
             total += count * sum(v for (v,) in db.execute("SELECT value FROM metric WHERE run_id = ? AND scope = ? AND name LIKE ?",
                                                           (run, scope, metric + "_part_%")))
-        if run < 3: # every request has its row
-            mean, rows = db.execute("SELECT avg(%s), count(*) FROM request WHERE run_id = ?" % metric, (run,)).fetchone()
+        if run < 3: # every request has its row; bands are of those after the warm-up
+            mean, rows = db.execute("SELECT avg(%s), count(*) FROM request WHERE run_id = ? AND id >= (SELECT value FROM metric m WHERE "
+                                    "m.run_id = request.run_id AND name = 'warmup_requests')" % metric, (run,)).fetchone()
             assert rows == n and abs(total / n - mean) < 1e-9 * mean, (run, metric, total / n, mean)
+P
+
+# One cut for everything: the same requests are left out of every latency, and they are the first to arrive.
+python3 - <<'P'
+import sqlite3
+db = sqlite3.connect("tandem.db")
+for run in (1, 2):
+    one = lambda name, scope="run", statistic="value": db.execute("SELECT value FROM metric WHERE run_id = ? AND name = ? AND scope = ? AND statistic = ?", (run, name, scope, statistic)).fetchone()[0]
+    cut, at = one("warmup_requests"), one("warmup_s")
+    assert cut > 0 and at > 0, (run, cut, at)
+    first, before = db.execute("SELECT min(CASE WHEN id >= ?2 THEN arrival_s END), max(CASE WHEN id < ?2 THEN arrival_s END) FROM request WHERE run_id = ?1", (run, cut)).fetchone()
+    assert abs(first - at) < 1e-9 and before < at, (first, before, at)
+    for metric in ("queue_s", "ttft_s", "tpot_s", "e2e_s", "normalized_s"):
+        for scope, least in (("run", cut), ("all", 0)):
+            n, total, most = db.execute("SELECT count(%s), sum(%s), max(%s) FROM request WHERE run_id = ? AND id >= ?" % ((metric,) * 3), (run, least)).fetchone()
+            assert one(metric, scope, "count") == n, (metric, scope)
+            assert abs(one(metric, scope, "sum") / total - 1) < 1e-12 and abs(one(metric, scope, "mean") * n / total - 1) < 1e-12
+            assert abs(one(metric, scope, "max") - most) < 1e-12 and one(metric, scope, "p99.9") <= one(metric, scope, "max")
+    # What was finished after the cut, over the time from then on.
+    assert abs(one("requests_per_s") - (2000 - cut) / (one("makespan_s") - at)) < 1e-9
+    assert one("kv_use_mean") <= one("kv_use_peak")
 P
 
 # Statistics are of what the histogram has without its warm-up.
@@ -135,6 +157,15 @@ assert counts["vllm:time_to_first_token_seconds_count"] == 2000 == counts["vllm:
 bench = json.load(open("bench.json"))
 assert bench["completed"] == 2000 and bench["mean_ttft_ms"] > 0 and bench["p99_e2el_ms"] > bench["median_e2el_ms"], bench
 assert bench["total_output_tokens"] == counts["vllm:generation_tokens_total"]
+# One sum over rows, in the counters and in the benchmark's mean, of the same requests: all of them.
+import sqlite3
+db = sqlite3.connect("tandem.db")
+for name, column, key in (("time_to_first_token_seconds", "ttft_s", "ttft"), ("e2e_request_latency_seconds", "e2e_s", "e2el"),
+                          ("request_time_per_output_token_seconds", "tpot_s", "tpot")):
+    n, total = db.execute("SELECT count(%s), sum(%s) FROM request WHERE run_id = 1" % (column, column)).fetchone()
+    assert abs(counts["vllm:" + name + "_sum"] / total - 1) < 1e-12 and counts["vllm:" + name + "_count"] == n
+    assert abs(bench["mean_" + key + "_ms"] * n / 1e3 / total - 1) < 1e-12, (name, bench["mean_" + key + "_ms"], total)
+assert abs(bench["request_throughput"] * bench["duration"] - 2000) < 1e-6 and bench["failed"] == 0
 P
 build=$(dirname "$tandem")
 promtool=$(command -v promtool "$build/testers/promtool" "$build/../testers/promtool" | head -1 || true)
@@ -188,6 +219,27 @@ grep -q 'TPOT mean .* A is better by .* (2000 requests in pairs)' out.txt
 "$tandem" compare 1 2 --out both.html >out.txt
 for words in 'B is better than A in' 'policy.batching' 'request by request' 'slowest hundredth'; do grep -qF "$words" both.html; done
 
+# Runs with other workloads are not called better; the one that is overloaded says so first; seeds that differ are named.
+"$tandem" compare 1 3 >out.txt
+grep -q '^B  OVERLOADED: run 3' out.txt && grep -q '^The workloads differ, so neither is better: .*workload.arrivals.rate_per_s 5.53 → 40' out.txt
+if grep -q '[AB] is better' out.txt; then exit 1; fi
+"$tandem" compare 1 3 --out both.html >out.txt && grep -q 'B and A had different workloads' both.html && grep -q '<b>B is overloaded</b>' both.html
+"$tandem" run default $small --set seed=2
+"$tandem" compare 1 4 | grep -q '^The seeds differ, 1 → 2'
+# Where both are overloaded, what they get done can be compared, and latencies cannot.
+"$tandem" run default $small --set device=rtx-4090 --set workload.arrivals.rate_per_s=40
+"$tandem" run default $small --set workload.arrivals.rate_per_s=40
+"$tandem" compare 6 5 >out.txt && grep -q 'TTFT mean .* both are overloaded' out.txt
+# Far apart: values instead of a ratio.
+idle="$small --set workload.requests=400 --set workload.arrivals.rate_per_s=0.05"
+"$tandem" run default $idle
+"$tandem" run default $idle --set techniques='[{"name":"slow","paper":"none","changes":[{"name":"time","factor":20}]}]'
+"$tandem" compare 7 8 | grep -qE 'TPOT mean .* over × 10 .*A is better: +[0-9.]+ ms against +[0-9.]+ m?s'
+# Requests that were not served are not hidden by those that were.
+"$tandem" run default $small --set cluster.admission.most_waiting=2 --set workload.arrivals.rate_per_s=40
+"$tandem" report --no-headroom --out shed.html >out.txt
+for words in 'SLO not met' 'were not served and count as infinitely late; the first: shed: too many wait' '<td class="bad">not served</td>'; do grep -qF "$words" shed.html; done
+
 # A sweep's page: every point once, cells that lead to rows, rows that lead to pages of runs that are there when asked for.
 "$tandem" sweep default --db study.db --quiet --set workload.requests=300 --vary cluster.replicas=1,2 --vary workload.arrivals.rate_per_s=4,8,16 --replications 2 >out.txt
 "$tandem" report sweep:1 --db study.db --runs >out.txt
@@ -231,8 +283,8 @@ fails() { # TEXT COMMAND...: with status 2, and this in its one sentence
     "$@" >/dev/null 2>err.txt || got=$?
     [ "$got" = 2 ] && grep -qF -- "$text" err.txt && [ "$(wc -l <err.txt)" = 1 ] || { cat err.txt; exit 1; }
 }
-fails 'there is no run 9' "$tandem" compare 1 9
-fails 'there is no run 9' "$tandem" report 9 --format html
+fails 'there is no run 99' "$tandem" compare 1 99
+fails 'there is no run 99' "$tandem" report 99 --format html
 # A page is written also where there is no rate to look for; who asks for it is told why.
 "$tandem" run default --quiet --db closed.db --set workload.arrivals='{"name":"closed_loop","concurrency":8}' --set workload.requests=200
 "$tandem" report --db closed.db --out closed.html >out.txt 2>err.txt && grep -q 'no rate at which run 1 would break: .*closed loop' err.txt && grep -q 'not looked for' closed.html
