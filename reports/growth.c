@@ -5,6 +5,7 @@
 #include <math.h>
 
 static const double least_growth = 0.02;
+static const uint64_t least_looks = 4; /* the first arrival, and those after three batches */
 
 static void add(struct growth_series *s, uint64_t place, uint64_t value, uint64_t time)
 {
@@ -75,5 +76,7 @@ static bool grows(const struct growth_series *s, double chance)
 bool queue_growth_found(const struct queue_growth *g, size_t queues)
 {
     double chance = GROWTH_CHANCE / (2 * (double)queues);
+    if (g->looks < least_looks)
+        return false;
     return grows(&g->waits, chance) || grows(&g->queued, chance);
 }

@@ -7,7 +7,8 @@
  * series is kept as the means of up to 32 blocks. Of a queue that is served in time these go up and down about a level;
  * of one at the very limit they wander like a random walk. So a series grows where the mean step from one block to the
  * next is above 0 by a one-sided t-test, over the whole series or over its second half, and where the growth matters:
- * at least 2 % of the time that passed, or of the requests that came (a load of 1.02). */
+ * at least 2 % of the time that passed, or of the requests that came (a load of 1.02). Requests of which all came
+ * before three batches had been formed are a burst, or a batch job: they have no rate that could be too high. */
 #ifndef TANDEM_REPORTS_GROWTH_H
 #define TANDEM_REPORTS_GROWTH_H
 

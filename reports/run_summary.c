@@ -97,20 +97,11 @@ static bool is_closed_loop(const struct scenario *s)
     return false;
 }
 
-/* All requests came within the time that one takes on average once it is served: a burst, or a batch job, has no rate.
- */
-static bool is_burst(const struct run_metrics *m, const struct run_summary *out)
-{
-    const struct run_sections *s = &m->sections;
-    double span = s->count > 0 ? sim_time_to_s(s->last[s->count - 1] - s->first[0]) : 0;
-    return !(span > out->system.stay_s - out->system.wait_s);
-}
-
 /* One station is enough: a hot replica among several that idle is overloaded. */
 static void find_overload(const struct run_metrics *m, const struct scenario *s, struct run_summary *out)
 {
     size_t queues = m->replica_count + 2;
-    if (is_closed_loop(s) || is_burst(m, out))
+    if (is_closed_loop(s))
         return;
     if (queue_growth_found(&m->queue_growth, queues))
         snprintf(out->overloaded_station, sizeof out->overloaded_station, "queue");

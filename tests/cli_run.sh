@@ -67,6 +67,37 @@ assert n == 300 and worst < 1e-9, (n, worst)
 assert db.execute("SELECT max(little_residual) FROM station").fetchone()[0] <= 1e-9
 P
 
+# Verdicts: of requests that are not served, of none that had a value, of a queue that grows; counts that add up.
+got=0; "$tandem" run default $small --set cluster.admission.most_waiting=1 --set workload.arrivals.rate_per_s=100 --set slo='{"ttft_s":{"p99":1000}}' --check-slo --db verdicts.db >out.txt || got=$?
+[ "$got" = 3 ]
+grep -q 'SLO NOT MET' out.txt
+grep -q 'were not served and count as infinitely late; the first: shed: too many wait' out.txt
+grep -q 'miss ttft_s .* not served' out.txt
+got=0; "$tandem" run default $small --set workload.lengths.output='{"name":"fixed","tokens":1}' --set slo='{"tpot_s":{"p99":1}}' --check-slo --db verdicts.db >out.txt || got=$?
+[ "$got" = 3 ]
+grep -q 'SLO NOT JUDGED: no value to judge tpot_s p99 by' out.txt
+if grep -q nan out.txt; then exit 1; fi
+got=0; "$tandem" run default $small --set workload.arrivals.rate_per_s=200 --set slo='{"ttft_s":{"p99":1000}}' --check-slo --db verdicts.db >out.txt || got=$?
+[ "$got" = 3 ]
+head -1 out.txt | grep -q '^OVERLOADED: the queue of replica:0 grew'
+grep -q 'SLO NOT MET while the queue grows' out.txt
+"$tandem" run default $small --set cluster.replicas=2 --set cluster.failures='{"mtbf_s":3,"mttr_s":1,"requests":"lost"}' --db verdicts.db >out.txt
+grep -q 'the first one because: its replica failed' out.txt
+python3 - <<'P'
+import sqlite3
+db = sqlite3.connect("verdicts.db")
+assert db.execute("SELECT count(*) FROM run WHERE arrived <> finished + rejected + lost + unfinished").fetchone()[0] == 0
+assert db.execute("SELECT lost FROM run WHERE id = 4").fetchone()[0] > 0
+assert [v for v, in db.execute("SELECT verdict FROM v_run_summary ORDER BY id LIMIT 3")] == ["not met", "not met", "overloaded"]
+pool = dict(db.execute("SELECT name, value FROM metric WHERE run_id = 1 AND name LIKE 'kv_%' AND scope = 'run'"))
+assert pool["kv_pool_tokens"] == 16 * pool["kv_pool_blocks"] and abs(pool["kv_max_concurrency"] - pool["kv_pool_tokens"] / 131072) < 1e-9
+assert pool["kv_use_mean"] <= pool["kv_use_peak"]
+P
+# A batching server is always busy, and at a third of what it can do.
+"$tandem" run default $small --no-db >out.txt
+grep -qE '^  load +3[0-9]\.. % of the 1[0-9.]+ requests/s that can be sustained, by formula$' out.txt
+grep -q 'busy 9' out.txt
+grep -qE 'ρ 0\.3[0-9]+,' out.txt
 got=0; "$tandem" run default $small --set slo.ttft_s.p99=0.001 --check-slo --no-db >/dev/null || got=$?
 [ "$got" = 3 ]
 fails_with 2 'slo.ttft_s.p99: expected a number from 1e-09 to 1e+09, found "soon"' "$tandem" run default --set slo.ttft_s.p99=soon

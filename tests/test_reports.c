@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "reports/store.h"
+#include "reports/theory.h"
 #include "tests/harness.h"
 
 #define DB "build/test_store.db"
@@ -307,7 +308,7 @@ static void clear_store(void)
     "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"output\": {\"requests\": true, \"timeseries_s\": 1},"   \
     "\"workload\": {\"arrivals\": \"poisson\", \"lengths\": \"fixed\", \"requests\": 50}}"
 
-static int64_t run_into_store(struct store *store, struct error *err)
+static int64_t keep_run(struct store *store, const char *text, struct error *err)
 {
     static struct run_metrics m;
     struct json root;
@@ -315,7 +316,7 @@ static int64_t run_into_store(struct store *store, struct error *err)
     struct request_source source = {0};
     struct cluster_totals totals;
     struct run_summary summary;
-    expect_ok(json_parse(SCENARIO, "test", &root, err), err);
+    expect_ok(json_parse(text, "test", &root, err), err);
     expect_ok(scenario_compile(&s, root, err), err);
     expect_ok(scenario_open_workload(&s, &source, err), err);
     expect_ok(run_metrics_init(&m, &s, err), err);
@@ -329,6 +330,11 @@ static int64_t run_into_store(struct store *store, struct error *err)
     run_metrics_release(&m);
     scenario_release(&s);
     return id;
+}
+
+static int64_t run_into_store(struct store *store, struct error *err)
+{
+    return keep_run(store, SCENARIO, err);
 }
 
 static void test_store_keeps_a_whole_run(void **state)
@@ -350,6 +356,106 @@ static void test_store_keeps_a_whole_run(void **state)
     assert_int_equal(query("SELECT count(*) FROM station"), 4);
     assert_int_equal(query("SELECT count(*) FROM theory"), 3);
     assert_int_equal(query("SELECT count(*) FROM v_run_summary WHERE ttft_p99_s > 0"), 1);
+}
+
+static double query_number(const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *q = NULL;
+    assert_int_equal(sqlite3_open(DB, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+    double value =
+        sqlite3_step(q) == SQLITE_ROW && sqlite3_column_type(q, 0) != SQLITE_NULL ? sqlite3_column_double(q, 0) : NAN;
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    return value;
+}
+
+/* Servers of 1 ms at a load of 0.6, in one queue: the row of a formula has the run's own λ, μ and number of servers,
+ * and of one server ρ is λ/μ. Three servers do not meet what Pollaczek and Khinchine ask, nor do services of one length
+ * meet Erlang's C. */
+static void test_theory_rows_have_the_run_s_own_servers(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"model\": \"ideal\", \"device\": \"ideal-server\", \"cluster\": {\"replicas\": %u, \"routing\": "
+        "\"central_queue\"}, \"policy\": {\"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}, "
+        "\"kv_blocks\": 1000000000}, \"workload\": {\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": %u}, "
+        "\"requests\": 20000, \"lengths\": {\"prompt\": {\"name\": \"%s\", \"%s\": 100000}, \"output\": {\"name\": "
+        "\"fixed\", \"tokens\": 1}}}}";
+    static const struct {
+        unsigned servers;
+        bool exponential;
+    } cases[] = {{1, true}, {3, true}, {1, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        struct store *s;
+        char with[700];
+        unsigned c = cases[i].servers;
+        bool exponential = cases[i].exponential;
+        clear_store();
+        expect_ok(open_store(&s, &err), &err);
+        snprintf(with, sizeof with, text, c, 600 * c, exponential ? "exponential" : "fixed",
+                 exponential ? "mean" : "tokens");
+        assert_int_equal(keep_run(s, with, &err), 1);
+        store_close(s);
+        double lambda = query_number("SELECT lambda_per_s FROM station WHERE station = 'system'");
+        double mu = query_number("SELECT mu_per_s FROM station WHERE station = 'system'");
+        double rho = query_number("SELECT rho FROM station WHERE station = 'system'");
+        double wait = query_number("SELECT wq_s FROM station WHERE station = 'system'");
+        assert_true(fabs(lambda / (600 * c) - 1) < 0.03 && fabs(mu / 1000 - 1) < 0.03);
+        assert_true(fabs(rho - lambda / (c * mu)) < 1e-9);
+        assert_true(query_number("SELECT busy FROM station WHERE station = 'system'") == rho);
+        double erlang = query_number("SELECT value FROM theory WHERE formula LIKE 'M/M/c%'");
+        assert_true(fabs(erlang / theory_mmc_wait_s(lambda, mu, c) - 1) < 1e-9);
+        assert_int_equal(query("SELECT assumptions_met FROM theory WHERE formula LIKE 'M/M/c%'"), exponential);
+        assert_int_equal(query("SELECT assumptions_met FROM theory WHERE formula LIKE 'M/G/1%'"), c == 1);
+        assert_int_equal(query("SELECT assumptions_met FROM theory WHERE formula LIKE 'G/G/c%'"), 1);
+        double pk = query_number("SELECT value FROM theory WHERE formula LIKE 'M/G/1%'");
+        if (exponential)
+            assert_true(fabs(wait / erlang - 1) < 0.15);
+        if (c == 1)
+            assert_true(fabs(wait / pk - 1) < 0.15);
+    }
+}
+
+/* What an SLO came to, target by target: met, missed, without a value, and never served. */
+static void test_targets_are_kept_as_they_were_judged(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *s;
+    FILE *out = fopen("build/test_targets.jsonl", "w");
+    fputs("{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 1}\n"
+          "{\"arrival_s\": 1, \"prompt_tokens\": 100000000, \"output_tokens\": 1, \"priority\": 1}\n",
+          out);
+    fclose(out);
+    clear_store();
+    expect_ok(open_store(&s, &err), &err);
+    assert_int_equal(keep_run(s,
+                              "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"workload\": {\"trace\": "
+                              "\"build/test_targets.jsonl\"}, \"slo\": {\"ttft_s\": {\"p50\": 1, \"p99\": 1}, "
+                              "\"attainment\": 0.5, \"classes\": {\"calm\": {\"priority\": 0, \"tpot_s\": {\"p50\": "
+                              "1}}}}}",
+                              &err),
+                     1);
+    store_close(s);
+    assert_int_equal(query(
+                         "SELECT arrived = 2 AND finished = 1 AND rejected = 1 AND lost = 0 AND slo_met = 0 FROM run"),
+                     1);
+    assert_int_equal(query("SELECT count(*) FROM run WHERE unserved_reason LIKE 'longer than the model%'"), 1);
+    assert_int_equal(query("SELECT count(*) FROM slo_target"), 4);
+    assert_int_equal(query("SELECT met = 1 AND value < 1 FROM slo_target WHERE statistic = 'p50' AND scope = 'run'"),
+                     1);
+    assert_int_equal(query("SELECT met = 0 AND value IS NULL FROM slo_target WHERE statistic = 'p99'"), 1);
+    assert_int_equal(query("SELECT met IS NULL AND value IS NULL FROM slo_target WHERE scope = 'class:calm'"), 1);
+    assert_int_equal(query("SELECT met = 1 AND value = 0.5 FROM slo_target WHERE name = 'slo_attainment'"), 1);
+    assert_true(query_number("SELECT value FROM metric WHERE name = 'unserved_share'") == 0.5);
+    assert_int_equal(query("SELECT verdict = 'not met' FROM v_run_summary"), 1);
+    /* A metric without values has a count of none, and no statistic. */
+    assert_int_equal(query(
+                         "SELECT count(*) FROM metric WHERE name = 'tpot_s' AND scope = 'run' AND statistic <> 'sum'"),
+                     1);
 }
 
 static void test_batches_fall_into_cells_whose_bounds_double(void **state)
@@ -419,6 +525,7 @@ static void test_an_older_schema_is_brought_up_to_date(void **state)
     assert_int_equal(query("DROP TABLE iteration"), -1);
     assert_int_equal(query("DROP TABLE batch_cell"), -1);
     assert_int_equal(query("DROP TABLE headroom"), -1);
+    assert_int_equal(query("DROP TABLE slo_target"), -1);
     assert_int_equal(query("DROP VIEW v_run_summary"), -1);
     static const char *const later[] = {"plan DROP COLUMN name",           "plan DROP COLUMN started_at",
                                         "plan_point DROP COLUMN result",   "sweep DROP COLUMN name",
@@ -499,6 +606,8 @@ int main(void)
         cmocka_unit_test(test_a_run_by_hand),
         cmocka_unit_test(test_slo_of_classes_and_windows),
         cmocka_unit_test(test_store_keeps_a_whole_run),
+        cmocka_unit_test(test_theory_rows_have_the_run_s_own_servers),
+        cmocka_unit_test(test_targets_are_kept_as_they_were_judged),
         cmocka_unit_test(test_batches_fall_into_cells_whose_bounds_double),
         cmocka_unit_test(test_a_killed_run_leaves_no_trace),
         cmocka_unit_test(test_an_older_schema_is_brought_up_to_date),
