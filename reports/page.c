@@ -346,7 +346,10 @@ static void write_numbers(struct page *p)
 
 static int write_page(struct page *p, struct error *err)
 {
-    html_begin(p->out, p->run->texts[RUN_NAME]);
+    char title[300];
+    snprintf(title, sizeof title, "%s%.250s", kept_run_overloaded(p->run) ? "Overloaded: " : "",
+             p->run->texts[RUN_NAME]);
+    html_begin(p->out, title);
     fputs("<p class=\"hint\">", p->out);
     html_text(p->out, p->run->texts[RUN_MODEL]);
     fputs(" on ", p->out);

@@ -57,7 +57,8 @@ static void write_runs(const struct comparison_page *p)
           p->out);
     for (size_t i = 0; i < p->count; i++) {
         const struct kept_run *r = &p->runs[i];
-        fprintf(p->out, "<tr><td><i style=\"color:var(--c%zu)\">■</i> %c: run %lld, ", i, letter(i), (long long)r->id);
+        fprintf(p->out, "<tr><td><i style=\"color:var(--c%zu)\">■</i> %c: %srun %lld, ", i, letter(i),
+                kept_run_overloaded(r) ? "<b>overloaded</b> " : "", (long long)r->id);
         html_text(p->out, r->texts[RUN_NAME]);
         if (i > 0) {
             struct changes changes = {.out = p->out};

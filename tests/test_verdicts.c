@@ -127,6 +127,7 @@ static void test_unserved_requests_shift_percentiles(void **state)
     assert_true(isinf(j.verdict.limits[0].value) && j.verdict.limits[0].judged && !j.verdict.limits[0].met);
     assert_true(!j.verdict.met && fabs(j.verdict.margin - log(0.5)) < 1e-12);
     assert_string_equal(j.verdict.binding, "ttft_s p99");
+    assert_string_equal(j.verdict.reason, "the first");
     serve(&j, slo, 178, 22);
     assert_true(!j.verdict.met && fabs(j.verdict.margin - log(2.0 / 178)) < 1e-12);
     serve(&j, slo, 3, 0);
@@ -165,6 +166,9 @@ static void test_shares_count_unserved_requests_as_misses(void **state)
     assert_true(!j.verdict.met && j.verdict.missed == 2);
     assert_true(fabs(j.verdict.attainment[0].margin - log(1.9 / 2)) < 1e-9);
     assert_true(fabs(j.verdict.goodput.margin - log(98 / 98.1)) < 1e-12);
+    /* Within a limit is at it, too: of 1 and 2 ms half are within 1 ms. */
+    serve(&j, "{\"slo\": {\"ttft_s\": {\"p50\": 0.001}}}", 0, 2);
+    assert_true(j.verdict.attainment[0].value == 0.5);
     /* An attainment alone asks that requests are served. */
     serve(&j, "{\"slo\": {\"attainment\": 0.99}}", 2, 98);
     assert_true(j.verdict.asked && !j.verdict.met);
