@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/version.h"
 #include "reports/theory.h"
 
@@ -427,6 +428,21 @@ static int save_point(struct store *s, sqlite3_stmt *point, const struct point_r
 }
 
 /* Its prompts as [[id, tokens], …], for who wants to know whose they are. */
+/* Iterations of each replica so far: they are told in order for each, but not over all of them. */
+struct counters {
+    int64_t *counts; /* [capacity] */
+    size_t capacity;
+};
+
+static int counters_cover(struct counters *c, uint64_t replica, struct error *err)
+{
+    int64_t *grown = array_grow(c->counts, &c->capacity, replica + 1, sizeof *grown);
+    if (!grown)
+        return error_no_memory(err);
+    c->counts = grown;
+    return 0;
+}
+
 static int save_iteration(struct store *s, sqlite3_stmt *q, const struct iteration_row *row, int64_t number,
                           struct error *err)
 {
@@ -483,8 +499,12 @@ static int save_rows(struct store *s, sqlite3_int64 run, struct error *err)
         status = save_request(s, request, part, &row, err);
     while (status == 0 && row_spool_next_point(&s->rows, &at))
         status = save_point(s, point, &at, err);
-    for (int64_t number = 0; status == 0 && row_spool_next_iteration(&s->rows, &batch); number++)
-        status = save_iteration(s, iteration, &batch, number, err);
+    struct counters saved = {0};
+    while (status == 0 && row_spool_next_iteration(&s->rows, &batch))
+        status = counters_cover(&saved, batch.replica, err)
+                     ? -1
+                     : save_iteration(s, iteration, &batch, saved.counts[batch.replica]++, err);
+    free(saved.counts);
     sqlite3_finalize(iteration);
     sqlite3_finalize(request);
     sqlite3_finalize(part);

@@ -112,7 +112,7 @@ for request, tokens, again in db.execute("SELECT id, prompt_tokens, recomputed_t
     assert again or prompts[request] == tokens, (request, tokens, prompts[request])
 P
 for step in "" --step; do
-    "$tandem" run default --quiet --db "rows$step.db" $step --set workload.requests=300 --set 'output.iterations={"from_s":5,"to_s":20}'
+    "$tandem" run default --quiet --db "rows$step.db" $step --set workload.requests=300 --set cluster.replicas=2 --set 'output.iterations={"from_s":5,"to_s":20}'
     python3 -c "
 import sqlite3, sys
 rows = sqlite3.connect('rows$step.db').execute('SELECT * FROM iteration ORDER BY 1,2,3,4').fetchall()
