@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,8 @@ enum {
 static const struct option_spec options[] = {
     {"--set", "PATH=VALUE", "override a value of the sweep or scenario; may be repeated"},
     {"--vary", "PATH=VALUES",
-     "a list (1,2,4), a range (1..10:10, so many steps) or one with equal ratios (1..64:log:7); may be repeated"},
+     "a list (1,2,4), whole numbers one after another (1..4), so many equal steps (0.5..2:lin:4) or equal ratios "
+     "(1..64:log:7); may be repeated"},
     {"--replications", "N", "runs of every point, each with a seed of its own (default 1)"},
     {"--precision", "SHARE", "replicate until the half-width of the metric's 95 % interval is below that share of it"},
     {"--metric", "NAME", "that --precision and --best are about (default ttft_s.p99)"},
@@ -39,46 +41,96 @@ static const struct option_spec options[] = {
     {0},
 };
 
-/* "1..64:log:7" and the like; NULL where it is something else. */
+static bool starts_number(const char *text)
+{
+    text += *text == '-' || *text == '+';
+    text += *text == '.';
+    return isdigit((unsigned char)*text);
+}
+
+/* A number at the start of a range's text, which ends at `end`; *rest is what follows it. */
+static bool take_number(const char *text, const char **rest, double *out)
+{
+    char *end = NULL;
+    const char *dots = strstr(text, "..");
+    char *word = strndup(text, dots ? (size_t)(dots - text) : strlen(text)); /* strtod would read "1." of "1..4" */
+    bool starts = word && starts_number(word);
+    *out = starts ? strtod(word, &end) : NAN;
+    *rest = starts ? text + (end - word) : text;
+    free(word);
+    return starts && isfinite(*out);
+}
+
+/* Of "1..64:log:7" what follows the ends: ":log:7", ":lin:7", ":7", or nothing where whole numbers follow each other.
+ */
+static bool take_steps(const char *text, double from, double to, bool *logarithmic, double *steps)
+{
+    *logarithmic = strncmp(text, ":log:", 5) == 0;
+    bool spaced = *logarithmic || strncmp(text, ":lin:", 5) == 0;
+    *steps = to - from + 1;
+    if (!*text)
+        return from == floor(from) && to == floor(to);
+    const char *count = text + (spaced ? 5 : 1), *rest = count;
+    return *text == ':' && isdigit((unsigned char)*count) && take_number(count, &rest, steps) && !*rest;
+}
+
 static cJSON *parse_range(const char *text)
 {
-    const char *dots = strstr(text, "..");
-    char *end = NULL, *from_end = NULL, *start = dots ? strndup(text, (size_t)(dots - text)) : NULL;
-    double from = start ? strtod(start, &from_end) : 0;
-    bool whole = start && *start && !*from_end;
-    free(start);
-    if (!whole)
-        return NULL;
-    double to = strtod(dots + 2, &end);
-    bool logarithmic = strncmp(end, ":log", 4) == 0;
-    end += logarithmic ? 4 : 0;
-    if (*end != ':' || end == dots + 2)
-        return NULL;
-    long steps = strtol(end + 1, &end, 10);
-    if (*end)
+    double from, to, steps;
+    bool logarithmic;
+    const char *rest;
+    if (!take_number(text, &rest, &from) || strncmp(rest, "..", 2) != 0 || !take_number(rest + 2, &rest, &to) ||
+        !take_steps(rest, from, to, &logarithmic, &steps))
         return NULL;
     cJSON *range = cJSON_CreateObject();
     cJSON_AddNumberToObject(range, "from", from);
     cJSON_AddNumberToObject(range, "to", to);
-    cJSON_AddNumberToObject(range, "steps", (double)steps);
+    cJSON_AddNumberToObject(range, "steps", steps);
     cJSON_AddBoolToObject(range, "log", logarithmic);
     return range;
 }
 
-/* A range, or a list of values parted by commas outside brackets. */
-static cJSON *parse_values(const char *text)
+/* One value of a list: JSON, or a word. What begins as a number, a string, a list or an object must be one. */
+static cJSON *parse_value(const char *word)
 {
-    cJSON *range = parse_range(text);
-    if (range)
-        return range;
+    cJSON *value = cJSON_ParseWithOpts(word, NULL, 1);
+    if (value || !*word || strchr("\"[{", *word) || starts_number(word))
+        return value;
+    return cJSON_CreateString(word);
+}
+
+/* The end of a value: a comma outside brackets and quotes, or the end of the text. */
+static const char *value_end(const char *text)
+{
+    int depth = 0;
+    for (bool quoted = false; *text && (quoted || depth > 0 || *text != ','); text++) {
+        if (quoted && *text == '\\' && text[1])
+            text++;
+        else if (*text == '"')
+            quoted = !quoted;
+        else if (!quoted)
+            depth += (*text == '{' || *text == '[') - (*text == '}' || *text == ']');
+    }
+    return text;
+}
+
+static cJSON *parse_list(const char *path, const char *text, struct error *err)
+{
     cJSON *list = cJSON_CreateArray();
     for (const char *start = text;; start++) {
-        const char *end = start;
-        for (int depth = 0; *end && (depth > 0 || *end != ','); end++)
-            depth += (*end == '{' || *end == '[') - (*end == '}' || *end == ']');
+        const char *end = value_end(start);
         char *word = strndup(start, (size_t)(end - start));
-        cJSON *value = word ? cJSON_Parse(word) : NULL;
-        cJSON_AddItemToArray(list, value ? value : cJSON_CreateString(word ? word : ""));
+        cJSON *value = word ? parse_value(word) : NULL;
+        if (!value) {
+            error_set(err, ERROR_INPUT,
+                      "--vary %s: found \"%s\", expected values parted by commas (numbers, words, JSON; a word that "
+                      "begins with a digit in double quotes), or a range by itself: 1..4, 0.5..2:lin:4, 1..64:log:7",
+                      path, word ? word : "");
+            cJSON_Delete(list);
+            free(word);
+            return NULL;
+        }
+        cJSON_AddItemToArray(list, value);
         free(word);
         if (!*end)
             return list;
@@ -89,14 +141,28 @@ static cJSON *parse_values(const char *text)
 static int add_varied(cJSON *vary, const char *option, struct error *err)
 {
     const char *equals = strchr(option, '=');
-    char *path = equals ? strndup(option, (size_t)(equals - option)) : NULL;
-    cJSON *values = path && *path && equals[1] ? parse_values(equals + 1) : NULL;
-    int status =
-        values && cJSON_AddItemToObject(vary, path, values)
-            ? 0
-            : error_set(err, ERROR_INPUT, "--vary %s: expected PATH=VALUES, like cluster.replicas=1,2,4", option);
+    if (!equals || equals == option || !equals[1])
+        return error_set(err, ERROR_INPUT, "--vary %s: expected PATH=VALUES, like cluster.replicas=1,2,4", option);
+    char *path = strndup(option, (size_t)(equals - option));
+    if (!path)
+        return error_no_memory(err);
+    cJSON *values = parse_range(equals + 1);
+    if (!values)
+        values = parse_list(path, equals + 1, err);
+    int status = values && cJSON_AddItemToObject(vary, path, values) ? 0 : -1;
+    if (status && err->code == ERROR_NONE)
+        error_no_memory(err);
     free(path);
     return status;
+}
+
+static int set_number(cJSON *sweep, const char *key, const char *text, struct error *err)
+{
+    cJSON *number = cJSON_ParseWithOpts(text, NULL, 1);
+    if (cJSON_IsNumber(number) && cJSON_AddItemToObject(sweep, key, number))
+        return 0;
+    cJSON_Delete(number);
+    return error_set(err, ERROR_INPUT, "--%s %s: expected a number", key, text);
 }
 
 /* A scenario and options in the place of a sweep file. */
@@ -126,16 +192,12 @@ static int wrap_scenario(const struct arguments *args, struct json *root, struct
             return -1;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         const char *text = args->values[others[i].option];
-        char *end = NULL;
-        double number = text ? strtod(text, &end) : 0;
         if (!text)
             continue;
-        if (others[i].number && (*end || !*text))
-            return error_set(err, ERROR_INPUT, "--%s %s: expected a number", others[i].key, text);
         cJSON_DeleteItemFromObjectCaseSensitive(node, others[i].key);
-        if (others[i].number)
-            cJSON_AddNumberToObject(node, others[i].key, number);
-        else
+        if (others[i].number && set_number(node, others[i].key, text, err))
+            return -1;
+        if (!others[i].number)
             cJSON_AddStringToObject(node, others[i].key, text);
     }
     return 0;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/axis.h"
 #include "profiles/shipped.h"
 
 const char *const objective_names[] = {"cost", "gpus", "energy", NULL};
@@ -35,6 +36,8 @@ static int read_axes(struct plan *p, struct error *err)
     struct json search = json_member(&p->root, "search");
     if (search.node && !cJSON_IsObject(search.node))
         return json_complain(&search, "an object of scenario paths, each with a list of values", err);
+    if (search.node && axes_check(&search, err))
+        return -1;
     for (const cJSON *n = search.node ? search.node->child : NULL; n; n = n->next) {
         struct json at = json_member(&search, n->string);
         if (!cJSON_IsArray(n) || cJSON_GetArraySize(n) == 0)
@@ -59,6 +62,8 @@ static int read_prices(struct plan *p, struct error *err)
         struct json at = json_member(&prices, n->string);
         if (p->price_count == PLAN_PRICES_MAX)
             return json_complain(&at, "no more than 32 prices", err);
+        if (at.node != n) /* found by name: the first one */
+            return error_set(err, ERROR_INPUT, "%s: %s: is there twice, expected one price", at.file, at.path);
         struct device_price *price = &p->prices[p->price_count++];
         price->device = n->string;
         if (json_read_number(&prices, n->string, true, 0, 1e6, &price->per_h, err))
@@ -96,10 +101,9 @@ static int read_effort(struct plan *p, struct error *err)
         json_read_number(&p->root, "indifference", false, 1e-4, 1, &p->indifference, err) ||
         json_read_number(&p->root, "sensitivity", false, 0, 0.9, &p->sensitivity, err))
         return -1;
-    p->effort.most = 4;
-    while (p->effort.most * 2 <= (size_t)most)
-        p->effort.most *= 2;
-    return 0;
+    p->effort.most = (size_t)most;
+    struct json at = json_member(&p->root, "replications");
+    return most & (most - 1) ? json_complain(&at, "a power of two from 4 to 4096", err) : 0;
 }
 
 static int read_objective(struct plan *p, struct error *err)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/axis.h"
 #include "profiles/shipped.h"
 
 enum { FIRST_REPLICATIONS = 8 }; /* before any point is left out */
@@ -23,10 +24,13 @@ static int read_range(const struct json *at, cJSON **values, struct error *err)
     long long steps = 0;
     bool logarithmic = false;
     if (json_check_keys(at, keys, err) || json_read_number(at, "from", true, -1e15, 1e15, &from, err) ||
-        json_read_number(at, "to", true, -1e15, 1e15, &to, err) ||
-        json_read_integer(at, "steps", true, 2, 100000, &steps, err) || json_read_bool(at, "log", &logarithmic, err))
+        json_read_number(at, "to", true, -1e15, 1e15, &to, err))
         return -1;
-    if (logarithmic && !(from > 0 && to > 0))
+    if (!(from < to))
+        return json_complain(at, "a range whose \"from\" is below its \"to\"", err);
+    if (json_read_integer(at, "steps", true, 2, 100000, &steps, err) || json_read_bool(at, "log", &logarithmic, err))
+        return -1;
+    if (logarithmic && !(from > 0))
         return json_complain(at, "a range above 0 when \"log\" is true", err);
     *values = cJSON_CreateArray();
     for (long long i = 0; i < steps; i++) {
@@ -44,6 +48,8 @@ static int read_axes(struct sweep *s, struct error *err)
     struct json vary = json_member(&s->root, "vary");
     if (!cJSON_IsObject(vary.node) || !vary.node->child)
         return json_complain(&vary, "an object of scenario paths, each with a list of values or a range", err);
+    if (axes_check(&vary, err))
+        return -1;
     for (const cJSON *n = vary.node->child; n; n = n->next) {
         struct json at = json_member(&vary, n->string);
         struct sweep_axis *axis = &s->axes[s->axis_count];
@@ -88,18 +94,33 @@ static int read_best(struct sweep *s, struct error *err)
     return 0;
 }
 
+/* Of every point; or with a best or a precision to find, the most of one point. */
+static int read_replications(struct sweep *s, struct error *err)
+{
+    struct json stated = json_member(&s->root, "replications"), precision = json_member(&s->root, "precision");
+    if (s->best != 0 && precision.node)
+        return json_complain(&precision, "\"best\" or \"precision\", not both", err);
+    long long least = s->best != 0 ? FIRST_REPLICATIONS : s->precision > 0 ? 4 : 1, replications = 1;
+    if (!stated.node)
+        replications = s->best != 0 ? 64 : s->precision > 0 ? 1024 : 1;
+    if (json_read_integer(&s->root, "replications", false, least, 100000, &replications, err))
+        return -1;
+    s->replications = (size_t)replications;
+    return 0;
+}
+
 static int read_sweep(struct sweep *s, struct error *err)
 {
     static const char *const keys[] = {"name",         "about",        "scenario", "vary",
                                        "replications", "precision",    "metric",   "best",
                                        "confidence",   "indifference", NULL};
     const char *name = NULL, *about = NULL;
-    long long replications = 1, seed = 1;
+    long long seed = 1;
     struct json at = json_member(&s->root, "scenario");
     if (json_check_keys(&s->root, keys, err) || json_read_string(&s->root, "name", false, &name, err) ||
         json_read_string(&s->root, "about", false, &about, err) ||
-        json_read_integer(&s->root, "replications", false, 1, 100000, &replications, err) ||
-        json_read_number(&s->root, "precision", false, 1e-6, 1, &s->precision, err) || read_best(s, err))
+        json_read_number(&s->root, "precision", false, 1e-6, 1, &s->precision, err) || read_best(s, err) ||
+        read_replications(s, err))
         return -1;
     if (cJSON_IsObject(at.node))
         s->scenario = at;
@@ -116,9 +137,6 @@ static int read_sweep(struct sweep *s, struct error *err)
              : cJSON_IsString(scenario_name) ? scenario_name->valuestring
                                              : "unnamed");
     s->seed = (uint64_t)seed;
-    s->replications = (size_t)replications;
-    if (s->best != 0 && s->replications < 8)
-        s->replications = 64;
     return read_axes(s, err);
 }
 
@@ -241,7 +259,7 @@ void sweep_points_release(struct sweep_point *points, size_t count)
 static int run_to_precision(const struct sweep *s, struct sweep_point *points, size_t count, struct point **open,
                             struct trial_pool *pool, struct error *err)
 {
-    size_t most = s->replications < 4 ? 1024 : s->replications;
+    size_t most = s->replications;
     for (size_t replications = 4;; replications = 2 * replications < most ? 2 * replications : most) {
         size_t left = 0;
         for (size_t i = 0; i < count; i++) {

@@ -63,6 +63,33 @@ says 2 'vary: expected an object of scenario paths' "$tandem" sweep default --no
 says 2 'none of the points can be run' "$tandem" sweep default --no-db --quiet --vary model=nonesuch
 says 2 '-j 0: expected a number of threads' "$tandem" sweep default --vary seed=1 -j 0
 
+# Ranges: whole numbers one after another, equal steps, equal ratios; all points are there.
+values() { # VALUES: of cluster.replicas or a rate, as the table's CSV has them
+    "$tandem" sweep default --set workload.requests=20 --no-db --quiet --csv v.csv --vary "$1" >/dev/null
+    tail -n +2 v.csv | cut -d, -f1 | tr -d '"' | paste -sd' '
+}
+[ "$(values cluster.replicas=1..4)" = '1 2 3 4' ]
+[ "$(values cluster.replicas=4..6)" = '4 5 6' ]
+[ "$(values workload.arrivals.rate_per_s=0.5..2:lin:4)" = '0.5 1 1.5 2' ]
+[ "$(values workload.arrivals.rate_per_s=1..4:3)" = '1 2.5 4' ]
+[ "$(values workload.arrivals.rate_per_s=1..4:log:3)" = '1 2 4' ]
+[ "$(values 'policy.batching={"name":"continuous","max_sequences":8},prefill_first' | wc -l)" = 1 ]
+[ "$(values 'about="a, b",c')" = 'a c' ] # cut -d, stops in the middle of the first
+
+# What is not read in full is no list and no range.
+for values in 4-8 4x 0x2,3 1,,2 1,2, ,1 1..4,8 1..4: 1..4:log 1..4:log:3x 1..4:lin: 1..nan 0.5..2 1.5..3 '{"a":1' '"a' '[1,2'; do
+    says 2 'expected values parted by commas' "$tandem" sweep default --no-db --vary "cluster.replicas=$values"
+done
+says 2 'a range whose "from" is below its "to"' "$tandem" sweep default --no-db --vary cluster.replicas=8..4
+says 2 'a range whose "from" is below its "to"' "$tandem" sweep default --no-db --vary cluster.replicas=3..3
+says 2 'expected a whole number from 2 to 100000, found 2.5' "$tandem" sweep default --no-db --vary seed=1..4:2.5
+says 2 'has 1 twice' "$tandem" sweep default --no-db --vary cluster.replicas=1,2,1
+says 2 'cluster.replicas: is there twice' "$tandem" sweep default --no-db --vary cluster.replicas=1 --vary cluster.replicas=2
+says 2 'would overwrite policy.batching.token_budget' "$tandem" sweep default --no-db --vary policy.batching.token_budget=256,512 --vary policy.batching=chunked_prefill
+says 2 '--replications 2x: expected a number' "$tandem" sweep default --no-db --vary seed=1,2 --replications 2x
+says 2 'replications: expected a whole number from 8' "$tandem" sweep default --no-db --vary seed=1,2 --replications 4 --best least
+says 2 'expected "best" or "precision", not both' "$tandem" sweep default --no-db --vary seed=1,2 --precision 0.1 --best least
+
 # A scenario's capacity, a formula beside it, a plan, and one that cannot be met.
 "$tandem" plan default --set workload.requests=2000 --quiet >out.txt
 grep -q 'sustains .* requests/s within its SLO' out.txt
@@ -90,3 +117,8 @@ got=0; "$tandem" plan plan.json --quiet --no-db --set constraints.gpus=1 >out.tx
 [ "$got" = 3 ] && grep -q 'NOTHING MEETS THE SLO' out.txt && grep -q 'Closest comes' out.txt
 says 2 'prices_per_h: has no price for l40s' "$tandem" plan plan.json --quiet --no-db --set 'prices_per_h={"h100-sxm":3}'
 says 2 'search.cluster.replicas: expected another path' "$tandem" plan plan.json --no-db --set 'search={"cluster.replicas":[1]}'
+says 2 'search.device: has "l40s" twice' "$tandem" plan plan.json --no-db --set 'search={"device":["l40s","l40s"]}'
+says 2 'search.device: is there twice' "$tandem" plan plan.json --no-db --set 'search={"device":["l40s"],"device":["h100-sxm"]}'
+says 2 'prices_per_h.l40s: is there twice' "$tandem" plan plan.json --no-db --set 'prices_per_h={"l40s":1,"l40s":2}'
+says 2 'replications: expected a power of two from 4 to 4096, found 6' "$tandem" plan plan.json --no-db --replications 6
+says 2 'confidence: expected a number' "$tandem" plan plan.json --no-db --confidence 0.9x

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* axis.h — what the axes of a plan's "search" and a sweep's "vary" have in common: every path and every value on it is
+ * there once, so that no two points are the same, and no path overwrites what one before it has set. */
+#ifndef TANDEM_PLANNER_AXIS_H
+#define TANDEM_PLANNER_AXIS_H
+
+#include "base/json.h"
+
+/* `axes` is an object of paths, each with an array of values, or with something else that is not looked at. */
+int axes_check(const struct json *axes, struct error *err);
+
+#endif
