@@ -66,6 +66,7 @@ char *trial_result_print(const struct trial_result *r)
     cJSON_AddNumberToObject(o, "code", r->code);
     cJSON_AddStringToObject(o, "message", r->message);
     cJSON_AddStringToObject(o, "binding", r->binding);
+    cJSON_AddStringToObject(o, "reason", r->reason);
     cJSON_AddStringToObject(o, "device", r->held[0].device);
     cJSON_AddStringToObject(o, "decode_device", r->held[1].device);
     cJSON_AddNumberToObject(o, "arrived", (double)r->arrived);
@@ -118,6 +119,7 @@ int trial_result_parse(const char *text, struct trial_result *out, struct error 
     out->overloaded = number_at(o, "overloaded") > 0;
     text_at(o, "message", out->message, sizeof out->message);
     text_at(o, "binding", out->binding, sizeof out->binding);
+    text_at(o, "reason", out->reason, sizeof out->reason);
     text_at(o, "device", out->held[0].device, sizeof out->held[0].device);
     text_at(o, "decode_device", out->held[1].device, sizeof out->held[1].device);
     cJSON_Delete(o);

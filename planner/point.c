@@ -94,8 +94,8 @@ static double error_of_look(const struct effort *effort, size_t count)
     return (1 - effort->confidence) * (double)count / all;
 }
 
-/* A run that misses by more than e times is as bad as can be, one that keeps it by more as good: without this a mean
- * would hang on the few runs in which everything broke down. */
+/* A run that misses by more than e times is as bad as can be, one that meets it by more as good: without this a mean
+ * would depend on the few runs in which everything broke down. */
 static double clipped(double margin)
 {
     return fmax(-1, fmin(1, margin));
@@ -123,7 +123,7 @@ int points_decide(struct point *const *points, size_t n, const struct effort *ef
         return error_no_memory(err);
     size_t left = 0;
     for (size_t i = 0; i < n; i++)
-        if (points[i]->verdict == UNDECIDED)
+        if (points[i]->verdict == UNDECIDED && !points[i]->confirmed)
             open[left++] = points[i];
     int status = 0;
     for (size_t count = FIRST_LOOK; status == 0 && left > 0 && count <= effort->most; count *= 2) {
@@ -140,16 +140,33 @@ int points_decide(struct point *const *points, size_t n, const struct effort *ef
     return status;
 }
 
+int point_confirm(struct point *p, const struct effort *effort, struct trial_pool *pool, struct error *err)
+{
+    if (points_decide(&p, 1, effort, pool, err))
+        return -1;
+    if (p->verdict != HOLDS || p->confirmed)
+        return 0;
+    if (points_replicate(&p, 1, effort->most, pool, err))
+        return -1;
+    struct estimate margin = point_margin(p, effort->confidence);
+    p->verdict = p->failed || margin.high < 0 ? BREAKS : margin.low > 0 ? HOLDS : UNDECIDED;
+    p->confirmed = true;
+    return 0;
+}
+
 struct estimate point_mean(const struct point *p, const char *name, double confidence)
 {
     double *values = malloc((p->count + 1) * sizeof *values);
     if (!values)
         return (struct estimate){NAN, NAN, NAN};
     size_t n = 0;
+    double endless = 0;
     for (size_t i = 0; i < p->count; i++)
-        if (!p->results[i].failed && trial_value(&p->results[i], name, &values[n]) && isfinite(values[n]))
+        if (!p->results[i].failed && trial_value(&p->results[i], name, &values[n]) && !isnan(values[n])) {
+            endless = isinf(values[n]) ? values[n] : endless;
             n++;
-    struct estimate e = inference_mean(values, n, confidence);
+        }
+    struct estimate e = endless != 0 ? (struct estimate){endless, NAN, NAN} : inference_mean(values, n, confidence);
     free(values);
     return e;
 }
@@ -174,14 +191,27 @@ static int compare_doubles(const void *a, const void *b)
 
 double point_typical_margin(const struct point *p)
 {
-    double *values = malloc((p->count + 1) * sizeof *values), median;
+    double *values = malloc((p->count + 1) * sizeof *values), median = NAN;
+    size_t n = 0;
     for (size_t i = 0; values && i < p->count; i++)
-        values[i] = p->results[i].margin;
-    if (values && p->count)
-        qsort(values, p->count, sizeof *values, compare_doubles);
-    median = values && p->count ? (values[(p->count - 1) / 2] + values[p->count / 2]) / 2 : NAN;
+        if (!p->results[i].failed)
+            values[n++] = p->results[i].margin;
+    if (n > 0) {
+        qsort(values, n, sizeof *values, compare_doubles);
+        double below = values[(n - 1) / 2], above = values[n / 2];
+        median = below == above ? below : (below + above) / 2; /* infinite ones have no sum */
+    }
     free(values);
     return median;
+}
+
+const struct trial_result *point_worst(const struct point *p)
+{
+    const struct trial_result *worst = NULL;
+    for (size_t i = 0; i < p->count; i++)
+        if (!p->results[i].failed && (!worst || p->results[i].margin < worst->margin))
+            worst = &p->results[i];
+    return worst;
 }
 
 const char *point_binding(const struct point *p)
@@ -202,12 +232,38 @@ const char *point_binding(const struct point *p)
 void margin_text(const char *binding, double margin, char *out, size_t size)
 {
     bool share = strncmp(binding, "attainment", 10) == 0 || strncmp(binding, "windows", 7) == 0;
+    bool rate = strncmp(binding, "goodput", 7) == 0;
+    double times = exp(-margin);
     if (strstr(binding, "queue"))
         snprintf(out, size, "overloaded");
+    else if (!isfinite(margin))
+        snprintf(out, size, margin > 0 ? "%s has nothing to miss" : "%s is missed without end", binding);
     else if (share)
-        snprintf(out, size, "%s misses %.2g times what it may", binding, exp(-margin));
+        snprintf(out, size, times < 10 ? "%s misses %.2g times what it may" : "%s misses %.0f times what it may",
+                 binding, times);
+    else if (margin >= 0)
+        snprintf(out, size, "%s %.0f %% within", binding, 100 * (1 - times));
+    else if (rate)
+        snprintf(out, size, "%s %.0f %% short", binding, 100 * (1 - 1 / times));
     else
-        snprintf(out, size, "%s %.0f %% %s", binding, 100 * fabs(expm1(-margin)), margin >= 0 ? "within" : "over");
+        snprintf(out, size, times < 2 ? "%s %.0f %% over" : "%s %.3g times its limit", binding,
+                 times < 2 ? 100 * (times - 1) : times);
+}
+
+struct outcome point_outcome(const struct point *p)
+{
+    struct outcome o = {.margin = point_typical_margin(p),
+                        .unserved = point_mean(p, "unserved", 0.95).value,
+                        .attainment = point_mean(p, "attainment", 0.95).value,
+                        .ttft_p99_s = point_mean(p, "ttft_s.p99", 0.95).value,
+                        .tpot_p99_s = point_mean(p, "tpot_s.p99", 0.95).value,
+                        .e2e_p99_s = point_mean(p, "e2e_s.p99", 0.95).value};
+    const char *reason = "";
+    for (size_t i = p->count; i-- > 0;)
+        reason = p->results[i].reason[0] ? p->results[i].reason : reason;
+    snprintf(o.binding, sizeof o.binding, "%s", point_binding(p));
+    snprintf(o.reason, sizeof o.reason, "%s", reason);
+    return o;
 }
 
 bool point_overloaded(const struct point *p)

@@ -20,7 +20,8 @@ struct point {
     struct trial_result *results; /* [count] */
     size_t count, capacity;
     enum verdict verdict;
-    bool failed; /* its input is wrong; results[0].message says how */
+    bool confirmed; /* it has had all replications, and the verdict is of all of them */
+    bool failed;    /* its input is wrong; results[0].message says how */
 };
 
 /* How sure is sure enough, and how much may be spent on it. */
@@ -39,18 +40,36 @@ int points_replicate(struct point *const *points, size_t n, size_t count, struct
 int points_decide(struct point *const *points, size_t n, const struct effort *effort, struct trial_pool *pool,
                   struct error *err);
 
-/* Mean of the margins, each kept within ±1, so that the few runs in which everything broke down do not make the mean;
- * the median of the margins as they are; the mean of a statistic (trial_value). All over the replications so far. */
+/* Decides the point, and if it holds, goes on to all replications that `effort` allows: it holds only if the interval
+ * of all their margins is above 0. That verdict stands. */
+int point_confirm(struct point *p, const struct effort *effort, struct trial_pool *pool, struct error *err);
+
+/* Over the replications so far: the mean of the margins, each kept within ±1, so that the few runs in which everything
+ * broke down do not make the mean (verdicts are of these); the median and the least of the margins as they are,
+ * −INFINITY included (words are of these); the mean of a statistic (trial_value), infinite where it is so in one
+ * replication. */
 struct estimate point_margin(const struct point *p, double confidence);
 double point_typical_margin(const struct point *p);
+const struct trial_result *point_worst(const struct point *p); /* valid while the point is not replicated */
 struct estimate point_mean(const struct point *p, const char *name, double confidence);
 
 /* What breaks first in most of the replications; lives as long as the point is not replicated. */
 const char *point_binding(const struct point *p);
 
-/* What breaks first, and how far it is from that, in words: "ttft_s p99 12 % within", "attainment misses 3.1 times what
- * it may", "overloaded". */
+/* What breaks first, and how far it is from that, in words: "ttft_s p99 12 % within", "ttft_s p99 4.1 times its limit",
+ * "attainment misses 100 times what it may", "overloaded". */
 void margin_text(const char *binding, double margin, char *out, size_t size);
+
+/* What the replications say in short. */
+struct outcome {
+    double margin; /* the median */
+    char binding[80];
+    double unserved, attainment; /* shares of the requests, means */
+    double ttft_p99_s, tpot_p99_s, e2e_p99_s;
+    char reason[96]; /* why one was not served; "": all were */
+};
+
+struct outcome point_outcome(const struct point *p);
 
 bool point_overloaded(const struct point *p); /* in at least half of them */
 

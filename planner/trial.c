@@ -79,6 +79,15 @@ static void take_held(const struct scenario *s, const struct run_summary *r, str
         out->held[1] = held_of(&s->decode_cost, (double)(all - prefill), r->totals.held_s[1], r->duration_s);
 }
 
+static void take_reason(const struct run_metrics *m, const struct run_summary *r, struct trial_result *out)
+{
+    const char *reason = r->totals.finished == r->totals.arrived ? ""
+                         : r->totals.rejected                    ? m->reject_reason
+                         : r->totals.lost                        ? m->lose_reason
+                                                                 : "not finished when nothing could go on";
+    snprintf(out->reason, sizeof out->reason, "%s", reason ? reason : "");
+}
+
 static void take_summary(const struct scenario *s, const struct run_summary *r, struct trial_result *out)
 {
     for (int m = 0; m < METRIC_COUNT; m++)
@@ -136,6 +145,7 @@ static int simulate(const struct trial *t, struct scenario *s, struct run_metric
         return error_set(err, ERROR_RUN, "interrupted");
     out->wall_s = wall_clock_s() - started;
     take_summary(s, &summary, out);
+    take_reason(m, &summary, out);
     return t->keep_rows ? keep_rows(store, s, m, &summary, out, err) : 0;
 }
 
@@ -198,7 +208,8 @@ bool trial_value(const struct trial_result *r, const char *name, double *out)
                   {"utilization", r->utilization},
                   {"makespan_s", r->duration_s},
                   {"gpus", r->held[0].mean + r->held[1].mean},
-                  {"rejected", (double)r->rejected}};
+                  {"rejected", (double)r->rejected},
+                  {"unserved", r->arrived ? 1 - (double)r->finished / (double)r->arrived : NAN}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (strcmp(values[i].name, name) == 0) {
             *out = values[i].value;

@@ -39,6 +39,7 @@ struct trial_result {
     double utilization, duration_s, wall_s;
     struct held_gpus held[2]; /* of all replicas, or of those that prefill; of those that decode */
     uint64_t arrived, finished, rejected;
+    char reason[96]; /* why one of those that did not finish was not served; "": all finished */
     bool slo_met, overloaded;
     void *rows; /* [row_bytes] a database that holds this run alone, for who keeps it; NULL: not asked for, or taken */
     size_t row_bytes;
