@@ -13,7 +13,7 @@ struct search {
     struct trial_pool *pool;
     struct point points[POINTS_MAX]; /* in the order they were looked at */
     double at[POINTS_MAX];
-    size_t count;
+    size_t count, pilots;
 };
 
 /* The point at a load, looked at before or new. NULL when there are too many. */
@@ -43,7 +43,7 @@ static int pilot(struct search *s, double load, double *margin, struct error *er
     struct point *p = point_at(s, load);
     if (!p)
         return too_many(err);
-    if (points_replicate(&p, 1, PILOTS, s->pool, err))
+    if (points_replicate(&p, 1, s->pilots, s->pool, err))
         return -1;
     double mean = p->failed ? -1 : point_margin(p, 0.95).value;
     *margin = isnan(mean) ? 1 : fmax(-1, fmin(1, mean));
@@ -54,10 +54,11 @@ struct bracket {
     double low, high, at_low, at_high; /* loads with margins above and below 0 */
 };
 
-/* From the start outwards. Returns -1 on error. */
+/* From the start outwards, to a thousand times less and more than it and than the scenario's own load. */
 static int enclose(struct search *s, struct bracket *b, enum capacity_kind *kind, struct error *err)
 {
     double load = s->q->start, step = 1.25, margin;
+    double least = 0.001 * fmin(load, 1), most = 1000 * fmax(load, 1);
     *b = (struct bracket){.low = 0, .high = INFINITY};
     for (;;) {
         if (pilot(s, load, &margin, err))
@@ -66,13 +67,42 @@ static int enclose(struct search *s, struct bracket *b, enum capacity_kind *kind
             b->low = load, b->at_low = margin;
         else
             b->high = load, b->at_high = margin;
-        *kind = b->low >= 1000 * s->q->start     ? CAPACITY_UNBOUNDED
-                : b->high <= 0.001 * s->q->start ? CAPACITY_NONE
-                                                 : CAPACITY_FOUND;
+        *kind = b->low >= most ? CAPACITY_UNBOUNDED : b->high <= least ? CAPACITY_NONE : CAPACITY_FOUND;
         if ((b->low > 0 && isfinite(b->high)) || *kind != CAPACITY_FOUND)
             return 0;
         load = b->low > 0 ? load * step : load / step;
         step = fmin(step * step, 4);
+    }
+}
+
+/* Pilots missed everywhere, or met the SLO everywhere: the last load looked at, which is the outermost, is replicated
+ * until it is decided. */
+static int ask_end(struct search *s, const struct bracket *b, struct capacity *out, struct error *err)
+{
+    bool none = out->kind == CAPACITY_NONE;
+    struct point *p = point_at(s, none ? b->high : b->low);
+    if (points_decide(&p, 1, &s->q->effort, s->pool, err))
+        return -1;
+    out->end = point_outcome(p);
+    out->value = out->low = none ? 0 : b->low;
+    out->high = none ? b->high : INFINITY;
+    out->shown = p->verdict == (none ? BREAKS : HOLDS);
+    return 0;
+}
+
+/* Brackets the largest load that holds, or finds that there is none. Where the last load contradicts the pilots, what
+ * they said was chance, and more are asked for. */
+static int enclose_surely(struct search *s, struct bracket *b, struct capacity *out, struct error *err)
+{
+    for (s->pilots = PILOTS;; s->pilots *= 4) {
+        if (enclose(s, b, &out->kind, err))
+            return -1;
+        if (out->kind == CAPACITY_FOUND)
+            return 0;
+        if (ask_end(s, b, out, err))
+            return -1;
+        if (out->shown || s->pilots * 4 > s->q->effort.most)
+            return 0;
     }
 }
 
@@ -128,11 +158,10 @@ static int step_to(struct search *s, double load, enum verdict wanted, double *o
 static void tighten(const struct search *s, struct capacity *out)
 {
     for (size_t i = 0; i < s->count; i++)
-        if (s->points[i].verdict == BREAKS && s->points[i].count > PILOTS && s->at[i] < out->high &&
-            s->at[i] > out->low)
+        if (s->points[i].verdict == BREAKS && s->at[i] < out->high && s->at[i] > out->low)
             out->high = s->at[i];
     for (size_t i = 0; i < s->count; i++)
-        if (s->points[i].verdict == HOLDS && s->points[i].count > PILOTS && s->at[i] > out->low && s->at[i] < out->high)
+        if (s->points[i].verdict == HOLDS && s->at[i] > out->low && s->at[i] < out->high)
             out->low = s->at[i];
 }
 
@@ -175,13 +204,10 @@ static double crossing(const struct search *s, double low, double high)
 static int find(struct search *s, struct capacity *out, struct error *err)
 {
     struct bracket b;
-    if (enclose(s, &b, &out->kind, err))
+    if (enclose_surely(s, &b, out, err))
         return -1;
-    if (out->kind != CAPACITY_FOUND) {
-        out->value = out->low = out->kind == CAPACITY_NONE ? 0 : b.low;
-        out->high = out->kind == CAPACITY_NONE ? b.high : INFINITY;
+    if (out->kind != CAPACITY_FOUND)
         return 0;
-    }
     if (close_in(s, &b, err) || step_to(s, b.low, HOLDS, &out->low, &out->vague, err) ||
         step_to(s, b.high, BREAKS, &out->high, &out->vague, err))
         return -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* capacity.h — how far one configuration can go: the largest rate (or longest prompts, slowest kernels …) at which it
- * keeps its SLO.
+ * meets its SLO.
  *
  * A stochastic root search: the mean margin falls as the load grows. Two replications a point bracket its zero and
  * close in on it (regula falsi with Illinois' correction on log load); then the points just below and just above are
@@ -14,9 +14,13 @@
 enum capacity_kind { CAPACITY_FOUND, CAPACITY_NONE, CAPACITY_UNBOUNDED };
 
 struct capacity {
-    enum capacity_kind kind; /* none: breaks even at a thousandth of the start; unbounded: holds at a thousand times */
+    /* None: misses even at a thousandth of the start and of what the scenario says; unbounded: meets at a thousand
+     * times both. */
+    enum capacity_kind kind;
     double value, low, high; /* factor on what the scenario says; low holds, high breaks */
-    bool vague;              /* no load within a factor of 3 could be shown to hold, or to break */
+    bool vague;              /* found: no load within a factor of 3 could be shown to hold, or to break */
+    bool shown;              /* none, unbounded: the last load looked at (`high`, `low`) is shown to miss, or to hold */
+    struct outcome end;      /* what it was like there */
     char binding[80];        /* what breaks there */
     size_t points;           /* looked at */
     bool failed;             /* the scenario cannot be run: */
