@@ -9,6 +9,7 @@
 #include "planner/analytic.h"
 #include "planner/answer.h"
 #include "planner/headroom.h"
+#include "planner/rerun.h"
 #include "profiles/shipped.h"
 
 enum {
@@ -40,44 +41,100 @@ static const struct option_spec options[] = {
     {0},
 };
 
-static void print_size(const struct plan_search *s, const struct contender *c, const char *head)
+static const struct sized *size_of(const struct contender *c, size_t units)
 {
-    const struct plan *p = s->plan;
-    const struct sized *size = NULL;
     for (size_t i = 0; i < c->count; i++)
-        if (c->sizes[i].units == c->high)
-            size = &c->sizes[i];
-    if (!size)
-        return;
-    const struct point *at = &size->point;
+        if (c->sizes[i].units == units)
+            return &c->sizes[i];
+    return NULL;
+}
+
+static const char *verdict_words(enum verdict verdict)
+{
+    return verdict == HOLDS ? "meets the SLO" : verdict == BREAKS ? "misses the SLO" : "not shown to meet the SLO";
+}
+
+/* What a size costs: GPUs, money, tokens for the money, power. */
+static void print_bill(const struct plan *p, const struct point *at)
+{
     const struct held_gpus *held = at->results[0].held;
     double cost = 0, tokens = point_mean(at, "tokens_per_s", 0.95).value;
     for (size_t i = 0; i < at->count; i++)
         cost += plan_cost_per_h(p, &at->results[i]) / (double)at->count;
-    printf("%s%zu units of %s\n", head, c->high, c->family->label);
     printf("    %.0f × %s", held[0].gpus, held[0].device);
     if (held[1].gpus > 0)
         printf(" to prefill + %.0f × %s to decode", held[1].gpus, held[1].device);
     if (cost > 0)
-        printf(", %.2f an hour, %.3f for a million tokens", cost, cost / 3600 / tokens * 1e6);
+        printf(", %.2f an hour", cost);
+    if (cost > 0 && tokens > 0)
+        printf(", %.3f for a million tokens", cost / 3600 / tokens * 1e6);
     if (plan_power_w(&at->results[0]) > 0)
         printf(", %.1f kW at the boards' limit", plan_power_w(&at->results[0]) / 1000);
-    struct estimate margin = point_margin(at, p->effort.confidence);
-    char value[128], low[128];
-    margin_text(point_binding(at), margin.value, value, sizeof value);
-    margin_text(point_binding(at), margin.low, low, sizeof low);
-    printf("\n    %s: %s; at the low end of its %g %% interval %s (%zu replications)\n",
-           at->verdict == HOLDS ? "keeps the SLO" : "not shown to keep the SLO", value, 100 * p->effort.confidence, low,
-           at->count);
+    printf("\n");
+}
+
+static void print_unserved(const char *indent, double share, const char *reason)
+{
+    if (share > 0)
+        printf("%s%.2f %% of requests are not served, one of them because: %s\n", indent, 100 * share,
+               *reason ? reason : "?");
+}
+
+static void print_latency(const char *title, double seconds)
+{
+    if (isnan(seconds))
+        printf(" %s –;", title);
+    else
+        printf(" %s %.3g s;", title, seconds);
+}
+
+static void print_latencies(const struct point *at)
+{
     static const char *const shown[][2] = {{"ttft_s.p99", "TTFT p99"},
                                            {"tpot_s.p99", "TPOT p99"},
                                            {"e2e_s.p99", "E2E p99"}};
     printf("   ");
     for (size_t i = 0; i < 3; i++) {
         struct estimate e = point_mean(at, shown[i][0], 0.95);
-        printf(" %s %.3g s ± %.1f %%;", shown[i][1], e.value, 100 * inference_relative_half_width(e));
+        if (isfinite(e.low))
+            printf(" %s %.3g s ± %.1f %%;", shown[i][1], e.value, 100 * inference_relative_half_width(e));
+        else
+            print_latency(shown[i][1], e.value);
     }
     printf(" %.2f %% of requests meet every limit\n", 100 * point_mean(at, "attainment", 0.95).value);
+}
+
+static void print_rerun(const struct plan *p, const struct contender *c, size_t units, size_t replications)
+{
+    char *command = rerun_command(p, c->family, units);
+    if (command)
+        printf("    its first trial: %s\n    (%sits %zu trials have seeds from %llu on)\n", command,
+               cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(p->root.node, "scenario"))
+                   ? "FILE is to hold the plan's \"scenario\"; "
+                   : "",
+               replications, (unsigned long long)p->seed);
+    free(command);
+}
+
+static void print_size(const struct plan_search *s, const struct contender *c, size_t units, const char *head)
+{
+    const struct sized *size = size_of(c, units);
+    if (!size)
+        return;
+    const struct point *at = &size->point;
+    const struct trial_result *worst = point_worst(at);
+    char typical[128], least[128];
+    if (!worst)
+        return;
+    printf("%s%zu unit%s of %s\n", head, units, units == 1 ? "" : "s", c->family->label);
+    print_bill(s->plan, at);
+    margin_text(point_binding(at), point_typical_margin(at), typical, sizeof typical);
+    margin_text(worst->binding, worst->margin, least, sizeof least);
+    printf("    %s: %s in the median of %zu trials, %s in the worst\n", verdict_words(at->verdict), typical, at->count,
+           least);
+    print_latencies(at);
+    print_unserved("    ", point_mean(at, "unserved", 0.95).value, point_outcome(at).reason);
+    print_rerun(s->plan, c, units, at->count);
 }
 
 static void print_others(const struct plan_search *s, bool all)
@@ -112,11 +169,7 @@ static void print_headroom(const struct plan_answer *a)
     char how[128];
     margin_text(a->one_lost.binding, a->one_lost.typical, how, sizeof how);
     if (a->one_lost.asked)
-        printf("    one unit lost   %s: %s\n",
-               a->one_lost.verdict == HOLDS    ? "still keeps the SLO"
-               : a->one_lost.verdict == BREAKS ? "breaks the SLO"
-                                               : "not shown to keep the SLO",
-               how);
+        printf("    one unit lost   %s: %s\n", verdict_words(a->one_lost.verdict), how);
 }
 
 static void print_units(size_t units)
@@ -166,38 +219,53 @@ static void print_front(const struct plan_search *s, const struct plan_answer *a
     }
 }
 
+static void print_ties(const struct plan_search *s)
+{
+    if (s->ties > 1 && isfinite(s->confidence_of_choice))
+        printf("    of %zu that cost as much the one with the widest margin, with a probability of %g %% (to within "
+               "%g %%)\n",
+               s->ties, 100 * s->confidence_of_choice, 100 * s->plan->indifference);
+    else if (s->ties > 1)
+        printf("    of %zu that cost as much one of those with the widest margin, which could not be told apart\n",
+               s->ties);
+}
+
+/* Requests that each have an idle replica to themselves. */
+static void print_outcome(const struct outcome *o)
+{
+    char how[128];
+    margin_text(o->binding, o->margin, how, sizeof how);
+    printf("    %s;", how);
+    print_latency("TTFT p99", o->ttft_p99_s);
+    print_latency("TPOT p99", o->tpot_p99_s);
+    print_latency("E2E p99", o->e2e_p99_s);
+    printf(" %.2f %% of requests meet every limit\n", 100 * o->attainment);
+    print_unserved("    ", o->unserved, o->reason);
+}
+
+static void print_alone(const struct plan_search *s)
+{
+    if (!s->no_number_helps)
+        return;
+    printf("\n  No number of units helps: requests that each have an idle replica to themselves miss the SLO, too.\n");
+    print_outcome(&s->alone);
+}
+
 static void print_answer(const struct plan_search *s, const struct plan_answer *a, bool all, double wall_s)
 {
     char wall[32];
     print_duration(wall, sizeof wall, wall_s);
     printf("%s: %.4g requests/s\n", s->plan->name, s->plan->rate_per_s);
     if (s->chosen) {
-        print_size(s, s->chosen, "\n  recommended  ");
-        if (s->ties > 1 && isfinite(s->confidence_of_choice))
-            printf(
-                "    of %zu that cost as much the one with the widest margin, with a probability of %g %% (to within "
-                "%g %%)\n",
-                s->ties, 100 * s->confidence_of_choice, 100 * s->plan->indifference);
-        else if (s->ties > 1)
-            printf("    of %zu that cost as much one of those with the widest margin, which could not be told apart\n",
-                   s->ties);
+        print_size(s, s->chosen, s->chosen->high, "\n  recommended  ");
+        print_ties(s);
     } else if (s->closest) {
         printf("\n  NOTHING MEETS THE SLO within the constraints. Closest comes:\n");
-        struct contender closest = *s->closest;
-        double best = -INFINITY;
-        for (size_t i = 0; i < closest.count; i++) {
-            const struct point *p = &closest.sizes[i].point;
-            double margin = p->count && !p->failed ? point_margin(p, 0.95).value : -INFINITY;
-            if (margin > best) {
-                best = margin;
-                closest.high = closest.sizes[i].units;
-            }
-        }
-        print_size(s, &closest, "    ");
-    } else
-        printf("\n  NOTHING CAN BE RUN\n");
+        print_size(s, s->closest, s->closest_units, "    ");
+        print_alone(s);
+    }
     if (s->runner_up)
-        print_size(s, s->runner_up, "\n  runner-up    ");
+        print_size(s, s->runner_up, s->runner_up->high, "\n  runner-up    ");
     if (a) {
         print_headroom(a);
         print_sensitivity(s, a);
@@ -232,6 +300,12 @@ static int keep_answer(const struct arguments *args, const struct plan_search *s
     return status;
 }
 
+/* A configuration that was refused says so; one that was not has failed with every number of units. */
+static const char *why_not(const struct contender *c)
+{
+    return c->family->refused[0] ? c->family->refused : c->why;
+}
+
 static int search_and_answer(const struct arguments *args, const struct plan *plan, struct session *session,
                              struct error *err)
 {
@@ -242,6 +316,9 @@ static int search_and_answer(const struct arguments *args, const struct plan *pl
     if (status == 0 && search.chosen)
         status = plan_answer_make(&answer, &search, err);
     progress_end(&session->progress);
+    if (status == 0 && !search.chosen && !search.closest)
+        status = error_set(err, ERROR_INPUT, "none of the configurations can be run: %s: %s", search.families[0].label,
+                           why_not(&search.contenders[0]));
     if (status == 0)
         status = keep_answer(args, &search, search.chosen ? &answer : NULL, session_journal(session), err);
     if (status == 0)
@@ -276,6 +353,19 @@ static int make_plan(const struct arguments *args, struct json root, struct erro
     return status;
 }
 
+/* No rate was found at which the SLO would begin to be missed: it is missed, or met, at all that were tried. */
+static void print_end(const struct plan *plan, const struct capacity *c)
+{
+    double rate = plan->rate_per_s;
+    if (c->kind == CAPACITY_NONE)
+        printf("%s %s its SLO at any rate: at %.3g requests/s, where hardly any request meets another,\n", plan->name,
+               c->shown ? "misses" : "is not shown to meet", c->high * rate);
+    else
+        printf("%s %s its SLO at any rate that was tried: at %.4g requests/s, the last of them,\n", plan->name,
+               c->shown ? "meets" : "is not shown to miss", c->low * rate);
+    print_outcome(&c->end);
+}
+
 /* A scenario by itself: the largest rate that it sustains. */
 static int print_capacity(const struct plan *plan, struct session *session, struct error *err)
 {
@@ -293,11 +383,9 @@ static int print_capacity(const struct plan *plan, struct session *session, stru
         printf("%s sustains %.4g requests/s within its SLO: holds at %.4g, breaks at %.4g (%s); %g %% interval\n",
                plan->name, c->value * rate, c->low * rate, c->high * rate, c->binding, 100 * plan->effort.confidence);
     else
-        printf("%s %s\n", plan->name,
-               c->kind == CAPACITY_NONE ? "breaks its SLO however few requests come"
-                                        : "keeps its SLO at any rate that was tried");
-    if (isfinite(h.bound_per_s))
-        printf("  no more than %.4g requests/s can be served at all, by formula\n", h.bound_per_s);
+        print_end(plan, c);
+    if (isfinite(h.capacity_per_s))
+        printf("  by formula about %.4g requests/s can be served at all\n", h.capacity_per_s);
     printf("  %zu rates looked at, %llu trials of %.3g million requests, %.1f s\n", c->points,
            (unsigned long long)session->pool.trials, (double)session->pool.requests * 1e-6, wall_clock_s() - started);
     return c->kind == CAPACITY_NONE ? EXIT_SLO_MISSED : EXIT_DONE;
@@ -371,10 +459,14 @@ static int analytic(struct json root, struct error *err)
         print_against("TTFT, p99", "s", e.ttft_p99_s, r.metrics[METRIC_TTFT][STAT_P99]);
         print_against("TPOT, mean", "s", e.tpot_s, r.metrics[METRIC_TPOT][STAT_MEAN]);
         print_against("E2E, mean", "s", e.e2e_s, r.metrics[METRIC_E2E][STAT_MEAN]);
-        printf("\n  at most %.4g requests/s can be served: %.0f %% of that is asked for%s\n", e.bound_per_s,
+        printf("\n  about %.4g requests/s can be served: %.0f %% of that is asked for%s\n", e.capacity_per_s,
                100 * e.utilization, r.overloaded ? "; the simulation finds it overloaded" : "");
-        printf("  %.1f decodes in an iteration; a prompt's service takes %.4g s with SCV %.2f\n", e.batch, e.service_s,
-               e.service_scv);
+        print_unserved("  ", 1 - e.served_share, "longer than the model's longest sequence or the KV pool");
+        if (isfinite(e.batch) && isfinite(e.service_s))
+            printf("  %.1f decodes in an iteration; a prompt's service takes %.4g s with SCV %.2f\n", e.batch,
+                   e.service_s, e.service_scv);
+        else
+            printf("  by formula there is no steady state\n");
     }
     free(text);
     scenario_release(&s);
@@ -401,7 +493,7 @@ static struct formula_choice *choose_by_formula(const struct plan *plan, const s
     *sound = 0;
     for (size_t i = 0; choices && i < count; i++) {
         const struct family *f = &families[i];
-        double units = f->refused[0] ? INFINITY : ceil(plan->rate_per_s / f->bound_per_s);
+        double units = f->refused[0] ? INFINITY : ceil(plan->rate_per_s / f->capacity_per_s);
         if (units < 1e6)
             choices[(*sound)++] = (struct formula_choice){f, (size_t)units, units * f->unit_objective};
     }

@@ -10,15 +10,18 @@
 
 enum { SAMPLE = 4000, BULK_DRAWS = 32 };
 
+/* The first requests of the workload that can be served, and what they are a share of. */
 struct sample {
     uint32_t prompts[SAMPLE], outputs[SAMPLE];
     size_t count;
-    double rate_per_s, arrival_scv, prompt, output; /* means */
+    double rate_per_s, arrival_scv, prompt, output, max_output; /* of those that can be served; means */
+    double offered_per_s;                                       /* all requests */
 };
 
 /* One pool's replicas: the whole cluster, or those that prefill, or those that decode. */
 struct served {
-    const struct cost_model *cost;
+    const struct cost_model *cost; /* of a pipeline's first stage; */
+    const struct stages *stages;   /* the others come after it */
     const struct replica_config *config;
     double replicas; /* that share the arrivals */
     bool pooled;     /* arrivals go to whoever has least to do: nearly one queue for all */
@@ -26,36 +29,67 @@ struct served {
     double prompt_alone_s; /* mean of an iteration that holds one prompt and nothing else */
 };
 
+static double blocks_of(const struct replica_config *c, double tokens)
+{
+    return ceil(tokens / c->kv_block_tokens);
+}
+
+/* Whether a request is not refused on arrival for its lengths (replica_refuses). */
+static bool can_be_served(const struct cluster_config *c, const struct arrival *a)
+{
+    bool apart = c->prefill_replicas > 0;
+    double tokens = (double)a->prompt_tokens + a->max_output_tokens;
+    double kept = apart && !c->mixed ? a->prompt_tokens : tokens; /* where it is prefilled */
+    return a->prompt_tokens > 0 && a->output_tokens > 0 && tokens <= c->replica.max_tokens &&
+           blocks_of(&c->replica, kept) <= (double)c->replica.kv_blocks &&
+           (!apart || blocks_of(&c->decode, tokens) <= (double)c->decode.kv_blocks);
+}
+
+static void set_means(struct sample *w)
+{
+    double n = (double)w->count, prompts = 0, outputs = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        prompts += w->prompts[i];
+        outputs += w->outputs[i];
+    }
+    w->prompt = prompts / n;
+    w->output = outputs / n;
+    w->max_output /= n;
+}
+
 static int take_sample(const struct scenario *s, struct sample *out, struct error *err)
 {
     struct request_source source;
     struct arrival a;
-    double gaps = 0, squares = 0, prompts = 0, outputs = 0;
-    sim_time last = 0;
+    double squares = 0;
+    size_t offered = 0;
+    sim_time first = 0, last = 0, end = 0;
     int got = 0;
     *out = (struct sample){0};
     if (scenario_open_workload(s, &source, err))
         return -1;
-    while (out->count < SAMPLE && (got = source.next(source.state, &a, err)) == 1) {
+    for (; offered < SAMPLE && (got = source.next(source.state, &a, err)) == 1; offered++) {
+        end = a.at;
+        if (!can_be_served(&s->cluster, &a))
+            continue;
         double gap = sim_time_to_s(a.at - last);
-        gaps += out->count ? gap : 0;
+        first = out->count ? first : a.at;
         squares += out->count ? gap * gap : 0;
         last = a.at;
         out->prompts[out->count] = a.prompt_tokens;
         out->outputs[out->count++] = a.output_tokens;
-        prompts += a.prompt_tokens;
-        outputs += a.output_tokens;
+        out->max_output += a.max_output_tokens;
     }
     request_source_destroy(&source);
     if (got < 0)
         return -1;
-    if (got == SOURCE_WAITS || out->count < 2 || gaps == 0)
+    if (got == SOURCE_WAITS || offered < 2 || end == 0)
         return error_set(err, ERROR_INPUT, "workload: expected arrivals at a rate, found a closed loop or a batch job");
-    double n = (double)out->count, mean = gaps / (n - 1);
-    out->rate_per_s = 1 / mean;
-    out->arrival_scv = squares / (n - 1) / (mean * mean) - 1;
-    out->prompt = prompts / n;
-    out->output = outputs / n;
+    out->offered_per_s = ((double)offered - 1) / sim_time_to_s(end);
+    out->rate_per_s = out->offered_per_s * (double)out->count / (double)offered;
+    double gaps = (double)out->count - 1, mean = sim_time_to_s(last - first) / gaps;
+    out->arrival_scv = gaps >= 1 && mean > 0 ? squares / gaps / (mean * mean) - 1 : 1;
+    set_means(out);
     return 0;
 }
 
@@ -69,11 +103,15 @@ static double iteration_s(const struct served *p, double decodes, double kv, dou
                       .decode_longest = (uint64_t)kv,
                       .items = &item,
                       .count = chunk >= 0.5};
-    struct iteration_cost cost = {0};
     if (b.decodes == 0 && b.count == 0)
         return 0;
-    cost_model_iteration(p->cost, &b, &cost);
-    return fine_to_ns(cost.total) * 1e-9;
+    double seconds = 0;
+    for (size_t stage = 0; stage <= p->stages->count; stage++) {
+        struct iteration_cost cost = {0};
+        cost_model_iteration(stage ? &p->stages->costs[stage - 1] : p->cost, &b, &cost);
+        seconds += fine_to_ns(cost.total) * 1e-9;
+    }
+    return seconds;
 }
 
 /* Between whole numbers of decodes, so that a fixed point can be found. */
@@ -91,13 +129,23 @@ static double limit_of(const struct param_set *params, const char *name, double 
     return otherwise;
 }
 
-static struct served served_by(const struct cost_model *cost, const struct replica_config *config, double replicas,
-                               double kv_per_request)
+/* KV tokens that a request holds while it decodes, on average; all that it may need where that is set aside for it. */
+static double kv_held(const struct replica_config *config, const struct sample *w)
+{
+    return w->prompt + (config->admission == ADMIT_RESERVE_MAX ? w->max_output : w->output / 2);
+}
+
+/* `tied` replicas share a KV pool. */
+static struct served served_by(const struct cost_model *cost, const struct stages *stages,
+                               const struct replica_config *config, double replicas, size_t tied,
+                               const struct sample *w)
 {
     const struct param_set *params = config->batching_params;
     struct kv_layout layout = replica_kv_layout(config);
-    double fits = (double)config->kv_blocks * config->kv_block_tokens / kv_layout_group_tokens(&layout, kv_per_request);
+    double fits = (double)config->kv_blocks * config->kv_block_tokens / (double)tied /
+                  kv_layout_group_tokens(&layout, kv_held(config, w));
     return (struct served){.cost = cost,
+                           .stages = stages,
                            .config = config,
                            .replicas = replicas,
                            .most_sequences = fmax(1, fmin(limit_of(params, "max_sequences", 65536), fits)),
@@ -138,7 +186,7 @@ static double batch_at(const struct served *p, const struct sample *w, double ra
 }
 
 /* The largest rate of a replica at which the batch stays finite. */
-static double bound_of(const struct served *p, const struct sample *w, double prompt)
+static double capacity_of(const struct served *p, const struct sample *w, double prompt)
 {
     double low = 0, high = 1, t;
     while (isfinite(batch_at(p, w, high, prompt, &t)) && high < 1e9)
@@ -227,7 +275,7 @@ static void whole_batches(const struct served *p, const struct sample *w, double
     bulk_seconds(&bulk, most, seconds, probability);
     for (unsigned k = 0; k < BULK_DRAWS; k++)
         mean += seconds[k] / BULK_DRAWS;
-    out->bound_per_s = most / mean;
+    out->capacity_per_s = most / mean;
     out->wait_s = theory_bulk_wait_s(rate, least, most, bulk_seconds, &bulk);
     out->formula = "M/G^(a,b)/1";
     out->batch = fmin(most, fmax(least, rate * mean));
@@ -255,17 +303,25 @@ static void continuous_batches(const struct served *prefill, const struct served
     bool apart = prefill->cost != decode->cost;
     double rate = w->rate_per_s / decode->replicas, prompt = apart ? 0 : w->prompt, iteration = NAN;
     double prefill_rate = w->rate_per_s / prefill->replicas;
-    out->bound_per_s = decode->replicas * bound_of(decode, w, prompt);
+    out->capacity_per_s = decode->replicas * capacity_of(decode, w, prompt);
     out->batch = batch_at(decode, w, rate, prompt, &iteration);
     out->tpot_s = isfinite(out->batch) ? iteration : INFINITY;
-    if (isfinite(out->batch))
+    out->service_s = out->service_scv = NAN;
+    if (apart || isfinite(out->batch))
         first_token(prefill, w, prefill_rate, apart ? 0 : out->batch, apart ? 0 : iteration, out);
     else
         out->wait_s = out->ttft_s = out->ttft_p99_s = INFINITY;
-    if (apart && out->service_s > 0)
-        out->bound_per_s = fmin(out->bound_per_s, prefill->replicas / out->service_s);
+    if (apart)
+        out->capacity_per_s = fmin(out->capacity_per_s, prefill->replicas / out->service_s);
     if (out->formula == NULL)
         out->formula = "no steady state";
+}
+
+static void nothing_is_served(struct analytic_estimate *out)
+{
+    out->capacity_per_s = INFINITY;
+    out->formula = "nothing is served";
+    out->tpot_s = out->service_s = out->service_scv = out->wait_s = out->ttft_s = out->ttft_p99_s = out->e2e_s = NAN;
 }
 
 int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct error *err)
@@ -279,20 +335,29 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
         return -1;
     }
     const struct cluster_config *c = &s->cluster;
-    double kv = w->prompt + w->output, prefills = (double)(c->prefill_replicas ? c->prefill_replicas : c->replicas);
+    out->rate_per_s = w->offered_per_s;
+    out->served_share = w->rate_per_s / w->offered_per_s;
+    if (w->count == 0) {
+        nothing_is_served(out);
+        free(w);
+        return 0;
+    }
+    double prefills = (double)(c->prefill_replicas ? c->prefill_replicas : c->replicas);
     double decodes = c->prefill_replicas ? (double)(c->replicas - c->prefill_replicas) : prefills;
-    struct served prefill = served_by(&s->cost, &c->replica, prefills, kv);
-    struct served decode = c->prefill_replicas ? served_by(&s->decode_cost, &c->decode, decodes, kv) : prefill;
+    struct served prefill = served_by(&s->cost, &s->stages, &c->replica, prefills, c->tied, w);
+    struct served decode = c->prefill_replicas
+                               ? served_by(&s->decode_cost, &s->decode_stages, &c->decode, decodes, c->decode_tied, w)
+                               : prefill;
     prefill.pooled = c->routing->central || c->routing->rank;
     prefill.prompt_alone_s = mean_prompt_s(&prefill, w);
     decode.prompt_alone_s = prefill.prompt_alone_s;
-    out->rate_per_s = w->rate_per_s;
     if (c->replica.batching->holds_finished_kv) {
         whole_batches(&prefill, w, w->rate_per_s / prefills, out);
-        out->bound_per_s *= prefills;
+        out->capacity_per_s *= prefills;
     } else
         continuous_batches(&prefill, &decode, w, out);
-    out->utilization = w->rate_per_s / out->bound_per_s;
+    out->utilization = w->rate_per_s / out->capacity_per_s;
+    out->capacity_per_s /= out->served_share; /* requests that are refused take nothing of it */
     out->e2e_s = out->ttft_s + (w->output - 1) * out->tpot_s;
     free(w);
     return 0;

@@ -224,6 +224,27 @@ static void add_estimate(cJSON *o, const char *key, struct estimate e)
         cJSON_AddItemToArray(list, isfinite(values[i]) ? cJSON_CreateNumber(values[i]) : cJSON_CreateNull());
 }
 
+static void add_words(cJSON *o, const char *binding, double margin)
+{
+    char words[128];
+    margin_text(binding, margin, words, sizeof words);
+    cJSON_AddStringToObject(o, "words", words);
+}
+
+static void add_outcome(cJSON *o, const char *key, const struct outcome *outcome)
+{
+    cJSON *at = cJSON_AddObjectToObject(o, key);
+    add_number(at, "margin", outcome->margin);
+    cJSON_AddStringToObject(at, "binding", outcome->binding);
+    add_words(at, outcome->binding, outcome->margin);
+    add_number(at, "unserved", outcome->unserved);
+    add_number(at, "attainment", outcome->attainment);
+    add_number(at, "ttft_s.p99", outcome->ttft_p99_s);
+    add_number(at, "tpot_s.p99", outcome->tpot_p99_s);
+    add_number(at, "e2e_s.p99", outcome->e2e_p99_s);
+    cJSON_AddStringToObject(at, "reason", outcome->reason);
+}
+
 static cJSON *size_json(const struct plan_search *s, const struct contender *c, const struct sized *size)
 {
     cJSON *o = cJSON_CreateObject();
@@ -234,9 +255,14 @@ static cJSON *size_json(const struct plan_search *s, const struct contender *c, 
     add_number(o, objective_names[s->plan->objective], contender_objective(s->plan, c, size->units));
     add_number(o, "gpus", mean_of(p, "gpus"));
     add_estimate(o, "margin", point_margin(p, 0.95));
+    add_number(o, "typical_margin", point_typical_margin(p));
+    add_number(o, "least_margin", point_worst(p) ? point_worst(p)->margin : NAN);
     cJSON_AddStringToObject(o, "binding", point_binding(p));
-    static const char *const shown[] = {"ttft_s.p50", "ttft_s.p99", "tpot_s.p50",   "tpot_s.p99",
-                                        "e2e_s.p99",  "attainment", "tokens_per_s", "goodput_per_s"};
+    add_words(o, point_binding(p), point_typical_margin(p));
+    cJSON_AddStringToObject(o, "reason", point_outcome(p).reason);
+    cJSON_AddItemToObject(o, "scenario", cJSON_Parse(size->scenario));
+    static const char *const shown[] = {"ttft_s.p50", "ttft_s.p99",   "tpot_s.p50",    "tpot_s.p99", "e2e_s.p99",
+                                        "attainment", "tokens_per_s", "goodput_per_s", "unserved"};
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
         add_estimate(o, shown[i], point_mean(p, shown[i], 0.95));
     return o;
@@ -250,7 +276,7 @@ static cJSON *contender_json(const struct plan_search *s, const struct contender
     if (c->high)
         cJSON_AddNumberToObject(o, "units", (double)c->high);
     cJSON_AddStringToObject(o, "why", c->why);
-    add_number(o, "bound_per_s", c->family->bound_per_s);
+    add_number(o, "capacity_per_s", c->family->capacity_per_s);
     cJSON_AddItemToObject(o, "scenario", cJSON_Duplicate(c->family->scenario, 1));
     for (size_t i = 0; i < c->count; i++)
         if (c->sizes[i].point.count > 0)
@@ -308,6 +334,11 @@ cJSON *plan_answer_json(const struct plan_search *s, const struct plan_answer *a
     for (int i = 0; i < 3; i++)
         if (named[i])
             cJSON_AddNumberToObject(o, names[i], (double)(named[i] - s->contenders));
+    if (s->closest)
+        cJSON_AddNumberToObject(o, "closest_units", (double)s->closest_units);
+    if (s->no_number_helps)
+        add_outcome(o, "alone", &s->alone);
+    cJSON_AddNumberToObject(o, "seed", (double)s->plan->seed);
     cJSON_AddNumberToObject(o, "equally_cheap", (double)s->ties);
     add_number(o, "confidence_of_choice", s->confidence_of_choice);
     cJSON_AddNumberToObject(o, "trials", (double)s->pool->trials);

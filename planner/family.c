@@ -153,7 +153,7 @@ static int weigh_unit(const struct plan *p, const struct scenario *s, struct fam
     struct analytic_estimate e;
     if (analytic_of(s, &e, err))
         return -1;
-    f->bound_per_s = e.bound_per_s;
+    f->capacity_per_s = e.capacity_per_s;
     return 0;
 }
 

@@ -29,7 +29,7 @@ static int ask_formula(const char *text, struct analytic_estimate *e, bool *know
     struct error ignored = {0};
     if (json_parse(text, "scenario", &root, err) || scenario_compile(&s, root, err))
         return -1;
-    *known = analytic_of(&s, e, &ignored) == 0 && e->bound_per_s > 0;
+    *known = analytic_of(&s, e, &ignored) == 0 && e->capacity_per_s > 0 && isfinite(e->capacity_per_s);
     scenario_release(&s);
     return 0;
 }
@@ -43,7 +43,7 @@ int headroom_find(const struct plan *plan, struct trial_pool *pool, struct headr
     if (!scenario)
         return error_no_memory(err);
     int status = ask_formula(scenario, &e, &known, err);
-    *out = (struct headroom){.base_per_s = plan->rate_per_s, .bound_per_s = known ? e.bound_per_s : NAN};
+    *out = (struct headroom){.base_per_s = plan->rate_per_s, .capacity_per_s = known ? e.capacity_per_s : NAN};
     struct capacity_question q = {.scenario = scenario,
                                   .scale = SCALE_RATE,
                                   .start = known ? 0.8 / e.utilization : 1,

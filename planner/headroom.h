@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* headroom.h — how far a scenario by itself can go: the largest rate at which it keeps its SLO, beside what a formula
- * says can be served at all. */
+/* headroom.h — how far a scenario by itself can go: the largest rate at which it meets its SLO, next to about what a
+ * formula says can be served at all. */
 #ifndef TANDEM_PLANNER_HEADROOM_H
 #define TANDEM_PLANNER_HEADROOM_H
 
@@ -9,9 +9,9 @@
 #include "reports/store.h"
 
 struct headroom {
-    struct capacity rate; /* factors on base_per_s */
-    double base_per_s;    /* the scenario's own rate */
-    double bound_per_s;   /* no more can be served, by formula; NAN where there is none */
+    struct capacity rate;  /* factors on base_per_s */
+    double base_per_s;     /* the scenario's own rate */
+    double capacity_per_s; /* about what can be served, by formula; NAN where it does not say */
 };
 
 /* A scenario in the place of a plan that has nothing to search; takes it over. NULL when memory is short. */

@@ -61,7 +61,7 @@ struct family {
     double unit_objective, unit_gpus, unit_cost_per_h, unit_power_w; /* while nothing is scaled or breaks down */
     bool scaled;            /* replicas come and go: what is held is known when it has been simulated, */
     double least_objective; /* and is no less than this */
-    double bound_per_s;     /* of one unit, by formula */
+    double capacity_per_s;  /* of one unit, by formula */
     char refused[512];      /* why it cannot be run at all; "" where it can */
 };
 

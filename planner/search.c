@@ -8,11 +8,11 @@
 
 #include "base/array.h"
 
-enum { TOGETHER_MAX = 64 };
+enum { TOGETHER_MAX = 64, FIRST_OF_TIES = 8 };
 
-/* By how much a formula's bound may be too low: before it misleads where to look first, and before a family is given up
- * for it without a simulation. */
-static const double bound_slack = 1.1, sure_slack = 1.3;
+/* How much more than a formula's capacity may turn out to be served: a first look is better below the answer, since
+ * what misses there rules out all smaller sizes. */
+static const double first_look_slack = 1.1;
 
 static const double same = 1 + 1e-9;
 
@@ -54,9 +54,10 @@ double contender_objective(const struct plan *plan, const struct contender *c, s
     return c->family->scaled ? c->family->least_objective : (double)units * c->family->unit_objective;
 }
 
-static size_t bound_units(const struct plan *plan, const struct family *f, double slack)
+/* Where to look first: an estimate, for which nothing is ruled out. */
+static size_t first_units(const struct plan *plan, const struct family *f)
 {
-    double units = plan->rate_per_s / (f->bound_per_s * slack);
+    double units = plan->rate_per_s / (f->capacity_per_s * first_look_slack);
     return units > 1e6 || isnan(units) ? 1000000 : units < 1 ? 1 : (size_t)ceil(units);
 }
 
@@ -70,17 +71,17 @@ static size_t most_units(const struct plan *plan, const struct family *f)
     return (size_t)fmin(1e6, floor(most * same));
 }
 
-/* The fewest units that may still turn out to hold. */
-static size_t hoped_units(const struct plan *plan, const struct contender *c)
-{
-    size_t bound = bound_units(plan, c->family, sure_slack);
-    size_t hoped = c->low + 1 > bound ? c->low + 1 : bound;
-    return c->high && hoped > c->high ? c->high : hoped;
-}
-
+/* What the fewest units cost that may still turn out to hold. */
 static double hoped_objective(const struct plan *plan, const struct contender *c)
 {
-    return contender_objective(plan, c, hoped_units(plan, c));
+    return contender_objective(plan, c, c->low + 1);
+}
+
+/* What they cost if the formula is right. */
+static double expected_objective(const struct plan *plan, const struct contender *c)
+{
+    size_t first = first_units(plan, c->family), units = c->low + 1 > first ? c->low + 1 : first;
+    return contender_objective(plan, c, c->high && units > c->high ? c->high : units);
 }
 
 /* Whether more units have not helped: the largest two that broke did so alike. */
@@ -91,7 +92,7 @@ static bool more_is_no_help(const struct contender *c)
         if (c->sizes[i].units < c->low && c->sizes[i].point.count > 0 && (!before || c->sizes[i].units > before->units))
             before = &c->sizes[i];
     return last && before && !last->point.failed && !before->point.failed && !point_overloaded(&last->point) &&
-           point_typical_margin(&last->point) < point_typical_margin(&before->point) + 0.01;
+           !(point_typical_margin(&last->point) > point_typical_margin(&before->point) + 0.01);
 }
 
 /* After `units` have broken: what their throughput says, or a little more; all there may be where more does not help.
@@ -113,11 +114,15 @@ static size_t more_than(const struct plan *plan, const struct contender *c, size
     return wanted > n + 1 ? (size_t)wanted : units + 1;
 }
 
+/* Upwards as far as the misses say, downwards twice as far each time, then halving. */
 static size_t next_units(const struct plan *plan, const struct contender *c)
 {
     if (c->high == 0)
-        return c->low == 0 ? bound_units(plan, c->family, bound_slack) : more_than(plan, c, c->low);
-    return c->low == 0 ? c->high - 1 : (c->low + c->high) / 2;
+        return c->low == 0 ? first_units(plan, c->family) : more_than(plan, c, c->low);
+    if (c->low > 0)
+        return (c->low + c->high) / 2;
+    size_t first = c->sizes[0].units, down = first > c->high ? 2 * (first - c->high) + 1 : 1;
+    return first > down ? first - down : 1;
 }
 
 static void set_fate(struct contender *c, enum fate fate, const char *why)
@@ -164,8 +169,7 @@ static bool matters(const struct plan *plan, struct contender *c, double best)
         if (c->low > 0)
             snprintf(why, sizeof why, "%s; more would cost more than the best", broke);
         else
-            snprintf(why, sizeof why, "at least %zu units are needed by formula, which cost more than the best",
-                     hoped_units(plan, c));
+            snprintf(why, sizeof why, "one unit costs more than the best");
         set_fate(c, FATE_DEARER, why);
         return false;
     }
@@ -194,7 +198,7 @@ static int compare_hopes(const void *a, const void *b)
     return (x->contender > y->contender) - (x->contender < y->contender);
 }
 
-/* The contenders to look at next: those that hope for the least, as many more as keep all workers busy. */
+/* The contenders to look at next: those that are expected to cost least, as many more as keep all workers busy. */
 static size_t choose(struct plan_search *s, const struct contender *apart, struct hope *hopes)
 {
     double best = best_objective(s, apart);
@@ -202,7 +206,7 @@ static size_t choose(struct plan_search *s, const struct contender *apart, struc
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
         if (c != apart && matters(s->plan, c, best))
-            hopes[n++] = (struct hope){c, hoped_objective(s->plan, c)};
+            hopes[n++] = (struct hope){c, expected_objective(s->plan, c)};
     }
     qsort(hopes, n, sizeof *hopes, compare_hopes);
     size_t least = 0;
@@ -251,7 +255,7 @@ static int look(struct plan_search *s, const struct hope *hopes, size_t n, doubl
     return 0;
 }
 
-/* Until nobody but `apart` could be cheaper than, or as cheap as, the cheapest of the others that holds. */
+/* Until none but `apart` could be cheaper than, or as cheap as, the cheapest of the others that holds. */
 static int settle(struct plan_search *s, const struct contender *apart, struct error *err)
 {
     struct hope *hopes = malloc((s->count + 1) * sizeof *hopes);
@@ -277,12 +281,17 @@ static struct sized *held_by(struct contender *c)
     return NULL;
 }
 
+/* Margins that have a mean and a variance; beyond e¹⁰ times within a limit they are alike. */
+static double finite_margin(const struct trial_result *r)
+{
+    return fmax(-1, fmin(10, r->margin));
+}
+
 /* Of equally cheap families the one with the widest margin. */
 static int select_widest(struct plan_search *s, struct contender **ties, size_t n, struct error *err)
 {
-    enum { FIRST = 8 };
-    size_t most = s->plan->effort.most < FIRST ? FIRST : s->plan->effort.most;
-    struct selection *selection = selection_create(n, FIRST, s->plan->indifference, s->plan->effort.confidence);
+    size_t most = s->plan->effort.most, first = most < FIRST_OF_TIES ? most : FIRST_OF_TIES;
+    struct selection *selection = selection_create(n, first, s->plan->indifference, s->plan->effort.confidence);
     struct point **points = malloc(n * sizeof *points);
     double *margins = malloc(n * sizeof *margins);
     int status = selection && points && margins ? 0 : error_no_memory(err);
@@ -291,15 +300,15 @@ static int select_widest(struct plan_search *s, struct contender **ties, size_t 
         for (size_t i = 0; i < n; i++)
             if (selection_holds(selection, i))
                 points[left++] = &held_by(ties[i])->point;
-        status = points_replicate(points, left, r < FIRST ? FIRST : r + 1, s->pool, err);
+        status = points_replicate(points, left, r < first ? first : r + 1, s->pool, err);
         for (size_t i = 0; status == 0 && i < n; i++)
-            margins[i] = selection_holds(selection, i) ? fmax(-1, held_by(ties[i])->point.results[r].margin) : 0;
+            margins[i] = selection_holds(selection, i) ? finite_margin(&held_by(ties[i])->point.results[r]) : 0;
         if (status == 0)
             selection_add(selection, margins);
     }
     double widest = -INFINITY;
     for (size_t i = 0; status == 0 && i < n; i++) {
-        double margin = point_margin(&held_by(ties[i])->point, 0.95).value;
+        double margin = point_typical_margin(&held_by(ties[i])->point);
         if (selection_holds(selection, i) && margin > widest) {
             widest = margin;
             s->chosen = ties[i];
@@ -334,7 +343,7 @@ static int choose_best(struct plan_search *s, struct error *err)
     int status = n > 1 ? select_widest(s, ties, n, err) : 0;
     double widest = -INFINITY;
     for (size_t i = 0; status == 0 && i < n; i++) {
-        double margin = point_margin(&held_by(ties[i])->point, 0.95).value;
+        double margin = point_typical_margin(&held_by(ties[i])->point);
         if (ties[i] != s->chosen && margin > widest) {
             widest = margin;
             s->runner_up = ties[i];
@@ -364,15 +373,14 @@ static int choose_next(struct plan_search *s, struct error *err)
     return 0;
 }
 
-/* What is recommended has had all replications that one point may have. Whoever does not hold after all is open again,
- * and so are those that were given up as dearer. */
+/* What is recommended has had all replications that one point may have. What does not hold after all is open again, and
+ * so is what was given up as more expensive. */
 static bool confirmed(struct plan_search *s, struct contender *c, int *status, struct error *err)
 {
     struct point *p = &held_by(c)->point;
-    *status = points_replicate(&p, 1, s->plan->effort.most, s->pool, err);
-    if (*status || point_margin(p, s->plan->effort.confidence).low > 0)
+    *status = point_confirm(p, &s->plan->effort, s->pool, err);
+    if (*status || p->verdict == HOLDS)
         return true;
-    p->verdict = point_margin(p, s->plan->effort.confidence).high < 0 ? BREAKS : UNDECIDED;
     c->low = c->high;
     c->high = 0;
     c->best = false;
@@ -383,19 +391,93 @@ static bool confirmed(struct plan_search *s, struct contender *c, int *status, s
     return false;
 }
 
+static int find_chosen(struct plan_search *s, struct error *err)
+{
+    int status = 0;
+    do
+        if (settle(s, NULL, err) || choose_best(s, err))
+            return -1;
+    while (s->chosen && !confirmed(s, s->chosen, &status, err));
+    return status;
+}
+
+static int find_runner_up(struct plan_search *s, struct error *err)
+{
+    int status = 0;
+    do
+        if (s->chosen && !s->runner_up && choose_next(s, err))
+            return -1;
+    while (s->runner_up && !confirmed(s, s->runner_up, &status, err));
+    return status;
+}
+
+/* Whether what was found last, and holds, costs less than what was chosen before it. */
+static bool runner_up_is_cheaper(const struct plan_search *s)
+{
+    return s->chosen && s->runner_up &&
+           contender_objective(s->plan, s->runner_up, s->runner_up->high) * same <
+               contender_objective(s->plan, s->chosen, s->chosen->high);
+}
+
+/* How close a size comes to meeting the SLO. */
+struct closeness {
+    bool overloaded;
+    double margin, unserved, objective;
+};
+
+/* Whether a is closer: first a size whose queue does not grow, then the smallest violation, then the most served (of
+ * violations without end), then the cheapest. */
+static bool closer(const struct closeness *a, const struct closeness *b)
+{
+    if (a->overloaded != b->overloaded)
+        return b->overloaded;
+    if (a->margin != b->margin)
+        return a->margin > b->margin;
+    if (a->unserved != b->unserved)
+        return a->unserved < b->unserved;
+    return a->objective < b->objective;
+}
+
 /* Where nothing holds: the size that comes closest. */
 static void find_closest(struct plan_search *s)
 {
-    double closest = -INFINITY;
+    struct closeness best = {0};
     for (size_t i = 0; i < s->count; i++)
         for (size_t k = 0; k < s->contenders[i].count; k++) {
-            const struct point *p = &s->contenders[i].sizes[k].point;
-            double margin = p->count && !p->failed ? point_margin(p, 0.95).value : -INFINITY;
-            if (margin > closest) {
-                closest = margin;
-                s->closest = &s->contenders[i];
+            struct contender *c = &s->contenders[i];
+            const struct point *p = &c->sizes[k].point;
+            if (p->count == 0 || p->failed)
+                continue;
+            struct closeness own = {.overloaded = point_overloaded(p),
+                                    .margin = point_typical_margin(p),
+                                    .unserved = point_mean(p, "unserved", 0.95).value,
+                                    .objective = contender_objective(s->plan, c, c->sizes[k].units)};
+            if (!s->closest || closer(&own, &best)) {
+                best = own;
+                s->closest = c;
+                s->closest_units = c->sizes[k].units;
             }
         }
+}
+
+/* The requests of what comes closest, each with an idle replica to itself: one unit at a thousandth of what a formula
+ * says it can serve. If these miss the SLO, no number of units meets it. */
+static int ask_alone(struct plan_search *s, struct error *err)
+{
+    double capacity = s->closest->family->capacity_per_s, rate = s->plan->rate_per_s;
+    double scales[SCALE_COUNT] = {1, 1, 1, 1};
+    scales[SCALE_RATE] = fmax(1e-3 * fmin(1, isfinite(capacity) ? capacity / rate : 1), 1e-6);
+    char *scenario = family_scenario(s->plan, s->closest->family, 1);
+    if (!scenario)
+        return error_no_memory(err);
+    struct point alone, *p = &alone;
+    point_init(p, scenario, scales, s->plan->seed);
+    int status = points_decide(&p, 1, &s->plan->effort, s->pool, err);
+    s->no_number_helps = status == 0 && !p->failed && p->verdict == BREAKS;
+    s->alone = point_outcome(p);
+    point_release(p);
+    free(scenario);
+    return status;
 }
 
 static void explain(struct plan_search *s)
@@ -421,7 +503,6 @@ static void explain(struct plan_search *s)
 
 int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial_pool *pool, struct error *err)
 {
-    int status = 0;
     *s = (struct plan_search){.plan = plan, .pool = pool};
     if (families_make(plan, &s->families, &s->count, err))
         return -1;
@@ -436,17 +517,13 @@ int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial
             set_fate(c, FATE_REFUSED, c->family->refused);
     }
     do
-        if (settle(s, NULL, err) || choose_best(s, err))
+        if (find_chosen(s, err) || find_runner_up(s, err))
             return -1;
-    while (s->chosen && !confirmed(s, s->chosen, &status, err) && status == 0);
-    do
-        if (status || (s->chosen && !s->runner_up && choose_next(s, err)))
-            return -1;
-    while (s->runner_up && !confirmed(s, s->runner_up, &status, err) && status == 0);
-    if (status)
-        return -1;
+    while (runner_up_is_cheaper(s));
     if (!s->chosen)
         find_closest(s);
+    if (s->closest && ask_alone(s, err))
+        return -1;
     explain(s);
     return 0;
 }

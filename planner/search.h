@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* search.h — the cheapest way to meet a plan, best first.
  *
- * Every family's number of units lies above the largest that is known to break the SLO and at or below the smallest
- * that is known to hold. The family that could be cheapest, going by the largest that breaks plus one, is looked at
- * next; a formula's bound says where to look first, and rules a family out only if it would have to be 30 % wrong. The
- * search ends when no family could still be as cheap as the cheapest that holds, so that nothing dearer than the answer
- * is simulated but to close a gap. A size gets more replications only while its interval holds zero (point.h); one that
- * stays undecided is not taken to hold. Equally cheap families are told apart by their margins, by ranking and
- * selection (inference.h). */
+ * A configuration that misses the SLO with some number of units is taken to miss it with fewer, too. So its fewest
+ * units lie above the most that are known to miss and at or below the fewest that are known to hold. The configuration
+ * that is expected to cost least is looked at next; a formula's capacity says where to look first, and rules nothing
+ * out. The search ends when the fewest units that could still hold cost more than the cheapest size that does, for
+ * every configuration, so that hardly anything more expensive than the answer is simulated. A size gets more
+ * replications only while its interval holds zero (point.h); one that stays undecided is not taken to hold. What holds
+ * is ranked again in the end, when the answer has had all its replications. Equally cheap configurations are told apart
+ * by their margins, by ranking and selection (inference.h). */
 #ifndef TANDEM_PLANNER_SEARCH_H
 #define TANDEM_PLANNER_SEARCH_H
 
@@ -48,7 +49,10 @@ struct plan_search {
     struct contender *chosen, *runner_up; /* NULL where there is none */
     double confidence_of_choice;          /* among equally cheap ones; 1 where there was one only */
     size_t ties;                          /* as cheap, the chosen one included */
-    struct contender *closest;            /* where nothing holds: comes closest with the units it may have */
+    struct contender *closest;            /* where nothing holds: comes closest, */
+    size_t closest_units;                 /* with so many */
+    struct outcome alone;                 /* where nothing holds: its requests, each with an idle replica to itself, */
+    bool no_number_helps;                 /* miss the SLO as well */
 };
 
 /* Makes families and searches; release also after a failure. */

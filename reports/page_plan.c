@@ -172,9 +172,19 @@ static void write_estimate(const struct plan_page *p, const cJSON *size, const c
         fprintf(p->out, "<div><dt>%s</dt><dd>%s<small>± %.2g %%</small></dd></div>\n", title, text, 100 * half / v);
 }
 
-static void write_choice(const struct plan_page *p, const cJSON *family, const char *role)
+static void write_unserved(const struct plan_page *p, const cJSON *outcome, const char *reason)
 {
-    double units = number_in(family, "units");
+    double share = number_in(outcome, "unserved");
+    if (!(share > 0))
+        return;
+    fprintf(p->out, "<p>%.2f %% of requests are not served", 100 * share);
+    fputs(*reason ? ", one of them because: " : "", p->out);
+    html_text(p->out, reason);
+    fputs(".</p>\n", p->out);
+}
+
+static void write_choice(const struct plan_page *p, const cJSON *family, double units, const char *role)
+{
     const cJSON *size = size_of(family, units);
     fprintf(p->out, "<h3>%s: %.0f unit%s of ", role, units, units == 1 ? "" : "s");
     html_text(p->out, text_in(family, "label"));
@@ -191,6 +201,25 @@ static void write_choice(const struct plan_page *p, const cJSON *family, const c
     write_estimate(p, size, "e2e_s.p99", "E2E p99");
     fprintf(p->out, "<div><dt>requests within every limit</dt><dd>%.2f %%</dd></div></dl>\n",
             100 * number_in(size, "attainment"));
+    write_unserved(p, size, text_in(size, "reason"));
+}
+
+/* The size that comes closest; and where requests miss the SLO even if each has an idle replica to itself, that. */
+static void write_closest(const struct plan_page *p, const cJSON *closest)
+{
+    double units = number_in(p->result, "closest_units");
+    const cJSON *alone = cJSON_GetObjectItemCaseSensitive(p->result, "alone");
+    write_choice(p, closest, units, "Closest");
+    fputs("<p>It misses the SLO: ", p->out);
+    html_text(p->out, text_in(size_of(closest, units), "words"));
+    fputs(".</p>\n", p->out);
+    if (!alone)
+        return;
+    fputs("<p>No number of units helps. Requests that each have an idle replica to themselves miss the SLO, too: ",
+          p->out);
+    html_text(p->out, text_in(alone, "words"));
+    fputs(".</p>\n", p->out);
+    write_unserved(p, alone, text_in(alone, "reason"));
 }
 
 static void write_verdict(const struct plan_page *p)
@@ -201,7 +230,7 @@ static void write_verdict(const struct plan_page *p)
     if (chosen) {
         double gpus = number_in(size_of(chosen, number_in(chosen, "units")), "gpus");
         fprintf(p->out, "<p class=\"big\">Buy %.4g GPU%s</p>\n", gpus, gpus == 1 ? "" : "s");
-        write_choice(p, chosen, "Recommended");
+        write_choice(p, chosen, number_in(chosen, "units"), "Recommended");
         fprintf(p->out, "<p>%.4g requests/s within the SLO.", number_in(p->result, "rate_per_s"));
         if (number_in(p->result, "equally_cheap") > 1)
             fprintf(p->out,
@@ -210,15 +239,12 @@ static void write_verdict(const struct plan_page *p)
         fputs("</p>\n", p->out);
     } else {
         fputs("<p class=\"big\">Nothing that may be bought meets the SLO</p>\n", p->out);
-        if (closest) {
-            fputs("<p>What comes closest: ", p->out);
-            html_text(p->out, text_in(closest, "label"));
-            fputs(".</p>\n", p->out);
-        }
+        if (closest)
+            write_closest(p, closest);
     }
     fputs("</section>\n", p->out);
     if (second)
-        write_choice(p, second, "Runner-up");
+        write_choice(p, second, number_in(second, "units"), "Runner-up");
 }
 
 enum { HEADROOM_WIDTH = 760, HEADROOM_LEFT = 130, HEADROOM_LINE = 34, HEADROOM_TEXT = 190 };
@@ -416,7 +442,7 @@ static void write_families(const struct plan_page *p)
     const cJSON *family;
     size_t index = 1;
     html_heading(p->out, "families", "Every way to run it, and why it was not chosen");
-    fputs("<table><tr><th>family</th><th>fewest units</th><th>no more than, requests/s and unit</th><th>why "
+    fputs("<table><tr><th>family</th><th>fewest units</th><th>requests/s of a unit, about, by formula</th><th>why "
           "not</th></tr>\n",
           p->out);
     cJSON_ArrayForEach(family, p->families)
@@ -430,7 +456,7 @@ static void write_families(const struct plan_page *p)
         html_text(p->out, scenario ? scenario : "");
         fputs("</pre></details></td>", p->out);
         fprintf(p->out, isfinite(units) ? "<td>%.0f</td>" : "<td>–</td>", units);
-        fprintf(p->out, "<td>%.4g</td><td class=\"words\">", number_in(family, "bound_per_s"));
+        fprintf(p->out, "<td>%.4g</td><td class=\"words\">", number_in(family, "capacity_per_s"));
         html_text(p->out, family == family_of(p, "recommendation") ? "recommended" : text_in(family, "why"));
         fputs("</td></tr>\n", p->out);
         free(scenario);

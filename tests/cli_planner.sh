@@ -122,3 +122,80 @@ says 2 'search.device: is there twice' "$tandem" plan plan.json --no-db --set 's
 says 2 'prices_per_h.l40s: is there twice' "$tandem" plan plan.json --no-db --set 'prices_per_h={"l40s":1,"l40s":2}'
 says 2 'replications: expected a power of two from 4 to 4096, found 6' "$tandem" plan plan.json --no-db --replications 6
 says 2 'confidence: expected a number' "$tandem" plan plan.json --no-db --confidence 0.9x
+
+# What a plan names is what it has tried: its first trial run by itself, and the others by their seeds, have the margins
+# that the plan says, here of what is recommended and of the runner-up.
+command_of() { # TITLE: the command under it in out.txt
+    sed -n "/$1/,\$p" out.txt | grep -m1 -o 'tandem run .*' | sed "s|^tandem|'$tandem'|"
+}
+cat >small.json <<'P'
+{ "name": "small", "model": "llama-3.1-8b", "device": "h100-sxm",
+  "workload": { "arrivals": { "name": "poisson", "rate_per_s": 10 }, "requests": 300,
+                "lengths": { "prompt": { "name": "lognormal", "median": 800, "sigma": 0.7 }, "output": { "name": "lognormal", "median": 100, "sigma": 0.7 } } },
+  "slo": { "ttft_s": { "p90": 0.4 }, "e2e_s": { "p90": 6 } } }
+P
+"$tandem" plan plan.json --no-db --quiet --set scenario=small.json --replications 4 --json a.json >out.txt
+for title in recommended runner-up; do
+    for seed in 1000 1001 1002 1003; do
+        eval "$(command_of "$title") --set seed=$seed --quiet --db again.db"
+    done
+done
+python3 - <<'P'
+import json, sqlite3, statistics
+plan = json.load(open("a.json"))
+db = sqlite3.connect("again.db")
+value = lambda name, run: db.execute("SELECT value FROM metric WHERE run_id = ? AND name = ?", (run, name)).fetchone()[0]
+for first, role in ((1, "recommendation"), (5, "runner_up")):
+    family = plan["families"][plan[role]]
+    size = next(s for s in family["sizes"] if s["units"] == family["units"])
+    # A run whose queue grows has a margin of at most -0.05 in a plan.
+    margins = [min(value("slo_margin", run), -0.05 if value("overloaded", run) else 1e9) for run in range(first, first + 4)]
+    assert size["replications"] == 4, size
+    assert abs(statistics.median(margins) - size["typical_margin"]) < 1e-9, (margins, size)
+    assert abs(min(margins) - size["least_margin"]) < 1e-9, (margins, size)
+P
+
+# A size of the JSON is a scenario by itself.
+python3 - <<'P'
+import json
+plan = json.load(open("a.json"))
+size = plan["families"][plan["recommendation"]]["sizes"][0]
+json.dump(dict(size["scenario"], seed=plan["seed"]), open("size.json", "w"))
+P
+"$tandem" run size.json --no-db --quiet
+
+# Requests longer than the model's longest sequence take nothing of what is bought: the cheaper device is chosen, though
+# a formula of all requests would want three of it.
+cat >long.json <<'P'
+{ "model": "yi-34b", "device": "a100-80gb", "cluster": { "tensor_parallel": 2 },
+  "workload": { "arrivals": { "name": "poisson", "rate_per_s": 2 }, "requests": 500,
+                "lengths": { "prompt": { "name": "lognormal", "median": 7059, "sigma": 0.476, "max": 16384 }, "output": { "name": "lognormal", "median": 208, "sigma": 0.45, "max": 1024 } } },
+  "policy": { "batching": "unified_budget" }, "slo": { "goodput_per_s": 0.1 } }
+P
+cat >cheaper.json <<'P'
+{ "name": "cheaper", "scenario": "long.json", "search": { "device": ["a100-80gb", "h100-sxm"] }, "sensitivity": 0,
+  "prices_per_h": { "a100-80gb": 1.8, "h100-sxm": 3 }, "replications": 4 }
+P
+"$tandem" plan cheaper.json --no-db --quiet >out.txt
+grep -A1 'recommended  1 unit of a100-80gb' out.txt | grep -q '3.60 an hour'
+grep -q '% of requests are not served, one of them because: longer than the model' out.txt
+
+# No number of units helps: 0.05 s for a prompt of 8 000 tokens is less than an idle replica takes.
+got=0; "$tandem" plan cheaper.json --no-db --quiet --json none.json \
+    --set 'scenario={"model":"llama-3.1-70b","device":"h100-sxm","cluster":{"tensor_parallel":4},"workload":{"arrivals":{"name":"poisson","rate_per_s":2},"requests":200,"lengths":{"prompt":{"name":"fixed","tokens":8000},"output":{"name":"fixed","tokens":20}}},"slo":{"ttft_s":{"p99":0.05},"attainment":0.99}}' >out.txt || got=$?
+[ "$got" = 3 ] && grep -q 'Closest comes' out.txt && grep -q 'No number of units helps' out.txt
+grep -q 'attainment misses 100 times what it may' out.txt # 200 of 200, 2 may
+python3 - <<'P'
+import json
+plan = json.load(open("none.json"))
+closest = next(s for s in plan["families"][plan["closest"]]["sizes"] if s["units"] == plan["closest_units"])
+assert plan["alone"]["attainment"] == 0 and plan["alone"]["ttft_s.p99"] > 0.05, plan["alone"]
+assert closest["typical_margin"] <= -4.6, closest
+P
+
+# A scenario by itself that misses its SLO at any rate, and one that meets it at any: both say what it was like there.
+got=0; "$tandem" plan default --quiet --set workload.requests=200 --set 'slo={"ttft_s":{"p99":0.001}}' >out.txt || got=$?
+[ "$got" = 3 ] && grep -q 'misses its SLO at any rate: at .* where hardly any request meets another' out.txt && grep -q 'times its limit; TTFT p99' out.txt
+"$tandem" plan default --quiet --set workload.requests=20 --set 'slo={"ttft_s":{"p99":100000}}' >out.txt
+grep -q 'meets its SLO at any rate that was tried: at .* the last of them' out.txt
+says 2 'none of the configurations can be run: h100-sxm: scenario: slo.ttft_s.p75' "$tandem" plan cheaper.json --no-db --quiet --set 'search={"device":["h100-sxm"]}' --set 'scenario={"model":"llama-3.1-8b","device":"h100-sxm","workload":{"arrivals":{"name":"poisson","rate_per_s":2},"requests":200,"lengths":{"prompt":{"name":"fixed","tokens":80},"output":{"name":"fixed","tokens":20}}},"slo":{"ttft_s":{"p75":0.05}}}'

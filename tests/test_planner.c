@@ -181,8 +181,96 @@ static void test_a_kept_trial_comes_back_exactly(void **state)
     free(kept);
 }
 
-/* Wait in M/M/1 at ρ = 0.5: 1 ms; the formula has the same from the lengths' moments, as far as 4000 of them tell. */
-static void test_the_formula_of_a_queue(void **state)
+#define TRACED                                                                                                         \
+    "\"model\": \"ideal\", \"policy\": {\"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}%s},"            \
+    "\"workload\": {\"trace\": \"%s\"}"
+
+/* 1000 requests of one output token, 1 and 3 ms apart in turn: 500/s, and an SCV of gaps of 1 / 4. Every second prompt
+ * has `other` tokens, the others 100 000. Deletes the file when it has been read. */
+static struct analytic_estimate estimate_of(const char *scenario_start, const char *more_policy, unsigned other)
+{
+    char text[1200], file[] = "/tmp/tandem-trace-XXXXXX";
+    struct scenario s;
+    struct request_source source;
+    struct analytic_estimate e;
+    struct error err = {0};
+    FILE *out = fdopen(mkstemp(file), "w");
+    for (int i = 0; i < 1000; i++)
+        fprintf(out, "{\"arrival_s\": %.3f, \"prompt_tokens\": %u, \"output_tokens\": 1}\n",
+                (i / 2) * 0.004 + (i % 2) * 0.001, i % 2 ? other : 100000);
+    fclose(out);
+    int used = snprintf(text, sizeof text, "{%s", scenario_start);
+    snprintf(text + used, sizeof text - (size_t)used, TRACED "}", more_policy, file);
+    open_scenario(text, &s, &source);
+    expect_ok(analytic_of(&s, &e, &err), &err);
+    request_source_destroy(&source);
+    scenario_release(&s);
+    remove(file);
+    return e;
+}
+
+static bool near(double found, double expected, double share)
+{
+    return fabs(found / expected - 1) < share;
+}
+
+/* 10 ns for each of 100 000 prompt tokens are 1 ms, ρ = 0.5. Allen and Cunneen: the wait of M/M/1, ρ / (1 − ρ) · 1 ms,
+ * times (1/4 + 0) / 2: 0.125 ms. (The last gap is missing, so that the rate is 499 of 500/s.) At most 1000/s. */
+static void test_the_formula_of_one_server(void **state)
+{
+    (void)state;
+    struct analytic_estimate e = estimate_of("\"device\": \"ideal-server\",", "", 100000);
+    assert_true(near(e.rate_per_s, 500, 0.002) && near(e.capacity_per_s, 1000, 0.002));
+    assert_true(near(e.utilization, 0.5, 0.003));
+    assert_true(near(e.service_s, 0.001, 1e-9) && fabs(e.service_scv) < 1e-9);
+    assert_true(near(e.wait_s, 0.125e-3, 0.01));
+    assert_true(near(e.ttft_s, 1.125e-3, 0.01));
+    assert_true(e.served_share == 1);
+}
+
+/* Two such servers at twice the service (20 ns a token): each router's queue is one of λ = 250/s at ρ = 0.5, so 0.25
+ * ms. Where requests go to the replica that has least to do, both serve one queue: Erlang's C of 2 servers at a = 1 is
+ * 1 / 3, M/M/2 waits C / (2μ − λ) = 1/3 / 500 s, and 1/8 of it is 83.3 µs. Both serve at most 1000/s. */
+static void test_the_formula_of_two_servers(void **state)
+{
+    (void)state;
+    const char *apart =
+        "\"device\": \"tests/data/ideal2.json\", \"cluster\": {\"replicas\": 2, \"routing\": \"random\"},";
+    const char *pooled = "\"device\": \"tests/data/ideal2.json\", \"cluster\": {\"replicas\": 2, \"routing\": "
+                         "\"least_outstanding_tokens\"},";
+    struct analytic_estimate e = estimate_of(apart, "", 100000);
+    assert_true(near(e.wait_s, 0.25e-3, 0.01) && near(e.capacity_per_s, 1000, 0.002));
+    e = estimate_of(pooled, "", 100000);
+    assert_true(near(e.wait_s, 83.33e-6, 0.01) && near(e.capacity_per_s, 1000, 0.002));
+}
+
+/* Every second prompt, of 300 000 tokens, is longer than the KV pool of 200 000: it is refused and takes nothing. What
+ * is left comes every 4 ms, 250/s of 1 ms each: ρ = 0.25, no wait, as gaps and service are all the same. 1000/s of them
+ * can be served, 2000/s of all. With a pool for everybody, services are of 1 and 3 ms: at most 500/s. */
+static void test_the_formula_leaves_out_what_is_refused(void **state)
+{
+    (void)state;
+    struct analytic_estimate e = estimate_of("\"device\": \"ideal-server\",", ", \"kv_blocks\": 12500", 300000);
+    assert_true(e.served_share == 0.5);
+    assert_true(near(e.service_s, 0.001, 1e-9) && near(e.capacity_per_s, 2000, 0.003));
+    assert_true(near(e.rate_per_s, 500, 0.002) && near(e.utilization, 0.25, 0.003) && e.wait_s < 1e-9);
+    /* Everyone is served where prompts have 100 000 and 200 000 tokens: 1 and 2 ms, mean 1.5, variance 0.25, SCV 1 / 9.
+     */
+    e = estimate_of("\"device\": \"ideal-server\",", "", 200000);
+    assert_true(e.served_share == 1 && near(e.service_s, 0.0015, 1e-9) && near(e.capacity_per_s, 666.7, 0.003));
+    assert_true(near(e.service_scv, 1.0 / 9, 1e-6) && near(e.utilization, 0.75, 0.003));
+    /* With 300 000 the mean is 2 ms, and 500/s are as many as can be: there is no steady state. */
+    e = estimate_of("\"device\": \"ideal-server\",", "", 300000);
+    assert_true(near(e.capacity_per_s, 500, 0.003) && e.wait_s == INFINITY && isnan(e.service_s));
+    /* A pool for none of them. */
+    e = estimate_of("\"device\": \"ideal-server\",", ", \"kv_blocks\": 100", 300000);
+    assert_true(e.served_share == 0 && e.capacity_per_s == INFINITY && e.utilization == 0 && isnan(e.ttft_s));
+}
+
+/* 1 ms an iteration, 20 µs for every decode in it, 10 ns for a prompt token: 1000 tokens 10 µs. 500 requests/s with 41
+ * outputs... at B decodes the time between two tokens is τ = (1000 + 20 B) µs / (1 − 500 · 1010 µs) without a budget.
+ */
+static void test_the_formula_of_decodes(void **state)
 {
     (void)state;
     char text[1200];
@@ -190,11 +278,20 @@ static void test_the_formula_of_a_queue(void **state)
     struct request_source source;
     struct analytic_estimate e;
     struct error err = {0};
-    snprintf(text, sizeof text, "{" QUEUE "}", 500.0);
+    snprintf(
+        text, sizeof text,
+        "{\"model\": \"ideal\", \"device\": \"ideal-batch-server\", \"policy\": {\"batching\": "
+        "{\"name\": \"continuous\", \"max_sequences\": %u}}, \"workload\": {\"arrivals\": {\"name\": \"poisson\", "
+        "\"rate_per_s\": 100}, \"requests\": 4000, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": 1000}, "
+        "\"output\": {\"name\": \"fixed\", \"tokens\": 100}}}}",
+        1000u);
     open_scenario(text, &s, &source);
     expect_ok(analytic_of(&s, &e, &err), &err);
-    assert_true(fabs(e.wait_s / 1e-3 - 1) < 0.15);
-    assert_true(fabs(e.service_s / 1e-3 - 1) < 0.1);
+    double rate = e.rate_per_s, token = 1e-3 / (1 - 3.01e-3 * rate);
+    assert_true(near(rate, 100, 0.05));
+    assert_true(near(e.tpot_s, token, 0.001) && near(e.batch, 100 * rate * token, 0.001));
+    assert_true(near(e.e2e_s, e.ttft_s + 99 * token, 0.001));
+    assert_true(e.capacity_per_s > 0.95 * 332.2 && e.capacity_per_s < 332.3);
     request_source_destroy(&source);
     scenario_release(&s);
 }
@@ -257,7 +354,10 @@ int main(void)
         cmocka_unit_test(test_a_plan_in_closed_form),
         cmocka_unit_test(test_a_plan_that_cannot_be_met),
         cmocka_unit_test(test_a_kept_trial_comes_back_exactly),
-        cmocka_unit_test(test_the_formula_of_a_queue),
+        cmocka_unit_test(test_the_formula_of_one_server),
+        cmocka_unit_test(test_the_formula_of_two_servers),
+        cmocka_unit_test(test_the_formula_leaves_out_what_is_refused),
+        cmocka_unit_test(test_the_formula_of_decodes),
         cmocka_unit_test(test_points_of_a_sweep),
         cmocka_unit_test(test_long_values_keep_points_apart),
     };
