@@ -48,7 +48,7 @@ struct batch {
      * 1 unless the policy says more. */
     uint64_t stable_iterations;
     bool arrivals_wait; /* not even an arrival changes it: whoever comes waits until somebody leaves */
-    bool awaits_blocks; /* a waiting request may change it as soon as more KV blocks are free */
+    bool awaits_blocks; /* a waiting request may change it when blocks that leave a window make more KV blocks free */
 };
 
 /* Empties it, keeping the room for items. */

@@ -82,6 +82,14 @@ static uint64_t equal_chunks(const struct batch_item *item)
     return uncomputed > left_over ? (uncomputed - left_over) / item->new_tokens : 0;
 }
 
+/* Blocks come back while the batch holds, and somebody waits for some. False when what it finds may be taken meanwhile:
+ * it may need fewer free blocks then. */
+static bool hold_for_blocks(const struct replica_view *view, struct batch *out)
+{
+    out->awaits_blocks = true;
+    return !view->finds_prefixes || !view_may_find(view, view->waiting->head);
+}
+
 void view_hold(const struct replica_view *view, struct batch *out, bool full)
 {
     if (out->count > 1 || view->evicted > 0)
@@ -94,9 +102,10 @@ void view_hold(const struct replica_view *view, struct batch *out, bool full)
     uint64_t iterations = out->count == 0 ? STABLE_FOREVER : out->items[0].decode ? 1 : equal_chunks(&out->items[0]);
     if (iterations <= 1)
         return;
+    if (blocked && !full && view->kv.groups.windowed > 0 && !hold_for_blocks(view, out))
+        return;
     out->stable_iterations = iterations;
     out->arrivals_wait = full || (blocked && !view->ordered);
-    out->awaits_blocks = blocked && !full;
 }
 
 bool view_admits(const struct replica_view *view, uint64_t blocks, double watermark)

@@ -94,9 +94,9 @@ static void enter_ring(struct decode_set *set, struct request *r)
     r->decode.crosses = true;
     r->decode.first_crossing = next_crossing(set, r);
     uint32_t slot = ring_slot(set, r->decode.first_crossing);
-    set->crossings[slot]++;
+    set->crossings[slot] += set->per_crossing;
     set->occupied |= (uint64_t)1 << slot % 64;
-    set->crossing++;
+    set->crossing += set->per_crossing;
 }
 
 static void leave_ring(struct decode_set *set, struct request *r)
@@ -105,9 +105,10 @@ static void leave_ring(struct decode_set *set, struct request *r)
         return;
     r->decode.crosses = false;
     uint32_t slot = ring_slot(set, r->decode.first_crossing);
-    if (--set->crossings[slot] == 0)
+    set->crossings[slot] -= set->per_crossing;
+    if (set->crossings[slot] == 0)
         set->occupied &= ~((uint64_t)1 << slot % 64);
-    set->crossing--;
+    set->crossing -= set->per_crossing;
 }
 
 /* The step after which a windowed group can do without the member's block number `block`. */
@@ -138,8 +139,6 @@ static void enter_drops(struct decode_set *set, struct request *r)
 
 static void leave_drops(struct decode_set *set, struct request *r)
 {
-    if (!r->decode.drops)
-        return;
     r->decode.drops = false;
     set->drops[ring_slot(set, r->decode.first_drop)]--;
 }
@@ -234,11 +233,10 @@ void decode_set_join(struct decode_set *set, struct request *r)
     sift_up(set, set->count++, e);
 }
 
-/* Blocks of its windowed groups, whose kv_blocks and computed tokens are up to date: `crossed` are new. */
-static void settle_window(const struct decode_set *set, struct request *r, uint32_t crossed)
+/* What has left the window of a member whose computed tokens are up to date. */
+static void settle_window(const struct decode_set *set, struct request *r)
 {
     struct decode_member *m = &r->decode;
-    r->kv_window += crossed;
     if (m->drops && set->steps > m->first_drop) {
         uint64_t blocks = 1 + (set->steps - 1 - m->first_drop) / set->block_tokens;
         r->kv_window -= (uint32_t)blocks;
@@ -252,7 +250,6 @@ static void settle_window(const struct decode_set *set, struct request *r, uint3
 void decode_set_settle(struct decode_set *set, struct request *r)
 {
     struct decode_member *m = &r->decode;
-    uint32_t blocks_before = r->kv_blocks;
     uint32_t steps = (uint32_t)(set->steps - m->since_step);
     if (steps > 0) {
         r->computed += steps;
@@ -264,10 +261,11 @@ void decode_set_settle(struct decode_set *set, struct request *r)
     if (m->crosses && set->steps > m->first_crossing) {
         uint64_t blocks = 1 + (set->steps - 1 - m->first_crossing) / set->block_tokens;
         r->kv_blocks += (uint32_t)blocks;
+        r->kv_window += set->drops ? (uint32_t)blocks : 0;
         m->first_crossing += blocks * set->block_tokens;
     }
     if (set->drops)
-        settle_window(set, r, r->kv_blocks - blocks_before);
+        settle_window(set, r);
     m->since_step = set->steps;
     sim_time stepping = set->stepping - m->stepping, own = (sim_time)((set->own - m->own) >> FINE_BITS);
     if (own > stepping)
@@ -284,7 +282,8 @@ void decode_set_leave(struct decode_set *set, struct request *r)
 {
     decode_set_settle(set, r);
     leave_ring(set, r);
-    leave_drops(set, r);
+    if (r->decode.drops)
+        leave_drops(set, r);
     drop_age(set, r->last_token);
     set->kv_tokens -= r->computed;
     if (set->longest > 0 && r->computed == decode_set_longest(set))
@@ -296,14 +295,14 @@ void decode_set_leave(struct decode_set *set, struct request *r)
 struct window_step decode_set_window_step(const struct decode_set *set, uint64_t i)
 {
     uint32_t slot = (set->ring_at + (uint32_t)i) % set->block_tokens;
-    return (struct window_step){.taken = (uint64_t)set->crossings[slot] * set->per_crossing,
+    return (struct window_step){.taken = set->crossings[slot],
                                 .left = (uint64_t)set->drops[slot] * set->layout.groups.windowed};
 }
 
 uint64_t decode_set_windowed_steps_within(const struct decode_set *set, uint64_t free_blocks, uint64_t awaited,
                                           uint64_t most)
 {
-    if (awaited == UINT64_MAX && set->crossing * set->per_crossing * (most / set->block_tokens + 1) <= free_blocks)
+    if (awaited == UINT64_MAX && set->crossing * (most / set->block_tokens + 1) <= free_blocks)
         return most;
     for (uint64_t i = 0; i < most; i++) {
         struct window_step step = decode_set_window_step(set, i);

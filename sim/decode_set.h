@@ -35,10 +35,10 @@ struct decode_set {
     /* Computed tokens of the member that has most, when the set had taken `longest_at` steps; it is looked for again
      * when it has left. 0: not known. */
     uint64_t longest, longest_at;
-    uint32_t *crossings; /* [block_tokens] ring: members that need a block at steps ≡ i */
+    uint32_t *crossings; /* [block_tokens] ring: blocks of the pool that members need at steps ≡ i */
     uint64_t occupied;   /* bit i: crossings[i] is not 0, when the ring has at most 64 places */
     uint32_t ring_at;    /* steps modulo block_tokens */
-    uint64_t crossing;   /* members in the ring */
+    uint64_t crossing;   /* the same of the whole ring */
     uint32_t *drops; /* [block_tokens] ring: members that give one back after steps ≡ i; NULL: no layer has a window */
     /* Clocks: time in steps, without others' prefill and with it (all else in those iterations is interference), and
      * in iterations that were no steps. The first one, in fine time, may wrap around. */
@@ -78,7 +78,7 @@ static inline bool decode_set_crosses_now(const struct decode_set *set, const st
 /* Blocks that the next step needs, and for how many steps, up to `most`, `free_blocks` are enough. */
 static inline uint64_t decode_set_blocks(const struct decode_set *set)
 {
-    return (uint64_t)set->crossings[set->ring_at] * set->per_crossing;
+    return set->crossings[set->ring_at];
 }
 uint64_t decode_set_steps_within(const struct decode_set *set, uint64_t free_blocks, uint64_t most);
 

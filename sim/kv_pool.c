@@ -215,7 +215,8 @@ static void hold_nothing(struct request *r)
 void kv_pool_release(struct kv_pool *pool, struct request *r, sim_time now)
 {
     give_back(pool, own_blocks(pool, r), now);
-    leave_units(pool, r, now);
+    if (r->units > 0)
+        leave_units(pool, r, now);
     hold_nothing(r);
 }
 
@@ -237,7 +238,8 @@ void kv_pool_release_preempted(struct kv_pool *pool, struct request *r, sim_time
     r->units_lost = r->units;
     if (pool->queue)
         r->kv_segment = enqueue(pool, (struct kv_segment){.owned = true, .blocks = own, .full = full_own(pool, r)});
-    leave_units(pool, r, now);
+    if (r->units > 0)
+        leave_units(pool, r, now);
     hold_nothing(r);
 }
 

@@ -243,7 +243,8 @@ static bool verb_take_decodes(struct replica_view *view, struct batch *out)
     uint64_t blocks = decode_set_blocks(&r->decodes);
     if (blocks > r->kv->free_blocks)
         return false;
-    kv_pool_take(r->kv, blocks, blocks * kv_pool_time(view->now, r->carry));
+    if (blocks > 0)
+        kv_pool_take(r->kv, blocks, blocks * kv_pool_time(view->now, r->carry));
     out->decodes = (uint32_t)r->decodes.count;
     out->decode_kv = r->decodes.kv_tokens;
     r->decodes_taken = true;
@@ -578,7 +579,7 @@ static void mark_scheduled(struct replica *r, sim_time now)
 
 static bool has_windows(const struct replica *r)
 {
-    return r->kv->layout.groups.windowed > 0;
+    return r->decodes.drops != NULL;
 }
 
 /* Blocks that the batch's only prompt lacks for `iterations` chunks of it; of models without windows. */
@@ -629,10 +630,10 @@ static uint64_t stretch_length(const struct replica *r)
             return 1;
         free_blocks -= blocks;
     }
-    if (b->decodes && has_windows(r))
-        most = windowed_steps(r, most);
-    else if (b->decodes)
-        most = decode_set_steps_within(&r->decodes, free_blocks + decode_set_blocks(&r->decodes), most);
+    if (b->decodes)
+        most = has_windows(r)
+                   ? windowed_steps(r, most)
+                   : decode_set_steps_within(&r->decodes, free_blocks + decode_set_blocks(&r->decodes), most);
     bool sums_fit = r->cost.total <= STRETCH_FINE_MAX && r->cost.growth <= STRETCH_FINE_MAX / STRETCH_MAX;
     return sums_fit ? most : 1;
 }

@@ -193,9 +193,8 @@ static struct stretches run_apart(bool step)
     return stretches;
 }
 
-/* A prompt in five chunks of 2048, the last one shorter; then 100 decodes on another replica: 16
- * to the end of the blocks that 10 001 tokens need, and 84. Stepping
- * reaches both, or the comparison above would compare a thing with itself. */
+/* A prompt in five chunks of 2048, the last one shorter; then 100 decodes on another replica: 16 to the end of the blocks
+ * that 10 001 tokens need, and 84. Stepping reaches both, or the comparison above would compare a thing with itself. */
 static void test_stepping_reaches_every_pool(void **state)
 {
     (void)state;
@@ -207,6 +206,26 @@ static void test_stepping_reaches_every_pool(void **state)
         assert_int_equal(steps.longest[pool], 1);
         assert_int_equal(steps.iterations[pool], fast_ones.iterations[pool]);
     }
+}
+
+/* While a request waits for blocks, what it would find of its prefix is taken by those that decode, one windowed block
+ * after the other. It needs fewer free blocks then, and its batch starts in the middle of what would be a stretch. */
+static void test_a_waiting_request_loses_its_prefix(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"seed\": 530, \"model\": \"tests/data/windows.json\", \"device\": \"tests/data/line2.json\","
+        "\"cluster\": {\"replicas\": 1}, \"policy\": {\"order\": \"resource_aware\", \"batching\": {\"name\": "
+        "\"unified_budget\", \"token_budget\": 128, \"max_sequences\": 13}, \"prefix_caching\": true, \"kv_blocks\": "
+        "154}, \"workload\": {\"priorities\": [1, 2], \"prefixes\": {\"groups\": 1, \"tokens\": 100}, \"arrivals\": "
+        "{\"name\": \"closed_loop\", \"concurrency\": 11}, \"requests\": 21, \"lengths\": {\"prompt\": {\"name\": "
+        "\"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700}, \"output\": {\"name\": \"uniform\", \"min\": 1, "
+        "\"max\": 264}}}}";
+    run(text, true, &stepped);
+    run(text, false, &fast);
+    assert_null(difference(&stepped, &fast));
+    run_metrics_release(&stepped.metrics);
+    run_metrics_release(&fast.metrics);
 }
 
 /* From 5 with 7/65536 ns left over, iterations of 2 + i/2 ns: ends at 5 + 2, 4.5, 7.5, 11 and 15 ns, rounded down. */
@@ -237,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_stretch_by_hand),
         cmocka_unit_test(test_stepping_reaches_every_pool),
+        cmocka_unit_test(test_a_waiting_request_loses_its_prefix),
         cmocka_unit_test(test_fast_forward_equals_stepping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
