@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-/* Among those that wait, by how long: it has nearly always waited least. */
+/* Among those that wait, by how long: it has nearly always waited least. A queue in order of arrival has no list by
+ * age, since only preempted requests stand before its oldest one. */
 static void join_by_age(struct request_list *queue, struct request *r)
 {
     struct request *older = queue->newest;
@@ -45,7 +46,8 @@ static void insert(const struct order_policy *order, double key, struct request_
             order && order->key ? request_at(ordered_insert(&queue->places, &r->place)) : behind_by_arrival(queue, r);
     }
     request_list_insert(queue, r, behind);
-    join_by_age(queue, r);
+    if (order && (order->key || order->arrange))
+        join_by_age(queue, r);
 }
 
 static double key_of(const struct order_policy *order, const struct param_set *params, const struct request *r)
@@ -71,7 +73,19 @@ void order_remove(struct request_list *queue, struct request *r)
     if (queue->places)
         ordered_remove(&queue->places, &r->place);
     request_list_remove(queue, r);
-    leave_by_age(queue, r);
+    if (queue->oldest)
+        leave_by_age(queue, r);
+}
+
+const struct request *order_oldest(const struct request_list *queue)
+{
+    if (queue->oldest)
+        return queue->oldest;
+    const struct request *oldest = queue->head;
+    for (const struct request *r = oldest; r && r->preemptions > 0; r = r->next)
+        if (r->next && r->next->waiting_since < oldest->waiting_since)
+            oldest = r->next;
+    return oldest;
 }
 
 void order_bring_to_head(struct request_list *queue, struct request *r)

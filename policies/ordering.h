@@ -46,6 +46,9 @@ void order_insert_preempted(const struct order_policy *order, const struct param
 /* Takes a request out of the queue. */
 void order_remove(struct request_list *queue, struct request *r);
 
+/* The request that has waited longest; NULL when none waits. */
+const struct request *order_oldest(const struct request_list *queue);
+
 /* Makes a waiting request the head; the others keep their order. */
 void order_bring_to_head(struct request_list *queue, struct request *r);
 

@@ -104,7 +104,7 @@ static inline bool view_is_swapped(const struct replica_view *view, const struct
 /* Since when the request that waits longest does so; there must be one. */
 static inline sim_time view_waiting_since(const struct replica_view *view)
 {
-    return view->waiting->oldest->waiting_since;
+    return order_oldest(view->waiting)->waiting_since;
 }
 
 /* Adds tokens of a running request to the batch. */

@@ -268,11 +268,19 @@ static void keep_gaps(struct run_metrics *m, const struct iteration_record *reco
     }
 }
 
+/* Rows of requests that had ended stand in batches of single iterations. */
+static void discount_wasted(struct run_metrics *m, const struct batch *b)
+{
+    m->real_tokens -= b->wasted;
+    m->heads -= b->wasted;
+    m->scores -= 2 * (b->wasted_kv + b->wasted);
+}
+
 /* Tokens, attention scores and output heads of real requests: the work that counts for MFU. */
 static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n, uint64_t ns)
 {
-    uint64_t tokens = b->decodes, heads = b->decodes - b->wasted, decodes = b->decodes;
-    uint64_t scores = 2 * (n * (b->decode_kv - b->wasted_kv + heads) + heads * (n * (n - 1) / 2));
+    uint64_t tokens = b->decodes, heads = b->decodes, decodes = b->decodes;
+    uint64_t scores = 2 * (n * (b->decode_kv + b->decodes) + b->decodes * (n * (n - 1) / 2));
     for (size_t i = 0; i < b->count; i++) {
         uint64_t new_tokens = b->items[i].new_tokens, before = b->items[i].req->computed;
         tokens += new_tokens;
@@ -281,7 +289,7 @@ static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n,
         heads += new_tokens == request_uncomputed(b->items[i].req);
     }
     uint64_t computed = b->layout == BATCH_RAGGED ? tokens : (uint64_t)b->rows * b->row_tokens;
-    m->real_tokens += n * (tokens - b->wasted);
+    m->real_tokens += n * tokens;
     m->padded_tokens += n * computed;
     struct batch_cell *cell = batch_map_at(&m->batches, decodes, tokens - decodes);
     cell->iterations += n;
@@ -295,6 +303,8 @@ static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n,
     }
     m->scores += scores;
     m->heads += n * heads;
+    if (b->wasted > 0)
+        discount_wasted(m, b);
 }
 
 static void keep_iterations(struct run_metrics *m, const struct iteration_record *i)

@@ -856,16 +856,20 @@ static bool ends_by_limit(const struct replica *r, const struct request *q)
            (r->hand_over && q->generated == 1);
 }
 
-/* A request has its last token here: it goes, or, scheduling ahead, it goes when the iteration has ended. */
-static void retire(struct replica *r, struct request *q, sim_time now)
+static void leave_later(struct replica *r, struct request *q)
 {
-    if (!r->ahead) {
-        depart(r, q, now);
-        return;
-    }
     q->leaving = ends_by_limit(r, q);
     q->ended = !q->leaving;
     r->leaving[r->leaving_count++] = q;
+}
+
+/* A request has its last token here: it goes, or, scheduling ahead, it goes when the iteration has ended. */
+static inline void retire(struct replica *r, struct request *q, sim_time now)
+{
+    if (r->ahead)
+        leave_later(r, q);
+    else
+        depart(r, q, now);
 }
 
 /* Tells of the first n iterations of the stretch, and of the gaps before their tokens that are not theirs alone. */

@@ -803,6 +803,24 @@ static void test_adaptive_chunk_shrinks_as_attention_grows(void **state)
     end();
 }
 
+/* Of a queue in order of arrival: 0 was preempted at 9 s and stands first, 1 waits since 3 s. */
+static void test_the_oldest_may_stand_behind_preempted_requests(void **state)
+{
+    (void)state;
+    struct request_list queue = {0};
+    struct request r[3] = {{.id = 0, .preemptions = 1, .waiting_since = 9000000000},
+                           {.id = 1, .entered = 3000000000, .waiting_since = 3000000000},
+                           {.id = 2, .entered = 4000000000, .waiting_since = 4000000000}};
+    order_insert(NULL, NULL, &queue, &r[1]);
+    order_insert(NULL, NULL, &queue, &r[2]);
+    assert_ptr_equal(order_oldest(&queue), &r[1]);
+    order_insert_preempted(NULL, NULL, &queue, &r[0]);
+    assert_ptr_equal(queue.head, &r[0]);
+    assert_ptr_equal(order_oldest(&queue), &r[1]);
+    order_remove(&queue, &r[1]);
+    assert_ptr_equal(order_oldest(&queue), &r[2]);
+}
+
 /* Outputs 5 and 1 are foretold, so 1 stands before 0. Yet the batch goes when 0, the oldest, has waited for a second.
  */
 static void test_a_batch_waits_for_the_oldest_request(void **state)
@@ -960,6 +978,7 @@ int main(void)
         cmocka_unit_test(test_a_dynamic_budget_asks_few_predictions),
         cmocka_unit_test(test_adaptive_chunk_keeps_its_target_for_decodes),
         cmocka_unit_test(test_a_batch_waits_for_the_oldest_request),
+        cmocka_unit_test(test_the_oldest_may_stand_behind_preempted_requests),
         cmocka_unit_test(test_a_swapped_request_decodes_with_the_others),
         cmocka_unit_test(test_scheduling_ahead_an_end_before_the_limit_wastes_a_row),
         cmocka_unit_test(test_a_wasted_row_takes_its_part_of_the_budget),

@@ -154,7 +154,7 @@ static inline bool request_decodes(const struct request *r)
 struct request_list {
     struct request *head, *tail;
     size_t count;
-    struct request *oldest, *newest; /* by waiting_since */
+    struct request *oldest, *newest; /* by waiting_since, unless it is in order of arrival */
     struct ordered *places;          /* of an order of keys */
 };
 
