@@ -363,9 +363,9 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
     return 0;
 }
 
-double analytic_bound_per_s(const struct scenario *s)
+double analytic_capacity_per_s(const struct scenario *s)
 {
     struct analytic_estimate e;
     struct error ignored = {0};
-    return analytic_of(s, &e, &ignored) ? NAN : e.bound_per_s;
+    return analytic_of(s, &e, &ignored) || isinf(e.capacity_per_s) ? NAN : e.capacity_per_s;
 }

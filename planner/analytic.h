@@ -37,7 +37,8 @@ struct analytic_estimate {
 /* Lengths and gaps are those of the workload's first few thousand requests. */
 int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct error *err);
 
-/* The bound alone; NAN where there is none: a closed loop, a batch job, a workload that cannot be read. */
-double analytic_bound_per_s(const struct scenario *s);
+/* The capacity alone; NAN where there is none: a closed loop, a batch job, a workload that cannot be read or of which
+ * nothing is served. */
+double analytic_capacity_per_s(const struct scenario *s);
 
 #endif

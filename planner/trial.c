@@ -136,7 +136,7 @@ static int simulate(const struct trial *t, struct scenario *s, struct run_metric
         return -1;
     struct observer observer = run_metrics_observer(m);
     if (t->keep_rows)
-        m->sustainable_per_s = analytic_bound_per_s(s);
+        m->sustainable_per_s = analytic_capacity_per_s(s);
     int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, &control, &totals, err);
     request_source_destroy(&source);
     if (status || run_metrics_summarise(m, s, &totals, &summary, err))
