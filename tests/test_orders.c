@@ -376,8 +376,8 @@ static void test_a_long_queue_is_not_searched_from_its_end(void **state)
     free(r);
 }
 
-/* Of two buckets of 1 600 tokens the right one is the first: foretold is its upper end, which is what S3 reserves; 1
- * 601 tokens are of the second. Nothing beyond the request's limit is foretold. */
+/* Of two buckets of 1 600 tokens the right one is the first: its upper end is foretold, which holds every output of the
+ * bucket. 1 601 tokens are of the second. Nothing beyond the request's limit is foretold. */
 static void test_a_bucket_foretells_its_upper_end(void **state)
 {
     (void)state;
