@@ -225,6 +225,25 @@ static void test_random_scenarios_keep_every_invariant(void **state)
                 windows_left > 1000 && wasted > 100); /* the scenarios reach the hard cases */
 }
 
+/* Scheduling ahead, the next batch has taken blocks for its decodes when its replica fails. */
+static void test_a_failed_replica_gives_back_what_its_next_batch_took(void **state)
+{
+    (void)state;
+    struct run_summary r;
+    static const char text[] =
+        "{\"seed\": 1, \"model\": \"llama-3.1-8b\", \"device\": \"rtx-4090\", \"engine\": {\"schedule_ahead\": "
+        "true},"
+        "\"cluster\": {\"replicas\": 3, \"failures\": {\"mtbf_s\": 2, \"mttr_s\": 0.2, \"requests\": \"lost\"}},"
+        "\"policy\": {\"batching\": \"unified_budget\", \"kv_block_tokens\": 3, \"kv_blocks\": 2352},"
+        "\"workload\": {\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": 20}, \"requests\": 200, \"lengths\": {"
+        "\"prompt\": {\"name\": \"fixed\", \"tokens\": 100}, \"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": "
+        "66}}}}";
+    run_checked(text, &r);
+    assert_true(r.totals.lost > 0);
+    assert_int_equal(r.totals.kv_held, 0);
+    assert_int_equal(r.totals.kv_allocated, r.totals.kv_freed);
+}
+
 /* Twice the load, never-ending queue: said in the first line instead of quoting a p99. */
 static void test_an_overloaded_run_says_so(void **state)
 {
@@ -249,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_scenarios_keep_every_invariant),
+        cmocka_unit_test(test_a_failed_replica_gives_back_what_its_next_batch_took),
         cmocka_unit_test(test_an_overloaded_run_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
