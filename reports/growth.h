@@ -41,8 +41,8 @@ void queue_growth_arrive(struct queue_growth *g, uint64_t waiting);
 /* A request, by its place in the run's order of arrival, is in a batch for the first time. */
 void queue_growth_serve(struct queue_growth *g, uint64_t request, sim_time arrival, sim_time wait);
 
-/* The chance, at most, that a queue is said to grow that is served just in time: 0.4 % for all queues of a run. */
-#define GROWTH_CHANCE 0.004
+/* The chance, at most, that a queue is said to grow that is served just in time: 0.1 % for all queues of a run. */
+#define GROWTH_CHANCE 0.001
 
 /* Whether it grew; `queues` are judged in this run. */
 bool queue_growth_found(const struct queue_growth *g, size_t queues);

@@ -379,14 +379,15 @@ static void test_theory_rows_have_the_run_s_own_servers(void **state)
     (void)state;
     static const char text[] =
         "{\"model\": \"ideal\", \"device\": \"ideal-server\", \"cluster\": {\"replicas\": %u, \"routing\": "
-        "\"central_queue\"}, \"policy\": {\"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}, "
+        "\"central_queue\"}, \"policy\": {\"batching\": {\"name\": \"continuous\", \"max_sequences\": %u}, "
         "\"kv_blocks\": 1000000000}, \"workload\": {\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": %u}, "
         "\"requests\": 20000, \"lengths\": {\"prompt\": {\"name\": \"%s\", \"%s\": 100000}, \"output\": {\"name\": "
         "\"fixed\", \"tokens\": 1}}}}";
     static const struct {
         unsigned servers;
         bool exponential;
-    } cases[] = {{1, true}, {3, true}, {1, false}};
+        unsigned most;
+    } cases[] = {{1, true, 1}, {3, true, 1}, {1, false, 1}, {1, true, 8}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error err = {0};
         struct store *s;
@@ -395,10 +396,14 @@ static void test_theory_rows_have_the_run_s_own_servers(void **state)
         bool exponential = cases[i].exponential;
         clear_store();
         expect_ok(open_store(&s, &err), &err);
-        snprintf(with, sizeof with, text, c, 600 * c, exponential ? "exponential" : "fixed",
+        snprintf(with, sizeof with, text, c, cases[i].most, 600 * c, exponential ? "exponential" : "fixed",
                  exponential ? "mean" : "tokens");
         assert_int_equal(keep_run(s, with, &err), 1);
         store_close(s);
+        if (cases[i].most > 1) { /* batches are no single services */
+            assert_int_equal(query("SELECT max(assumptions_met) FROM theory"), 0);
+            continue;
+        }
         double lambda = query_number("SELECT lambda_per_s FROM station WHERE station = 'system'");
         double mu = query_number("SELECT mu_per_s FROM station WHERE station = 'system'");
         double rho = query_number("SELECT rho FROM station WHERE station = 'system'");
@@ -412,6 +417,11 @@ static void test_theory_rows_have_the_run_s_own_servers(void **state)
         assert_int_equal(query("SELECT assumptions_met FROM theory WHERE formula LIKE 'M/G/1%'"), c == 1);
         assert_int_equal(query("SELECT assumptions_met FROM theory WHERE formula LIKE 'G/G/c%'"), 1);
         double pk = query_number("SELECT value FROM theory WHERE formula LIKE 'M/G/1%'");
+        double gg = query_number("SELECT value FROM theory WHERE formula LIKE 'G/G/c%'");
+        double in = query_number("SELECT arrival_scv FROM station WHERE station = 'system'");
+        double out = query_number("SELECT service_scv FROM station WHERE station = 'system'");
+        assert_true(fabs(gg / (erlang * (in + out) / 2) - 1) < 1e-9);
+        assert_true(fabs(pk / theory_mg1_wait_s(lambda / c, 1 / mu, out) - 1) < 1e-9);
         if (exponential)
             assert_true(fabs(wait / erlang - 1) < 0.15);
         if (c == 1)

@@ -280,7 +280,8 @@ static void test_short_runs_are_called_overloaded_where_that_is_plain(void **sta
     assert_true(found >= 95);
 }
 
-/* Clients that wait for their answers, a batch job, and ten requests in a hundredth of the time that one takes. */
+/* Clients that wait for their answers, also the few that come again while the first ones of all clients are served; a
+ * batch job; and fifty requests in a hundredth of the time that one takes. */
 static void test_closed_loops_and_bursts_are_never_overloaded(void **state)
 {
     (void)state;
@@ -289,9 +290,35 @@ static void test_closed_loops_and_bursts_are_never_overloaded(void **state)
             char closed[120];
             snprintf(closed, sizeof closed, "\"arrivals\": {\"name\": \"closed_loop\", \"concurrency\": %d}", clients);
             assert_false(is_overloaded(1, 1, "fcfs", closed, requests));
+            assert_false(is_overloaded(1, 1, "fcfs", closed, clients + clients / 10));
         }
     assert_false(is_overloaded(1, 1, "fcfs", "\"arrivals\": \"at_once\"", 1000));
-    assert_false(is_overloaded(1, 1, "fcfs", POISSON(1000000), 10));
+    assert_false(is_overloaded(1, 1, "fcfs", POISSON(10000000), 50));
+}
+
+/* Looks that find 0, 1, 2 and 3 waiting are too few to be sure, however even; forty that find ten more each are not,
+ * though no wait is known yet. Waits that grow by 1 ms a request, one every 2 ms, are growth; all at one instant they
+ * are not; nor where they grow by 1 % of the time that passes. */
+static void test_growth_by_hand(void **state)
+{
+    (void)state;
+    struct queue_growth few = {0}, many = {0}, waits[3] = {few, few, few};
+    for (int i = 0; i < 40; i++) {
+        few.served = many.served = true;
+        if (i < 4)
+            queue_growth_arrive(&few, (uint64_t)i);
+        queue_growth_arrive(&many, 10 * (uint64_t)i);
+        for (int k = 0; k < 3; k++) {
+            queue_growth_arrive(&waits[k], 0);
+            queue_growth_serve(&waits[k], (uint64_t)i, k == 1 ? 0 : (sim_time)i * 2 * MS,
+                               (sim_time)i * (k == 2 ? MS / 50 : MS));
+        }
+    }
+    assert_false(queue_growth_found(&few, 1));
+    assert_true(queue_growth_found(&many, 1));
+    assert_true(queue_growth_found(&waits[0], 1));
+    assert_false(queue_growth_found(&waits[1], 1));
+    assert_false(queue_growth_found(&waits[2], 1));
 }
 
 /* Four replicas, 1.2 requests in the time of a service, all of one conversation and so to one replica. It is
@@ -469,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_a_target_without_a_value_is_not_judged),
         cmocka_unit_test(test_unserved_requests_owe_their_gaps),
         cmocka_unit_test(test_classes_and_windows_count_unserved_requests),
+        cmocka_unit_test(test_growth_by_hand),
         cmocka_unit_test(test_overload_is_found_where_it_is),
         cmocka_unit_test(test_short_runs_are_not_called_overloaded_for_their_first_queue),
         cmocka_unit_test(test_short_runs_are_called_overloaded_where_that_is_plain),
