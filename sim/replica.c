@@ -439,14 +439,12 @@ void replica_abort(struct replica *r, sim_time now)
 int replica_evict(struct replica *r, sim_time now, struct request_list *out, struct error *err)
 {
     assert(!r->busy && !arranges(r));
-    if (r->next_formed && r->next.decodes > 0) /* blocks of the step that does not come */
-        kv_pool_give_back(r->kv, decode_set_blocks(&r->decodes), decode_set_blocks(&r->decodes) * kv_pool_time(now, 0));
     batch_clear(&r->next);
     r->next_formed = false;
     r->view.prefilling_count = 0;
     for (struct request *q; (q = r->running.head);) {
         if (q->decode.in)
-            leave_decodes(r, q);
+            decode_set_leave(&r->decodes, q);
         q->prefilling = false;
         q->computed = 0;
         q->waiting_since = now;

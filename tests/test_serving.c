@@ -194,7 +194,7 @@ static void serve(const char *policy, const char *more, enum peer_link peer, str
     expect_ok(server_run(&server, &s, &observer, NULL, totals, &err), &err);
     expect_ok(run_metrics_summarise(&m, &s, totals, &summary, &err),
               &err); /* which checks time parts and Little's law */
-    *tokens = m.output_tokens;
+    *tokens = summary.output_tokens;
     for (size_t i = 0; i < server.engine_count; i++) { /* all have gone, with their blocks */
         assert_int_equal(server.engines[i].sequence_count, 0);
         assert_int_equal(server.engines[i].free_count, server.engines[i].limits.blocks);
