@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""Recomputes latencies: of each request, their statistics over a run and over classes, histograms, the warm-up cut."""
+
+import math
+from fractions import Fraction
+
+import names
+import slo
+import warmup
+
+
+def percentile(values, share):
+    """The least value that at least SHARE of the sorted VALUES do not exceed."""
+    return values[math.ceil(Fraction(str(share)) * len(values)) - 1]
+
+
+def moments(values):
+    """Mean and sample standard deviation."""
+    mean = math.fsum(values) / len(values)
+    variance = math.fsum((x - mean) ** 2 for x in values) / (len(values) - 1) if len(values) > 1 else 0.0
+    return mean, math.sqrt(variance)
+
+
+def check_row(run, findings):
+    """What a row says of one request: times that follow from other times of it."""
+    for r in run.requests:
+        what = f"request {r.id}"
+        findings.true("request.order", 0 <= r.queue <= r.ttft <= r.e2e, f"{what}: queue, ttft, e2e {r.queue} {r.ttft} {r.e2e}")
+        findings.true("request.end", r.end <= run.length, f"{what} ends at {r.end} after the run's end {run.length}")
+        findings.near("request.normalized_s", f"{what}: normalized_s", r.normalized, r.e2e / r.output, 0, 1)
+        if r.output > 1:
+            findings.near("request.tpot_s", f"{what}: tpot_s", r.tpot, (r.e2e - r.ttft) / (r.output - 1), 0, 1)
+        else:
+            findings.equal("request.tpot_s", f"{what} of one token: tpot_s", r.tpot, None)
+
+
+def check_statistics(findings, kind, what, found, values):
+    """FOUND(statistic) against VALUES, the latencies themselves in nanoseconds."""
+    findings.equal(kind + ".count", f"{what} count", found("count"), float(len(values)))
+    if not values:
+        for statistic in names.STATISTICS[1:]:
+            findings.equal(kind + ".empty", f"{what} {statistic} of no values", found(statistic), None)
+        return
+    mean, sd = moments(values)
+    ordered = sorted(values)
+    findings.near(kind + ".mean", f"{what} mean", found("mean"), mean * 1e-9, names.DOUBLE, names.HALF_NANOSECOND)
+    check_spread(findings, kind, what, found, ordered, sd)
+    for statistic, share in names.PERCENTILES.items():
+        right = percentile(ordered, share) * 1e-9
+        findings.near(kind + ".percentile", f"{what} {statistic}", found(statistic), right, names.HISTOGRAM, names.NANOSECOND)
+        if found(statistic) is not None:
+            findings.true("percentile.outside",
+                          (ordered[0] - 0.5) * 1e-9 <= found(statistic) <= (ordered[-1] + 0.5) * 1e-9,
+                          f"{what} {statistic} {found(statistic)!r} lies outside [min, max] = "
+                          f"[{ordered[0] * 1e-9!r}, {ordered[-1] * 1e-9!r}]")
+
+
+def check_spread(findings, kind, what, found, ordered, sd):
+    for statistic, right in (("sd", sd), ("min", ordered[0]), ("max", ordered[-1])):
+        if found(statistic) is not None or not what.startswith("class"):
+            # A standard deviation is off by as much as the squares of doubles are.
+            findings.near(f"{kind}.{statistic}", f"{what} {statistic}", found(statistic), right * 1e-9, 1e-7,
+                          2 * names.NANOSECOND)
+
+
+def check_run(run, findings):
+    left_out = {}
+    for name in names.LATENCIES:
+        if name == "itl_s":
+            continue
+        values = [v for v in (r.latency(name) for r in run.by_end) if v is not None]
+        if warmup.rule(run) == "mser5" and len({r.end for r in run.by_end}) < len(run.by_end):
+            continue  # which of two that finish at one instant comes first is not in the rows
+        found = lambda statistic: run.value(name, "run", statistic)
+        cut = len(values) - int(found("count") or 0)
+        right = len(values) - len(warmup.rows(run, name))
+        findings.equal("warmup.mser5" if warmup.rule(run) == "mser5" else "metric.count",
+                       f"{name}: values left out as warm-up", cut, right)
+        check_statistics(findings, "metric", name, found, values[max(cut, 0):])
+        check_histogram(run, findings, name, values, cut)
+        if name != "tpot_s":
+            left_out[name] = cut
+    findings.true("warmup.one_cut", len(set(left_out.values())) == 1, f"requests left out as warm-up: {left_out}")
+
+
+def check_histogram(run, findings, name, values, cut):
+    """Buckets of all values, and of those that are warm-up, against the values themselves."""
+    for scope, right in (("run", values), ("warmup", values[:cut])):
+        buckets = [r for r in run.histograms if r["name"] == name and r["scope"] == scope]
+        counted = [b["value_s"] for b in buckets for _ in range(b["count"])]
+        if not findings.equal("histogram.count", f"histogram of {name}, scope {scope}: values", len(counted), len(right)):
+            continue
+        worst = max((abs(a - b * 1e-9) - names.NANOSECOND - names.HISTOGRAM * b * 1e-9 for a, b in zip(counted, sorted(right))),
+                    default=-1)
+        findings.true("histogram.value", worst <= 0, f"histogram of {name}, scope {scope}: a bucket is {worst} s off")
+
+
+def check_gaps(run, findings, gaps):
+    """Gaps between tokens. Their number and sum follow from the requests; with GAPS (all of them, from iterations) the
+    whole distribution is checked."""
+    found = lambda statistic: run.value("itl_s", "run", statistic)
+    count = sum(r.output - 1 for r in run.requests)
+    if warmup.rule(run) != "none" and found("count") != count:
+        findings.true("metric.itl_count", run.unserved or (found("count") or 0) <= count,
+                      f"itl_s counts {found('count')} of {count} gaps")
+        return
+    if gaps is not None:
+        check_statistics(findings, "metric.itl", "itl_s", found, gaps)
+        check_histogram(run, findings, "itl_s", gaps, 0)
+    elif run.lost == 0 and run.row[names.UNFINISHED] == 0 and not run.at("cluster", "failures"):
+        # A request that computes again on another replica has had some of its tokens before.
+        findings.equal("metric.itl.count", "itl_s count", found("count"), float(count))
+        if count:
+            mean = sum(r.e2e - r.ttft for r in run.requests) / count * 1e-9
+            findings.near("metric.itl.mean", "itl_s mean", found("mean"), mean, names.DOUBLE, names.NANOSECOND)
+
+
+def check_classes(run, findings):
+    for name, rule in (run.at("slo", "classes", default={}) or {}).items():
+        members = slo.members(run, rule)
+        if members is None:
+            continue
+        for latency in names.LATENCIES:
+            scope = "class:" + name
+            if latency == "itl_s" or not run.has(latency, scope, "count"):
+                continue
+            values = [r.latency(latency) for r in members.served if r.latency(latency) is not None]
+            check_statistics(findings, "class", f"class {name}: {latency}",
+                             lambda statistic: run.value(latency, scope, statistic), values)
+
+
+def check(run, findings, gaps):
+    check_row(run, findings)
+    check_run(run, findings)
+    check_gaps(run, findings, gaps)
+    check_classes(run, findings)

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""Recomputes the SLO from request rows: who met it, attainment, goodput, windows, classes, the verdict, the margin.
+
+An unserved request (rejected, lost, given up, unfinished) is infinitely late: it misses every limit, and it counts in
+every percentile."""
+
+import math
+from collections import namedtuple
+from fractions import Fraction
+
+import names
+import warmup
+
+METRICS = names.LATENCIES
+LATE = math.inf
+Members = namedtuple("Members", "served unserved")  # rows; requests of the workload that have none
+Verdict = namedtuple("Verdict", "met sure lines margin")  # lines: key -> (met, value or None, sure)
+
+
+def limits_of(rule):
+    """{(metric, statistic): limit in nanoseconds} of an SLO or a class."""
+    return {(m, s): v * 1e9 for m in METRICS for s, v in (rule.get(m) or {}).items()}
+
+
+def per_request(rule):
+    """{metric: limit} that each request must keep: of the limits on one metric the loosest. Gaps between tokens have none."""
+    loosest = {}
+    for (metric, _), limit in limits_of(rule).items():
+        if metric != "itl_s":
+            loosest[metric] = max(limit, loosest.get(metric, 0))
+    return loosest
+
+
+def belongs(rule, prompt, output, priority, client):
+    for key, value in (("prompt_tokens", prompt), ("output_tokens", output), ("priority", priority), ("client", client)):
+        if key in rule:
+            low, high = rule[key] if isinstance(rule[key], list) else (rule[key], rule[key])
+            if value is None or not low <= value <= high:
+                return False
+    return True
+
+
+def members(run, rule):
+    """Requests of a class; None where rows do not say who belongs to it."""
+    if run.offered is None:
+        if run.unserved or "priority" in rule or "client" in rule:
+            return None
+        return Members([r for r in warmup.rows(run) if belongs(rule, r.prompt, r.output, None, None)], [])
+    inside = {o.id for o in run.offered if belongs(rule, o.prompt, o.output, o.priority, o.client)}
+    return Members([r for r in warmup.rows(run) if r.id in inside],
+                   [o for o in run.offered if o.id in inside and o.id not in run.by_id])
+
+
+def everybody(run):
+    """All requests; those without a row are None where the workload's trace is not at hand."""
+    if run.offered is not None:
+        return Members(warmup.rows(run), [o for o in run.offered if o.id not in run.by_id])
+    return Members(warmup.rows(run), [None] * run.unserved)
+
+
+def keeps(request, limits):
+    return all((request.latency(metric) or 0) <= limit for metric, limit in limits.items())
+
+
+def keepers(run, only=None):
+    """Numbers of the requests that keep every per-request limit: those of each class that they belong to (of the class ONLY,
+    if it is named), and everybody's on other metrics. None where rows do not say who belongs to a class."""
+    rule = run.at("slo", default={})
+    common, kept, own = per_request(rule), set(), {}
+    for name, part in (rule.get("classes") or {}).items():
+        inside = members(run, part)
+        if inside is None:
+            return None
+        if only in (None, name):
+            for r in inside.served:
+                own.setdefault(r.id, []).append(per_request(part))
+    for r in run.requests:
+        classes = own.get(r.id, [])
+        others = {m: limit for m, limit in common.items() if not any(m in c for c in classes)}
+        if keeps(r, others) and all(keeps(r, c) for c in classes):
+            kept.add(r.id)
+    return kept
+
+
+def statistic_of(served, unserved, metric, statistic):
+    """(value in nanoseconds, resolution): the value of a statistic in which unserved requests are infinitely late."""
+    values = sorted(v for v in (r.latency(metric) for r in served) if v is not None)
+    if unserved:
+        values += [LATE] * unserved
+    if not values:
+        return None, 0
+    if statistic == "mean":
+        return (LATE if unserved else sum(values) / len(values)), 1.0
+    if statistic in ("max", "min"):
+        return values[-1 if statistic == "max" else 0], 1.0
+    share = Fraction(names.PERCENTILES[statistic]).limit_denominator(1000)
+    value = values[math.ceil(share * len(values)) - 1]
+    return value, (1.0 if value == LATE else max(1.0, names.HISTOGRAM * value))
+
+
+def judge_limit(value, resolution, limit):
+    """(met, sure, margin) of a limit; not sure where the value is as near to the limit as its resolution."""
+    if value is None:
+        return None, True, math.inf
+    if value == LATE:
+        return False, True, -math.inf
+    return value <= limit, abs(value - limit) > resolution, math.log(limit / value) if value > 0 else math.inf
+
+
+def share_margin(kept, total, asked):
+    """log(allowed misses / misses)."""
+    allowed, missed = max((1 - asked) * total, names.HALF_A_REQUEST), max(total - kept, names.HALF_A_REQUEST)
+    return math.log(allowed / missed)
+
+
+def judge_windows(run, kept):
+    """{start: (all requests, those that keep their limits, window kept, sure)} of windows in which requests arrived."""
+    rule = run.at("slo", "windows")
+    length = round(rule["length_s"] * 1e9)
+    people = everybody(run)
+    if None in people.unserved:
+        return None
+    windows = {}
+    for r in people.served:
+        windows.setdefault(r.arrival // length, ([], []))[0].append(r)
+    for o in people.unserved:
+        windows.setdefault(o.arrival // length, ([], []))[1].append(o)
+    return {start * length: judge_window(run, kept, *inside) for start, inside in sorted(windows.items())}
+
+
+def judge_window(run, kept, served, unserved):
+    total = len(served) + len(unserved)
+    good = sum(r.id in kept for r in served)
+    met, sure = True, True
+    for (metric, statistic), limit in limits_of(run.at("slo", default={})).items():
+        if metric != "itl_s":
+            ok, certain, _ = judge_limit(*statistic_of(served, len(unserved), metric, statistic), limit)
+            met, sure = met and ok is not False, sure and (certain or statistic != "mean")
+    asked = run.at("slo", "attainment")
+    if asked is not None:
+        met = met and good >= asked * total - 1e-9
+    return total, good, met, sure
+
+
+def judge_group(run, rule, people, scope, verdict):
+    """Lines of limits on PEOPLE's latencies."""
+    for (metric, statistic), limit in limits_of(rule).items():
+        if metric == "itl_s":
+            value = run.value(metric, scope, statistic)
+            value = None if value is None else value * 1e9
+            answer = judge_limit(value, 1.0, limit)  # gaps are judged by the metric, which has its own check
+            if people.unserved:
+                answer = (False, True, -math.inf)
+        else:
+            served = warmup.rows(run, metric) if scope == "run" else people.served
+            answer = judge_limit(*statistic_of(served, len(people.unserved), metric, statistic), limit)
+        verdict[(metric, statistic, scope)] = answer
+
+
+def judge(run):
+    """What each line of the verdict must say: {key: (met, sure, margin)}; None where rows do not tell."""
+    rule = run.at("slo", default={})
+    kept, verdict = keepers(run), {}
+    if kept is None:
+        return None
+    people = everybody(run)
+    judge_group(run, rule, people, "run", verdict)
+    groups = {"run": (rule, people)}
+    for name, own in (rule.get("classes") or {}).items():
+        groups["class:" + name] = own, members(run, own)
+        judge_group(run, own, groups["class:" + name][1], "class:" + name, verdict)
+    for scope, (own, inside) in groups.items():
+        if "attainment" in own:
+            total = len(inside.served) + len(inside.unserved)
+            keeping = kept if scope == "run" else keepers(run, scope[len("class:"):])
+            good = sum(r.id in keeping for r in inside.served)
+            verdict[("attainment", scope)] = (None if total == 0 else good >= own["attainment"] * total - 1e-9, True,
+                                              share_margin(good, total, own["attainment"]))
+    if "goodput_per_s" in rule:
+        value, asked = len(kept) / run.seconds, rule["goodput_per_s"]
+        verdict[("goodput",)] = (value >= asked, abs(value - asked) > 1e-9 * asked,
+                                 math.log(value / asked) if value > 0 else -math.inf)
+    if "windows" in rule:
+        windows = judge_windows(run, kept)
+        if windows is None:
+            return None
+        verdict[("windows",)] = (sum(w[2] for w in windows.values()) >= rule["windows"].get("share", 1) * len(windows) - 1e-9,
+                                 all(w[3] for w in windows.values()), None)
+    return verdict
