@@ -34,8 +34,8 @@ def check_row(run, findings):
             findings.equal("request.tpot_s", f"{what} of one token: tpot_s", r.tpot, None)
 
 
-def check_statistics(findings, kind, what, found, values):
-    """FOUND(statistic) against VALUES, the latencies themselves in nanoseconds."""
+def check_statistics(findings, kind, what, found, values, resolution=names.HALF_NANOSECOND):
+    """FOUND(statistic) against VALUES, the latencies themselves in nanoseconds, whose mean is known to a RESOLUTION."""
     findings.equal(kind + ".count", f"{what} count", found("count"), float(len(values)))
     if not values:
         for statistic in names.STATISTICS[1:]:
@@ -43,7 +43,7 @@ def check_statistics(findings, kind, what, found, values):
         return
     mean, sd = moments(values)
     ordered = sorted(values)
-    findings.near(kind + ".mean", f"{what} mean", found("mean"), mean * 1e-9, names.DOUBLE, names.HALF_NANOSECOND)
+    findings.near(kind + ".mean", f"{what} mean", found("mean"), mean * 1e-9, names.DOUBLE, resolution)
     check_spread(findings, kind, what, found, ordered, sd)
     for statistic, share in names.PERCENTILES.items():
         right = percentile(ordered, share) * 1e-9
@@ -65,12 +65,12 @@ def check_spread(findings, kind, what, found, ordered, sd):
 
 def check_run(run, findings):
     left_out = {}
+    if not warmup.is_told(run):
+        return
     for name in names.LATENCIES:
         if name == "itl_s":
             continue
         values = [v for v in (r.latency(name) for r in run.by_end) if v is not None]
-        if warmup.rule(run) == "mser5" and len({r.end for r in run.by_end}) < len(run.by_end):
-            continue  # which of two that finish at one instant comes first is not in the rows
         found = lambda statistic: run.value(name, "run", statistic)
         cut = len(values) - int(found("count") or 0)
         right = len(values) - len(warmup.rows(run, name))
@@ -80,7 +80,7 @@ def check_run(run, findings):
         check_histogram(run, findings, name, values, cut)
         if name != "tpot_s":
             left_out[name] = cut
-    findings.true("warmup.one_cut", len(set(left_out.values())) == 1, f"requests left out as warm-up: {left_out}")
+    findings.true("warmup.one_cut", len(set(left_out.values())) <= 1, f"requests left out as warm-up: {left_out}")
 
 
 def check_histogram(run, findings, name, values, cut):
@@ -105,7 +105,7 @@ def check_gaps(run, findings, gaps):
                       f"itl_s counts {found('count')} of {count} gaps")
         return
     if gaps is not None:
-        check_statistics(findings, "metric.itl", "itl_s", found, gaps)
+        check_statistics(findings, "metric.itl", "itl_s", found, gaps, names.NANOSECOND)
         check_histogram(run, findings, "itl_s", gaps, 0)
     elif run.lost == 0 and run.row[names.UNFINISHED] == 0 and not run.at("cluster", "failures"):
         # A request that computes again on another replica has had some of its tokens before.
@@ -113,6 +113,15 @@ def check_gaps(run, findings, gaps):
         if count:
             mean = sum(r.e2e - r.ttft for r in run.requests) / count * 1e-9
             findings.near("metric.itl.mean", "itl_s mean", found("mean"), mean, names.DOUBLE, names.NANOSECOND)
+
+
+def check_intervals(run, findings):
+    for (name, scope, statistic), row in run.metrics.items():
+        low, high = row["ci_low"], row["ci_high"]
+        findings.true("interval.half", (low is None) == (high is None), f"{name} {scope} {statistic}: interval {low!r} to {high!r}")
+        if low is not None and high is not None:
+            findings.true("interval.value", low <= row["value"] <= high,
+                          f"{name} {scope} {statistic}: {row['value']!r} outside its interval {low!r} to {high!r}")
 
 
 def check_classes(run, findings):
@@ -134,3 +143,4 @@ def check(run, findings, gaps):
     check_run(run, findings)
     check_gaps(run, findings, gaps)
     check_classes(run, findings)
+    check_intervals(run, findings)

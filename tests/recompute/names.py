@@ -56,6 +56,9 @@ HALF_A_REQUEST, MARGIN_FLOOR = 0.5, -100.0
 # The last row and column of batch cells, which hold all that is larger.
 LAST_CELL = 1 << 20
 
+# MSER-5 leaves at least so many means of five; the docs do not say so yet.
+MEANS_LEFT = 4
+
 # What MSER-5 looks at: requests in the order in which they finish, and this latency of theirs. None: each latency has a
 # cut of its own.
 WARMUP_LATENCY = None

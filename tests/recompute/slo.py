@@ -75,9 +75,7 @@ def keepers(run, only=None):
             for r in inside.served:
                 own.setdefault(r.id, []).append(per_request(part))
     for r in run.requests:
-        classes = own.get(r.id, [])
-        others = {m: limit for m, limit in common.items() if not any(m in c for c in classes)}
-        if keeps(r, others) and all(keeps(r, c) for c in classes):
+        if all(keeps(r, {**common, **limits}) for limits in own.get(r.id, [{}])):
             kept.add(r.id)
     return kept
 

@@ -6,6 +6,7 @@ import re
 import flows
 import names
 import slo
+import warmup
 
 UNITS = {"ns": 1e-9, "µs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 LABELS = {"queue": "queue_s", "TTFT": "ttft_s", "TPOT": "tpot_s", "ITL": "itl_s", "E2E": "e2e_s", "E2E/token": "normalized_s"}
@@ -126,7 +127,7 @@ def kind_of(run, key, met):
 
 def check_verdict(run, findings, text):
     right = slo.judge(run)
-    if right is None:
+    if right is None or not warmup.is_told(run):
         return
     found = verdict_lines(text) if text is not None else {}
     if text is not None:

@@ -8,12 +8,12 @@ import names
 
 def mser5(values):
     """How many of VALUES the MSER-5 rule cuts (White 1997): of the means of five neighbours, the beginning is left out
-    that makes sum((x - mean)^2) / n^2 of the rest least; at most half of them."""
+    that makes sum((x - mean)^2) / n^2 of the rest least; at most half of them, and some are left."""
     means = [sum(values[i:i + 5]) / 5 for i in range(0, len(values) - 4, 5)]
     errors = {}
     for cut in range(len(means) // 2 + 1):
         rest = means[cut:]
-        if len(rest) >= 2:
+        if len(rest) >= names.MEANS_LEFT:
             mean = math.fsum(rest) / len(rest)
             errors[5 * cut] = math.fsum((x - mean) ** 2 for x in rest) / len(rest) ** 2
     return min(errors, key=errors.get) if errors else 0
@@ -30,6 +30,11 @@ def cut(run):
     if rule(run) != "mser5" or names.WARMUP_LATENCY is None:
         return 0
     return mser5([r.latency(names.WARMUP_LATENCY) for r in run.by_end])
+
+
+def is_told(run):
+    """Whether rows tell the cut: which of two requests that finish at one instant comes first is not in them."""
+    return rule(run) != "mser5" or len({r.end for r in run.by_end}) == len(run.by_end)
 
 
 def rows(run, latency=None):
