@@ -50,7 +50,7 @@ MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-.PHONY: all demo check test gpu-kit bench asan fuzz lint format install uninstall deps deps-if-missing testers clean help
+.PHONY: all demo check test recompute mutants gpu-kit bench asan fuzz lint format install uninstall deps deps-if-missing testers clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
@@ -170,6 +170,14 @@ $(BUILD)/emulated/tandem-cuda.so: $(wildcard engine_ref/cuda/* $(EMULATOR)/* eng
 
 test: $(BUILD)/tandem $(TESTS) ## run the tests of the build at hand
 	@tests/run $(BUILD) $(RELEASE)
+
+RECOMPUTE ?= 1000
+recompute: $(BUILD)/tandem ## recompute every printed number of RECOMPUTE (1000) random scenarios
+	@tests/recompute/run $(RECOMPUTE) --tandem $(BUILD)/tandem --keep $(BUILD)/recompute
+
+MUTANTS ?= 100
+mutants: ## change MUTANTS (100) lines that judge and plan, and ask whether a test fails
+	@tests/mutants/run --count $(MUTANTS)
 
 check: WANTED := $(PACKAGES) $(CHECK_PACKAGES)
 check: deps-if-missing ## what CI runs: warnings as errors, sanitizers, format, house rules, tests, instruction counts

@@ -3,7 +3,7 @@
 
 import math
 
-from names import DOUBLE, SHARPENED
+from names import DOUBLE, OPEN, SHARPENED
 
 
 class Findings:
@@ -42,5 +42,6 @@ def is_near(found, right, relative, absolute=0.0):
     return abs(found - right) <= max(relative * abs(right), absolute)
 
 
-def is_sharpened(kind):
-    return kind.startswith(SHARPENED)
+def standing(kind):
+    """What is to be thought of a kind of difference: "expected", "open" or "new"."""
+    return "expected" if kind.startswith(SHARPENED) else "open" if kind.startswith(tuple(OPEN)) else "new"

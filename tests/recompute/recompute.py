@@ -15,12 +15,13 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
 import exports
 import flows
 import iterations
 import latencies
 import summary
-from findings import Findings, is_sharpened
+from findings import Findings, standing
 from kept import Run
 
 
@@ -84,7 +85,7 @@ def main():
     texts = {f: report(args.tandem, args.db, run.number, f) for f in exports.FORMATS} if args.tandem else {}
     findings = check(run, args.summary and read(args.summary), args.status, args.check_slo, texts)
     for kind, sentence in findings.found:
-        print(f"{kind}{' (expected)' if is_sharpened(kind) else ''}: {sentence}")
+        print(f"{kind} ({standing(kind)}): {sentence}")
     print(f"run {run.number}: {findings.checked} numbers checked, {len(findings.found)} differences")
     return 1 if findings.found else 0
 
