@@ -137,6 +137,8 @@ def check_verdict(run, findings, text):
                 mark = None if line[0] in ("–", "-") else line[0] == "ok"
                 findings.equal(kind_of(run, key, met), f"verdict of {key}", mark, met)
     answer, sure = whole_verdict(run, right)
+    if not right:
+        findings.true("verdict.no_slo", run.row["slo_met"] != 0, "run.slo_met is 0, and the scenario has no SLO")
     if answer is None:
         return
     unserved = run.unserved and any(met is False and len(key) != 2 for key, (met, _, _) in right.items())
@@ -174,7 +176,7 @@ def check_margin(run, findings, right, answer):
 
 
 def check_status(run, findings, status, check_slo):
-    right = 3 if check_slo and run.row["slo_met"] == 0 else 0
+    right = 3 if check_slo and run.at("slo") and run.row["slo_met"] == 0 else 0
     findings.equal("status", "exit status", status, right)
 
 
