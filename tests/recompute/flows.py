@@ -39,18 +39,18 @@ def check_values(run, findings):
         findings.near("value." + name, name, run.value(name), right, relative, 1e-12)
 
     seconds, requests, iterations = run.seconds, run.requests, run.iterations
-    if not seconds:
+    if not seconds or not warmup.is_told(run):
         return
-    kept = slo.keepers(run)
-    near("requests_per_s", len(requests) / seconds)
-    near("input_tokens_per_s", sum(r.prompt for r in requests) / seconds)
-    near("output_tokens_per_s", sum(r.output for r in requests) / seconds)
+    counted = warmup.rows(run)
+    near("requests_per_s", ratio(len(counted), warmup.seconds(run)))
+    near("input_tokens_per_s", ratio(sum(r.prompt for r in counted), warmup.seconds(run)))
+    near("output_tokens_per_s", ratio(sum(r.output for r in counted), warmup.seconds(run)))
     near("makespan_s", seconds)
     if run.lost + run.row[names.UNFINISHED] == 0:
         near("preemptions", float(sum(r.preemptions for r in requests)))
         near("recomputed_tokens", float(sum(r.recomputed for r in requests)))
     if not run.lost + run.row[names.UNFINISHED] and not run.at("cluster", "failures") and not any(r.preemptions for r in requests):
-        near("prefix_hit_rate", ratio(sum(r.cached for r in requests), sum(r.prompt for r in requests)) or 0.0)
+        near("prefix_hit_rate", ratio(sum(r.cached for r in counted), sum(r.prompt for r in counted)) or 0.0)
     busy = sum(i.end - i.start for i in iterations)
     if busy:
         rows = sum((i.decodes + len(i.prompts)) * (i.end - i.start) for i in iterations)
@@ -63,7 +63,7 @@ def check_values(run, findings):
     if not fleet(run):
         near("replica_hours", replicas(run) * seconds / 3600)
     check_shares(run, findings)
-    check_slo_values(run, findings, kept)
+    check_slo_values(run, findings, slo.keepers(run))
 
 
 def in_flight(run):
@@ -109,7 +109,7 @@ def check_slo_values(run, findings, kept):
     rule = run.at("slo", default={})
     if kept is None:
         return
-    findings.near("value.goodput_per_s", "goodput_per_s", run.value("goodput_per_s"), len(kept) / run.seconds, 1e-9, 1e-12)
+    findings.near("value.goodput_per_s", "goodput_per_s", run.value("goodput_per_s"), len(kept) / warmup.seconds(run), 1e-9, 1e-12)
     if any(m in rule for m in slo.METRICS) or "classes" in rule:
         people = slo.everybody(run)
         total = len(people.served) + len(people.unserved)
@@ -122,7 +122,7 @@ def check_slo_values(run, findings, kept):
             findings.near("value.class_attainment", f"class {name}: slo_attainment",
                           run.value("slo_attainment", "class:" + name),
                           ratio(sum(r.id in keeping for r in people.served), total), 1e-9, 1e-12)
-    if "windows" in rule:
+    if slo.judges_windows(rule):
         check_windows(run, findings, kept)
 
 
@@ -138,22 +138,23 @@ def check_windows(run, findings, kept):
             findings.equal("window.requests", f"{scope}: requests", run.value("requests", scope, "count"), float(inside[0]))
             findings.near("window.attainment", f"{scope}: attainment", run.value("slo_attainment", scope),
                           inside[1] / inside[0], 1e-9, 1e-12)
-    if all(w[3] for w in windows.values()):
+    judged = [w for w in windows.values() if w[2] is not None]
+    if all(w[3] for w in judged):
         unserved = "unserved.windows" if run.unserved else "window.kept"
         findings.near(unserved, "slo_windows_kept", run.value("slo_windows_kept"),
-                      ratio(sum(w[2] for w in windows.values()), len(windows)), 1e-9)
+                      ratio(sum(w[2] for w in judged), len(judged)), 1e-9)
 
 
 # ------------------------------------------------------------------------------------------------------------ parts
 def check_parts(run, findings):
     """Parts of each request's time sum to the whole, to the nanosecond; shares of parts follow."""
-    totals, whole = dict.fromkeys(names.PARTS, 0), sum(r.e2e for r in run.requests)
+    totals, whole = dict.fromkeys(names.PARTS, 0), sum(r.e2e for r in warmup.rows(run))
     for r in run.requests:
         findings.equal("parts.sum", f"request {r.id}: sum of parts", sum(r.parts.values()), r.e2e)
         findings.true("parts.names", set(r.parts) <= set(names.PARTS) and min(r.parts.values(), default=0) >= 0,
                       f"request {r.id}: parts {r.parts}")
         for part, value in r.parts.items():
-            totals[part] = totals.get(part, 0) + value
+            totals[part] = totals.get(part, 0) + (value if r.arrival >= warmup.instant(run) else 0)
         if not r.preemptions and not run.at("cluster", "failures"):
             findings.true("parts.preempted", "preempted" not in r.parts, f"request {r.id} was never preempted: {r.parts}")
             if not fleet(run):
@@ -163,7 +164,7 @@ def check_parts(run, findings):
                               f"request {r.id}: part queue {r.parts.get('queue', 0)} above queue_s {r.queue}")
     for part, total in totals.items():
         right = total / whole if whole else None
-        if whole:
+        if whole and warmup.is_told(run):
             findings.near("parts.share", f"time_share_{part}", run.value("time_share_" + part), right, 1e-9, 1e-12)
 
 
@@ -318,7 +319,8 @@ def check_service(run, findings):
         column = next(c for c in names.BUSY if c in row)
         findings.near("station.busy", f"{station}: busy share", row[column], worked / (count * run.length), 1e-9, 1e-12)
         if station in done and not (run.named("cluster", "routing") == "central_queue" and station != names.SYSTEM):
-            findings.near("station.mu", f"{station}: mu", row[names.SERVICE_RATE], ratio(done[station], worked * 1e-9) or 0.0, 1e-9)
+            findings.near("station.mu", f"{station}: mu", row[names.SERVICE_RATE] or 0.0,
+                          ratio(done[station], worked * 1e-9) or 0.0, 1e-9)
 
 
 def server_counts(run):
@@ -436,7 +438,8 @@ def check(run, findings):
     check_counts(run, findings)
     check_values(run, findings)
     check_parts(run, findings)
-    check_bands(run, findings)
+    if warmup.is_told(run):
+        check_bands(run, findings)
     check_stations(run, findings)
     check_theory(run, findings)
     check_series(run, findings)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Recomputes latencies: of each request, their statistics over a run and over classes, histograms, the warm-up cut."""
+"""Recomputes latencies: of each request, their statistics over a run and over classes, histograms."""
 
 import math
 from fractions import Fraction
@@ -50,7 +50,7 @@ def check_statistics(findings, kind, what, found, values, resolution=names.HALF_
         findings.near(kind + ".percentile", f"{what} {statistic}", found(statistic), right, names.HISTOGRAM, names.NANOSECOND)
         if found(statistic) is not None:
             findings.true("percentile.outside",
-                          (ordered[0] - 0.5) * 1e-9 <= found(statistic) <= (ordered[-1] + 0.5) * 1e-9,
+                          ordered[0] * 1e-9 - 1.01 * resolution <= found(statistic) <= ordered[-1] * 1e-9 + 1.01 * resolution,
                           f"{what} {statistic} {found(statistic)!r} lies outside [min, max] = "
                           f"[{ordered[0] * 1e-9!r}, {ordered[-1] * 1e-9!r}]")
 
@@ -64,28 +64,17 @@ def check_spread(findings, kind, what, found, ordered, sd):
 
 
 def check_run(run, findings):
-    left_out = {}
-    if not warmup.is_told(run):
-        return
     for name in names.LATENCIES:
-        if name == "itl_s":
-            continue
-        values = [v for v in (r.latency(name) for r in run.by_end) if v is not None]
-        found = lambda statistic: run.value(name, "run", statistic)
-        cut = len(values) - int(found("count") or 0)
-        right = len(values) - len(warmup.rows(run, name))
-        findings.equal("warmup.mser5" if warmup.rule(run) == "mser5" else "metric.count",
-                       f"{name}: values left out as warm-up", cut, right)
-        check_statistics(findings, "metric", name, found, values[max(cut, 0):])
-        check_histogram(run, findings, name, values, cut)
-        if name != "tpot_s":
-            left_out[name] = cut
-    findings.true("warmup.one_cut", len(set(left_out.values())) <= 1, f"requests left out as warm-up: {left_out}")
+        if name != "itl_s":
+            values = [r.latency(name) for r in warmup.rows(run, name)]
+            check_statistics(findings, "metric", name, lambda statistic: run.value(name, "run", statistic), values)
+            early = [v for v in (r.latency(name) for r in run.requests if r.arrival < warmup.instant(run)) if v is not None]
+            check_histogram(run, findings, name, values + early, early)
 
 
-def check_histogram(run, findings, name, values, cut):
-    """Buckets of all values, and of those that are warm-up, against the values themselves."""
-    for scope, right in (("run", values), ("warmup", values[:cut])):
+def check_histogram(run, findings, name, values, early):
+    """Buckets of all VALUES, and of the EARLY ones, which are warm-up, against the values themselves."""
+    for scope, right in (("run", values), ("warmup", early)):
         buckets = [r for r in run.histograms if r["name"] == name and r["scope"] == scope]
         counted = [b["value_s"] for b in buckets for _ in range(b["count"])]
         if not findings.equal("histogram.count", f"histogram of {name}, scope {scope}: values", len(counted), len(right)):
@@ -96,19 +85,17 @@ def check_histogram(run, findings, name, values, cut):
 
 
 def check_gaps(run, findings, gaps):
-    """Gaps between tokens. Their number and sum follow from the requests; with GAPS (all of them, from iterations) the
-    whole distribution is checked."""
+    """Gaps between tokens, of which those count that end after the warm-up. Without warm-up their number and sum follow from
+    the requests; with GAPS (all of them, from iterations) the whole distribution is checked."""
     found = lambda statistic: run.value("itl_s", "run", statistic)
-    count = sum(r.output - 1 for r in run.requests)
-    if warmup.rule(run) != "none" and found("count") != count:
-        findings.true("metric.itl_count", run.unserved or (found("count") or 0) <= count,
-                      f"itl_s counts {found('count')} of {count} gaps")
-        return
     if gaps is not None:
-        check_statistics(findings, "metric.itl", "itl_s", found, gaps, names.NANOSECOND)
-        check_histogram(run, findings, "itl_s", gaps, 0)
-    elif run.lost == 0 and run.row[names.UNFINISHED] == 0 and not run.at("cluster", "failures"):
+        late = [gap for end, gap in gaps if end > warmup.instant(run) or not warmup.instant(run)]
+        early = [gap for end, gap in gaps if end <= warmup.instant(run) and warmup.instant(run)]
+        check_statistics(findings, "metric.itl", "itl_s", found, late, names.NANOSECOND)
+        check_histogram(run, findings, "itl_s", late + early, early)
+    elif not warmup.instant(run) and not run.unserved and not run.at("cluster", "failures"):
         # A request that computes again on another replica has had some of its tokens before.
+        count = sum(r.output - 1 for r in run.requests)
         findings.equal("metric.itl.count", "itl_s count", found("count"), float(count))
         if count:
             mean = sum(r.e2e - r.ttft for r in run.requests) / count * 1e-9
@@ -140,7 +127,9 @@ def check_classes(run, findings):
 
 def check(run, findings, gaps):
     check_row(run, findings)
-    check_run(run, findings)
-    check_gaps(run, findings, gaps)
-    check_classes(run, findings)
+    warmup.check(run, findings)
+    if warmup.is_told(run):
+        check_run(run, findings)
+        check_gaps(run, findings, gaps)
+        check_classes(run, findings)
     check_intervals(run, findings)

@@ -25,12 +25,13 @@ REQUIRED = (
 # Metrics that ../shared/metrics.md (its last section) asks for and that may still be absent: checked where they are there.
 # The name on the left is the checker's, the names on the right are those the program may use.
 LATER = {
-    "warmup": ("warmup_requests", "warmup_cut", "warmup"),
+    "warmup": ("warmup_requests",),
+    "warmup_s": ("warmup_s",),
     "load": ("load",),
     "busy": ("busy", "busy_share"),
     "kv_blocks": ("kv_pool_blocks", "kv_blocks"),
     "kv_tokens": ("kv_pool_tokens", "kv_tokens"),
-    "kv_concurrency": ("kv_concurrency", "kv_concurrency_mean"),
+    "kv_concurrency": ("kv_mean_concurrency",),
     "ideal_e2e_s": ("ideal_e2e_s",),
 }
 
@@ -58,10 +59,6 @@ LAST_CELL = 1 << 20
 
 # MSER-5 leaves at least so many means of five; the docs do not say so yet.
 MEANS_LEFT = 4
-
-# What MSER-5 looks at: requests in the order in which they finish, and this latency of theirs. None: each latency has a
-# cut of its own.
-WARMUP_LATENCY = None
 
 # ------------------------------------------------------------------------------------------------------- tolerances
 # Each is the resolution that the program states for a number, never what makes a check pass.

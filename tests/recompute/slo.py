@@ -48,13 +48,18 @@ def members(run, rule):
         return Members([r for r in warmup.rows(run) if belongs(rule, r.prompt, r.output, None, None)], [])
     inside = {o.id for o in run.offered if belongs(rule, o.prompt, o.output, o.priority, o.client)}
     return Members([r for r in warmup.rows(run) if r.id in inside],
-                   [o for o in run.offered if o.id in inside and o.id not in run.by_id])
+                   unserved(run, [o for o in run.offered if o.id in inside]))
+
+
+def unserved(run, offered):
+    """Of requests that arrive after the warm-up, those without a row."""
+    return [o for o in offered if o.id not in run.by_id and o.arrival >= warmup.instant(run)]
 
 
 def everybody(run):
-    """All requests; those without a row are None where the workload's trace is not at hand."""
+    """All requests that count; those without a row are None where the workload's trace is not at hand."""
     if run.offered is not None:
-        return Members(warmup.rows(run), [o for o in run.offered if o.id not in run.by_id])
+        return Members(warmup.rows(run), unserved(run, run.offered))
     return Members(warmup.rows(run), [None] * run.unserved)
 
 
@@ -74,7 +79,7 @@ def keepers(run, only=None):
         if only in (None, name):
             for r in inside.served:
                 own.setdefault(r.id, []).append(per_request(part))
-    for r in run.requests:
+    for r in warmup.rows(run):
         if all(keeps(r, {**common, **limits}) for limits in own.get(r.id, [{}])):
             kept.add(r.id)
     return kept
@@ -111,8 +116,14 @@ def share_margin(kept, total, asked):
     return math.log(allowed / missed)
 
 
+def judges_windows(rule):
+    """Whether windows are asked, and there is something to judge them by."""
+    return "windows" in rule and ("attainment" in rule or any(m in rule for m in METRICS if m != "itl_s"))
+
+
 def judge_windows(run, kept):
-    """{start: (all requests, those that keep their limits, window kept, sure)} of windows in which requests arrived."""
+    """{start: (all requests, those that keep their limits, window kept, sure)} of windows in which requests arrived. Whether a
+    window is kept is None where no limit has a value."""
     rule = run.at("slo", "windows")
     length = round(rule["length_s"] * 1e9)
     people = everybody(run)
@@ -129,29 +140,37 @@ def judge_windows(run, kept):
 def judge_window(run, kept, served, unserved):
     total = len(served) + len(unserved)
     good = sum(r.id in kept for r in served)
-    met, sure = True, True
+    answers, sure = [], True
     for (metric, statistic), limit in limits_of(run.at("slo", default={})).items():
         if metric != "itl_s":
             ok, certain, _ = judge_limit(*statistic_of(served, len(unserved), metric, statistic), limit)
-            met, sure = met and ok is not False, sure and (certain or statistic != "mean")
+            answers.append(ok)
+            sure = sure and (certain or statistic != "mean")
     asked = run.at("slo", "attainment")
     if asked is not None:
-        met = met and good >= asked * total - 1e-9
-    return total, good, met, sure
+        answers.append(good >= asked * total - 1e-9)
+    judged = [a for a in answers if a is not None]
+    return total, good, all(judged) if judged else None, sure
+
+
+def judge_gaps(run, statistic, limit, people):
+    """Gaps between tokens are judged by their metric, which has a check of its own; where requests are not served, by the
+    share of them."""
+    if people.unserved:
+        late = len(people.unserved) / (len(people.unserved) + len(people.served))
+        decided = late > 1 - names.PERCENTILES.get(statistic, 1)
+        return False, decided, (-math.inf if decided else None)
+    value = run.value("itl_s", "run", statistic)
+    return judge_limit(None if value is None else value * 1e9, 1.0, limit)
 
 
 def judge_group(run, rule, people, scope, verdict):
     """Lines of limits on PEOPLE's latencies."""
     for (metric, statistic), limit in limits_of(rule).items():
         if metric == "itl_s":
-            value = run.value(metric, scope, statistic)
-            value = None if value is None else value * 1e9
-            answer = judge_limit(value, 1.0, limit)  # gaps are judged by the metric, which has its own check
-            if people.unserved:
-                answer = (False, True, -math.inf)
+            answer = judge_gaps(run, statistic, limit, people)
         else:
-            served = warmup.rows(run, metric) if scope == "run" else people.served
-            answer = judge_limit(*statistic_of(served, len(people.unserved), metric, statistic), limit)
+            answer = judge_limit(*statistic_of(people.served, len(people.unserved), metric, statistic), limit)
         verdict[(metric, statistic, scope)] = answer
 
 
@@ -175,13 +194,14 @@ def judge(run):
             verdict[("attainment", scope)] = (None if total == 0 else good >= own["attainment"] * total - 1e-9, True,
                                               share_margin(good, total, own["attainment"]))
     if "goodput_per_s" in rule:
-        value, asked = len(kept) / run.seconds, rule["goodput_per_s"]
+        value, asked = len(kept) / warmup.seconds(run), rule["goodput_per_s"]
         verdict[("goodput",)] = (value >= asked, abs(value - asked) > 1e-9 * asked,
                                  math.log(value / asked) if value > 0 else -math.inf)
-    if "windows" in rule:
+    if judges_windows(rule):
         windows = judge_windows(run, kept)
         if windows is None:
             return None
-        verdict[("windows",)] = (sum(w[2] for w in windows.values()) >= rule["windows"].get("share", 1) * len(windows) - 1e-9,
-                                 all(w[3] for w in windows.values()), None)
+        judged = [w for w in windows.values() if w[2] is not None]
+        verdict[("windows",)] = (sum(w[2] for w in judged) >= rule["windows"].get("share", 1) * len(judged) - 1e-9 if judged
+                                 else None, all(w[3] for w in judged), None)
     return verdict

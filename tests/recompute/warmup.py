@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The warm-up: which requests statistics leave out. Requests are taken in the order in which they finish."""
+"""The warm-up: one cut for a run. Requests that arrive before it are left out of latencies, rates and the verdict."""
 
 import math
 
 import names
+from kept import ns
 
 
 def mser5(values):
@@ -25,23 +26,35 @@ def rule(run):
     return run.named("output", "warmup", default="mser5" if generated else "none")
 
 
-def cut(run):
-    """The requests that a run leaves out of everything; 0 while each latency has a cut of its own."""
-    if rule(run) != "mser5" or names.WARMUP_LATENCY is None:
-        return 0
-    return mser5([r.latency(names.WARMUP_LATENCY) for r in run.by_end])
-
-
 def is_told(run):
-    """Whether rows tell the cut: which of two requests that finish at one instant comes first is not in them."""
-    return rule(run) != "mser5" or len({r.end for r in run.by_end}) == len(run.by_end)
+    """Whether the run says what it cut."""
+    return rule(run) == "none" or run.later("warmup_s") is not None
+
+
+def instant(run):
+    """When the warm-up ends, in nanoseconds."""
+    return ns(run.later("warmup_s") or 0)
+
+
+def seconds(run):
+    """The length of the run after its warm-up."""
+    return (run.length - instant(run)) * 1e-9
 
 
 def rows(run, latency=None):
-    """Requests that statistics count, in the order of finishing: of one latency (where it is defined), or of all else."""
-    if latency is None:
-        return run.by_end[cut(run):]
-    if names.WARMUP_LATENCY is None:
-        defined = [r for r in run.by_end if r.latency(latency) is not None]
-        return defined[mser5([r.latency(latency) for r in defined]) if rule(run) == "mser5" else 0:]
-    return [r for r in run.by_end[cut(run):] if r.latency(latency) is not None]
+    """Requests that statistics count, in the order of finishing; those with a value of LATENCY, if one is named."""
+    return [r for r in run.by_end if r.arrival >= instant(run) and (latency is None or r.latency(latency) is not None)]
+
+
+def check(run, findings):
+    """The stated cut: one number of requests, all that arrive before one instant, and the rule's own where all finish."""
+    if not is_told(run):
+        findings.say("warmup.unstated", "the run does not say when its warm-up ends")
+        return
+    early = [r for r in run.requests if r.arrival < instant(run)]
+    stated = run.later("warmup")
+    if stated is not None and not run.unserved:
+        findings.equal("warmup.requests", "requests cut as warm-up", stated, float(len(early)))
+        right = mser5([r.e2e for r in run.requests]) if rule(run) == "mser5" else 0
+        ties = len({r.arrival for r in run.requests}) < len(run.requests)  # that arrive together are cut together
+        findings.true("warmup.mser5", stated == right or ties, f"{stated} requests cut as warm-up, MSER-5 of e2e_s says {right}")
