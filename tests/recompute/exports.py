@@ -7,6 +7,7 @@ import json
 import re
 
 import names
+from latencies import percentile
 
 FORMATS = ("text", "csv", "json", "prometheus", "vllm", "markdown")
 HISTOGRAMS = {"vllm:time_to_first_token_seconds": "ttft_s", "vllm:request_time_per_output_token_seconds": "tpot_s",
@@ -147,11 +148,10 @@ def check_vllm_latency(run, findings, found, short, latency):
         return
     kind = "vllm.all" if int(run.value(latency, "run", "count") or 0) != len(values) else "vllm.latency"
     findings.near(kind, f"vllm: mean_{short}_ms", found.get(f"mean_{short}_ms"), sum(values) / len(values) * 1e-6, 1e-9, 1e-6)
-    import latencies
     for statistic, share in list(names.PERCENTILES.items()) + [("median", 0.5)]:
         key = f"median_{short}_ms" if statistic == "median" else f"{statistic}_{short}_ms"
         if key in found:
-            findings.near(kind, f"vllm: {key}", found[key], latencies.percentile(values, share) * 1e-6, names.HISTOGRAM, 1e-6)
+            findings.near(kind, f"vllm: {key}", found[key], percentile(values, share) * 1e-6, names.HISTOGRAM, 1e-6)
 
 
 def check_markdown(run, findings, text):

@@ -45,3 +45,7 @@ def is_near(found, right, relative, absolute=0.0):
 def standing(kind):
     """What is to be thought of a kind of difference: "expected", "open" or "new"."""
     return "expected" if kind.startswith(SHARPENED) else "open" if kind.startswith(tuple(OPEN)) else "new"
+
+
+def ratio(a, b):
+    return a / b if b else None

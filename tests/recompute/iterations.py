@@ -3,7 +3,7 @@
 
 from bisect import bisect_right
 
-import flows
+import layout
 import names
 
 WHOLE_BATCH = ("static_padded", "static_prepacked", "dynamic_batch", "fixed_batch")  # KV stays until the batch ends
@@ -13,8 +13,8 @@ WHOLE_PROMPT = ("prefill_first", "chunked_prefill", "adaptive_chunk")  # the pro
 
 def overlapping(run):
     """Whether a replica has several batches in flight: iterations then overlap, and do not tell whose token comes when."""
-    return flows.in_flight(run) > 1 or run.named("cluster", "placement") == "redundant_kv" or \
-        any(stages > 1 for _, stages in flows.pools(run) or ())
+    return layout.in_flight(run) > 1 or run.named("cluster", "placement") == "redundant_kv" or \
+        any(stages > 1 for _, stages in layout.pools(run) or ())
 
 
 def by_replica(run):
@@ -79,7 +79,7 @@ def check_prompts(run, findings, lines):
         if not line:
             continue
         findings.equal("request.queue_s", f"{what}: queue_s in ns", r.queue, line[0][0].start - r.arrival)
-        if flows.in_flight(run) > 1 or any(s > 1 for _, s in flows.pools(run) or ()):
+        if layout.in_flight(run) > 1 or any(s > 1 for _, s in layout.pools(run) or ()):
             continue  # the stages after the first take their time, too
         findings.equal("request.ttft_s", f"{what}: ttft_s in ns", r.ttft, line[-1][0].end - r.arrival)
         own = sum(i.end - i.start for i, _ in line)
@@ -99,7 +99,7 @@ def check_ends(run, findings):
 def decode_spans(run):
     """{request: its decode iterations}, for requests that have a token in each iteration of their replica from their first
     token on; None if it is not so for every request of the run."""
-    if overlapping(run) or flows.pools(run) or run.unserved or run.at("cluster", "failures") or run.at("techniques"):
+    if overlapping(run) or layout.pools(run) or run.unserved or run.at("cluster", "failures") or run.at("techniques"):
         return None
     rows, spans = by_replica(run), {}
     ends = {replica: [i.end for i in its] for replica, its in rows.items()}
@@ -196,9 +196,9 @@ def check_kv(run, findings, spans):
     if mean is not None and peak is not None:
         findings.true("kv.mean_above_peak", mean <= peak + 1e-12, f"kv_use_mean {mean!r} above kv_use_peak {peak!r}")
     per_replica = run.at("policy", "kv_blocks")
-    if not per_replica or flows.pools(run) or flows.fleet(run):
+    if not per_replica or layout.pools(run) or layout.fleet(run):
         return
-    pool = per_replica * flows.station_count(run)
+    pool = per_replica * layout.station_count(run)
     check_pool(run, findings, per_replica)
     stretches = held(run, spans)
     if stretches is None:
@@ -207,7 +207,7 @@ def check_kv(run, findings, spans):
     findings.near("kv.time_average", "kv_use_mean", mean, total / (pool * run.length), 1e-9,
                   len(run.iterations) / run.length)  # an iteration ends within a nanosecond of what its row says
     check_kv_levels(run, findings, stretches)
-    if flows.station_count(run) == 1:
+    if layout.station_count(run) == 1:
         findings.near("kv.peak", "kv_use_peak", peak, most(stretches) / pool, 1e-9, 1e-12)
 
 
@@ -229,9 +229,9 @@ def check_kv_levels(run, findings, stretches):
 
 def check_pool(run, findings, per_replica):
     most_used = max((v for _, v in run.series.get("kv_used_blocks", [])), default=0)
-    pool = per_replica * flows.station_count(run)
+    pool = per_replica * layout.station_count(run)
     findings.true("kv.pool", most_used <= pool, f"{most_used} blocks in use of a pool of {pool}")
-    if flows.station_count(run) == 1:
+    if layout.station_count(run) == 1:
         peak = run.value("kv_use_peak")
         findings.true("kv.peak_below", peak is None or most_used <= peak * pool + 1e-6,
                       f"{most_used} blocks in use at once, the peak is {peak!r} of {pool}")

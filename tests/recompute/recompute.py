@@ -20,6 +20,8 @@ import exports
 import flows
 import iterations
 import latencies
+import series
+import stations
 import summary
 from findings import Findings, standing
 from kept import Run
@@ -42,6 +44,8 @@ def check(run, text=None, status=None, check_slo=False, texts=(), folder="."):
     gaps = iterations.check(run, findings, stated_line(run, folder))
     latencies.check(run, findings, gaps)
     flows.check(run, findings)
+    stations.check(run, findings)
+    series.check(run, findings)
     summary.check(run, findings, text, status, check_slo)
     exports.check(run, findings, dict(texts))
     return findings

@@ -14,7 +14,6 @@ import warmup
 METRICS = names.LATENCIES
 LATE = math.inf
 Members = namedtuple("Members", "served unserved")  # rows; requests of the workload that have none
-Verdict = namedtuple("Verdict", "met sure lines margin")  # lines: key -> (met, value or None, sure)
 
 
 def limits_of(rule):

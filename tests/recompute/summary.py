@@ -3,7 +3,6 @@
 
 import re
 
-import flows
 import names
 import slo
 import warmup

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""What a scenario's replicas are: how many, in which pools, and how many batches each can have in flight."""
+
+
+def in_flight(run):
+    """Batches that a replica can have in flight at once: those of a pipeline's stages, or of a pair's two."""
+    return int(run.at("cluster", "pipeline_parallel", default=1))
+
+
+def fleet(run):
+    return any(run.at("cluster", key) for key in ("failures", "autoscaling"))
+
+
+def pools(run):
+    """Replicas and stages of the prefill and decode pool; None where replicas do both."""
+    if run.named("cluster", "placement", default="colocated") in ("colocated", "redundant_kv"):
+        return None
+    placement = run.at("cluster", "placement")
+    return [(placement.get(p, {}).get("replicas", 1), placement.get(p, {}).get("pipeline_parallel", in_flight(run)))
+            for p in ("prefill", "decode")] if isinstance(placement, dict) else [(1, 1), (1, 1)]
+
+
+def replicas(run):
+    """Replicas of a run, attention ranks apart."""
+    if pools(run):
+        return sum(n for n, _ in pools(run))
+    return int(run.at("cluster", "replicas", default=1)) * int(run.at("cluster", "data_parallel", default=1))
+
+
+def station_count(run):
+    return replicas(run) // (2 if run.named("cluster", "placement") == "redundant_kv" else 1)
+
+
+def server_counts(run):
+    """{replica: batches that it can have in flight at once}."""
+    if pools(run):
+        (first, stages), (second, more) = pools(run)
+        return {n: stages if n < first else more for n in range(first + second)}
+    each = 2 if run.named("cluster", "placement") == "redundant_kv" else in_flight(run)
+    return {n: each for n in range(station_count(run))}
