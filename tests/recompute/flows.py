@@ -45,7 +45,8 @@ def check_values(run, findings):
     if run.lost + run.row[names.UNFINISHED] == 0:
         near("preemptions", float(sum(r.preemptions for r in requests)))
         near("recomputed_tokens", float(sum(r.recomputed for r in requests)))
-    if not run.lost + run.row[names.UNFINISHED] and not run.at("cluster", "failures") and not any(r.preemptions for r in requests):
+    again = run.at("cluster", "failures") or any(r.preemptions for r in requests)  # a request finds what it computed itself
+    if not again and not run.lost + run.row[names.UNFINISHED]:
         near("prefix_hit_rate", ratio(sum(r.cached for r in counted), sum(r.prompt for r in counted)) or 0.0)
     busy = sum(i.end - i.start for i in iterations)
     if busy:
@@ -56,10 +57,36 @@ def check_values(run, findings):
         near("padding_waste", (padded - sum(i.decodes + i.prompt_tokens for i in iterations)) / padded)
         held = run.value("replica_hours") * 3600 if layout.fleet(run) else sum(layout.server_counts(run).values()) * seconds
         near("utilization", busy * 1e-9 / held)
+    check_totals(run, findings)
     if not layout.fleet(run):
+        near("replica_failures", 0.0)
         near("replica_hours", layout.replicas(run) * seconds / 3600)
     check_shares(run, findings)
     check_slo_values(run, findings, slo.keepers(run))
+
+
+def check_totals(run, findings):
+    """Metrics that follow from other metrics, where the program has them."""
+    findings.equal("value.lost_requests", "lost_requests", run.value(names.LOST_METRIC), float(run.lost))
+    whole = {"prompt_tokens": sum(r.prompt for r in run.requests), "output_tokens": sum(r.output for r in run.requests)}
+    for name, right in whole.items():
+        if run.has(name, names.ALL, "sum"):
+            findings.equal("all." + name, name, run.value(name, names.ALL, "sum"), float(right))
+    busy = next((run.stations[names.SYSTEM][c] for c in names.BUSY if c in run.stations[names.SYSTEM]), None)
+    if run.later("busy") is not None and not layout.fleet(run):
+        findings.near("value.busy", "busy", run.later("busy"), busy)
+    rule = run.at("slo", default={})
+    common = [limit for limit in rule if limit in slo.METRICS]
+    if run.has("goodput_per_s", names.ALL) and not common and not rule.get("classes"):
+        findings.near("all.goodput_per_s", "goodput_per_s of all requests", run.value("goodput_per_s", names.ALL),
+                      len(run.requests) / run.seconds)
+    if run.later("unserved_share") is not None and not warmup.instant(run):
+        findings.near("value.unserved_share", "unserved_share", run.later("unserved_share"),
+                      ratio(run.unserved, run.row[names.ARRIVED]) or 0.0)
+    if run.later("kv_concurrency") and run.requests and not run.unserved and not warmup.instant(run):
+        mean = sum(r.prompt + r.output for r in run.requests) / len(run.requests)
+        findings.near("kv.concurrency", "requests of mean length that the pool holds", run.later("kv_concurrency"),
+                      run.later("kv_tokens") / mean)
 
 
 def check_shares(run, findings):
@@ -73,14 +100,16 @@ def check_shares(run, findings):
     parts = [run.value(n + "_share") or 0 for n in ("measured", "interpolated", "estimated", "extrapolated")]
     # The time of each iteration is a whole number of nanoseconds where it is summed.
     busy = sum(i.end - i.start for i in run.iterations)
-    findings.true("share.costs", sum(parts) <= 1 + len(run.iterations) / max(busy, 1) + 1e-9, f"measured, interpolated, estimated, extrapolated: {parts}")
+    findings.true("share.costs", sum(parts) <= 1 + len(run.iterations) / max(busy, 1) + 1e-9,
+                  f"measured, interpolated, estimated, extrapolated: {parts}")
 
 
 def check_slo_values(run, findings, kept):
     rule = run.at("slo", default={})
     if kept is None:
         return
-    findings.near("value.goodput_per_s", "goodput_per_s", run.value("goodput_per_s"), len(kept) / warmup.seconds(run), 1e-9, 1e-12)
+    findings.near("value.goodput_per_s", "goodput_per_s", run.value("goodput_per_s"),
+                  ratio(len(kept), warmup.seconds(run)) or 0.0, 1e-9, 1e-12)
     if any(m in rule for m in slo.METRICS) or "classes" in rule:
         people = slo.everybody(run)
         total = len(people.served) + len(people.unserved)
@@ -161,6 +190,12 @@ def check_bands(run, findings):
                              math.floor(to * len(values)) - same, math.ceil(to * len(values)) + same)
     if run.value("e2e_s", names.BANDS[0][0], "count") is None:
         return
+    if not any(r.preemptions for r in run.requests) and not run.at("cluster", "failures"):
+        for part in ("queue", "prefill_own", "prefill_stall"):
+            total = sum((run.value("ttft_s", s, "count") or 0) * (run.value("ttft_s_part_" + part, s, "mean") or 0)
+                        for s, _, _ in names.BANDS)
+            findings.near("band.part", f"ttft_s_part_{part}: sum over bands", total,
+                          sum(r.parts.get(part, 0) for r in warmup.rows(run)) * 1e-9, 1e-9, 1e-9)
     for part in names.PARTS:
         total = sum((run.value("e2e_s", s, "count") or 0) * (run.value("e2e_s_part_" + part, s, "mean") or 0)
                     for s, _, _ in names.BANDS)

@@ -37,6 +37,10 @@ def check_row(run, findings):
 def check_statistics(findings, kind, what, found, values, resolution=names.HALF_NANOSECOND):
     """FOUND(statistic) against VALUES, the latencies themselves in nanoseconds, whose mean is known to a RESOLUTION."""
     findings.equal(kind + ".count", f"{what} count", found("count"), float(len(values)))
+    if found("sum") is not None:
+        # Each time ends within a nanosecond of what its row says.
+        findings.near(kind + ".sum", f"{what} sum", found("sum"), sum(values) * 1e-9, names.DOUBLE,
+                      names.NANOSECOND * max(len(values), 1))
     if not values:
         for statistic in names.STATISTICS[1:]:
             findings.equal(kind + ".empty", f"{what} {statistic} of no values", found(statistic), None)
@@ -57,7 +61,7 @@ def check_statistics(findings, kind, what, found, values, resolution=names.HALF_
 
 def check_spread(findings, kind, what, found, ordered, sd):
     for statistic, right in (("sd", sd), ("min", ordered[0]), ("max", ordered[-1])):
-        if found(statistic) is not None or not what.startswith("class"):
+        if found(statistic) is not None or kind.startswith("metric"):
             # A standard deviation is off by as much as the squares of doubles are.
             findings.near(f"{kind}.{statistic}", f"{what} {statistic}", found(statistic), right * 1e-9, 1e-7,
                           2 * names.NANOSECOND)
@@ -70,6 +74,9 @@ def check_run(run, findings):
             check_statistics(findings, "metric", name, lambda statistic: run.value(name, "run", statistic), values)
             early = [v for v in (r.latency(name) for r in run.requests if r.arrival < warmup.instant(run)) if v is not None]
             check_histogram(run, findings, name, values + early, early)
+            if run.has(name, names.ALL, "count"):
+                check_statistics(findings, "all", f"{name} of all requests",
+                                 lambda statistic: run.value(name, names.ALL, statistic), values + early)
 
 
 def check_histogram(run, findings, name, values, early):
@@ -92,6 +99,9 @@ def check_gaps(run, findings, gaps):
         late = [gap for end, gap in gaps if end > warmup.instant(run) or not warmup.instant(run)]
         early = [gap for end, gap in gaps if end <= warmup.instant(run) and warmup.instant(run)]
         check_statistics(findings, "metric.itl", "itl_s", found, late, names.NANOSECOND)
+        if run.has("itl_s", names.ALL, "count"):
+            check_statistics(findings, "all.itl", "itl_s of all requests",
+                             lambda statistic: run.value("itl_s", names.ALL, statistic), late + early, names.NANOSECOND)
         check_histogram(run, findings, "itl_s", late + early, early)
     elif not warmup.instant(run) and not run.unserved and not run.at("cluster", "failures"):
         # A request that computes again on another replica has had some of its tokens before.
@@ -105,7 +115,8 @@ def check_gaps(run, findings, gaps):
 def check_intervals(run, findings):
     for (name, scope, statistic), row in run.metrics.items():
         low, high = row["ci_low"], row["ci_high"]
-        findings.true("interval.half", (low is None) == (high is None), f"{name} {scope} {statistic}: interval {low!r} to {high!r}")
+        findings.true("interval.half", (low is None) == (high is None),
+                      f"{name} {scope} {statistic}: interval {low!r} to {high!r}")
         if low is not None and high is not None:
             findings.true("interval.value", low <= row["value"] <= high,
                           f"{name} {scope} {statistic}: {row['value']!r} outside its interval {low!r} to {high!r}")

@@ -26,6 +26,8 @@ REQUIRED = (
 # The name on the left is the checker's, the names on the right are those the program may use.
 LATER = {
     "warmup": ("warmup_requests",),
+    "unserved_share": ("unserved_share",),
+    "sustainable": ("sustainable_requests_per_s",),
     "warmup_s": ("warmup_s",),
     "load": ("load",),
     "busy": ("busy", "busy_share"),
@@ -34,6 +36,9 @@ LATER = {
     "kv_concurrency": ("kv_mean_concurrency",),
     "ideal_e2e_s": ("ideal_e2e_s",),
 }
+
+# The scope of statistics that leave no warm-up out, where the program has it.
+ALL = "all"
 
 # Columns of table `station`; BUSY and LOAD name the columns that say how much of the time a station works and how its
 # arrivals compare with what it can sustain. While the program has one column for both, it is BUSY.

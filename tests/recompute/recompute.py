@@ -45,7 +45,7 @@ def check(run, text=None, status=None, check_slo=False, texts=(), folder="."):
     latencies.check(run, findings, gaps)
     flows.check(run, findings)
     stations.check(run, findings)
-    series.check(run, findings)
+    series.check(run, findings, gaps)
     summary.check(run, findings, text, status, check_slo)
     exports.check(run, findings, dict(texts))
     return findings

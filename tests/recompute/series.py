@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Recomputes series over time from request and iteration rows."""
 
+from bisect import bisect_left, bisect_right
+
 import layout
 import names
 
 
-def check_series(run, findings):
+def check_series(run, findings, gaps):
     step = run.at("output", "timeseries_s", default=0)
     if not step or not run.series:
         return
@@ -18,6 +20,8 @@ def check_series(run, findings):
                       f"{name}: {len(found)} points, from {found[:1]} to {found[-1:]}, width {width}, run {run.length}")
     if run.lost + run.row[names.UNFINISHED] == 0:
         check_rates(run, findings, width)
+    if gaps is not None:
+        check_tokens(run, findings, gaps, width)
     check_levels(run, findings)
     check_busy_series(run, findings, width)
 
@@ -34,6 +38,15 @@ def check_rates(run, findings, width):
     if values and not run.at("cluster", "failures"):
         total = sum(v for _, v in values) * width * 1e-9
         findings.between("series.output_tokens_per_s", "output tokens in the whole series", total, first - 1e-6, last + 1e-6)
+
+
+def check_tokens(run, findings, gaps, width):
+    """Output tokens of each interval, one by one."""
+    times = sorted([end for end, _ in gaps] + [r.arrival + r.ttft for r in run.requests])
+    for at, value in run.series.get("output_tokens_per_s", []):
+        low, high = bisect_left(times, at) - bisect_right(times, at - width), bisect_right(times, at) - bisect_left(times, at - width)
+        findings.between("series.output_tokens_per_s", f"output_tokens_per_s at {at}", value,
+                         (low - 1e-6) / (width * 1e-9), (high + 1e-6) / (width * 1e-9))
 
 
 def check_levels(run, findings):
@@ -66,5 +79,6 @@ def check_busy_series(run, findings, width):
         findings.near("series.busy", f"busy at {at}", value, work / (width * servers), 1e-9, 1e-9)
 
 
-def check(run, findings):
-    check_series(run, findings)
+def check(run, findings, gaps=None):
+    """GAPS: all gaps between tokens, where iterations tell them."""
+    check_series(run, findings, gaps)

@@ -23,10 +23,12 @@ def visits(run):
     if not run.at("cluster", "failures"):
         first = first_replicas(run)
         for n in range(layout.station_count(run)):
-            stations[f"replica:{n}"] = []
+            stations[f"replica:{n}"], stations[f"replica:{n}/queue"] = [], []
         for r in run.requests:
             for station, visit in request_visits(run, r, first):
                 stations.setdefault(station, []).append(visit)
+                if visit.wait is not None:
+                    stations.setdefault(station + "/queue", []).append(visit)
     return stations
 
 
@@ -89,7 +91,7 @@ def check_station(run, findings, kind, station, row, stay):
     waits = [v.wait for v in stay if v.wait is not None]
     findings.near(kind + ".lambda", f"{station}: lambda", row[names.RATE], n / run.seconds, 1e-9, 1e-12)
     inside = sum(v.leave - v.enter for v in stay)
-    if station == names.QUEUE:
+    if station.endswith(names.QUEUE):
         inside = sum(v.wait for v in stay)
     elif names.W in row and not layout.pools(run):
         findings.near(kind + ".lq", f"{station}: Lq", row[names.LQ], sum(waits) / length, 1e-9, 1e-12)
@@ -100,9 +102,9 @@ def check_station(run, findings, kind, station, row, stay):
     gaps = [b - a for a, b in zip(entries, entries[1:])]
     if gaps and sum(gaps):
         ahead = "_ahead" if layout.pools(run) and run.at("engine") else ""
-        findings.near(kind + ".arrival_scv" + ahead, f"{station}: SCV of gaps between arrivals", row[names.ARRIVAL_SCV], scv(gaps), 1e-6,
-                      1e-9)
-    if station != names.QUEUE and len(stay) > 1 and None not in [v.wait for v in stay]:
+        findings.near(kind + ".arrival_scv" + ahead, f"{station}: SCV of gaps between arrivals", row[names.ARRIVAL_SCV],
+                      scv(gaps), 1e-6, 1e-9)
+    if not station.endswith(names.QUEUE) and len(stay) > 1 and None not in [v.wait for v in stay]:
         findings.near(kind + ".service_scv", f"{station}: SCV of service times", row[names.SERVICE_SCV],
                       scv([v.leave - v.enter - v.wait for v in stay]), 1e-6, 1e-9)
 

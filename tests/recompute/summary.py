@@ -144,6 +144,10 @@ def check_verdict(run, findings, text):
     if sure:
         findings.equal(kind, "run.slo_met", run.row["slo_met"], int(answer))
         findings.equal(kind, "v_run_summary.slo_met", run.summary_view["slo_met"], int(answer))
+    margin = run.value("slo_margin")
+    if margin is not None and sure:
+        findings.true(kind, margin >= 0 if answer else margin <= 0 or run.unserved or empty,
+                      f"slo_margin {margin!r}, the SLO is {'met' if answer else 'not met'}")
     check_margin(run, findings, right, answer)
     if text is not None:
         said = re.search(r"SLO (NOT )?(MET|JUDGED)", text)
