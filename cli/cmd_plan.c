@@ -384,7 +384,7 @@ static int print_capacity(const struct plan *plan, struct session *session, stru
                plan->name, c->value * rate, c->low * rate, c->high * rate, c->binding, 100 * plan->effort.confidence);
     else
         print_end(plan, c);
-    if (isfinite(h.capacity_per_s))
+    if (isfinite(h.capacity_per_s) && c->kind != CAPACITY_NONE)
         printf("  by formula about %.4g requests/s can be served at all\n", h.capacity_per_s);
     printf("  %zu rates looked at, %llu trials of %.3g million requests, %.1f s\n", c->points,
            (unsigned long long)session->pool.trials, (double)session->pool.requests * 1e-6, wall_clock_s() - started);

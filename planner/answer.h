@@ -12,7 +12,7 @@ struct one_lost {
     enum verdict verdict;
     struct estimate margin;
     double typical; /* margin */
-    char binding[80];
+    char binding[96];
 };
 
 /* Units that a family needs when an input is off. */

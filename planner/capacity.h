@@ -21,7 +21,7 @@ struct capacity {
     bool vague;              /* found: no load within a factor of 3 could be shown to hold, or to break */
     bool shown;              /* none, unbounded: the last load looked at (`high`, `low`) is shown to miss, or to hold */
     struct outcome end;      /* what it was like there */
-    char binding[80];        /* what breaks there */
+    char binding[96];        /* what breaks there */
     size_t points;           /* looked at */
     bool failed;             /* the scenario cannot be run: */
     char message[512];

@@ -233,11 +233,15 @@ void margin_text(const char *binding, double margin, char *out, size_t size)
 {
     bool share = strncmp(binding, "attainment", 10) == 0 || strncmp(binding, "windows", 7) == 0;
     bool rate = strncmp(binding, "goodput", 7) == 0;
+    const char *unserved = strstr(binding, BINDING_UNSERVED);
     double times = exp(-margin);
     if (strstr(binding, "queue"))
         snprintf(out, size, "overloaded");
     else if (!isfinite(margin))
         snprintf(out, size, margin > 0 ? "%s has nothing to miss" : "%s is missed without end", binding);
+    else if (unserved)
+        snprintf(out, size, "%.*s: %.3g times as many requests are not served as it may miss",
+                 (int)(unserved - binding), binding, times);
     else if (share)
         snprintf(out, size, times < 10 ? "%s misses %.2g times what it may" : "%s misses %.0f times what it may",
                  binding, times);

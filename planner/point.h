@@ -63,7 +63,7 @@ void margin_text(const char *binding, double margin, char *out, size_t size);
 /* What the replications say in short. */
 struct outcome {
     double margin; /* the median */
-    char binding[80];
+    char binding[96];
     double unserved, attainment; /* shares of the requests, means */
     double ttft_p99_s, tpot_p99_s, e2e_p99_s;
     char reason[96]; /* why one was not served; "": all were */

@@ -88,13 +88,30 @@ static void take_reason(const struct run_metrics *m, const struct run_summary *r
     snprintf(out->reason, sizeof out->reason, "%s", reason ? reason : "");
 }
 
+static bool binds_unserved(const struct scenario *s, const struct slo_verdict *verdict)
+{
+    for (size_t i = 0; i < s->slo.count; i++)
+        if (isinf(verdict->limits[i].value) && verdict->limits[i].margin == verdict->margin)
+            return true;
+    return false;
+}
+
+static void take_margin(const struct scenario *s, const struct run_summary *r, struct trial_result *out)
+{
+    out->margin = r->overloaded ? fmin(r->slo.margin, -0.05) : r->slo.margin;
+    if (r->overloaded)
+        snprintf(out->binding, sizeof out->binding, "a queue that grows");
+    else
+        snprintf(out->binding, sizeof out->binding, "%s%s", r->slo.binding,
+                 binds_unserved(s, &r->slo) ? BINDING_UNSERVED : "");
+}
+
 static void take_summary(const struct scenario *s, const struct run_summary *r, struct trial_result *out)
 {
     for (int m = 0; m < METRIC_COUNT; m++)
         for (int k = 0; k < STAT_COUNT; k++)
             out->metrics[m][k] = r->metrics[m].count ? r->metrics[m].at[k].value * 1e-9 : NAN;
-    out->margin = r->overloaded ? fmin(r->slo.margin, -0.05) : r->slo.margin;
-    snprintf(out->binding, sizeof out->binding, "%s", r->overloaded ? "a queue that grows" : r->slo.binding);
+    take_margin(s, r, out);
     out->attainment = r->slo.attainment[0].value;
     out->goodput_per_s = r->goodput_per_s;
     out->requests_per_s = r->requests_per_s;

@@ -10,6 +10,10 @@
 /* What may be asked "how far can this go?" of: every one multiplies what the scenario says. */
 enum scale { SCALE_RATE, SCALE_PROMPT, SCALE_OUTPUT, SCALE_TIME, SCALE_COUNT };
 
+/* At the end of a binding whose value is infinite, because more requests are not served than its percentile may miss:
+ * the margin is log(allowed / not served). */
+#define BINDING_UNSERVED " (not served)"
+
 extern const char *const scale_names[SCALE_COUNT]; /* "rate", "prompt lengths", "output lengths", "kernel times" */
 
 struct trial {
@@ -34,7 +38,7 @@ struct trial_result {
     char message[512];
     double metrics[METRIC_COUNT][STAT_COUNT]; /* seconds; NAN: nothing measured */
     double margin;                            /* of the SLO (attainment.h); below 0 where the run is overloaded */
-    char binding[80];                         /* whose that is */
+    char binding[96];                         /* whose that is */
     double attainment, goodput_per_s, requests_per_s, tokens_per_s; /* tokens: prompts' and outputs' */
     double utilization, duration_s, wall_s;
     struct held_gpus held[2]; /* of all replicas, or of those that prefill; of those that decode */

@@ -20,6 +20,7 @@ struct oracle {
     double steepness;     /* of the margin over the load */
     double spread;        /* of the margins of different seeds, the same for every size */
     double unserved[3];   /* share of requests */
+    double held_share[3]; /* of the units, held on average; 0: all, all the time */
     uint64_t most_loaded; /* the largest load at which the trial can be run at all; 0: any */
 };
 
@@ -63,7 +64,8 @@ static void answer(const struct oracle *o, const struct trial *t, struct trial_r
     if (o->capacity[0] > 0) {
         size_t device = device_of(scenario);
         double n = replicas_of(scenario), rate = rate_scale_of(scenario) * t->scales[SCALE_RATE];
-        out->held[0] = (struct held_gpus){.gpus = n, .mean = n};
+        out->held[0] =
+            (struct held_gpus){.gpus = n, .mean = n * (o->held_share[device] > 0 ? o->held_share[device] : 1)};
         out->metrics[METRIC_TTFT][STAT_P99] = 1 / n;
         out->attainment = 1;
         snprintf(out->held[0].device, sizeof out->held[0].device, "%s", devices[device]);
@@ -213,6 +215,8 @@ static void test_margins_in_words(void **state)
                  {"goodput", -0.5, "goodput 39 % short"},
                  {"attainment", -0.9163, "attainment misses 2.5 times what it may"},
                  {"attainment", -4.60517, "attainment misses 100 times what it may"},
+                 {"ttft_s p99 (not served)", -4.60517,
+                  "ttft_s p99: 100 times as many requests are not served as it may miss"},
                  {"windows", 0.5, "windows misses 0.61 times what it may"},
                  {"a queue that grows", -0.05, "overloaded"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -608,6 +612,31 @@ static void test_a_formula_that_is_too_low_rules_nothing_out(void **state)
     plan_release(&plan);
 }
 
+/* 29/s: 3 units at 10/s each for 3 an hour. A unit of the second device serves 20/s for 2 an hour, so 2 are needed, for
+ * 4 as they stand, but no more than half of them is held on average: 2 an hour. That is known when 2 have been
+ * simulated, for a runner-up, which then is the answer. */
+static void test_what_turns_out_cheaper_is_ranked_again(void **state)
+{
+    (void)state;
+    char text[3000];
+    struct plan plan;
+    struct plan_search s;
+    struct error err = {0};
+    struct oracle o = {
+        .margin = by_load, .steepness = 1, .capacity = {10, 20, 0.1}, .ceiling = {5, 5, 5}, .held_share = {1, 0.5, 1}};
+    snprintf(text, sizeof text, WRITTEN_DOWN, 3500000u,
+             "\"rate_per_s\": 29, \"constraints\": {\"gpus\": 8}, \"prices_per_h\": {\"ideal-server\": 1, "
+             "\"tests/data/ideal2.json\": 2, \"tests/data/ideal4.json\": 5}");
+    open_plan(text, &plan);
+    struct trial_pool pool = ask(&o);
+    expect_ok(plan_search_run(&s, &plan, &pool, &err), &err);
+    assert_ptr_equal(s.chosen, &s.contenders[1]);
+    assert_true(s.chosen->high == 2 && contender_objective(&plan, s.chosen, 2) == 2);
+    assert_ptr_equal(s.runner_up, &s.contenders[0]);
+    plan_search_release(&s);
+    plan_release(&plan);
+}
+
 /* Nothing may be bought that holds. Of the first device 4 units serve 8 of 10/s: overloaded, by −0.05 only. Of the
  * second they miss by 0.4 whatever their number, of the third by 2.2. The second comes closest, and not for the cut of
  * margins at ±1, which makes the third look as bad as anything. */
@@ -765,6 +794,59 @@ static void test_what_is_asked_around_an_answer(void **state)
     plan_release(&plan);
 }
 
+struct around {
+    size_t chosen, runner_up;
+    struct plan_answer answer;
+};
+
+/* The same with both devices at 1 an hour and inputs that are off by 90 %. */
+static struct around ask_around(double rate)
+{
+    char text[3000], more[300];
+    struct plan plan;
+    struct plan_search s;
+    struct around out;
+    struct error err = {0};
+    struct oracle o = {.margin = by_load, .steepness = 1, .capacity = {10, 8, 0.1}, .ceiling = {5, 5, 5}};
+    snprintf(more, sizeof more,
+             "\"rate_per_s\": %g, \"constraints\": {\"gpus\": 9}, \"prices_per_h\": {\"ideal-server\": 1, "
+             "\"tests/data/ideal2.json\": 1, \"tests/data/ideal4.json\": 1}",
+             rate);
+    snprintf(text, sizeof text, WRITTEN_DOWN, 1000u, more);
+    open_plan(text, &plan);
+    plan.sensitivity = 0.9;
+    struct trial_pool pool = ask(&o);
+    expect_ok(plan_search_run(&s, &plan, &pool, &err), &err);
+    expect_ok(plan_answer_make(&out.answer, &s, &err), &err);
+    out.chosen = s.chosen->high;
+    out.runner_up = s.runner_up->high;
+    plan_answer_release(&out.answer); /* what it has looked at; the rest is its own */
+    plan_search_release(&s);
+    plan_release(&plan);
+    return out;
+}
+
+/* 26/s: 3 and 4 units. 2.6/s are 1 and 1, which cost as much: neither is cheaper. 49.4/s are 5, which lies between 4,
+ * that miss, and 6, the next tried; and 7. 59/s and 112.1/s: 6 and 8 units, and more than the 9 that may be had. 15/s
+ * are 2 units, of which one may be lost; 5/s are one, of which none may. */
+static void test_units_needed_when_inputs_are_off(void **state)
+{
+    (void)state;
+    struct around a = ask_around(26);
+    assert_true(a.chosen == 3 && a.runner_up == 4);
+    assert_true(a.answer.needs[0].chosen == 1 && a.answer.needs[0].runner_up == 1);
+    assert_false(a.answer.needs[0].runner_up_is_cheaper);
+    assert_true(a.answer.needs[1].chosen == 5 && a.answer.needs[1].runner_up == 7);
+    assert_false(a.answer.needs[1].runner_up_is_cheaper);
+    a = ask_around(59);
+    assert_true(a.chosen == 6 && a.runner_up == 8);
+    assert_true(a.answer.needs[1].chosen == 0 && a.answer.needs[1].runner_up == 0);
+    a = ask_around(15);
+    assert_true(a.chosen == 2 && a.answer.one_lost.asked);
+    a = ask_around(5);
+    assert_true(a.chosen == 1 && !a.answer.one_lost.asked);
+}
+
 /* What a plan names, run by itself, is the plan's trial: the command sets what the search chose, the replicas of so
  * many units, the rate, the resampling of a trace and the first seed. */
 static void test_a_size_as_a_command(void **state)
@@ -817,10 +899,12 @@ int main(void)
         cmocka_unit_test(test_search_equals_enumeration_of_what_is_written_down),
         cmocka_unit_test(test_search_equals_enumeration_of_simulations),
         cmocka_unit_test(test_a_formula_that_is_too_low_rules_nothing_out),
+        cmocka_unit_test(test_what_turns_out_cheaper_is_ranked_again),
         cmocka_unit_test(test_closest_is_the_smallest_violation),
         cmocka_unit_test(test_closest_where_requests_are_not_served),
         cmocka_unit_test(test_constraints_bound_the_units),
         cmocka_unit_test(test_what_is_asked_around_an_answer),
+        cmocka_unit_test(test_units_needed_when_inputs_are_off),
         cmocka_unit_test(test_what_is_recalled_is_not_run),
         cmocka_unit_test(test_a_size_as_a_command),
     };
