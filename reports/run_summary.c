@@ -71,6 +71,25 @@ static double utilization_of(const struct run_metrics *m, const struct scenario 
     return serves_one_at_a_time(s) ? t->busy : rate_while_they_came(m, arrivals) / (m->sustainable_per_s * share);
 }
 
+/* Requests of a shared queue arrive at no replica: of these only how busy they are is known. */
+static void leave_busy_alone(struct station_summary *t)
+{
+    double busy = t->busy;
+    unsigned servers = t->servers;
+    *t = (struct station_summary){.servers = servers,
+                                  .busy = busy,
+                                  .arrival_rate = NAN,
+                                  .service_rate = NAN,
+                                  .utilization = NAN,
+                                  .number = NAN,
+                                  .queue_number = NAN,
+                                  .stay_s = NAN,
+                                  .wait_s = NAN,
+                                  .arrival_scv = NAN,
+                                  .service_scv = NAN,
+                                  .little_residual = NAN};
+}
+
 struct station_summary run_metrics_station(const struct run_metrics *m, const struct scenario *s, size_t replica,
                                            bool queue, double duration_s)
 {
@@ -81,6 +100,8 @@ struct station_summary run_metrics_station(const struct run_metrics *m, const st
     double share = s->cluster.prefill_replicas ? NAN : 1 / (double)m->replica_count;
     if (!queue)
         out.utilization = utilization_of(m, s, &out, r->system.arrivals, share);
+    if (s->cluster.routing->central && r->system.arrivals == 0)
+        leave_busy_alone(&out);
     snprintf(out.name, sizeof out.name, "replica:%zu%s", replica, queue ? "/queue" : "");
     return out;
 }
@@ -273,6 +294,7 @@ int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s,
     summarise_requests(m, rest_s, out);
     summarise_kv(s, out);
     out->utilization = held_s > 0 ? (double)m->system.busy_ns * 1e-9 / held_s : 0;
+    out->replica_hours = cluster_held_s(&s->cluster, totals) / 3600;
     out->preemptions = m->preemptions;
     out->recomputed_tokens = m->recomputed_tokens;
     out->bubble_share = totals->bubbles.active_s > 0 ? totals->bubbles.idle_s / totals->bubbles.active_s : NAN;

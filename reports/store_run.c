@@ -192,7 +192,7 @@ static int save_values(struct store *s, sqlite3_int64 run, const struct run_summ
         {"prompts_per_row", "", r->prompts_per_row},
         {"lost_requests", "requests", (double)r->totals.lost},
         {"replica_failures", "", (double)r->totals.failures},
-        {"replica_hours", "h", (r->totals.held_s[0] + r->totals.held_s[1]) / 3600},
+        {"replica_hours", "h", r->replica_hours},
         {"warmup_requests", "requests", (double)r->warmup.requests},
         {"warmup_s", "s", sim_time_to_s(r->warmup.at)},
         {"makespan_s", "s", r->duration_s},

@@ -69,10 +69,18 @@ struct cluster_totals {
     double kv_block_ns;                                          /* ∫ blocks in use dt */
     uint64_t peak_in_flight;
     struct bubbles bubbles; /* of pipelines */
-    double held_s[2];       /* Σ time that replicas were held: all or those that prefill; those that decode */
+    double held_s[2];       /* Σ time that GPU groups (a replica has one for each stage) were held: all or those that
+                               prefill; those that decode */
     sim_time end;           /* of the last event */
     bool stopped;           /* by *stop */
 };
+
+/* Σ time that replicas were held, those of a pipeline once. */
+static inline double cluster_held_s(const struct cluster_config *c, const struct cluster_totals *t)
+{
+    return t->held_s[0] / (double)(c->stage_executors ? c->tied : 1) +
+           t->held_s[1] / (double)(c->decode_stage_executors ? c->decode_tied : 1);
+}
 
 /* How somebody outside watches and ends a run. */
 struct run_control {

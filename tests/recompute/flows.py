@@ -3,6 +3,7 @@
 
 import math
 
+import iterations as iterations_of
 import layout
 import names
 import slo
@@ -52,9 +53,11 @@ def check_values(run, findings):
     if busy:
         rows = sum((i.decodes + len(i.prompts)) * (i.end - i.start) for i in iterations)
         near("batch_sequences", rows / busy)
-        near("batch_tokens", sum(i.decodes + i.prompt_tokens for i in iterations) / len(iterations))
+        wasted = sum(map(len, iterations_of.wasted(run).values()))
+        real = sum(i.decodes + i.prompt_tokens for i in iterations) - wasted
+        near("batch_tokens", real / len(iterations))
         padded = sum(i.padded for i in iterations)
-        near("padding_waste", (padded - sum(i.decodes + i.prompt_tokens for i in iterations)) / padded)
+        near("padding_waste", (padded - real) / padded)
         held = run.value("replica_hours") * 3600 if layout.fleet(run) else sum(layout.server_counts(run).values()) * seconds
         near("utilization", busy * 1e-9 / held)
     check_totals(run, findings)

@@ -127,9 +127,31 @@ def gaps_of(run, spans):
     return sorted(gaps)
 
 
+def schedules_ahead(run):
+    engine = run.at("engine")
+    return isinstance(engine, str) or bool(engine and engine.get("schedule_ahead"))
+
+
+def wasted(run):
+    """{id of an iteration: requests whose row in it is wasted}: scheduling ahead, the batch that follows a request's last
+    token was formed before that was known, unless the request has reached its limit."""
+    limit, rows, found = run.at("workload", "max_output_tokens"), by_replica(run), {}
+    if not limit or not schedules_ahead(run):
+        return found
+    starts = {(replica, i.start): i for replica, its in rows.items() for i in its}
+    for r in run.requests:
+        following = starts.get((r.replica, r.end))
+        if following and r.output < limit:
+            found.setdefault(id(following), []).append(r)
+    return found
+
+
 def check_decodes(run, findings, spans):
     """How many sequences decode in each iteration, and the KV tokens that they read."""
     counts, kv = {}, {}
+    for iteration, requests in wasted(run).items():
+        counts[iteration] = len(requests)
+        kv[iteration] = sum(r.prompt + r.output - 1 for r in requests)
     for r in run.requests:
         for k, i in enumerate(spans[r.id]):
             counts[id(i)] = counts.get(id(i), 0) + 1

@@ -79,14 +79,9 @@ FOUR_DIGITS = 5.01e-4  # relative; values in the summary and in Markdown
 OPEN = {
     "series.busy": "an iteration's whole time counts where it ends, not where it was spent",
     "series.output_tokens_per_s": "with schedule_ahead a token counts before it is out",
-    "station.central": "replicas of a central queue have rows without arrivals, though they serve",
     "band.border": "bands of time parts begin and end at coarser buckets than 0.1 %",
-    "value.replica_hours": "the stages of a pipeline count as replicas",
     "station.arrival_scv_ahead": "a decode replica that schedules ahead books arrivals out of order",
-    "verdict.no_slo": "slo_met is 0 without an SLO when no request finished",
     "text.scope": "the text format leaves the scope out",
-    "text.absent": "the text format prints an absent value as 0",
-    "vllm.counts": "lost requests are neither in num_prompts nor in failed",
 }
 
 # Kinds of difference that are expected until the definitions of 2026-11-26 (metrics.md, last section) are in the program.

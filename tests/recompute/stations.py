@@ -67,17 +67,19 @@ def check_stations(run, findings):
         return  # requests without a row have been at stations
     central = run.named("cluster", "routing", default="round_robin") == "central_queue"
     for station, stay in visits(run).items():
-        kind = "station.central" if central and station.startswith("replica:") else "station"
         row = run.stations.get(station)
-        if findings.true(kind + ".absent", row is not None, f"station {station} has no row"):
-            check_station(run, findings, kind, station, row, stay)
+        if not findings.true("station.absent", row is not None, f"station {station} has no row"):
+            continue
+        if central and station.startswith("replica:") and row[names.L] is None:
+            continue  # requests of a shared queue arrive at no replica
+        check_station(run, findings, "station", station, row, stay)
     check_service(run, findings)
 
 
 def check_little(findings, name, row, queue):
     """Little's law of a station, and of its QUEUE, through which not every visit goes."""
     length, rate, stay = row[names.L], row[names.RATE], row[names.W]
-    findings.true("station.residual", row[names.RESIDUAL] is not None and row[names.RESIDUAL] <= names.DOUBLE,
+    findings.true("station.residual", length is None or row[names.RESIDUAL] is not None and row[names.RESIDUAL] <= names.DOUBLE,
                   f"{name}: Little's law residual {row[names.RESIDUAL]!r}")
     if None not in (length, rate, stay):
         findings.near("station.little", f"{name}: L = lambda W", length, rate * stay, names.DOUBLE, 1e-12)
