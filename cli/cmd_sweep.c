@@ -253,6 +253,14 @@ static const struct sweep_point *best_of(const struct sweep *s, const struct swe
     return best;
 }
 
+static const char *slo_word(const struct point *p)
+{
+    size_t met = 0;
+    for (size_t r = 0; r < p->count; r++)
+        met += p->results[r].slo_met;
+    return point_overloaded(p) ? "overloaded" : met == p->count ? "met" : met == 0 ? "missed" : "at times";
+}
+
 static void print_table(const struct sweep *s, const struct sweep_point *points, size_t count)
 {
     static const char *const shown[] = {"ttft_s.p50", "ttft_s.p99", "tpot_s.p99", "goodput_per_s", "attainment"};
@@ -268,9 +276,10 @@ static void print_table(const struct sweep *s, const struct sweep_point *points,
         }
         printf("%-*s  ", (int)widths[a], last_of(s->axes[a].path));
     }
+    printf("%-10s", "SLO");
     for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
         printf(" %16s", shown[k]);
-    printf("  SLO\n");
+    printf("\n");
     for (size_t i = 0; i < count; i++) {
         const struct point *p = &points[i].point;
         for (size_t a = 0; a < s->axis_count; a++) {
@@ -282,12 +291,9 @@ static void print_table(const struct sweep *s, const struct sweep_point *points,
             printf(" %s\n", p->results[p->count - 1].message);
             continue;
         }
+        printf("%-10s", slo_word(p));
         for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
             print_estimate(point_mean(p, shown[k], 0.95), interval);
-        size_t met = 0;
-        for (size_t r = 0; r < p->count; r++)
-            met += p->results[r].slo_met;
-        printf("  %s", point_overloaded(p) ? "overloaded" : met == p->count ? "met" : met == 0 ? "missed" : "at times");
         if (&points[i] == best)
             printf("  ← best");
         else if (best)

@@ -127,7 +127,7 @@ struct run_summary {
     bool overloaded;                   /* some station's queue grew as long as requests came */
     char overloaded_station[32];       /* which */
     uint64_t preemptions, recomputed_tokens;
-    double replica_hours; /* that replicas were held */
+    double replica_hours;                 /* that replicas were held */
     double prefix_hit_rate;               /* prompt tokens found in the pool, computed by others, over all */
     double prefill_rows, prompts_per_row; /* of a prefill in rows: padded rows or packed bins; NAN without */
 };

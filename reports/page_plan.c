@@ -134,7 +134,8 @@ static int add_size(struct plan_page *p, const cJSON *family, size_t number, con
         point->half[p->column[k]] = latency && !grows ? half_in(size, keys[k]) : NAN;
     }
     const char *verdict = text_in(size, "verdict");
-    point->slo = strcmp(verdict, "holds") == 0    ? STUDY_MET
+    point->slo = grows                            ? STUDY_OVERLOADED
+                 : strcmp(verdict, "holds") == 0  ? STUDY_MET
                  : strcmp(verdict, "breaks") == 0 ? STUDY_MISSED
                                                   : STUDY_AT_TIMES;
     point->replications = (size_t)number_in(size, "replications");

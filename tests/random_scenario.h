@@ -157,8 +157,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              !split && below(rng, 2) ? "true" : "false", block,
              (windows ? 1 + below(rng, 6) : 1) *
                  (((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1)),
-             populations[population], arrivals, 1 + below(rng, 120),
-             below(rng, 3) ? "" : "\"max_output_tokens\": 420,", output);
+             populations[population], arrivals, 1 + below(rng, 120), below(rng, 3) ? "" : "\"max_output_tokens\": 420,",
+             output);
 }
 
 #endif

@@ -193,8 +193,9 @@ static struct stretches run_apart(bool step)
     return stretches;
 }
 
-/* A prompt in five chunks of 2048, the last one shorter; then 100 decodes on another replica: 16 to the end of the blocks
- * that 10 001 tokens need, and 84. Stepping reaches both, or the comparison above would compare a thing with itself. */
+/* A prompt in five chunks of 2048, the last one shorter; then 100 decodes on another replica: 16 to the end of the
+ * blocks that 10 001 tokens need, and 84. Stepping reaches both, or the comparison above would compare a thing with
+ * itself. */
 static void test_stepping_reaches_every_pool(void **state)
 {
     (void)state;
