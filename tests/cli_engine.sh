@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # The engine as a user meets it: checked, serving, profiled; what it says of a GPU that is not there.
 set -eu
 tandem=$(realpath "$1")

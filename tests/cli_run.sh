@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # The program as a user meets it: summaries, rows, exit statuses, sentences for bad input.
 set -eu
 tandem=$(realpath "$1")

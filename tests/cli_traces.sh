@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Traces as a user meets them: what they are taken for, and one sentence for what is not one.
 set -eu
 tandem=$(realpath "$1")

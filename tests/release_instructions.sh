@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
 # Instructions per simulated request, counted by callgrind on the release build, within 5 % of what is written in
 # tests/instructions.txt. The counts belong to one compiler; with another the test says so and passes.
 # usage: release_instructions.sh TANDEM [--write]
