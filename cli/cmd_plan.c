@@ -93,7 +93,7 @@ static void print_latencies(const struct point *at)
     static const char *const shown[][2] = {{"ttft_s.p99", "TTFT p99"},
                                            {"tpot_s.p99", "TPOT p99"},
                                            {"e2e_s.p99", "E2E p99"}};
-    printf("   ");
+    printf(point_mean(at, "unserved", 0.95).value > 0 ? "    of requests served:" : "   ");
     for (size_t i = 0; i < 3; i++) {
         struct estimate e = point_mean(at, shown[i][0], 0.95);
         if (isfinite(e.low))
@@ -235,7 +235,7 @@ static void print_outcome(const struct outcome *o)
 {
     char how[128];
     margin_text(o->binding, o->margin, how, sizeof how);
-    printf("    %s;", how);
+    printf("    %s;%s", how, o->unserved > 0 ? " of requests served:" : "");
     print_latency("TTFT p99", o->ttft_p99_s);
     print_latency("TPOT p99", o->tpot_p99_s);
     print_latency("E2E p99", o->e2e_p99_s);
