@@ -637,6 +637,63 @@ static void test_what_turns_out_cheaper_is_ranked_again(void **state)
     plan_release(&plan);
 }
 
+/* One unit meets by 0.3 or 0.31 under the first four seeds and misses by 0.3 under the others; two meet by 0.4. */
+static double well_at_first(const struct oracle *o, const struct trial *t, const cJSON *scenario)
+{
+    (void)o;
+    if (device_of(scenario) > 0)
+        return -1;
+    return replicas_of(scenario) > 1 ? 0.4 : t->seed % 1000 < 4 ? 0.3 + 0.01 * (double)(t->seed % 2) : -0.3;
+}
+
+/* One unit holds when it is first looked at, and is no answer when it has had all 8 replications: two units are. */
+static void test_what_does_not_hold_after_all_is_not_recommended(void **state)
+{
+    (void)state;
+    char text[3000];
+    struct plan plan;
+    struct plan_search s;
+    struct error err = {0};
+    struct oracle o = {.margin = well_at_first, .capacity = {100, 100, 100}};
+    snprintf(text, sizeof text, WRITTEN_DOWN, 1000u,
+             "\"rate_per_s\": 1, \"constraints\": {\"gpus\": 4}, \"objective\": \"gpus\"");
+    open_plan(text, &plan);
+    struct trial_pool pool = ask(&o);
+    expect_ok(plan_search_run(&s, &plan, &pool, &err), &err);
+    assert_ptr_equal(s.chosen, &s.contenders[0]);
+    assert_int_equal(s.chosen->high, 2);
+    assert_int_equal(looked_at(s.chosen, 1)->count, 8);
+    assert_int_equal(looked_at(s.chosen, 1)->verdict, UNDECIDED);
+    plan_search_release(&s);
+    plan_release(&plan);
+}
+
+/* Two cost as much. They meet by 1.2 and by 2, both more than the 1 at which verdicts cut margins: the second is wider.
+ */
+static void test_the_widest_of_equally_cheap_ones_is_chosen(void **state)
+{
+    (void)state;
+    char text[3000];
+    struct plan plan;
+    struct plan_search s;
+    struct error err = {0};
+    struct oracle o = {
+        .margin = by_load, .steepness = 1, .spread = 0.1, .capacity = {1e3, 1e3, 1e3}, .ceiling = {1.2, 2, -1}};
+    snprintf(text, sizeof text, WRITTEN_DOWN, 1000u,
+             "\"rate_per_s\": 1, \"constraints\": {\"gpus\": 4}, \"objective\": \"gpus\"");
+    open_plan(text, &plan);
+    struct trial_pool pool = ask(&o);
+    expect_ok(plan_search_run(&s, &plan, &pool, &err), &err);
+    assert_int_equal(s.ties, 2);
+    assert_ptr_equal(s.chosen, &s.contenders[1]);
+    assert_ptr_equal(s.runner_up, &s.contenders[0]);
+    assert_true(s.confidence_of_choice == 0.95);
+    assert_string_equal(s.contenders[0].why,
+                        "as cheap with 1 units, but with a narrower margin: ttft_s p99 70 % within");
+    plan_search_release(&s);
+    plan_release(&plan);
+}
+
 /* Nothing may be bought that holds. Of the first device 4 units serve 8 of 10/s: overloaded, by −0.05 only. Of the
  * second they miss by 0.4 whatever their number, of the third by 2.2. The second comes closest, and not for the cut of
  * margins at ±1, which makes the third look as bad as anything. */
@@ -657,6 +714,16 @@ static void test_closest_is_the_smallest_violation(void **state)
     assert_ptr_equal(s.closest, &s.contenders[1]);
     assert_true(s.no_number_helps && s.alone.margin == -0.4);
     plan_search_release(&s);
+    /* Where lone requests are not shown to miss, no such thing is said. */
+    o.ceiling[1] = 0.001;
+    o.spread = 1;
+    pool = ask(&o);
+    expect_ok(plan_search_run(&s, &plan, &pool, &err), &err);
+    assert_null(s.chosen);
+    assert_ptr_equal(s.closest, &s.contenders[1]);
+    assert_false(s.no_number_helps);
+    plan_search_release(&s);
+    o.spread = 0;
     /* Without it the third is closest, though the first is overloaded by −0.05 only. */
     o.ceiling[1] = -INFINITY;
     pool = ask(&o);
@@ -900,6 +967,8 @@ int main(void)
         cmocka_unit_test(test_search_equals_enumeration_of_simulations),
         cmocka_unit_test(test_a_formula_that_is_too_low_rules_nothing_out),
         cmocka_unit_test(test_what_turns_out_cheaper_is_ranked_again),
+        cmocka_unit_test(test_what_does_not_hold_after_all_is_not_recommended),
+        cmocka_unit_test(test_the_widest_of_equally_cheap_ones_is_chosen),
         cmocka_unit_test(test_closest_is_the_smallest_violation),
         cmocka_unit_test(test_closest_where_requests_are_not_served),
         cmocka_unit_test(test_constraints_bound_the_units),
