@@ -267,33 +267,102 @@ static void test_the_formula_leaves_out_what_is_refused(void **state)
     assert_true(e.served_share == 0 && e.capacity_per_s == INFINITY && e.utilization == 0 && isnan(e.ttft_s));
 }
 
-/* 1 ms an iteration, 20 µs for every decode in it, 10 ns for a prompt token: 1000 tokens 10 µs. 500 requests/s with 41
- * outputs... at B decodes the time between two tokens is τ = (1000 + 20 B) µs / (1 − 500 · 1010 µs) without a budget.
- */
-static void test_the_formula_of_decodes(void **state)
+/* Prompts of 1000, outputs of 100 tokens, 100 requests/s; `more` begins the scenario. */
+static struct analytic_estimate estimate_fixed(const char *more, const char *batching, const char *more_policy)
 {
-    (void)state;
-    char text[1200];
+    char text[1600];
     struct scenario s;
     struct request_source source;
     struct analytic_estimate e;
     struct error err = {0};
     snprintf(
         text, sizeof text,
-        "{\"model\": \"ideal\", \"device\": \"ideal-batch-server\", \"policy\": {\"batching\": "
-        "{\"name\": \"continuous\", \"max_sequences\": %u}}, \"workload\": {\"arrivals\": {\"name\": \"poisson\", "
-        "\"rate_per_s\": 100}, \"requests\": 4000, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": 1000}, "
-        "\"output\": {\"name\": \"fixed\", \"tokens\": 100}}}}",
-        1000u);
+        "{%s, \"policy\": {\"batching\": %s%s}, \"workload\": {\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": "
+        "100}, \"requests\": 4000, \"max_output_tokens\": 1000, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "
+        "\"tokens\": 1000}, \"output\": {\"name\": \"fixed\", \"tokens\": 100}}}}",
+        more, batching, more_policy);
     open_scenario(text, &s, &source);
     expect_ok(analytic_of(&s, &e, &err), &err);
+    request_source_destroy(&source);
+    scenario_release(&s);
+    return e;
+}
+
+#define BATCH_SERVER "\"model\": \"ideal\", \"device\": \"ideal-batch-server\""
+#define CONTINUOUS "{\"name\": \"continuous\", \"max_sequences\": 1000}"
+
+/* 1 ms an iteration, 20 µs for every decode in it, 10 ns for a prompt token, so 1.01 ms for a prompt of 1000. Between
+ * two tokens of B decodes are τ = (1 + 0.02 B) ms / (1 − 1.01e−3 r) at a rate r, and B = 100 r τ with outputs of 100:
+ * τ (1 − 1.01e−3 r) = 1e−3 + 2e−3 r τ, τ = 1e−3 / (1 − 3.01e−3 r). At r = 332/s the batch would have no end. The first
+ * token comes after half an iteration, the wait and the prompt. */
+static void test_the_formula_of_decodes(void **state)
+{
+    (void)state;
+    struct analytic_estimate e = estimate_fixed(BATCH_SERVER, CONTINUOUS, "");
     double rate = e.rate_per_s, token = 1e-3 / (1 - 3.01e-3 * rate);
     assert_true(near(rate, 100, 0.05));
     assert_true(near(e.tpot_s, token, 0.001) && near(e.batch, 100 * rate * token, 0.001));
+    assert_true(near(e.service_s, 1.01e-3, 1e-9) && e.wait_s > 0);
+    assert_true(near(e.ttft_s, token / 2 + e.wait_s + 1.01e-3, 0.001));
     assert_true(near(e.e2e_s, e.ttft_s + 99 * token, 0.001));
     assert_true(e.capacity_per_s > 0.95 * 332.2 && e.capacity_per_s < 332.3);
-    request_source_destroy(&source);
-    scenario_release(&s);
+}
+
+/* A pool of 20 000 tokens holds 10 requests that have 2000 set aside each, or 19.05 of 1050 on average. With B of them,
+ * 100 r τ = B as above gives r = 10 B / (1 + 0.0301 B): 76.9/s for 10, 121.1/s for 19.05. */
+static void test_the_formula_of_a_small_pool(void **state)
+{
+    (void)state;
+    const char *reserved = ", \"kv_blocks\": 1250, \"admission\": \"reserve_max\"";
+    const char *on_demand = ", \"kv_blocks\": 1250, \"admission\": \"on_demand\"";
+    assert_true(near(estimate_fixed(BATCH_SERVER, CONTINUOUS, reserved).capacity_per_s, 76.9, 0.01));
+    assert_true(near(estimate_fixed(BATCH_SERVER, CONTINUOUS, on_demand).capacity_per_s, 121.1, 0.01));
+}
+
+/* Batches of 8 served whole: prompts 1 + 8 · 0.01 ms, then 99 iterations of 1 + 8 · 0.02 ms: 115.92 ms for 8 requests,
+ * 69.01/s; two replicas serve twice as many. */
+static void test_the_formula_of_whole_batches(void **state)
+{
+    (void)state;
+    const char *batching = "{\"name\": \"static_padded\", \"max_sequences\": 8}";
+    assert_true(near(estimate_fixed(BATCH_SERVER, batching, "").capacity_per_s, 69.01, 0.001));
+    assert_true(near(estimate_fixed(BATCH_SERVER ", \"cluster\": {\"replicas\": 2}", batching, "").capacity_per_s,
+                     138.02, 0.001));
+}
+
+/* Apart from prompts, τ = 1e−3 / (1 − 2e−3 r): a replica that decodes serves 500/s at most. A replica that prefills
+ * serves 1 / 1.01 ms = 990/s, which four that decode leave as the limit. */
+static void test_the_formula_of_two_pools(void **state)
+{
+    (void)state;
+    const char *one =
+        BATCH_SERVER ", \"cluster\": {\"placement\": {\"name\": \"disaggregated\", \"prefill\": {\"replicas\": "
+                     "1}, \"decode\": {\"replicas\": 1}}}";
+    const char *four =
+        BATCH_SERVER ", \"cluster\": {\"placement\": {\"name\": \"disaggregated\", \"prefill\": {\"replicas\": "
+                     "1}, \"decode\": {\"replicas\": 4}}}";
+    double capacity = estimate_fixed(one, CONTINUOUS, "").capacity_per_s;
+    assert_true(capacity > 0.95 * 500 && capacity <= 500.5);
+    assert_true(near(estimate_fixed(four, CONTINUOUS, "").capacity_per_s, 990.1, 0.001));
+}
+
+/* Two stages have half of the layers each: a token goes through both, in about the time of one GPU with all layers
+ * (less for the batch, which is half as large); one stage would take half of it. The two batches on their way share the
+ * pool of 32 requests, 16 each: the pipeline serves more than one GPU with that pool only as far as prompts take half
+ * the time; with a pool for each batch it would serve twice as many. */
+static void test_the_formula_of_a_pipeline(void **state)
+{
+    (void)state;
+    const char *one = "\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"cluster\": {\"replicas\": 10, "
+                      "\"pipeline_parallel\": 1}";
+    const char *two = "\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"cluster\": {\"replicas\": 10, "
+                      "\"pipeline_parallel\": 2}";
+    const char *decodes = "{\"name\": \"chunked_prefill\", \"token_budget\": 4096, \"max_sequences\": 1000}";
+    const char *small = ", \"kv_blocks\": 2100, \"admission\": \"on_demand\"";
+    struct analytic_estimate alone = estimate_fixed(one, decodes, small), piped = estimate_fixed(two, decodes, small);
+    double slower = piped.tpot_s / alone.tpot_s, more = piped.capacity_per_s / alone.capacity_per_s;
+    if (!(slower > 0.75 && slower < 1 && more > 1 && more < 1.75))
+        fail_msg("%g times as long, %g times as many", slower, more);
 }
 
 /* Two axes, the last one fastest; the same seeds everywhere, so that the third replication of each is seed 3. */
@@ -358,6 +427,10 @@ int main(void)
         cmocka_unit_test(test_the_formula_of_two_servers),
         cmocka_unit_test(test_the_formula_leaves_out_what_is_refused),
         cmocka_unit_test(test_the_formula_of_decodes),
+        cmocka_unit_test(test_the_formula_of_a_small_pool),
+        cmocka_unit_test(test_the_formula_of_whole_batches),
+        cmocka_unit_test(test_the_formula_of_two_pools),
+        cmocka_unit_test(test_the_formula_of_a_pipeline),
         cmocka_unit_test(test_points_of_a_sweep),
         cmocka_unit_test(test_long_values_keep_points_apart),
     };
