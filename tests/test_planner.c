@@ -308,6 +308,20 @@ static void test_the_formula_of_decodes(void **state)
     assert_true(e.capacity_per_s > 0.95 * 332.2 && e.capacity_per_s < 332.3);
 }
 
+/* A budget of 600 tokens. Prompts add 1000 · 10 ns each to iterations that run anyway: τ = 1e−3 / (1 − 2e−3 r − 1e−5
+ * r), as long as an iteration has room, 1000 r τ ≤ 600 − 100 r τ: r ≤ 600 / (1100 + 600 · 2.01) · 1e3 = 260.2/s. A
+ * prompt takes two iterations next to B = 100 r τ decodes: 2 (1 + 0.02 B) + 0.01 ms. */
+static void test_the_formula_of_a_token_budget(void **state)
+{
+    (void)state;
+    struct analytic_estimate e =
+        estimate_fixed(BATCH_SERVER, "{\"name\": \"chunked_prefill\", \"token_budget\": 600}", "");
+    double token = 1e-3 / (1 - 2.01e-3 * e.rate_per_s), batch = 100 * e.rate_per_s * token;
+    assert_true(near(e.capacity_per_s, 260.2, 0.003));
+    assert_true(near(e.tpot_s, token, 0.001) && near(e.batch, batch, 0.001));
+    assert_true(near(e.service_s, 2.01e-3 + 4e-5 * batch, 0.001));
+}
+
 /* A pool of 20 000 tokens holds 10 requests that have 2000 set aside each, or 19.05 of 1050 on average. With B of them,
  * 100 r τ = B as above gives r = 10 B / (1 + 0.0301 B): 76.9/s for 10, 121.1/s for 19.05. */
 static void test_the_formula_of_a_small_pool(void **state)
@@ -427,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_the_formula_of_two_servers),
         cmocka_unit_test(test_the_formula_leaves_out_what_is_refused),
         cmocka_unit_test(test_the_formula_of_decodes),
+        cmocka_unit_test(test_the_formula_of_a_token_budget),
         cmocka_unit_test(test_the_formula_of_a_small_pool),
         cmocka_unit_test(test_the_formula_of_whole_batches),
         cmocka_unit_test(test_the_formula_of_two_pools),
