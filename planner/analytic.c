@@ -31,7 +31,8 @@ struct served {
 
 static double blocks_of(const struct replica_config *c, double tokens)
 {
-    return ceil(tokens / c->kv_block_tokens);
+    struct kv_layout layout = replica_kv_layout(c);
+    return (double)kv_layout_blocks(&layout, (uint64_t)tokens, 0, layout.step_tokens);
 }
 
 /* Whether a request is not refused on arrival for its lengths (replica_refuses). */
