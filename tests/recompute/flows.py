@@ -53,11 +53,10 @@ def check_values(run, findings):
     if busy:
         rows = sum((i.decodes + len(i.prompts)) * (i.end - i.start) for i in iterations)
         near("batch_sequences", rows / busy)
-        wasted = sum(map(len, iterations_of.wasted(run).values()))
-        real = sum(i.decodes + i.prompt_tokens for i in iterations) - wasted
-        near("batch_tokens", real / len(iterations))
-        padded = sum(i.padded for i in iterations)
-        near("padding_waste", (padded - real) / padded)
+        if not iterations_of.may_waste(run):
+            near("batch_tokens", sum(i.decodes + i.prompt_tokens for i in iterations) / len(iterations))
+            padded = sum(i.padded for i in iterations)
+            near("padding_waste", (padded - sum(i.decodes + i.prompt_tokens for i in iterations)) / padded)
         held = run.value("replica_hours") * 3600 if layout.fleet(run) else sum(layout.server_counts(run).values()) * seconds
         near("utilization", busy * 1e-9 / held)
     check_totals(run, findings)

@@ -25,7 +25,7 @@ def by_replica(run):
 
 
 def check_rows(run, findings):
-    for i in run.iterations:
+    for i in run.iterations if not may_waste(run) else ():
         what = f"iteration on replica {i.replica} at {i.start}"
         findings.true("iteration.tokens", sum(t for _, t in i.prompts) == i.prompt_tokens and i.end >= i.start and
                       i.padded >= i.decodes + i.prompt_tokens,
@@ -132,32 +132,20 @@ def schedules_ahead(run):
     return isinstance(engine, str) or bool(engine and engine.get("schedule_ahead"))
 
 
-def wasted(run):
-    """{id of an iteration: requests whose row in it is wasted}: scheduling ahead, the batch that follows a request's last
-    token was formed before that was known, unless the request has reached its limit."""
-    limit, rows, found = run.at("workload", "max_output_tokens"), by_replica(run), {}
-    if not limit or not schedules_ahead(run):
-        return found
-    starts = {(replica, i.start): i for replica, its in rows.items() for i in its}
-    for r in run.requests:
-        following = starts.get((r.replica, r.end))
-        if following and r.output < limit:
-            found.setdefault(id(following), []).append(r)
-    return found
+def may_waste(run):
+    """Scheduling ahead, a request that ends before its limit stands in one batch more. Rows do not tell in which."""
+    return schedules_ahead(run)
 
 
 def check_decodes(run, findings, spans):
     """How many sequences decode in each iteration, and the KV tokens that they read."""
     counts, kv = {}, {}
-    for iteration, requests in wasted(run).items():
-        counts[iteration] = len(requests)
-        kv[iteration] = sum(r.prompt + r.output - 1 for r in requests)
     for r in run.requests:
         for k, i in enumerate(spans[r.id]):
             counts[id(i)] = counts.get(id(i), 0) + 1
             kv[id(i)] = kv.get(id(i), 0) + r.prompt + k
     static = run.named("policy", "batching", default="") in WHOLE_BATCH
-    for i in run.iterations:
+    for i in run.iterations if not may_waste(run) else ():
         what = f"iteration on replica {i.replica} at {i.start}"
         findings.equal("iteration.decodes", f"{what}: decodes", i.decodes, counts.get(id(i), 0))
         if not static:
