@@ -205,11 +205,13 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY)
 	@mkdir -p $(@D); echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(LIBRARY) $(ALL_LIBS) -o $@
 
-# What a machine with a GPU and CUDA, but none of our packages, runs: the program, its libraries beside it, the backend.
+# What a machine with a GPU and CUDA, but none of our packages, runs: the program, its libraries beside it, the backend, and
+# the header that building the backend there needs.
 KIT := $(BUILD)/gpu-kit
 KIT_LIBRARIES := libgsl libgslcblas libsqlite3 libcjson libz libopenblas libgfortran libquadmath
 gpu-kit: $(OBJECTS) $(BUILD)/tandem-cuda.so ## gather what engine_ref/gpu_check.sh takes to a machine with a GPU
-	@rm -rf $(KIT); mkdir -p $(KIT)/lib; echo "  $(KIT)"
+	@rm -rf $(KIT); mkdir -p $(KIT)/lib $(KIT)/include/cjson; echo "  $(KIT)"
+	$(Q)cp $$(echo '#include <cjson/cJSON.h>' | $(CC) -E - | sed -n 's|.* "\(/.*/cJSON\.h\)".*|\1|p' | head -1) $(KIT)/include/cjson/
 	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--dynamic-list=policies/plugin.symbols -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/lib' $(OBJECTS) $(ALL_LIBS) -o $(KIT)/tandem
 	$(Q)for l in $(KIT_LIBRARIES); do cp -L $$(ldd $(KIT)/tandem | sed -n "s|.*=> \(/[^ ]*/$$l[.-][^ ]*\) .*|\1|p" | head -1) $(KIT)/lib/ || exit 1; done
 	$(Q)cp $(BUILD)/tandem-cuda.so $(KIT)/ && du -sh $(KIT)

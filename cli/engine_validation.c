@@ -47,6 +47,8 @@ struct validation {
     struct latencies measured[VARIANTS], simulated[VARIANTS]; /* of the last repeat */
     char profiles[2][64];                                     /* measured before a policy is served, and after */
     bool profiled;                                            /* the first of them is there, of just now */
+    int64_t started_ns;
+    size_t done; /* policies served, in all repeats */
     struct weights weights;
 };
 
@@ -92,19 +94,61 @@ static void collect(void *state, size_t replica, const struct request *r)
                   r->output_tokens);
 }
 
-/* Serves, or simulates where there is no server. */
-static int run_once(const struct validation *v, struct scenario *s, struct server *server, struct latencies *out,
-                    struct run_summary *summary, struct error *err)
+/* Every batch that is served, priced by a profile, beside what it took. */
+struct pricing {
+    const struct scenario *priced_by;
+    struct priced *kinds;
+};
+
+/* What listens to a run. The observer's state is the metrics, which come first. */
+struct listener {
+    struct run_metrics metrics;
+    void (*iterated)(void *state, const struct iteration_record *record); /* the metrics' own */
+    struct pricing pricing;
+};
+
+static void price(void *state, const struct iteration_record *record)
 {
-    struct run_metrics *m = calloc(1, sizeof *m);
+    struct listener *l = state;
+    struct pricing *p = &l->pricing;
+    const struct batch *b = record->batch;
+    size_t prefills = p->priced_by->cluster.prefill_replicas;
+    bool decode_pool = prefills > 0 && record->replica >= prefills;
+    struct iteration_cost said;
+    cost_model_iteration(decode_pool ? &p->priced_by->decode_cost : &p->priced_by->cost, b, &said);
+    bool rows_decode = b->row_tokens == 1 && b->row_kv > 0, decodes = b->decodes > 0 || rows_decode;
+    bool prompts = (b->layout == BATCH_RAGGED && b->count > 0) || (b->layout != BATCH_RAGGED && !rows_decode);
+    struct priced *kind = &p->kinds[!prompts ? PRICED_DECODES : decodes ? PRICED_MIXED : PRICED_PROMPTS];
+    double taken_s = fine_to_ns(record->cost->total) * 1e-9, said_s = fine_to_ns(said.total) * 1e-9,
+           error = said_s / taken_s - 1;
+    kind->count++;
+    kind->taken_s += taken_s;
+    kind->said_s += said_s;
+    kind->errors += error;
+    kind->squares += error * error;
+    l->iterated(&l->metrics, record);
+}
+
+/* Serves, or simulates where there is no server; what is served is priced where `pricing` is not NULL. */
+static int run_once(const struct validation *v, struct scenario *s, struct server *server,
+                    const struct pricing *pricing, struct latencies *out, struct run_summary *summary,
+                    struct error *err)
+{
+    struct listener *l = calloc(1, sizeof *l);
     struct cluster_totals totals;
     struct request_source source = {0};
-    if (!m)
+    if (!l)
         return error_no_memory(err);
+    struct run_metrics *m = &l->metrics;
     s->keep_requests = 1;
     int status = run_metrics_init(m, s, err);
     m->sink = (struct row_sink){.state = out, .add_request = collect};
     struct observer observer = run_metrics_observer(m);
+    if (pricing) {
+        l->pricing = *pricing;
+        l->iterated = observer.iterated;
+        observer.iterated = price;
+    }
     struct run_control control = {.stop = v->o->stop};
     if (status == 0 && server)
         status = server_run(server, s, &observer, &control, &totals, err);
@@ -117,23 +161,29 @@ static int run_once(const struct validation *v, struct scenario *s, struct serve
     if (status == 0)
         status = run_metrics_summarise(m, s, &totals, summary, err);
     run_metrics_release(m);
-    free(m);
+    free(l);
     return status;
 }
 
 static int serve(const struct validation *v, const struct variant *variant, struct latencies *out,
-                 struct run_summary *summary, struct error *err)
+                 struct run_summary *summary, struct priced kinds[PRICED_KINDS], struct error *err)
 {
-    struct scenario s;
+    struct scenario s, priced_by;
     struct server server;
     const struct server_options o = {.backend = v->o->backend, .weights = &v->weights};
     if (load(v, variant, NULL, &s, err))
         return -1;
+    if (load(v, variant, v->profiles[0], &priced_by, err)) {
+        scenario_release(&s);
+        return -1;
+    }
+    const struct pricing pricing = {.priced_by = &priced_by, .kinds = kinds};
     int status = server_open(&server, &s, &o, err);
     if (status == 0) {
-        status = run_once(v, &s, &server, out, summary, err);
+        status = run_once(v, &s, &server, &pricing, out, summary, err);
         server_close(&server);
     }
+    scenario_release(&priced_by);
     scenario_release(&s);
     return status;
 }
@@ -144,7 +194,7 @@ static int simulate(const struct validation *v, const struct variant *variant, c
     struct scenario s;
     if (load(v, variant, profile, &s, err))
         return -1;
-    int status = run_once(v, &s, NULL, out, summary, err);
+    int status = run_once(v, &s, NULL, NULL, out, summary, err);
     scenario_release(&s);
     return status;
 }
@@ -161,8 +211,9 @@ static int measure_profile(struct validation *v, const char *file, struct error 
     struct instance e;
     if (load(v, v->chosen[0], NULL, &s, err))
         return -1;
+    const struct backend *backend = backend_find(v->o->backend, err);
     const struct sweep_options o = {.name = "engine",
-                                    .most_tokens = 1024,
+                                    .most_tokens = backend ? backend->profiled_tokens : 0,
                                     .most_sequences = 16,
                                     .most_kv = s.cost.model.max_tokens < 1024 ? s.cost.model.max_tokens : 1024,
                                     .tolerance = 0.03,
@@ -170,7 +221,6 @@ static int measure_profile(struct validation *v, const char *file, struct error 
                                     .half_width = 0.01,
                                     .stop = v->o->stop};
     const struct engine_limits limits = sweep_limits(&o, s.cluster.replica.kv_block_tokens, workers_usual());
-    const struct backend *backend = backend_find(v->o->backend, err);
     cJSON *profile = NULL;
     int status = backend ? instance_create(&e, &v->weights, backend, &limits, s.seed, err) : -1;
     if (status == 0) {
@@ -206,7 +256,8 @@ static int compare(struct validation *v, size_t i, unsigned long repeat, struct 
     struct comparison other;
     latencies_release(&v->measured[i]);
     latencies_release(&v->simulated[i]);
-    if (serve(v, v->chosen[i], &v->measured[i], &real, err) || measure_profile(v, v->profiles[1], err) ||
+    memset(f->priced, 0, sizeof f->priced);
+    if (serve(v, v->chosen[i], &v->measured[i], &real, f->priced, err) || measure_profile(v, v->profiles[1], err) ||
         simulate(v, v->chosen[i], v->profiles[0], &early, &first, err) ||
         simulate(v, v->chosen[i], v->profiles[1], &v->simulated[i], &second, err)) {
         latencies_release(&early);
@@ -237,6 +288,18 @@ static int key_of(const struct validation *v, size_t i, unsigned long repeat, ch
     return used < size ? 0 : error_set(err, ERROR_INPUT, "--set: too much of it");
 }
 
+static void say_what_is_next(const struct validation *v, size_t i, unsigned long repeat, bool known)
+{
+    size_t left = v->count * (v->o->repeats - repeat) - i;
+    fprintf(stderr, "repeat %lu of %lu: %s", repeat + 1, v->o->repeats, v->chosen[i]->name);
+    if (known)
+        fprintf(stderr, " was there");
+    else if (v->done > 0)
+        fprintf(stderr, ", about %.0f s left",
+                (double)(clock_ns() - v->started_ns) * 1e-9 / (double)v->done * (double)left);
+    fprintf(stderr, "\n");
+}
+
 /* Finds it, or takes what an interrupted validation has found. */
 static int find(struct validation *v, size_t i, unsigned long repeat, struct error *err)
 {
@@ -246,8 +309,7 @@ static int find(struct validation *v, size_t i, unsigned long repeat, struct err
     if (key_of(v, i, repeat, key, sizeof key, err) ||
         findings_recall(v->o->points, key, &known, f, &v->measured[i], &v->simulated[i], err))
         return -1;
-    fprintf(stderr, "repeat %lu of %lu: %s%s\n", repeat + 1, v->o->repeats, v->chosen[i]->name,
-            known ? " was there" : "");
+    say_what_is_next(v, i, repeat, known);
     if (known) {
         v->profiled = false;
         return 0;
@@ -258,6 +320,7 @@ static int find(struct validation *v, size_t i, unsigned long repeat, struct err
         status = compare(v, i, repeat, err);
     if (*v->o->stop) /* whatever was being done is not whole */
         return error_set(err, ERROR_RUN, "interrupted; the same command goes on with what is in %s", v->o->points);
+    v->done++;
     return status ? -1 : findings_keep(v->o->points, key, f, &v->measured[i], &v->simulated[i], err);
 }
 
@@ -281,7 +344,10 @@ static struct spread spread_of(const double *x, unsigned long n)
 static void print_spread(const double *x, unsigned long n)
 {
     struct spread s = spread_of(x, n);
-    printf("  %+6.2f ± %4.2f", 100 * s.mean, 100 * s.half);
+    if (n > 1)
+        printf("  %+6.2f ± %4.2f", 100 * s.mean, 100 * s.half);
+    else
+        printf("  %+13.2f", 100 * s.mean);
 }
 
 static void print_errors(const struct validation *v)
@@ -290,7 +356,9 @@ static void print_errors(const struct validation *v)
     static const char *const columns[] = {"throughput", "TTFT mean", "TTFT p50", "TTFT p99", "TPOT mean",
                                           "TPOT p50",   "TPOT p99",  "E2E mean", "E2E p50",  "E2E p99"};
     unsigned long n = v->o->repeats;
-    printf("error of the simulation in percent: mean over %lu repeats and its 95 %% interval\n\n%-17s", n, "");
+    printf(n > 1 ? "error of the simulation in percent: mean over %lu repeats and its 95 %% interval\n\n%-17s"
+                 : "error of the simulation in percent: %lu repeat, which has no interval\n\n%-17s",
+           n, "");
     for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
         printf("  %13s", columns[c]);
     printf("  %s\n", "mean |error| of 15");
@@ -310,6 +378,33 @@ static void print_errors(const struct validation *v)
             x[r] = v->found[i][r].latencies.mean_absolute;
         printf("  %.2f\n", 100 * spread_of(x, n).mean);
     }
+}
+
+/* Where the error of a run comes from: every served iteration, priced by the profile measured just before. */
+static void print_priced(const struct validation *v)
+{
+    static const char *const kinds[PRICED_KINDS] = {"decodes", "prompts", "both"};
+    printf("\nserved iterations, each priced by the profile: how many, the mean measured and priced in ms, error of "
+           "the sum "
+           "and spread of single ones in percent\n");
+    for (size_t i = 0; i < v->count; i++)
+        for (int k = 0; k < PRICED_KINDS; k++) {
+            struct priced all = {0};
+            for (unsigned long r = 0; r < v->o->repeats; r++) {
+                const struct priced *p = &v->found[i][r].priced[k];
+                all.count += p->count;
+                all.taken_s += p->taken_s;
+                all.said_s += p->said_s;
+                all.errors += p->errors;
+                all.squares += p->squares;
+            }
+            if (all.count == 0)
+                continue;
+            double error = all.said_s / all.taken_s - 1, mean = all.errors / all.count;
+            double spread = sqrt(fmax(all.squares / all.count - mean * mean, 0));
+            printf("%-17s  %-8s %7.0f  %8.3f  %8.3f  %+6.2f  %6.2f\n", v->chosen[i]->name, kinds[k], all.count,
+                   1e3 * all.taken_s / all.count, 1e3 * all.said_s / all.count, 100 * error, 100 * spread);
+        }
 }
 
 /* What a planner acts on: by how much one policy is better than another. */
@@ -369,7 +464,7 @@ static int repeat_all(struct validation *v, struct error *err)
 
 int engine_validate(const struct arguments *args, const struct engine_validation *o, struct error *err)
 {
-    struct validation v = {.args = args, .o = o};
+    struct validation v = {.args = args, .o = o, .started_ns = clock_ns()};
     if (choose(&v, err))
         return -1;
     v.found = calloc(v.count, sizeof *v.found);
@@ -380,6 +475,7 @@ int engine_validate(const struct arguments *args, const struct engine_validation
     int status = make_weights(&v, err) || repeat_all(&v, err) ? -1 : 0;
     if (status == 0) {
         print_errors(&v);
+        print_priced(&v);
         if (v.count > 1)
             print_ratios(&v);
         status = o->plot ? plot(&v, err) : 0;

@@ -10,7 +10,7 @@
 #include "base/array.h"
 #include "base/json.h"
 
-enum { SINGLES = 7, GRID = MEASURED_METRICS * MEASURED_STATISTICS };
+enum { SINGLES = 7 + 5 * PRICED_KINDS, GRID = MEASURED_METRICS * MEASURED_STATISTICS };
 
 /* All numbers of a finding, one after another. */
 static size_t places_of(struct finding *f, double *places[3 * GRID + SINGLES])
@@ -22,11 +22,19 @@ static size_t places_of(struct finding *f, double *places[3 * GRID + SINGLES])
             places[n++] = &f->latencies.simulated[m][i];
             places[n++] = &f->latencies.error[m][i];
         }
-    double *const singles[SINGLES] = {&f->latencies.mean_absolute, &f->latencies.worst_absolute, &f->throughput_error,
-                                      &f->measured_e2e_s,          &f->simulated_e2e_s,          &f->measured_rate,
-                                      &f->simulated_rate};
-    for (int i = 0; i < SINGLES; i++)
+    double *const singles[] = {&f->latencies.mean_absolute, &f->latencies.worst_absolute, &f->throughput_error,
+                               &f->measured_e2e_s,          &f->simulated_e2e_s,          &f->measured_rate,
+                               &f->simulated_rate};
+    for (size_t i = 0; i < sizeof singles / sizeof *singles; i++)
         places[n++] = singles[i];
+    for (int k = 0; k < PRICED_KINDS; k++) {
+        struct priced *p = &f->priced[k];
+        places[n++] = &p->count;
+        places[n++] = &p->taken_s;
+        places[n++] = &p->said_s;
+        places[n++] = &p->errors;
+        places[n++] = &p->squares;
+    }
     return n;
 }
 

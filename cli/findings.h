@@ -5,11 +5,21 @@
 
 #include "reports/validate_measured.h"
 
+/* Kinds of iterations, priced one by one. */
+enum priced_kind { PRICED_DECODES, PRICED_PROMPTS, PRICED_MIXED, PRICED_KINDS };
+
+/* Iterations of one kind that were served: how many, what they took, what the profile says of the same batches, and,
+ * with e = said ÷ taken − 1 of each, Σ e and Σ e². */
+struct priced {
+    double count, taken_s, said_s, errors, squares;
+};
+
 /* What one repeat found of one policy. */
 struct finding {
     struct comparison latencies;
     double throughput_error; /* of requests a second */
     double measured_e2e_s, simulated_e2e_s, measured_rate, simulated_rate;
+    struct priced priced[PRICED_KINDS];
 };
 
 /* Adds a line to the file. `key` says what was asked, in full. */

@@ -120,11 +120,11 @@ void activity_summarise(struct activity_log *log, struct activity_summary *out)
     out->bound = waits ? BOUND_BY_GPU : BOUND_BY_CPU;
 }
 
-void activity_to_profiler(const struct activity_summary *s, struct profiler *p)
+void activity_to_profiler(const struct activity_summary *s, const uint64_t ranges[OP_COUNT], struct profiler *p)
 {
     profiler_clear(p);
     for (int op = 0; op < OP_COUNT; op++) {
         p->ns[op] = s->op_ns[op];
-        p->ranges[op] = s->op_kernels[op] > 0;
+        p->ranges[op] = ranges[op];
     }
 }

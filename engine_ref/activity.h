@@ -53,7 +53,8 @@ struct activity_summary {
 /* Sorts the log. */
 void activity_summarise(struct activity_log *log, struct activity_summary *out);
 
-/* As the profiler keeps it: kernel times by operation, one range of each that had any. */
-void activity_to_profiler(const struct activity_summary *s, struct profiler *p);
+/* As the profiler keeps it: kernel times by operation, and how often each was called. One call may launch several
+ * kernels, so calls are counted where their ranges are opened, not by their kernels. */
+void activity_to_profiler(const struct activity_summary *s, const uint64_t ranges[OP_COUNT], struct profiler *p);
 
 #endif

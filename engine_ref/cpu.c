@@ -282,6 +282,7 @@ static int measure_hardware(void *state, struct hardware *out, struct error *err
 
 const struct backend cpu_reference_backend = {.name = "cpu-reference",
                                               .summary = "plain loops in 32-bit floats, to check others against",
+                                              .profiled_tokens = 1024,
                                               .create = create_reference,
                                               .destroy = destroy,
                                               .run = run,
@@ -292,6 +293,7 @@ const struct backend cpu_reference_backend = {.name = "cpu-reference",
 
 const struct backend cpu_backend = {.name = "cpu",
                                     .summary = "OpenBLAS and own kernels on threads, in 32-bit floats",
+                                    .profiled_tokens = 1024,
                                     .create = create_fast,
                                     .destroy = destroy,
                                     .run = run,

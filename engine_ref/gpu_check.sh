@@ -5,6 +5,7 @@
 #
 #   make gpu-kit                                   # here: the program and the libraries it needs, 50 MB
 #   engine_ref/gpu_check.sh build/gpu-kit RESULTS  # there, from the repository's root: CUDA 13 and nothing else, 10 minutes
+#   engine_ref/gpu_check.sh build/gpu-kit RESULTS build validate  # some of its steps alone
 #   engine_ref/gpu_check.sh --dry-run build/gpu-kit RESULTS  # anywhere: says what would be run, and looks for what it needs
 #
 # RESULTS gets a text file for every step, the profiles, and the comparison as HTML: less than 16 MB. A step that fails or
@@ -12,9 +13,11 @@
 set -u
 dry=0
 [ "${1:-}" = --dry-run ] && { dry=1; shift; }
-[ $# = 2 ] || { echo "usage: engine_ref/gpu_check.sh [--dry-run] KIT RESULTS" >&2; exit 2; }
+[ $# -ge 2 ] || { echo "usage: engine_ref/gpu_check.sh [--dry-run] KIT RESULTS [STEP...]" >&2; exit 2; }
 kit=$1 results=$2
-for f in "$kit/tandem" "$kit/tandem-cuda.so" "$kit/lib/libopenblas.so.0" engine_ref/cuda/engine.cu; do
+shift 2
+asked=" $* "
+for f in "$kit/tandem" "$kit/tandem-cuda.so" "$kit/lib/libopenblas.so.0" "$kit/include/cjson/cJSON.h" engine_ref/cuda/engine.cu; do
     [ -e "$f" ] || { echo "gpu_check: found no $f; make gpu-kit builds the kit, and this runs from the repository's root" >&2; exit 2; }
 done
 [ "$dry" = 1 ] || mkdir -p "$results"
@@ -25,6 +28,7 @@ started=$SECONDS
 step() {
     local name=$1 most=$2 begun=$SECONDS
     shift 2
+    [ "$asked" = "  " ] || [[ $asked = *" $name "* ]] || return
     if [ "$dry" = 1 ]; then
         echo "$name (at most $most s): $*"
         return
@@ -47,9 +51,9 @@ build_backend() {
     cupti=$(find -L "$home" -name cupti.h -print -quit)
     libraries=$(find -L "$home" '(' -name libcupti.so -o -name libcublas.so -o -name libcudart_static.a ')' -printf '-L%h -Wl,-rpath,%h ')
     [ -n "$cupti" ] || { echo "no cupti.h under $home"; return 1; }
-    "$nvcc" --version && "$nvcc" -std=c++17 -O2 -I. -Xcompiler -fPIC,-Wall -gencode arch=compute_90,code=sm_90 \
+    "$nvcc" --version && "$nvcc" -std=c++17 -O2 -I. -I"$kit/include" -Xcompiler -fPIC,-Wall -gencode arch=compute_90,code=sm_90 \
         -c engine_ref/cuda/engine.cu -o "$kit/engine.o" &&
-        gcc -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. -isystem "$home/include" -isystem "$(dirname "$cupti")" engine_ref/cuda/backend.c \
+        gcc -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. -I"$kit/include" -isystem "$home/include" -isystem "$(dirname "$cupti")" engine_ref/cuda/backend.c \
             engine_ref/cuda/trace.c engine_ref/activity.c engine_ref/profiler.c base/error.c base/array.c "$kit/engine.o" \
             $libraries -lcudart_static -lcublas -lcupti -lstdc++ -ldl -lrt -lpthread -lm -o "$kit/tandem-cuda.so.new" && mv "$kit/tandem-cuda.so.new" "$kit/tandem-cuda.so"
 }
@@ -60,14 +64,14 @@ tandem=$kit/tandem
 step device 20 nvidia-smi -q -d CLOCK,MEMORY,POWER
 step build 90 bash -c build_backend
 step check 60 "$tandem" engine check --backend cuda
-step bench-demo 40 "$tandem" engine bench --backend cuda
-step bench-1b 60 "$tandem" engine bench --backend cuda --model llama-3.2-1b
-step bench-8b 60 "$tandem" engine bench --backend cuda --model llama-3.1-8b --one-layer
+step bench-demo 30 "$tandem" engine bench --backend cuda
+step bench-1b 40 "$tandem" engine bench --backend cuda --model llama-3.2-1b
+step bench-8b 40 "$tandem" engine bench --backend cuda --model llama-3.1-8b --one-layer
 step profile-demo 40 "$tandem" engine profile --backend cuda --most 2048 --point-s 0.02 --quiet --out "$results/demo-11m-cuda.json"
-step validate 270 "$tandem" validate engine engine-gpu --backend cuda --repeats 2 --plot "$results/validate.html" \
+step validate 280 "$tandem" validate engine engine-gpu --backend cuda --repeats 1 --plot "$results/validate.html" \
     --policies static_padded,static_prepacked,continuous,chunked_prefill,unified_budget,disaggregated
 step profile-8b 100 "$tandem" engine profile --backend cuda --model llama-3.1-8b --one-layer --most 4096 --point-s 0.02 --quiet \
     --out "$results/llama-3.1-8b-cuda.json"
-step profile-32b 100 "$tandem" engine profile --backend cuda --model qwen3-32b --one-layer --most 4096 --point-s 0.02 --quiet \
+step profile-32b 100 "$tandem" engine profile --backend cuda --model qwen3-32b --one-layer --most 2048 --point-s 0.02 --quiet \
     --out "$results/qwen3-32b-cuda.json"
 exit $failed

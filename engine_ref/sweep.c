@@ -355,7 +355,7 @@ struct decoders {
     uint32_t count;
 };
 
-enum { HOST_STEPS = 31, HOST_PROMPT = 8 };
+enum { HOST_STEPS = 31, HOST_FIRST = 3 /* not counted */, HOST_PROMPT = 8 };
 
 static int prefill_decoders(struct instance *e, struct decoders *d, struct error *err)
 {
@@ -372,19 +372,26 @@ static int prefill_decoders(struct instance *e, struct decoders *d, struct error
     return 0;
 }
 
+/* The n-th step: of its operations where `on` measured them, else of the whole. */
+static double counted_ns(const struct instance *e, int n, bool on)
+{
+    double operations = 0;
+    for (int op = 0; op < OP_COUNT; op++)
+        operations += (double)e->profiler.ns[op];
+    return n < 0 ? 0 : on ? operations : (double)e->step_ns;
+}
+
 /* Mean time of a decode step as a batch takes it, or of its operations where `on` measures them. */
 static int mean_decode(struct instance *e, struct decoders *d, bool on, double *ns, struct error *err)
 {
     double total = 0;
     e->profiler.on = on;
-    for (int n = 0; n < HOST_STEPS; n++) {
+    for (int n = -HOST_FIRST; n < HOST_STEPS; n++) {
         struct batch b = {.decoders = d->who, .decodes = d->count};
         profiler_clear(&e->profiler);
         if (instance_run(e, &b, err))
             return -1;
-        total += on ? 0 : (double)e->step_ns;
-        for (int op = 0; on && op < OP_COUNT; op++)
-            total += (double)e->profiler.ns[op];
+        total += counted_ns(e, n, on);
         for (uint32_t k = 0; k < d->count; k++) {
             d->who[k]->computed++;
             d->who[k]->generated++;
@@ -425,6 +432,48 @@ static int measure_host(struct sweep *s, double *ns, double *ns_per_sequence, st
         gsl_fit_linear(x, 1, y, 1, rows, ns, ns_per_sequence, &cov00, &cov01, &cov11, &sum);
     *ns = fmax(*ns, 0);
     *ns_per_sequence = fmax(*ns_per_sequence, 0);
+    return 0;
+}
+
+/* Mean time of a step of one prompt as a batch takes it, or of its operations where `on` measures them. */
+static int mean_prompt(struct instance *e, uint32_t tokens, bool on, double *ns, struct error *err)
+{
+    double total = 0;
+    e->profiler.on = on;
+    for (int n = -HOST_FIRST; n < HOST_STEPS; n++) {
+        struct request r;
+        request_init(&r, 0, 0, tokens, 1, 1);
+        struct batch_item item = {.req = &r, .new_tokens = tokens};
+        struct batch prompt = {.items = &item, .count = 1};
+        profiler_clear(&e->profiler);
+        if (instance_run(e, &prompt, err))
+            return -1;
+        total += counted_ns(e, n, on);
+        instance_forget(e, 0);
+    }
+    e->profiler.on = false;
+    *ns = total / HOST_STEPS;
+    return 0;
+}
+
+/* What a layer of a prompt's step takes beside its operations and `host_ns`, where its kernels are launched one by one
+ * and those of decodes are not. */
+static int measure_eager(struct sweep *s, double host_ns, double *layer_ns, struct error *err)
+{
+    static const uint32_t prompts[] = {64, 256, 512};
+    double sum = 0, whole, operations;
+    int n = 0;
+    *layer_ns = 0;
+    for (size_t i = 0; s->e->backend->captures_decodes && i < sizeof prompts / sizeof *prompts; i++) {
+        if (prompts[i] > s->o->most_tokens)
+            break;
+        if (mean_prompt(s->e, prompts[i], false, &whole, err) || mean_prompt(s->e, prompts[i], true, &operations, err))
+            return -1;
+        sum += whole - operations - host_ns;
+        n++;
+    }
+    if (n > 0)
+        *layer_ns = fmax(sum / n / s->e->weights->model.layers, 0);
     return 0;
 }
 
@@ -495,9 +544,10 @@ static cJSON *write_base(const struct sweep *s, const struct hardware *h)
 
 static cJSON *write_profile(struct sweep *s, struct error *err)
 {
-    double host = 0, each = 0;
+    double host = 0, each = 0, eager = 0;
     struct hardware hardware;
-    if (measure_host(s, &host, &each, err) || s->e->backend->measure_hardware(s->e->state, &hardware, err))
+    if (measure_host(s, &host, &each, err) || measure_eager(s, host + each, &eager, err) ||
+        s->e->backend->measure_hardware(s->e->state, &hardware, err))
         return NULL;
     char source[400], date[20];
     time_t now = time(NULL);
@@ -513,6 +563,8 @@ static cJSON *write_profile(struct sweep *s, struct error *err)
     cJSON_AddNumberToObject(profile, "tensor_parallel", 1);
     cJSON_AddNumberToObject(profile, "host_ns", round(host));
     cJSON_AddNumberToObject(profile, "host_ns_per_sequence", round(each));
+    if (eager > 0)
+        cJSON_AddNumberToObject(profile, "eager_layer_ns", round(eager));
     cJSON_AddItemToObject(profile, "tables", tables);
     for (int op = 0; op < OP_COUNT; op++)
         if (write_table(s, op, tables, err)) {

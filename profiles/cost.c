@@ -91,6 +91,12 @@ static const struct dense_cost *head_cost(const struct cost_model *cm, uint64_t 
     return scratch;
 }
 
+/* Time between kernels that are launched one by one: the GPU's own, which no work on the host hides. */
+static int64_t eager_cost(const struct cost_model *cm, uint64_t tokens, bool prompts)
+{
+    return cm->eager > 0 && engine_is_eager(&cm->engine, tokens, prompts) ? cm->eager : 0;
+}
+
 /* The line of a piece of decode attention, with everything else that an iteration of these decodes does. */
 static struct decode_line line_of(const struct cost_model *cm, uint64_t sequences, const struct attention_piece *p)
 {
@@ -100,7 +106,7 @@ static struct decode_line line_of(const struct cost_model *cm, uint64_t sequence
                                .attention = fine(p->ns),
                                .attention_slope = fine(p->slope),
                                .attention_source = p->source};
-    line.base = cm->host + tokens.total + heads.total + line.attention;
+    line.base = cm->host + eager_cost(cm, sequences, false) + tokens.total + heads.total + line.attention;
     line.slope = line.attention_slope;
     if (cm->backend.decode_spread) {
         double slope = fmax(p->slope, 0), n = (double)sequences;
@@ -130,6 +136,7 @@ static struct decode_line speculative_line(const struct cost_model *cm, uint64_t
                 cm->backend.head_ns(cm->backend.self, (double)rows, by) + p->ns;
     if (!cm->engine.schedule_ahead)
         ns += cm->device.host_ns + cm->device.host_ns_per_sequence * (double)sequences;
+    ns += (double)eager_cost(cm, rows, false) / (double)ONE_NS;
     double until = fmin(p->until, most_kv_tokens);
     return (struct decode_line){.until = (uint64_t)until < draft.until ? (uint64_t)until : draft.until,
                                 .base = fine(each * ns) + (int64_t)(each * drafts * (double)draft.base),
@@ -205,6 +212,7 @@ static int compile(struct cost_model *cm, struct error *err)
 {
     cm->host = cm->engine.schedule_ahead ? 0 : fine(cm->device.host_ns);
     cm->launch = fine(cm->backend.launch_ns);
+    cm->eager = fine(cm->device.eager_layer_ns * cm->work.layers);
     struct dense_cost *tokens = calloc(DENSE_TOKENS + 1, sizeof *tokens);
     struct dense_cost *heads = calloc(DENSE_SEQUENCES + 1, sizeof *heads);
     cm->lines_at = calloc(DENSE_SEQUENCES + 2, sizeof *cm->lines_at);
@@ -291,12 +299,15 @@ static void set_engine(struct cost_model *cm, const struct engine *engine)
         cm->device.host_ns = engine->host_ns;
     if (engine->host_ns_per_sequence >= 0)
         cm->device.host_ns_per_sequence = engine->host_ns_per_sequence;
+    if (engine->eager_layer_ns >= 0)
+        cm->device.eager_layer_ns = engine->eager_layer_ns;
 }
 
 static void scale_host_work(struct device *d, double factor)
 {
     d->host_ns *= factor;
     d->host_ns_per_sequence *= factor;
+    d->eager_layer_ns *= factor;
 }
 
 struct parallel tensor_parallel(uint32_t degree)
@@ -564,7 +575,7 @@ static void mixed_cost(const struct cost_model *cm, const struct shapes *s, stru
     struct dense_cost more_tokens, more_heads;
     const struct dense_cost *tokens = token_cost(cm, s->tokens, &more_tokens);
     const struct dense_cost *heads = head_cost(cm, s->heads, &more_heads);
-    int64_t total = cm->host + tokens->total + heads->total + s->prefill;
+    int64_t total = cm->host + eager_cost(cm, s->tokens, true) + tokens->total + heads->total + s->prefill;
     unsigned launches = s->launches;
     out->growth = (fine_time)s->growth;
     out->steady = s->steady;
@@ -636,10 +647,11 @@ static void speculative_mixed_cost(const struct cost_model *cm, const struct sha
     if (line) {
         decode_cost(cm, line, n, s->decode_kv, 0, out);
         total -= token_cost(cm, checked, &scratch[3])->total + head_cost(cm, checked, &scratch[4])->total;
+        total -= eager_cost(cm, checked, false); /* the whole iteration is launched in one way */
     } else {
         total += cm->host;
     }
-    total += (int64_t)out->total;
+    total += eager_cost(cm, prompts + checked, true) + (int64_t)out->total;
     out->decode_alone = line ? out->total : 0;
     out->total = total < 0 ? 0 : total > (int64_t)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;
     out->growth = out->alone_growth = 0;

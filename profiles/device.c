@@ -78,6 +78,7 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
                                        "gemm_launch_ns_8bit",
                                        "host_ns",
                                        "host_ns_per_sequence",
+                                       "eager_layer_ns",
                                        "link_bytes_per_s",
                                        "link_latency_ns",
                                        "memory_utilization",
@@ -102,6 +103,7 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
            json_read_number(o, "gemm_launch_ns_8bit", false, 0, 1e9, &d->gemm_launch_ns_8bit, err) ||
            json_read_number(o, "host_ns", false, 0, 1e12, &d->host_ns, err) ||
            json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &d->host_ns_per_sequence, err) ||
+           json_read_number(o, "eager_layer_ns", false, 0, 1e9, &d->eager_layer_ns, err) ||
            json_read_number(o, "link_bytes_per_s", false, 1, 1e15, &d->link_bytes_per_s, err) ||
            json_read_number(o, "link_latency_ns", false, 0, 1e12, &d->link_latency_ns, err) ||
            json_read_number(o, "memory_utilization", false, 0.01, 1, &d->memory_utilization, err) ||
@@ -143,9 +145,17 @@ static int read_base(const struct json *at, struct device *d, struct error *err)
 
 static int read_tables(const struct json *o, struct device *d, struct error *err)
 {
-    static const char *const keys[] = {
-        "name", "kind", "base", "model", "tensor_parallel", "source", "tables", "host_ns", "host_ns_per_sequence",
-        NULL};
+    static const char *const keys[] = {"name",
+                                       "kind",
+                                       "base",
+                                       "model",
+                                       "tensor_parallel",
+                                       "source",
+                                       "tables",
+                                       "host_ns",
+                                       "host_ns_per_sequence",
+                                       "eager_layer_ns",
+                                       NULL};
     const char *model = "", *source = "measured tables, source not stated";
     long long tp = 1;
     if (json_check_keys(o, keys, err) || json_read_string(o, "model", false, &model, err) ||
@@ -161,7 +171,7 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
         return json_complain(&at, "a roofline device", err);
     d->kind = DEVICE_TABLES;
     d->tensor_parallel = (uint32_t)tp;
-    d->host_ns = d->host_ns_per_sequence = 0;
+    d->host_ns = d->host_ns_per_sequence = d->eager_layer_ns = 0;
     snprintf(d->name, sizeof d->name, "%s", name);
     snprintf(d->model, sizeof d->model, "%s", model);
     snprintf(d->source, sizeof d->source, "%s", source);
@@ -169,7 +179,8 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
     if (!cJSON_IsArray(tables.node))
         return json_complain(&tables, "a list of tables", err);
     if (json_read_number(o, "host_ns", false, 0, 1e12, &d->host_ns, err) ||
-        json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &d->host_ns_per_sequence, err))
+        json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &d->host_ns_per_sequence, err) ||
+        json_read_number(o, "eager_layer_ns", false, 0, 1e9, &d->eager_layer_ns, err))
         return -1;
     for (int i = 0; i < cJSON_GetArraySize(tables.node); i++) {
         struct cost_table *grown = array_grow(d->tables, &d->table_capacity, d->table_count + 1, sizeof *grown);

@@ -28,6 +28,8 @@ struct device {
     double gemm_launch_ns, gemm_efficiency_8bit, gemm_launch_ns_8bit;
     double attention_bandwidth_efficiency, attention_launch_ns;
     double host_ns, host_ns_per_sequence;
+    double
+        eager_layer_ns; /* on the GPU, between a layer's kernels, where they are launched one by one (no CUDA graph) */
     double link_bytes_per_s, link_latency_ns;  /* between GPUs of one node, per direction */
     double memory_utilization, reserved_bytes; /* share engines may use; context, graphs, activations */
     double price_per_hour, power_w;

@@ -66,6 +66,7 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
                                        "source",
                                        "host_ns",
                                        "host_ns_per_sequence",
+                                       "eager_layer_ns",
                                        "graph_tokens",
                                        "schedule_ahead",
                                        "weight_dtype",
@@ -79,6 +80,7 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
     if (json_check_keys(o, keys, err) || json_read_string(o, "name", false, &name, err) ||
         json_read_number(o, "host_ns", false, 0, 1e12, &e->host_ns, err) ||
         json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &e->host_ns_per_sequence, err) ||
+        json_read_number(o, "eager_layer_ns", false, 0, 1e9, &e->eager_layer_ns, err) ||
         dtype_read(o, "weight_dtype", &e->weight_dtype, err) ||
         json_read_bool(o, "graph_decodes_only", &e->graph_decodes_only, err) ||
         json_read_bool(o, "head_for_all", &e->head_for_all, err) || read_memory(&memory, &e->memory, err) ||
@@ -105,7 +107,8 @@ static int read_preset(const char *name, struct engine *e, struct error *err)
 int engine_read(const struct json *at, struct engine *out, struct error *err)
 {
     const char *preset = NULL;
-    *out = (struct engine){.name = "none", .host_ns = -1, .host_ns_per_sequence = -1, .memory.utilization = 0.9};
+    *out = (struct engine){
+        .name = "none", .host_ns = -1, .host_ns_per_sequence = -1, .eager_layer_ns = -1, .memory.utilization = 0.9};
     if (!at->node)
         return 0;
     if (cJSON_IsString(at->node))
@@ -115,6 +118,12 @@ int engine_read(const struct json *at, struct engine *out, struct error *err)
     if (json_read_string(at, "preset", false, &preset, err) || (preset && read_preset(preset, out, err)))
         return -1;
     return read_values(at, out, err);
+}
+
+bool engine_is_eager(const struct engine *engine, uint64_t tokens, bool prompts)
+{
+    size_t n = engine->graph_count;
+    return n == 0 || tokens > engine->graph_tokens[n - 1] || (prompts && engine->graph_decodes_only);
 }
 
 uint64_t engine_padded_tokens(const struct engine *engine, uint64_t tokens)

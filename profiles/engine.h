@@ -29,7 +29,8 @@ struct engine_memory {
 struct engine {
     char name[64];
     double host_ns, host_ns_per_sequence; /* of an iteration; below 0: as the device says */
-    bool quantised;                       /* weights are in `weight_dtype`, whatever the model says */
+    double eager_layer_ns; /* between a layer's kernels in iterations that are no captured graph; below 0: likewise */
+    bool quantised;        /* weights are in `weight_dtype`, whatever the model says */
     enum dtype weight_dtype;
     bool schedule_ahead;                    /* the next batch is formed while one runs, and host work hides behind it */
     uint32_t graph_tokens[GRAPH_SIZES_MAX]; /* ascending */
@@ -43,6 +44,9 @@ struct engine {
 /* Reads a scenario's "engine": absent, a shipped name or a path, or an object with "preset" and values that override
  * it. */
 int engine_read(const struct json *at, struct engine *out, struct error *err);
+
+/* Whether an iteration of so many tokens has its kernels launched one by one. */
+bool engine_is_eager(const struct engine *engine, uint64_t tokens, bool prompts);
 
 /* Rows that token-wise operations run on for so many tokens: the smallest captured size that holds them, or the tokens
  * themselves beyond the largest. */

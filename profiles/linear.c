@@ -44,7 +44,7 @@ static void keep(void *self)
 int linear_create(struct cost_model *cm, struct cost_backend *out, struct error *err)
 {
     (void)err;
-    cm->device.host_ns = cm->device.host_ns_per_sequence = 0;
+    cm->device.host_ns = cm->device.host_ns_per_sequence = cm->device.eager_layer_ns = 0;
     *out = (struct cost_backend){.token_ns = token_ns,
                                  .head_ns = head_ns,
                                  .prefill_piece = prefill_piece,

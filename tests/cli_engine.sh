@@ -82,6 +82,6 @@ fi
 # What the script for a machine with a GPU would run, and what it lacks.
 says 2 'usage: engine_ref/gpu_check.sh' bash engine_ref/gpu_check.sh
 says 2 'found no kit/tandem' bash engine_ref/gpu_check.sh kit results
-mkdir -p kit/lib && touch kit/tandem kit/tandem-cuda.so kit/lib/libopenblas.so.0
+mkdir -p kit/lib kit/include/cjson && touch kit/tandem kit/tandem-cuda.so kit/lib/libopenblas.so.0 kit/include/cjson/cJSON.h
 [ "$(bash engine_ref/gpu_check.sh --dry-run kit results | grep -c 'at most')" = 10 ]
 [ ! -e results ]

@@ -3,6 +3,8 @@
 
 const struct backend cuda_backend = {.name = "cuda",
                                      .summary = "cuBLAS and own kernels on an NVIDIA GPU, in bf16",
+                                     .profiled_tokens = 8192,
+                                     .captures_decodes = true,
                                      .create = cuda_create,
                                      .destroy = cuda_destroy,
                                      .run = cuda_run,

@@ -14,7 +14,7 @@
 
 namespace {
 
-enum { GRAPHS = 9 /* sizes 1, 2, 4 … 256 */ };
+enum { GRAPHS = 9 /* sizes 1, 2, 4 … 256 */, ANY_BLOCKS = 1024 /* of kernels that take any grid */ };
 
 /* Where the parts of a step's description are, as offsets in 32-bit words: the same on host and device. */
 struct layout {
@@ -196,7 +196,7 @@ int launch(struct engine *e, const struct counts *n, struct error *err)
     int status = gemm(e, e->logits, CUDA_R_32F, e->gathered, e->head, outputs, m->vocab, m->hidden, false, err);
     end_range(e);
     range(e, OP_SAMPLER);
-    sample<<<outputs, THREADS, 0, e->stream>>>(e->next, e->logits, (const uint64_t *)(d + e->at.draws), m->vocab,
+    sample<<<outputs, SAMPLE_THREADS, 0, e->stream>>>(e->next, e->logits, (const uint64_t *)(d + e->at.draws), m->vocab,
                                                e->limits.temperature);
     end_range(e);
     return status || check(cudaGetLastError(), "launching", err) ? -1 : 0;
@@ -268,14 +268,16 @@ struct counts describe(struct engine *e, const struct step *s, size_t padded)
         h[a->outputs + i] = s->outputs[i].row;
         memcpy(h + a->draws + 2 * i, &s->outputs[i].draw, 8);
     }
-    for (; n.rows < padded; n.rows++) { /* rows without keys, whose tokens nobody looks at */
+    for (; n.rows < padded; n.rows++) { /* rows without keys */
         const uint32_t row[4] = {0, 0, NO_SLOT, 0};
         device_span d = {(uint32_t)n.rows, 1, 0, 0, 0};
         memcpy(h + a->rows + 4 * n.rows, row, sizeof row);
         memcpy(h + a->spans + n.rows * (sizeof d / 4), &d, sizeof d);
-        h[a->outputs + n.rows] = (uint32_t)n.rows;
-        memset(h + a->draws + 2 * n.rows, 0, 8);
-        n.decodes = n.outputs = n.rows + 1;
+        n.decodes = n.rows + 1;
+    }
+    for (; n.outputs < padded; n.outputs++) { /* tokens that nobody looks at */
+        h[a->outputs + n.outputs] = (uint32_t)n.outputs;
+        memset(h + a->draws + 2 * n.outputs, 0, 8);
     }
     return n;
 }
@@ -283,8 +285,7 @@ struct counts describe(struct engine *e, const struct step *s, size_t padded)
 /* The graph of the smallest size that holds so many decodes; −1: none does. */
 int graph_for(const struct engine *e, const struct step *s)
 {
-    bool decodes = s->square_count == 0 && s->span_count == s->row_count && s->output_count == s->row_count &&
-                   s->row_count > 0 && s->spans[s->span_count - 1].decode;
+    bool decodes = s->square_count == 0 && s->span_count == s->row_count && s->row_count > 0 && s->spans[s->span_count - 1].decode;
     for (int i = 0; decodes && i < GRAPHS; i++)
         if (s->row_count <= (size_t)1 << i && (size_t)1 << i <= e->decode_most)
             return i;
@@ -327,7 +328,6 @@ int copy_description(struct engine *e, const struct step *s, const struct counts
                : 0;
 }
 
-/* The first step of a size is launched kernel by kernel, which loads them all, and its graph is made behind it. */
 int copy_and_launch(struct engine *e, const struct step *s, struct error *err)
 {
     int which = e->tracing ? -1 : graph_for(e, s);
@@ -336,22 +336,52 @@ int copy_and_launch(struct engine *e, const struct step *s, struct error *err)
         return -1;
     if (which >= 0 && e->graphs[which])
         return check(cudaGraphLaunch(e->graphs[which], e->stream), "launching a graph", err);
-    if (launch(e, &n, err))
-        return -1;
-    return which >= 0 ? capture(e, which, &n, err) : 0;
+    return launch(e, &n, err);
+}
+
+/* Graphs of all sizes, and prompts of many lengths: libraries load a kernel when it is used first, and choose one when
+ * they meet a shape first. Steps without keys, whose tokens nobody looks at. */
+int warm_up(struct engine *e, size_t processors, struct error *err)
+{
+    enum { ROWS_EACH = 32 }; /* of a processor: enough to keep all of them at work */
+    size_t most = ROWS_EACH * processors < e->limits.rows ? ROWS_EACH * processors : e->limits.rows;
+    struct step_row *rows = (struct step_row *)calloc(most + 1, sizeof *rows);
+    struct step_output output = {};
+    int status = rows ? 0 : error_no_memory(err);
+    for (size_t i = 0; rows && i < most; i++)
+        rows[i].slot = NO_SLOT;
+    for (int i = 0; status == 0 && i < GRAPHS && (size_t)1 << i <= e->decode_most; i++) {
+        const uint32_t block = 0;
+        struct paged_span span = {0, 1, 0, 0, &block, true};
+        struct step decode = {};
+        decode.rows = rows, decode.spans = &span, decode.outputs = &output;
+        decode.row_count = decode.span_count = decode.output_count = 1;
+        struct counts n = describe(e, &decode, (size_t)1 << i);
+        status = copy_description(e, &decode, &n, err) || launch(e, &n, err) || capture(e, i, &n, err);
+        status = status || check(cudaStreamSynchronize(e->stream), "warming up", err);
+    }
+    for (size_t count = 1; status == 0 && count <= most; count += (count + 3) / 4) {
+        struct square_span square = {0, (uint32_t)count};
+        struct step prompt = {};
+        prompt.rows = rows, prompt.squares = &square, prompt.outputs = &output;
+        prompt.row_count = count, prompt.square_count = prompt.output_count = 1;
+        struct counts n = describe(e, &prompt, 0);
+        status = copy_description(e, &prompt, &n, err) || launch(e, &n, err);
+        status = status || check(cudaStreamSynchronize(e->stream), "warming up", err);
+    }
+    free(rows);
+    return status ? -1 : 0;
 }
 
 /* ---- an instance ---- */
 
-bf16 *put(bf16 *to, const float *from, size_t count, bf16 **at, bf16 *host)
+/* A matrix as bf16 at *at, which moves past it; `staging` is on the device and has room for it. */
+bf16 *put(const struct engine *e, const float *from, size_t count, bf16 **at, float *staging)
 {
-    if (!from)
+    bf16 *to = *at;
+    if (!from || cudaMemcpy(staging, from, count * sizeof *from, cudaMemcpyHostToDevice) != cudaSuccess)
         return NULL;
-    for (size_t i = 0; i < count; i++)
-        host[i] = __float2bfloat16(from[i]);
-    if (cudaMemcpy(*at, host, count * sizeof(bf16), cudaMemcpyHostToDevice) != cudaSuccess)
-        return NULL;
-    to = *at;
+    narrow<<<ANY_BLOCKS, THREADS, 0, e->stream>>>(to, staging, count);
     *at += (count + 7) / 8 * 8; /* rows stay aligned to 16 bytes */
     return to;
 }
@@ -363,17 +393,13 @@ int copy_weights(struct engine *e, const struct weights *w, struct error *err)
     const uint32_t others[] = {qkv_width(m), query_width(m), gate_up_width(m), m->intermediate, m->head_dim};
     for (uint32_t width : others)
         widest = width > widest ? width : widest;
-    bf16 *host = (bf16 *)malloc(hidden * widest * sizeof *host), *at; /* the largest matrix */
+    float *staging = NULL; /* the largest matrix */
     e->layers = (struct layer *)calloc(m->layers, sizeof *e->layers);
-    if (!host || !e->layers) {
-        free(host);
+    if (!e->layers)
         return error_no_memory(err);
-    }
-    if (!make(&e->weights, w->count + 8 * (8 * (size_t)m->layers + 3), err)) {
-        free(host);
+    if (!make(&e->weights, w->count + 8 * (8 * (size_t)m->layers + 3), err) || !make(&staging, hidden * widest, err))
         return -1;
-    }
-    at = e->weights;
+    bf16 *at = e->weights;
     for (uint32_t i = 0; i < m->layers; i++) {
         const struct layer_weights *from = &w->layers[i];
         struct layer *l = &e->layers[i];
@@ -381,20 +407,21 @@ int copy_weights(struct engine *e, const struct weights *w, struct error *err)
             *l = e->layers[0];
             continue;
         }
-        l->attention_norm = put(NULL, from->attention_norm, hidden, &at, host);
-        l->qkv = put(NULL, from->qkv, hidden * qkv_width(m), &at, host);
-        l->query_norm = put(NULL, from->query_norm, m->head_dim, &at, host);
-        l->key_norm = put(NULL, from->key_norm, m->head_dim, &at, host);
-        l->o = put(NULL, from->o, hidden * query_width(m), &at, host);
-        l->mlp_norm = put(NULL, from->mlp_norm, hidden, &at, host);
-        l->gate_up = put(NULL, from->gate_up, hidden * gate_up_width(m), &at, host);
-        l->down = put(NULL, from->down, hidden * m->intermediate, &at, host);
+        l->attention_norm = put(e, from->attention_norm, hidden, &at, staging);
+        l->qkv = put(e, from->qkv, hidden * qkv_width(m), &at, staging);
+        l->query_norm = put(e, from->query_norm, m->head_dim, &at, staging);
+        l->key_norm = put(e, from->key_norm, m->head_dim, &at, staging);
+        l->o = put(e, from->o, hidden * query_width(m), &at, staging);
+        l->mlp_norm = put(e, from->mlp_norm, hidden, &at, staging);
+        l->gate_up = put(e, from->gate_up, hidden * gate_up_width(m), &at, staging);
+        l->down = put(e, from->down, hidden * m->intermediate, &at, staging);
     }
-    e->embedding = put(NULL, w->embedding, hidden * m->vocab, &at, host);
-    e->final_norm = put(NULL, w->final_norm, hidden, &at, host);
-    e->head = m->tied_head ? e->embedding : put(NULL, w->head, hidden * m->vocab, &at, host);
-    free(host);
-    return check(cudaDeviceSynchronize(), "copying weights", err);
+    e->embedding = put(e, w->embedding, hidden * m->vocab, &at, staging);
+    e->final_norm = put(e, w->final_norm, hidden, &at, staging);
+    e->head = m->tied_head ? e->embedding : put(e, w->head, hidden * m->vocab, &at, staging);
+    int status = check(cudaDeviceSynchronize(), "copying weights", err);
+    cudaFree(staging);
+    return status;
 }
 
 int copy_angles(struct engine *e, struct error *err)
@@ -495,8 +522,10 @@ int cuda_create(void **state, const struct weights *w, const struct engine_limit
     e->one_layer = w->one_layer;
     e->limits = *limits;
     e->profiler = profiler;
-    if (check(cudaStreamCreate(&e->stream), "starting", err) || copy_weights(e, w, err) || copy_angles(e, err) ||
-        make_buffers(e, err)) {
+    cudaDeviceProp properties;
+    if (check(cudaGetDeviceProperties(&properties, 0), "looking at the device", err) ||
+        check(cudaStreamCreate(&e->stream), "starting", err) || copy_weights(e, w, err) || copy_angles(e, err) ||
+        make_buffers(e, err) || warm_up(e, (size_t)properties.multiProcessorCount, err)) {
         cuda_destroy(e);
         return -1;
     }
@@ -554,7 +583,7 @@ int cuda_measure_hardware(void *state, struct hardware *out, struct error *err)
     out->memory_bytes = (double)properties.totalGlobalMem;
     snprintf(out->name, sizeof out->name, "%.100s at up to %d MHz, CUDA %d.%d", properties.name, clock_khz / 1000,
              runtime / 1000, runtime % 1000 / 10);
-    cudaMemset(a, 0, 2 * count * sizeof *a);
+    fill<<<ANY_BLOCKS, THREADS, 0, e->stream>>>(a, 2 * count);
     cudaEventCreate(&begin);
     cudaEventCreate(&middle);
     cudaEventCreate(&end);

@@ -19,6 +19,9 @@ enum {
     GROUP_MOST = 8,   /* query heads of a KV head */
     SPLITS = 16,      /* blocks that share one decode's keys */
     KEY_TILE = 32,    /* of a prefill */
+    SCORE_STRIDE = KEY_TILE + 4, /* rows in shared memory are this far apart, so that they lie in different banks */
+    WEIGHT_STRIDE = KEY_TILE + 8,
+    SAMPLE_THREADS = 512,
     DECODE_KEYS = 64  /* of a decode, at once */
 };
 
@@ -51,6 +54,23 @@ __device__ float sum_of_block(float v)
     return sum;
 }
 
+/* Values in [−1, 1) that look random, by any grid: zeros draw less power, and products of them run faster. */
+__global__ void fill(bf16 *out, size_t count)
+{
+    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < count; i += (size_t)gridDim.x * THREADS) {
+        uint32_t v = (uint32_t)i * 2654435761u;
+        v = (v ^ (v >> 15)) * 2246822519u;
+        out[i] = __float2bfloat16((float)((v ^ (v >> 13)) >> 8) * 0x1p-23f - 1.0f);
+    }
+}
+
+/* As bf16; any grid. */
+__global__ void narrow(bf16 *to, const float *from, size_t count)
+{
+    for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < count; i += (size_t)gridDim.x * THREADS)
+        to[i] = __float2bfloat16(from[i]);
+}
+
 /* x[row] = embedding[token]; rows {token, position, slot, prompt}. */
 __global__ void embed(bf16 *x, const bf16 *embedding, const uint4 *rows, uint32_t hidden)
 {
@@ -59,17 +79,45 @@ __global__ void embed(bf16 *x, const bf16 *embedding, const uint4 *rows, uint32_
         x[row * hidden + i] = embedding[token * hidden + i];
 }
 
+/* Eight values of a row, loaded and stored at once; rows begin at multiples of 16 bytes. */
+struct eight {
+    float v[8];
+};
+
+__device__ eight load_eight(const bf16 *from)
+{
+    __align__(16) bf16 values[8];
+    eight out;
+    *(uint4 *)values = *(const uint4 *)from;
+    for (int i = 0; i < 8; i++)
+        out.v[i] = __bfloat162float(values[i]);
+    return out;
+}
+
+__device__ void store_eight(bf16 *to, const eight &e)
+{
+    __align__(16) bf16 values[8];
+    for (int i = 0; i < 8; i++)
+        values[i] = __float2bfloat16(e.v[i]);
+    *(uint4 *)to = *(const uint4 *)values;
+}
+
 __global__ void norm(bf16 *y, const bf16 *x, const bf16 *weight, uint32_t width)
 {
     size_t row = blockIdx.x;
     float squares = 0;
-    for (uint32_t i = threadIdx.x; i < width; i += THREADS) {
-        float v = __bfloat162float(x[row * width + i]);
-        squares += v * v;
+    for (uint32_t i = 8 * threadIdx.x; i < width; i += 8 * THREADS) {
+        eight a = load_eight(x + row * width + i);
+        for (int k = 0; k < 8; k++)
+            squares += a.v[k] * a.v[k];
     }
     float scale = rsqrtf(sum_of_block(squares) / (float)width + NORM_EPSILON);
-    for (uint32_t i = threadIdx.x; i < width; i += THREADS)
-        y[row * width + i] = __float2bfloat16(__bfloat162float(x[row * width + i]) * scale * __bfloat162float(weight[i]));
+    for (uint32_t i = 8 * threadIdx.x; i < width; i += 8 * THREADS) {
+        eight a = load_eight(x + row * width + i), w = load_eight(weight + i);
+        for (int k = 0; k < 8; k++)
+            a.v[k] *= scale * w.v[k];
+        store_eight(y + row * width + i, a);
+    }
 }
 
 /* Queries and keys by head: grid [rows][heads + kv_heads]. */
@@ -228,9 +276,9 @@ __global__ void decode_join(bf16 *attended, const float *partial, const device_s
 /* Shared memory of a prefill tile, in bytes. */
 __host__ __device__ size_t prefill_bytes(uint32_t dim)
 {
-    return (size_t)QUERY_ROWS * dim * sizeof(bf16) + 2 * (size_t)KEY_TILE * dim * sizeof(bf16) +
-           (size_t)QUERY_ROWS * KEY_TILE * (sizeof(float) + sizeof(bf16)) + (size_t)QUERY_ROWS * dim * sizeof(float) +
-           3 * QUERY_ROWS * sizeof(float);
+    return (QUERY_ROWS + 2 * (size_t)KEY_TILE) * (dim + 8) * sizeof(bf16) + (size_t)QUERY_ROWS * SCORE_STRIDE * sizeof(float) +
+           (size_t)QUERY_ROWS * WEIGHT_STRIDE * sizeof(bf16) + (size_t)QUERY_ROWS * (dim + 4) * sizeof(float) +
+           2 * QUERY_ROWS * sizeof(float);
 }
 
 /* 64 queries of one head against all keys that they see, in tiles on tensor cores (FlashAttention, Dao et al. 2022): grid
@@ -242,24 +290,27 @@ __global__ void prefill(bf16 *attended, const bf16 *qkv, const bf16 *keys, const
 {
     using namespace nvcuda;
     extern __shared__ __align__(32) unsigned char memory[];
-    bf16 *q = (bf16 *)memory, *k = q + QUERY_ROWS * dim, *v = k + KEY_TILE * dim, *p = v + KEY_TILE * dim;
-    float *s = (float *)(p + QUERY_ROWS * KEY_TILE), *o = s + QUERY_ROWS * KEY_TILE, *most = o + QUERY_ROWS * dim,
-          *sum = most + QUERY_ROWS, *rescale = sum + QUERY_ROWS;
+    const uint32_t row_stride = dim + 8, out_stride = dim + 4;
+    bf16 *q = (bf16 *)memory, *k = q + QUERY_ROWS * row_stride, *v = k + KEY_TILE * row_stride, *p = v + KEY_TILE * row_stride;
+    float *s = (float *)(p + QUERY_ROWS * WEIGHT_STRIDE), *o = s + QUERY_ROWS * SCORE_STRIDE,
+          *sum = o + QUERY_ROWS * out_stride, *rescale = sum + QUERY_ROWS;
     const tile t = tiles[blockIdx.x];
     const device_span span = spans[t.span];
     uint32_t h = blockIdx.y, kv_head = h / (heads / kv_heads), width = (heads + 2 * kv_heads) * dim;
     uint32_t queries = span.count - t.query < QUERY_ROWS ? span.count - t.query : QUERY_ROWS;
     uint32_t key_count = span.kv_before + t.query + queries, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     float scale = rsqrtf((float)dim);
-    for (uint32_t i = threadIdx.x; i < QUERY_ROWS * dim; i += THREADS) {
-        uint32_t row = i / dim;
-        q[i] = row < queries ? qkv[(size_t)(span.first + t.query + row) * width + h * dim + i % dim] : __float2bfloat16(0);
+    for (uint32_t i = threadIdx.x; i < QUERY_ROWS * (dim / 8); i += THREADS) {
+        uint32_t row = i / (dim / 8), part = i % (dim / 8) * 8;
+        *(uint4 *)(q + row * row_stride + part) =
+            row < queries ? *(const uint4 *)(qkv + (size_t)(span.first + t.query + row) * width + h * dim + part)
+                          : make_uint4(0, 0, 0, 0);
+    }
+    for (uint32_t i = threadIdx.x; i < QUERY_ROWS * out_stride; i += THREADS)
         o[i] = 0;
-    }
-    if (threadIdx.x < QUERY_ROWS) {
-        most[threadIdx.x] = -INFINITY;
-        sum[threadIdx.x] = 0;
-    }
+    /* Two lanes share a query's row of scores, and take every second key each. */
+    const uint32_t own = warp * 16 + lane / 2, half = lane % 2, query = t.query + own;
+    float most = -INFINITY, total = 0;
     for (uint32_t base = 0; base < key_count; base += KEY_TILE) {
         __syncthreads();
         for (uint32_t i = threadIdx.x; i < KEY_TILE * (dim / 8); i += THREADS) {
@@ -274,8 +325,8 @@ __global__ void prefill(bf16 *attended, const bf16 *qkv, const bf16 *keys, const
                 key_part = *(const uint4 *)(qkv + at);
                 value_part = *(const uint4 *)(qkv + at + kv_heads * dim);
             }
-            *(uint4 *)(k + i / (dim / 8) * dim + part) = key_part;
-            *(uint4 *)(v + i / (dim / 8) * dim + part) = value_part;
+            *(uint4 *)(k + i / (dim / 8) * row_stride + part) = key_part;
+            *(uint4 *)(v + i / (dim / 8) * row_stride + part) = value_part;
         }
         __syncthreads();
         /* Each warp: 16 queries by KEY_TILE keys. */
@@ -285,54 +336,59 @@ __global__ void prefill(bf16 *attended, const bf16 *qkv, const bf16 *keys, const
             for (uint32_t d = 0; d < dim; d += 16) {
                 wmma::fragment<wmma::matrix_a, 16, 16, 16, bf16, wmma::row_major> a;
                 wmma::fragment<wmma::matrix_b, 16, 16, 16, bf16, wmma::col_major> b;
-                wmma::load_matrix_sync(a, q + warp * 16 * dim + d, dim);
-                wmma::load_matrix_sync(b, k + column * dim + d, dim);
+                wmma::load_matrix_sync(a, q + warp * 16 * row_stride + d, row_stride);
+                wmma::load_matrix_sync(b, k + column * row_stride + d, row_stride);
                 wmma::mma_sync(score, a, b, score);
             }
-            wmma::store_matrix_sync(s + warp * 16 * KEY_TILE + column, score, KEY_TILE, wmma::mem_row_major);
+            wmma::store_matrix_sync(s + warp * 16 * SCORE_STRIDE + column, score, SCORE_STRIDE, wmma::mem_row_major);
         }
         __syncwarp();
-        for (uint32_t r = 0; r < 16; r++) { /* a warp has its own rows: one key a lane */
-            uint32_t row = warp * 16 + r, query = t.query + row, key = base + lane;
-            bool seen = row < queries && key <= span.kv_before + query;
+        float score[KEY_TILE / 2], high = most;
+        for (uint32_t i = 0; i < KEY_TILE / 2; i++) {
+            uint32_t key = base + 2 * i + half;
+            bool seen = own < queries && key <= span.kv_before + query;
             if (!PAGED && seen && key != query)
                 seen = rows[span.first + query].w > 0 && rows[span.first + key].w == rows[span.first + query].w;
-            float score = seen ? s[row * KEY_TILE + lane] * scale : -INFINITY, high = score;
-            for (int i = 16; i > 0; i /= 2)
-                high = fmaxf(high, __shfl_xor_sync(0xffffffffu, high, i));
-            float before = most[row];
-            high = fmaxf(high, before);
-            float weight = score == -INFINITY ? 0 : __expf(score - high), total = sum_of_warp(weight);
-            p[row * KEY_TILE + lane] = __float2bfloat16(weight);
-            float factor = before == -INFINITY ? 0 : __expf(before - high);
-            __syncwarp();
-            if (lane == 0) {
-                most[row] = high;
-                sum[row] = sum[row] * factor + total;
-                rescale[row] = factor;
-            }
+            score[i] = seen ? s[own * SCORE_STRIDE + 2 * i + half] * scale : -INFINITY;
+            high = fmaxf(high, score[i]);
         }
+        high = fmaxf(high, __shfl_xor_sync(0xffffffffu, high, 1));
+        float factor = most == -INFINITY ? 0 : __expf(most - high), weights = 0;
+        for (uint32_t i = 0; i < KEY_TILE / 2; i++) {
+            float weight = score[i] == -INFINITY ? 0 : __expf(score[i] - high);
+            weights += weight;
+            p[own * WEIGHT_STRIDE + 2 * i + half] = __float2bfloat16(weight);
+        }
+        total = total * factor + weights;
+        most = high;
+        if (half == 0)
+            rescale[own] = factor;
         __syncwarp();
-        for (uint32_t i = lane; i < 16 * dim; i += 32)
-            o[(warp * 16 + i / dim) * dim + i % dim] *= rescale[warp * 16 + i / dim];
+        for (uint32_t r = 0; r < 16; r++)
+            if (rescale[warp * 16 + r] != 1.0f)
+                for (uint32_t i = lane; i < dim; i += 32)
+                    o[(warp * 16 + r) * out_stride + i] *= rescale[warp * 16 + r];
         __syncwarp();
         for (uint32_t d = 0; d < dim; d += 16) {
             wmma::fragment<wmma::accumulator, 16, 16, 16, float> out;
-            wmma::load_matrix_sync(out, o + warp * 16 * dim + d, dim, wmma::mem_row_major);
+            wmma::load_matrix_sync(out, o + warp * 16 * out_stride + d, out_stride, wmma::mem_row_major);
             for (uint32_t key = 0; key < KEY_TILE; key += 16) {
                 wmma::fragment<wmma::matrix_a, 16, 16, 16, bf16, wmma::row_major> a;
                 wmma::fragment<wmma::matrix_b, 16, 16, 16, bf16, wmma::row_major> b;
-                wmma::load_matrix_sync(a, p + warp * 16 * KEY_TILE + key, KEY_TILE);
-                wmma::load_matrix_sync(b, v + key * dim + d, dim);
+                wmma::load_matrix_sync(a, p + warp * 16 * WEIGHT_STRIDE + key, WEIGHT_STRIDE);
+                wmma::load_matrix_sync(b, v + key * row_stride + d, row_stride);
                 wmma::mma_sync(out, a, b, out);
             }
-            wmma::store_matrix_sync(o + warp * 16 * dim + d, out, dim, wmma::mem_row_major);
+            wmma::store_matrix_sync(o + warp * 16 * out_stride + d, out, out_stride, wmma::mem_row_major);
         }
     }
+    total += __shfl_xor_sync(0xffffffffu, total, 1);
+    if (half == 0)
+        sum[own] = total;
     __syncthreads();
     for (uint32_t i = threadIdx.x; i < queries * dim; i += THREADS)
         attended[(size_t)(span.first + t.query + i / dim) * heads * dim + h * dim + i % dim] =
-            __float2bfloat16(o[i] / sum[i / dim]);
+            __float2bfloat16(o[i / dim * out_stride + i % dim] / sum[i / dim]);
 }
 
 __global__ void gather(bf16 *gathered, const bf16 *normed, const uint32_t *outputs, uint32_t hidden)
@@ -359,12 +415,12 @@ __device__ float gumbel(uint64_t draw, uint32_t token)
 /* One block an output: as sample_token (backend.h). */
 __global__ void sample(uint32_t *next, const float *logits, const uint64_t *draws, uint32_t vocab, float temperature)
 {
-    __shared__ float best[THREADS];
-    __shared__ uint32_t at[THREADS];
+    __shared__ float best[SAMPLE_THREADS];
+    __shared__ uint32_t at[SAMPLE_THREADS];
     const float *own = logits + (size_t)blockIdx.x * vocab;
     float most = -INFINITY;
     uint32_t which = 0;
-    for (uint32_t i = threadIdx.x; i < vocab; i += THREADS) {
+    for (uint32_t i = threadIdx.x; i < vocab; i += SAMPLE_THREADS) {
         float value = temperature > 0 ? own[i] / temperature + gumbel(draws[blockIdx.x], i) : own[i];
         if (value > most) {
             most = value;
@@ -373,15 +429,16 @@ __global__ void sample(uint32_t *next, const float *logits, const uint64_t *draw
     }
     best[threadIdx.x] = most;
     at[threadIdx.x] = which;
-    __syncthreads();
-    if (threadIdx.x != 0)
-        return;
-    for (int i = 1; i < THREADS; i++)
-        if (best[i] > best[0] || (best[i] == best[0] && at[i] < at[0])) {
-            best[0] = best[i];
-            at[0] = at[i];
+    for (uint32_t others = SAMPLE_THREADS / 2; others > 0; others /= 2) {
+        __syncthreads();
+        uint32_t i = threadIdx.x, other = i + others;
+        if (i < others && (best[other] > best[i] || (best[other] == best[i] && at[other] < at[i]))) {
+            best[i] = best[other];
+            at[i] = at[other];
         }
-    next[blockIdx.x] = at[0];
+    }
+    if (threadIdx.x == 0)
+        next[blockIdx.x] = at[0];
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include <cupti.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine_ref/activity.h"
 #include "engine_ref/cuda/cuda.h"
@@ -13,6 +14,7 @@ enum { BUFFER_BYTES = 1 << 20, BUFFER_ALIGN = 8 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct activity_log records;
 static bool registered;
+static uint64_t ranges[OP_COUNT]; /* opened in this step */
 
 static void CUPTIAPI lend_buffer(uint8_t **buffer, size_t *size, size_t *max_records)
 {
@@ -99,11 +101,13 @@ int trace_start(struct error *err)
     pthread_mutex_lock(&lock);
     activity_log_clear(&records);
     pthread_mutex_unlock(&lock);
+    memset(ranges, 0, sizeof ranges);
     return 0;
 }
 
 void trace_open(enum operation_name op)
 {
+    ranges[op]++;
     cuptiActivityPushExternalCorrelationId(CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0, (uint64_t)op);
 }
 
@@ -136,7 +140,7 @@ int trace_stop(struct profiler *p, struct error *err)
     pthread_mutex_unlock(&lock);
     if (short_of_memory)
         return error_no_memory(err);
-    activity_to_profiler(&summary, p);
+    activity_to_profiler(&summary, ranges, p);
     p->queue_ns = summary.queue_ns;
     p->kernels = summary.kernels;
     p->dropped += summary.dropped;
