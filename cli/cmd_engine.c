@@ -198,7 +198,8 @@ static int run_profile(const struct arguments *args, struct error *err)
     const char *backend = args->values[OPT_BACKEND] ? args->values[OPT_BACKEND] : "cpu";
     char file[512], points[600], name[200];
     const char *base = strrchr(model, '/') ? strrchr(model, '/') + 1 : model;
-    snprintf(name, sizeof name, "%.*s-%s", (int)strcspn(base, "."), base, backend);
+    const char *ending = strstr(base, ".json"); /* of a path; a shipped name may have points in it */
+    snprintf(name, sizeof name, "%.*s-%s", (int)(ending ? (size_t)(ending - base) : strlen(base)), base, backend);
     snprintf(file, sizeof file, "%s.json", name);
     if (args->values[OPT_OUT])
         snprintf(file, sizeof file, "%s", args->values[OPT_OUT]);

@@ -407,7 +407,7 @@ static int measure_host(struct sweep *s, double *ns, double *ns_per_sequence, st
 {
     uint32_t counts[32];
     size_t rows = doubling(1, s->o->most_sequences, counts);
-    double x[32], y[32], whole, operations, cov00, cov01, cov11, sum;
+    double x[32] = {0}, y[32] = {0}, whole, operations, cov00, cov01, cov11, sum;
     struct decoders d = {.all = calloc(s->o->most_sequences, sizeof *d.all),
                          .who = calloc(s->o->most_sequences, sizeof *d.who)};
     int status = d.all && d.who ? 0 : error_no_memory(err);

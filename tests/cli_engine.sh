@@ -79,6 +79,11 @@ else
     says 2 'make builds it where it finds nvcc' "$tandem" engine check --backend cuda
 fi
 
+# A profile measured on a GPU is a device like any other.
+"$tandem" run default --set model=llama-3.1-8b --set device="$source/profiles/measured/h200-llama-3.1-8b.json" --set engine=tandem-cuda \
+    --set workload.requests=50 --db gpu.db >gpu.txt
+grep -q 'NVIDIA H200' gpu.txt
+
 # What the script for a machine with a GPU would run, and what it lacks.
 says 2 'usage: engine_ref/gpu_check.sh' bash engine_ref/gpu_check.sh
 says 2 'found no kit/tandem' bash engine_ref/gpu_check.sh kit results

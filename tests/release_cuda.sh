@@ -14,7 +14,7 @@ cd "$folder"
 ./tandem engine check --backend cuda >check.txt
 [ "$(grep -c ' ok$' check.txt)" = 12 ] || { cat check.txt; exit 1; }
 serve() { # OPTIONS...
-    ./tandem engine serve engine-demo --backend cuda --set model=tiny.json --set workload.requests=6 --set workload.arrivals.rate_per_s=1000 "$@" >served.txt
+    ./tandem engine serve engine-demo --backend cuda --rows 2048 --set model=tiny.json --set workload.requests=6 --set workload.arrivals.rate_per_s=1000 "$@" >served.txt
     grep -q '6 arrived = 6 finished' served.txt || { cat served.txt; exit 1; }
 }
 for policy in static_padded static_prepacked chunked_prefill unified_budget; do

@@ -193,6 +193,45 @@ static void test_batches_are_padded_to_captured_sizes(void **state)
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
 }
 
+/* 10 us between the kernels of each of 32 layers: 320 us for what is launched kernel by kernel. Sizes up to 8 are
+ * graphs, of decodes alone or of every batch; work on the host that hides behind the GPU does not hide this. */
+static void test_what_is_no_graph_is_launched_kernel_by_kernel(void **state)
+{
+    (void)state;
+    struct engine graphs = {
+        .name = "none", .graph_tokens = {4, 8}, .graph_count = 2, .graph_decodes_only = true, .schedule_ahead = true};
+    struct engine eager = graphs;
+    struct cost_model without, with, any;
+    struct error err = {0};
+    eager.eager_layer_ns = 10000;
+    expect_ok(create_cost(&without, "llama-3.1-8b", "h100-sxm", 1, &graphs, &err), &err);
+    expect_ok(create_cost(&with, "llama-3.1-8b", "h100-sxm", 1, &eager, &err), &err);
+    eager.graph_decodes_only = false;
+    expect_ok(create_cost(&any, "llama-3.1-8b", "h100-sxm", 1, &eager, &err), &err);
+    const struct {
+        uint32_t decodes, prompt;
+        fine_time more, more_any;
+    } cases[] = {{4, 0, 0, 0}, {9, 0, 320000, 320000}, {0, 5, 320000, 0}, {3, 5, 320000, 0}, {4, 100, 320000, 320000}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct batch b = {.decodes = cases[i].decodes,
+                          .decode_kv = 100 * cases[i].decodes,
+                          .items = items,
+                          .capacity = 4};
+        requests[0] = (struct request){.prompt_tokens = 500};
+        if (cases[i].prompt > 0)
+            batch_add(&b, &requests[0], cases[i].prompt);
+        assert_int_equal(cost_of(&with, &b).total - cost_of(&without, &b).total, cases[i].more << FINE_BITS);
+        graphs.graph_decodes_only = false;
+        struct cost_model plain;
+        expect_ok(create_cost(&plain, "llama-3.1-8b", "h100-sxm", 1, &graphs, &err), &err);
+        assert_int_equal(cost_of(&any, &b).total - cost_of(&plain, &b).total, cases[i].more_any << FINE_BITS);
+        cost_model_release(&plain);
+    }
+    cost_model_release(&without);
+    cost_model_release(&with);
+    cost_model_release(&any);
+}
+
 /* A decode, a prompt's last chunk and a chunk that leaves its prompt unfinished: three rows of the head, or two; a
  * batch of the unfinished chunk alone has one row or none. The presets' engines all run it so. */
 static void test_output_head_runs_for_unfinished_prompts_where_the_engine_does_so(void **state)
@@ -819,6 +858,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_sizes),
+        cmocka_unit_test(test_what_is_no_graph_is_launched_kernel_by_kernel),
         cmocka_unit_test(test_kv_tokens_beside_weights),
         cmocka_unit_test(test_roofline_stays_below_the_roof),
         cmocka_unit_test(test_peaks_by_format),

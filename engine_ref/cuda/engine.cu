@@ -72,6 +72,14 @@ size_t slots_of(const struct engine *e)
     return e->limits.blocks * e->limits.block_tokens;
 }
 
+/* Products of layers run on whole tiles of rows, so that there are few shapes of them: a library that meets one first
+ * chooses its kernel then, which takes a millisecond. Rows beyond the step's hold what was there. */
+size_t product_rows(size_t rows)
+{
+    size_t tile = rows <= 64 ? 16 : rows <= 4096 ? 64 : 256;
+    return (rows + tile - 1) / tile * tile;
+}
+
 /* y[rows][outputs] = x[rows][inputs] · w[outputs][inputs]ᵀ (+ y): in cuBLAS's column-major order wᵀ comes first. */
 int gemm(struct engine *e, void *y, cudaDataType type, const bf16 *x, const bf16 *w, size_t rows, size_t outputs,
          size_t inputs, bool add, struct error *err)
@@ -130,18 +138,32 @@ void attend(struct engine *e, uint32_t layer, const struct counts *n)
     end_range(e);
 }
 
+/* The four products of a layer, by themselves: with x as their input, whatever is there. */
+int warm_products(struct engine *e, size_t rows, struct error *err)
+{
+    const struct model *m = &e->m;
+    const struct layer *l = &e->layers[0];
+    return gemm(e, e->qkv, CUDA_R_16BF, e->normed, l->qkv, rows, qkv_width(m), m->hidden, false, err) ||
+                   gemm(e, e->x, CUDA_R_16BF, e->attended, l->o, rows, m->hidden, query_width(m), true, err) ||
+                   gemm(e, e->gate_up, CUDA_R_16BF, e->normed, l->gate_up, rows, gate_up_width(m), m->hidden, false, err) ||
+                   gemm(e, e->x, CUDA_R_16BF, e->act, l->down, rows, m->hidden, m->intermediate, true, err)
+               ? -1
+               : 0;
+}
+
 int run_layer(struct engine *e, uint32_t i, const struct counts *n, struct error *err)
 {
     const struct model *m = &e->m;
     const struct layer *l = &e->layers[i];
     const uint4 *rows = (const uint4 *)(e->description + e->at.rows);
     unsigned count = (unsigned)n->rows;
+    size_t whole = product_rows(n->rows);
     size_t cache = (size_t)(e->one_layer ? 0 : i) * m->kv_heads * slots_of(e) * m->head_dim;
     range(e, OP_NORM);
     norm<<<count, THREADS, 0, e->stream>>>(e->normed, e->x, l->attention_norm, m->hidden);
     end_range(e);
     range(e, OP_QKV_PROJ);
-    int status = gemm(e, e->qkv, CUDA_R_16BF, e->normed, l->qkv, count, qkv_width(m), m->hidden, false, err);
+    int status = gemm(e, e->qkv, CUDA_R_16BF, e->normed, l->qkv, whole, qkv_width(m), m->hidden, false, err);
     end_range(e);
     if (m->qk_norm) {
         range(e, OP_QK_NORM);
@@ -156,20 +178,20 @@ int run_layer(struct engine *e, uint32_t i, const struct counts *n, struct error
     end_range(e);
     attend(e, i, n);
     range(e, OP_O_PROJ);
-    status = status || gemm(e, e->x, CUDA_R_16BF, e->attended, l->o, count, m->hidden, query_width(m), true, err);
+    status = status || gemm(e, e->x, CUDA_R_16BF, e->attended, l->o, whole, m->hidden, query_width(m), true, err);
     end_range(e);
     range(e, OP_NORM);
     norm<<<count, THREADS, 0, e->stream>>>(e->normed, e->x, l->mlp_norm, m->hidden);
     end_range(e);
     range(e, OP_GATE_UP_PROJ);
-    status = status || gemm(e, e->gate_up, CUDA_R_16BF, e->normed, l->gate_up, count, gate_up_width(m), m->hidden, false, err);
+    status = status || gemm(e, e->gate_up, CUDA_R_16BF, e->normed, l->gate_up, whole, gate_up_width(m), m->hidden, false, err);
     end_range(e);
     range(e, OP_ACT_FN);
     activation<<<dim3(count, (m->intermediate + 4 * THREADS - 1) / (4 * THREADS)), THREADS, 0, e->stream>>>(
         e->act, e->gate_up, m->intermediate, m->gated_mlp);
     end_range(e);
     range(e, OP_DOWN_PROJ);
-    status = status || gemm(e, e->x, CUDA_R_16BF, e->act, l->down, count, m->hidden, m->intermediate, true, err);
+    status = status || gemm(e, e->x, CUDA_R_16BF, e->act, l->down, whole, m->hidden, m->intermediate, true, err);
     end_range(e);
     return status ? -1 : 0;
 }
@@ -339,38 +361,33 @@ int copy_and_launch(struct engine *e, const struct step *s, struct error *err)
     return launch(e, &n, err);
 }
 
-/* Graphs of all sizes, and prompts of many lengths: libraries load a kernel when it is used first, and choose one when
- * they meet a shape first. Steps without keys, whose tokens nobody looks at. */
-int warm_up(struct engine *e, size_t processors, struct error *err)
+/* Graphs of all sizes, a prompt, and products of all shapes: libraries choose kernels and load them when they are used
+ * first. Steps without keys, whose tokens nobody looks at. */
+int warm_up(struct engine *e, struct error *err)
 {
-    enum { ROWS_EACH = 32 }; /* of a processor: enough to keep all of them at work */
-    size_t most = ROWS_EACH * processors < e->limits.rows ? ROWS_EACH * processors : e->limits.rows;
-    struct step_row *rows = (struct step_row *)calloc(most + 1, sizeof *rows);
+    const uint32_t block = 0;
+    struct step_row row = {0, 0, NO_SLOT, 0};
     struct step_output output = {};
-    int status = rows ? 0 : error_no_memory(err);
-    for (size_t i = 0; rows && i < most; i++)
-        rows[i].slot = NO_SLOT;
+    struct paged_span span = {0, 1, 0, 0, &block, true};
+    struct square_span square = {0, 1};
+    struct step decode = {}, prompt = {};
+    decode.rows = prompt.rows = &row;
+    decode.outputs = prompt.outputs = &output;
+    decode.spans = &span;
+    prompt.squares = &square;
+    decode.row_count = decode.span_count = decode.output_count = 1;
+    prompt.row_count = prompt.square_count = prompt.output_count = 1;
+    struct counts n = describe(e, &prompt, 0);
+    int status = copy_description(e, &prompt, &n, err) || launch(e, &n, err) ||
+                 check(cudaStreamSynchronize(e->stream), "warming up", err);
     for (int i = 0; status == 0 && i < GRAPHS && (size_t)1 << i <= e->decode_most; i++) {
-        const uint32_t block = 0;
-        struct paged_span span = {0, 1, 0, 0, &block, true};
-        struct step decode = {};
-        decode.rows = rows, decode.spans = &span, decode.outputs = &output;
-        decode.row_count = decode.span_count = decode.output_count = 1;
-        struct counts n = describe(e, &decode, (size_t)1 << i);
-        status = copy_description(e, &decode, &n, err) || launch(e, &n, err) || capture(e, i, &n, err);
-        status = status || check(cudaStreamSynchronize(e->stream), "warming up", err);
+        n = describe(e, &decode, (size_t)1 << i);
+        status = copy_description(e, &decode, &n, err) || launch(e, &n, err) || capture(e, i, &n, err) ||
+                 check(cudaStreamSynchronize(e->stream), "warming up", err);
     }
-    for (size_t count = 1; status == 0 && count <= most; count += (count + 3) / 4) {
-        struct square_span square = {0, (uint32_t)count};
-        struct step prompt = {};
-        prompt.rows = rows, prompt.squares = &square, prompt.outputs = &output;
-        prompt.row_count = count, prompt.square_count = prompt.output_count = 1;
-        struct counts n = describe(e, &prompt, 0);
-        status = copy_description(e, &prompt, &n, err) || launch(e, &n, err);
-        status = status || check(cudaStreamSynchronize(e->stream), "warming up", err);
-    }
-    free(rows);
-    return status ? -1 : 0;
+    for (size_t rows = 1; status == 0 && rows <= e->limits.rows; rows = product_rows(rows) + 1)
+        status = warm_products(e, product_rows(rows), err);
+    return status || check(cudaStreamSynchronize(e->stream), "warming up", err) ? -1 : 0;
 }
 
 /* ---- an instance ---- */
@@ -448,9 +465,9 @@ int copy_angles(struct engine *e, struct error *err)
 int make_buffers(struct engine *e, struct error *err)
 {
     const struct model *m = &e->m;
-    size_t rows = e->limits.rows, outputs = e->limits.outputs, cache = (size_t)(e->one_layer ? 1 : m->layers) * kv_width(m) * slots_of(e);
+    size_t rows = product_rows(e->limits.rows), outputs = e->limits.outputs, cache = (size_t)(e->one_layer ? 1 : m->layers) * kv_width(m) * slots_of(e);
     enum { WORKSPACE = 32 << 20 };
-    e->decode_most = outputs < rows ? outputs : rows;
+    e->decode_most = outputs < e->limits.rows ? outputs : e->limits.rows;
     lay_out(e);
     bool made = make(&e->keys, cache, err) && make(&e->values, cache, err) && make(&e->x, rows * m->hidden, err) &&
                 make(&e->normed, rows * m->hidden, err) && make(&e->qkv, rows * qkv_width(m), err) &&
@@ -522,10 +539,8 @@ int cuda_create(void **state, const struct weights *w, const struct engine_limit
     e->one_layer = w->one_layer;
     e->limits = *limits;
     e->profiler = profiler;
-    cudaDeviceProp properties;
-    if (check(cudaGetDeviceProperties(&properties, 0), "looking at the device", err) ||
-        check(cudaStreamCreate(&e->stream), "starting", err) || copy_weights(e, w, err) || copy_angles(e, err) ||
-        make_buffers(e, err) || warm_up(e, (size_t)properties.multiProcessorCount, err)) {
+    if (check(cudaStreamCreate(&e->stream), "starting", err) || copy_weights(e, w, err) || copy_angles(e, err) ||
+        make_buffers(e, err) || warm_up(e, err)) {
         cuda_destroy(e);
         return -1;
     }

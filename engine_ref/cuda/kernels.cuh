@@ -290,6 +290,7 @@ __global__ void prefill(bf16 *attended, const bf16 *qkv, const bf16 *keys, const
 {
     using namespace nvcuda;
     extern __shared__ __align__(32) unsigned char memory[];
+    __shared__ uint32_t prompts[KEY_TILE]; /* that the tile's keys are of; 0: padding */
     const uint32_t row_stride = dim + 8, out_stride = dim + 4;
     bf16 *q = (bf16 *)memory, *k = q + QUERY_ROWS * row_stride, *v = k + KEY_TILE * row_stride, *p = v + KEY_TILE * row_stride;
     float *s = (float *)(p + QUERY_ROWS * WEIGHT_STRIDE), *o = s + QUERY_ROWS * SCORE_STRIDE,
@@ -310,6 +311,7 @@ __global__ void prefill(bf16 *attended, const bf16 *qkv, const bf16 *keys, const
         o[i] = 0;
     /* Two lanes share a query's row of scores, and take every second key each. */
     const uint32_t own = warp * 16 + lane / 2, half = lane % 2, query = t.query + own;
+    const uint32_t own_prompt = PAGED || own >= queries ? 0 : rows[span.first + query].w;
     float most = -INFINITY, total = 0;
     for (uint32_t base = 0; base < key_count; base += KEY_TILE) {
         __syncthreads();
@@ -325,6 +327,8 @@ __global__ void prefill(bf16 *attended, const bf16 *qkv, const bf16 *keys, const
                 key_part = *(const uint4 *)(qkv + at);
                 value_part = *(const uint4 *)(qkv + at + kv_heads * dim);
             }
+            if (!PAGED && part == 0)
+                prompts[i / (dim / 8)] = key < key_count ? rows[span.first + key].w : 0;
             *(uint4 *)(k + i / (dim / 8) * row_stride + part) = key_part;
             *(uint4 *)(v + i / (dim / 8) * row_stride + part) = value_part;
         }
@@ -348,7 +352,7 @@ __global__ void prefill(bf16 *attended, const bf16 *qkv, const bf16 *keys, const
             uint32_t key = base + 2 * i + half;
             bool seen = own < queries && key <= span.kv_before + query;
             if (!PAGED && seen && key != query)
-                seen = rows[span.first + query].w > 0 && rows[span.first + key].w == rows[span.first + query].w;
+                seen = own_prompt > 0 && prompts[2 * i + half] == own_prompt;
             score[i] = seen ? s[own * SCORE_STRIDE + 2 * i + half] * scale : -INFINITY;
             high = fmaxf(high, score[i]);
         }

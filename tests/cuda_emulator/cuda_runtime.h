@@ -20,7 +20,6 @@ typedef double *cudaEvent_t;
 struct cudaDeviceProp {
     char name[256];
     size_t totalGlobalMem;
-    int multiProcessorCount;
 };
 
 const char *cudaGetErrorString(cudaError_t e);

@@ -418,7 +418,6 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int)
 {
     snprintf(p->name, sizeof p->name, "a CPU in the place of a GPU");
     p->totalGlobalMem = (size_t)1 << 30;
-    p->multiProcessorCount = 1;
     return cudaSuccess;
 }
 
