@@ -141,7 +141,7 @@ static int run_trial(struct trial *t, const struct weights *w, const struct back
     const struct engine_limits limits = {
         .block_tokens = BLOCK_TOKENS,
         .blocks = 200,
-        .rows = 512,
+        .rows = 1024,
         .outputs = 64,
         .max_tokens = LONGEST,
         .threads = 2,
