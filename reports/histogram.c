@@ -8,7 +8,9 @@
 
 #include "base/units.h"
 
-enum { SUB_BITS = 9, SUB = 1 << SUB_BITS };
+enum { SUB_BITS = 9, SUB = HISTOGRAM_PAGE }; /* buckets of an octave */
+
+_Static_assert(SUB == 1 << SUB_BITS, "an octave is a page");
 
 /* The position of the highest bit; v is not 0. The builtin is what gcc and clang have for an instruction that C17
  * has no name for. */
@@ -17,7 +19,7 @@ static unsigned highest_bit(uint64_t v)
     return 63 - (unsigned)__builtin_clzll(v);
 }
 
-static size_t bucket_of(int64_t value)
+static inline size_t bucket_of(int64_t value)
 {
     uint64_t v = value > 0 ? (uint64_t)value : 0;
     unsigned shift = v < 2 * SUB ? 0 : highest_bit(v) - SUB_BITS;
@@ -40,35 +42,25 @@ int64_t histogram_bucket_value(size_t bucket)
     return low + ((int64_t)1 << (shift - 1));
 }
 
+size_t histogram_bucket(int64_t value)
+{
+    return bucket_of(value);
+}
+
 void histogram_release(struct histogram *h)
 {
-    free(h->counts);
+    for (size_t i = 0; i < HISTOGRAM_PAGES; i++)
+        free(h->pages[i]);
     *h = (struct histogram){0};
 }
 
-/* Makes the span hold `bucket`, with half an octave to spare. */
-static int grow(struct histogram *h, size_t bucket)
+/* The count of a bucket, whose page is made where it is missing; NULL when memory is short. */
+static inline uint64_t *count_of(struct histogram *h, size_t bucket)
 {
-    size_t low = bucket > SUB / 2 ? bucket - SUB / 2 : 0, high = bucket + SUB / 2;
-    if (h->span && h->first < low)
-        low = h->first;
-    if (h->span && h->first + h->span > high)
-        high = h->first + h->span;
-    uint64_t *counts = calloc(high - low, sizeof *counts);
-    if (!counts)
-        return -1;
-    if (h->span)
-        memcpy(counts + (h->first - low), h->counts, h->span * sizeof *counts);
-    free(h->counts);
-    h->counts = counts;
-    h->first = low;
-    h->span = high - low;
-    return 0;
-}
-
-static inline int cover(struct histogram *h, size_t bucket)
-{
-    return bucket - h->first < h->span ? 0 : grow(h, bucket); /* below `first` it wraps around to a large number */
+    uint64_t **page = &h->pages[bucket / SUB];
+    if (!*page && !(*page = calloc(SUB, sizeof **page)))
+        return NULL;
+    return *page + bucket % SUB;
 }
 
 static void note_range(struct histogram *h, int64_t low, int64_t high)
@@ -81,11 +73,11 @@ static void note_range(struct histogram *h, int64_t low, int64_t high)
 
 int histogram_add(struct histogram *h, int64_t value, uint64_t count)
 {
-    size_t bucket = bucket_of(value);
-    if (cover(h, bucket))
+    uint64_t *at = count_of(h, bucket_of(value));
+    if (!at)
         return -1;
     note_range(h, value, value);
-    h->counts[bucket - h->first] += count;
+    *at += count;
     h->total += count;
     return 0;
 }
@@ -94,18 +86,19 @@ int histogram_add_run(struct histogram *h, uint64_t first, uint64_t growth, uint
 {
     uint64_t last = first + (n - 1) * growth;
     size_t bucket = bucket_of((int64_t)(first >> FINE_BITS)), last_bucket = bucket_of((int64_t)(last >> FINE_BITS));
-    if (cover(h, bucket) || cover(h, last_bucket))
-        return -1;
+    for (size_t i = bucket / SUB; i <= last_bucket / SUB; i++)
+        if (!count_of(h, i * SUB))
+            return -1;
     note_range(h, (int64_t)(first >> FINE_BITS), (int64_t)(last >> FINE_BITS));
     h->total += n * times;
     while (bucket != last_bucket) {
         uint64_t end = bucket_end(first >> FINE_BITS) << FINE_BITS, inside = (end - first + growth - 1) / growth;
-        h->counts[bucket - h->first] += inside * times;
+        *count_of(h, bucket) += inside * times;
         n -= inside;
         first += inside * growth;
         bucket = bucket_of((int64_t)(first >> FINE_BITS));
     }
-    h->counts[bucket - h->first] += n * times;
+    *count_of(h, bucket) += n * times;
     return 0;
 }
 
@@ -113,13 +106,33 @@ int histogram_merge(struct histogram *into, const struct histogram *from)
 {
     if (from->total == 0)
         return 0;
-    if (cover(into, from->first) || cover(into, from->first + from->span - 1))
-        return -1;
-    for (size_t i = 0; i < from->span; i++)
-        into->counts[from->first + i - into->first] += from->counts[i];
+    for (size_t i = 0; i < HISTOGRAM_PAGES; i++)
+        if (from->pages[i] && !count_of(into, i * SUB))
+            return -1;
+    for (size_t i = 0; i < HISTOGRAM_PAGES; i++)
+        for (size_t k = 0; from->pages[i] && k < SUB; k++)
+            into->pages[i][k] += from->pages[i][k];
     note_range(into, from->min, from->max);
     into->total += from->total;
     return 0;
+}
+
+void histogram_absorb(struct histogram *into, struct histogram *from)
+{
+    if (from->total > 0)
+        note_range(into, from->min, from->max);
+    into->total += from->total;
+    for (size_t i = 0; i < HISTOGRAM_PAGES; i++) {
+        uint64_t *page = from->pages[i];
+        if (!into->pages[i]) {
+            into->pages[i] = page;
+            continue;
+        }
+        for (size_t k = 0; page && k < SUB; k++)
+            into->pages[i][k] += page[k];
+        free(page);
+    }
+    *from = (struct histogram){0};
 }
 
 uint64_t quantile_rank(double q, uint64_t n)
@@ -135,9 +148,13 @@ int64_t histogram_at_rank(const struct histogram *h, uint64_t rank)
     size_t i = 0;
     if (rank <= 1 || rank >= h->total)
         return rank <= 1 ? h->min : h->max;
-    while (i < h->span && (seen += h->counts[i]) < rank)
-        i++;
-    int64_t middle = histogram_bucket_value(h->first + i);
+    while (i < HISTOGRAM_BUCKETS) {
+        const uint64_t *page = h->pages[i / SUB];
+        if (page && (seen += page[i % SUB]) >= rank)
+            break;
+        i += page ? 1 : SUB;
+    }
+    int64_t middle = histogram_bucket_value(i);
     return middle < h->min ? h->min : middle > h->max ? h->max : middle;
 }
 

@@ -151,8 +151,7 @@ static size_t enter_section(struct run_metrics *m, const struct request *r)
         merge_sections(m);
     if (sections_arrive(&m->sections, r->id, r->arrival)) {
         attainment_begin_section(&m->attainment);
-        if (samples_begin_section(&m->samples[METRIC_ITL], (uint64_t)r->arrival))
-            m->out_of_memory = true;
+        samples_begin_section(&m->samples[METRIC_ITL], (uint64_t)r->arrival);
     }
     size_t section = section_of(&m->sections, r->id);
     m->sums[section].arrived++;

@@ -27,12 +27,17 @@ void samples_release(struct samples *s)
     samples_init(s, s->group_width);
 }
 
-static int merge_section(struct section *into, const struct section *from)
+static void add_sums(struct section *into, const struct section *from)
 {
     into->sum += from->sum;
     into->squares += from->squares;
     into->fine_squares += from->fine_squares;
-    return histogram_merge(&into->histogram, &from->histogram);
+}
+
+static void merge_section(struct section *into, struct section *from)
+{
+    add_sums(into, from);
+    histogram_absorb(&into->histogram, &from->histogram);
 }
 
 static void merge_groups(struct samples *s)
@@ -46,32 +51,27 @@ static void merge_groups(struct samples *s)
     s->group_width *= 2;
 }
 
-static int merge_sections(struct samples *s)
+static void merge_sections(struct samples *s)
 {
-    int status = 0;
     for (size_t i = 0; i < SECTIONS_MAX / 2; i++) {
         struct section left = s->sections[2 * i], right = s->sections[2 * i + 1];
         s->sections[2 * i] = s->sections[2 * i + 1] = (struct section){0};
-        status |= merge_section(&left, &right);
-        histogram_release(&right.histogram);
+        merge_section(&left, &right);
         s->sections[i] = left;
     }
     s->section_width *= 2;
-    return status;
 }
 
-int samples_begin_section(struct samples *s, uint64_t position)
+void samples_begin_section(struct samples *s, uint64_t position)
 {
-    int status = 0;
     if (s->begun == SECTIONS_MAX) {
-        status = merge_sections(s);
+        merge_sections(s);
         s->begun /= 2;
         for (size_t i = 0; i < s->begun; i++)
             s->begins[i] = s->begins[2 * i];
     }
     s->begins[s->begun++] = position;
     s->first = s->next = 0; /* the section used last may end here */
-    return status;
 }
 
 /* Where sections are told, the one that holds a position, and the positions that it has in common with first … next. */
@@ -87,22 +87,24 @@ static size_t narrow_to_section(struct samples *s, uint64_t position)
     return i;
 }
 
-static int find_group(struct samples *s, uint64_t position)
+static void enter_group(struct samples *s, uint64_t position)
 {
-    if (position >= s->end)
-        s->end = position + 1;
-    if (position >= s->first && position < s->next)
-        return 0;
-    int status = 0;
     while (position / s->group_width >= GROUPS_MAX)
         merge_groups(s);
     while (s->section_width > 0 && position / s->section_width >= SECTIONS_MAX)
-        status |= merge_sections(s);
+        merge_sections(s);
     s->group = &s->groups[position / s->group_width];
     s->first = position - position % s->group_width;
     s->next = s->first + s->group_width;
     s->section = &s->sections[s->section_width > 0 ? position / s->section_width : narrow_to_section(s, position)];
-    return status;
+}
+
+static inline void find_group(struct samples *s, uint64_t position)
+{
+    if (position >= s->end)
+        s->end = position + 1;
+    if (position < s->first || position >= s->next)
+        enter_group(s, position);
 }
 
 uint64_t samples_group_end(struct samples *s, uint64_t position)
@@ -113,8 +115,7 @@ uint64_t samples_group_end(struct samples *s, uint64_t position)
 
 int samples_add(struct samples *s, uint64_t position, int64_t value, uint64_t count)
 {
-    if (find_group(s, position))
-        return -1;
+    find_group(s, position);
     wide_sum v = (uint64_t)value, sum = (count == 1 ? v : v * count) << FINE_BITS;
     s->group->count += count;
     s->group->sum += sum;
@@ -126,8 +127,7 @@ int samples_add(struct samples *s, uint64_t position, int64_t value, uint64_t co
 /* Σ (a + b i) for i < n is a n + b n (n − 1) / 2; Σ (a + b i)² is a² n + a b n (n − 1) + b² (n − 1) n (2 n − 1) / 6. */
 int samples_add_run(struct samples *s, uint64_t position, const struct sample_run *run)
 {
-    if (find_group(s, position))
-        return -1;
+    find_group(s, position);
     uint64_t n = run->count, times = run->times;
     wide_sum a = run->first, b = run->growth, sum = a, squares = a * a;
     if (n > 1) {
@@ -274,11 +274,14 @@ static size_t first_section(const struct samples *s, uint64_t cut)
 static int merged(const struct samples *s, size_t first, struct section *all)
 {
     *all = (struct section){0};
-    for (size_t i = first; i < SECTIONS_MAX; i++)
-        if (merge_section(all, &s->sections[i])) {
+    for (size_t i = first; i < SECTIONS_MAX; i++) {
+        const struct section *from = &s->sections[i];
+        add_sums(all, from);
+        if (histogram_merge(&all->histogram, &from->histogram)) {
             histogram_release(&all->histogram);
             return -1;
         }
+    }
     return 0;
 }
 

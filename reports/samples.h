@@ -82,9 +82,8 @@ void samples_init(struct samples *s, uint64_t width);
 /* The same, with sections that begin where samples_begin_section says. */
 void samples_init_sectioned(struct samples *s, uint64_t width);
 
-/* Values at positions after this one belong to a new section; positions never go back. Returns 0, or -1 when memory is
- * short. */
-int samples_begin_section(struct samples *s, uint64_t position);
+/* Values at positions after this one belong to a new section; positions never go back. */
+void samples_begin_section(struct samples *s, uint64_t position);
 
 void samples_release(struct samples *s);
 

@@ -243,23 +243,16 @@ static int save_targets(struct store *s, sqlite3_int64 run, const struct slo *sl
                : 0;
 }
 
-static uint64_t count_between(const struct histogram *h, size_t from, size_t to)
-{
-    uint64_t count = 0;
-    for (size_t b = from > h->first ? from : h->first; b < to && b < h->first + h->span; b++)
-        count += h->counts[b - h->first];
-    return count;
-}
-
-/* Buckets are lumped by their place among those of `grid`, so that two histograms over one grid have the same values.
- */
+/* Buckets are lumped by their number, so that all histograms have the same values. */
 static int save_buckets(struct store *s, sqlite3_int64 run, const char *metric, const char *scope,
-                        const struct histogram *h, const struct histogram *grid, struct error *err)
+                        const struct histogram *h, struct error *err)
 {
-    size_t last = grid->first + grid->span;
-    for (size_t from = grid->first; from < last; from += s->buckets_a_row) {
-        size_t to = from + s->buckets_a_row < last ? from + s->buckets_a_row : last;
-        uint64_t count = count_between(h, from, to);
+    size_t last = histogram_bucket(h->max) + 1, first = histogram_bucket(h->min);
+    for (size_t from = first - first % s->buckets_a_row; h->total > 0 && from < last; from += s->buckets_a_row) {
+        size_t to = from + s->buckets_a_row;
+        uint64_t count = 0;
+        for (size_t b = from; b < to && b < last; b++)
+            count += histogram_count(h, b);
         double middle = (double)histogram_bucket_value((from + to - 1) / 2) * 1e-9;
         if (count && store_insert(s, err, "INSERT INTO histogram VALUES (?,?,?,?,?)", "issdi", run, metric, scope,
                                   middle, (int64_t)count))
@@ -281,8 +274,8 @@ static int save_histograms(struct store *s, sqlite3_int64 run, const struct run_
                 status = error_no_memory(err);
         }
         if (status == 0)
-            status = save_buckets(s, run, metric_names[k], "run", &all, &all, err) ||
-                             save_buckets(s, run, metric_names[k], "warmup", &warmup, &all, err)
+            status = save_buckets(s, run, metric_names[k], "run", &all, err) ||
+                             save_buckets(s, run, metric_names[k], "warmup", &warmup, err)
                          ? -1
                          : 0;
         histogram_release(&all);

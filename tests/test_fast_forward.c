@@ -64,16 +64,11 @@ static void run(const char *text, bool step, struct trail *t)
     scenario_release(&s);
 }
 
-static uint64_t count_in(const struct histogram *h, size_t bucket)
-{
-    return h->span && bucket >= h->first && bucket < h->first + h->span ? h->counts[bucket - h->first] : 0;
-}
-
 static bool same_histogram(const struct histogram *a, const struct histogram *b)
 {
     bool same = a->total == b->total;
-    for (size_t i = a->first; same && i < a->first + a->span; i++)
-        same = count_in(a, i) == count_in(b, i);
+    for (size_t i = 0; same && i < HISTOGRAM_BUCKETS; i++)
+        same = histogram_count(a, i) == histogram_count(b, i);
     return same;
 }
 
