@@ -77,6 +77,15 @@ struct ordered *ordered_last(struct ordered *root)
     return root;
 }
 
+struct ordered *ordered_next(const struct ordered *o)
+{
+    if (o->right)
+        return ordered_first(o->right);
+    while (o->up && o->up->right == o)
+        o = o->up;
+    return o->up;
+}
+
 struct ordered *ordered_find(struct ordered *root, const struct ordered *o)
 {
     while (root && (ordered_before(o, root) || ordered_before(root, o)))

@@ -37,6 +37,9 @@ void ordered_remove(struct ordered **root, struct ordered *o);
 struct ordered *ordered_first(struct ordered *root);
 struct ordered *ordered_last(struct ordered *root);
 
+/* What stands right after it; NULL when it is the last. */
+struct ordered *ordered_next(const struct ordered *o);
+
 /* What has the same place as `o`, or NULL. */
 struct ordered *ordered_find(struct ordered *root, const struct ordered *o);
 

@@ -10,6 +10,8 @@
 #include "base/param.h"
 #include "workloads/request.h"
 
+struct replica_view;
+
 struct order_policy {
     const char *name, *summary, *source;
     const struct param_spec *params;
@@ -29,6 +31,8 @@ struct order_policy {
     /* Before the queue is looked at, for all that run: output tokens so far. */
     void (*served)(void *state, struct request *r, uint32_t generated);
     void (*leaves)(void *state, struct request *r); /* finished or preempted */
+    /* A batch is about to be formed, and the queue is not empty: whom the order looks up in the view. */
+    void (*begins)(void *state, struct replica_view *view);
     /* Brings who is next to the head; the queue is not empty. Asked before a batch is formed and after each admission.
      */
     void (*arrange)(void *state, struct request_list *waiting);

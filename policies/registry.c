@@ -40,7 +40,7 @@ const struct routing_policy *const routing_policies[] = {
 };
 
 extern const struct order_policy order_fcfs, order_sjf, order_srpt, order_edf, order_length_bucket, order_decode_ratio,
-    order_priority, order_fair, order_skip_predict, order_resource_aware;
+    order_priority, order_fair, order_skip_predict, order_resource_aware, order_lpm;
 
 const struct order_policy *const order_policies[] = {
     &order_fcfs,
@@ -53,6 +53,7 @@ const struct order_policy *const order_policies[] = {
     &order_fair,
     &order_skip_predict,
     &order_resource_aware,
+    &order_lpm,
     NULL,
 };
 

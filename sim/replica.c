@@ -330,7 +330,7 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
                                                   : &r->own_waiting,
                               .shared_queue = waiting || leader,
                               .ordered = config->order && (config->order->key || config->order->arrange),
-                              .reorders = config->order && config->order->served,
+                              .reorders = config->order && (config->order->served || config->order->begins),
                               .victims_by = config->order && config->order->ranks_preempted ? config->order : NULL,
                               .victims_params = config->order_params,
                               .running = &r->running,
@@ -664,6 +664,8 @@ static void form_batch(struct replica *r, struct batch *b, sim_time at)
     sync_view(r);
     if (arranges(r) && r->view.waiting->count > 0) {
         account_served(r);
+        if (r->order->begins)
+            r->order->begins(r->order_state, &r->view);
         r->order->arrange(r->order_state, r->view.waiting);
     }
     if (r->closed)

@@ -42,9 +42,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                                            "predicted_kv"};
     static const char *const admissions[] = {"", "\"admission\": \"on_demand\",", "\"admission\": \"reserve_max\",",
                                              "\"admission\": \"predicted\", \"predictor\": {\"name\": \"noisy\"},"};
-    static const char *const orders[] = {"fcfs", "fcfs",          "fcfs",          "sjf",      "srpt",
-                                         "edf",  "length_bucket", "decode_ratio",  "priority", "fair",
-                                         "fair", "skip_predict",  "resource_aware"};
+    static const char *const orders[] = {"fcfs", "fcfs",          "fcfs",           "sjf",      "srpt",
+                                         "edf",  "length_bucket", "decode_ratio",   "priority", "fair",
+                                         "fair", "skip_predict",  "resource_aware", "lpm"};
     static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/line2.json",
                                           "tests/data/tables.json"};
     static const char *const placements[] = {"disaggregated", "two_level", "mixed_pool"};

@@ -6,6 +6,12 @@
 
 static struct bench_replica b;
 
+static uint32_t finds_nothing(const struct replica_view *view, const struct request *r)
+{
+    (void)view, (void)r;
+    return 0;
+}
+
 static void begin(const char *order, const char *policy)
 {
     b.order = order;
@@ -172,6 +178,70 @@ static void test_decode_ratio_keeps_groups_together(void **state)
         bench_step(&b, "2:1");
     bench_step(&b, "0:40");
     end();
+}
+
+/* Two places. The first and the second have 40 tokens in common that nobody has computed: the second stands last,
+ * behind one of no prefix, and finds them one batch later. Then whoever finds more goes first; the shared 28 tokens of
+ * a second group are too few to wait for. */
+static void test_lpm_has_one_of_a_group_compute_its_prefix(void **state)
+{
+    (void)state;
+    b.prefix_caching = true;
+    begin("lpm", "{\"name\": \"continuous\", \"max_sequences\": 2}");
+    b.prefix_caching = false;
+    const struct origin one = {.prefix_group = 1, .prefix_tokens = 40}, two = {.prefix_group = 2, .prefix_tokens = 28};
+    bench_arrive_from(&b, 0, 50, 1, one);
+    bench_arrive_from(&b, 1, 50, 1, one);
+    bench_arrive_from(&b, 2, 30, 1, (struct origin){0});
+    bench_step(&b, "0:50 2:30");
+    bench_arrive_from(&b, 3, 20, 1, (struct origin){0});
+    bench_arrive_from(&b, 4, 60, 1, one);
+    bench_step(&b, "1:10 4:20"); /* both find 40 */
+    bench_arrive_from(&b, 5, 30, 1, two);
+    bench_arrive_from(&b, 6, 30, 1, two);
+    bench_step(&b, "3:20 5:30");
+    bench_step(&b, "6:2");
+    end();
+}
+
+/* More than 128 wait: as they came, whatever they would find. */
+static void test_lpm_of_a_long_queue_is_first_come_first_served(void **state)
+{
+    (void)state;
+    static struct request r[129];
+    struct replica_view view = {.waiting = &(struct request_list){0}, .finds_prefixes = true, .kv.block_tokens = 16};
+    struct error err = {0};
+    void *lpm = NULL;
+    expect_ok(order_policy_find("lpm")->create(&lpm, NULL, &err), &err);
+    const struct order_policy *order = order_policy_find("lpm");
+    for (uint64_t i = 0; i < 129; i++) { /* one group: from the second on they would stand last */
+        r[i] = (struct request){.id = i, .prompt_tokens = 100, .entered = (sim_time)i, .arrival = (sim_time)i};
+        r[i].origin = (struct origin){.prefix_group = i < 2, .prefix_tokens = 64};
+    }
+    static const struct replica_verbs verbs = {.cached_tokens = finds_nothing};
+    view.verbs = &verbs;
+    for (size_t n = 128; n <= 129; n++) {
+        for (size_t i = n == 128 ? 0 : 128; i < n; i++) {
+            assert_int_equal(order->joins(lpm, &r[i]), 0);
+            order_insert(order, NULL, view.waiting, &r[i]);
+        }
+        order->begins(lpm, &view);
+        order->arrange(lpm, view.waiting);
+        assert_int_equal(view.waiting->head->id, 0);
+        if (n == 129)
+            break;
+        order_remove(view.waiting, &r[0]);
+        order->admitted(lpm, &r[0]);
+        order->arrange(lpm, view.waiting);
+        assert_int_equal(view.waiting->head->id, 2); /* the second waits for the first one's prefix */
+        assert_int_equal(order->joins(lpm, &r[0]), 0);
+        order_insert(order, NULL, view.waiting, &r[0]);
+    }
+    order_remove(view.waiting, &r[0]);
+    order->admitted(lpm, &r[0]);
+    order->arrange(lpm, view.waiting);
+    assert_int_equal(view.waiting->head->id, 1);
+    order->destroy(lpm);
 }
 
 /* Two with long prompts and short outputs, two the other way round; two places. The first has the most tokens to
@@ -440,6 +510,8 @@ int main(void)
         cmocka_unit_test(test_fair_counts_tokens_as_they_come),
         cmocka_unit_test(test_decode_ratio_keeps_groups_together),
         cmocka_unit_test(test_resource_aware_mixes_both_ends),
+        cmocka_unit_test(test_lpm_has_one_of_a_group_compute_its_prefix),
+        cmocka_unit_test(test_lpm_of_a_long_queue_is_first_come_first_served),
         cmocka_unit_test(test_two_steps_of_prediction),
         cmocka_unit_test(test_predictions_on_the_server_take_its_time),
         cmocka_unit_test(test_an_order_agrees_with_a_plain_search),

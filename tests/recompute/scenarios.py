@@ -8,7 +8,7 @@ import json
 WHOLE_BATCH = ("static_padded", "static_prepacked", "dynamic_batch", "fixed_batch", "elastic_batch", "decode_priority")
 ITERATIVE = ("continuous", "prefill_first", "piggyback", "chunked_prefill", "unified_budget", "lightllm", "adaptive_chunk")
 KEYED = ("fcfs", "sjf", "srpt", "edf", "length_bucket", "priority", "skip_predict")
-ACCOUNTING = ("fair", "decode_ratio", "resource_aware")
+ACCOUNTING = ("fair", "decode_ratio", "resource_aware", "lpm")
 ROUTING = ("round_robin", "random", "power_of_two", "least_outstanding_requests", "least_outstanding_tokens", "central_queue",
            "prefix_affinity", "session_affinity", "slo_aware", "predicted_kv")
 PREDICTORS = ("oracle", "noisy", "bucketed", "constant", "two_step")
