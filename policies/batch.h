@@ -129,6 +129,15 @@ static inline uint64_t batch_real_tokens(const struct batch *b)
     return tokens;
 }
 
+/* Requests that get a token; as they are before the iteration. */
+static inline uint64_t batch_outputs(const struct batch *b)
+{
+    uint64_t outputs = b->decodes - b->wasted;
+    for (size_t i = 0; i < b->count; i++)
+        outputs += b->items[i].new_tokens == request_uncomputed(b->items[i].req);
+    return outputs;
+}
+
 static inline uint64_t batch_padded_tokens(const struct batch *b)
 {
     return b->layout == BATCH_RAGGED ? batch_real_tokens(b) : (uint64_t)b->rows * b->row_tokens;

@@ -86,7 +86,8 @@ static void on_probe(void *state, const struct cluster_state *cluster)
     if (!m->sink.state)
         return;
     double interval = sim_time_to_s(m->timeseries), up = (double)cluster->replicas_up;
-    double busy = (double)(m->system.busy_ns - m->point_busy_ns) * 1e-9; /* of iterations that ended in it */
+    sim_time busy = (sim_time)m->system.busy_ns + cluster->busy_more;
+    uint64_t tokens = m->heads - cluster->tokens_less;
     const struct {
         const char *series;
         double value;
@@ -95,16 +96,17 @@ static void on_probe(void *state, const struct cluster_state *cluster)
         {"running", (double)(present(&m->system) - present(&m->queue))},
         {"kv_used_blocks", (double)cluster->kv_used_blocks},
         {"requests_per_s", (double)(m->system.departures - m->point_finished) / interval},
-        {"output_tokens_per_s", (double)(m->heads - m->point_tokens) / interval},
-        {"busy", up > 0 ? fmin(busy / (interval * up), 1) : 0},
+        {"output_tokens_per_s", (double)(tokens - m->point_tokens) / interval},
+        {"busy",
+         up > 0 ? fmax(fmin(sim_time_to_s(busy - m->point_busy) / (interval * up), 1), 0) : 0}, /* up may change */
         {"replicas_up", up},
     };
     size_t count = sizeof points / sizeof *points - !m->fleet; /* else the last one says nothing */
     for (size_t i = 0; i < count; i++)
         m->sink.add_point(m->sink.state, points[i].series, cluster->at, points[i].value);
     m->point_finished = m->system.departures;
-    m->point_tokens = m->heads;
-    m->point_busy_ns = m->system.busy_ns;
+    m->point_tokens = tokens;
+    m->point_busy = busy;
 }
 
 /* Takes over what `from` has, which is nothing after that. */

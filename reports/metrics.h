@@ -75,11 +75,12 @@ struct run_metrics {
     uint64_t iterations;
     const char *reject_reason, *lose_reason; /* of the first one rejected, and lost */
     bool out_of_memory;
-    uint64_t keep_below;                                  /* rows are kept of requests whose hashed id is below */
-    sim_time timeseries;                                  /* interval, 0: none */
-    struct span iterations_kept;                          /* rows are kept of iterations that start in it */
-    uint64_t point_finished, point_tokens, point_busy_ns; /* when the last point was taken */
-    struct row_sink sink;                                 /* state NULL: rows are not kept */
+    uint64_t keep_below;                   /* rows are kept of requests whose hashed id is below */
+    sim_time timeseries;                   /* interval, 0: none */
+    struct span iterations_kept;           /* rows are kept of iterations that start in it */
+    uint64_t point_finished, point_tokens; /* when the last point was taken */
+    sim_time point_busy;
+    struct row_sink sink; /* state NULL: rows are not kept */
 };
 
 /* The scenario must outlive the metrics. Release also after a failure. */

@@ -233,6 +233,8 @@ static void probe(struct cluster *c)
                                   .replicas_up = c->config->fleet.asked ? c->fleet.serving_count : c->config->replicas};
     for (size_t i = 0; i < c->config->replicas; i++) {
         replica_catch_up(&c->replicas[i], c->next_probe);
+        state.busy_more += replica_busy_more(&c->replicas[i], c->next_probe);
+        state.tokens_less += replica_tokens_less(&c->replicas[i], c->next_probe);
         state.kv_used_blocks += c->replicas[i].own_kv.total_blocks - c->replicas[i].own_kv.free_blocks;
     }
     c->observer->probed(c->observer->state, &state);

@@ -30,6 +30,10 @@ struct iteration_record {
 struct cluster_state {
     sim_time at;
     uint64_t kv_used_blocks;
+    /* What makes the sums over what was told those until `at`: time that iterations under way have gone on, less time
+     * to their end of those that were told to it; and output tokens of these. */
+    sim_time busy_more;
+    uint64_t tokens_less;
     size_t replicas_up;
 };
 

@@ -466,6 +466,23 @@ int replica_evict(struct replica *r, sim_time now, struct request_list *out, str
     return create_policy(r, err);
 }
 
+static bool told_ahead(const struct replica *r, sim_time now)
+{
+    return r->busy && (r->counted || r->told) && stretch_end(&r->stretch, r->stretch.count) > now;
+}
+
+sim_time replica_busy_more(const struct replica *r, sim_time now)
+{
+    if (told_ahead(r, now))
+        return now - stretch_end(&r->stretch, r->stretch.count);
+    return r->busy && !r->counted && !r->told ? now - r->stretch.start : 0;
+}
+
+uint64_t replica_tokens_less(const struct replica *r, sim_time now)
+{
+    return told_ahead(r, now) ? r->told_tokens : 0;
+}
+
 uint32_t replica_cached_tokens(const struct replica *r, const struct request *request)
 {
     return view_cached_tokens(&r->view, request);
@@ -993,12 +1010,13 @@ static void compute(struct replica *r, struct request *q, uint32_t tokens, sim_t
 
 static void compute_single(struct replica *r, struct request *q, uint32_t tokens, sim_time now)
 {
+    bool decoded = !q->prefilling; /* here, before: where it decodes has been decided */
     compute(r, q, tokens, now);
     if (request_uncomputed(q) == 0)
         emit_token(r, q, now);
     bool finished = q->generated == q->output_tokens;
     q->prefilling = !finished && !request_decodes(q);
-    bool stays = !finished && (q->prefilling || (r->keeps ? r->keeps(r->owner, r, q, now) : !r->hand_over));
+    bool stays = !finished && (q->prefilling || decoded || (r->keeps ? r->keeps(r->owner, r, q, now) : !r->hand_over));
     if (!stays)
         retire(r, q, now);
     else if (!q->prefilling)
@@ -1079,6 +1097,7 @@ static void keep_ended(struct replica *r)
 /* The iteration's tokens are counted as it starts, and the next batch is formed as if it had ended. */
 static void run_ahead(struct replica *r, sim_time end)
 {
+    r->told_tokens = batch_outputs(&r->batch);
     apply(r, 1, end);
     retire_decodes(r, end);
     if (r->receive)
@@ -1146,6 +1165,7 @@ int replica_take_prompts(struct replica *r, struct request_list *prompts)
 
 void replica_pass_prompts(struct replica *r, struct request_list *prompts, sim_time now, sim_time end)
 {
+    r->told_tokens = batch_outputs(&r->batch);
     tell(r, 1, end);
     r->told = true;
     for (size_t i = 0; i < r->batch.count; i++) {

@@ -80,9 +80,10 @@ struct replica {
     bool blocks_awaited;    /* by a request whose KV is to come from another replica */
     sim_time fails_at;      /* until then: an iteration that would end later is void */
     bool step, ahead, next_formed, busy;
-    bool passes_prompts; /* a micro-batch of a pipeline in which chunks of a prompt follow each other */
-    bool told;           /* observers know the iteration that runs */
-    bool counted;        /* scheduling ahead: the tokens of the iteration that runs are counted */
+    bool passes_prompts;  /* a micro-batch of a pipeline in which chunks of a prompt follow each other */
+    bool told;            /* observers know the iteration that runs */
+    uint64_t told_tokens; /* that come at its end, where it is known before */
+    bool counted;         /* scheduling ahead: the tokens of the iteration that runs are counted */
     void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
     /* A request that has its first token goes elsewhere to decode; its blocks stay taken. NULL: it decodes here. */
     void (*hand_over)(void *owner, struct replica *from, struct request *r, sim_time now);
@@ -121,6 +122,11 @@ void replica_abort(struct replica *r, sim_time now);
 /* Everything is gone: KV, batches, and who was here, first those that ran, who are put into `out`. Not while busy, nor
  * for replicas that are tied or keep account of what they serve. Its policy starts anew. */
 int replica_evict(struct replica *r, sim_time now, struct request_list *out, struct error *err);
+
+/* Of a replica that has caught up to `now`, how long its iteration has gone on; less than 0, how long it goes on after
+ * `now`, where observers know of it. And the output tokens that they know of, and that come after `now`. */
+sim_time replica_busy_more(const struct replica *r, sim_time now);
+uint64_t replica_tokens_less(const struct replica *r, sim_time now);
 
 /* Tokens whose KV an arriving request would find here now. */
 uint32_t replica_cached_tokens(const struct replica *r, const struct request *request);

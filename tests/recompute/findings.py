@@ -3,7 +3,7 @@
 
 import math
 
-from names import DOUBLE, OPEN, SHARPENED
+from names import DOUBLE, OPEN
 
 
 class Findings:
@@ -43,8 +43,8 @@ def is_near(found, right, relative, absolute=0.0):
 
 
 def standing(kind):
-    """What is to be thought of a kind of difference: "expected", "open" or "new"."""
-    return "expected" if kind.startswith(SHARPENED) else "open" if kind.startswith(tuple(OPEN)) else "new"
+    """What is to be thought of a kind of difference: "open" or "new"."""
+    return "open" if kind.startswith(tuple(OPEN)) else "new"
 
 
 def ratio(a, b):

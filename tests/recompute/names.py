@@ -77,14 +77,8 @@ FOUR_DIGITS = 5.01e-4  # relative; values in the summary and in Markdown
 
 # Kinds of difference that are known and not decided yet. A kind leaves this list when the program or its docs change.
 OPEN = {
-    "series.busy": "an iteration's whole time counts where it ends, not where it was spent",
-    "series.output_tokens_per_s": "with schedule_ahead a token counts before it is out",
     "band.border": "bands of time parts begin and end at coarser buckets than 0.1 %",
     "station.arrival_scv_ahead": "a decode replica that schedules ahead books arrivals out of order",
     "text.scope": "the text format leaves the scope out",
 }
 
-# Kinds of difference that are expected until the definitions of 2026-11-26 (metrics.md, last section) are in the program.
-# A kind that begins with one of these is counted apart.
-SHARPENED = ("warmup.", "unserved.", "empty.", "kv.mean", "kv.time_average", "prometheus.sum", "vllm.all", "overload.",
-             "percentile.outside", "counts.lost")

@@ -100,12 +100,19 @@ def statistic_of(served, unserved, metric, statistic):
     return value, (1.0 if value == LATE else max(1.0, names.HISTOGRAM * value))
 
 
-def judge_limit(value, resolution, limit):
+def late_margin(served, unserved, metric, statistic):
+    """Of a statistic that unserved requests make infinite: log(allowed misses / unserved), below 0 in any case."""
+    total = sum(r.latency(metric) is not None for r in served) + unserved
+    allowed = 0 if statistic == "mean" else 1 - names.PERCENTILES.get(statistic, 1)
+    return min(math.log(max(allowed * total, names.HALF_A_REQUEST) / max(unserved, names.HALF_A_REQUEST)), -1e-9)
+
+
+def judge_limit(value, resolution, limit, late_margin=-math.inf):
     """(met, sure, margin) of a limit; not sure where the value is as near to the limit as its resolution."""
     if value is None:
         return None, True, math.inf
     if value == LATE:
-        return False, True, -math.inf
+        return False, True, late_margin
     return value <= limit, abs(value - limit) > resolution, math.log(limit / value) if value > 0 else math.inf
 
 
@@ -158,7 +165,7 @@ def judge_gaps(run, statistic, limit, people):
     if people.unserved:
         late = len(people.unserved) / (len(people.unserved) + len(people.served))
         decided = late > 1 - names.PERCENTILES.get(statistic, 1)
-        return False, decided, (-math.inf if decided else None)
+        return False, decided, None
     value = run.value("itl_s", "run", statistic)
     return judge_limit(None if value is None else value * 1e9, 1.0, limit)
 
@@ -169,7 +176,9 @@ def judge_group(run, rule, people, scope, verdict):
         if metric == "itl_s":
             answer = judge_gaps(run, statistic, limit, people)
         else:
-            answer = judge_limit(*statistic_of(people.served, len(people.unserved), metric, statistic), limit)
+            unserved = len(people.unserved)
+            answer = judge_limit(*statistic_of(people.served, unserved, metric, statistic), limit,
+                                 late_margin(people.served, unserved, metric, statistic) if unserved else None)
         verdict[(metric, statistic, scope)] = answer
 
 
