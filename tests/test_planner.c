@@ -38,6 +38,31 @@ static void test_signs_of_skewed_means(void **state)
     assert_int_equal(inference_sign(equal, 4, 0.99), -1);
 }
 
+/* Two alternatives, 4 observations, 95 %: eta = ((2 · 0.05)^(-2/3) − 1) / 2 = 1.8208, h² = 2 · 1.8208 · 3 = 10.925. The
+ * differences vary by 1, so with d = 1 a mean difference above 1/8 · (10.925 − 4) = 0.866 parts them, with d = 0.5 one
+ * above 0.5/8 · (10.925/0.25 − 4) = 2.481. */
+static void test_selection_by_hand(void **state)
+{
+    (void)state;
+    static const struct {
+        double indifference, ahead;
+        size_t left;
+    } cases[] = {{1, 0.85, 2}, {1, 0.88, 1}, {0.5, 2.46, 2}, {0.5, 2.50, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct selection *s = selection_create(2, 4, cases[i].indifference, 0.95);
+        assert_non_null(s);
+        for (int r = 0; r < 4; r++) {
+            double off = sqrt(0.75);
+            const double values[2] = {10 + r, 10 + r + cases[i].ahead + (r % 2 ? off : -off)};
+            selection_add(s, values);
+            assert_true(r == 3 || selection_left(s) == 2);
+        }
+        assert_int_equal(selection_left(s), cases[i].left);
+        assert_true(selection_holds(s, 1));
+        selection_destroy(s);
+    }
+}
+
 /* Ten alternatives, the best one ahead by the indifference zone: it must be chosen in 95 of 100 procedures; of 400
  * independent ones at least 366 (4 standard deviations below 380). */
 static void test_selection_keeps_its_promise(void **state)
@@ -432,6 +457,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_intervals_by_hand),
         cmocka_unit_test(test_signs_of_skewed_means),
+        cmocka_unit_test(test_selection_by_hand),
         cmocka_unit_test(test_selection_keeps_its_promise),
         cmocka_unit_test(test_capacity_of_a_queue_in_closed_form),
         cmocka_unit_test(test_a_plan_in_closed_form),
