@@ -43,18 +43,12 @@ extern const struct order_policy order_fcfs, order_sjf, order_srpt, order_edf, o
     order_priority, order_fair, order_skip_predict, order_resource_aware, order_lpm;
 
 const struct order_policy *const order_policies[] = {
-    &order_fcfs,
-    &order_sjf,
-    &order_srpt,
-    &order_edf,
-    &order_length_bucket,
-    &order_decode_ratio,
-    &order_priority,
-    &order_fair,
-    &order_skip_predict,
-    &order_resource_aware,
-    &order_lpm,
-    NULL,
+    &order_fcfs,          &order_sjf,
+    &order_srpt,          &order_edf,
+    &order_length_bucket, &order_decode_ratio,
+    &order_priority,      &order_fair,
+    &order_skip_predict,  &order_resource_aware,
+    &order_lpm,           NULL,
 };
 
 extern const struct scaling_policy scaling_concurrency, scaling_waiting, scaling_rate;

@@ -55,7 +55,8 @@ static void test_a_trace_by_hand(void **state)
     assert_int_equal(s.span_ns, 290);
     assert_int_equal(s.bound, BOUND_BY_CPU);
     assert_int_equal(s.dropped, 3);
-    const uint64_t ranges[OP_COUNT] = {[OP_QKV_PROJ] = 32, [OP_SAMPLER] = 1}; /* a call may be of several kernels, or none */
+    const uint64_t ranges[OP_COUNT] = {
+        [OP_QKV_PROJ] = 32, [OP_SAMPLER] = 1}; /* a call may be of several kernels, or none */
     activity_to_profiler(&s, ranges, &p);
     assert_true(p.on && p.ns[OP_QKV_PROJ] == 50);
     assert_int_equal(p.ranges[OP_QKV_PROJ], 32);
