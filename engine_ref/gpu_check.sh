@@ -29,6 +29,7 @@ step() {
     local name=$1 most=$2 begun=$SECONDS
     shift 2
     [ "$asked" = "  " ] || [[ $asked = *" $name "* ]] || return
+    ran=1
     if [ "$dry" = 1 ]; then
         echo "$name (at most $most s): $*"
         return
@@ -74,4 +75,5 @@ step profile-8b 100 "$tandem" engine profile --backend cuda --model llama-3.1-8b
     --out "$results/llama-3.1-8b-cuda.json"
 step profile-32b 100 "$tandem" engine profile --backend cuda --model qwen3-32b --one-layer --most 2048 --point-s 0.02 --quiet \
     --out "$results/qwen3-32b-cuda.json"
+[ -n "${ran:-}" ] || { echo "gpu_check: no step is called$asked" >&2; exit 2; }
 exit $failed

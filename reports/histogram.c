@@ -154,6 +154,8 @@ int64_t histogram_at_rank(const struct histogram *h, uint64_t rank)
             break;
         i += page ? 1 : SUB;
     }
+    if (i == HISTOGRAM_BUCKETS)
+        return h->max;
     int64_t middle = histogram_bucket_value(i);
     return middle < h->min ? h->min : middle > h->max ? h->max : middle;
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HISTOGRAM_PAGE = 512, HISTOGRAM_PAGES = 56, HISTOGRAM_BUCKETS = HISTOGRAM_PAGES * HISTOGRAM_PAGE };
+enum { HISTOGRAM_PAGE = 512, HISTOGRAM_PAGES = 55, HISTOGRAM_BUCKETS = HISTOGRAM_PAGES * HISTOGRAM_PAGE };
 
 struct histogram {
     uint64_t *pages[HISTOGRAM_PAGES]; /* counts of HISTOGRAM_PAGE buckets each; NULL: none of them has any */

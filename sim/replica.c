@@ -475,7 +475,8 @@ sim_time replica_busy_more(const struct replica *r, sim_time now)
 {
     if (told_ahead(r, now))
         return now - stretch_end(&r->stretch, r->stretch.count);
-    return r->busy && !r->counted && !r->told ? now - r->stretch.start : 0;
+    bool is_void = stretch_end(&r->stretch, 1) > r->fails_at; /* it will be aborted, and count for nothing */
+    return r->busy && !r->counted && !r->told && !is_void ? now - r->stretch.start : 0;
 }
 
 uint64_t replica_tokens_less(const struct replica *r, sim_time now)

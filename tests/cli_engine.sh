@@ -89,4 +89,5 @@ says 2 'usage: engine_ref/gpu_check.sh' bash engine_ref/gpu_check.sh
 says 2 'found no kit/tandem' bash engine_ref/gpu_check.sh kit results
 mkdir -p kit/lib kit/include/cjson && touch kit/tandem kit/tandem-cuda.so kit/lib/libopenblas.so.0 kit/include/cjson/cJSON.h
 [ "$(bash engine_ref/gpu_check.sh --dry-run kit results | grep -c 'at most')" = 10 ]
+says 2 'no step is called vaildate' bash engine_ref/gpu_check.sh --dry-run kit results vaildate
 [ ! -e results ]

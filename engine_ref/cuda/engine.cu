@@ -320,9 +320,9 @@ int capture(struct engine *e, int which, const struct counts *n, struct error *e
     if (check(cudaStreamBeginCapture(e->stream, cudaStreamCaptureModeThreadLocal), "capturing", err))
         return -1;
     int status = launch(e, n, err);
-    if (check(cudaStreamEndCapture(e->stream, &graph), "capturing", err) || status)
+    if (check(cudaStreamEndCapture(e->stream, &graph), "capturing", err))
         return -1;
-    status = check(cudaGraphInstantiate(&e->graphs[which], graph, 0), "making a graph", err);
+    status = status || check(cudaGraphInstantiate(&e->graphs[which], graph, 0), "making a graph", err);
     cudaGraphDestroy(graph);
     return status;
 }
@@ -361,7 +361,7 @@ int copy_and_launch(struct engine *e, const struct step *s, struct error *err)
     return launch(e, &n, err);
 }
 
-/* Graphs of all sizes, a prompt, and products of all shapes: libraries choose kernels and load them when they are used
+/* Graphs of all sizes, a prompt, and layers' products of all shapes: libraries choose kernels and load them when they are used
  * first. Steps without keys, whose tokens nobody looks at. */
 int warm_up(struct engine *e, struct error *err)
 {
@@ -436,7 +436,7 @@ int copy_weights(struct engine *e, const struct weights *w, struct error *err)
     e->embedding = put(e, w->embedding, hidden * m->vocab, &at, staging);
     e->final_norm = put(e, w->final_norm, hidden, &at, staging);
     e->head = m->tied_head ? e->embedding : put(e, w->head, hidden * m->vocab, &at, staging);
-    int status = check(cudaDeviceSynchronize(), "copying weights", err);
+    int status = check(cudaGetLastError(), "copying weights", err) || check(cudaDeviceSynchronize(), "copying weights", err);
     cudaFree(staging);
     return status;
 }
