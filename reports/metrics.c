@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/random.h"
 
 const char *const time_part_names[PART_COUNT] = {
@@ -15,11 +16,14 @@ const char *const time_part_names[PART_COUNT] = {
  * the order of arrival. */
 static const uint64_t gap_window = 1 << 27, requests_in_group = 5;
 
+enum { GAPS_AHEAD = 64 }; /* kept apart before anybody looks whether they have ended */
+
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
     *m = (struct run_metrics){.replica_count = cluster_stations(&s->cluster),
                               .sources = !s->cost.estimated,
                               .fleet = s->cluster.fleet.asked,
+                              .schedules_ahead = s->cluster.replica.schedule_ahead || s->cluster.decode.schedule_ahead,
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries,
                               .iterations_kept = s->iterations,
@@ -51,7 +55,9 @@ void run_metrics_release(struct run_metrics *m)
         release_bands(&m->sums[i]);
     attainment_release(&m->attainment);
     free(m->replicas);
+    free(m->gaps_ahead);
     m->replicas = NULL;
+    m->gaps_ahead = NULL;
 }
 
 static void station_enter(struct station *s, sim_time now)
@@ -146,6 +152,53 @@ static void merge_sections(struct run_metrics *m)
     attainment_merge_sections(&m->attainment);
 }
 
+static void keep(struct run_metrics *m, enum metric metric, uint64_t position, int64_t value, uint64_t count)
+{
+    if (value >= 0 && samples_add(&m->samples[metric], position, value, count))
+        m->out_of_memory = true;
+}
+
+static void take_gaps(struct run_metrics *m, const struct gap_ahead *g)
+{
+    if (g->run.count == 0)
+        keep(m, METRIC_ITL, (uint64_t)g->end, g->gap, g->count);
+    else if (samples_add_run(&m->samples[METRIC_ITL], (uint64_t)g->end, &g->run))
+        m->out_of_memory = true;
+}
+
+/* Takes in the gaps told ahead that end until then. */
+static void settle_gaps(struct run_metrics *m, sim_time until)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < m->gaps_ahead_count; i++)
+        if (m->gaps_ahead[i].end <= until)
+            take_gaps(m, &m->gaps_ahead[i]);
+        else
+            m->gaps_ahead[left++] = m->gaps_ahead[i];
+    m->gaps_ahead_count = left;
+}
+
+void run_metrics_settle(struct run_metrics *m)
+{
+    settle_gaps(m, SIM_TIME_NEVER);
+}
+
+static void add_gaps(struct run_metrics *m, const struct gap_ahead *g)
+{
+    if (!m->schedules_ahead) {
+        take_gaps(m, g);
+        return;
+    }
+    struct gap_ahead *grown =
+        array_grow(m->gaps_ahead, &m->gaps_ahead_capacity, m->gaps_ahead_count + 1, sizeof *grown);
+    if (!grown) {
+        m->out_of_memory = true;
+        return;
+    }
+    m->gaps_ahead = grown;
+    grown[m->gaps_ahead_count++] = *g;
+}
+
 /* Every request has its place in a section, also one that is rejected. */
 static size_t enter_section(struct run_metrics *m, const struct request *r)
 {
@@ -153,6 +206,7 @@ static size_t enter_section(struct run_metrics *m, const struct request *r)
         merge_sections(m);
     if (sections_arrive(&m->sections, r->id, r->arrival)) {
         attainment_begin_section(&m->attainment);
+        settle_gaps(m, r->arrival);
         samples_begin_section(&m->samples[METRIC_ITL], (uint64_t)r->arrival);
     }
     size_t section = section_of(&m->sections, r->id);
@@ -231,15 +285,10 @@ static void on_preemption(void *state, size_t replica, const struct request *r)
     ((struct run_metrics *)state)->preemptions++;
 }
 
-static void keep(struct run_metrics *m, enum metric metric, uint64_t position, int64_t value, uint64_t count)
-{
-    if (value >= 0 && samples_add(&m->samples[metric], position, value, count))
-        m->out_of_memory = true;
-}
-
 static void on_gap(void *state, sim_time at, sim_time gap, uint64_t count)
 {
-    keep(state, METRIC_ITL, (uint64_t)at, gap, count);
+    struct run_metrics *m = state;
+    add_gaps(m, &(struct gap_ahead){.end = at, .gap = gap, .count = count});
 }
 
 /* Iterations `first` … `last` − 1 as gaps between tokens of `times` requests, which all end in one window of time and
@@ -251,8 +300,7 @@ static void keep_run(struct run_metrics *m, const struct stretch *s, uint64_t fi
                              .growth = s->growth,
                              .count = last - first,
                              .times = times};
-    if (samples_add_run(&m->samples[METRIC_ITL], (uint64_t)end, &run))
-        m->out_of_memory = true;
+    add_gaps(m, &(struct gap_ahead){.end = end, .run = run});
 }
 
 /* The same, piece by piece where they go over the end of a window or section. */
@@ -329,6 +377,10 @@ static void on_iteration(void *state, const struct iteration_record *i)
     for (int k = 0; m->sources && k < COST_SOURCES; k++)
         m->by_source[k] += (wide_sum)n * i->cost->by[k] + i->cost->by_growth[k] * ((wide_sum)n * (n - 1) / 2);
     count_work(m, i->batch, n, ns);
+    if (m->gaps_ahead_count > m->gaps_ahead_most) {
+        settle_gaps(m, i->stretch->start);
+        m->gaps_ahead_most = 2 * m->gaps_ahead_count + GAPS_AHEAD;
+    }
     if (m->iterations_kept.to > m->iterations_kept.from && m->sink.state)
         keep_iterations(m, i);
     uint32_t decodes = i->batch->decodes - i->batch->wasted;

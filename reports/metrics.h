@@ -50,6 +50,15 @@ struct row_sink {
     void (*add_iteration)(void *state, const struct iteration_record *record, uint64_t k);
 };
 
+/* Gaps between tokens of which a replica that schedules ahead tells before they end. They may belong to a section that
+ * has not begun, so they are kept apart until then. */
+struct gap_ahead {
+    sim_time end;
+    struct sample_run run; /* count 0: it is `count` gaps of `gap` ns */
+    int64_t gap;
+    uint64_t count;
+};
+
 struct run_metrics {
     struct samples samples[METRIC_COUNT];
     struct run_sections sections;
@@ -61,6 +70,9 @@ struct run_metrics {
     size_t replica_count;
     uint64_t handed_over, taken_over; /* requests, in disaggregated placement */
     double sustainable_per_s; /* largest rate of arrivals, by formula; whoever knows it sets it. NAN: not known */
+    bool schedules_ahead;     /* some replica does */
+    struct gap_ahead *gaps_ahead;
+    size_t gaps_ahead_count, gaps_ahead_capacity, gaps_ahead_most; /* settled when there are so many */
     uint64_t preemptions, recomputed_tokens;
     uint64_t row_prefills, prefill_rows, row_prompts; /* prefills in rows (padded, packed); rows and prompts in them */
     struct batch_map batches;
@@ -86,6 +98,8 @@ struct run_metrics {
 /* The scenario must outlive the metrics. Release also after a failure. */
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err);
 void run_metrics_release(struct run_metrics *m);
+/* Nothing more will be told: takes in what was told ahead. */
+void run_metrics_settle(struct run_metrics *m);
 struct observer run_metrics_observer(struct run_metrics *m);
 
 /* A station in the words of queueing theory. Times in seconds, rates per second. */
@@ -141,7 +155,7 @@ struct station_summary run_metrics_station(const struct run_metrics *m, const st
 void run_metrics_bands(const struct run_metrics *m, size_t sections_cut, struct bands *ttft, struct bands *e2e);
 
 /* Fails on lack of memory, or when an invariant is broken (time parts, Little's law, KV blocks). */
-int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s, const struct cluster_totals *totals,
+int run_metrics_summarise(struct run_metrics *m, const struct scenario *s, const struct cluster_totals *totals,
                           struct run_summary *out, struct error *err);
 
 #endif

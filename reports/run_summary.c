@@ -282,10 +282,11 @@ static void summarise_batches(const struct run_metrics *m, const struct scenario
     out->mfu = peak > 0 && one_kind ? model_flops(m, &s->cost.model) / (busy_ns * 1e-9 * peak) : NAN;
 }
 
-int run_metrics_summarise(const struct run_metrics *m, const struct scenario *s, const struct cluster_totals *totals,
+int run_metrics_summarise(struct run_metrics *m, const struct scenario *s, const struct cluster_totals *totals,
                           struct run_summary *out, struct error *err)
 {
     double duration = sim_time_to_s(totals->end), held_s = totals->held_s[0] + totals->held_s[1];
+    run_metrics_settle(m);
     *out = (struct run_summary){.totals = *totals, .warmup = find_cut(m, s), .mfu = NAN};
     out->duration_s = duration > 0 ? duration : 1e-9;
     double rest_s = fmax(out->duration_s - sim_time_to_s(out->warmup.at), 1e-9);
