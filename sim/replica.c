@@ -671,6 +671,29 @@ static void form_closed(struct replica *r, struct batch *b)
     }
 }
 
+/* Those at the head of a shared queue whom another replica, which has formed its next batch ahead, preempts after `at`.
+ */
+static struct request_list set_aside(struct request_list *waiting, sim_time at)
+{
+    struct request_list later = {0};
+    while (waiting->head && waiting->head->waiting_since > at) {
+        struct request *q = waiting->head;
+        order_remove(waiting, q);
+        request_list_insert(&later, q, NULL);
+    }
+    return later;
+}
+
+static void put_back(struct replica *r, struct request_list *later, struct batch *b)
+{
+    for (struct request *q; (q = later->tail);) {
+        if (batch_is_empty(b) && q->waiting_since < b->wake_at)
+            b->wake_at = q->waiting_since;
+        request_list_remove(later, q);
+        order_insert_preempted(r->order, r->order_params, r->view.waiting, q);
+    }
+}
+
 /* Asks the policy for a batch that starts at `at`; it stays empty when there is nothing to do, or no memory. */
 static void form_batch(struct replica *r, struct batch *b, sim_time at)
 {
@@ -686,10 +709,13 @@ static void form_batch(struct replica *r, struct batch *b, sim_time at)
             r->order->begins(r->order_state, &r->view);
         r->order->arrange(r->order_state, r->view.waiting);
     }
+    struct request_list later = set_aside(r->view.waiting, at);
     if (r->closed)
         form_closed(r, b);
     else
         r->batching->form_batch(r->batching_state, &r->view, b);
+    if (later.count > 0)
+        put_back(r, &later, b);
 }
 
 /* The batch formed ahead takes the place of the one that has ended, which lends its items in return. */
