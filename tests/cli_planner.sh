@@ -45,6 +45,15 @@ mean, low, high = (float(row[k]) if row.get(k) else None for k in ("e2e_s.p50", 
 assert int(row["replications"]) >= 4 and low < mean < high, row
 P
 
+# Two that eight replications cannot tell apart get more, as many as they may.
+cat >close.json <<'P'
+{"scenario": "default", "vary": {"policy.batching.token_budget": [2000, 2048], "workload.requests": [100]},
+ "best": "least", "metric": "e2e_s.mean", "replications": 12, "indifference": 0.0001}
+P
+"$tandem" sweep close.json --no-db --csv close.csv >out.txt
+grep -q '2 points, 24 runs' out.txt
+[ "$(cut -d, -f3 close.csv | tail -n +2 | sort -u)" = 12 ]
+
 # Killed in the middle, it goes on; interrupted, it says so.
 many="--vary workload.arrivals.rate_per_s=2..8:300 --set workload.requests=1000 --db k.db"
 "$tandem" sweep default $many --quiet >/dev/null 2>&1 & job=$!
