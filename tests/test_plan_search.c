@@ -694,6 +694,33 @@ static void test_the_widest_of_equally_cheap_ones_is_chosen(void **state)
     plan_release(&plan);
 }
 
+/* Requests miss by 0.4 whatever the number of units: after two sizes that miss alike the next is all there may be, 64,
+ * not one more each time. */
+static void test_where_more_does_not_help_all_are_tried_at_once(void **state)
+{
+    (void)state;
+    char text[3000];
+    struct plan plan;
+    struct plan_search s;
+    struct error err = {0};
+    struct oracle o = {.margin = by_load,
+                       .steepness = 0.01,
+                       .capacity = {100, 100, 100},
+                       .ceiling = {-0.4, -0.4, -0.4}};
+    snprintf(text, sizeof text, WRITTEN_DOWN, 1000u,
+             "\"rate_per_s\": 10, \"constraints\": {\"gpus\": 64}, \"objective\": \"gpus\"");
+    open_plan(text, &plan);
+    struct trial_pool pool = ask(&o);
+    expect_ok(plan_search_run(&s, &plan, &pool, &err), &err);
+    assert_null(s.chosen);
+    assert_true(s.no_number_helps);
+    const struct contender *c = s.closest;
+    assert_int_equal(c->count, 3);
+    assert_int_equal(c->sizes[c->count - 1].units, 64);
+    plan_search_release(&s);
+    plan_release(&plan);
+}
+
 /* Nothing may be bought that holds. Of the first device 4 units serve 8 of 10/s: overloaded, by −0.05 only. Of the
  * second they miss by 0.4 whatever their number, of the third by 2.2. The second comes closest, and not for the cut of
  * margins at ±1, which makes the third look as bad as anything. */
@@ -970,6 +997,7 @@ int main(void)
         cmocka_unit_test(test_what_does_not_hold_after_all_is_not_recommended),
         cmocka_unit_test(test_the_widest_of_equally_cheap_ones_is_chosen),
         cmocka_unit_test(test_closest_is_the_smallest_violation),
+        cmocka_unit_test(test_where_more_does_not_help_all_are_tried_at_once),
         cmocka_unit_test(test_closest_where_requests_are_not_served),
         cmocka_unit_test(test_constraints_bound_the_units),
         cmocka_unit_test(test_what_is_asked_around_an_answer),
