@@ -160,12 +160,10 @@ def judge_window(run, kept, served, unserved):
 
 
 def judge_gaps(run, statistic, limit, people):
-    """Gaps between tokens are judged by their metric, which has a check of its own; where requests are not served, by the
-    share of them."""
+    """Gaps between tokens are judged by their metric, which has a check of its own; where requests are not served, by gaps
+    that rows do not tell of."""
     if people.unserved:
-        late = len(people.unserved) / (len(people.unserved) + len(people.served))
-        decided = late > 1 - names.PERCENTILES.get(statistic, 1)
-        return False, decided, None
+        return False, False, None
     value = run.value("itl_s", "run", statistic)
     return judge_limit(None if value is None else value * 1e9, 1.0, limit)
 
@@ -178,7 +176,8 @@ def judge_group(run, rule, people, scope, verdict):
         else:
             unserved = len(people.unserved)
             answer = judge_limit(*statistic_of(people.served, unserved, metric, statistic), limit,
-                                 late_margin(people.served, unserved, metric, statistic) if unserved else None)
+                                 late_margin(people.served, unserved, metric, statistic)
+                                 if unserved and None not in people.unserved else None)
         verdict[(metric, statistic, scope)] = answer
 
 
