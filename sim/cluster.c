@@ -318,6 +318,16 @@ static int act(struct cluster *c, size_t replica, sim_time now, struct error *er
     return 0;
 }
 
+/* A fleet's events go on without end. Where rows of requests that had ended are still computed, the run lasts until
+ * then, as it does without a fleet. */
+static void end_with_last_iteration(struct cluster *c)
+{
+    for (size_t i = 0; i < c->config->replicas; i++) {
+        sim_time more = -replica_busy_more(&c->replicas[i], c->totals.end);
+        c->totals.end += more > 0 ? more : 0;
+    }
+}
+
 /* At one instant probes come first, then arrivals, then replicas in order of index: a batch formed then can hold
  * what has just arrived. */
 static int loop(struct cluster *c, const struct run_control *control, struct error *err)
@@ -328,8 +338,10 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
         sim_time event_at = event.key == MIN_INDEX_NONE ? SIM_TIME_NEVER : (sim_time)event.key;
         bool arrival = c->more == 1 && c->next.at <= event_at;
         sim_time earliest = arrival ? c->next.at : event_at;
-        if (earliest == SIM_TIME_NEVER || (c->config->fleet.asked && c->more != 1 && c->in_flight == 0))
+        if (earliest == SIM_TIME_NEVER || (c->config->fleet.asked && c->more != 1 && c->in_flight == 0)) {
+            end_with_last_iteration(c);
             return c->in_flight > 0 ? cluster_stalled(c, err) : 0;
+        }
         if (earliest > LATEST)
             return error_set(err, ERROR_INPUT, "simulated time goes beyond %.0f years",
                              sim_time_to_s(LATEST) / 31557600);
