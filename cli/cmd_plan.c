@@ -61,9 +61,12 @@ static void print_bill(const struct plan *p, const struct point *at)
     double cost = 0, tokens = point_mean(at, "tokens_per_s", 0.95).value;
     for (size_t i = 0; i < at->count; i++)
         cost += plan_cost_per_h(p, &at->results[i]) / (double)at->count;
-    printf("    %.0f × %s", held[0].gpus, held[0].device);
-    if (held[1].gpus > 0)
-        printf(" to prefill + %.0f × %s to decode", held[1].gpus, held[1].device);
+    size_t pools = at->results[0].pool_count;
+    for (size_t i = 0; i < pools; i++) {
+        printf("%s%.0f × %s", i ? " + " : "    ", held[i].gpus, held[i].device);
+        if (pools > 1)
+            printf(" to %s", held[i].pool);
+    }
     if (cost > 0)
         printf(", %.2f an hour", cost);
     if (cost > 0 && tokens > 0)

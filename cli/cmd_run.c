@@ -48,7 +48,7 @@ static int simulate(struct scenario *s, struct run_metrics *m, bool watch, struc
     watch_begin(&view, s, m, watch);
     struct run_control control = {.stop = stop_on_signal(), .tick = watch_tick, .state = &view};
     m->sustainable_per_s = analytic_capacity_per_s(s);
-    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, &control, &totals, err);
+    int status = cluster_run(&s->cluster, &source, &observer, &control, &totals, err);
     watch_end(&view, &totals);
     request_source_destroy(&source);
     return status ? -1 : run_metrics_summarise(m, s, &totals, summary, err);

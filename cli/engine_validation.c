@@ -112,10 +112,10 @@ static void price(void *state, const struct iteration_record *record)
     struct listener *l = state;
     struct pricing *p = &l->pricing;
     const struct batch *b = record->batch;
-    size_t prefills = p->priced_by->cluster.prefill_replicas;
-    bool decode_pool = prefills > 0 && record->replica >= prefills;
+    const struct cluster_config *c = &p->priced_by->cluster;
+    size_t pool = (size_t)(cluster_pool_of(c, record->replica) - c->pools);
     struct iteration_cost said;
-    cost_model_iteration(decode_pool ? &p->priced_by->decode_cost : &p->priced_by->cost, b, &said);
+    cost_model_iteration(&p->priced_by->pools[pool].cost, b, &said);
     bool rows_decode = b->row_tokens == 1 && b->row_kv > 0, decodes = b->decodes > 0 || rows_decode;
     bool prompts = (b->layout == BATCH_RAGGED && b->count > 0) || (b->layout != BATCH_RAGGED && !rows_decode);
     struct priced *kind = &p->kinds[!prompts ? PRICED_DECODES : decodes ? PRICED_MIXED : PRICED_PROMPTS];
@@ -153,8 +153,8 @@ static int run_once(const struct validation *v, struct scenario *s, struct serve
     if (status == 0 && server)
         status = server_run(server, s, &observer, &control, &totals, err);
     else if (status == 0)
-        status = scenario_open_workload(s, &source, err) || cluster_run(&s->cluster, simulated_executor(&s->cost),
-                                                                        &source, &observer, &control, &totals, err)
+        status = scenario_open_workload(s, &source, err) ||
+                         cluster_run(&s->cluster, &source, &observer, &control, &totals, err)
                      ? -1
                      : 0;
     request_source_destroy(&source);
@@ -215,12 +215,14 @@ static int measure_profile(struct validation *v, const char *file, struct error 
     const struct sweep_options o = {.name = "engine",
                                     .most_tokens = backend ? backend->profiled_tokens : 0,
                                     .most_sequences = 16,
-                                    .most_kv = s.cost.model.max_tokens < 1024 ? s.cost.model.max_tokens : 1024,
+                                    .most_kv = s.pools[0].cost.model.max_tokens < 1024
+                                                   ? s.pools[0].cost.model.max_tokens
+                                                   : 1024,
                                     .tolerance = 0.03,
                                     .point_s = 0.02,
                                     .half_width = 0.01,
                                     .stop = v->o->stop};
-    const struct engine_limits limits = sweep_limits(&o, s.cluster.replica.kv_block_tokens, workers_usual());
+    const struct engine_limits limits = sweep_limits(&o, s.cluster.pools[0].replica.kv_block_tokens, workers_usual());
     cJSON *profile = NULL;
     int status = backend ? instance_create(&e, &v->weights, backend, &limits, s.seed, err) : -1;
     if (status == 0) {
@@ -447,7 +449,8 @@ static int make_weights(struct validation *v, struct error *err)
     if (load(v, v->chosen[0], NULL, &s, err))
         return -1;
     int status =
-        weights_create(&v->weights, &s.cost.model, false, err) || weights_fill(&v->weights, s.seed, err) ? -1 : 0;
+        weights_create(&v->weights, &s.pools[0].cost.model, false, err) || weights_fill(&v->weights, s.seed, err) ? -1
+                                                                                                                  : 0;
     scenario_release(&s);
     return status;
 }

@@ -12,16 +12,24 @@ enum { USUAL_ROWS = 16384, MOST_SEQUENCES = 1024 };
 
 static int refuse(const struct scenario *s, struct error *err)
 {
-    const struct replica_config *c = &s->cluster.replica;
+    const struct cluster_config *c = &s->cluster;
+    bool tensor = false, stages = false, ranks = false, swaps = false;
+    for (size_t i = 0; i < c->pool_count; i++) {
+        tensor |= s->pools[i].cost.parallel.tensor > 1;
+        stages |= s->pools[i].stages.count > 0;
+        ranks |= c->pools[i].ranks > 1;
+        swaps |= c->pools[i].replica.swap.blocks > 0;
+    }
     const struct {
         bool asked;
         const char *what;
     } cases[] = {
-        {s->cost.parallel.tensor > 1 || s->decode_cost.parallel.tensor > 1, "tensor_parallel above 1"},
-        {s->stages.count > 0 || s->decode_stages.count > 0, "pipeline_parallel above 1"},
-        {s->cluster.group > 1, "data_parallel above 1"},
-        {c->prefix_caching, "policy.prefix_caching"},
-        {c->swap.blocks > 0, "swap preemption"},
+        {c->pool_count > c->step_count, "several pools in one step of its flow"},
+        {tensor, "tensor_parallel above 1"},
+        {stages, "pipeline_parallel above 1"},
+        {ranks, "data_parallel above 1"},
+        {c->pools[0].replica.prefix_caching, "policy.prefix_caching"},
+        {swaps, "swap preemption"},
         {cJSON_GetArraySize(json_member(&s->root, "techniques").node) > 0, "techniques"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -33,7 +41,7 @@ static int refuse(const struct scenario *s, struct error *err)
 /* Padded rows may be longer than any request, but not than the pool. */
 static uint32_t longest_row(const struct scenario *s, const struct replica_config *c)
 {
-    uint64_t pool = c->kv_blocks * c->kv_block_tokens, most = 2 * (uint64_t)s->cost.model.max_tokens;
+    uint64_t pool = c->kv_blocks * c->kv_block_tokens, most = 2 * (uint64_t)scenario_cost(s)->model.max_tokens;
     return (uint32_t)(pool < most ? pool : most);
 }
 
@@ -75,12 +83,12 @@ static int open_engines(struct server *server, struct scenario *s, const struct 
                         const struct backend *backend, struct error *err)
 {
     struct cluster_config *c = &s->cluster;
-    size_t prefills = c->prefill_replicas, pools = prefills ? prefills : c->replicas / (c->tied > 1 ? c->tied : 1);
-    size_t blocks = c->replica.kv_blocks * pools, decode_blocks = c->decode.kv_blocks * (c->replicas - prefills);
+    struct pool_config *one = &c->pools[0], *two = c->step_count > 1 ? &c->pools[1] : NULL;
+    size_t blocks = one->replica.kv_blocks * one->stations, others = two ? two->replica.kv_blocks * two->stations : 0;
     /* The loop gives a prefill replica its blocks back when they have been sent; the engine when the request joins. */
-    struct engine_limits first = limits_of(s, &c->replica, prefills ? blocks + decode_blocks : blocks, o);
-    struct engine_limits second = limits_of(s, &c->decode, decode_blocks, o);
-    if (o->peer != PEER_NONE && (!prefills || c->mixed))
+    struct engine_limits first = limits_of(s, &one->replica, blocks + others, o);
+    struct engine_limits second = limits_of(s, two ? &two->replica : &one->replica, others, o);
+    if (o->peer != PEER_NONE && (!two || c->mixed.asked))
         return error_set(err, ERROR_INPUT,
                          "%s: has no engine that could be in a process of its own: its placement is not "
                          "\"disaggregated\" with pools that do one thing each",
@@ -89,12 +97,13 @@ static int open_engines(struct server *server, struct scenario *s, const struct 
         return -1;
     if (open_engine(server, s, &first, o, backend, err))
         return -1;
-    if (!prefills)
+    one->executor = engine_executor(&server->executors[0]);
+    if (!two)
         return 0;
     if (o->peer == PEER_NONE && open_engine(server, s, &second, o, backend, err))
         return -1;
     server->executors[0].moves_to = &server->executors[1];
-    c->decode_executor = engine_executor(&server->executors[1]);
+    two->executor = engine_executor(&server->executors[1]);
     return 0;
 }
 
@@ -110,7 +119,7 @@ static void name_device(struct device *d, const struct backend *backend)
 static int make_weights(struct server *server, const struct scenario *s, const struct server_options *o,
                         struct error *err)
 {
-    if (weights_create(&server->weights, &s->cost.model, false, err))
+    if (weights_create(&server->weights, &scenario_cost(s)->model, false, err))
         return -1;
     int status = o->weights_file ? safetensors_load(&server->weights, o->weights_file, err)
                                  : weights_fill(&server->weights, s->seed, err);
@@ -127,11 +136,12 @@ int server_open(struct server *server, struct scenario *s, const struct server_o
         return -1;
     if (refuse(s, err) || (!o->weights && make_weights(server, s, o, err)))
         return -1;
-    s->cluster.replica.schedule_ahead = s->cluster.decode.schedule_ahead = false;
     s->cluster.step = true;
-    name_device(&s->cost.device, backend);
-    name_device(&s->decode_cost.device, backend);
-    s->cost.estimated = false; /* what an iteration takes is measured */
+    for (size_t i = 0; i < s->cluster.pool_count; i++) {
+        s->cluster.pools[i].replica.schedule_ahead = false;
+        name_device(&s->pools[i].cost.device, backend);
+        s->pools[i].cost.estimated = false; /* what an iteration takes is measured */
+    }
     if (open_engines(server, s, o, backend, err)) {
         server_close(server);
         return -1;
@@ -166,8 +176,7 @@ int server_run(struct server *server, struct scenario *s, const struct observer 
     if (scenario_open_workload(s, &source, err))
         return -1;
     struct observer watched = engine_observer(&server->executors[0], observer);
-    int status =
-        cluster_run(&s->cluster, engine_executor(&server->executors[0]), &source, &watched, control, totals, err);
+    int status = cluster_run(&s->cluster, &source, &watched, control, totals, err);
     request_source_destroy(&source);
     return status || engine_error(server, err) ? -1 : 0;
 }

@@ -38,12 +38,13 @@ static double blocks_of(const struct replica_config *c, double tokens)
 /* Whether a request is not refused on arrival for its lengths (replica_refuses). */
 static bool can_be_served(const struct cluster_config *c, const struct arrival *a)
 {
-    bool apart = c->prefill_replicas > 0;
+    const struct replica_config *first = &c->pools[0].replica, *last = &cluster_decode_pool(c)->replica;
+    bool apart = c->step_count > 1;
     double tokens = (double)a->prompt_tokens + a->max_output_tokens;
-    double kept = apart && !c->mixed ? a->prompt_tokens : tokens; /* where it is prefilled */
-    return a->prompt_tokens > 0 && a->output_tokens > 0 && tokens <= c->replica.max_tokens &&
-           blocks_of(&c->replica, kept) <= (double)c->replica.kv_blocks &&
-           (!apart || blocks_of(&c->decode, tokens) <= (double)c->decode.kv_blocks);
+    double kept = apart && !c->mixed.asked ? a->prompt_tokens : tokens; /* where it is prefilled */
+    return a->prompt_tokens > 0 && a->output_tokens > 0 && tokens <= first->max_tokens &&
+           blocks_of(first, kept) <= (double)first->kv_blocks &&
+           (!apart || blocks_of(last, tokens) <= (double)last->kv_blocks);
 }
 
 static void set_means(struct sample *w)
@@ -136,19 +137,17 @@ static double kv_held(const struct replica_config *config, const struct sample *
     return w->prompt + (config->admission == ADMIT_RESERVE_MAX ? w->max_output : w->output / 2);
 }
 
-/* `tied` replicas share a KV pool. */
-static struct served served_by(const struct cost_model *cost, const struct stages *stages,
-                               const struct replica_config *config, double replicas, size_t tied,
-                               const struct sample *w)
+static struct served served_by(const struct pool *pool, const struct pool_config *c, const struct sample *w)
 {
+    const struct replica_config *config = &c->replica;
     const struct param_set *params = config->batching_params;
     struct kv_layout layout = replica_kv_layout(config);
-    double fits = (double)config->kv_blocks * config->kv_block_tokens / (double)tied /
+    double fits = (double)config->kv_blocks * config->kv_block_tokens / (double)c->tied /
                   kv_layout_group_tokens(&layout, kv_held(config, w));
-    return (struct served){.cost = cost,
-                           .stages = stages,
+    return (struct served){.cost = &pool->cost,
+                           .stages = &pool->stages,
                            .config = config,
-                           .replicas = replicas,
+                           .replicas = (double)pool_replicas(c),
                            .most_sequences = fmax(1, fmin(limit_of(params, "max_sequences", 65536), fits)),
                            .token_budget = limit_of(params, "token_budget", 0)};
 }
@@ -318,6 +317,24 @@ static void continuous_batches(const struct served *prefill, const struct served
         out->formula = "no steady state";
 }
 
+/* Where a router has replicas of several kinds to choose among, only what all of them can serve together is known, if
+ * each gets what it can take. */
+static void several_kinds(const struct scenario *s, const struct sample *w, struct analytic_estimate *out)
+{
+    const struct cluster_config *c = &s->cluster;
+    double steps[MOST_STEPS] = {0};
+    for (size_t i = 0; i < c->pool_count; i++) {
+        struct served p = served_by(&s->pools[i], &c->pools[i], w);
+        bool second = i >= c->routers[0].pools, apart = c->step_count > 1;
+        p.prompt_alone_s = mean_prompt_s(&p, w);
+        steps[second] +=
+            p.replicas * (apart && !second ? 1 / p.prompt_alone_s : capacity_of(&p, w, apart ? 0 : w->prompt));
+    }
+    out->capacity_per_s = c->step_count > 1 ? fmin(steps[0], steps[1]) : steps[0];
+    out->formula = "several kinds of replicas: what they serve together";
+    out->batch = out->tpot_s = out->service_s = out->service_scv = out->wait_s = out->ttft_s = out->ttft_p99_s = NAN;
+}
+
 static void nothing_is_served(struct analytic_estimate *out)
 {
     out->capacity_per_s = INFINITY;
@@ -343,20 +360,20 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
         free(w);
         return 0;
     }
-    double prefills = (double)(c->prefill_replicas ? c->prefill_replicas : c->replicas);
-    double decodes = c->prefill_replicas ? (double)(c->replicas - c->prefill_replicas) : prefills;
-    struct served prefill = served_by(&s->cost, &s->stages, &c->replica, prefills, c->tied, w);
-    struct served decode = c->prefill_replicas
-                               ? served_by(&s->decode_cost, &s->decode_stages, &c->decode, decodes, c->decode_tied, w)
-                               : prefill;
-    prefill.pooled = c->routing->central || c->routing->rank;
+    const struct pool_config *last = cluster_decode_pool(c);
+    struct served prefill = served_by(&s->pools[0], &c->pools[0], w);
+    struct served decode = served_by(&s->pools[last - c->pools], last, w);
+    prefill.pooled = c->routers[0].policy->central || c->routers[0].policy->rank;
     prefill.prompt_alone_s = mean_prompt_s(&prefill, w);
     decode.prompt_alone_s = prefill.prompt_alone_s;
-    if (c->replica.batching->holds_finished_kv) {
-        whole_batches(&prefill, w, w->rate_per_s / prefills, out);
-        out->capacity_per_s *= prefills;
-    } else
+    if (c->pool_count > c->step_count) {
+        several_kinds(s, w, out);
+    } else if (c->pools[0].replica.batching->holds_finished_kv) {
+        whole_batches(&prefill, w, w->rate_per_s / prefill.replicas, out);
+        out->capacity_per_s *= prefill.replicas;
+    } else {
         continuous_batches(&prefill, &decode, w, out);
+    }
     out->utilization = w->rate_per_s / out->capacity_per_s;
     out->capacity_per_s /= out->served_share; /* requests that are refused take nothing of it */
     out->e2e_s = out->ttft_s + (w->output - 1) * out->tpot_s;

@@ -87,16 +87,20 @@ static void multiply(cJSON *object, size_t units, double otherwise)
 
 char *family_scenario(const struct plan *p, const struct family *f, size_t units)
 {
-    static const char *const pools[] = {"prefill", "decode"};
+    static const char *const placed[] = {"prefill", "decode"};
     cJSON *root = cJSON_Duplicate(f->scenario, 1), *cluster = cJSON_GetObjectItemCaseSensitive(root, "cluster");
     if (root && !cluster)
         cluster = cJSON_AddObjectToObject(root, "cluster");
     cJSON *placement = cJSON_GetObjectItemCaseSensitive(cluster, "placement");
     const cJSON *stated = cJSON_GetObjectItemCaseSensitive(cluster, "replicas");
     double unit = cJSON_IsNumber(stated) ? stated->valuedouble : 1;
-    multiply(cluster, units, 1);
+    cJSON *pools = cJSON_GetObjectItemCaseSensitive(cluster, "pools");
+    if (!pools)
+        multiply(cluster, units, 1);
+    for (cJSON *pool = pools ? pools->child : NULL; pool; pool = pool->next)
+        multiply(pool, units, unit);
     for (int i = 0; i < 2; i++) {
-        cJSON *pool = cJSON_GetObjectItemCaseSensitive(placement, pools[i]);
+        cJSON *pool = cJSON_GetObjectItemCaseSensitive(placement, placed[i]);
         if (cJSON_IsObject(pool))
             multiply(pool, units, unit);
     }
@@ -134,22 +138,23 @@ static double weigh(const struct plan *p, const struct cost_model *cost, double 
 static int weigh_unit(const struct plan *p, const struct scenario *s, struct family *f, struct error *err)
 {
     const struct cluster_config *c = &s->cluster;
-    size_t prefill = c->prefill_replicas, all = c->replicas;
-    double price = weigh(p, &s->cost, (double)(prefill ? prefill : all), f);
-    if (prefill)
-        price += weigh(p, &s->decode_cost, (double)(all - prefill), f);
-    if (p->objective == OBJECTIVE_COST && isnan(price))
-        return error_set(err, ERROR_INPUT,
-                         "prices_per_h: has no price for %s (nor has the device); add one, or choose another objective",
-                         s->cost.device_name);
-    if (p->objective == OBJECTIVE_ENERGY && f->unit_power_w == 0)
-        return error_set(err, ERROR_INPUT, "objective: \"energy\" needs devices with power_w, which %s has not",
-                         s->cost.device_name);
+    for (size_t i = 0; i < c->pool_count; i++) {
+        const struct cost_model *cost = &s->pools[i].cost;
+        double price = weigh(p, cost, (double)pool_replicas(&c->pools[i]), f);
+        if (p->objective == OBJECTIVE_COST && isnan(price))
+            return error_set(
+                err, ERROR_INPUT,
+                "prices_per_h: has no price for %s (nor has the device); add one, or choose another objective",
+                cost->device_name);
+        if (p->objective == OBJECTIVE_ENERGY && cost->device.power_w == 0)
+            return error_set(err, ERROR_INPUT, "objective: \"energy\" needs devices with power_w, which %s has not",
+                             cost->device_name);
+    }
     f->unit_objective = p->objective == OBJECTIVE_COST   ? f->unit_cost_per_h
                         : p->objective == OBJECTIVE_GPUS ? f->unit_gpus
                                                          : f->unit_power_w;
     f->scaled = c->fleet.scaling != NULL;
-    f->least_objective = f->scaled ? f->unit_objective * (double)c->fleet.least / (double)c->replicas : 0;
+    f->least_objective = f->scaled ? f->unit_objective * (double)c->fleet.least / (double)cluster_replicas(c) : 0;
     struct analytic_estimate e;
     if (analytic_of(s, &e, err))
         return -1;

@@ -40,16 +40,22 @@ static size_t numbers_of(struct trial_result *r, double **at)
                               &r->tokens_per_s, &r->utilization, &r->duration_s,    &r->wall_s};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         at[n++] = others[i];
-    for (int i = 0; i < 2; i++) {
-        at[n++] = &r->held[i].gpus;
-        at[n++] = &r->held[i].mean;
-        at[n++] = &r->held[i].price_per_h;
-        at[n++] = &r->held[i].power_w;
-    }
     return n;
 }
 
 enum { NUMBERS_MAX = 128 };
+
+static cJSON *print_held(const struct held_gpus *held)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "pool", held->pool);
+    cJSON_AddStringToObject(o, "device", held->device);
+    cJSON_AddNumberToObject(o, "gpus", held->gpus);
+    cJSON_AddNumberToObject(o, "mean", held->mean);
+    cJSON_AddNumberToObject(o, "price_per_h", held->price_per_h);
+    cJSON_AddNumberToObject(o, "power_w", held->power_w);
+    return o;
+}
 
 char *trial_result_print(const struct trial_result *r)
 {
@@ -67,8 +73,9 @@ char *trial_result_print(const struct trial_result *r)
     cJSON_AddStringToObject(o, "message", r->message);
     cJSON_AddStringToObject(o, "binding", r->binding);
     cJSON_AddStringToObject(o, "reason", r->reason);
-    cJSON_AddStringToObject(o, "device", r->held[0].device);
-    cJSON_AddStringToObject(o, "decode_device", r->held[1].device);
+    cJSON *pools = cJSON_AddArrayToObject(o, "pools");
+    for (size_t i = 0; pools && i < r->pool_count; i++)
+        cJSON_AddItemToArray(pools, print_held(&r->held[i]));
     cJSON_AddNumberToObject(o, "arrived", (double)r->arrived);
     cJSON_AddNumberToObject(o, "finished", (double)r->finished);
     cJSON_AddNumberToObject(o, "rejected", (double)r->rejected);
@@ -89,6 +96,16 @@ static void text_at(const cJSON *o, const char *key, char *out, size_t size)
 {
     const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, key);
     snprintf(out, size, "%s", cJSON_IsString(n) ? n->valuestring : "");
+}
+
+static void parse_held(const cJSON *o, struct held_gpus *out)
+{
+    text_at(o, "pool", out->pool, sizeof out->pool);
+    text_at(o, "device", out->device, sizeof out->device);
+    out->gpus = number_at(o, "gpus");
+    out->mean = number_at(o, "mean");
+    out->price_per_h = number_at(o, "price_per_h");
+    out->power_w = number_at(o, "power_w");
 }
 
 int trial_result_parse(const char *text, struct trial_result *out, struct error *err)
@@ -120,8 +137,11 @@ int trial_result_parse(const char *text, struct trial_result *out, struct error 
     text_at(o, "message", out->message, sizeof out->message);
     text_at(o, "binding", out->binding, sizeof out->binding);
     text_at(o, "reason", out->reason, sizeof out->reason);
-    text_at(o, "device", out->held[0].device, sizeof out->held[0].device);
-    text_at(o, "decode_device", out->held[1].device, sizeof out->held[1].device);
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(o, "pools"))
+    {
+        if (out->pool_count < MOST_POOLS)
+            parse_held(item, &out->held[out->pool_count++]);
+    }
     cJSON_Delete(o);
     return 0;
 }

@@ -185,24 +185,22 @@ double plan_price(const struct plan *p, const struct held_gpus *held)
 double plan_cost_per_h(const struct plan *p, const struct trial_result *r)
 {
     double cost = 0;
-    for (int i = 0; i < 2; i++)
+    for (size_t i = 0; i < r->pool_count; i++)
         cost += r->held[i].mean > 0 ? r->held[i].mean * plan_price(p, &r->held[i]) : 0;
     return cost;
 }
 
 double plan_power_w(const struct trial_result *r)
 {
-    return r->held[0].mean * r->held[0].power_w + r->held[1].mean * r->held[1].power_w;
-}
-
-double plan_gpus(const struct trial_result *r)
-{
-    return r->held[0].mean + r->held[1].mean;
+    double power = 0;
+    for (size_t i = 0; i < r->pool_count; i++)
+        power += r->held[i].mean * r->held[i].power_w;
+    return power;
 }
 
 double plan_objective(const struct plan *p, const struct trial_result *r)
 {
     return p->objective == OBJECTIVE_COST   ? plan_cost_per_h(p, r)
-           : p->objective == OBJECTIVE_GPUS ? plan_gpus(r)
+           : p->objective == OBJECTIVE_GPUS ? trial_gpus(r)
                                             : plan_power_w(r);
 }

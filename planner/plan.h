@@ -51,7 +51,6 @@ double plan_price(const struct plan *p, const struct held_gpus *held);
 /* Cost an hour, watts and GPUs of what a trial held on average; and what of them is to be least. */
 double plan_cost_per_h(const struct plan *p, const struct trial_result *r);
 double plan_power_w(const struct trial_result *r);
-double plan_gpus(const struct trial_result *r);
 double plan_objective(const struct plan *p, const struct trial_result *r);
 
 /* One way to choose a value on every axis; how many replicas there are is left open. */

@@ -95,6 +95,12 @@ char *rerun_command(const struct plan *plan, const struct family *family, size_t
         append_setting(&t, family->scenario, plan->axes[i].path);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         append_setting(&t, root, others[i]);
+    const cJSON *pools = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "cluster"), "pools");
+    for (const cJSON *pool = pools ? pools->child : NULL; pool; pool = pool->next) {
+        char path[160];
+        snprintf(path, sizeof path, "cluster.pools.%s.replicas", pool->string);
+        append_setting(&t, root, path);
+    }
     snprintf(seed, sizeof seed, "seed=%llu", (unsigned long long)plan->seed);
     append(&t, " --set", 6);
     append_word(&t, seed);

@@ -61,22 +61,19 @@ static int apply_scales(const struct trial *t, struct json *root, struct error *
     return scale_times(node, t->scales[SCALE_TIME], err);
 }
 
-static struct held_gpus held_of(const struct cost_model *cost, double replicas, double held_s, double duration_s)
-{
-    struct held_gpus h = {.gpus = replicas * cost->parallel.tensor,
-                          .mean = held_s / duration_s * cost->parallel.tensor,
-                          .price_per_h = cost->device.price_per_hour,
-                          .power_w = cost->device.power_w};
-    snprintf(h.device, sizeof h.device, "%s", cost->device_name);
-    return h;
-}
-
 static void take_held(const struct scenario *s, const struct run_summary *r, struct trial_result *out)
 {
-    size_t prefill = s->cluster.prefill_replicas, all = s->cluster.replicas;
-    out->held[0] = held_of(&s->cost, (double)(prefill ? prefill : all), r->totals.held_s[0], r->duration_s);
-    if (prefill)
-        out->held[1] = held_of(&s->decode_cost, (double)(all - prefill), r->totals.held_s[1], r->duration_s);
+    out->pool_count = s->cluster.pool_count;
+    for (size_t i = 0; i < out->pool_count; i++) {
+        const struct cost_model *cost = &s->pools[i].cost;
+        const struct pool_config *pool = &s->cluster.pools[i];
+        out->held[i] = (struct held_gpus){.gpus = (double)pool_replicas(pool) * cost->parallel.tensor,
+                                          .mean = r->totals.held_s[i] / r->duration_s * cost->parallel.tensor,
+                                          .price_per_h = cost->device.price_per_hour,
+                                          .power_w = cost->device.power_w};
+        snprintf(out->held[i].pool, sizeof out->held[i].pool, "%s", pool->name);
+        snprintf(out->held[i].device, sizeof out->held[i].device, "%s", cost->device_name);
+    }
 }
 
 static void take_reason(const struct run_metrics *m, const struct run_summary *r, struct trial_result *out)
@@ -154,7 +151,7 @@ static int simulate(const struct trial *t, struct scenario *s, struct run_metric
     struct observer observer = run_metrics_observer(m);
     if (t->keep_rows)
         m->sustainable_per_s = analytic_capacity_per_s(s);
-    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, &control, &totals, err);
+    int status = cluster_run(&s->cluster, &source, &observer, &control, &totals, err);
     request_source_destroy(&source);
     if (status || run_metrics_summarise(m, s, &totals, &summary, err))
         return -1;
@@ -212,6 +209,14 @@ int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct t
     return 0;
 }
 
+double trial_gpus(const struct trial_result *r)
+{
+    double gpus = 0;
+    for (size_t i = 0; i < r->pool_count; i++)
+        gpus += r->held[i].mean;
+    return gpus;
+}
+
 bool trial_value(const struct trial_result *r, const char *name, double *out)
 {
     const struct {
@@ -224,7 +229,7 @@ bool trial_value(const struct trial_result *r, const char *name, double *out)
                   {"tokens_per_s", r->tokens_per_s},
                   {"utilization", r->utilization},
                   {"makespan_s", r->duration_s},
-                  {"gpus", r->held[0].mean + r->held[1].mean},
+                  {"gpus", trial_gpus(r)},
                   {"rejected", (double)r->rejected},
                   {"unserved", r->arrived ? 1 - (double)r->finished / (double)r->arrived : NAN}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)

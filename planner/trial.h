@@ -26,7 +26,7 @@ struct trial {
 
 /* GPUs of one pool. */
 struct held_gpus {
-    char device[64];             /* "": no such pool */
+    char pool[64], device[64];
     double gpus;                 /* at most */
     double mean;                 /* held, over the run */
     double price_per_h, power_w; /* of one, as the device says; 0 where it does not */
@@ -41,7 +41,8 @@ struct trial_result {
     char binding[96];                         /* whose that is */
     double attainment, goodput_per_s, requests_per_s, tokens_per_s; /* tokens: prompts' and outputs' */
     double utilization, duration_s, wall_s;
-    struct held_gpus held[2]; /* of all replicas, or of those that prefill; of those that decode */
+    struct held_gpus held[MOST_POOLS]; /* [pool_count] */
+    size_t pool_count;
     uint64_t arrived, finished, rejected;
     char reason[96]; /* why one of those that did not finish was not served; "": all finished */
     bool slo_met, overloaded;
@@ -51,6 +52,9 @@ struct trial_result {
 
 /* Runs it. Returns -1 on lack of memory or when *stop is set; whatever else goes wrong is the result's. */
 int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out, struct error *err);
+
+/* GPUs that all pools held, on average. */
+double trial_gpus(const struct trial_result *r);
 
 /* A statistic by its name: "ttft_s.p99", "goodput_per_s", "margin", … Returns false where there is none so called. */
 bool trial_value(const struct trial_result *r, const char *name, double *out);

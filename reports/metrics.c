@@ -21,9 +21,8 @@ enum { GAPS_AHEAD = 64 }; /* kept apart before anybody looks whether they have e
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
     *m = (struct run_metrics){.replica_count = cluster_stations(&s->cluster),
-                              .sources = !s->cost.estimated,
+                              .sources = !scenario_cost(s)->estimated,
                               .fleet = s->cluster.fleet.asked,
-                              .schedules_ahead = s->cluster.replica.schedule_ahead || s->cluster.decode.schedule_ahead,
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries,
                               .iterations_kept = s->iterations,
@@ -32,11 +31,13 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
     for (enum metric i = 0; i < METRIC_COUNT; i++)
         (i == METRIC_ITL ? samples_init_sectioned : samples_init)(&m->samples[i],
                                                                   i == METRIC_ITL ? gap_window : requests_in_group);
+    for (size_t i = 0; i < s->cluster.pool_count; i++)
+        m->schedules_ahead |= s->cluster.pools[i].replica.schedule_ahead;
     if (attainment_init(&m->attainment, &s->slo, err))
         return -1;
     m->replicas = calloc(m->replica_count, sizeof *m->replicas);
     for (size_t i = 0; m->replicas && i < m->replica_count; i++)
-        m->replicas[i].servers = (unsigned)cluster_station_servers(&s->cluster, i);
+        m->replicas[i].servers = (unsigned)cluster_pool_of(&s->cluster, i)->tied;
     return m->replicas ? 0 : error_no_memory(err);
 }
 
@@ -60,7 +61,7 @@ void run_metrics_release(struct run_metrics *m)
     m->gaps_ahead = NULL;
 }
 
-static void station_enter(struct station *s, sim_time now)
+static void station_enter(struct station_sums *s, sim_time now)
 {
     if (s->arrivals > 0) {
         double gap = sim_time_to_s(now - s->last_arrival);
@@ -72,7 +73,7 @@ static void station_enter(struct station *s, sim_time now)
     s->arrival_times += (uint64_t)now;
 }
 
-static void station_leave(struct station *s, sim_time now, sim_time stay, double service_s)
+static void station_leave(struct station_sums *s, sim_time now, sim_time stay, double service_s)
 {
     s->departures++;
     s->departure_times += (uint64_t)now;
@@ -81,7 +82,7 @@ static void station_leave(struct station *s, sim_time now, sim_time stay, double
     s->service_squares += service_s * service_s;
 }
 
-static uint64_t present(const struct station *s)
+static uint64_t present(const struct station_sums *s)
 {
     return s->arrivals - s->departures;
 }

@@ -17,7 +17,7 @@ extern const char *const time_part_names[PART_COUNT];
 
 /* A place where requests stay: sums over time, exact in nanoseconds, and moments in seconds. The number present,
  * integrated over time, is Σ departure times − Σ arrival times (+ present·now). */
-struct station {
+struct station_sums {
     uint64_t arrivals, departures;
     wide_sum arrival_times, departure_times;
     wide_sum stay; /* Σ time each request spent there */
@@ -28,7 +28,7 @@ struct station {
 };
 
 struct replica_metrics {
-    struct station system, queue;
+    struct station_sums system, queue;
     struct queue_growth growth;
     unsigned servers; /* batches that it can have in flight */
 };
@@ -64,7 +64,7 @@ struct run_metrics {
     struct run_sections sections;
     struct request_sums sums[SECTIONS_MAX];
     struct attainment attainment;
-    struct station system, queue;                    /* the whole cluster; waiting for a first batch */
+    struct station_sums system, queue;               /* the whole cluster; waiting for a first batch */
     struct queue_growth queue_growth, decode_growth; /* of the shared queue; of KV on its way to replicas that decode */
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
     size_t replica_count;
@@ -112,7 +112,8 @@ struct station_summary {
 
 /* KV cache memory of one replica of a pool, and how many requests fit in it at once. */
 struct kv_size {
-    uint64_t replicas, blocks, tokens;
+    const char *pool; /* its name; lives as long as the scenario */
+    uint64_t blocks, tokens;
     uint32_t longest_tokens; /* of a request, by the model */
     double at_longest;       /* requests of that length: vLLM's "maximum concurrency" */
     double at_mean;          /* of the mean length of those that finished; NAN without */
@@ -135,8 +136,9 @@ struct run_summary {
     double utilization; /* share of the time that replicas are held in which they are busy; no load, where they batch */
     double padding_waste, mean_batch_sequences, mean_batch_tokens, mfu;
     double mean_kv_use, peak_kv_use; /* of all replicas' blocks: over the whole run; each replica's most */
-    struct kv_size kv, decode_kv; /* of all replicas, or those that prefill; of those that decode: replicas 0 without */
-    double bubble_share;          /* of the stages' time while their pipeline had something in flight; NAN without */
+    struct kv_size kv[MOST_POOLS];   /* [pool_count] */
+    size_t pool_count;
+    double bubble_share; /* of the stages' time while their pipeline had something in flight; NAN without */
     double source_share[COST_SOURCES]; /* of busy time; the rest is host work */
     double part_share[PART_COUNT];     /* of all finished requests' time */
     bool overloaded;                   /* some station's queue grew as long as requests came */

@@ -16,7 +16,7 @@ static double scv(double sum, double squares, double count)
 /* Whether a server has one request at a time, as those of M/M/1 do. */
 static bool serves_one_at_a_time(const struct scenario *s)
 {
-    const struct param_set *params = s->cluster.replica.batching_params;
+    const struct param_set *params = s->cluster.pools[0].replica.batching_params;
     for (const struct param_spec *spec = params->specs; spec->name; spec++)
         if (strcmp(spec->name, "max_sequences") == 0)
             return param_number(params, "max_sequences") == 1;
@@ -31,7 +31,7 @@ static double rate_while_they_came(const struct run_metrics *m, uint64_t arrival
     return span > 0 && arrivals > 1 ? (double)(arrivals - 1) / sim_time_to_s(span) : NAN;
 }
 
-static struct station_summary station_of(const struct station *s, unsigned servers, double duration_s)
+static struct station_summary station_of(const struct station_sums *s, unsigned servers, double duration_s)
 {
     double n = (double)s->departures;
     uint64_t present = s->arrivals - s->departures, end = (uint64_t)llround(duration_s * 1e9);
@@ -48,8 +48,8 @@ static struct station_summary station_of(const struct station *s, unsigned serve
 }
 
 /* A station with servers, whose waiting room is `queue`. */
-static struct station_summary served_station(const struct station *s, const struct station *queue, unsigned servers,
-                                             double duration_s)
+static struct station_summary served_station(const struct station_sums *s, const struct station_sums *queue,
+                                             unsigned servers, double duration_s)
 {
     struct station_summary out = station_of(s, servers, duration_s);
     struct station_summary waiting = station_of(queue, 0, duration_s);
@@ -96,11 +96,11 @@ struct station_summary run_metrics_station(const struct run_metrics *m, const st
     const struct replica_metrics *r = &m->replicas[replica];
     struct station_summary out =
         queue ? station_of(&r->queue, 0, duration_s) : served_station(&r->system, &r->queue, r->servers, duration_s);
-    /* No formula tells the two pools of a disaggregated placement apart. */
-    double share = s->cluster.prefill_replicas ? NAN : 1 / (double)m->replica_count;
+    /* No formula tells pools apart. */
+    double share = s->cluster.pool_count > 1 ? NAN : 1 / (double)m->replica_count;
     if (!queue)
         out.utilization = utilization_of(m, s, &out, r->system.arrivals, share);
-    if (s->cluster.routing->central && r->system.arrivals == 0)
+    if (s->cluster.routers[0].policy->central && r->system.arrivals == 0)
         leave_busy_alone(&out);
     snprintf(out.name, sizeof out.name, "replica:%zu%s", replica, queue ? "/queue" : "");
     return out;
@@ -136,7 +136,7 @@ static void find_overload(const struct run_metrics *m, const struct scenario *s,
 
 static void stations(const struct run_metrics *m, const struct scenario *s, struct run_summary *out)
 {
-    out->system = served_station(&m->system, &m->queue, (unsigned)s->cluster.replicas, out->duration_s);
+    out->system = served_station(&m->system, &m->queue, (unsigned)cluster_replicas(&s->cluster), out->duration_s);
     out->queue = station_of(&m->queue, 0, out->duration_s);
     out->system.utilization = utilization_of(m, s, &out->system, out->totals.arrived, 1);
     snprintf(out->system.name, sizeof out->system.name, "system");
@@ -242,10 +242,11 @@ void run_metrics_bands(const struct run_metrics *m, size_t sections_cut, struct 
     }
 }
 
-static struct kv_size kv_size_of(const struct replica_config *c, size_t replicas, double mean_tokens)
+static struct kv_size kv_size_of(const struct pool_config *pool, double mean_tokens)
 {
+    const struct replica_config *c = &pool->replica;
     double tokens = (double)c->kv_blocks * c->kv_block_tokens;
-    return (struct kv_size){.replicas = replicas,
+    return (struct kv_size){.pool = pool->name,
                             .blocks = c->kv_blocks,
                             .tokens = c->kv_blocks * c->kv_block_tokens,
                             .longest_tokens = c->max_tokens,
@@ -258,10 +259,9 @@ static void summarise_kv(const struct scenario *s, struct run_summary *out)
     const struct cluster_config *c = &s->cluster;
     const struct cluster_totals *t = &out->totals;
     double mean = (double)(out->prompt_tokens + out->output_tokens) / (double)t->finished;
-    size_t entrances = c->prefill_replicas ? c->prefill_replicas : c->replicas;
-    out->kv = kv_size_of(&c->replica, entrances / c->tied, mean);
-    if (c->prefill_replicas)
-        out->decode_kv = kv_size_of(&c->decode, (c->replicas - c->prefill_replicas) / c->decode_tied, mean);
+    out->pool_count = c->pool_count;
+    for (size_t i = 0; i < c->pool_count; i++)
+        out->kv[i] = kv_size_of(&c->pools[i], mean);
     out->mean_kv_use = t->kv_block_ns / (out->duration_s * 1e9 * (double)t->kv_total);
     out->peak_kv_use = (double)t->kv_peak / (double)t->kv_total;
 }
@@ -275,17 +275,18 @@ static void summarise_batches(const struct run_metrics *m, const struct scenario
     out->mean_batch_tokens = (double)m->real_tokens / (double)m->iterations;
     for (int i = 0; i < COST_SOURCES; i++)
         out->source_share[i] = fine_to_ns(m->by_source[i]) / busy_ns;
-    if (s->cost.estimated)
+    const struct cost_model *cost = scenario_cost(s);
+    if (cost->estimated)
         out->source_share[COST_ESTIMATED] = 1;
-    double peak = device_peak_flops(&s->cost.device, s->cost.model.dtype) * s->cost.parallel.tensor;
-    bool one_kind = s->cluster.prefill_replicas == 0; /* else its peak is not one number */
-    out->mfu = peak > 0 && one_kind ? model_flops(m, &s->cost.model) / (busy_ns * 1e-9 * peak) : NAN;
+    double peak = device_peak_flops(&cost->device, cost->model.dtype) * cost->parallel.tensor;
+    bool one_kind = s->cluster.pool_count == 1; /* else its peak is not one number */
+    out->mfu = peak > 0 && one_kind ? model_flops(m, &cost->model) / (busy_ns * 1e-9 * peak) : NAN;
 }
 
 int run_metrics_summarise(struct run_metrics *m, const struct scenario *s, const struct cluster_totals *totals,
                           struct run_summary *out, struct error *err)
 {
-    double duration = sim_time_to_s(totals->end), held_s = totals->held_s[0] + totals->held_s[1];
+    double duration = sim_time_to_s(totals->end), held_s = cluster_held_s(&s->cluster, totals);
     run_metrics_settle(m);
     *out = (struct run_summary){.totals = *totals, .warmup = find_cut(m, s), .mfu = NAN};
     out->duration_s = duration > 0 ? duration : 1e-9;
@@ -295,7 +296,7 @@ int run_metrics_summarise(struct run_metrics *m, const struct scenario *s, const
     summarise_requests(m, rest_s, out);
     summarise_kv(s, out);
     out->utilization = held_s > 0 ? (double)m->system.busy_ns * 1e-9 / held_s : 0;
-    out->replica_hours = cluster_held_s(&s->cluster, totals) / 3600;
+    out->replica_hours = cluster_replica_held_s(&s->cluster, totals) / 3600;
     out->preemptions = m->preemptions;
     out->recomputed_tokens = m->recomputed_tokens;
     out->bubble_share = totals->bubbles.active_s > 0 ? totals->bubbles.idle_s / totals->bubbles.active_s : NAN;

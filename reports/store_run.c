@@ -132,7 +132,7 @@ static int save_latencies(struct store *s, sqlite3_int64 run, const struct run_m
                : 0;
 }
 
-/* Of a replica, by the name of its pool where there are two. */
+/* Of a replica, by the name of its pool where there are several. */
 static int save_kv_size(struct store *s, sqlite3_int64 run, const struct kv_size *kv, const char *scope,
                         struct error *err)
 {
@@ -146,13 +146,15 @@ static int save_kv_size(struct store *s, sqlite3_int64 run, const struct kv_size
 
 static int save_kv(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
 {
-    if (save_kv_size(s, run, &r->kv, "run", err))
+    if (save_kv_size(s, run, &r->kv[0], "run", err))
         return -1;
-    if (r->decode_kv.replicas == 0)
-        return 0;
-    return save_kv_size(s, run, &r->kv, "pool:prefill", err) || save_kv_size(s, run, &r->decode_kv, "pool:decode", err)
-               ? -1
-               : 0;
+    for (size_t i = 0; r->pool_count > 1 && i < r->pool_count; i++) {
+        char scope[80];
+        snprintf(scope, sizeof scope, "pool:%s", r->kv[i].pool);
+        if (save_kv_size(s, run, &r->kv[i], scope, err))
+            return -1;
+    }
+    return 0;
 }
 
 static int save_values(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
@@ -315,7 +317,7 @@ static int save_theory(struct store *s, sqlite3_int64 run, const struct scenario
     double mu = r->system.service_rate, lambda = r->system.arrival_rate, c2 = r->system.service_scv;
     unsigned c = r->system.servers;
     bool single = m->sequence_ns == m->system.busy_ns, poisson = fabs(r->system.arrival_scv - 1) < 0.1;
-    bool shared = c == 1 || sc->cluster.routing->central;
+    bool shared = c == 1 || sc->cluster.routers[0].policy->central;
     const struct {
         const char *formula;
         double value;
@@ -361,14 +363,14 @@ static int save_run_row(struct store *s, const struct scenario *sc, const struct
     struct tm utc;
     strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     const struct cluster_totals *t = &r->totals;
-    int status =
-        store_insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                     "sssisssddiiiiissssdsis", sc->name, json, hash_text, (sqlite3_int64)sc->seed, TANDEM_VERSION,
-                     t->stopped ? "interrupted" : "done", started, wall_s, r->duration_s, (sqlite3_int64)t->arrived,
-                     (sqlite3_int64)t->finished, (sqlite3_int64)t->rejected, (sqlite3_int64)t->unfinished,
-                     (sqlite3_int64)t->iterations, sc->cost.model.name, sc->cost.device.name, sc->cost.device.source,
-                     sc->cluster.replica.batching->name, r->slo.asked ? (double)r->slo.met : NAN,
-                     r->slo.asked ? r->slo.binding : NULL, (sqlite3_int64)t->lost, r->slo.reason);
+    int status = store_insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                              "sssisssddiiiiissssdsis", sc->name, json, hash_text, (sqlite3_int64)sc->seed,
+                              TANDEM_VERSION, t->stopped ? "interrupted" : "done", started, wall_s, r->duration_s,
+                              (sqlite3_int64)t->arrived, (sqlite3_int64)t->finished, (sqlite3_int64)t->rejected,
+                              (sqlite3_int64)t->unfinished, (sqlite3_int64)t->iterations, scenario_cost(sc)->model.name,
+                              scenario_cost(sc)->device.name, scenario_cost(sc)->device.source,
+                              sc->cluster.pools[0].replica.batching->name, r->slo.asked ? (double)r->slo.met : NAN,
+                              r->slo.asked ? r->slo.binding : NULL, (sqlite3_int64)t->lost, r->slo.reason);
     free(json);
     return status;
 }

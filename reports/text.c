@@ -139,8 +139,8 @@ static void print_where_time_went(FILE *out, const struct run_summary *r)
 /* Where the costs come from, and how much of the time came from where. */
 static void print_costs(FILE *out, const struct scenario *s, const struct run_summary *r)
 {
-    fprintf(out, "  costs      %s", s->cost.device.source);
-    for (int i = 0; !s->cost.estimated && i < COST_SOURCES; i++)
+    fprintf(out, "  costs      %s", scenario_cost(s)->device.source);
+    for (int i = 0; !scenario_cost(s)->estimated && i < COST_SOURCES; i++)
         fprintf(out, "%s%.1f %% %s", i ? ", " : "; of busy time ", 100 * r->source_share[i], cost_source_names[i]);
     fprintf(out, "\n");
 }
@@ -153,17 +153,21 @@ static void print_title(FILE *out, const struct scenario *s, const struct run_su
                 "OVERLOADED: the queue of %s grew as long as requests came; latencies say how long the run was, not "
                 "how good the service is.\n",
                 r->overloaded_station);
-    if (s->cluster.prefill_replicas) {
-        size_t prefills = s->cluster.prefill_replicas, decodes = s->cluster.replicas - prefills;
-        fprintf(out, "%s: %s, prefill on %zu × %s (%s, %s), decode on %zu × %s (%s)\n", s->name, s->cost.model.name,
-                prefills * s->cost.parallel.tensor, s->cost.device.name, s->cluster.replica.batching->name,
-                s->cluster.routing->name, decodes * s->decode_cost.parallel.tensor, s->decode_cost.device.name,
-                s->cluster.decode.batching->name);
-    } else
-        fprintf(out, "%s: %s on %zu × %s%s, %s, %s\n", s->name, s->cost.model.name,
-                s->cluster.replicas * s->cost.parallel.tensor, s->cost.device.name,
-                s->cost.parallel.tensor > 1 ? " (tensor parallel)" : "", s->cluster.replica.batching->name,
-                s->cluster.routing->name);
+    const struct cluster_config *c = &s->cluster;
+    fprintf(out, "%s: %s", s->name, scenario_cost(s)->model.name);
+    for (size_t i = 0; i < c->pool_count; i++) {
+        const struct cost_model *cost = &s->pools[i].cost;
+        bool alone = c->pool_count == 1;
+        fprintf(out, "%s%s on %zu × %s%s%s%s%s%s%s",
+                i       ? ", "
+                : alone ? ""
+                        : ", ",
+                alone ? "" : c->pools[i].name, pool_replicas(&c->pools[i]) * cost->parallel.tensor, cost->device.name,
+                alone && cost->parallel.tensor > 1 ? " (tensor parallel)" : "", alone ? ", " : " (",
+                c->pools[i].replica.batching->name, i ? "" : ", ", i ? "" : c->routers[0].policy->name,
+                alone ? "" : ")");
+    }
+    fprintf(out, "\n");
 }
 
 static void print_requests(FILE *out, const struct cluster_totals *t, const struct run_metrics *m)
@@ -191,14 +195,13 @@ static void print_load(FILE *out, const struct run_summary *r)
                 r->sustainable_per_s);
 }
 
-static void print_kv_size(FILE *out, const struct kv_size *kv, const char *pool)
+static void print_kv_size(FILE *out, const struct kv_size *kv, bool named)
 {
-    if (kv->replicas == 0)
-        return;
     fprintf(out,
-            "  KV pool    %s%llu blocks, %llu tokens a replica: %.2f requests of %u tokens at once (the model's "
+            "  KV pool    %s%s%llu blocks, %llu tokens a replica: %.2f requests of %u tokens at once (the model's "
             "longest)",
-            pool, (unsigned long long)kv->blocks, (unsigned long long)kv->tokens, kv->at_longest, kv->longest_tokens);
+            named ? kv->pool : "", named ? ": " : "", (unsigned long long)kv->blocks, (unsigned long long)kv->tokens,
+            kv->at_longest, kv->longest_tokens);
     if (isfinite(kv->at_mean))
         fprintf(out, ", %.1f of the mean length", kv->at_mean);
     fprintf(out, "\n");
@@ -215,14 +218,14 @@ static void print_replicas(FILE *out, const struct scenario *s, const struct run
         fprintf(out, "\n");
     else
         fprintf(out, ", MFU %.1f %%\n", 100 * r->mfu);
-    print_kv_size(out, &r->kv, r->decode_kv.replicas ? "prefill: " : "");
-    print_kv_size(out, &r->decode_kv, "decode: ");
+    for (size_t i = 0; i < r->pool_count; i++)
+        print_kv_size(out, &r->kv[i], r->pool_count > 1);
     if (!isnan(r->bubble_share))
         fprintf(out, "  pipeline   idle %.1f %% of its stages' time while anything was in flight (bubbles)\n",
                 100 * r->bubble_share);
     if (!isnan(r->prefill_rows))
         fprintf(out, "  prefill    %.1f rows a batch, %.2f prompts a row\n", r->prefill_rows, r->prompts_per_row);
-    if (s->cluster.replica.prefix_caching)
+    if (s->cluster.pools[0].replica.prefix_caching)
         fprintf(out, "  prefixes   %.1f %% of prompt tokens were found in the KV pool\n", 100 * r->prefix_hit_rate);
 }
 
@@ -255,8 +258,8 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
     print_requests(out, t, m);
     if (s->cluster.fleet.asked)
         fprintf(out, "  fleet      %.2f of %zu replicas held on average (%.2f replica hours), %llu failures\n",
-                (t->held_s[0] + t->held_s[1]) / r->duration_s, s->cluster.replicas,
-                (t->held_s[0] + t->held_s[1]) / 3600, (unsigned long long)t->failures);
+                cluster_held_s(&s->cluster, t) / r->duration_s, cluster_replicas(&s->cluster),
+                cluster_held_s(&s->cluster, t) / 3600, (unsigned long long)t->failures);
     fprintf(out, "  simulated  %.1f s in %.2f s of wall time (%.0f requests/s, %llu iterations)\n", r->duration_s,
             wall_s, (double)t->arrived / wall_s, (unsigned long long)t->iterations);
     print_load(out, r);

@@ -281,7 +281,7 @@ int measured_simulate(const struct scenario *s, struct run_metrics *m, struct ro
     m->keep_below = UINT64_MAX; /* every request */
     m->sink = (struct row_sink){.state = &collector, .add_request = collect_request, .add_point = collect_point};
     struct observer observer = run_metrics_observer(m);
-    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, NULL, &totals, err);
+    int status = cluster_run(&s->cluster, &source, &observer, NULL, &totals, err);
     request_source_destroy(&source);
     if (status || run_metrics_summarise(m, s, &totals, summary, err))
         return -1;

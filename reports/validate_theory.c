@@ -117,7 +117,7 @@ static int simulate(struct scenario *s, struct run_metrics *m, struct estimate *
     if (run_metrics_init(m, s, err) || scenario_open_workload(s, &source, err))
         return -1;
     struct observer observer = run_metrics_observer(m);
-    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, NULL, &totals, err);
+    int status = cluster_run(&s->cluster, &source, &observer, NULL, &totals, err);
     request_source_destroy(&source);
     if (status || run_metrics_summarise(m, s, &totals, &summary, err))
         return -1;

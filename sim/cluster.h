@@ -12,34 +12,47 @@
 #include "sim/replica.h"
 #include "workloads/source.h"
 
-struct cluster_config {
+enum { MOST_POOLS = 16, MOST_STEPS = 2 };
+
+/* Replicas of one kind: a model on a device, with its engine, policies and memory. */
+struct pool_config {
+    const char *name;
     struct replica_config replica;
-    size_t replicas;
-    size_t group; /* replicas i·group … step together: ranks that share experts; 1: each for itself */
-    /* Replicas i·tied … share a queue and a KV pool: the micro-batches of one that is a pipeline, each of which goes
-     * through `stage_executors` [tied]; or, without these, the two of a pair. 1: the replicas are by themselves. Not
-     * together with ranks. */
+    struct executor executor; /* of one that has no stages */
+    size_t stations;          /* each has a queue and KV blocks of its own */
+    /* Replicas of a station, which share its queue and its blocks: the micro-batches of a pipeline, each of which goes
+     * through `stage_executors` [tied]; or, without these, a pair. 1: a replica is by itself. */
     size_t tied;
     const struct executor *stage_executors;
     struct pipeline_link stage_link;
-    /* Disaggregated placement: the first so many replicas prefill, the others decode; 0: every replica does both. */
-    size_t prefill_replicas;
-    struct replica_config decode;
-    struct executor decode_executor;
-    size_t decode_tied; /* as `tied` and the two after it, of those that decode; 1: by themselves */
-    const struct executor *decode_stage_executors;
-    struct pipeline_link decode_stage_link;
-    uint32_t decode_max_sequences; /* in a batch of theirs, those whose KV is on its way included */
-    struct kv_wire wire;
-    const struct routing_policy *decode_routing; /* among replicas that decode */
-    const struct param_set *decode_routing_params;
-    /* Mixed pool: a prompt goes to a decode replica when more prompt tokens than prefill_above are before it at the
-     * prefill replica and fewer there; a prompt's replica decodes it when every decode replica has more outstanding
-     * tokens than decode_above. */
-    bool mixed;
+    size_t ranks;           /* stations i·ranks … step together, since they share experts; 1: each for itself */
+    uint32_t max_sequences; /* in a batch; asked for where requests come from another replica */
+};
+
+/* Chooses among the stations of the next `pools` pools of a cluster. */
+struct router_config {
+    size_t pools;
+    const struct routing_policy *policy;
+    const struct param_set *params;
+};
+
+/* Splitwise's mixed pool. A prompt goes to a station of the second step when more prompt tokens than `prefill_above`
+ * are before it at the one that it was routed to, and fewer there. A prompt's replica decodes it when all stations of
+ * the second step have more outstanding tokens than `decode_above`. */
+struct mixed_pool {
+    bool asked;
     uint64_t prefill_above, decode_above;
-    const struct routing_policy *routing;
-    const struct param_set *routing_params;
+};
+
+/* Requests flow through a station of each step: of one, which serves them whole; or of a first one, which computes
+ * their prompts, and a second one, which decodes them. */
+struct cluster_config {
+    struct pool_config pools[MOST_POOLS]; /* [pool_count], those of the first step first */
+    size_t pool_count;
+    struct router_config routers[MOST_STEPS]; /* [step_count] into each step */
+    size_t step_count;
+    struct kv_wire wire; /* from one step to the next, or between the two of a pair */
+    struct mixed_pool mixed;
     const struct predictor *predictor; /* NULL: nothing is foretold */
     const struct param_set *predictor_params;
     bool step;                 /* every replica runs one iteration at a time, never a stretch */
@@ -48,17 +61,22 @@ struct cluster_config {
     struct fleet_config fleet; /* failures, autoscaling, admission: of replicas that are by themselves */
 };
 
-/* What stands for a replica in the metrics: those that are tied are one. Stations that prefill come first. */
-static inline size_t cluster_stations(const struct cluster_config *c)
+/* What runs batches in a pool: micro-batches and both of a pair count by themselves. */
+static inline size_t pool_replicas(const struct pool_config *p)
 {
-    size_t prefill = c->prefill_replicas;
-    return prefill ? prefill / c->tied + (c->replicas - prefill) / c->decode_tied : c->replicas / c->tied;
+    return p->stations * p->tied;
 }
 
-/* Batches that a station can have in flight. */
-static inline size_t cluster_station_servers(const struct cluster_config *c, size_t station)
+size_t cluster_replicas(const struct cluster_config *c);
+size_t cluster_stations(const struct cluster_config *c);
+
+/* The pool of a station; stations are counted pool by pool. */
+const struct pool_config *cluster_pool_of(const struct cluster_config *c, size_t station);
+
+/* The first pool of the last step, where requests decode. */
+static inline const struct pool_config *cluster_decode_pool(const struct cluster_config *c)
 {
-    return c->prefill_replicas && station >= c->prefill_replicas / c->tied ? c->decode_tied : c->tied;
+    return &c->pools[c->step_count > 1 ? c->routers[0].pools : 0];
 }
 
 struct cluster_totals {
@@ -68,19 +86,15 @@ struct cluster_totals {
     uint64_t kv_allocated, kv_freed, kv_held, kv_peak, kv_total; /* blocks, over all replicas */
     double kv_block_ns;                                          /* ∫ blocks in use dt */
     uint64_t peak_in_flight;
-    struct bubbles bubbles; /* of pipelines */
-    double held_s[2];       /* Σ time that GPU groups (a replica has one for each stage) were held: all or those that
-                               prefill; those that decode */
-    sim_time end;           /* of the last event */
-    bool stopped;           /* by *stop */
+    struct bubbles bubbles;    /* of pipelines */
+    double held_s[MOST_POOLS]; /* Σ time that GPU groups of a pool (a replica has one for each stage) were held */
+    sim_time end;              /* of the last event */
+    bool stopped;              /* by *stop */
 };
 
-/* Σ time that replicas were held, those of a pipeline once. */
-static inline double cluster_held_s(const struct cluster_config *c, const struct cluster_totals *t)
-{
-    return t->held_s[0] / (double)(c->stage_executors ? c->tied : 1) +
-           t->held_s[1] / (double)(c->decode_stage_executors ? c->decode_tied : 1);
-}
+/* Σ time that GPU groups of all pools were held; and replicas, those of a pipeline once. */
+double cluster_held_s(const struct cluster_config *c, const struct cluster_totals *t);
+double cluster_replica_held_s(const struct cluster_config *c, const struct cluster_totals *t);
 
 /* How somebody outside watches and ends a run. */
 struct run_control {
@@ -92,8 +106,7 @@ struct run_control {
 
 /* Replays the source to its end, or until it is stopped; `control` may be NULL. Memory grows with the
  * requests in flight only. Unfinished requests are not reported to the observer. */
-int cluster_run(const struct cluster_config *config, struct executor executor, struct request_source *source,
-                const struct observer *observer, const struct run_control *control, struct cluster_totals *totals,
-                struct error *err);
+int cluster_run(const struct cluster_config *config, struct request_source *source, const struct observer *observer,
+                const struct run_control *control, struct cluster_totals *totals, struct error *err);
 
 #endif

@@ -3,15 +3,15 @@
 
 void cluster_rank(struct cluster *c, const struct replica *r)
 {
-    size_t entrance = r->index / c->config->tied;
-    if (c->config->routing->rank && entrance < cluster_entrances(c))
-        min_index_set(&c->ranks, entrance, serves(c, r->index) ? c->config->routing->rank(r->load) : MIN_INDEX_NONE);
+    const struct routing_policy *policy = c->routers[0].config->policy;
+    if (policy->rank && !station_of(c, r)->decodes)
+        min_index_set(&c->ranks, r->station, serves(c, r->index) ? policy->rank(r->load) : MIN_INDEX_NONE);
 }
 
 void cluster_touch(struct cluster *c, size_t replica)
 {
     if (!c->is_touched[replica])
-        c->touched[(c->touched_first + c->touched_count++) % c->config->replicas] = replica;
+        c->touched[(c->touched_first + c->touched_count++) % c->replica_count] = replica;
     c->is_touched[replica] = true;
 }
 
@@ -27,7 +27,7 @@ void cluster_notice(struct cluster *c, struct replica *r, sim_time from)
 /* Whether the replica must be told when somebody new stands in the shared queue. */
 void cluster_listen(struct cluster *c, const struct replica *r)
 {
-    if (r->index / c->config->tied >= cluster_entrances(c))
+    if (station_of(c, r)->decodes)
         return;
     uint64_t bit = (uint64_t)1 << r->index % 64, *word = &c->listening[r->index / 64];
     *word = serves(c, r->index) && (!r->busy || replica_can_be_cut(r)) ? *word | bit : *word & ~bit;
@@ -37,7 +37,7 @@ void cluster_listen(struct cluster *c, const struct replica *r)
  * those before it have had their turn at this instant. */
 void cluster_notice_all(struct cluster *c, sim_time now, size_t after)
 {
-    for (size_t word = 0; word <= (c->config->replicas - 1) / 64; word++)
+    for (size_t word = 0; word <= (c->replica_count - 1) / 64; word++)
         for (uint64_t left = c->listening[word]; left; left &= left - 1) {
             struct replica *r = &c->replicas[word * 64 + (size_t)__builtin_ctzll(left)];
             cluster_notice(c, r, after != NOBODY && r->index <= after ? now + 1 : now);

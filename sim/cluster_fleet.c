@@ -14,7 +14,7 @@ static int evict(struct cluster *c, struct replica *r, sim_time now, struct erro
             c->observer->evicted(c->observer->state, r->station, q, now);
         if (c->config->fleet.lose)
             cluster_lose(c, q, now, "its replica failed");
-        else if (cluster_route_again(c, q, now, c->config->replicas, err))
+        else if (cluster_route_again(c, q, now, EVERYBODY, err))
             return -1;
     }
     return 0;
@@ -25,13 +25,12 @@ bool cluster_settle_fleet(struct cluster *c, struct replica *r, sim_time now)
 {
     if (!c->config->fleet.asked || serves(c, r->index))
         return false;
-    bool drained =
-        r->running.count == 0 && !r->next_formed && (c->config->routing->central || r->view.waiting->count == 0);
+    bool drained = r->running.count == 0 && !r->next_formed && (c->queue_is_shared || r->view.waiting->count == 0);
     if (c->fleet.states[r->index] != REPLICA_DRAINING || !drained)
         return false;
     fleet_off(&c->fleet, r->index, now);
     set_event(c, r->index, SIM_TIME_NEVER);
-    set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
+    set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
     return true;
 }
 
@@ -50,7 +49,7 @@ static int come_up(struct cluster *c, struct replica *r, sim_time now, struct er
     look_again(c, r, now);
     for (struct request *q; c->fleet.serving_count > 0 && (q = c->limbo.head);) {
         request_list_remove(&c->limbo, q);
-        if (cluster_route_again(c, q, now, c->config->replicas, err))
+        if (cluster_route_again(c, q, now, EVERYBODY, err))
             return -1;
     }
     return 0;
@@ -79,7 +78,7 @@ static size_t least_loaded(const struct cluster *c)
 /* A central queue's replica that drains takes nobody more; any other serves its own queue first. */
 static void drain(struct cluster *c, struct replica *r, sim_time now)
 {
-    r->closed = c->config->routing->central;
+    r->closed = c->queue_is_shared;
     cluster_rank(c, r);
     cluster_listen(c, r);
     if (!r->busy && r->running.count == 0 && (r->closed || r->view.waiting->count == 0)) {
@@ -91,7 +90,7 @@ static void drain(struct cluster *c, struct replica *r, sim_time now)
 static int scale(struct cluster *c, sim_time now, struct error *err)
 {
     struct scaling_view view = {.waiting = c->limbo.count + c->central.count};
-    for (size_t i = 0; i < c->config->replicas; i++) {
+    for (size_t i = 0; i < c->replica_count; i++) {
         view.outstanding += c->replicas[i].running.count + c->replicas[i].own_waiting.count;
         view.waiting += c->replicas[i].own_waiting.count;
     }
@@ -116,12 +115,12 @@ static void give_up(struct cluster *c, struct request *r, sim_time now)
         return;
     }
     struct replica *replica = &c->replicas[r->replica];
-    bool central = c->config->routing->central;
+    bool central = c->queue_is_shared;
     replica_drop(replica, r);
     if (c->observer->evicted && !central)
         c->observer->evicted(c->observer->state, replica->station, r, now);
     cluster_lose(c, r, now, "gave up waiting");
-    for (size_t i = 0; i < c->config->replicas; i++) /* who stood behind it may fit */
+    for (size_t i = 0; i < c->replica_count; i++) /* who stood behind it may fit */
         if ((central || i == replica->index) && c->replicas[i].busy)
             cluster_cut_short(c, i, now + 1);
     cluster_rank(c, replica);
@@ -141,9 +140,9 @@ int cluster_step_fleet(struct cluster *c, sim_time now, struct error *err)
     }
     for (struct request *r; (r = fleet_gives_up(&c->fleet, now));)
         give_up(c, r, now);
-    set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
+    set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
     cluster_wake_touched(c, now);
     if (!cluster_can_go_on(c) && c->in_flight > 0)
         return cluster_stalled(c, err);
-    return c->more == SOURCE_WAITS ? cluster_hear_from_clients(c, c->config->replicas, now, err) : 0;
+    return c->more == SOURCE_WAITS ? cluster_hear_from_clients(c, EVERYBODY, now, err) : 0;
 }

@@ -71,7 +71,7 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
     c->free_requests = r->next;
     request_init(r, c->next_id++, a->at, a->prompt_tokens, a->output_tokens, a->max_output_tokens);
     r->origin = a->origin;
-    if (a->hash_count > 0 && c->config->replica.prefix_caching && copy_hashes(r, a)) {
+    if (a->hash_count > 0 && c->config->pools[0].replica.prefix_caching && copy_hashes(r, a)) {
         error_no_memory(err);
         return NULL;
     }
@@ -82,17 +82,18 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
     return r;
 }
 
-/* Replicas that a routing policy chooses among: every `step`-th from `first` on. */
+/* Stations that a routing policy chooses among. */
 struct routed {
     struct cluster *c;
-    size_t first, step;
-    const size_t *only; /* those of them that are up; NULL: all */
+    const struct router *router;
+    const size_t *only; /* those of its stations that are up; NULL: all */
 };
 
+/* The first replica of a station stands for it. */
 static struct replica *routed_replica(void *replicas, size_t index)
 {
     const struct routed *r = replicas;
-    return &r->c->replicas[r->first + (r->only ? r->only[index] : index) * r->step];
+    return r->c->stations[r->router->first + (r->only ? r->only[index] : index)].replicas;
 }
 
 static const struct replica_load *load_of(void *replicas, size_t index)
@@ -113,83 +114,70 @@ static uint64_t kv_tokens_of(void *replicas, size_t index)
     return kv->total_blocks / (kv->layout.groups.full + kv->layout.groups.windowed) * kv->layout.block_tokens;
 }
 
-/* Replicas that arrivals are routed to; of one with stages, its first micro-batch stands for it. */
-size_t cluster_entrances(const struct cluster *c)
+/* One of `count` stations, from 0. */
+static size_t choose_by_policy(struct cluster *c, struct router *router, const struct request *r, size_t count,
+                               const size_t *only)
 {
-    size_t replicas = c->config->prefill_replicas ? c->config->prefill_replicas : c->config->replicas;
-    return replicas / c->config->tied;
+    struct routed routed = {.c = c, .router = router, .only = only};
+    struct routing_view view = {.params = router->config->params,
+                                .load = load_of,
+                                .cached_tokens = cached_tokens_of,
+                                .kv_tokens = kv_tokens_of,
+                                .replicas = &routed};
+    return router->config->policy->choose(&router->cursor, count, r, &view);
 }
 
-static struct routing_view view_of(struct routed *routed, const struct param_set *params)
+/* The station where a request enters; replicas that come and go are stations by themselves. */
+static size_t choose_entrance(struct cluster *c, const struct request *r)
 {
-    return (struct routing_view){.params = params,
-                                 .load = load_of,
-                                 .cached_tokens = cached_tokens_of,
-                                 .kv_tokens = kv_tokens_of,
-                                 .replicas = routed};
-}
-
-static size_t choose_by_policy(struct cluster *c, const struct request *r, size_t count)
-{
-    const struct routing_policy *routing = c->config->routing;
-    const size_t *only = c->config->fleet.asked ? c->fleet.serving : NULL;
-    struct routed entered = {.c = c, .step = c->config->tied, .only = only};
-    struct routing_view view = view_of(&entered, c->config->routing_params);
-    size_t chosen = routing->choose(&c->cursor, count, r, &view);
-    return only ? only[chosen] : c->config->tied * chosen;
-}
-
-static size_t choose_replica(struct cluster *c, const struct request *r)
-{
-    const struct routing_policy *routing = c->config->routing;
-    size_t count = cluster_entrances(c);
-    if (routing->central || count == 1)
+    struct router *router = &c->routers[0];
+    size_t count = router->count;
+    if (c->queue_is_shared || count == 1)
         return 0;
-    if (c->config->fleet.asked && (count = c->fleet.serving_count) == 1)
-        return c->fleet.serving[0];
-    return routing->rank ? c->config->tied * (size_t)min_index_first(&c->ranks).slot : choose_by_policy(c, r, count);
+    const size_t *only = c->config->fleet.asked ? c->fleet.serving : NULL;
+    if (only && (count = c->fleet.serving_count) == 1)
+        return only[0];
+    if (router->config->policy->rank)
+        return (size_t)min_index_first(&c->ranks).slot;
+    size_t chosen = choose_by_policy(c, router, r, count, only);
+    return only ? only[chosen] : chosen;
 }
 
-/* The decode replica, from 0, that a request goes to whose prompt is through. */
 size_t cluster_choose_decoder(struct cluster *c, const struct request *r)
 {
-    const struct routing_policy *routing = c->config->decode_routing;
-    size_t first = c->config->prefill_replicas, step = c->config->decode_tied;
-    size_t count = (c->config->replicas - first) / step, least = 0;
-    struct routed decoders = {.c = c, .first = first, .step = step};
-    struct routing_view view = view_of(&decoders, c->config->decode_routing_params);
-    if (count == 1)
-        return 0;
-    if (!routing->rank)
-        return routing->choose(&c->decode_cursor, count, r, &view);
-    for (size_t i = 1; i < count; i++)
-        if (routing->rank(load_of(&decoders, i)) < routing->rank(load_of(&decoders, least)))
+    struct router *router = &c->routers[1];
+    const struct routing_policy *policy = router->config->policy;
+    struct station *stations = &c->stations[router->first];
+    size_t least = 0;
+    if (router->count > 1 && !policy->rank)
+        return router->first + choose_by_policy(c, router, r, router->count, NULL);
+    for (size_t i = 1; i < router->count; i++)
+        if (policy->rank(stations[i].replicas->load) < policy->rank(stations[least].replicas->load))
             least = i;
-    return least;
+    return router->first + least;
 }
 
-/* Where a prompt goes that was routed to `chosen`, in a mixed pool: the decode replica with fewest prompt tokens before
- * it, if the prefill replica has too many and that one fewer. */
+/* Where a prompt goes that was routed to `chosen`, in a mixed pool: the station of the second step with fewest prompt
+ * tokens before it, if the one chosen has too many and that one fewer. */
 static size_t relieve(const struct cluster *c, size_t chosen)
 {
-    uint64_t least = c->replicas[chosen].load->prompt_tokens;
-    if (!c->config->mixed || least <= c->config->prefill_above)
+    uint64_t least = c->stations[chosen].replicas->load->prompt_tokens;
+    if (!c->config->mixed.asked || least <= c->config->mixed.prefill_above)
         return chosen;
-    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i += c->config->decode_tied)
-        if (c->replicas[i].load->prompt_tokens < least) {
-            least = c->replicas[i].load->prompt_tokens;
+    for (size_t i = c->routers[1].first; i < c->station_count; i++)
+        if (c->stations[i].replicas->load->prompt_tokens < least) {
+            least = c->stations[i].replicas->load->prompt_tokens;
             chosen = i;
         }
     return chosen;
 }
 
-/* In a mixed pool, whether all decode replicas are too busy to take a request over. */
 bool cluster_keeps_in_mixed_pool(void *owner, const struct replica *r, struct request *q, sim_time now)
 {
     const struct cluster *c = owner;
     (void)r, (void)q, (void)now;
-    for (size_t i = c->config->prefill_replicas; i < c->config->replicas; i += c->config->decode_tied)
-        if (c->replicas[i].load->outstanding_tokens <= c->config->decode_above)
+    for (size_t i = c->routers[1].first; i < c->station_count; i++)
+        if (c->stations[i].replicas->load->outstanding_tokens <= c->config->mixed.decode_above)
             return false;
     return true;
 }
@@ -198,7 +186,7 @@ bool cluster_keeps_in_mixed_pool(void *owner, const struct replica *r, struct re
 static const char *sheds(const struct cluster *c, const struct replica *r, const struct request *q)
 {
     const struct fleet_config *f = &c->config->fleet;
-    size_t share = c->config->routing->central && c->fleet.serving_count > 0 ? c->fleet.serving_count : 1;
+    size_t share = c->queue_is_shared && c->fleet.serving_count > 0 ? c->fleet.serving_count : 1;
     if (!f->asked)
         return NULL;
     if (r->view.waiting->count / share >= f->most_waiting)
@@ -212,21 +200,21 @@ static const char *sheds(const struct cluster *c, const struct replica *r, const
 static int enqueue(struct cluster *c, struct replica *replica, struct request *r, sim_time now, size_t after,
                    struct error *err)
 {
-    bool central = c->config->routing->central;
+    bool central = c->queue_is_shared;
     r->replica = replica->index;
     if (replica_enqueue(replica, r, now))
         return error_no_memory(err);
     cluster_rank(c, replica);
     if (central)
         cluster_notice_all(c, now, after);
-    for (size_t i = 0; !central && i < tied_to(c, replica->index); i++)
+    for (size_t i = 0; !central && i < station_of(c, replica)->pool->tied; i++)
         cluster_notice(c, &replica[i], after != NOBODY && replica[i].index <= after ? now + 1 : now);
     return 0;
 }
 
 static bool nobody_serves(const struct cluster *c)
 {
-    return c->config->fleet.asked && c->fleet.serving_count == 0 && !c->config->routing->central;
+    return c->config->fleet.asked && c->fleet.serving_count == 0 && !c->queue_is_shared;
 }
 
 static void reject(struct cluster *c, struct request *r, const char *reason)
@@ -246,23 +234,23 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, str
     c->totals.arrived++;
     c->fleet.arrived++;
     bool waits = nobody_serves(c);
-    struct replica *replica = &c->replicas[waits ? 0 : relieve(c, choose_replica(c, r))];
+    const struct station *station = &c->stations[waits ? 0 : relieve(c, choose_entrance(c, r))];
+    struct replica *replica = station->replicas;
     const char *reason = replica_refuses(replica, r);
-    if (!reason && c->config->prefill_replicas &&
-        replica->index < c->config->prefill_replicas) /* and who decodes it must be able to, too */
-        reason = replica_refuses(&c->replicas[c->config->prefill_replicas], r);
+    if (!reason && c->config->step_count > 1 && !station->decodes) /* and who decodes it must be able to, too */
+        reason = replica_refuses(c->stations[c->routers[1].first].replicas, r);
     if (!reason && !waits)
         reason = sheds(c, replica, r);
     if (reason) {
         reject(c, r, reason);
         return 0;
     }
-    bool at_router = waits || c->config->routing->central;
+    bool at_router = waits || c->queue_is_shared;
     c->observer->arrived(c->observer->state, at_router ? ROUTER_QUEUE : replica->station, r);
     if (c->config->fleet.asked && fleet_wait(&c->fleet, r))
         return error_no_memory(err);
     if (c->fleet.waiting_count == 1)
-        set_event(c, c->config->replicas + 1, fleet_next(&c->fleet));
+        set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
     if (waits) {
         request_list_insert(&c->limbo, r, NULL);
         return 0;
@@ -279,8 +267,8 @@ int cluster_route_again(struct cluster *c, struct request *r, sim_time now, size
         request_list_insert(&c->limbo, r, NULL);
         return 0;
     }
-    struct replica *replica = &c->replicas[choose_replica(c, r)];
-    if (c->observer->routed && !c->config->routing->central)
+    struct replica *replica = c->stations[choose_entrance(c, r)].replicas;
+    if (c->observer->routed && !c->queue_is_shared)
         c->observer->routed(c->observer->state, replica->station, r, now);
     return enqueue(c, replica, r, now, after, err);
 }

@@ -17,7 +17,7 @@ static int complain(const struct request *r, sim_time now, const struct replica 
 bool cluster_can_go_on(const struct cluster *c)
 {
     bool only_looks = c->config->fleet.asked && c->more != 1 && !fleet_awaits_change(&c->fleet);
-    for (size_t i = 0; only_looks && i < c->config->replicas; i++)
+    for (size_t i = 0; only_looks && i < c->replica_count; i++)
         only_looks = min_index_key(&c->events, i) == MIN_INDEX_NONE;
     return !only_looks;
 }
@@ -25,21 +25,19 @@ bool cluster_can_go_on(const struct cluster *c)
 int cluster_stalled(const struct cluster *c, struct error *err)
 {
     sim_time now = c->totals.end;
-    for (size_t i = 0; i < c->config->replicas; i++) {
+    for (size_t i = 0; i < c->replica_count; i++) {
         const struct replica *r = &c->replicas[i];
         if (r->view.waiting->count > 0)
             return complain(r->view.waiting->head, now, r, "for the batching policy", err);
         if (r->running.count > 0)
             return complain(r->running.head, now, r, "to be in a batch", err);
-        if (c->pipelines && c->pipelines[r->station].prompts.count > 0)
-            return complain(c->pipelines[r->station].prompts.head, now, r, "for its next chunk", err);
-        if (c->pairs && c->pairs[r->station].inbound[i % 2].count > 0)
-            return complain(c->pairs[r->station].inbound[i % 2].head, now, r, "to go on at the other one", err);
-        if (c->config->prefill_replicas && i >= c->config->prefill_replicas) {
-            const struct request_list *queued = &c->transfers.queued[r->station - c->transfers.sources];
-            if (queued->count > 0)
-                return complain(queued->head, now, r, "for its KV to be pulled into the pool", err);
-        }
+        const struct station *s = station_of(c, r);
+        if (s->pipeline.prompts.count > 0)
+            return complain(s->pipeline.prompts.head, now, r, "for its next chunk", err);
+        if (s->pair.members && s->pair.inbound[r - s->replicas].count > 0)
+            return complain(s->pair.inbound[r - s->replicas].head, now, r, "to go on at the other one", err);
+        if (s->decodes && c->transfers.queued[r->station].count > 0)
+            return complain(c->transfers.queued[r->station].head, now, r, "for its KV to be pulled into the pool", err);
     }
     return error_set(err, ERROR_RUN, "nothing can happen any more at %.6f s, and %llu requests wait for a replica",
                      sim_time_to_s(now), (unsigned long long)c->in_flight);

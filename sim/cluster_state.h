@@ -8,25 +8,47 @@
 #include "sim/cluster.h"
 #include "sim/min_index.h"
 
+/* Who has had its turn at an instant, where it is not a replica and those before it. */
 #define NOBODY SIZE_MAX
+#define EVERYBODY (SIZE_MAX - 1)
+
+/* What a router sends requests to. */
+struct station {
+    const struct pool_config *pool;
+    struct replica *replicas; /* [pool->tied], the first one leads */
+    struct replica *leader;   /* of the ranks that it steps with, if any; their events are this one's */
+    bool decodes;             /* requests come from another station, with their first token */
+    struct pipeline pipeline; /* no stages: none */
+    struct pair pair;         /* no members: none */
+};
+
+/* Into a step of the flow. */
+struct router {
+    const struct router_config *config;
+    size_t first, count; /* stations that it chooses among */
+    uint64_t cursor;
+};
 
 struct cluster {
     const struct cluster_config *config;
     const struct observer *observer;
-    struct replica *replicas;
-    struct min_index events;     /* by replica: when it acts next */
-    struct min_index ranks;      /* by replica, for routing policies that rank them */
+    struct replica *replicas; /* [replica_count] in order of their stations */
+    size_t replica_count;
+    struct station *stations; /* [station_count] in order of their pools */
+    size_t station_count;
+    struct router routers[MOST_STEPS];
+    bool has_pairs, queue_is_shared;
+    struct min_index events;     /* by replica, and the two slots below: when it acts next */
+    struct min_index ranks;      /* by station of the first step, for routing policies that rank them */
     struct request_list central; /* the shared queue of central routing */
     uint64_t *listening; /* bit i of the shared queue's replicas: i is idle, or in a stretch that an arrival can cut */
     struct request *free_requests;
     struct request **slabs;
     size_t slab_count, slab_capacity;
-    size_t *touched; /* [replicas] ring: idle ones that have something to look at at this instant, each once */
+    size_t *touched; /* [replica_count] ring: idle ones that have something to look at at this instant, each once */
     size_t touched_first, touched_count;
     bool *is_touched;
-    struct kv_transfers transfers; /* of disaggregated placement */
-    struct pipeline *pipelines;    /* [stations]; NULL without pipeline parallelism, and empty where a pool has none */
-    struct pair *pairs;            /* [stations], NULL where replicas are not paired */
+    struct kv_transfers transfers; /* to stations that decode */
     struct fleet fleet;            /* where one is asked for */
     struct request_list limbo;     /* who arrived, or was evicted, while no replica was up */
     bool out_of_memory;
@@ -34,35 +56,25 @@ struct cluster {
     struct request_source *source;
     struct arrival next;
     int more; /* 1: `next` is to come; else as the source said */
-    uint64_t cursor, decode_cursor;
     sim_time next_probe;
     uint64_t next_id, in_flight, events_seen;
     struct cluster_totals totals;
 };
 
-static inline bool receives(const struct cluster *c, size_t replica)
+/* Slots of the event list. Of events at one instant those of replicas come first, in order, then these. */
+static inline size_t slot_of_transfers(const struct cluster *c)
 {
-    return c->config->prefill_replicas && replica >= c->config->prefill_replicas;
+    return c->replica_count;
 }
 
-/* How many replicas are tied to this one, itself included, and the first of them. */
-static inline size_t tied_to(const struct cluster *c, size_t replica)
+static inline size_t slot_of_fleet(const struct cluster *c)
 {
-    return receives(c, replica) ? c->config->decode_tied : c->config->tied;
+    return c->replica_count + 1;
 }
 
-static inline size_t first_tied(const struct cluster *c, size_t replica)
+static inline struct station *station_of(const struct cluster *c, const struct replica *r)
 {
-    size_t from = receives(c, replica) ? c->config->prefill_replicas : 0;
-    return replica - (replica - from) % tied_to(c, replica);
-}
-
-/* The first replica of a station. */
-static inline size_t station_first(const struct cluster *c, size_t station)
-{
-    size_t prefills = c->config->prefill_replicas, before = prefills / c->config->tied;
-    return prefills && station >= before ? prefills + (station - before) * c->config->decode_tied
-                                         : station * c->config->tied;
+    return &c->stations[r->station];
 }
 
 static inline bool serves(const struct cluster *c, size_t replica)
@@ -70,9 +82,9 @@ static inline bool serves(const struct cluster *c, size_t replica)
     return !c->config->fleet.asked || c->fleet.states[replica] == REPLICA_UP;
 }
 
-static inline void set_event(struct cluster *c, size_t replica, sim_time at)
+static inline void set_event(struct cluster *c, size_t slot, sim_time at)
 {
-    min_index_set(&c->events, replica, at == SIM_TIME_NEVER ? MIN_INDEX_NONE : (uint64_t)at);
+    min_index_set(&c->events, slot, at == SIM_TIME_NEVER ? MIN_INDEX_NONE : (uint64_t)at);
 }
 
 /* Who looks at what next (cluster_events.c). */
@@ -102,9 +114,8 @@ void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char
 void cluster_recycle(void *owner, struct request *r);
 void cluster_free_requests(struct cluster *c);
 
-/* Replicas that arrivals are routed to; the decode replica, from 0, of a request whose prompt is through; whether, in a
- * mixed pool, all of these are too busy to take it over. */
-size_t cluster_entrances(const struct cluster *c);
+/* The station that decodes a request whose prompt is through; whether, in a mixed pool, all of these are too busy to
+ * take it over. */
 size_t cluster_choose_decoder(struct cluster *c, const struct request *r);
 bool cluster_keeps_in_mixed_pool(void *owner, const struct replica *r, struct request *q, sim_time now);
 

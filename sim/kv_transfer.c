@@ -4,14 +4,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-int kv_transfers_init(struct kv_transfers *t, const struct kv_wire *wire, size_t sources, size_t destinations)
+int kv_transfers_init(struct kv_transfers *t, const struct kv_wire *wire, size_t stations)
 {
-    *t = (struct kv_transfers){.wire = *wire, .sources = sources, .destinations = destinations};
-    t->queued = calloc(destinations, sizeof *t->queued);
-    t->arrived = calloc(destinations, sizeof *t->arrived);
-    t->under_way = calloc(destinations, sizeof *t->under_way);
-    return link_init(&t->link, &wire->link, sources, destinations) == 0 && t->queued && t->arrived && t->under_way ? 0
-                                                                                                                   : -1;
+    *t = (struct kv_transfers){.wire = *wire};
+    t->queued = calloc(stations, sizeof *t->queued);
+    t->arrived = calloc(stations, sizeof *t->arrived);
+    t->under_way = calloc(stations, sizeof *t->under_way);
+    return link_init(&t->link, &wire->link, stations, stations) || !t->queued || !t->arrived || !t->under_way ? -1 : 0;
 }
 
 void kv_transfers_release(struct kv_transfers *t)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* kv_transfer.h — KV on its way from replicas that prefill to replicas that decode (disaggregated placement,
+/* kv_transfer.h — KV on its way from stations that prefill to stations that decode (disaggregated placement,
  * DistServe).
  *
- * A request that has its first token waits at a decode replica, in order, until that pulls its KV: when it has blocks
- * for it. Its blocks at the prefill replica are held until the transfer has ended. Transfers go over a link (link.h).
+ * A request that has its first token waits at the station that is to decode it, in order, until that pulls its KV: when
+ * it has blocks for it. Its blocks at the other one are held until the transfer has ended. Transfers go over a link
+ * (link.h).
  *
  * Layer by layer (Splitwise, Patel et al., ISCA 2024), what is left to send when the prompt is through is the last
  * layer, or, where sending takes longer than computing the prompt, the difference. A request that cannot be pulled at
@@ -32,17 +33,16 @@ double kv_bytes_left(const struct kv_wire *wire, const struct request *r, sim_ti
 struct kv_transfers {
     struct kv_wire wire;
     struct link link;
-    size_t sources, destinations;
-    struct request_list *queued;  /* [destinations]: to be received; their KV is still at the prefill replica */
-    struct request_list *arrived; /* [destinations]: their KV is there, the next iteration has them */
-    size_t *under_way;            /* [destinations]: transfers */
+    struct request_list *queued;  /* [stations]: to be received; their KV is still where they were prefilled */
+    struct request_list *arrived; /* [stations]: their KV is there, the next iteration has them */
+    size_t *under_way;            /* [stations]: transfers to it */
 };
 
 /* Returns 0, or -1 when memory is short. Release with kv_transfers_release. */
-int kv_transfers_init(struct kv_transfers *t, const struct kv_wire *wire, size_t sources, size_t destinations);
+int kv_transfers_init(struct kv_transfers *t, const struct kv_wire *wire, size_t stations);
 void kv_transfers_release(struct kv_transfers *t);
 
-/* Starts the transfer of the request that is first in a destination's queue, from r->source. Returns -1 when memory is
+/* Starts the transfer of the request that is first in a station's queue, from r->source. Returns -1 when memory is
  * short. */
 int kv_transfers_start(struct kv_transfers *t, size_t to, sim_time now);
 
@@ -52,7 +52,7 @@ static inline sim_time kv_transfers_next(const struct kv_transfers *t)
     return link_next(&t->link);
 }
 
-/* The next request whose KV has arrived by now, and where; it is in that destination's list then. NULL: none. */
+/* The next request whose KV has arrived by now, and where; it is in that station's list then. NULL: none. */
 struct request *kv_transfers_take(struct kv_transfers *t, sim_time now, size_t *to);
 
 #endif

@@ -20,11 +20,20 @@ static int read_name(const struct json *at, const char **name, struct error *err
     return json_read_string(at, "name", true, name, err);
 }
 
-static int read_admission(const struct json *policy, struct replica_config *c, struct error *err)
+/* A pool's own word on something, or the policy's. */
+static struct json own_or_common(const struct pool *pool, const struct json *policy, const char *key)
+{
+    struct json own = json_member(&pool->at, key);
+    return own.node ? own : json_member(policy, key);
+}
+
+static int read_admission(const struct json *policy, const struct pool *pool, struct replica_config *c,
+                          struct error *err)
 {
     const char *admission = NULL;
-    struct json at = json_member(policy, "admission");
-    if (json_read_string(policy, "admission", false, &admission, err))
+    struct json at = own_or_common(pool, policy, "admission");
+    if (json_read_string(json_member(&pool->at, "admission").node ? &pool->at : policy, "admission", false, &admission,
+                         err))
         return -1;
     c->admission = c->batching->admission;
     if (!admission)
@@ -41,11 +50,11 @@ static int read_admission(const struct json *policy, struct replica_config *c, s
 }
 
 /* "recompute", or "swap", by itself or as an object with how much and how fast. */
-static int read_preemption(const struct json *policy, const struct cost_model *cost, size_t stages,
-                           struct replica_config *c, struct error *err)
+static int read_preemption(const struct json *policy, const struct pool *pool, size_t tied, struct replica_config *c,
+                           struct error *err)
 {
     static const char *const keys[] = {"name", "host_bytes", "bytes_per_s", "latency_ns", NULL};
-    struct json at = json_member(policy, "preemption");
+    struct json at = own_or_common(pool, policy, "preemption");
     const char *name = "recompute";
     double host_bytes = 4.0 * (1 << 30), bytes_per_s = 25e9, latency_ns = 10000;
     if (read_name(&at, &name, err))
@@ -59,20 +68,30 @@ static int read_preemption(const struct json *policy, const struct cost_model *c
         return -1;
     if (strcmp(name, "recompute") == 0)
         return 0;
-    if (stages > 1)
+    if (tied > 1)
         return json_complain(&at, "\"recompute\" with pipeline_parallel or redundant_kv", err);
-    double block_bytes = cost->work.kv_bytes_per_token * c->kv_block_tokens;
+    double block_bytes = pool->cost.work.kv_bytes_per_token * c->kv_block_tokens;
     c->swap = (struct swap_space){.blocks = (uint64_t)(host_bytes / block_bytes),
                                   .ns_per_block = block_bytes / bytes_per_s * 1e9,
                                   .latency = (sim_time)latency_ns};
     return 0;
 }
 
+/* Whether a station of the first step is more than one replica. */
+static bool any_tied(const struct cluster_config *c)
+{
+    for (size_t i = 0; i < c->routers[0].pools; i++)
+        if (c->pools[i].tied > 1)
+            return true;
+    return false;
+}
+
 /* Who stands where in the queue, and what is foretold for it: the truth, unless something else is asked for. */
 static int read_order(struct scenario *s, const struct json *policy, struct error *err)
 {
     struct json at = json_member(policy, "order"), foretold = json_member(policy, "predictor");
-    struct replica_config *c = &s->cluster.replica;
+    struct replica_config *c = &s->cluster.pools[0].replica;
+    bool central = s->cluster.routers[0].policy->central, tied = any_tied(&s->cluster);
     const char *name = "fcfs", *predictor = "oracle";
     if (read_name(&at, &name, err) || read_name(&foretold, &predictor, err))
         return -1;
@@ -85,7 +104,7 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
     if (param_set_read(&s->order_params, c->order->params, &at, err) ||
         param_set_read(&s->predictor_params, s->cluster.predictor->params, &foretold, err))
         return -1;
-    if (predictor_takes_time(&s->predictor_params) && (s->cluster.routing->central || s->cluster.tied > 1))
+    if (predictor_takes_time(&s->predictor_params) && (central || tied))
         return json_complain(
             &foretold, "no server_s with central_queue, pipeline_parallel or redundant_kv: it is a replica's time",
             err);
@@ -98,7 +117,7 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
             "an order of keys with failures, autoscaling or admission, since this one keeps account of "
             "all that its queue's requests are served",
             err);
-    if (c->order->arrange && (s->cluster.routing->central || s->cluster.tied > 1))
+    if (c->order->arrange && (central || tied))
         return json_complain(
             &at,
             "an order of keys with central_queue, pipeline_parallel or redundant_kv, since this one keeps account of "
@@ -107,8 +126,9 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
     const char *admission = "";
     if (json_read_string(policy, "admission", false, &admission, err))
         return -1;
-    bool asks = c->order->key || c->order->arrange || s->cluster.routing->predicts ||
-                (s->cluster.decode_routing && s->cluster.decode_routing->predicts);
+    bool asks = c->order->key || c->order->arrange;
+    for (size_t i = 0; i < s->cluster.step_count; i++)
+        asks |= s->cluster.routers[i].policy->predicts;
     if (!asks && !foretold.node && strcmp(admission, "predicted") != 0)
         s->cluster.predictor = NULL; /* nobody asks */
     return 0;
@@ -134,82 +154,89 @@ static uint64_t least(uint64_t a, uint64_t b)
 }
 
 /* KV tokens that fit on every stage beside the activations of the policy's largest batch. */
-static uint64_t kv_beside(const struct cost_model *cost, const struct stages *others, const struct batch_limits *batch)
+static uint64_t kv_beside(const struct pool *pool, const struct batch_limits *batch)
 {
     double tokens = (double)batch->tokens, sequences = (double)least(batch->sequences, batch->tokens);
-    uint64_t fit = cost_model_kv_tokens(cost, tokens, sequences);
-    for (size_t i = 0; i < others->count; i++)
-        fit = least(fit, cost_model_kv_tokens(&others->costs[i], tokens, sequences));
+    uint64_t fit = cost_model_kv_tokens(&pool->cost, tokens, sequences);
+    for (size_t i = 0; i < pool->stages.count; i++)
+        fit = least(fit, cost_model_kv_tokens(&pool->stages.costs[i], tokens, sequences));
     return fit;
 }
 
-/* The largest pool that fits beside the largest batch that can be formed over it: what a batch computes, the pool must
- * hold, so a batch has no more tokens than the pool. A larger pool never leaves room for a larger one. */
-static uint64_t kv_tokens(const struct cost_model *cost, const struct stages *others, const struct batch_limits *limits)
+/* The most KV that fits beside the largest batch that can be formed over it: what a batch computes must be held, so a
+ * batch has no more tokens than that. More KV never leaves room for more. */
+static uint64_t kv_tokens(const struct pool *pool, const struct batch_limits *limits)
 {
-    uint64_t fits = 0, too_large = kv_beside(cost, others, &(struct batch_limits){.tokens = 1, .sequences = 1}) + 1;
+    uint64_t fits = 0, too_large = kv_beside(pool, &(struct batch_limits){.tokens = 1, .sequences = 1}) + 1;
     while (too_large - fits > 1) {
-        uint64_t pool = fits + (too_large - fits) / 2;
-        struct batch_limits batch = {.tokens = least(limits->tokens, pool),
-                                     .sequences = least(limits->sequences, pool)};
-        *(kv_beside(cost, others, &batch) >= pool ? &fits : &too_large) = pool;
+        uint64_t kv = fits + (too_large - fits) / 2;
+        struct batch_limits batch = {.tokens = least(limits->tokens, kv), .sequences = least(limits->sequences, kv)};
+        *(kv_beside(pool, &batch) >= kv ? &fits : &too_large) = kv;
     }
     return fits;
 }
 
-/* Batching and KV of one kind of replicas; `at` is the policy's, or the pool's own where that says. */
-static int read_replicas(const struct json *policy, const struct pool *pool, const struct cost_model *cost,
-                         const struct stages *stages, size_t tied, struct replica_config *c, struct param_set *params,
-                         struct error *err)
+/* Batching and KV of a pool's replicas: as the pool says, or the policy. */
+static int read_replicas(const struct json *policy, struct pool *pool, struct pool_config *out, struct error *err)
 {
-    struct json own = json_member(&pool->at, "batching"), common = json_member(policy, "batching");
+    struct replica_config *c = &out->replica;
+    struct json batching = own_or_common(pool, policy, "batching");
     long long blocks = 0;
-    if (read_batching(own.node ? &own : &common, c, params, err) ||
+    if (read_batching(&batching, c, &pool->batching_params, err) ||
         json_read_integer(policy, "kv_blocks", false, 1, 1000000000000, &blocks, err) ||
         (pool->at.node && json_read_integer(&pool->at, "kv_blocks", false, 1, 1000000000000, &blocks, err)))
         return -1;
-    struct batch_limits limits = batching_policy_limits(c->batching, params, cost->model.max_tokens);
-    c->kv_blocks = blocks > 0 ? (uint64_t)blocks : kv_tokens(cost, stages, &limits) / c->kv_block_tokens;
+    const struct cost_model *cost = &pool->cost;
+    struct batch_limits limits = batching_policy_limits(c->batching, c->batching_params, cost->model.max_tokens);
+    c->kv_blocks = blocks > 0 ? (uint64_t)blocks : kv_tokens(pool, &limits) / c->kv_block_tokens;
     c->max_tokens = cost->model.max_tokens;
     c->kv_groups = cost->work.kv_groups;
     c->step_tokens = limits.tokens < c->max_tokens ? (uint32_t)limits.tokens : c->max_tokens;
-    return read_admission(policy, c, err) || read_preemption(policy, cost, tied, c, err) ? -1 : 0;
+    out->max_sequences = (uint32_t)limits.sequences;
+    return read_admission(policy, pool, c, err) || read_preemption(policy, pool, out->tied, c, err) ? -1 : 0;
 }
 
-static uint32_t most_sequences(const struct replica_config *c)
+/* A pool's replicas are as those of the first one, but for what they are made of, and what is said of them. */
+static int read_pool_policy(struct scenario *s, const struct json *policy, size_t index, struct error *err)
 {
-    return (uint32_t)batching_policy_limits(c->batching, c->batching_params, c->max_tokens).sequences;
-}
-
-/* Replicas that decode: the others' settings, with batching and KV of their own. */
-static int read_decoders(struct scenario *s, const struct json *policy, const struct pool *decode, struct error *err)
-{
-    struct cluster_config *c = &s->cluster;
-    struct json placed = json_member(&s->root, "cluster");
-    placed = json_member(&placed, "placement");
-    bool ahead = c->decode.schedule_ahead;
-    c->decode = c->replica;
-    c->decode.schedule_ahead = ahead;
-    if (c->decode.order->arrange)
-        c->decode.order =
+    struct pool_config *p = &s->cluster.pools[index];
+    const struct replica_config own = p->replica;
+    p->replica = s->cluster.pools[0].replica;
+    p->replica.schedule_ahead = own.schedule_ahead;
+    p->replica.step = own.step;
+    p->replica.swap = own.swap;
+    if (index >= s->cluster.routers[0].pools && p->replica.order->arrange)
+        p->replica.order =
             order_policy_find("fcfs"); /* it orders those who arrive; who is preempted here waits by itself */
-    if (read_replicas(policy, decode, &s->decode_cost, &s->decode_stages, c->decode_tied, &c->decode, &s->decode_params,
-                      err))
-        return -1;
-    if (c->replica.prefix_caching || c->replica.batching->holds_finished_kv || c->decode.batching->holds_finished_kv)
-        return json_complain(&placed,
-                             "\"colocated\" with prefix_caching, or with a batching policy that serves whole batches",
-                             err);
-    c->decode_max_sequences = most_sequences(&c->decode);
-    return 0;
+    return read_replicas(policy, &s->pools[index], p, err);
 }
 
-static int read_policy(struct scenario *s, const struct pool *prefill, const struct pool *decode, struct error *err)
+static int check_batching(const struct scenario *s, const struct json *policy, struct error *err)
+{
+    const struct cluster_config *c = &s->cluster;
+    struct json batching = json_member(policy, "batching"), placed = json_member(&s->root, "cluster");
+    placed = json_member(&placed, "placement");
+    bool whole = false;
+    for (size_t i = 0; i < c->pool_count; i++) {
+        bool own = c->pools[i].replica.batching->holds_finished_kv;
+        whole |= own;
+        if (own && c->pools[i].tied > 1 && i < c->routers[0].pools)
+            return json_complain(&batching,
+                                 "a policy that serves no whole batches with pipeline_parallel or redundant_kv", err);
+    }
+    return c->step_count > 1 && (whole || c->pools[0].replica.prefix_caching)
+               ? json_complain(&placed,
+                               "\"colocated\" with prefix_caching, or with a batching policy that serves whole batches",
+                               err)
+               : 0;
+}
+
+static int read_policy(struct scenario *s, struct error *err)
 {
     static const char *const keys[] = {"batching",  "order",          "preemption", "admission", "kv_block_tokens",
                                        "kv_blocks", "prefix_caching", "predictor",  NULL};
     struct json policy = json_member(&s->root, "policy");
-    struct replica_config *c = &s->cluster.replica;
+    struct replica_config *c = &s->cluster.pools[0].replica;
     long long block_tokens = 16;
     if (policy.node && json_check_keys(&policy, keys, err))
         return -1;
@@ -217,17 +244,13 @@ static int read_policy(struct scenario *s, const struct pool *prefill, const str
         json_read_bool(&policy, "prefix_caching", &c->prefix_caching, err))
         return -1;
     c->kv_block_tokens = (uint32_t)block_tokens;
-    if (read_order(s, &policy, err) ||
-        read_replicas(&policy, prefill, &s->cost, &s->stages, s->cluster.tied, c, &s->batching_params, err))
+    if (read_order(s, &policy, err))
         return -1;
-    struct json batching = json_member(&policy, "batching");
-    if (s->cluster.tied > 1 && c->batching->holds_finished_kv)
-        return json_complain(&batching, "a policy that serves no whole batches with pipeline_parallel or redundant_kv",
-                             err);
-    if (s->cluster.tied > 1)
-        s->cluster.decode_max_sequences = most_sequences(c);
+    for (size_t i = 0; i < s->cluster.pool_count; i++)
+        if (read_pool_policy(s, &policy, i, err))
+            return -1;
     s->cluster.wire.layout = replica_kv_layout(c);
-    return s->cluster.prefill_replicas ? read_decoders(s, &policy, decode, err) : 0;
+    return check_batching(s, &policy, err);
 }
 
 /* "requests": false, true, or the share of requests to keep rows of. */
@@ -293,12 +316,8 @@ static int read_scenario(struct scenario *s, struct error *err)
     struct json workload = json_member(&s->root, "workload");
     if (!cJSON_IsObject(workload.node))
         return json_complain(&workload, "an object with \"trace\", or with \"arrivals\" and \"lengths\"", err);
-    struct pool prefill = {0}, decode = {0};
     struct json slo = json_member(&s->root, "slo");
-    return pools_read(s, &prefill, &decode, err) || read_policy(s, &prefill, &decode, err) ||
-                   slo_read(&s->slo, &slo, err) || read_output(s, err)
-               ? -1
-               : 0;
+    return pools_read(s, err) || read_policy(s, err) || slo_read(&s->slo, &slo, err) || read_output(s, err) ? -1 : 0;
 }
 
 int scenario_compile(struct scenario *out, struct json root, struct error *err)
@@ -312,10 +331,7 @@ int scenario_compile(struct scenario *out, struct json root, struct error *err)
 
 void scenario_release(struct scenario *s)
 {
-    cost_model_release(&s->cost);
-    cost_model_release(&s->decode_cost);
-    stages_release(&s->stages);
-    stages_release(&s->decode_stages);
+    pools_release(s);
     cJSON_Delete((cJSON *)(uintptr_t)s->root.node);
     s->root.node = NULL;
 }

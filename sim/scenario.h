@@ -11,7 +11,19 @@ struct stages {
     struct cost_model *costs; /* [count] */
     size_t count;
     struct executor *executors; /* [count + 1] of all stages */
-    struct pipeline_link link;
+};
+
+/* What a scenario says of a pool, and what that costs. */
+struct pool {
+    struct json at; /* the object that describes it; node NULL where nothing does */
+    long long replicas;
+    const char *device;
+    struct json engine_at;
+    struct parallel parallel;
+    double stage_bytes_per_s, stage_latency_ns; /* between pipeline stages; below 0: as the device says */
+    struct cost_model cost;                     /* of the first stage */
+    struct stages stages;
+    struct param_set batching_params;
 };
 
 /* Simulated time from one instant until before another. */
@@ -25,11 +37,9 @@ struct scenario {
     struct json root; /* owned */
     char name[128];
     uint64_t seed;
-    struct cost_model cost, decode_cost; /* decode_cost: of replicas that decode alone, in disaggregated placement */
-    struct stages stages, decode_stages; /* `cost` and `decode_cost` are their first ones */
+    struct pool *pools; /* [cluster.pool_count] owned, as cluster.pools */
     struct cluster_config cluster;
-    struct param_set batching_params, decode_params, order_params, predictor_params, routing_params,
-        decode_routing_params;
+    struct param_set order_params, predictor_params, routing_params[MOST_STEPS];
     struct slo slo;
     enum warmup_rule warmup;
     double keep_requests;   /* share of the requests that get a database row each */
@@ -45,6 +55,12 @@ void scenario_release(struct scenario *s);
 static inline bool scenario_keeps_rows(const struct scenario *s)
 {
     return s->keep_requests > 0 || s->timeseries > 0 || s->iterations.to > s->iterations.from;
+}
+
+/* The model and device that stand for the scenario: those of its first pool. */
+static inline const struct cost_model *scenario_cost(const struct scenario *s)
+{
+    return &s->pools[0].cost;
 }
 
 /* The scenario's workload from its start. */

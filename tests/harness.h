@@ -45,7 +45,7 @@ static inline void run_scenario(const char *text, struct run_summary *out)
     open_scenario(text, &s, &source);
     expect_ok(run_metrics_init(&m, &s, &err), &err);
     struct observer observer = run_metrics_observer(&m);
-    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
     expect_ok(run_metrics_summarise(&m, &s, &totals, out, &err), &err);
     request_source_destroy(&source);
     run_metrics_release(&m);

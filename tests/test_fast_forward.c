@@ -58,7 +58,7 @@ static void run(const char *text, bool step, struct trail *t)
     t->rows = 1;
     t->metrics.sink = (struct row_sink){.state = t, .add_request = add_request, .add_point = add_point};
     struct observer observer = run_metrics_observer(&t->metrics);
-    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
     expect_ok(run_metrics_summarise(&t->metrics, &s, &totals, &t->summary, &err), &err);
     request_source_destroy(&source);
     scenario_release(&s);
@@ -156,7 +156,7 @@ struct stretches {
 static void note_stretch(void *state, const struct iteration_record *record)
 {
     struct stretches *s = state;
-    bool decodes = record->replica >= s->config->prefill_replicas;
+    bool decodes = s->config->step_count > 1 && record->replica >= s->config->pools[0].stations;
     s->iterations[decodes] += record->count;
     s->longest[decodes] = record->count > s->longest[decodes] ? record->count : s->longest[decodes];
 }
@@ -182,7 +182,7 @@ static struct stretches run_apart(bool step)
         &s, &source);
     s.cluster.step = step;
     stretches.config = &s.cluster;
-    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
     request_source_destroy(&source);
     scenario_release(&s);
     return stretches;

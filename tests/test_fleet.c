@@ -117,9 +117,8 @@ static void test_a_run_in_which_nothing_can_happen_is_an_error(void **state)
                  "\"workload\": {\"trace\": \"build/test_fleet.jsonl\"}}",
                  clusters[i]);
         open_scenario(text, &s, &source);
-        s.cluster.replica.batching = &idle;
-        assert_int_equal(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err),
-                         -1);
+        s.cluster.pools[0].replica.batching = &idle;
+        assert_int_equal(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), -1);
         assert_int_equal(err.code, ERROR_RUN);
         assert_non_null(strstr(err.text, "request 0 (10 prompt tokens, at most 3 output tokens) waits for the batching "
                                          "policy of replica 0"));

@@ -80,7 +80,7 @@ static void iterated(void *state, const struct iteration_record *i)
     (void)state;
     sim_time start = i->stretch->start, end = stretch_end(i->stretch, i->count);
     assert_true(i->end > start && i->end == end);
-    if (cluster_station_servers(checker.config, i->replica) == 1) { /* else micro-batches overlap */
+    if (cluster_pool_of(checker.config, i->replica)->tied == 1) { /* else micro-batches overlap */
         assert_true(start >= checker.busy_until[i->replica]);
         check_step(i, start);
     }
@@ -168,9 +168,9 @@ static void run_checked(const char *text, struct run_summary *out)
     struct cluster_totals totals;
     open_scenario(text, &s, &source);
     checker = (struct checker){.hash = 1,
-                               .block_tokens = s.cluster.replica.kv_block_tokens,
-                               .layout = replica_kv_layout(&s.cluster.replica),
-                               .ranks = s.cluster.group,
+                               .block_tokens = s.cluster.pools[0].replica.kv_block_tokens,
+                               .layout = replica_kv_layout(&s.cluster.pools[0].replica),
+                               .ranks = s.cluster.pools[0].ranks,
                                .config = &s.cluster};
     expect_ok(run_metrics_init(&checker.metrics, &s, &err), &err);
     checker.inner = run_metrics_observer(&checker.metrics);
@@ -185,7 +185,7 @@ static void run_checked(const char *text, struct run_summary *out)
                                 .routed = routed,
                                 .lost = lost,
                                 .probed = probed};
-    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
     expect_ok(run_metrics_summarise(&checker.metrics, &s, &totals, out, &err), &err);
     request_source_destroy(&source);
     run_metrics_release(&checker.metrics);

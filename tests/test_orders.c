@@ -348,7 +348,7 @@ static uint64_t rows_of(const char *text, uint64_t *preemptions)
     expect_ok(run_metrics_init(&m, &s, &err), &err);
     m.sink = (struct row_sink){.state = &hash, .add_request = add_row, .add_point = ignore_point};
     struct observer observer = run_metrics_observer(&m);
-    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
     expect_ok(run_metrics_summarise(&m, &s, &totals, &summary, &err), &err);
     *preemptions += summary.preemptions;
     request_source_destroy(&source);

@@ -80,9 +80,9 @@ static struct seen run_chunks(const char *batching)
              "{\"prompt\": {\"name\": \"fixed\", \"tokens\": 40}, \"output\": {\"name\": \"fixed\", \"tokens\": 2}}}}",
              batching);
     open_scenario(spec, &s, &source);
-    s.cluster.stage_executors = stages;
-    s.cluster.stage_link = (struct pipeline_link){.bytes_per_token = 0, .bytes_per_s = 1};
-    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+    s.cluster.pools[0].stage_executors = stages;
+    s.cluster.pools[0].stage_link = (struct pipeline_link){.bytes_per_token = 0, .bytes_per_s = 1};
+    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
     request_source_destroy(&source);
     scenario_release(&s);
     return seen;

@@ -51,7 +51,7 @@ static void run_placed(const char *placement, const char *more, unsigned request
                                 .gap = note_gap,
                                 .finished = note};
     open_scenario(text, &s, &source);
-    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, totals, &err), &err);
+    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, totals, &err), &err);
     request_source_destroy(&source);
     scenario_release(&s);
 }

@@ -64,6 +64,7 @@ static void answer(const struct oracle *o, const struct trial *t, struct trial_r
     if (o->capacity[0] > 0) {
         size_t device = device_of(scenario);
         double n = replicas_of(scenario), rate = rate_scale_of(scenario) * t->scales[SCALE_RATE];
+        out->pool_count = 1;
         out->held[0] =
             (struct held_gpus){.gpus = n, .mean = n * (o->held_share[device] > 0 ? o->held_share[device] : 1)};
         out->metrics[METRIC_TTFT][STAT_P99] = 1 / n;

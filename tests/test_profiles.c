@@ -760,7 +760,7 @@ static uint64_t pool_of(const char *batching)
              batching);
     expect_ok(json_parse(text, "test", &root, &err), &err);
     expect_ok(scenario_compile(&s, root, &err), &err);
-    uint64_t blocks = s.cluster.replica.kv_blocks;
+    uint64_t blocks = s.cluster.pools[0].replica.kv_blocks;
     scenario_release(&s);
     return blocks;
 }

@@ -198,11 +198,11 @@ static void test_a_measured_run_makes_a_scenario(void **state)
     struct scenario s;
     expect_ok(measured_scenario("tests/data/measured", "ideal-server", &root, &err), &err);
     expect_ok(scenario_compile(&s, root, &err), &err);
-    assert_string_equal(s.cost.model.name, "ideal");
-    assert_int_equal(s.cluster.replica.kv_blocks, 100); /* 101 less the null block */
-    assert_false(s.cluster.replica.prefix_caching);
-    assert_true(param_number(&s.batching_params, "max_sequences") == 4);
-    assert_true(param_number(&s.batching_params, "token_budget") == 64);
+    assert_string_equal(s.pools[0].cost.model.name, "ideal");
+    assert_int_equal(s.cluster.pools[0].replica.kv_blocks, 100); /* 101 less the null block */
+    assert_false(s.cluster.pools[0].replica.prefix_caching);
+    assert_true(param_number(&s.pools[0].batching_params, "max_sequences") == 4);
+    assert_true(param_number(&s.pools[0].batching_params, "token_budget") == 64);
     scenario_release(&s);
 }
 
@@ -323,7 +323,7 @@ static int64_t keep_run(struct store *store, const char *text, struct error *err
     expect_ok(store_keep_rows(store, err), err);
     m.sink = store_sink(store);
     struct observer observer = run_metrics_observer(&m);
-    expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, err), err);
+    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, err), err);
     expect_ok(run_metrics_summarise(&m, &s, &totals, &summary, err), err);
     int64_t id = store_save_run(store, &s, &m, &summary, 1, err);
     request_source_destroy(&source);

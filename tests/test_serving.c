@@ -209,7 +209,7 @@ static void serve(const char *policy, const char *more, enum peer_link peer, str
         size_t count = 0, sequences = 0, free_blocks = 0;
         expect_ok(peer_look(server.peer, 0, &token, 1, &count, &sequences, &free_blocks, &err), &err);
         assert_int_equal(sequences, 0);
-        assert_int_equal(free_blocks, s.cluster.decode.kv_blocks * (s.cluster.replicas - s.cluster.prefill_replicas));
+        assert_int_equal(free_blocks, s.cluster.pools[1].replica.kv_blocks * s.cluster.pools[1].stations);
     }
     run_metrics_release(&m);
     server_close(&server);

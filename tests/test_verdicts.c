@@ -398,7 +398,7 @@ static void test_load_and_utilisation_by_hand(void **state)
         expect_ok(run_metrics_init(&m, &s, &err), &err);
         m.sustainable_per_s = 500;
         struct observer observer = run_metrics_observer(&m);
-        expect_ok(cluster_run(&s.cluster, simulated_executor(&s.cost), &source, &observer, NULL, &totals, &err), &err);
+        expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
         expect_ok(run_metrics_summarise(&m, &s, &totals, &r, &err), &err);
         struct station_summary first = run_metrics_station(&m, &s, 0, false, r.duration_s);
         sim_time before = m.sections.first[0];
@@ -444,9 +444,9 @@ static void test_mfu_and_kv_use_by_hand(void **state)
     assert_true(fabs(r.mfu * busy_s * 165.2e12 - 796) < 1e-6);
     assert_true(fabs(r.utilization - 0.5) < 1e-12);
     assert_true(fabs(r.mean_kv_use - 0.125) < 1e-9 && fabs(r.peak_kv_use - 0.125) < 1e-12);
-    assert_int_equal(r.kv.blocks, 4);
-    assert_int_equal(r.kv.tokens, 64);
-    assert_true(r.kv.at_longest == 1 && fabs(r.kv.at_mean - 64.0 / 12) < 1e-12);
+    assert_int_equal(r.kv[0].blocks, 4);
+    assert_int_equal(r.kv[0].tokens, 64);
+    assert_true(r.kv[0].at_longest == 1 && fabs(r.kv[0].at_mean - 64.0 / 12) < 1e-12);
 }
 
 /* A fast server beside what came before it: 100 requests of 10 ms each in a row, one every 20 ms, after 100 that came

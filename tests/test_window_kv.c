@@ -245,12 +245,12 @@ static void test_the_pool_has_blocks_of_one_group(void **state)
     (void)state;
     struct scenario hybrid = compiled("\"vllm-0.19\""), uniform = compiled("{\"preset\": \"vllm-0.19\", \"kv_groups\": "
                                                                            "\"uniform\"}");
-    assert_true(hybrid.cost.work.kv_bytes_per_token == 5 * 4096);
-    assert_true(uniform.cost.work.kv_bytes_per_token == 32 * 4096);
-    assert_int_equal(hybrid.cluster.replica.kv_groups.windowed, 6);
-    assert_int_equal(uniform.cluster.replica.kv_groups.windowed, 0);
-    assert_int_equal(uniform.cluster.replica.kv_blocks, hybrid.cluster.replica.kv_blocks * 5 / 32);
-    assert_int_equal(hybrid.cluster.replica.step_tokens, 2048);
+    assert_true(hybrid.pools[0].cost.work.kv_bytes_per_token == 5 * 4096);
+    assert_true(uniform.pools[0].cost.work.kv_bytes_per_token == 32 * 4096);
+    assert_int_equal(hybrid.cluster.pools[0].replica.kv_groups.windowed, 6);
+    assert_int_equal(uniform.cluster.pools[0].replica.kv_groups.windowed, 0);
+    assert_int_equal(uniform.cluster.pools[0].replica.kv_blocks, hybrid.cluster.pools[0].replica.kv_blocks * 5 / 32);
+    assert_int_equal(hybrid.cluster.pools[0].replica.step_tokens, 2048);
     scenario_release(&hybrid);
     scenario_release(&uniform);
 }

@@ -144,7 +144,7 @@ static int run_scenario(struct scenario *s, struct run_metrics *m, struct run_su
     if (scenario_open_workload(s, &source, err))
         return -1;
     struct observer observer = run_metrics_observer(m);
-    int status = cluster_run(&s->cluster, simulated_executor(&s->cost), &source, &observer, NULL, &totals, err);
+    int status = cluster_run(&s->cluster, &source, &observer, NULL, &totals, err);
     request_source_destroy(&source);
     return status ? -1 : run_metrics_summarise(m, s, &totals, summary, err);
 }

@@ -33,14 +33,14 @@ static void run(struct scenario *s)
     struct run_summary summary;
     struct cluster_totals totals;
     struct error err = {0};
-    if (s->cluster.replicas > 100 || s->cluster.replica.kv_blocks < 1)
+    if (cluster_replicas(&s->cluster) > 100 || s->cluster.pools[0].replica.kv_blocks < 1)
         return;
     if (scenario_open_workload(s, &source.inner, &err))
         return;
     struct request_source outer = {.next = next, .state = &source};
     if (run_metrics_init(&m, s, &err) == 0) {
         struct observer observer = run_metrics_observer(&m);
-        if (cluster_run(&s->cluster, simulated_executor(&s->cost), &outer, &observer, NULL, &totals, &err) == 0 &&
+        if (cluster_run(&s->cluster, &outer, &observer, NULL, &totals, &err) == 0 &&
             run_metrics_summarise(&m, s, &totals, &summary, &err) && err.code == ERROR_RUN)
             abort(); /* an invariant is broken */
     }

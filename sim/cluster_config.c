@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/cluster.h"
+
+size_t cluster_replicas(const struct cluster_config *c)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->pool_count; i++)
+        count += pool_replicas(&c->pools[i]);
+    return count;
+}
+
+size_t cluster_stations(const struct cluster_config *c)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->pool_count; i++)
+        count += c->pools[i].stations;
+    return count;
+}
+
+const struct pool_config *cluster_pool_of(const struct cluster_config *c, size_t station)
+{
+    const struct pool_config *p = c->pools;
+    for (; station >= p->stations; p++)
+        station -= p->stations;
+    return p;
+}
+
+double cluster_held_s(const struct cluster_config *c, const struct cluster_totals *t)
+{
+    double held = 0;
+    for (size_t i = 0; i < c->pool_count; i++)
+        held += t->held_s[i];
+    return held;
+}
+
+double cluster_replica_held_s(const struct cluster_config *c, const struct cluster_totals *t)
+{
+    double held = 0;
+    for (size_t i = 0; i < c->pool_count; i++)
+        held += t->held_s[i] / (double)(c->pools[i].stage_executors ? c->pools[i].tied : 1);
+    return held;
+}

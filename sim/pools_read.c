@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/pools_read.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int read_link(const struct json *at, double *bytes_per_s, double *latency_ns, struct error *err)
+{
+    static const char *const keys[] = {"bytes_per_s", "latency_ns", NULL};
+    return at->node && (json_check_keys(at, keys, err) ||
+                        json_read_number(at, "bytes_per_s", false, 1, 1e15, bytes_per_s, err) ||
+                        json_read_number(at, "latency_ns", false, 0, 1e12, latency_ns, err))
+               ? -1
+               : 0;
+}
+
+/* Who chooses among the stations of a step: as `at` says, or by the policy `name`. */
+static int read_router(struct scenario *s, size_t step, const struct json *at, const char *name, struct error *err)
+{
+    struct router_config *router = &s->cluster.routers[step];
+    const char *key = json_member(at, "policy").node ? "policy" : "name";
+    if (cJSON_IsString(at->node))
+        name = at->node->valuestring;
+    else if (at->node && json_read_string(at, key, true, &name, err))
+        return -1;
+    router->policy = routing_policy_find(name);
+    router->params = &s->routing_params[step];
+    if (!router->policy)
+        return json_complain(at, "a routing policy (tandem list policies)", err);
+    if (step > 0 && router->policy->central)
+        return json_complain(at, "a routing policy other than central_queue", err);
+    return param_set_read(&s->routing_params[step], router->policy->params, at, err);
+}
+
+/* How KV goes from one pool to the other. */
+static int read_wire(const struct json *at, struct link_config *link, bool *layerwise, struct error *err)
+{
+    static const char *const keys[] = {"bytes_per_s", "latency_ns", "layerwise", "discipline", NULL};
+    const char *discipline = "shared";
+    double latency_ns = 10000;
+    link->bytes_per_s = 50e9;
+    if (at->node && (json_check_keys(at, keys, err) ||
+                     json_read_number(at, "bytes_per_s", false, 1, 1e15, &link->bytes_per_s, err) ||
+                     json_read_number(at, "latency_ns", false, 0, 1e12, &latency_ns, err) ||
+                     json_read_bool(at, "layerwise", layerwise, err) ||
+                     json_read_string(at, "discipline", false, &discipline, err)))
+        return -1;
+    struct json named = json_member(at, "discipline");
+    link->latency = (sim_time)latency_ns;
+    link->discipline = strcmp(discipline, "fifo") == 0 ? LINK_FIFO : LINK_SHARED;
+    return link->discipline == LINK_SHARED && strcmp(discipline, "shared") != 0
+               ? json_complain(&named, "\"shared\" or \"fifo\"", err)
+               : 0;
+}
+
+/* Thresholds of a mixed pool: Splitwise's, in tokens. */
+static int read_mixed(const struct json *at, struct mixed_pool *m, struct error *err)
+{
+    long long prefill_above = 8192, decode_above = 100000;
+    if (json_read_integer(at, "prefill_above_tokens", false, 0, 1000000000000, &prefill_above, err) ||
+        json_read_integer(at, "decode_above_tokens", false, 0, 1000000000000, &decode_above, err))
+        return -1;
+    *m = (struct mixed_pool){true, (uint64_t)prefill_above, (uint64_t)decode_above};
+    return 0;
+}
+
+/* Makes room for so many pools, each as `usual` until it says otherwise. */
+static int make_pools(struct scenario *s, size_t count, const struct pool *usual, struct error *err)
+{
+    s->pools = calloc(count, sizeof *s->pools);
+    if (!s->pools)
+        return error_no_memory(err);
+    s->cluster.pool_count = count;
+    for (size_t i = 0; i < count; i++)
+        s->pools[i] = *usual;
+    return 0;
+}
+
+/* Members of a cluster, and of a pool, that say how its replicas are made. */
+static int read_shape(const struct json *at, struct pool *p, struct error *err)
+{
+    long long tensor = p->parallel.tensor, stages = p->parallel.stages, data = p->parallel.data,
+              expert = p->parallel.expert;
+    if (json_read_integer(at, "replicas", false, 1, 100000, &p->replicas, err) ||
+        json_read_integer(at, "tensor_parallel", false, 1, 64, &tensor, err) ||
+        json_read_integer(at, "pipeline_parallel", false, 1, 64, &stages, err) ||
+        json_read_integer(at, "data_parallel", false, 1, 1024, &data, err) ||
+        json_read_integer(at, "expert_parallel", false, 1, 1024, &expert, err) ||
+        json_read_number(at, "expert_imbalance", false, 1, 1000, &p->parallel.expert_imbalance, err))
+        return -1;
+    p->parallel.tensor = (uint32_t)tensor;
+    p->parallel.stages = (uint32_t)stages;
+    p->parallel.data = (uint32_t)data;
+    p->parallel.expert = (uint32_t)expert;
+    struct json staged = json_member(at, "pipeline_parallel");
+    return stages > 1 && data > 1 ? json_complain(&staged, "1 with data_parallel or redundant_kv", err) : 0;
+}
+
+/* What a pool does not say is as the cluster says. */
+static int read_pool(const struct json *at, struct pool *p, struct error *err)
+{
+    static const char *const keys[] = {
+        "replicas", "tensor_parallel", "pipeline_parallel", "data_parallel", "expert_parallel", "expert_imbalance",
+        "device",   "engine",          "batching",          "admission",     "preemption",      "kv_blocks",
+        NULL};
+    p->at = *at;
+    if (at->node && (json_check_keys(at, keys, err) || read_shape(at, p, err) ||
+                     json_read_string(at, "device", false, &p->device, err)))
+        return -1;
+    if (at->node && json_member(at, "engine").node)
+        p->engine_at = json_member(at, "engine");
+    return 0;
+}
+
+/* Replicas of the cluster work in pairs. */
+static int read_pairs(struct scenario *s, const struct json *cluster, const struct json *at, bool *layerwise,
+                      struct error *err)
+{
+    static const char *const keys[] = {"name", "link", NULL};
+    struct json wire = json_member(at, "link"), counted = json_member(cluster, "replicas"),
+                staged = json_member(cluster, "pipeline_parallel"), discipline = json_member(&wire, "discipline"),
+                routed = json_member(cluster, "routing");
+    const struct pool *p = &s->pools[0];
+    *layerwise = true;
+    if (discipline.node)
+        return json_complain(&discipline, "no discipline with redundant_kv: each way carries one copy after another",
+                             err);
+    if ((cJSON_IsObject(at->node) && json_check_keys(at, keys, err)) ||
+        read_wire(&wire, &s->cluster.wire.link, layerwise, err))
+        return -1;
+    if (p->parallel.data > 1)
+        return json_complain(at, "\"colocated\" where data_parallel is above 1", err);
+    if (p->parallel.stages > 1)
+        return json_complain(&staged, "1 with data_parallel or redundant_kv", err);
+    if (p->replicas % 2 != 0)
+        return json_complain(&counted, "an even number of replicas for \"redundant_kv\": they work in pairs", err);
+    if (s->cluster.routers[0].policy->central)
+        return json_complain(&routed,
+                             "a routing policy other than central_queue for \"redundant_kv\" and \"mixed_pool\"", err);
+    s->cluster.pools[0].stations = (size_t)p->replicas / 2;
+    s->cluster.pools[0].tied = 2;
+    return 0;
+}
+
+/* Prefill and decode apart: {"name": …, "prefill": …, "decode": …, "link": …}. */
+static int read_apart(struct scenario *s, const struct json *cluster, const struct json *at, const char *decode_routing,
+                      bool mixed, bool *layerwise, struct error *err)
+{
+    static const char *const keys[] = {"name", "prefill", "decode", "link", "decode_routing", NULL};
+    static const char *const mixed_keys[] = {
+        "name", "prefill", "decode", "link", "prefill_above_tokens", "decode_routing", "decode_above_tokens", NULL};
+    struct cluster_config *c = &s->cluster;
+    struct json first = json_member(at, "prefill"), second = json_member(at, "decode"), wire = json_member(at, "link"),
+                second_routed = json_member(at, "decode_routing"), routed = json_member(cluster, "routing");
+    if (cJSON_IsObject(at->node) && json_check_keys(at, mixed ? mixed_keys : keys, err))
+        return -1;
+    c->step_count = 2;
+    c->pools[0].name = "prefill";
+    c->pools[1].name = "decode";
+    c->routers[1].pools = 1;
+    if (read_pool(&first, &s->pools[0], err) || read_pool(&second, &s->pools[1], err) ||
+        read_wire(&wire, &c->wire.link, layerwise, err) || (mixed && read_mixed(at, &c->mixed, err)) ||
+        read_router(s, 1, &second_routed, decode_routing, err))
+        return -1;
+    return mixed && c->routers[0].policy->central
+               ? json_complain(&routed,
+                               "a routing policy other than central_queue for \"redundant_kv\" and \"mixed_pool\"", err)
+               : 0;
+}
+
+/* "colocated", or prefill and decode apart, or pairs; `usual` is what the cluster says of all replicas. */
+static int read_placement(struct scenario *s, const struct json *cluster, const struct pool *usual, bool *layerwise,
+                          struct error *err)
+{
+    struct json at = json_member(cluster, "placement");
+    const char *name = "colocated";
+    if (cJSON_IsString(at.node))
+        name = at.node->valuestring;
+    else if (at.node && json_read_string(&at, "name", true, &name, err))
+        return -1;
+    bool mixed = strcmp(name, "mixed_pool") == 0, two_level = strcmp(name, "two_level") == 0,
+         apart = mixed || two_level || strcmp(name, "disaggregated") == 0;
+    if (make_pools(s, apart ? 2 : 1, usual, err))
+        return -1;
+    s->cluster.step_count = 1;
+    s->cluster.routers[0].pools = 1;
+    s->cluster.pools[0].name = "serve";
+    if (apart)
+        return read_apart(s, cluster, &at, two_level ? "predicted_kv" : "least_outstanding_tokens", mixed, layerwise,
+                          err);
+    if (strcmp(name, "redundant_kv") == 0)
+        return read_pairs(s, cluster, &at, layerwise, err);
+    return strcmp(name, "colocated") == 0
+               ? 0
+               : json_complain(&at,
+                               "\"colocated\", \"disaggregated\", \"two_level\", \"mixed_pool\" or \"redundant_kv\"",
+                               err);
+}
+
+/* How many stations a pool's replicas are: each rank is one, and so are the two of a pair, and the stages of a pipeline
+ * together. */
+static void count_stations(const struct pool *p, struct pool_config *out)
+{
+    out->ranks = p->parallel.data;
+    if (out->stations > 0)
+        return;
+    out->stations = (size_t)p->replicas * p->parallel.data;
+    out->tied = p->parallel.stages;
+}
+
+int pools_read_cluster(struct scenario *s, bool *layerwise, struct error *err)
+{
+    static const char *const keys[] = {"replicas",  "tensor_parallel", "data_parallel",     "expert_parallel",
+                                       "placement", "routing",         "pipeline_parallel", "expert_imbalance",
+                                       "link",      "failures",        "autoscaling",       "admission",
+                                       NULL};
+    struct json at = json_member(&s->root, "cluster"), link = json_member(&at, "link"),
+                routed = json_member(&at, "routing");
+    const char *model = NULL;
+    struct pool usual = {.replicas = 1,
+                         .parallel = tensor_parallel(1),
+                         .engine_at = json_member(&s->root, "engine"),
+                         .stage_bytes_per_s = -1,
+                         .stage_latency_ns = -1};
+    if ((at.node && (json_check_keys(&at, keys, err) || read_shape(&at, &usual, err))) ||
+        read_link(&link, &usual.parallel.link_bytes_per_s, &usual.parallel.link_latency_ns, err) ||
+        json_read_string(&s->root, "model", true, &model, err) ||
+        json_read_string(&s->root, "device", true, &usual.device, err) ||
+        read_router(s, 0, &routed, "round_robin", err) || read_placement(s, &at, &usual, layerwise, err))
+        return -1;
+    for (size_t i = 0; i < s->cluster.pool_count; i++)
+        count_stations(&s->pools[i], &s->cluster.pools[i]);
+    if (fleet_read(&s->cluster.fleet, &at, s->cluster.pools[0].stations, err))
+        return -1;
+    const struct pool_config *first = &s->cluster.pools[0];
+    return s->cluster.fleet.asked && (s->cluster.pool_count > 1 || first->tied > 1 || first->ranks > 1)
+               ? json_complain(&at,
+                               "no failures, autoscaling or admission with placements other than \"colocated\", "
+                               "data_parallel or pipeline_parallel",
+                               err)
+               : 0;
+}
