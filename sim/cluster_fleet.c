@@ -141,8 +141,8 @@ int cluster_step_fleet(struct cluster *c, sim_time now, struct error *err)
     for (struct request *r; (r = fleet_gives_up(&c->fleet, now));)
         give_up(c, r, now);
     set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
+    if (cluster_hear_from_clients(c, EVERYBODY, now, err))
+        return -1;
     cluster_wake_touched(c, now);
-    if (!cluster_can_go_on(c) && c->in_flight > 0)
-        return cluster_stalled(c, err);
-    return c->more == SOURCE_WAITS ? cluster_hear_from_clients(c, EVERYBODY, now, err) : 0;
+    return !cluster_can_go_on(c) && c->in_flight > 0 ? cluster_stalled(c, err) : 0;
 }

@@ -193,6 +193,26 @@ static void test_availability_by_chance(void **state)
     assert_true(share > 0.88 && share < 0.92);
 }
 
+/* Two clients send at once. The replica fails at 300 and both are lost; what they send then waits until it is up again
+ * at 800, and gives up at that very instant. What they send next finds it idle: one runs until 800 + 1010, the other
+ * gives up at 1300. */
+static void test_what_clients_send_as_they_give_up_is_served(void **state)
+{
+    (void)state;
+    struct run_summary r;
+    run_scenario(
+        "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"failures\": {\"requests\": "
+        "\"lost\", \"schedule\": [{\"replica\": 0, \"at_s\": 3e-7, \"for_s\": 5e-7}]}, \"admission\": "
+        "{\"give_up_s\": 5e-7}}, \"policy\": {\"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}}, "
+        "\"workload\": {\"arrivals\": {\"name\": \"closed_loop\", \"concurrency\": 2}, \"requests\": 6, "
+        "\"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": 1}, \"output\": {\"name\": \"fixed\", "
+        "\"tokens\": 1}}}}",
+        &r);
+    assert_int_equal(r.totals.finished, 1);
+    assert_int_equal(r.totals.lost, 5);
+    assert_int_equal(r.totals.end, 1810);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_whoever_waits_too_long_gives_up),
         cmocka_unit_test(test_a_full_queue_sheds),
         cmocka_unit_test(test_availability_by_chance),
+        cmocka_unit_test(test_what_clients_send_as_they_give_up_is_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
