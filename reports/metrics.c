@@ -18,10 +18,16 @@ static const uint64_t gap_window = 1 << 27, requests_in_group = 5;
 
 enum { GAPS_AHEAD = 64 }; /* kept apart before anybody looks whether they have ended */
 
+static void set_station(const struct scenario *s, size_t station, struct replica_metrics *out)
+{
+    const struct pool_config *pool = cluster_pool_of(&s->cluster, station);
+    out->servers = (unsigned)pool->tied; /* batches that it can have in flight */
+    out->estimated = s->pools[pool - s->cluster.pools].cost.estimated;
+}
+
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
     *m = (struct run_metrics){.replica_count = cluster_stations(&s->cluster),
-                              .sources = !scenario_cost(s)->estimated,
                               .fleet = s->cluster.fleet.asked,
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries,
@@ -31,13 +37,15 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
     for (enum metric i = 0; i < METRIC_COUNT; i++)
         (i == METRIC_ITL ? samples_init_sectioned : samples_init)(&m->samples[i],
                                                                   i == METRIC_ITL ? gap_window : requests_in_group);
-    for (size_t i = 0; i < s->cluster.pool_count; i++)
+    for (size_t i = 0; i < s->cluster.pool_count; i++) {
         m->schedules_ahead |= s->cluster.pools[i].replica.schedule_ahead;
+        m->sources |= !s->pools[i].cost.estimated;
+    }
     if (attainment_init(&m->attainment, &s->slo, err))
         return -1;
     m->replicas = calloc(m->replica_count, sizeof *m->replicas);
     for (size_t i = 0; m->replicas && i < m->replica_count; i++)
-        m->replicas[i].servers = (unsigned)cluster_pool_of(&s->cluster, i)->tied;
+        set_station(s, i, &m->replicas[i]);
     return m->replicas ? 0 : error_no_memory(err);
 }
 
@@ -366,6 +374,18 @@ static void keep_iterations(struct run_metrics *m, const struct iteration_record
     }
 }
 
+/* Where the costs of n iterations come from. */
+static void count_sources(struct run_metrics *m, const struct iteration_record *i)
+{
+    wide_sum n = (wide_sum)i->count, pairs = n * (n - 1) / 2;
+    const struct iteration_cost *cost = i->cost;
+    if (m->replicas[i->replica].estimated)
+        m->by_source[COST_ESTIMATED] += n * cost->total + cost->growth * pairs;
+    else
+        for (int k = 0; k < COST_SOURCES; k++)
+            m->by_source[k] += n * cost->by[k] + cost->by_growth[k] * pairs;
+}
+
 static void on_iteration(void *state, const struct iteration_record *i)
 {
     struct run_metrics *m = state;
@@ -375,8 +395,8 @@ static void on_iteration(void *state, const struct iteration_record *i)
     m->system.busy_ns += ns;
     m->replicas[i->replica].system.busy_ns += ns;
     m->sequence_ns += (wide_sum)ns * batch_sequences(i->batch);
-    for (int k = 0; m->sources && k < COST_SOURCES; k++)
-        m->by_source[k] += (wide_sum)n * i->cost->by[k] + i->cost->by_growth[k] * ((wide_sum)n * (n - 1) / 2);
+    if (m->sources)
+        count_sources(m, i);
     count_work(m, i->batch, n, ns);
     if (m->gaps_ahead_count > m->gaps_ahead_most) {
         settle_gaps(m, i->stretch->start);

@@ -31,6 +31,7 @@ struct replica_metrics {
     struct station_sums system, queue;
     struct queue_growth growth;
     unsigned servers; /* batches that it can have in flight */
+    bool estimated;   /* its costs do not tell sources apart: all are estimates */
 };
 
 /* Of the requests that arrived in one section of the run. */
@@ -78,7 +79,7 @@ struct run_metrics {
     struct batch_map batches;
     int64_t parts_error;              /* Σ |sum of parts − e2e|; anything but 0 is a bug */
     wide_sum by_source[COST_SOURCES]; /* fine time */
-    bool sources;                     /* costs tell them apart */
+    bool sources;                     /* costs of some pool tell them apart; else all are estimates */
     bool fleet;                       /* replicas come and go */
     uint64_t real_tokens, padded_tokens;
     wide_sum scores;      /* Σ query tokens × keys each attends to, doubled */

@@ -276,7 +276,7 @@ static void summarise_batches(const struct run_metrics *m, const struct scenario
     for (int i = 0; i < COST_SOURCES; i++)
         out->source_share[i] = fine_to_ns(m->by_source[i]) / busy_ns;
     const struct cost_model *cost = scenario_cost(s);
-    if (cost->estimated)
+    if (!m->sources)
         out->source_share[COST_ESTIMATED] = 1;
     double peak = device_peak_flops(&cost->device, cost->model.dtype) * cost->parallel.tensor;
     bool one_kind = s->cluster.pool_count == 1; /* else its peak is not one number */

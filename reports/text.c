@@ -2,6 +2,7 @@
 #include "reports/text.h"
 
 #include <math.h>
+#include <string.h>
 
 static void print_seconds(FILE *out, double ns)
 {
@@ -139,8 +140,14 @@ static void print_where_time_went(FILE *out, const struct run_summary *r)
 /* Where the costs come from, and how much of the time came from where. */
 static void print_costs(FILE *out, const struct scenario *s, const struct run_summary *r)
 {
+    bool told_apart = false;
     fprintf(out, "  costs      %s", scenario_cost(s)->device.source);
-    for (int i = 0; !scenario_cost(s)->estimated && i < COST_SOURCES; i++)
+    for (size_t i = 0; i < s->cluster.pool_count; i++) {
+        told_apart |= !s->pools[i].cost.estimated;
+        if (strcmp(s->pools[i].cost.device.source, s->pools[i ? i - 1 : 0].cost.device.source) != 0)
+            fprintf(out, "; %s", s->pools[i].cost.device.source);
+    }
+    for (int i = 0; told_apart && i < COST_SOURCES; i++)
         fprintf(out, "%s%.1f %% %s", i ? ", " : "; of busy time ", 100 * r->source_share[i], cost_source_names[i]);
     fprintf(out, "\n");
 }

@@ -107,6 +107,8 @@ static void start_group(struct cluster *c, const struct station *s, sim_time now
 {
     struct replica *leader = s->leader;
     size_t ranks = s->pool->ranks;
+    for (size_t i = 0; s->decodes && i < ranks; i++)
+        receive(c, &leader[i], now);
     set_event(c, leader->index, replica_start_group(leader, ranks, now));
     for (size_t i = 0; c->queue_is_shared && i < ranks; i++) {
         cluster_listen(c, &leader[i]);
@@ -455,10 +457,10 @@ static void sum_up(struct cluster *c)
         t->kv_total += kv->total_blocks;
         t->kv_block_ns += kv_pool_block_ns(kv, t->end);
     }
-    for (size_t i = 0; i < c->config->pool_count; i++)
-        t->held_s[i] = sim_time_to_s(t->end) * (double)pool_replicas(&c->config->pools[i]);
-    if (c->config->fleet.asked)
-        t->held_s[0] = sim_time_to_s(fleet_held(&c->fleet, t->end));
+    for (size_t i = 0; i < c->replica_count; i++) {
+        size_t pool = (size_t)(station_of(c, &c->replicas[i])->pool - c->config->pools);
+        t->held_s[pool] += sim_time_to_s(c->config->fleet.asked ? fleet_held(&c->fleet, i, t->end) : t->end);
+    }
     for (size_t i = 0; i < c->station_count; i++) {
         struct bubbles b = pipeline_bubbles(&c->stations[i].pipeline);
         t->bubbles.idle_s += b.idle_s;

@@ -68,12 +68,13 @@ int fleet_init(struct fleet *f, const struct fleet_config *config, size_t replic
     f->states = calloc(replicas, sizeof *f->states);
     f->serving = calloc(replicas, sizeof *f->serving);
     f->held_since = calloc(replicas, sizeof *f->held_since);
+    f->held = calloc(replicas, sizeof *f->held);
     f->draws = calloc(replicas, sizeof *f->draws);
     f->repaired_at = calloc(replicas, sizeof *f->repaired_at);
     f->want_count = config->scaling ? (size_t)(config->slow_down / config->interval) + 1 : 1;
     f->wants = calloc(f->want_count, sizeof *f->wants);
-    if (min_index_init(&f->events, replicas + 1) || !f->states || !f->serving || !f->held_since || !f->draws ||
-        !f->repaired_at || !f->wants)
+    if (min_index_init(&f->events, replicas + 1) || !f->states || !f->serving || !f->held_since || !f->held ||
+        !f->draws || !f->repaired_at || !f->wants)
         return -1;
     size_t first = config->scaling ? config->least : replicas;
     for (size_t i = 0; i < replicas; i++) {
@@ -93,6 +94,7 @@ void fleet_release(struct fleet *f)
     free(f->states);
     free(f->serving);
     free(f->held_since);
+    free(f->held);
     free(f->draws);
     free(f->repaired_at);
     free(f->wants);
@@ -213,7 +215,7 @@ enum fleet_event fleet_adjust(struct fleet *f, sim_time now, size_t least_loaded
 void fleet_off(struct fleet *f, size_t replica, sim_time now)
 {
     f->states[replica] = REPLICA_OFF;
-    f->held += now - f->held_since[replica];
+    f->held[replica] += now - f->held_since[replica];
     set_event(f, replica, SIM_TIME_NEVER);
 }
 
@@ -252,10 +254,7 @@ struct request *fleet_gives_up(struct fleet *f, sim_time now)
     return NULL;
 }
 
-sim_time fleet_held(const struct fleet *f, sim_time end)
+sim_time fleet_held(const struct fleet *f, size_t replica, sim_time end)
 {
-    sim_time held = f->held;
-    for (size_t i = 0; i < f->count; i++)
-        held += f->states[i] != REPLICA_OFF ? end - f->held_since[i] : 0;
-    return held;
+    return f->held[replica] + (f->states[replica] != REPLICA_OFF ? end - f->held_since[replica] : 0);
 }

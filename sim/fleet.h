@@ -62,7 +62,7 @@ struct fleet {
     size_t count, serving_count, starting;
     struct min_index events; /* by replica: when its state changes; [count]: the next look */
     sim_time *held_since;    /* [count] */
-    sim_time held;           /* by those that are off by now, and before */
+    sim_time *held;          /* [count] before it was off last */
     uint64_t *draws;         /* [count] times drawn so far: failure, repair, failure … */
     sim_time *repaired_at;   /* [count] of the outage at hand */
     uint64_t seed, arrived;  /* since the last look */
@@ -104,7 +104,7 @@ int fleet_wait(struct fleet *f, struct request *r);
 /* Who gives up by now, or NULL. */
 struct request *fleet_gives_up(struct fleet *f, sim_time now);
 
-/* Σ time that replicas were held until `end`. */
-sim_time fleet_held(const struct fleet *f, sim_time end);
+/* How long a replica was held until `end`. */
+sim_time fleet_held(const struct fleet *f, size_t replica, sim_time end);
 
 #endif

@@ -197,6 +197,126 @@ static int read_placement(struct scenario *s, const struct json *cluster, const 
                                err);
 }
 
+/* Where a pool of this name is, or the number of pools. */
+static size_t find_pool(const struct scenario *s, const cJSON *name)
+{
+    size_t i = 0;
+    while (i < s->cluster.pool_count && strcmp(s->cluster.pools[i].name, name->valuestring) != 0)
+        i++;
+    return i;
+}
+
+/* Exchanges two pools. */
+static void swap_pools(struct scenario *s, size_t a, size_t b)
+{
+    struct pool pool = s->pools[a];
+    struct pool_config config = s->cluster.pools[a];
+    s->pools[a] = s->pools[b];
+    s->cluster.pools[a] = s->cluster.pools[b];
+    s->pools[b] = pool;
+    s->cluster.pools[b] = config;
+}
+
+/* A step of the flow: a pool's name, or several. Puts its pools after the `placed` ones that earlier steps have. */
+static int read_step(struct scenario *s, size_t step, const struct json *at, size_t *placed, struct error *err)
+{
+    struct cluster_config *c = &s->cluster;
+    bool several = cJSON_IsArray(at->node);
+    int count = several ? cJSON_GetArraySize(at->node) : 1;
+    for (int i = 0; i < count; i++) {
+        struct json one = several ? json_element(at, i) : *at;
+        size_t found = cJSON_IsString(one.node) ? find_pool(s, one.node) : c->pool_count;
+        if (found == c->pool_count || found < *placed)
+            return json_complain(&one, "the name of a pool that stands nowhere else in the flow", err);
+        swap_pools(s, *placed, found);
+        ++*placed;
+        c->routers[step].pools++;
+    }
+    return count > 0 ? 0 : json_complain(at, "the name of a pool, or a list of such names", err);
+}
+
+/* The pools in order of the flow: one step, in which requests are served, or one that prefills and one that decodes.
+ * Without a flow all pools are one step. */
+static int read_flow(struct scenario *s, const struct json *cluster, struct error *err)
+{
+    struct cluster_config *c = &s->cluster;
+    struct json flow = json_member(cluster, "flow");
+    int steps = cJSON_GetArraySize(flow.node);
+    size_t placed = 0;
+    c->step_count = 1;
+    if (!flow.node) {
+        c->routers[0].pools = c->pool_count;
+        return 0;
+    }
+    if (!cJSON_IsArray(flow.node) || steps < 1 || steps > MOST_STEPS)
+        return json_complain(&flow, "a list of one step, or of two: pools that prefill, and pools that decode", err);
+    c->step_count = (size_t)steps;
+    for (int i = 0; i < steps; i++) {
+        struct json at = json_element(&flow, i);
+        if (read_step(s, (size_t)i, &at, &placed, err))
+            return -1;
+    }
+    return placed == c->pool_count ? 0 : json_complain(&flow, "every pool of the cluster in it", err);
+}
+
+/* One router's policy, or a list of one for each step. */
+static int read_routers(struct scenario *s, const struct json *cluster, struct error *err)
+{
+    static const char *const otherwise[] = {"round_robin", "least_outstanding_tokens"};
+    struct cluster_config *c = &s->cluster;
+    struct json routed = json_member(cluster, "routing");
+    bool listed = cJSON_IsArray(routed.node);
+    if (listed && (size_t)cJSON_GetArraySize(routed.node) != c->step_count)
+        return json_complain(&routed, "a routing policy for each step of the flow", err);
+    for (size_t i = 0; i < c->step_count; i++) {
+        struct json at = listed ? json_element(&routed, (int)i) : i == 0 ? routed : (struct json){0};
+        if (read_router(s, i, &at, otherwise[i], err))
+            return -1;
+    }
+    const struct router_config *first = &c->routers[0];
+    return first->policy->central && first->pools > 1
+               ? json_complain(&routed, "a routing policy other than central_queue where a step has several pools", err)
+               : 0;
+}
+
+/* {"pools": {NAME: {…}, …}, "flow": [STEP, …], "routing": …, "links": {"kv": …}, "mixed_pool": {…}} */
+static int read_named_pools(struct scenario *s, const struct json *cluster, struct pool *usual, bool *layerwise,
+                            struct error *err)
+{
+    static const char *const keys[] = {"pools",      "flow",     "routing",     "link",      "links",
+                                       "mixed_pool", "failures", "autoscaling", "admission", NULL};
+    static const char *const mixed_keys[] = {"prefill_above_tokens", "decode_above_tokens", NULL};
+    struct cluster_config *c = &s->cluster;
+    struct json pools = json_member(cluster, "pools"), mixed = json_member(cluster, "mixed_pool"),
+                links = json_member(cluster, "links"), routed = json_member(cluster, "routing"),
+                wire = json_member(&links, "kv");
+    int count = cJSON_GetArraySize(pools.node);
+    if (!cJSON_IsObject(pools.node) || count < 1 || count > MOST_POOLS)
+        return json_complain(&pools, "an object of at most 16 pools by name", err);
+    if (json_check_keys(cluster, keys, err) || make_pools(s, (size_t)count, usual, err))
+        return -1;
+    size_t i = 0;
+    for (const cJSON *n = pools.node->child; n; n = n->next, i++) {
+        struct json at = json_member(&pools, n->string);
+        c->pools[i].name = n->string;
+        if (n->string[0] == 0 || strlen(n->string) > 60 || strchr(n->string, '.'))
+            return json_complain(&at, "a name of 1 to 60 bytes without a dot", err);
+        if (read_pool(&at, &s->pools[i], err))
+            return -1;
+        if (!s->pools[i].device)
+            return json_complain(&at, "a \"device\", here or for the scenario", err);
+    }
+    if (read_flow(s, cluster, err) || read_routers(s, cluster, err))
+        return -1;
+    if (c->step_count == 1 && (wire.node || mixed.node))
+        return json_complain(wire.node ? &wire : &mixed, "a flow of two steps with it", err);
+    if (mixed.node && (json_check_keys(&mixed, mixed_keys, err) || read_mixed(&mixed, &c->mixed, err)))
+        return -1;
+    if (mixed.node && c->routers[0].policy->central)
+        return json_complain(&routed, "a routing policy other than central_queue with mixed_pool", err);
+    return c->step_count > 1 ? read_wire(&wire, &c->wire.link, layerwise, err) : 0;
+}
+
 /* How many stations a pool's replicas are: each rank is one, and so are the two of a pair, and the stages of a pipeline
  * together. */
 static void count_stations(const struct pool *p, struct pool_config *out)
@@ -208,35 +328,83 @@ static void count_stations(const struct pool *p, struct pool_config *out)
     out->tied = p->parallel.stages;
 }
 
+/* Links of a replica's own: between the GPUs of a stage, which may stand in "link", too, and between stages. */
+static int read_links(const struct json *cluster, struct pool *usual, struct error *err)
+{
+    static const char *const keys[] = {"tensor", "stage", "kv", NULL};
+    struct json links = json_member(cluster, "links"), link = json_member(cluster, "link"),
+                tensor = json_member(&links, "tensor"), stage = json_member(&links, "stage");
+    if (links.node && json_check_keys(&links, keys, err))
+        return -1;
+    if (link.node && tensor.node)
+        return json_complain(&tensor, "nothing here where cluster.link says the same", err);
+    return read_link(link.node ? &link : &tensor, &usual->parallel.link_bytes_per_s, &usual->parallel.link_latency_ns,
+                     err) ||
+                   read_link(&stage, &usual->stage_bytes_per_s, &usual->stage_latency_ns, err)
+               ? -1
+               : 0;
+}
+
+/* Replicas that come and go are stations by themselves. */
+static int read_fleet(struct scenario *s, const struct json *cluster, struct error *err)
+{
+    struct cluster_config *c = &s->cluster;
+    bool apart = c->step_count > 1;
+    for (size_t i = 0; i < c->pool_count; i++)
+        apart |= c->pools[i].tied > 1 || c->pools[i].ranks > 1;
+    if (fleet_read(&c->fleet, cluster, cluster_stations(c), err))
+        return -1;
+    return c->fleet.asked && apart
+               ? json_complain(cluster,
+                               "no failures, autoscaling or admission with placements other than \"colocated\", "
+                               "data_parallel or pipeline_parallel",
+                               err)
+               : 0;
+}
+
+/* {"replicas": …, "tensor_parallel": …, "placement": …, "routing": …}: a pool that serves, or one that prefills and one
+ * that decodes. */
+static int read_short_form(struct scenario *s, const struct json *at, struct pool *usual, bool *layerwise,
+                           struct error *err)
+{
+    static const char *const keys[] = {"replicas",
+                                       "tensor_parallel",
+                                       "data_parallel",
+                                       "expert_parallel",
+                                       "placement",
+                                       "routing",
+                                       "pipeline_parallel",
+                                       "expert_imbalance",
+                                       "link",
+                                       "links",
+                                       "failures",
+                                       "autoscaling",
+                                       "admission",
+                                       NULL};
+    struct json routed = json_member(at, "routing"), links = json_member(at, "links"), kv = json_member(&links, "kv");
+    if (kv.node)
+        return json_complain(&kv, "nothing here: a placement has its own \"link\"", err);
+    return (at->node && (json_check_keys(at, keys, err) || read_shape(at, usual, err))) ||
+                   read_router(s, 0, &routed, "round_robin", err) || read_placement(s, at, usual, layerwise, err)
+               ? -1
+               : 0;
+}
+
 int pools_read_cluster(struct scenario *s, bool *layerwise, struct error *err)
 {
-    static const char *const keys[] = {"replicas",  "tensor_parallel", "data_parallel",     "expert_parallel",
-                                       "placement", "routing",         "pipeline_parallel", "expert_imbalance",
-                                       "link",      "failures",        "autoscaling",       "admission",
-                                       NULL};
-    struct json at = json_member(&s->root, "cluster"), link = json_member(&at, "link"),
-                routed = json_member(&at, "routing");
+    struct json at = json_member(&s->root, "cluster");
     const char *model = NULL;
     struct pool usual = {.replicas = 1,
                          .parallel = tensor_parallel(1),
                          .engine_at = json_member(&s->root, "engine"),
                          .stage_bytes_per_s = -1,
                          .stage_latency_ns = -1};
-    if ((at.node && (json_check_keys(&at, keys, err) || read_shape(&at, &usual, err))) ||
-        read_link(&link, &usual.parallel.link_bytes_per_s, &usual.parallel.link_latency_ns, err) ||
-        json_read_string(&s->root, "model", true, &model, err) ||
-        json_read_string(&s->root, "device", true, &usual.device, err) ||
-        read_router(s, 0, &routed, "round_robin", err) || read_placement(s, &at, &usual, layerwise, err))
+    bool named = json_member(&at, "pools").node;
+    if (json_read_string(&s->root, "model", true, &model, err) ||
+        json_read_string(&s->root, "device", !named, &usual.device, err) || read_links(&at, &usual, err) ||
+        (named ? read_named_pools : read_short_form)(s, &at, &usual, layerwise, err))
         return -1;
     for (size_t i = 0; i < s->cluster.pool_count; i++)
         count_stations(&s->pools[i], &s->cluster.pools[i]);
-    if (fleet_read(&s->cluster.fleet, &at, s->cluster.pools[0].stations, err))
-        return -1;
-    const struct pool_config *first = &s->cluster.pools[0];
-    return s->cluster.fleet.asked && (s->cluster.pool_count > 1 || first->tied > 1 || first->ranks > 1)
-               ? json_complain(&at,
-                               "no failures, autoscaling or admission with placements other than \"colocated\", "
-                               "data_parallel or pipeline_parallel",
-                               err)
-               : 0;
+    return read_fleet(s, &at, err);
 }

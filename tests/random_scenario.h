@@ -7,11 +7,56 @@
 #include <gsl/gsl_rng.h>
 #include <stdio.h>
 
-enum { RANDOM_REPLICAS_MAX = 4 };
+enum { RANDOM_REPLICAS_MAX = 4, RANDOM_STATIONS_MAX = 16 };
 
 static inline unsigned below(gsl_rng *rng, unsigned limit)
 {
     return (unsigned)gsl_rng_uniform_int(rng, limit);
+}
+
+/* A cluster of two or three named pools, in one step of the flow or in two. */
+struct random_pools {
+    bool ranks, tied, split; /* attention ranks; pipelines; prefill and decode apart */
+    bool fleet;
+    unsigned devices; /* the first so many of those below */
+    char text[1200];
+};
+
+static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char *routing, bool central)
+{
+    static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/tables.json"};
+    static const char *const flows[] = {"[\"a\", \"b\"]", "[[\"b\"], [\"a\", \"c\"]]", "[[\"c\", \"a\"], \"b\"]"};
+    unsigned count = 2 + below(rng, 2), flow = p->split ? count == 2 ? 0 : 1 + (central ? 0 : below(rng, 2)) : 0;
+    size_t used = (size_t)snprintf(p->text, sizeof p->text, "\"pools\": {");
+    for (unsigned i = 0; i < count; i++) {
+        char shape[120] = "", blocks[40] = "";
+        if (p->ranks)
+            snprintf(shape, sizeof shape, ", \"data_parallel\": 2, \"expert_parallel\": %u", 1 + below(rng, 2));
+        else if (p->tied)
+            snprintf(shape, sizeof shape, ", \"pipeline_parallel\": %u", 1 + below(rng, 3));
+        if (below(rng, 2) && !p->split)
+            snprintf(blocks, sizeof blocks, ", \"kv_blocks\": %u", 1200 + below(rng, 500));
+        used +=
+            (size_t)snprintf(p->text + used, sizeof p->text - used,
+                             "%s\"%c\": {\"device\": \"%s\", \"replicas\": %u%s%s, \"batching\": {\"name\": \"%s\", "
+                             "\"max_sequences\": %u}}",
+                             i ? ", " : "", (int)('a' + i), devices[below(rng, p->devices)],
+                             1 + below(rng, RANDOM_REPLICAS_MAX / 2), shape, blocks,
+                             below(rng, 2) ? "chunked_prefill" : "unified_budget", 1 + below(rng, 24));
+    }
+    if (p->split)
+        snprintf(p->text + used, sizeof p->text - used,
+                 "}, \"flow\": %s, \"routing\": [\"%s\", \"%s\"], \"links\": {\"kv\": {\"bytes_per_s\": %u}}%s",
+                 flows[flow], routing, below(rng, 2) ? "power_of_two" : "least_outstanding_tokens",
+                 below(rng, 2) ? 2000000000 : 200000000,
+                 !central && below(rng, 3) == 0
+                     ? ", \"mixed_pool\": {\"prefill_above_tokens\": 300, \"decode_above_tokens\": 500}"
+                     : "");
+    else
+        snprintf(p->text + used, sizeof p->text - used, "}, \"routing\": \"%s\"%s", routing,
+                 p->fleet ? ", \"failures\": {\"mtbf_s\": 5, \"mttr_s\": 0.4}, \"autoscaling\": {\"policy\": "
+                            "\"waiting\", \"interval_s\": 0.07, \"cold_start_s\": 0.05, \"slow_down_s\": 0}"
+                          : "");
 }
 
 /* Writes a scenario as JSON. */
@@ -61,24 +106,35 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
-    char policy[200], cluster[560], prompts_alone[40] = "";
+    char policy[200], cluster[1300], prompts_alone[40] = "";
     unsigned order = below(rng, 13), routing = below(rng, 10);
     if (routing == 2 && order >= 7 && order != 8 && order != 11)
         order = 0;                   /* a shared queue takes orders of keys */
     bool ranks = below(rng, 5) == 0; /* of a mixture of experts, which step together */
-    bool split = !ranks && !request_level && below(rng, 3) == 0;
+    struct random_pools named = {.ranks = ranks, .split = below(rng, 2), .tied = !ranks && below(rng, 3) == 0};
+    bool pooled = !request_level && below(rng, 4) == 0;
+    bool split = !pooled && !ranks && !request_level && below(rng, 3) == 0;
     unsigned device = below(rng, ranks ? 2 : 5), placed = below(rng, 3);
     if (routing == 2 && placed == 2)
         placed = 0;
-    bool staged = !ranks && !split && !request_level && device != 3 && below(rng, 5) == 0;
-    bool paired = !ranks && !split && !request_level && !staged && routing != 2 && below(rng, 4) == 0;
+    bool staged = !pooled && !ranks && !split && !request_level && device != 3 && below(rng, 5) == 0;
+    bool paired = !pooled && !ranks && !split && !request_level && !staged && routing != 2 && below(rng, 4) == 0;
     bool piped = split && device != 3 && below(rng, 4) == 0; /* pools of pipelines */
     unsigned pools[2] = {piped ? 1 + below(rng, 3) : 1, piped ? 1 + below(rng, 3) : 1};
-    if ((staged || paired || piped) && order >= 7 && order != 8 && order != 11)
+    bool tied = staged || paired || piped || (pooled && named.tied);
+    if (tied && order >= 7 && order != 8 && order != 11)
         order = 0;
     if (split && placed < 2 && below(rng, 2)) /* a pool that holds prompts, but not their outputs */
         snprintf(prompts_alone, sizeof prompts_alone, ", \"kv_blocks\": %u", (150 + below(rng, 400)) / block + 1);
-    if (staged)
+    if (pooled) {
+        if (routing == 2 && !named.split)
+            routing = 0; /* the pools of a step share no queue */
+        named.fleet =
+            !named.split && !named.tied && !ranks && below(rng, 2) && (order < 7 || order == 8 || order == 11);
+        named.devices = ranks ? 2 : device == 4 ? 4 : 3; /* tables are of one model */
+        random_pools(rng, &named, routings[routing], routing == 2);
+        snprintf(cluster, sizeof cluster, "%s", named.text);
+    } else if (staged)
         snprintf(cluster, sizeof cluster, "\"replicas\": %u, \"pipeline_parallel\": %u",
                  1 + below(rng, RANDOM_REPLICAS_MAX / 2), 2 + below(rng, 3));
     else if (paired)
@@ -130,7 +186,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         snprintf(arrivals, sizeof arrivals,
                  "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g, \"turns\": %u", 1 + below(rng, 30),
                  below(rng, 2) ? 0 : 0.02, population < 2 ? 1 + below(rng, 3) : 1);
-    bool costly = routing != 2 && !staged && !paired && !piped;
+    bool costly = routing != 2 && !tied, apart = split || (pooled && named.split);
     const char *extras =
         request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];
     bool windows = !ranks && device != 4 && below(rng, 3) == 0;
@@ -140,7 +196,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "{\"schedule_ahead\": %s},"
              "\"output\": {\"warmup\": \"%s\", \"requests\": true, \"timeseries_s\": %g},"
              "\"slo\": {\"ttft_s\": {\"p99\": 0.5}},"
-             "\"cluster\": {%s, \"routing\": \"%s\"},"
+             "\"cluster\": {%s%s%s%s},"
              "\"policy\": {\"order\": \"%s\", %s \"batching\": %s, %s \"prefix_caching\": %s, \"kv_block_tokens\": %u, "
              "\"kv_blocks\": %u},"
              "\"workload\": {%s \"arrivals\": {%s}, \"requests\": %u, %s \"lengths\": {"
@@ -150,11 +206,11 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              ranks     ? "qwen3-30b-a3b"
              : windows ? "tests/data/windows.json"
                        : "llama-3.1-8b",
-             techniques[ranks || staged || piped ? 0 : below(rng, 6)], devices[device],
+             techniques[ranks || (tied && !paired) ? 0 : below(rng, 6)], devices[device],
              below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
-             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, routings[routing], orders[order],
-             preemptions[staged || paired || piped ? 0 : below(rng, 2)], policy, extras,
-             !split && below(rng, 2) ? "true" : "false", block,
+             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, pooled ? "" : ", \"routing\": \"",
+             pooled ? "" : routings[routing], pooled ? "" : "\"", orders[order], preemptions[tied ? 0 : below(rng, 2)],
+             policy, extras, !apart && below(rng, 2) ? "true" : "false", block,
              (windows ? 1 + below(rng, 6) : 1) *
                  (((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1)),
              populations[population], arrivals, 1 + below(rng, 120), below(rng, 3) ? "" : "\"max_output_tokens\": 420,",

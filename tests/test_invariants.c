@@ -13,8 +13,8 @@ enum { SCENARIOS = 300 };
 struct checker {
     struct run_metrics metrics;
     struct observer inner;
-    sim_time busy_from[RANDOM_REPLICAS_MAX], busy_until[RANDOM_REPLICAS_MAX];
-    size_t ranks; /* that step together */
+    sim_time busy_from[RANDOM_STATIONS_MAX], busy_until[RANDOM_STATIONS_MAX];
+    size_t ranks; /* that step together, in every pool */
     const struct cluster_config *config;
     uint64_t steps_shared; /* by two of them */
     uint64_t wasted;       /* rows of requests that had ended */
@@ -198,7 +198,7 @@ static void test_random_scenarios_keep_every_invariant(void **state)
     gsl_rng *rng = random_stream_create(20261124, "random scenarios");
     uint64_t preemptions = 0, rejections = 0, shared = 0, failures = 0, losses = 0, windows_left = 0, wasted = 0;
     for (int i = 0; i < SCENARIOS; i++) {
-        char text[2000];
+        char text[3000];
         struct run_summary first, again;
         random_scenario(rng, text, sizeof text);
         run_checked(text, &first);
