@@ -8,7 +8,7 @@ PACKAGES := build-essential pkg-config libgsl-dev libsqlite3-dev libcjson-dev zl
 CHECK_PACKAGES := clang clang-format libclang-rt-14-dev libcmocka-dev python3 python3-jsonschema valgrind openmpi-bin libopenmpi-dev
 LIBS := gsl sqlite3 libcjson zlib openblas
 
-ROOMS := base workloads policies profiles sim reports planner engine_ref cli
+ROOMS := base workloads policies profiles sim reports simulation planner engine_ref validation cli
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-psabi
 CFLAGS ?= -O2 -g -flto=auto
 ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -pthread -I. $(WARNINGS) $(WERROR) $(CFLAGS) $(SANITIZE) \
@@ -184,7 +184,7 @@ check: deps-if-missing ## what CI runs: warnings as errors, sanitizers, format, 
 	@tests/check-rooms
 	@tests/check-format $(FORMATTED)
 	@$(MAKE) --no-print-directory -j1 -k testers || echo "some testers could not be brought: their tests are skipped"
-	@$(MAKE) --no-print-directory WERROR=-Werror all $(BUILD)/emulated/tandem-cuda.so
+	@$(MAKE) --no-print-directory WERROR=-Werror all $(BENCHES) $(BUILD)/emulated/tandem-cuda.so
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' WERROR=-Werror \
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' RELEASE=$(BUILD) test
 

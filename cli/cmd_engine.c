@@ -12,8 +12,8 @@
 #include "engine_ref/workers.h"
 #include "profiles/import.h"
 #include "profiles/shipped.h"
-#include "reports/store.h"
 #include "reports/text.h"
+#include "simulation/simulation.h"
 
 enum {
     OPT_SET,
@@ -247,7 +247,7 @@ static int use_trace(struct json *root, const char *file, struct error *err)
     return status;
 }
 
-static int load_scenario(const struct arguments *args, struct scenario *s, struct error *err)
+static int open_scenario(const struct arguments *args, struct simulation **out, struct error *err)
 {
     struct json root;
     bool trace = is_trace(args->words[1]);
@@ -259,7 +259,7 @@ static int load_scenario(const struct arguments *args, struct scenario *s, struc
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return -1;
     }
-    return scenario_compile(s, root, err);
+    return simulation_open(root, out, err);
 }
 
 static void print_engine(const struct server *server, double wall_s)
@@ -279,30 +279,22 @@ static void print_engine(const struct server *server, double wall_s)
                server->peer ? " in two processes" : "");
 }
 
-static int serve_and_keep(const struct arguments *args, struct scenario *s, struct server *server, struct store *store,
-                          struct run_metrics *m, struct error *err)
+static int serve_and_keep(const struct arguments *args, struct simulation *s, struct server *server,
+                          struct store *store, struct error *err)
 {
-    struct cluster_totals totals;
-    struct run_summary summary;
-    struct run_control control = {.stop = stop_on_signal()};
-    if (scenario_keeps_rows(s)) {
-        if (store_keep_rows(store, err))
-            return -1;
-        m->sink = store_sink(store);
-    }
-    struct observer observer = run_metrics_observer(m);
-    int64_t start = clock_ns();
-    if (server_run(server, s, &observer, &control, &totals, err) || run_metrics_summarise(m, s, &totals, &summary, err))
+    const struct observer observer = server_observer(server);
+    const struct simulation_options o = {.observers = &observer, .control = {.stop = stop_on_signal()}, .store = store};
+    if (simulation_run(s, &o, err) || server_error(server, err))
         return -1;
-    double wall_s = (double)(clock_ns() - start) * 1e-9;
-    snprintf(s->name + strlen(s->name), sizeof s->name - strlen(s->name), " (served by %s)",
+    size_t used = strlen(s->scenario.name);
+    snprintf(s->scenario.name + used, sizeof s->scenario.name - used, " (served by %s)",
              server->engines[0].backend->name);
-    int64_t id = store_save_run(store, s, m, &summary, wall_s, err);
+    int64_t id = simulation_keep(s, store, err);
     if (id < 0)
         return -1;
     if (!args->values[OPT_QUIET]) {
-        text_print_summary(stdout, s, &summary, m, wall_s);
-        print_engine(server, wall_s);
+        text_print_summary(stdout, &s->scenario, &s->summary, &s->metrics, s->wall_s);
+        print_engine(server, s->wall_s);
     }
     printf("  kept       run %lld in %s\n", (long long)id, args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db");
     return 0;
@@ -310,7 +302,7 @@ static int serve_and_keep(const struct arguments *args, struct scenario *s, stru
 
 static int run_serve(const struct arguments *args, struct error *err)
 {
-    struct scenario s;
+    struct simulation *s = NULL;
     struct server server;
     struct store *store = NULL;
     struct server_options o = {.backend = args->values[OPT_BACKEND], .weights_file = args->values[OPT_WEIGHTS]};
@@ -324,25 +316,18 @@ static int run_serve(const struct arguments *args, struct error *err)
         return error_set(err, ERROR_INPUT, "--peer %s: expected shared or socket", peer);
     o.rows = (size_t)rows;
     o.temperature = (float)temperature;
-    if (read_threads(args, &o.threads, err) || load_scenario(args, &s, err))
+    if (read_threads(args, &o.threads, err) || open_scenario(args, &s, err))
         return -1;
-    if (server_open(&server, &s, &o, err)) {
-        scenario_release(&s);
-        return -1;
-    }
-    struct run_metrics *m = calloc(1, sizeof *m);
-    int status = !m ? error_no_memory(err)
-                 : run_metrics_init(m, &s, err) ||
-                         store_open(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db", &store, err) ||
-                         serve_and_keep(args, &s, &server, store, m, err)
+    int status = server_open(&server, &s->scenario, &o, err);
+    if (status == 0) {
+        status = store_open(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db", &store, err) ||
+                         serve_and_keep(args, s, &server, store, err)
                      ? -1
                      : 0;
+        server_close(&server);
+    }
     store_close(store);
-    if (m)
-        run_metrics_release(m);
-    free(m);
-    server_close(&server);
-    scenario_release(&s);
+    simulation_close(s);
     return status;
 }
 

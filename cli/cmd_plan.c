@@ -6,11 +6,11 @@
 
 #include "cli/command.h"
 #include "cli/session.h"
-#include "planner/analytic.h"
 #include "planner/answer.h"
 #include "planner/headroom.h"
 #include "planner/rerun.h"
 #include "profiles/shipped.h"
+#include "reports/analytic.h"
 
 enum {
     OPT_SET,

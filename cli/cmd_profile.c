@@ -10,7 +10,7 @@
 #include "profiles/fit_kernels.h"
 #include "profiles/import.h"
 #include "profiles/shipped.h"
-#include "reports/validate_measured.h"
+#include "validation/measured.h"
 
 enum { OPT_MODEL, OPT_BASE, OPT_NAME, OPT_TP, OPT_HARDWARE, OPT_HOST, OPT_KERNELS, OPT_SET, OPT_OUT };
 

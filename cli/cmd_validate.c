@@ -9,10 +9,10 @@
 #include "cli/engine_validation.h"
 #include "cli/progress.h"
 #include "planner/parallel.h"
-#include "reports/plot_validation.h"
 #include "reports/store.h"
-#include "reports/validate_points.h"
-#include "reports/validate_theory.h"
+#include "validation/plot.h"
+#include "validation/points.h"
+#include "validation/theory_cases.h"
 
 enum {
     OPT_PROFILE,
@@ -155,18 +155,13 @@ static void print_comparison(const struct comparison *c)
     printf("mean absolute error %.2f %%, worst %.2f %%\n", 100 * c->mean_absolute, 100 * c->worst_absolute);
 }
 
-static int compare_measured(const char *folder, struct scenario *s, const char *plot, struct store *store,
+static int compare_measured(const char *folder, struct simulation *s, const char *plot, struct store *store,
                             struct error *err)
 {
     struct latencies measured = {0}, simulated = {0};
     struct comparison comparison;
-    struct run_summary summary;
-    struct run_metrics *m = calloc(1, sizeof *m);
-    if (!m)
-        return error_no_memory(err);
-    int status = measured_read(folder, &measured, err) || (store && store_keep_rows(store, err)) ||
-                 measured_simulate(s, m, store ? store_sink(store) : (struct row_sink){0}, &simulated, &summary, err);
-    int64_t run_id = status == 0 && store ? store_save_run(store, s, m, &summary, 0, err) : 0;
+    int status = measured_read(folder, &measured, err) || measured_simulate(s, store, &simulated, err) ? -1 : 0;
+    int64_t run_id = status == 0 && store ? simulation_keep(s, store, err) : 0;
     if (status == 0 && run_id >= 0) {
         latencies_compare(&measured, &simulated, &comparison);
         print_comparison(&comparison);
@@ -174,8 +169,6 @@ static int compare_measured(const char *folder, struct scenario *s, const char *
         if (status == 0 && plot)
             status = plot_server(plot, folder, &measured, &simulated, &comparison, err);
     }
-    run_metrics_release(m);
-    free(m);
     latencies_release(&measured);
     latencies_release(&simulated);
     return status || run_id < 0 ? -1 : 0;
@@ -186,30 +179,23 @@ static int simulate_point(struct point *p, const char *device, const struct argu
                           struct error *err)
 {
     struct json root = {.node = point_scenario(p, device), .file = p->id};
-    struct scenario s;
+    struct simulation *s = NULL;
     struct latencies simulated = {0};
-    struct run_summary summary;
-    struct run_metrics *m = calloc(1, sizeof *m);
-    if (!m || apply_settings(args, &root, err)) {
+    if (apply_settings(args, &root, err)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
-        free(m);
-        return m ? -1 : error_no_memory(err);
-    }
-    if (scenario_compile(&s, root, err)) {
-        free(m);
         return -1;
     }
-    int status = measured_simulate(&s, m, (struct row_sink){0}, &simulated, &summary, err);
+    if (simulation_open(root, &s, err))
+        return -1;
+    int status = measured_simulate(s, NULL, &simulated, err);
     if (status == 0) {
-        p->simulated_ttft_ms = summary.metrics[METRIC_TTFT].at[STAT_MEAN].value * 1e-6;
-        p->simulated_tpot_ms = summary.metrics[METRIC_TPOT].at[STAT_MEAN].value * 1e-6;
-        if (store && store_save_run(store, &s, m, &summary, 0, err) < 0)
+        p->simulated_ttft_ms = s->summary.metrics[METRIC_TTFT].at[STAT_MEAN].value * 1e-6;
+        p->simulated_tpot_ms = s->summary.metrics[METRIC_TPOT].at[STAT_MEAN].value * 1e-6;
+        if (store && simulation_keep(s, store, err) < 0)
             status = -1;
     }
-    run_metrics_release(m);
-    free(m);
     latencies_release(&simulated);
-    scenario_release(&s);
+    simulation_close(s);
     return status;
 }
 
@@ -288,17 +274,17 @@ static int validate_points(const struct arguments *args, struct store *store, st
 static int validate_server(const struct arguments *args, struct store *store, struct error *err)
 {
     struct json root;
-    struct scenario s;
+    struct simulation *s = NULL;
     if (measured_scenario(args->words[1], args->values[OPT_PROFILE], &root, err))
         return -1;
     if (apply_settings(args, &root, err)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return -1;
     }
-    if (scenario_compile(&s, root, err))
+    if (simulation_open(root, &s, err))
         return -1;
-    int status = compare_measured(args->words[1], &s, args->values[OPT_PLOT], store, err);
-    scenario_release(&s);
+    int status = compare_measured(args->words[1], s, args->values[OPT_PLOT], store, err);
+    simulation_close(s);
     return status;
 }
 

@@ -15,7 +15,7 @@
 #include "engine_ref/workers.h"
 #include "profiles/import.h"
 #include "profiles/shipped.h"
-#include "reports/plot_validation.h"
+#include "validation/plot.h"
 
 /* A policy as it changes the scenario. */
 struct variant {
@@ -71,7 +71,7 @@ static int choose(struct validation *v, struct error *err)
     return v->count > 0 ? 0 : error_set(err, ERROR_INPUT, "--policies: expected at least one");
 }
 
-static int load(const struct validation *v, const struct variant *variant, const char *device, struct scenario *s,
+static int load(const struct validation *v, const struct variant *variant, const char *device, struct simulation **out,
                 struct error *err)
 {
     struct json root;
@@ -84,7 +84,7 @@ static int load(const struct validation *v, const struct variant *variant, const
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return -1;
     }
-    return scenario_compile(s, root, err);
+    return simulation_open(root, out, err);
 }
 
 static void collect(void *state, size_t replica, const struct request *r)
@@ -100,17 +100,9 @@ struct pricing {
     struct priced *kinds;
 };
 
-/* What listens to a run. The observer's state is the metrics, which come first. */
-struct listener {
-    struct run_metrics metrics;
-    void (*iterated)(void *state, const struct iteration_record *record); /* the metrics' own */
-    struct pricing pricing;
-};
-
 static void price(void *state, const struct iteration_record *record)
 {
-    struct listener *l = state;
-    struct pricing *p = &l->pricing;
+    const struct pricing *p = state;
     const struct batch *b = record->batch;
     const struct cluster_config *c = &p->priced_by->cluster;
     size_t pool = (size_t)(cluster_pool_of(c, record->replica) - c->pools);
@@ -126,76 +118,50 @@ static void price(void *state, const struct iteration_record *record)
     kind->said_s += said_s;
     kind->errors += error;
     kind->squares += error * error;
-    l->iterated(&l->metrics, record);
 }
 
-/* Serves, or simulates where there is no server; what is served is priced where `pricing` is not NULL. */
-static int run_once(const struct validation *v, struct scenario *s, struct server *server,
-                    const struct pricing *pricing, struct latencies *out, struct run_summary *summary,
-                    struct error *err)
+static int run(const struct validation *v, struct simulation *s, const struct observer *others, struct latencies *out,
+               struct error *err)
 {
-    struct listener *l = calloc(1, sizeof *l);
-    struct cluster_totals totals;
-    struct request_source source = {0};
-    if (!l)
-        return error_no_memory(err);
-    struct run_metrics *m = &l->metrics;
-    s->keep_requests = 1;
-    int status = run_metrics_init(m, s, err);
-    m->sink = (struct row_sink){.state = out, .add_request = collect};
-    struct observer observer = run_metrics_observer(m);
-    if (pricing) {
-        l->pricing = *pricing;
-        l->iterated = observer.iterated;
-        observer.iterated = price;
-    }
-    struct run_control control = {.stop = v->o->stop};
-    if (status == 0 && server)
-        status = server_run(server, s, &observer, &control, &totals, err);
-    else if (status == 0)
-        status = scenario_open_workload(s, &source, err) ||
-                         cluster_run(&s->cluster, &source, &observer, &control, &totals, err)
-                     ? -1
-                     : 0;
-    request_source_destroy(&source);
-    if (status == 0)
-        status = run_metrics_summarise(m, s, &totals, summary, err);
-    run_metrics_release(m);
-    free(l);
-    return status;
+    const struct observer observer = {.state = out, .next = others, .finished = collect};
+    const struct simulation_options o = {.observers = &observer, .control = {.stop = v->o->stop}};
+    return simulation_run(s, &o, err);
 }
 
+/* Serves the policy, and prices every batch by the profile. */
 static int serve(const struct validation *v, const struct variant *variant, struct latencies *out,
                  struct run_summary *summary, struct priced kinds[PRICED_KINDS], struct error *err)
 {
-    struct scenario s, priced_by;
+    struct simulation *s = NULL, *priced_by = NULL;
     struct server server;
     const struct server_options o = {.backend = v->o->backend, .weights = &v->weights};
-    if (load(v, variant, NULL, &s, err))
-        return -1;
-    if (load(v, variant, v->profiles[0], &priced_by, err)) {
-        scenario_release(&s);
-        return -1;
-    }
-    const struct pricing pricing = {.priced_by = &priced_by, .kinds = kinds};
-    int status = server_open(&server, &s, &o, err);
+    int status = load(v, variant, NULL, &s, err) || load(v, variant, v->profiles[0], &priced_by, err) ||
+                         server_open(&server, &s->scenario, &o, err)
+                     ? -1
+                     : 0;
     if (status == 0) {
-        status = run_once(v, &s, &server, &pricing, out, summary, err);
+        struct pricing pricing = {.priced_by = &priced_by->scenario, .kinds = kinds};
+        const struct observer prices = {.state = &pricing, .iterated = price};
+        struct observer engine = server_observer(&server);
+        engine.next = &prices;
+        status = run(v, s, &engine, out, err) || server_error(&server, err) ? -1 : 0;
+        *summary = s->summary;
         server_close(&server);
     }
-    scenario_release(&priced_by);
-    scenario_release(&s);
+    simulation_close(priced_by);
+    simulation_close(s);
     return status;
 }
 
 static int simulate(const struct validation *v, const struct variant *variant, const char *profile,
                     struct latencies *out, struct run_summary *summary, struct error *err)
 {
-    struct scenario s;
+    struct simulation *s = NULL;
     if (load(v, variant, profile, &s, err))
         return -1;
-    int status = run_once(v, &s, NULL, NULL, out, summary, err);
-    scenario_release(&s);
+    int status = run(v, s, NULL, out, err);
+    *summary = s->summary;
+    simulation_close(s);
     return status;
 }
 
@@ -207,31 +173,31 @@ static double mean_e2e_s(const struct run_summary *r)
 /* The scenario's model on this machine, as far as its workload goes. */
 static int measure_profile(struct validation *v, const char *file, struct error *err)
 {
-    struct scenario s;
+    struct simulation *s = NULL;
     struct instance e;
     if (load(v, v->chosen[0], NULL, &s, err))
         return -1;
+    uint32_t longest = scenario_cost(&s->scenario)->model.max_tokens;
     const struct backend *backend = backend_find(v->o->backend, err);
     const struct sweep_options o = {.name = "engine",
                                     .most_tokens = backend ? backend->profiled_tokens : 0,
                                     .most_sequences = 16,
-                                    .most_kv = s.pools[0].cost.model.max_tokens < 1024
-                                                   ? s.pools[0].cost.model.max_tokens
-                                                   : 1024,
+                                    .most_kv = longest < 1024 ? longest : 1024,
                                     .tolerance = 0.03,
                                     .point_s = 0.02,
                                     .half_width = 0.01,
                                     .stop = v->o->stop};
-    const struct engine_limits limits = sweep_limits(&o, s.cluster.pools[0].replica.kv_block_tokens, workers_usual());
+    const struct engine_limits limits =
+        sweep_limits(&o, s->scenario.cluster.pools[0].replica.kv_block_tokens, workers_usual());
     cJSON *profile = NULL;
-    int status = backend ? instance_create(&e, &v->weights, backend, &limits, s.seed, err) : -1;
+    int status = backend ? instance_create(&e, &v->weights, backend, &limits, s->scenario.seed, err) : -1;
     if (status == 0) {
         profile = engine_sweep_run(&e, &o, err);
         instance_release(&e);
     }
     status = profile ? profile_write(profile, file, err) : -1;
     cJSON_Delete(profile);
-    scenario_release(&s);
+    simulation_close(s);
     return status;
 }
 
@@ -445,13 +411,14 @@ static int plot(const struct validation *v, struct error *err)
 /* One model's for all policies. */
 static int make_weights(struct validation *v, struct error *err)
 {
-    struct scenario s;
+    struct simulation *s = NULL;
     if (load(v, v->chosen[0], NULL, &s, err))
         return -1;
-    int status =
-        weights_create(&v->weights, &s.pools[0].cost.model, false, err) || weights_fill(&v->weights, s.seed, err) ? -1
-                                                                                                                  : 0;
-    scenario_release(&s);
+    int status = weights_create(&v->weights, &scenario_cost(&s->scenario)->model, false, err) ||
+                         weights_fill(&v->weights, s->scenario.seed, err)
+                     ? -1
+                     : 0;
+    simulation_close(s);
     return status;
 }
 

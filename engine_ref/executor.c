@@ -46,100 +46,72 @@ struct executor engine_executor(struct engine_executor *x)
     return (struct executor){.run = run, .state = x, .sees_decoders = true};
 }
 
-static void arrived(void *state, size_t replica, const struct request *r)
-{
-    struct engine_executor *x = state;
-    x->inner.arrived(x->inner.state, replica, r);
-}
-
-static void rejected(void *state, const struct request *r, const char *reason)
-{
-    struct engine_executor *x = state;
-    x->inner.rejected(x->inner.state, r, reason);
-}
-
-static void scheduled(void *state, size_t replica, const struct request *r)
-{
-    struct engine_executor *x = state;
-    x->inner.scheduled(x->inner.state, replica, r);
-}
-
 static struct engine_port *home_of(struct engine_executor *x, uint64_t id)
 {
     return x->moves_to && !instance_sequence(x->instance, id) ? &x->moves_to->port : &x->port;
 }
 
-static void preempted(void *state, size_t replica, const struct request *r)
+/* Its KV is given up. */
+static void drop(struct engine_executor *x, const struct request *r)
 {
-    struct engine_executor *x = state;
     struct engine_port *home = home_of(x, r->id);
     if (!x->stop && home->drop_blocks(home->self, r->id, &x->error))
         stop(x);
-    x->inner.preempted(x->inner.state, replica, r);
 }
 
-static void iterated(void *state, const struct iteration_record *record)
+/* So is the request. */
+static void forget(struct engine_executor *x, const struct request *r)
 {
-    struct engine_executor *x = state;
-    x->inner.iterated(x->inner.state, record);
+    struct engine_port *home = home_of(x, r->id);
+    if (!x->stop && home->forget(home->self, r->id, &x->error))
+        stop(x);
 }
 
-static void gap(void *state, sim_time at, sim_time between, uint64_t count)
+static void preempted(void *state, size_t replica, const struct request *r)
 {
-    struct engine_executor *x = state;
-    x->inner.gap(x->inner.state, at, between, count);
+    (void)replica;
+    drop(state, r);
+}
+
+static void evicted(void *state, size_t replica, const struct request *r, sim_time at)
+{
+    (void)replica, (void)at;
+    drop(state, r);
 }
 
 static void finished(void *state, size_t replica, const struct request *r)
 {
-    struct engine_executor *x = state;
-    struct engine_port *home = home_of(x, r->id);
-    if (!x->stop && home->forget(home->self, r->id, &x->error))
-        stop(x);
-    x->inner.finished(x->inner.state, replica, r);
+    (void)replica;
+    forget(state, r);
 }
 
-static void handed_over(void *state, size_t replica, const struct request *r)
+static void lost(void *state, const struct request *r, sim_time at, const char *reason)
 {
-    struct engine_executor *x = state;
-    if (x->inner.handed_over)
-        x->inner.handed_over(x->inner.state, replica, r);
+    (void)at, (void)reason;
+    forget(state, r);
 }
 
 static void taken_over(void *state, size_t replica, const struct request *r)
 {
     struct engine_executor *x = state;
-    if (x->moves_to && !x->stop) {
-        int64_t start = clock_ns();
-        const struct sequence *s = instance_sequence(x->instance, r->id);
-        x->moved_blocks += s ? (int64_t)s->block_count : 0;
-        struct engine_port *to = &x->moves_to->port;
-        if (to->receive(to->self, x->instance, r->id, &x->error))
-            stop(x);
-        x->move_ns += clock_ns() - start;
-    }
-    if (x->inner.taken_over)
-        x->inner.taken_over(x->inner.state, replica, r);
+    (void)replica;
+    if (!x->moves_to || x->stop)
+        return;
+    int64_t start = clock_ns();
+    const struct sequence *s = instance_sequence(x->instance, r->id);
+    x->moved_blocks += s ? (int64_t)s->block_count : 0;
+    struct engine_port *to = &x->moves_to->port;
+    if (to->receive(to->self, x->instance, r->id, &x->error))
+        stop(x);
+    x->move_ns += clock_ns() - start;
 }
 
-static void probed(void *state, const struct cluster_state *cluster)
+struct observer engine_observer(struct engine_executor *x)
 {
-    struct engine_executor *x = state;
-    x->inner.probed(x->inner.state, cluster);
-}
-
-struct observer engine_observer(struct engine_executor *x, const struct observer *inner)
-{
-    x->inner = *inner;
     return (struct observer){.state = x,
-                             .arrived = arrived,
-                             .rejected = rejected,
-                             .scheduled = scheduled,
                              .preempted = preempted,
-                             .iterated = iterated,
-                             .gap = gap,
+                             .evicted = evicted,
                              .finished = finished,
-                             .handed_over = handed_over,
-                             .taken_over = taken_over,
-                             .probed = inner->probed ? probed : NULL};
+                             .lost = lost,
+                             .taken_over = taken_over};
 }

@@ -18,7 +18,6 @@ struct engine_executor {
     int64_t wall_start;    /* when the loop's clock was 0 */
     int64_t busy_ns;       /* in steps */
     fine_time last_decode; /* the last iteration of decodes alone */
-    struct observer inner;
     volatile sig_atomic_t stop; /* raised on failure */
     struct error error;
     /* KV that goes from this engine to another one (disaggregation): where to, what it took. */
@@ -29,8 +28,8 @@ struct engine_executor {
 /* For cluster_run; `x` must outlive it. A step that fails raises stop and leaves its error there. */
 struct executor engine_executor(struct engine_executor *x);
 
-/* Tells the engine who is preempted or has finished, then `inner`. Where x->moves_to is set, requests that are taken
- * over elsewhere move there with their KV. */
-struct observer engine_observer(struct engine_executor *x, const struct observer *inner);
+/* Listens for the engine: who gives up its KV, has finished or is lost. Where x->moves_to is set, requests that are
+ * taken over elsewhere move there with their KV. */
+struct observer engine_observer(struct engine_executor *x);
 
 #endif

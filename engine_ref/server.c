@@ -158,8 +158,12 @@ void server_close(struct server *server)
     *server = (struct server){0};
 }
 
-/* Fails with what an engine failed with. */
-static int engine_error(const struct server *server, struct error *err)
+struct observer server_observer(struct server *server)
+{
+    return engine_observer(&server->executors[0]);
+}
+
+int server_error(const struct server *server, struct error *err)
 {
     for (size_t i = 0; i < sizeof server->executors / sizeof *server->executors; i++)
         if (server->executors[i].error.code != ERROR_NONE) {
@@ -167,16 +171,4 @@ static int engine_error(const struct server *server, struct error *err)
             return -1;
         }
     return 0;
-}
-
-int server_run(struct server *server, struct scenario *s, const struct observer *observer,
-               const struct run_control *control, struct cluster_totals *totals, struct error *err)
-{
-    struct request_source source = {0};
-    if (scenario_open_workload(s, &source, err))
-        return -1;
-    struct observer watched = engine_observer(&server->executors[0], observer);
-    int status = cluster_run(&s->cluster, &source, &watched, control, totals, err);
-    request_source_destroy(&source);
-    return status || engine_error(server, err) ? -1 : 0;
 }

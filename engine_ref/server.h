@@ -28,13 +28,15 @@ struct server {
     size_t engine_count;
 };
 
-/* Opens engines for the scenario, and changes its cluster to what an engine does: iterations one by one, nothing
+/* Opens engines for the scenario, and puts them in its pools' executors' place: iterations one by one, nothing
  * scheduled ahead. Fails where the scenario asks for what the engine has not got. Release with server_close. */
 int server_open(struct server *server, struct scenario *s, const struct server_options *o, struct error *err);
 void server_close(struct server *server);
 
-/* Serves the workload from its start. */
-int server_run(struct server *server, struct scenario *s, const struct observer *observer,
-               const struct run_control *control, struct cluster_totals *totals, struct error *err);
+/* Must listen to the run. */
+struct observer server_observer(struct server *server);
+
+/* Fails with what an engine failed with in the run, which has no meaning then. */
+int server_error(const struct server *server, struct error *err);
 
 #endif

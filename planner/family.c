@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/analytic.h"
 #include "planner/plan.h"
+#include "reports/analytic.h"
 
 /* A value in a few words: its name and what else it says. */
 static void describe(const cJSON *value, char *out, size_t size)

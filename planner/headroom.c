@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "planner/analytic.h"
+#include "reports/analytic.h"
 
 cJSON *headroom_plan(cJSON *scenario)
 {

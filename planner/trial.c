@@ -5,19 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "planner/analytic.h"
-#include "reports/store.h"
+#include "simulation/simulation.h"
 
 const char *const scale_names[SCALE_COUNT] = {"rate", "prompt lengths", "output lengths", "kernel times"};
-
-static double wall_clock_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static int multiply(cJSON *object, const char *key, double factor, struct error *err)
 {
@@ -123,51 +114,31 @@ static void take_summary(const struct scenario *s, const struct run_summary *r, 
     take_held(s, r, out);
 }
 
-static int keep_rows(struct store *store, const struct scenario *s, const struct run_metrics *m,
-                     const struct run_summary *r, struct trial_result *out, struct error *err)
+static int keep(struct simulation *s, struct store *store, struct trial_result *out, struct error *err)
 {
     store_coarsen_histograms(store);
-    return store_save_run(store, s, m, r, out->wall_s, err) < 0 ||
-                   store_serialize(store, &out->rows, &out->row_bytes, err)
-               ? -1
-               : 0;
+    return simulation_keep(s, store, err) < 0 || store_serialize(store, &out->rows, &out->row_bytes, err) ? -1 : 0;
 }
 
-static int simulate(const struct trial *t, struct scenario *s, struct run_metrics *m, struct store *store,
-                    const volatile sig_atomic_t *stop, struct trial_result *out, struct error *err)
+static int simulate(const struct trial *t, struct simulation *s, struct store *store, const volatile sig_atomic_t *stop,
+                    struct trial_result *out, struct error *err)
 {
-    struct request_source source = {0};
-    struct run_summary summary;
-    struct cluster_totals totals;
-    struct run_control control = {.stop = stop};
-    double started = wall_clock_s();
-    if (store && (s->keep_requests > 0 || s->timeseries > 0)) {
-        if (store_keep_rows(store, err))
-            return -1;
-        m->sink = store_sink(store);
-    }
-    if (scenario_open_workload(s, &source, err))
+    struct simulation_options o = {.control = {.stop = stop}, .store = store, .sustainable = t->keep_rows};
+    if (simulation_run(s, &o, err))
         return -1;
-    struct observer observer = run_metrics_observer(m);
-    if (t->keep_rows)
-        m->sustainable_per_s = analytic_capacity_per_s(s);
-    int status = cluster_run(&s->cluster, &source, &observer, &control, &totals, err);
-    request_source_destroy(&source);
-    if (status || run_metrics_summarise(m, s, &totals, &summary, err))
-        return -1;
-    if (totals.stopped)
+    if (s->summary.totals.stopped)
         return error_set(err, ERROR_RUN, "interrupted");
-    out->wall_s = wall_clock_s() - started;
-    take_summary(s, &summary, out);
-    take_reason(m, &summary, out);
-    return t->keep_rows ? keep_rows(store, s, m, &summary, out, err) : 0;
+    out->wall_s = s->wall_s;
+    take_summary(&s->scenario, &s->summary, out);
+    take_reason(&s->metrics, &s->summary, out);
+    return store ? keep(s, store, out, err) : 0;
 }
 
-static int compile_and_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out,
-                           struct error *err)
+static int open_and_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out,
+                        struct error *err)
 {
     struct json root;
-    struct scenario s;
+    struct simulation *s = NULL;
     struct store *store = NULL;
     if (json_parse(t->scenario, "scenario", &root, err))
         return -1;
@@ -175,22 +146,12 @@ static int compile_and_run(const struct trial *t, const volatile sig_atomic_t *s
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return -1;
     }
-    if (scenario_compile(&s, root, err))
+    if (simulation_open(root, &s, err))
         return -1;
-    struct run_metrics *m = malloc(sizeof *m);
-    int status = -1;
-    if (!m)
-        error_no_memory(err);
-    else {
-        status = run_metrics_init(m, &s, err) || (t->keep_rows && store_open(":memory:", &store, err)) ||
-                         simulate(t, &s, m, store, stop, out, err)
-                     ? -1
-                     : 0;
-        run_metrics_release(m);
-    }
+    int status =
+        (t->keep_rows && store_open(":memory:", &store, err)) || simulate(t, s, store, stop, out, err) ? -1 : 0;
     store_close(store);
-    free(m);
-    scenario_release(&s);
+    simulation_close(s);
     return status;
 }
 
@@ -198,7 +159,7 @@ int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct t
 {
     struct error own = {0};
     *out = (struct trial_result){0};
-    if (compile_and_run(t, stop, out, &own) == 0)
+    if (open_and_run(t, stop, out, &own) == 0)
         return 0;
     if (own.code == ERROR_MEMORY || (stop && *stop)) {
         *err = own;

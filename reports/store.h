@@ -4,8 +4,8 @@
 #ifndef TANDEM_REPORTS_STORE_H
 #define TANDEM_REPORTS_STORE_H
 
+#include "reports/latencies.h"
 #include "reports/metrics.h"
-#include "reports/validate_measured.h"
 
 struct store;
 

@@ -228,7 +228,7 @@ static void probe(struct cluster *c)
         state.tokens_less += replica_tokens_less(&c->replicas[i], c->next_probe);
         state.kv_used_blocks += c->replicas[i].own_kv.total_blocks - c->replicas[i].own_kv.free_blocks;
     }
-    c->observer->probed(c->observer->state, &state);
+    tell_probed(c->observer, &state);
     c->next_probe += c->config->probe_interval;
 }
 

@@ -10,8 +10,7 @@ static int evict(struct cluster *c, struct replica *r, sim_time now, struct erro
     set_event(c, r->index, SIM_TIME_NEVER);
     for (struct request *q; (q = evicted.head);) {
         request_list_remove(&evicted, q);
-        if (c->observer->evicted)
-            c->observer->evicted(c->observer->state, r->station, q, now);
+        tell_evicted(c->observer, r->station, q, now);
         if (c->config->fleet.lose)
             cluster_lose(c, q, now, "its replica failed");
         else if (cluster_route_again(c, q, now, EVERYBODY, err))
@@ -117,8 +116,8 @@ static void give_up(struct cluster *c, struct request *r, sim_time now)
     struct replica *replica = &c->replicas[r->replica];
     bool central = c->queue_is_shared;
     replica_drop(replica, r);
-    if (c->observer->evicted && !central)
-        c->observer->evicted(c->observer->state, replica->station, r, now);
+    if (!central)
+        tell_evicted(c->observer, replica->station, r, now);
     cluster_lose(c, r, now, "gave up waiting");
     for (size_t i = 0; i < c->replica_count; i++) /* who stood behind it may fit */
         if ((central || i == replica->index) && c->replicas[i].busy)

@@ -219,7 +219,7 @@ static bool nobody_serves(const struct cluster *c)
 
 static void reject(struct cluster *c, struct request *r, const char *reason)
 {
-    c->observer->rejected(c->observer->state, r, reason);
+    tell_rejected(c->observer, r, reason);
     cluster_recycle(c, r);
     c->totals.finished--;
     c->totals.rejected++;
@@ -246,7 +246,7 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, str
         return 0;
     }
     bool at_router = waits || c->queue_is_shared;
-    c->observer->arrived(c->observer->state, at_router ? ROUTER_QUEUE : replica->station, r);
+    tell_arrived(c->observer, at_router ? ROUTER_QUEUE : replica->station, r);
     if (c->config->fleet.asked && fleet_wait(&c->fleet, r))
         return error_no_memory(err);
     if (c->fleet.waiting_count == 1)
@@ -268,15 +268,14 @@ int cluster_route_again(struct cluster *c, struct request *r, sim_time now, size
         return 0;
     }
     struct replica *replica = c->stations[choose_entrance(c, r)].replicas;
-    if (c->observer->routed && !c->queue_is_shared)
-        c->observer->routed(c->observer->state, replica->station, r, now);
+    if (!c->queue_is_shared)
+        tell_routed(c->observer, replica->station, r, now);
     return enqueue(c, replica, r, now, after, err);
 }
 
 void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char *reason)
 {
-    if (c->observer->lost)
-        c->observer->lost(c->observer->state, r, now, reason);
+    tell_lost(c->observer, r, now, reason);
     cluster_recycle(c, r);
     c->totals.finished--;
     c->totals.lost++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* observer.h — what a run tells to whoever listens. Every pointer is valid during the call only.
+/* observer.h — what a run tells to whoever listens: a list of observers. Every pointer is valid during the call only.
  *
  * Calls about arrivals, first batches, preemptions and finishes come in order of simulated time. Iterations and gaps
  * come in order for each replica, but those of one replica may be told ahead of another's. */
@@ -37,8 +37,10 @@ struct cluster_state {
     size_t replicas_up;
 };
 
+/* Who listens; what it does not want to hear is NULL. */
 struct observer {
     void *state;
+    const struct observer *next; /* told after this one; NULL: nobody */
     /* Accepted and put in a replica's queue; replica is ROUTER_QUEUE when it waits at the router. */
     void (*arrived)(void *state, size_t replica, const struct request *r);
     /* `reason` is a constant string. */
@@ -52,16 +54,89 @@ struct observer {
     void (*finished)(void *state, size_t replica, const struct request *r);
     /* Replicas that fail, or are given up: a request left one that it had not finished on; it was put in a replica's
      * queue some time after its arrival; it will never finish, for a reason that is a constant string. The replica
-     * is ROUTER_QUEUE where it waits at the router. All three may be NULL. */
+     * is ROUTER_QUEUE where it waits at the router. */
     void (*evicted)(void *state, size_t replica, const struct request *r, sim_time at);
     void (*routed)(void *state, size_t replica, const struct request *r, sim_time at);
     void (*lost)(void *state, const struct request *r, sim_time at, const char *reason);
     /* Disaggregated placement: a request with its first token left the replica that prefilled it, and joined the one
-     * that decodes it. Both may be NULL. */
+     * that decodes it. */
     void (*handed_over)(void *state, size_t replica, const struct request *r);
     void (*taken_over)(void *state, size_t replica, const struct request *r);
     /* At every multiple of cluster_config.probe_interval: everything before that instant has been told. */
     void (*probed)(void *state, const struct cluster_state *cluster);
 };
+
+/* Tells all of a list, NULL for nobody. */
+#define OBSERVER_TELL(o, what, ...)                                                                                    \
+    for (; o; o = o->next)                                                                                             \
+        if (o->what)                                                                                                   \
+    o->what(o->state, __VA_ARGS__)
+
+static inline void tell_arrived(const struct observer *o, size_t replica, const struct request *r)
+{
+    OBSERVER_TELL(o, arrived, replica, r);
+}
+
+static inline void tell_rejected(const struct observer *o, const struct request *r, const char *reason)
+{
+    OBSERVER_TELL(o, rejected, r, reason);
+}
+
+static inline void tell_scheduled(const struct observer *o, size_t replica, const struct request *r)
+{
+    OBSERVER_TELL(o, scheduled, replica, r);
+}
+
+static inline void tell_preempted(const struct observer *o, size_t replica, const struct request *r)
+{
+    OBSERVER_TELL(o, preempted, replica, r);
+}
+
+static inline void tell_iterated(const struct observer *o, const struct iteration_record *record)
+{
+    OBSERVER_TELL(o, iterated, record);
+}
+
+static inline void tell_gap(const struct observer *o, sim_time at, sim_time gap, uint64_t count)
+{
+    OBSERVER_TELL(o, gap, at, gap, count);
+}
+
+static inline void tell_finished(const struct observer *o, size_t replica, const struct request *r)
+{
+    OBSERVER_TELL(o, finished, replica, r);
+}
+
+static inline void tell_evicted(const struct observer *o, size_t replica, const struct request *r, sim_time at)
+{
+    OBSERVER_TELL(o, evicted, replica, r, at);
+}
+
+static inline void tell_routed(const struct observer *o, size_t replica, const struct request *r, sim_time at)
+{
+    OBSERVER_TELL(o, routed, replica, r, at);
+}
+
+static inline void tell_lost(const struct observer *o, const struct request *r, sim_time at, const char *reason)
+{
+    OBSERVER_TELL(o, lost, r, at, reason);
+}
+
+static inline void tell_handed_over(const struct observer *o, size_t replica, const struct request *r)
+{
+    OBSERVER_TELL(o, handed_over, replica, r);
+}
+
+static inline void tell_taken_over(const struct observer *o, size_t replica, const struct request *r)
+{
+    OBSERVER_TELL(o, taken_over, replica, r);
+}
+
+static inline void tell_probed(const struct observer *o, const struct cluster_state *cluster)
+{
+    OBSERVER_TELL(o, probed, cluster);
+}
+
+#undef OBSERVER_TELL
 
 #endif

@@ -187,7 +187,7 @@ static void verb_preempt(struct replica_view *view, struct request *request)
         r->order->arrange(r->order_state, view->waiting);
     }
     sync_view(r);
-    r->observer->preempted(r->observer->state, r->station, request);
+    tell_preempted(r->observer, r->station, request);
 }
 
 /* Whole blocks, and never all tokens: the newest one has to be computed. */
@@ -575,8 +575,7 @@ int replica_take_over(struct replica *r, struct request *request, sim_time at)
     if (replica_join(r, request, at))
         return -1;
     request->taken_over = at;
-    if (r->observer->taken_over)
-        r->observer->taken_over(r->observer->state, r->station, request);
+    tell_taken_over(r->observer, r->station, request);
     return 0;
 }
 
@@ -591,7 +590,7 @@ static void mark_scheduled(struct replica *r, sim_time now)
             continue;
         request->scheduled = true;
         request->first_scheduled = now;
-        r->observer->scheduled(r->observer->state, r->station, request);
+        tell_scheduled(r->observer, r->station, request);
     }
 }
 
@@ -868,7 +867,7 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
     r->load->outstanding_requests--;
     r->load->outstanding_tokens -= q->max_output_tokens;
     r->load->predicted_kv_tokens -= (uint64_t)q->prompt_tokens + q->predicted_tokens;
-    r->observer->finished(r->observer->state, r->station, q);
+    tell_finished(r->observer, r->station, q);
     if (r->recycle)
         r->recycle(r->owner, q);
 }
@@ -884,8 +883,7 @@ static void leave_for_decode(struct replica *r, struct request *q, sim_time now)
     q->leaving = false;
     q->waiting_since = now;
     q->source = r->station;
-    if (r->observer->handed_over)
-        r->observer->handed_over(r->observer->state, r->station, q);
+    tell_handed_over(r->observer, r->station, q);
     r->hand_over(r->owner, r, q, now);
 }
 
@@ -929,10 +927,10 @@ static void tell(struct replica *r, uint64_t n, sim_time end)
             record.steady = d->ages[i].count;
         } else {
             sim_time first_end = n == 1 ? end : stretch_end(&r->stretch, 1);
-            r->observer->gap(r->observer->state, first_end, first_end - d->ages[i].at, d->ages[i].count);
+            tell_gap(r->observer, first_end, first_end - d->ages[i].at, d->ages[i].count);
         }
     }
-    r->observer->iterated(r->observer->state, &record);
+    tell_iterated(r->observer, &record);
 }
 
 /* Blocks that the decodes took when iterations first … last − 1 of the stretch started. */
@@ -1015,7 +1013,7 @@ static void emit_token(struct replica *r, struct request *q, sim_time now)
         r->load->outstanding_tokens -= q->prompt_tokens;
         r->load->prompt_tokens -= q->prompt_tokens;
     } else {
-        r->observer->gap(r->observer->state, now, now - q->last_token, 1);
+        tell_gap(r->observer, now, now - q->last_token, 1);
     }
     q->generated++;
     q->last_token = now;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reports/metrics.h"
+#include "simulation/simulation.h"
 
 #define DATA "../shared/data/"
 
@@ -34,22 +34,25 @@ static inline void open_scenario(const char *text, struct scenario *s, struct re
     expect_ok(scenario_open_workload(s, source, &err), &err);
 }
 
+/* Opens a scenario given as JSON text. */
+static inline struct simulation *open_simulation(const char *text)
+{
+    struct error err = {0};
+    struct json root;
+    struct simulation *s = NULL;
+    expect_ok(json_parse(text, "test", &root, &err), &err);
+    expect_ok(simulation_open(root, &s, &err), &err);
+    return s;
+}
+
 /* Runs a scenario given as JSON text to its end. */
 static inline void run_scenario(const char *text, struct run_summary *out)
 {
-    static struct run_metrics m;
     struct error err = {0};
-    struct scenario s;
-    struct request_source source = {0};
-    struct cluster_totals totals;
-    open_scenario(text, &s, &source);
-    expect_ok(run_metrics_init(&m, &s, &err), &err);
-    struct observer observer = run_metrics_observer(&m);
-    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
-    expect_ok(run_metrics_summarise(&m, &s, &totals, out, &err), &err);
-    request_source_destroy(&source);
-    run_metrics_release(&m);
-    scenario_release(&s);
+    struct simulation *s = open_simulation(text);
+    expect_ok(simulation_run(s, NULL, &err), &err);
+    *out = s->summary;
+    simulation_close(s);
 }
 
 /* One replica whose iterations take 1 µs each, with an observer that does nothing. */

@@ -12,8 +12,7 @@ enum { SCENARIOS = 1000 };
 
 /* What a run left behind: everything the database would get, and a hash of all rows. */
 struct trail {
-    struct run_metrics metrics;
-    struct run_summary summary;
+    struct simulation *simulation;
     uint64_t rows;
 };
 
@@ -49,19 +48,11 @@ static void add_point(void *state, const char *series, sim_time at, double value
 static void run(const char *text, bool step, struct trail *t)
 {
     struct error err = {0};
-    struct scenario s;
-    struct request_source source = {0};
-    struct cluster_totals totals;
-    open_scenario(text, &s, &source);
-    s.cluster.step = step;
-    expect_ok(run_metrics_init(&t->metrics, &s, &err), &err);
+    const struct simulation_options o = {.step = step,
+                                         .rows = {.state = t, .add_request = add_request, .add_point = add_point}};
+    t->simulation = open_simulation(text);
     t->rows = 1;
-    t->metrics.sink = (struct row_sink){.state = t, .add_request = add_request, .add_point = add_point};
-    struct observer observer = run_metrics_observer(&t->metrics);
-    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
-    expect_ok(run_metrics_summarise(&t->metrics, &s, &totals, &t->summary, &err), &err);
-    request_source_destroy(&source);
-    scenario_release(&s);
+    expect_ok(simulation_run(t->simulation, &o, &err), &err);
 }
 
 static bool same_histogram(const struct histogram *a, const struct histogram *b)
@@ -92,15 +83,16 @@ static const char *difference(const struct trail *a, const struct trail *b)
     if (a->rows != b->rows)
         return "rows";
     for (int i = 0; i < METRIC_COUNT; i++) {
-        if (!same_samples(&a->metrics.samples[i], &b->metrics.samples[i]))
+        if (!same_samples(&a->simulation->metrics.samples[i], &b->simulation->metrics.samples[i]))
             return metric_names[i];
         for (int k = 0; k < STAT_COUNT; k++) {
-            const struct estimate *x = &a->summary.metrics[i].at[k], *y = &b->summary.metrics[i].at[k];
+            const struct estimate *x = &a->simulation->summary.metrics[i].at[k],
+                                  *y = &b->simulation->summary.metrics[i].at[k];
             if (memcmp(x, y, sizeof *x) != 0)
                 return statistic_names[k];
         }
     }
-    const struct run_summary *s = &a->summary, *f = &b->summary;
+    const struct run_summary *s = &a->simulation->summary, *f = &b->simulation->summary;
     double values[][2] = {{s->mean_kv_use, f->mean_kv_use},
                           {s->peak_kv_use, f->peak_kv_use},
                           {s->utilization, f->utilization},
@@ -139,10 +131,10 @@ static void test_fast_forward_equals_stepping(void **state)
         const char *found = difference(&stepped, &fast);
         if (found)
             fail_msg("scenario %d: %s differ(s): %s", i, found, text);
-        preemptions += fast.summary.preemptions;
-        iterations += fast.summary.totals.iterations;
-        run_metrics_release(&stepped.metrics);
-        run_metrics_release(&fast.metrics);
+        preemptions += fast.simulation->summary.preemptions;
+        iterations += fast.simulation->summary.totals.iterations;
+        simulation_close(stepped.simulation);
+        simulation_close(fast.simulation);
     }
     gsl_rng_free(rng);
     assert_true(preemptions > 1000 && iterations > 1000000); /* the scenarios reach the hard cases */
@@ -164,27 +156,15 @@ static void note_stretch(void *state, const struct iteration_record *record)
 static struct stretches run_apart(bool step)
 {
     struct error err = {0};
-    struct scenario s;
-    struct request_source source = {0};
-    struct cluster_totals totals;
     struct stretches stretches = {0};
-    struct observer observer = {.state = &stretches,
-                                .arrived = note_arrival,
-                                .scheduled = note_scheduled,
-                                .preempted = note_preempted,
-                                .iterated = note_stretch,
-                                .gap = note_gap,
-                                .finished = note_arrival};
-    open_scenario(
+    const struct observer observer = {.state = &stretches, .iterated = note_stretch};
+    struct simulation *s = open_simulation(
         "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"placement\": \"disaggregated\"},"
         "\"workload\": {\"arrivals\": \"at_once\", \"requests\": 1, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "
-        "\"tokens\": 10000}, \"output\": {\"name\": \"fixed\", \"tokens\": 101}}}}",
-        &s, &source);
-    s.cluster.step = step;
-    stretches.config = &s.cluster;
-    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
-    request_source_destroy(&source);
-    scenario_release(&s);
+        "\"tokens\": 10000}, \"output\": {\"name\": \"fixed\", \"tokens\": 101}}}}");
+    stretches.config = &s->scenario.cluster;
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer, .step = step}, &err), &err);
+    simulation_close(s);
     return stretches;
 }
 
@@ -220,8 +200,8 @@ static void test_a_waiting_request_loses_its_prefix(void **state)
     run(text, true, &stepped);
     run(text, false, &fast);
     assert_null(difference(&stepped, &fast));
-    run_metrics_release(&stepped.metrics);
-    run_metrics_release(&fast.metrics);
+    simulation_close(stepped.simulation);
+    simulation_close(fast.simulation);
 }
 
 /* From 5 with 7/65536 ns left over, iterations of 2 + i/2 ns: ends at 5 + 2, 4.5, 7.5, 11 and 15 ns, rounded down. */

@@ -103,27 +103,19 @@ static void test_a_run_in_which_nothing_can_happen_is_an_error(void **state)
     static const char *const clusters[] = {"", "\"autoscaling\": {\"policy\": \"concurrency\", \"interval_s\": 1e-6}"};
     for (size_t i = 0; i < 2; i++) {
         struct error err = {0};
-        struct scenario s;
-        struct request_source source = {0};
-        struct cluster_totals totals;
-        struct observer observer = {.arrived = note_arrival,
-                                    .scheduled = note_scheduled,
-                                    .iterated = note_iteration,
-                                    .gap = note_gap};
         char text[600];
         write_trace(one_request);
         snprintf(text, sizeof text,
                  "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {%s},"
                  "\"workload\": {\"trace\": \"build/test_fleet.jsonl\"}}",
                  clusters[i]);
-        open_scenario(text, &s, &source);
-        s.cluster.pools[0].replica.batching = &idle;
-        assert_int_equal(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), -1);
+        struct simulation *s = open_simulation(text);
+        s->scenario.cluster.pools[0].replica.batching = &idle;
+        assert_int_equal(simulation_run(s, NULL, &err), -1);
         assert_int_equal(err.code, ERROR_RUN);
         assert_non_null(strstr(err.text, "request 0 (10 prompt tokens, at most 3 output tokens) waits for the batching "
                                          "policy of replica 0"));
-        request_source_destroy(&source);
-        scenario_release(&s);
+        simulation_close(s);
     }
 }
 

@@ -9,10 +9,8 @@
 
 enum { SCENARIOS = 300 };
 
-/* Checks as it listens, and hands everything on to the metrics. */
+/* Checks as it listens. */
 struct checker {
-    struct run_metrics metrics;
-    struct observer inner;
     sim_time busy_from[RANDOM_STATIONS_MAX], busy_until[RANDOM_STATIONS_MAX];
     size_t ranks; /* that step together, in every pool */
     const struct cluster_config *config;
@@ -27,29 +25,10 @@ struct checker {
 
 static struct checker checker;
 
-static void arrived(void *state, size_t replica, const struct request *r)
-{
-    (void)state;
-    checker.inner.arrived(checker.inner.state, replica, r);
-}
-
-static void rejected(void *state, const struct request *r, const char *reason)
-{
-    (void)state;
-    checker.inner.rejected(checker.inner.state, r, reason);
-}
-
-static void scheduled(void *state, size_t replica, const struct request *r)
-{
-    (void)state;
-    checker.inner.scheduled(checker.inner.state, replica, r);
-}
-
 static void preempted(void *state, size_t replica, const struct request *r)
 {
-    (void)state;
+    (void)state, (void)replica;
     assert_int_equal(r->kv_blocks, 0);
-    checker.inner.preempted(checker.inner.state, replica, r);
 }
 
 /* Iterations of ranks that step together are the same in time, or apart. */
@@ -105,19 +84,17 @@ static void iterated(void *state, const struct iteration_record *i)
     }
     checker.batch_tokens += i->count * (i->batch->decodes - i->batch->wasted);
     checker.wasted += i->batch->wasted;
-    checker.inner.iterated(checker.inner.state, i);
 }
 
 static void gap(void *state, sim_time at, sim_time between, uint64_t count)
 {
-    (void)state;
+    (void)state, (void)at, (void)count;
     assert_true(between > 0);
-    checker.inner.gap(checker.inner.state, at, between, count);
 }
 
 static void finished(void *state, size_t replica, const struct request *r)
 {
-    (void)state;
+    (void)state, (void)replica;
     assert_int_equal(r->generated, r->output_tokens);
     assert_int_equal(r->computed, r->prompt_tokens + r->output_tokens - 1);
     assert_true(r->arrival <= r->first_scheduled && r->first_scheduled < r->first_token &&
@@ -127,69 +104,43 @@ static void finished(void *state, size_t replica, const struct request *r)
     checker.needed_tokens += r->computed;
     checker.recomputed += r->recomputed_tokens;
     checker.found += r->prefix_cached_tokens;
-    checker.inner.finished(checker.inner.state, replica, r);
 }
 
 static void evicted(void *state, size_t replica, const struct request *r, sim_time at)
 {
-    (void)state;
+    (void)state, (void)replica;
     assert_true(r->computed == 0 && at >= r->entered && r->generated < r->output_tokens);
-    checker.inner.evicted(checker.inner.state, replica, r, at);
-}
-
-static void routed(void *state, size_t replica, const struct request *r, sim_time at)
-{
-    (void)state;
-    checker.inner.routed(checker.inner.state, replica, r, at);
 }
 
 /* What was computed for it was computed in vain. */
 static void lost(void *state, const struct request *r, sim_time at, const char *reason)
 {
-    (void)state;
+    (void)state, (void)reason;
     assert_true(at >= r->arrival);
     checker.needed_tokens += r->peak_computed;
     checker.recomputed += r->recomputed_tokens;
     checker.found += r->prefix_cached_tokens;
-    checker.inner.lost(checker.inner.state, r, at, reason);
-}
-
-static void probed(void *state, const struct cluster_state *cluster)
-{
-    (void)state;
-    checker.inner.probed(checker.inner.state, cluster);
 }
 
 static void run_checked(const char *text, struct run_summary *out)
 {
     struct error err = {0};
-    struct scenario s;
-    struct request_source source = {0};
-    struct cluster_totals totals;
-    open_scenario(text, &s, &source);
+    struct simulation *s = open_simulation(text);
+    const struct cluster_config *c = &s->scenario.cluster;
     checker = (struct checker){.hash = 1,
-                               .block_tokens = s.cluster.pools[0].replica.kv_block_tokens,
-                               .layout = replica_kv_layout(&s.cluster.pools[0].replica),
-                               .ranks = s.cluster.pools[0].ranks,
-                               .config = &s.cluster};
-    expect_ok(run_metrics_init(&checker.metrics, &s, &err), &err);
-    checker.inner = run_metrics_observer(&checker.metrics);
-    struct observer observer = {.arrived = arrived,
-                                .rejected = rejected,
-                                .scheduled = scheduled,
-                                .preempted = preempted,
-                                .iterated = iterated,
-                                .gap = gap,
-                                .finished = finished,
-                                .evicted = evicted,
-                                .routed = routed,
-                                .lost = lost,
-                                .probed = probed};
-    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
-    expect_ok(run_metrics_summarise(&checker.metrics, &s, &totals, out, &err), &err);
-    request_source_destroy(&source);
-    run_metrics_release(&checker.metrics);
-    scenario_release(&s);
+                               .block_tokens = c->pools[0].replica.kv_block_tokens,
+                               .layout = replica_kv_layout(&c->pools[0].replica),
+                               .ranks = c->pools[0].ranks,
+                               .config = c};
+    const struct observer observer = {.preempted = preempted,
+                                      .iterated = iterated,
+                                      .gap = gap,
+                                      .finished = finished,
+                                      .evicted = evicted,
+                                      .lost = lost};
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    *out = s->summary;
+    simulation_close(s);
 }
 
 static void test_random_scenarios_keep_every_invariant(void **state)

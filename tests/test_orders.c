@@ -337,23 +337,13 @@ static void ignore_point(void *state, const char *series, sim_time at, double va
 
 static uint64_t rows_of(const char *text, uint64_t *preemptions)
 {
-    static struct run_metrics m;
     struct error err = {0};
-    struct scenario s;
-    struct request_source source = {0};
-    struct cluster_totals totals;
-    struct run_summary summary;
     uint64_t hash = 0;
-    open_scenario(text, &s, &source);
-    expect_ok(run_metrics_init(&m, &s, &err), &err);
-    m.sink = (struct row_sink){.state = &hash, .add_request = add_row, .add_point = ignore_point};
-    struct observer observer = run_metrics_observer(&m);
-    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
-    expect_ok(run_metrics_summarise(&m, &s, &totals, &summary, &err), &err);
-    *preemptions += summary.preemptions;
-    request_source_destroy(&source);
-    run_metrics_release(&m);
-    scenario_release(&s);
+    struct simulation *s = open_simulation(text);
+    const struct simulation_options o = {.rows = {.state = &hash, .add_request = add_row, .add_point = ignore_point}};
+    expect_ok(simulation_run(s, &o, &err), &err);
+    *preemptions += s->summary.preemptions;
+    simulation_close(s);
     return hash;
 }
 

@@ -62,29 +62,20 @@ static struct seen run_chunks(const char *batching)
     static sim_time ns[] = {100, 100};
     const struct executor stages[] = {{.run = lasts, .state = &ns[0]}, {.run = lasts, .state = &ns[1]}};
     struct error err = {0};
-    struct scenario s;
-    struct request_source source = {0};
-    struct cluster_totals totals;
     struct seen seen = {0};
-    struct observer observer = {.state = &seen,
-                                .arrived = note_arrival,
-                                .scheduled = note_scheduled,
-                                .preempted = note_preempted,
-                                .iterated = note_iteration,
-                                .gap = note_gap,
-                                .finished = note_seen};
+    const struct observer observer = {.state = &seen, .finished = note_seen};
     char spec[700];
     snprintf(spec, sizeof spec,
              "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"cluster\": {\"pipeline_parallel\": 2},"
              "\"policy\": {\"batching\": %s}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": 1, \"lengths\": "
              "{\"prompt\": {\"name\": \"fixed\", \"tokens\": 40}, \"output\": {\"name\": \"fixed\", \"tokens\": 2}}}}",
              batching);
-    open_scenario(spec, &s, &source);
-    s.cluster.pools[0].stage_executors = stages;
-    s.cluster.pools[0].stage_link = (struct pipeline_link){.bytes_per_token = 0, .bytes_per_s = 1};
-    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
-    request_source_destroy(&source);
-    scenario_release(&s);
+    struct simulation *s = open_simulation(spec);
+    struct pool_config *pool = &s->scenario.cluster.pools[0];
+    pool->stage_executors = stages;
+    pool->stage_link = (struct pipeline_link){.bytes_per_token = 0, .bytes_per_s = 1};
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    simulation_close(s);
     return seen;
 }
 

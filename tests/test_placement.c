@@ -20,17 +20,10 @@ static void note(void *state, size_t replica, const struct request *r)
     t->replica[r->id] = replica;
 }
 
-static void ignore(void *state, const struct request *r, const char *reason)
-{
-    (void)state, (void)r, (void)reason;
-}
-
 static void run_placed(const char *placement, const char *more, unsigned requests, unsigned prompt, unsigned output,
                        struct told *t, struct cluster_totals *totals)
 {
     struct error err = {0};
-    struct scenario s;
-    struct request_source source = {0};
     char text[1600];
     snprintf(text, sizeof text,
              "{\"model\": \"%s\", \"device\": \"tests/data/line2.json\", \"cluster\": {%s\"placement\": {%s%s}}, "
@@ -42,18 +35,11 @@ static void run_placed(const char *placement, const char *more, unsigned request
              strstr(placement, "\"name\"") ? "" : "\"name\": \"disaggregated\", ", placement,
              strstr(more, "batching") ? "" : "\"batching\": \"continuous\", ", more, requests, prompt, output);
     *t = (struct told){0};
-    struct observer observer = {.state = t,
-                                .arrived = note_arrival,
-                                .rejected = ignore,
-                                .scheduled = note_scheduled,
-                                .preempted = note_arrival,
-                                .iterated = note_iteration,
-                                .gap = note_gap,
-                                .finished = note};
-    open_scenario(text, &s, &source);
-    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, totals, &err), &err);
-    request_source_destroy(&source);
-    scenario_release(&s);
+    const struct observer observer = {.state = t, .finished = note};
+    struct simulation *s = open_simulation(text);
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    *totals = s->summary.totals;
+    simulation_close(s);
 }
 
 #define FAST_LINK "\"link\": {\"bytes_per_s\": 1e9, \"latency_ns\": 500}"

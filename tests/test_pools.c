@@ -18,18 +18,11 @@ static void note(void *state, size_t station, const struct request *r)
     t->station[r->id] = station;
 }
 
-static void ignore(void *state, const struct request *r, const char *reason)
-{
-    (void)state, (void)r, (void)reason;
-}
-
 /* So many requests at once, of 10 prompt tokens each. */
 static void run_pools(const char *scenario, const char *cluster, unsigned requests, unsigned output, struct told *t,
                       struct cluster_totals *totals)
 {
     struct error err = {0};
-    struct scenario s;
-    struct request_source source = {0};
     char text[2000];
     snprintf(text, sizeof text,
              "{%s, \"cluster\": {%s}, \"policy\": {\"batching\": \"continuous\", \"admission\": \"on_demand\", "
@@ -37,20 +30,13 @@ static void run_pools(const char *scenario, const char *cluster, unsigned reques
              "\"prompt\": {\"name\": \"fixed\", \"tokens\": 10}, \"output\": {\"name\": \"fixed\", \"tokens\": %u}}}}",
              scenario, cluster, requests, output);
     *t = (struct told){0};
-    struct observer observer = {.state = t,
-                                .arrived = note_arrival,
-                                .rejected = ignore,
-                                .scheduled = note_scheduled,
-                                .preempted = note_arrival,
-                                .iterated = note_iteration,
-                                .gap = note_gap,
-                                .finished = note};
-    open_scenario(text, &s, &source);
-    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, totals, &err), &err);
+    const struct observer observer = {.state = t, .finished = note};
+    struct simulation *s = open_simulation(text);
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    *totals = s->summary.totals;
     assert_int_equal(totals->finished, requests);
     assert_int_equal(totals->kv_held, 0);
-    request_source_destroy(&source);
-    scenario_release(&s);
+    simulation_close(s);
 }
 
 #define IDEAL "\"model\": \"ideal\""

@@ -10,6 +10,7 @@
 #include "reports/store.h"
 #include "reports/theory.h"
 #include "tests/harness.h"
+#include "validation/measured.h"
 
 #define DB "build/test_store.db"
 
@@ -220,11 +221,6 @@ static void keep_stamp(void *state, size_t replica, const struct request *r)
     stamps[r->id] = (struct stamp){r->arrival, r->first_token, r->last_token, r->prompt_tokens, r->output_tokens};
 }
 
-static void keep_no_point(void *state, const char *series, sim_time at, double value)
-{
-    (void)state, (void)series, (void)at, (void)value;
-}
-
 static void write_measured_run(void)
 {
     assert_int_equal(system("mkdir -p build/test_measured"), 0);
@@ -257,18 +253,11 @@ static void test_fitted_host_work_is_found_again(void **state)
         "\"output\": {\"name\": \"uniform\", \"min\": 20, \"max\": 200}}}}";
     struct error err = {0};
     struct json root;
-    struct scenario s;
-    struct latencies simulated = {0};
-    struct run_summary summary;
-    static struct run_metrics m;
-    expect_ok(json_parse(text, "test", &root, &err), &err);
-    expect_ok(scenario_compile(&s, root, &err), &err);
-    struct row_sink keep = {.state = &m, .add_request = keep_stamp, .add_point = keep_no_point};
-    expect_ok(measured_simulate(&s, &m, keep, &simulated, &summary, &err), &err);
-    assert_int_equal(simulated.count[0], 400);
-    latencies_release(&simulated);
-    run_metrics_release(&m);
-    scenario_release(&s);
+    struct simulation *s = open_simulation(text);
+    const struct observer observer = {.finished = keep_stamp};
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    assert_int_equal(s->summary.totals.finished, 400);
+    simulation_close(s);
     write_measured_run();
 
     struct host_fit fit;
@@ -310,25 +299,10 @@ static void clear_store(void)
 
 static int64_t keep_run(struct store *store, const char *text, struct error *err)
 {
-    static struct run_metrics m;
-    struct json root;
-    struct scenario s;
-    struct request_source source = {0};
-    struct cluster_totals totals;
-    struct run_summary summary;
-    expect_ok(json_parse(text, "test", &root, err), err);
-    expect_ok(scenario_compile(&s, root, err), err);
-    expect_ok(scenario_open_workload(&s, &source, err), err);
-    expect_ok(run_metrics_init(&m, &s, err), err);
-    expect_ok(store_keep_rows(store, err), err);
-    m.sink = store_sink(store);
-    struct observer observer = run_metrics_observer(&m);
-    expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, err), err);
-    expect_ok(run_metrics_summarise(&m, &s, &totals, &summary, err), err);
-    int64_t id = store_save_run(store, &s, &m, &summary, 1, err);
-    request_source_destroy(&source);
-    run_metrics_release(&m);
-    scenario_release(&s);
+    struct simulation *s = open_simulation(text);
+    expect_ok(simulation_run(s, &(struct simulation_options){.store = store}, err), err);
+    int64_t id = simulation_keep(s, store, err);
+    simulation_close(s);
     return id;
 }
 

@@ -177,11 +177,7 @@ static void serve(const char *policy, const char *more, enum peer_link peer, str
                   uint64_t *tokens)
 {
     struct error err = {0};
-    struct json root;
-    struct scenario s;
     struct server server;
-    static struct run_metrics m;
-    struct run_summary summary;
     char text[1200];
     snprintf(text, sizeof text,
              "{\"model\": \"tests/data/tiny_llama.json\", \"device\": \"cpu-xeon-2s\", \"policy\": {\"batching\": %s, "
@@ -191,15 +187,14 @@ static void serve(const char *policy, const char *more, enum peer_link peer, str
              "\"uniform\", \"min\": 1, \"max\": 60}, \"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": 20}}}}",
              policy, more);
     const struct server_options o = {.threads = 2, .rows = 2048, .peer = peer};
-    expect_ok(json_parse(text, "test", &root, &err), &err);
-    expect_ok(scenario_compile(&s, root, &err), &err);
-    expect_ok(server_open(&server, &s, &o, &err), &err);
-    expect_ok(run_metrics_init(&m, &s, &err), &err);
-    struct observer observer = run_metrics_observer(&m);
-    expect_ok(server_run(&server, &s, &observer, NULL, totals, &err), &err);
-    expect_ok(run_metrics_summarise(&m, &s, totals, &summary, &err),
+    struct simulation *s = open_simulation(text);
+    expect_ok(server_open(&server, &s->scenario, &o, &err), &err);
+    const struct observer observer = server_observer(&server);
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err),
               &err); /* which checks time parts and Little's law */
-    *tokens = summary.output_tokens;
+    expect_ok(server_error(&server, &err), &err);
+    *totals = s->summary.totals;
+    *tokens = s->summary.output_tokens;
     for (size_t i = 0; i < server.engine_count; i++) { /* all have gone, with their blocks */
         assert_int_equal(server.engines[i].sequence_count, 0);
         assert_int_equal(server.engines[i].free_count, server.engines[i].limits.blocks);
@@ -209,11 +204,11 @@ static void serve(const char *policy, const char *more, enum peer_link peer, str
         size_t count = 0, sequences = 0, free_blocks = 0;
         expect_ok(peer_look(server.peer, 0, &token, 1, &count, &sequences, &free_blocks, &err), &err);
         assert_int_equal(sequences, 0);
-        assert_int_equal(free_blocks, s.cluster.pools[1].replica.kv_blocks * s.cluster.pools[1].stations);
+        assert_int_equal(free_blocks,
+                         s->scenario.cluster.pools[1].replica.kv_blocks * s->scenario.cluster.pools[1].stations);
     }
-    run_metrics_release(&m);
     server_close(&server);
-    scenario_release(&s);
+    simulation_close(s);
 }
 
 /* Every kind of policy serves for real what it serves in simulation; small pools preempt. */
@@ -239,6 +234,15 @@ static void test_policies_serve_for_real(void **state)
         {"\"unified_budget\"",
          "\"cluster\": {\"placement\": {\"name\": \"disaggregated\", \"decode\": {\"replicas\": 2}}},", PEER_SOCKET},
         {"\"unified_budget\"", "\"cluster\": {\"replicas\": 2, \"placement\": \"redundant_kv\"},", PEER_NONE},
+        {"\"unified_budget\"",
+         "\"cluster\": {\"replicas\": 2, \"failures\": {\"schedule\": [{\"replica\": 0, \"at_s\": 0.004, \"for_s\": "
+         "0.01}, "
+         "{\"replica\": 1, \"at_s\": 0.012, \"for_s\": 0.02}]}},",
+         PEER_NONE},
+        {"{\"name\": \"prefill_first\", \"max_sequences\": 8}",
+         "\"cluster\": {\"replicas\": 2, \"failures\": {\"mtbf_s\": 0.01, \"mttr_s\": 0.002}},", PEER_NONE},
+        {"\"unified_budget\"",
+         "\"cluster\": {\"pools\": {\"out\": {}, \"in\": {\"replicas\": 2}}, \"flow\": [\"in\", \"out\"]},", PEER_NONE},
     };
     uint64_t same = 0;
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
@@ -250,6 +254,20 @@ static void test_policies_serve_for_real(void **state)
         same = i == 0 ? tokens : same;
         assert_int_equal(tokens, same);
     }
+}
+
+/* Requests that are lost with their replica, or give up, leave nothing behind. */
+static void test_lost_requests_leave_the_engine(void **state)
+{
+    (void)state;
+    struct cluster_totals totals;
+    uint64_t tokens;
+    serve("\"unified_budget\"",
+          "\"cluster\": {\"replicas\": 2, \"failures\": {\"mtbf_s\": 0.005, \"mttr_s\": 0.002, \"requests\": "
+          "\"lost\"}, \"admission\": {\"give_up_s\": 0.01}},",
+          PEER_NONE, &totals, &tokens);
+    assert_int_equal(totals.finished + totals.lost, 60);
+    assert_true(totals.lost > 0 && totals.failures > 0);
 }
 
 static void test_what_the_engine_does_not_serve(void **state)
@@ -337,8 +355,11 @@ static void test_a_sweep_makes_a_profile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_trace_by_hand),         cmocka_unit_test(test_weights_from_safetensors),
-        cmocka_unit_test(test_policies_serve_for_real), cmocka_unit_test(test_what_the_engine_does_not_serve),
+        cmocka_unit_test(test_a_trace_by_hand),
+        cmocka_unit_test(test_weights_from_safetensors),
+        cmocka_unit_test(test_policies_serve_for_real),
+        cmocka_unit_test(test_lost_requests_leave_the_engine),
+        cmocka_unit_test(test_what_the_engine_does_not_serve),
         cmocka_unit_test(test_a_sweep_makes_a_profile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

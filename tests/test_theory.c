@@ -3,8 +3,8 @@
 #include <math.h>
 
 #include "reports/theory.h"
-#include "reports/validate_theory.h"
 #include "tests/harness.h"
+#include "validation/theory_cases.h"
 
 enum { SEEDS = 20 };
 

@@ -17,7 +17,7 @@
 
 #include "base/random.h"
 #include "planner/parallel.h"
-#include "reports/store.h"
+#include "simulation/simulation.h"
 
 #include <gsl/gsl_randist.h>
 
@@ -137,50 +137,31 @@ static char *scenario_text(const struct bench_case *c, double requests)
     return text;
 }
 
-static int run_scenario(struct scenario *s, struct run_metrics *m, struct run_summary *summary, struct error *err)
-{
-    struct request_source source = {0};
-    struct cluster_totals totals;
-    if (scenario_open_workload(s, &source, err))
-        return -1;
-    struct observer observer = run_metrics_observer(m);
-    int status = cluster_run(&s->cluster, &source, &observer, NULL, &totals, err);
-    request_source_destroy(&source);
-    return status ? -1 : run_metrics_summarise(m, s, &totals, summary, err);
-}
-
 static int run_root(struct json root, bool step, bool rows, struct result *out, struct error *err)
 {
-    struct scenario s;
-    struct run_summary summary;
+    struct simulation *s = NULL;
     struct store *store = NULL;
     char file[] = "/tmp/tandem-bench-XXXXXX";
-    struct run_metrics *m = malloc(sizeof *m);
-    if (!m)
-        return error_no_memory(err);
     double start = now_s();
-    if (scenario_compile(&s, root, err) || run_metrics_init(m, &s, err))
+    if (simulation_open(root, &s, err))
         return -1;
-    s.cluster.step = step;
     if (rows) {
         close(mkstemp(file));
-        if (store_open(file, &store, err) || store_keep_rows(store, err))
+        if (store_open(file, &store, err))
             return -1;
-        m->sink = store_sink(store);
     }
-    if (run_scenario(&s, m, &summary, err) || (store && store_save_run(store, &s, m, &summary, 0, err) < 0))
+    const struct simulation_options o = {.step = step, .store = store};
+    if (simulation_run(s, &o, err) || (store && simulation_keep(s, store, err) < 0))
         return -1;
     store_close(store);
     if (store)
         unlink(file);
     *out = (struct result){.wall_s = now_s() - start,
-                           .requests = (double)summary.totals.arrived,
-                           .iterations = (double)summary.totals.iterations,
-                           .output_tokens = (double)m->output_tokens,
-                           .batch = summary.mean_batch_sequences};
-    run_metrics_release(m);
-    scenario_release(&s);
-    free(m);
+                           .requests = (double)s->summary.totals.arrived,
+                           .iterations = (double)s->summary.totals.iterations,
+                           .output_tokens = (double)s->summary.output_tokens,
+                           .batch = s->summary.mean_batch_sequences};
+    simulation_close(s);
     return 0;
 }
 

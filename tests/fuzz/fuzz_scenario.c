@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reports/metrics.h"
+#include "simulation/simulation.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,25 +26,19 @@ static int next(void *state, struct arrival *out, struct error *err)
     return got;
 }
 
-static void run(struct scenario *s)
+static void run(struct simulation *s)
 {
-    static struct run_metrics m;
     struct short_source source = {.left = MOST_REQUESTS};
-    struct run_summary summary;
-    struct cluster_totals totals;
     struct error err = {0};
-    if (cluster_replicas(&s->cluster) > 100 || s->cluster.pools[0].replica.kv_blocks < 1)
+    const struct cluster_config *c = &s->scenario.cluster;
+    if (cluster_replicas(c) > 100 || c->pools[0].replica.kv_blocks < 1)
         return;
-    if (scenario_open_workload(s, &source.inner, &err))
+    if (scenario_open_workload(&s->scenario, &source.inner, &err))
         return;
     struct request_source outer = {.next = next, .state = &source};
-    if (run_metrics_init(&m, s, &err) == 0) {
-        struct observer observer = run_metrics_observer(&m);
-        if (cluster_run(&s->cluster, &outer, &observer, NULL, &totals, &err) == 0 &&
-            run_metrics_summarise(&m, s, &totals, &summary, &err) && err.code == ERROR_RUN)
-            abort(); /* an invariant is broken */
-    }
-    run_metrics_release(&m);
+    if (simulation_run(s, &(struct simulation_options){.source = &outer}, &err) &&
+        strncmp(err.text, "internal", 8) == 0)
+        abort(); /* an invariant is broken */
     request_source_destroy(&source.inner);
 }
 
@@ -52,15 +46,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct error err = {0};
     struct json root;
-    struct scenario s;
+    struct simulation *s = NULL;
     char *text = malloc(size + 1);
     if (!text)
         return 0;
     memcpy(text, data, size);
     text[size] = 0;
-    if (json_parse(text, "fuzz", &root, &err) == 0 && scenario_compile(&s, root, &err) == 0) {
-        run(&s);
-        scenario_release(&s);
+    if (json_parse(text, "fuzz", &root, &err) == 0 && simulation_open(root, &s, &err) == 0) {
+        run(s);
+        simulation_close(s);
     } else if (err.code == ERROR_NONE || err.text[0] == 0) {
         abort();
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "planner/analytic.h"
+#include "reports/analytic.h"
 
 #include <math.h>
 #include <stdlib.h>

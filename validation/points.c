@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "reports/validate_points.h"
+#include "validation/points.h"
 
 #include <gsl/gsl_sort.h>
 #include <gsl/gsl_statistics_double.h>

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "reports/validate_measured.h"
+#include "validation/measured.h"
 
 #include <gsl/gsl_multimin.h>
-#include <gsl/gsl_sort.h>
-#include <gsl/gsl_statistics_double.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,35 +11,6 @@
 #include "base/array.h"
 #include "base/lines.h"
 #include "profiles/shipped.h"
-
-const enum metric measured_metrics[MEASURED_METRICS] = {METRIC_TTFT, METRIC_TPOT, METRIC_E2E};
-const char *const measured_statistics[MEASURED_STATISTICS] = {"mean", "p50", "p90", "p95", "p99"};
-
-static const double quantiles[MEASURED_STATISTICS] = {-1, 0.5, 0.9, 0.95, 0.99};
-
-void latencies_release(struct latencies *l)
-{
-    for (int i = 0; i < MEASURED_METRICS; i++)
-        free(l->at[i]);
-    *l = (struct latencies){0};
-}
-
-static int add_value(struct latencies *l, int metric, double value)
-{
-    double *grown = array_grow(l->at[metric], &l->capacity[metric], l->count[metric] + 1, sizeof *grown);
-    if (!grown)
-        return -1;
-    l->at[metric] = grown;
-    l->at[metric][l->count[metric]++] = value;
-    return 0;
-}
-
-int latencies_add(struct latencies *l, double ttft_s, double e2e_s, uint32_t output_tokens)
-{
-    if (add_value(l, 0, ttft_s) || add_value(l, 2, e2e_s))
-        return -1;
-    return output_tokens > 1 ? add_value(l, 1, (e2e_s - ttft_s) / (output_tokens - 1)) : 0;
-}
 
 struct stamps {
     double arrival, queued, first_token, last_token;
@@ -221,82 +190,40 @@ int measured_scenario(const char *folder, const char *device, struct json *out, 
     return status ? -1 : 0;
 }
 
-static void statistics_of(double *values, size_t count, double *out)
-{
-    gsl_sort(values, 1, count);
-    for (int i = 0; i < MEASURED_STATISTICS; i++)
-        out[i] = count == 0         ? NAN
-                 : quantiles[i] < 0 ? gsl_stats_mean(values, 1, count)
-                                    : gsl_stats_quantile_from_sorted_data(values, 1, count, quantiles[i]);
-}
-
-void latencies_compare(struct latencies *measured, struct latencies *simulated, struct comparison *out)
-{
-    *out = (struct comparison){0};
-    double n = MEASURED_METRICS * MEASURED_STATISTICS;
-    for (int m = 0; m < MEASURED_METRICS; m++) {
-        statistics_of(measured->at[m], measured->count[m], out->measured[m]);
-        statistics_of(simulated->at[m], simulated->count[m], out->simulated[m]);
-        for (int i = 0; i < MEASURED_STATISTICS; i++) {
-            double error = out->simulated[m][i] / out->measured[m][i] - 1;
-            out->error[m][i] = error;
-            out->mean_absolute += fabs(error) / n;
-            out->worst_absolute = fmax(out->worst_absolute, fabs(error));
-        }
-    }
-}
-
-/* Passes rows on, and keeps what is compared. */
+/* Keeps what is compared. */
 struct collector {
     struct latencies *simulated;
-    struct row_sink rows;
     bool out_of_memory;
 };
 
-static void collect_request(void *state, size_t replica, const struct request *r)
+static void collect(void *state, size_t station, const struct request *r)
 {
     struct collector *c = state;
     double ttft = sim_time_to_s(r->first_token - r->arrival), e2e = sim_time_to_s(r->last_token - r->arrival);
+    (void)station;
     if (latencies_add(c->simulated, ttft, e2e, r->output_tokens))
         c->out_of_memory = true;
-    if (c->rows.state)
-        c->rows.add_request(c->rows.state, replica, r);
 }
 
-static void collect_point(void *state, const char *series, sim_time at, double value)
+int measured_simulate(struct simulation *s, struct store *store, struct latencies *out, struct error *err)
 {
-    struct collector *c = state;
-    if (c->rows.state)
-        c->rows.add_point(c->rows.state, series, at, value);
-}
-
-int measured_simulate(const struct scenario *s, struct run_metrics *m, struct row_sink rows, struct latencies *out,
-                      struct run_summary *summary, struct error *err)
-{
-    struct request_source source = {0};
-    struct cluster_totals totals;
-    struct collector collector = {.simulated = out, .rows = rows};
-    if (run_metrics_init(m, s, err) || scenario_open_workload(s, &source, err))
-        return -1;
-    m->keep_below = UINT64_MAX; /* every request */
-    m->sink = (struct row_sink){.state = &collector, .add_request = collect_request, .add_point = collect_point};
-    struct observer observer = run_metrics_observer(m);
-    int status = cluster_run(&s->cluster, &source, &observer, NULL, &totals, err);
-    request_source_destroy(&source);
-    if (status || run_metrics_summarise(m, s, &totals, summary, err))
+    struct collector collector = {.simulated = out};
+    const struct observer observer = {.state = &collector, .finished = collect};
+    const struct simulation_options o = {.observers = &observer, .store = store};
+    s->scenario.keep_requests = 1;
+    if (simulation_run(s, &o, err))
         return -1;
     if (collector.out_of_memory)
         return error_no_memory(err);
-    if (totals.rejected)
+    if (s->summary.totals.rejected)
         return error_set(err, ERROR_RUN, "%llu requests were rejected, the last one because: %s; the server took them",
-                         (unsigned long long)totals.rejected, m->reject_reason);
+                         (unsigned long long)s->summary.totals.rejected, s->metrics.reject_reason);
     return 0;
 }
 
 struct fit_job {
     const struct json *root;
     struct latencies measured;
-    struct run_metrics *metrics;
     struct host_fit *result;
     struct error *err;
     bool failed;
@@ -317,9 +244,8 @@ static int set_host(struct json *root, const double *host, struct error *err)
 static int simulate_host(struct fit_job *job, const double *host, double *error)
 {
     struct json root = *job->root;
-    struct scenario s;
+    struct simulation *s = NULL;
     struct latencies simulated = {0};
-    struct run_summary summary;
     struct comparison comparison;
     job->result->runs++;
     root.node = cJSON_Duplicate(root.node, 1);
@@ -329,16 +255,15 @@ static int simulate_host(struct fit_job *job, const double *host, double *error)
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return -1;
     }
-    if (scenario_compile(&s, root, job->err))
+    if (simulation_open(root, &s, job->err))
         return -1;
-    int status = measured_simulate(&s, job->metrics, (struct row_sink){0}, &simulated, &summary, job->err);
-    run_metrics_release(job->metrics);
+    int status = measured_simulate(s, NULL, &simulated, job->err);
     if (status == 0) {
         latencies_compare(&job->measured, &simulated, &comparison);
         *error = comparison.mean_absolute;
     }
     latencies_release(&simulated);
-    scenario_release(&s);
+    simulation_close(s);
     return status;
 }
 
@@ -389,10 +314,10 @@ static int walk_simplex(struct fit_job *job, gsl_multimin_fminimizer *minimizer,
 int measured_fit_host(const char *folder, const struct json *root, struct host_fit *out, struct error *err)
 {
     *out = (struct host_fit){0};
-    struct fit_job job = {.root = root, .result = out, .err = err, .metrics = malloc(sizeof *job.metrics)};
+    struct fit_job job = {.root = root, .result = out, .err = err};
     gsl_multimin_fminimizer *minimizer = gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, 2);
     gsl_vector *start = gsl_vector_alloc(2), *step = gsl_vector_alloc(2);
-    int status = job.metrics && minimizer && start && step ? 0 : error_no_memory(err);
+    int status = minimizer && start && step ? 0 : error_no_memory(err);
     if (status == 0)
         status = measured_read(folder, &job.measured, err) ||
                  simulate_host(&job, (const double[]){0, 0}, &out->before) ||
@@ -403,7 +328,6 @@ int measured_fit_host(const char *folder, const struct json *root, struct host_f
         out->after = out->before;
     }
     latencies_release(&job.measured);
-    free(job.metrics);
     gsl_multimin_fminimizer_free(minimizer);
     gsl_vector_free(start);
     gsl_vector_free(step);

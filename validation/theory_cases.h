@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* validate_theory.h — the simulator's own replica and generator against closed forms of queueing theory.
+/* theory_cases.h — the simulator's own replica and generator against closed forms of queueing theory.
  *
  * Served alone, a request is a prompt with one output token, one iteration of 10 ns a prompt token on the shipped ideal
  * server; prompts of 100 000 tokens on average make a mean service time of 1 ms. In bulk, it is a prompt of 10 000
  * tokens with 1 to 8 outputs, equally likely, on the ideal batch server: a batch of b takes 1 + 0.1 b ms for its
  * prompts, and for every further output 1 ms and 0.02 ms for each row that is left (b of them when finished rows stay).
  */
-#ifndef TANDEM_REPORTS_VALIDATE_THEORY_H
-#define TANDEM_REPORTS_VALIDATE_THEORY_H
+#ifndef TANDEM_VALIDATION_THEORY_CASES_H
+#define TANDEM_VALIDATION_THEORY_CASES_H
 
 #include "base/error.h"
 #include "reports/samples.h"

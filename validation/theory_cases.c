@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "reports/validate_theory.h"
+#include "validation/theory_cases.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "reports/metrics.h"
 #include "reports/theory.h"
+#include "simulation/simulation.h"
 
 #define EXPONENTIAL "{\"name\": \"exponential\", \"mean\": 100000}"
 #define FIXED "{\"name\": \"fixed\", \"tokens\": 100000}"
@@ -109,22 +109,6 @@ double theory_case_exact_s(const struct theory_case *c, double rho)
                           : theory_mg1_wait_s(rate, 1 / services_per_s, c->service_scv);
 }
 
-static int simulate(struct scenario *s, struct run_metrics *m, struct estimate *out, struct error *err)
-{
-    struct request_source source = {0};
-    struct cluster_totals totals;
-    struct run_summary summary;
-    if (run_metrics_init(m, s, err) || scenario_open_workload(s, &source, err))
-        return -1;
-    struct observer observer = run_metrics_observer(m);
-    int status = cluster_run(&s->cluster, &source, &observer, NULL, &totals, err);
-    request_source_destroy(&source);
-    if (status || run_metrics_summarise(m, s, &totals, &summary, err))
-        return -1;
-    *out = summary.wait_99;
-    return 0;
-}
-
 static int simulate_requests(const struct theory_case *c, double rho, unsigned seed, uint64_t requests,
                              struct estimate *out, struct error *err)
 {
@@ -140,17 +124,12 @@ static int simulate_requests(const struct theory_case *c, double rho, unsigned s
              c->order ? c->order : "\"fcfs\"", arrival_rate(c, rho), (unsigned long long)requests, c->prompt,
              c->batching ? UP_TO_EIGHT : ONE_OUTPUT);
     struct json root;
-    struct scenario s;
-    struct run_metrics *m = calloc(1, sizeof *m);
-    if (!m)
-        return error_no_memory(err);
-    int status = json_parse(text, "theory", &root, err) || scenario_compile(&s, root, err) ? -1 : 0;
-    if (status == 0) {
-        status = simulate(&s, m, out, err);
-        run_metrics_release(m);
-        scenario_release(&s);
-    }
-    free(m);
+    struct simulation *s = NULL;
+    if (json_parse(text, "theory", &root, err) || simulation_open(root, &s, err))
+        return -1;
+    int status = simulation_run(s, NULL, err);
+    *out = s->summary.wait_99;
+    simulation_close(s);
     return status;
 }
 

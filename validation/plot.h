@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* plot_validation.h — a comparison with measurements as an HTML page. */
-#ifndef TANDEM_REPORTS_PLOT_VALIDATION_H
-#define TANDEM_REPORTS_PLOT_VALIDATION_H
+/* plot.h — a comparison with measurements as an HTML page. */
+#ifndef TANDEM_VALIDATION_PLOT_H
+#define TANDEM_VALIDATION_PLOT_H
 
-#include "reports/validate_measured.h"
-#include "reports/validate_points.h"
+#include "validation/measured.h"
+#include "validation/points.h"
 
 /* Cumulative distributions of TTFT, TPOT and E2E, measured and simulated, and the table of statistics. The latencies
  * must have been compared (they are sorted then). Written atomically. */

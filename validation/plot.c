@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "reports/plot_validation.h"
+#include "validation/plot.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* validate_points.h — simulated closed loops beside measured operating points.
+/* points.h — simulated closed loops beside measured operating points.
  *
  * A CSV file with a header names, for each point, the model, system, engine, precision, input and output length,
  * concurrency and parallelism, and the measured mean TTFT and TPOT (AIConfigurator's silicon samples). Columns used:
  * id, silicon_data_source, backend, model_path, system, mode, isl, osl, gemm_quant_mode, batch_size, tp_size, pp_size,
  * attention_dp_size, moe_tp_size, moe_ep_size, silicon_ttft_ms, silicon_tpot_ms; others are ignored. */
-#ifndef TANDEM_REPORTS_VALIDATE_POINTS_H
-#define TANDEM_REPORTS_VALIDATE_POINTS_H
+#ifndef TANDEM_VALIDATION_POINTS_H
+#define TANDEM_VALIDATION_POINTS_H
 
 #include "base/json.h"
 

@@ -15,8 +15,8 @@
  * a run that ends before its queue has grown all let a simulation serve more. Nothing may be ruled out for it.
  * Replicas are taken to share arrivals evenly, and to be the servers of one queue where the router sends requests to
  * the replica that has least to do; requests not to be preempted. */
-#ifndef TANDEM_PLANNER_ANALYTIC_H
-#define TANDEM_PLANNER_ANALYTIC_H
+#ifndef TANDEM_REPORTS_ANALYTIC_H
+#define TANDEM_REPORTS_ANALYTIC_H
 
 #include "sim/scenario.h"
 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "simulation/simulation.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "reports/analytic.h"
+
+static double wall_clock_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int simulation_open(struct json root, struct simulation **out, struct error *err)
+{
+    struct simulation *s = calloc(1, sizeof *s);
+    if (!s) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return error_no_memory(err);
+    }
+    if (scenario_compile(&s->scenario, root, err)) {
+        free(s);
+        return -1;
+    }
+    *out = s;
+    return 0;
+}
+
+/* Where rows go that the scenario asks for. */
+static int direct_rows(struct simulation *s, const struct simulation_options *o, struct error *err)
+{
+    s->metrics.sink = o->rows;
+    if (!o->store || !scenario_keeps_rows(&s->scenario))
+        return 0;
+    if (store_keep_rows(o->store, err))
+        return -1;
+    s->metrics.sink = store_sink(o->store);
+    return 0;
+}
+
+static int run(struct simulation *s, const struct simulation_options *o, struct cluster_totals *totals,
+               struct error *err)
+{
+    struct request_source own = {0}, *source = o->source ? o->source : &own;
+    struct observer observer = run_metrics_observer(&s->metrics);
+    observer.next = o->observers;
+    s->scenario.cluster.step |= o->step;
+    if (o->sustainable)
+        s->metrics.sustainable_per_s = analytic_capacity_per_s(&s->scenario);
+    if (source == &own && scenario_open_workload(&s->scenario, &own, err))
+        return -1;
+    int status = cluster_run(&s->scenario.cluster, source, &observer, &o->control, totals, err);
+    request_source_destroy(&own);
+    return status;
+}
+
+int simulation_run(struct simulation *s, const struct simulation_options *o, struct error *err)
+{
+    static const struct simulation_options usual = {0};
+    struct cluster_totals totals = {0};
+    double started = wall_clock_s();
+    o = o ? o : &usual;
+    if (run_metrics_init(&s->metrics, &s->scenario, err) || direct_rows(s, o, err) || run(s, o, &totals, err) ||
+        run_metrics_summarise(&s->metrics, &s->scenario, &totals, &s->summary, err))
+        return -1;
+    s->wall_s = wall_clock_s() - started;
+    return 0;
+}
+
+int64_t simulation_keep(const struct simulation *s, struct store *store, struct error *err)
+{
+    return store_save_run(store, &s->scenario, &s->metrics, &s->summary, s->wall_s, err);
+}
+
+void simulation_close(struct simulation *s)
+{
+    if (!s)
+        return;
+    run_metrics_release(&s->metrics);
+    scenario_release(&s->scenario);
+    free(s);
+}
