@@ -24,7 +24,7 @@ FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/engines/*.json profiles/techniques/*.json \
            workloads/scenarios/*.json planner/plans/*.json)
-FORMATTED := $(foreach room,$(ROOMS) engine_ref/cuda planner/mpi tests tests/fuzz tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
+FORMATTED := $(foreach room,$(ROOMS) include/tandem engine_ref/cuda planner/mpi tests tests/fuzz tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
 
 # The engine's CUDA backend, a shared object beside the program; CUDA= leaves it out. Toolkits differ in where they keep
 # CUPTI, and some come without: it is looked for, and without it or cuBLAS there is no backend.
@@ -50,7 +50,7 @@ MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-.PHONY: all demo check test recompute mutants gpu-kit bench asan fuzz lint format install uninstall deps deps-if-missing testers clean help
+.PHONY: all lib demo check test recompute mutants gpu-kit bench asan fuzz lint format install install-lib uninstall deps deps-if-missing testers clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
@@ -96,6 +96,24 @@ $(BUILD)/testers/promtool:
 $(BUILD)/tandem: $(OBJECTS) policies/plugin.symbols | libraries
 	@echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--dynamic-list=policies/plugin.symbols $(OBJECTS) $(ALL_LIBS) -o $@
+
+# libtandem: only what include/tandem/tandem.h declares can be seen from outside, in the shared library by a list, in the
+# static one by making all other symbols local. Its objects are position-independent, and stand in a folder of their own.
+VERSION := $(shell sed -n 's/^.define TANDEM_VERSION "\(.*\)"/\1/p' base/version.h)
+SO_MAJOR := $(shell sed -n 's/^.define TANDEM_API_MAJOR \(.*\)/\1/p' include/tandem/tandem.h)
+LIB_BUILD := $(BUILD)/lib
+lib: ## build libtandem, static and shared, in build/lib
+	@$(MAKE) --no-print-directory BUILD=$(LIB_BUILD) CFLAGS='$(CFLAGS) -fPIC' $(LIB_BUILD)/libtandem.so $(LIB_BUILD)/libtandem.a
+
+$(BUILD)/libtandem.so: $(LIBRARY) simulation/tandem.symbols
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,libtandem.so.$(SO_MAJOR) -Wl,--version-script=simulation/tandem.symbols -Wl,--no-undefined \
+	    $(LIBRARY) $(ALL_LIBS) -o $@
+
+$(BUILD)/libtandem.a: $(LIBRARY)
+	@echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -r -flinker-output=nolto-rel $(LIBRARY) -o $(BUILD)/libtandem.o
+	$(Q)objcopy --wildcard --keep-global-symbol='tandem_*' $(BUILD)/libtandem.o && rm -f $@ && ar rcs $@ $(BUILD)/libtandem.o
 
 # Its own C files are compiled into it, so that it needs nothing of the program.
 $(BUILD)/tandem-cuda.so: engine_ref/cuda/engine.cu $(CUDA_SOURCES) $(wildcard engine_ref/*.h engine_ref/cuda/*.h engine_ref/cuda/*.cuh profiles/*.h base/*.h)
@@ -184,7 +202,7 @@ check: deps-if-missing ## what CI runs: warnings as errors, sanitizers, format, 
 	@tests/check-rooms
 	@tests/check-format $(FORMATTED)
 	@$(MAKE) --no-print-directory -j1 -k testers || echo "some testers could not be brought: their tests are skipped"
-	@$(MAKE) --no-print-directory WERROR=-Werror all $(BENCHES) $(BUILD)/emulated/tandem-cuda.so
+	@$(MAKE) --no-print-directory WERROR=-Werror all lib $(BENCHES) $(BUILD)/emulated/tandem-cuda.so
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' WERROR=-Werror \
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' RELEASE=$(BUILD) test
 
@@ -230,11 +248,22 @@ lint: ## static analysis
 format: ## format every source file
 	clang-format -i $(FORMATTED)
 
-install: all ## install to PREFIX (/usr/local)
+install: all install-lib ## install the program, libtandem and its header to PREFIX (/usr/local)
 	install -D -m 755 $(BUILD)/tandem $(DESTDIR)$(PREFIX)/bin/tandem
 
-uninstall: ## take it away again
-	rm -f $(DESTDIR)$(PREFIX)/bin/tandem
+install-lib: lib ## libtandem and its header alone
+	install -D -m 644 include/tandem/tandem.h $(DESTDIR)$(PREFIX)/include/tandem/tandem.h
+	install -D -m 755 $(LIB_BUILD)/libtandem.so $(DESTDIR)$(PREFIX)/lib/libtandem.so.$(VERSION)
+	ln -sf libtandem.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libtandem.so.$(SO_MAJOR)
+	ln -sf libtandem.so.$(SO_MAJOR) $(DESTDIR)$(PREFIX)/lib/libtandem.so
+	install -D -m 644 $(LIB_BUILD)/libtandem.a $(DESTDIR)$(PREFIX)/lib/libtandem.a
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' simulation/tandem.pc.in \
+	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/tandem.pc
+
+uninstall: ## take them away again
+	rm -f $(DESTDIR)$(PREFIX)/bin/tandem $(DESTDIR)$(PREFIX)/include/tandem/tandem.h $(DESTDIR)$(PREFIX)/lib/libtandem.* \
+	    $(DESTDIR)$(PREFIX)/lib/pkgconfig/tandem.pc
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

@@ -383,7 +383,7 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
 
 double analytic_capacity_per_s(const struct scenario *s)
 {
-    struct analytic_estimate e;
+    struct analytic_estimate e = {0};
     struct error ignored = {0};
     return analytic_of(s, &e, &ignored) || isinf(e.capacity_per_s) ? NAN : e.capacity_per_s;
 }

@@ -161,7 +161,8 @@ void store_coarsen_histograms(struct store *s)
 
 int store_keep_rows(struct store *s, struct error *err)
 {
-    return s->rows.requests ? 0 : row_spool_open(&s->rows, err);
+    row_spool_close(&s->rows);
+    return row_spool_open(&s->rows, err);
 }
 
 struct row_sink store_sink(struct store *s)

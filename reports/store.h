@@ -19,7 +19,8 @@ void store_close(struct store *store);
  * thousand. */
 void store_coarsen_histograms(struct store *store);
 
-/* Starts keeping rows of requests and of time series: they wait in a temporary file for store_save_run. */
+/* Starts keeping rows of requests and of time series: they wait in a temporary file for store_save_run. Rows of a run
+ * that was not saved are dropped. */
 int store_keep_rows(struct store *store, struct error *err);
 struct row_sink store_sink(struct store *store);
 

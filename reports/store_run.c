@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A run on its way into the database, table by table, in one transaction. */
+#include "reports/run_values.h"
 #include "reports/store_internal.h"
 
 #include <math.h>
@@ -159,55 +160,11 @@ static int save_kv(struct store *s, sqlite3_int64 run, const struct run_summary 
 
 static int save_values(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
 {
-    const struct {
-        const char *name, *unit;
-        double value;
-    } values[] = {
-        {"requests_per_s", "1/s", r->requests_per_s},
-        {"goodput_per_s", "1/s", r->goodput_per_s},
-        {"input_tokens_per_s", "1/s", r->input_tokens_per_s},
-        {"output_tokens_per_s", "1/s", r->output_tokens_per_s},
-        {"slo_attainment", "", r->slo.asked ? r->slo.attainment[0].value : NAN},
-        {"unserved_share", "", (double)r->slo.unserved / (double)r->slo.arrived},
-        {"load", "", r->load},
-        {"sustainable_requests_per_s", "1/s", r->sustainable_per_s},
-        {"busy", "", r->utilization},
-        {"utilization", "", r->utilization},
-        {"padding_waste", "", r->padding_waste},
-        {"batch_sequences", "", r->mean_batch_sequences},
-        {"batch_tokens", "", r->mean_batch_tokens},
-        {"kv_use_mean", "", r->mean_kv_use},
-        {"kv_use_peak", "", r->peak_kv_use},
-        {"mfu", "", r->mfu},
-        {"bubble_share", "", r->bubble_share},
-        {"measured_share", "", r->source_share[COST_MEASURED]},
-        {"interpolated_share", "", r->source_share[COST_BETWEEN]},
-        {"extrapolated_share", "", r->source_share[COST_BEYOND]},
-        {"estimated_share", "", r->source_share[COST_ESTIMATED]},
-        {"slo_margin", "", r->slo.margin},
-        {"slo_windows_kept", "", r->slo.windows.value},
-        {"overloaded", "", r->overloaded},
-        {"preemptions", "", (double)r->preemptions},
-        {"recomputed_tokens", "tokens", (double)r->recomputed_tokens},
-        {"prefix_hit_rate", "", r->prefix_hit_rate},
-        {"prefill_rows", "rows", r->prefill_rows},
-        {"prompts_per_row", "", r->prompts_per_row},
-        {"lost_requests", "requests", (double)r->totals.lost},
-        {"replica_failures", "", (double)r->totals.failures},
-        {"replica_hours", "h", r->replica_hours},
-        {"warmup_requests", "requests", (double)r->warmup.requests},
-        {"warmup_s", "s", sim_time_to_s(r->warmup.at)},
-        {"makespan_s", "s", r->duration_s},
-    };
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+    struct run_value values[RUN_VALUES_MAX];
+    size_t count = run_values(r, values);
+    for (size_t i = 0; i < count; i++) {
         struct estimate e = {values[i].value, NAN, NAN};
         if (save_metric(s, run, values[i].name, "value", e, values[i].unit, err))
-            return -1;
-    }
-    for (int i = 0; i < PART_COUNT; i++) {
-        char name[48];
-        snprintf(name, sizeof name, "time_share_%s", time_part_names[i]);
-        if (save_metric(s, run, name, "value", (struct estimate){r->part_share[i], NAN, NAN}, "", err))
             return -1;
     }
     return 0;

@@ -34,6 +34,10 @@ grep -q '6 points, 6 runs' out.txt
 "$tandem" sweep default $small --vary workload.arrivals.rate_per_s=2..8:3 --vary policy.batching=chunked_prefill,prefill_first --csv b.csv --no-db >out.txt
 cmp a.csv b.csv
 
+# A point keeps the rows that its scenario asks for, iterations, too.
+"$tandem" sweep default $small --vary cluster.replicas=1,2 --set workload.requests=50 --set output.iterations=true --db rows.db >out.txt
+[ "$(count 'SELECT count(DISTINCT run_id) FROM iteration' rows.db)" = 2 ]
+
 # The best of them, with paired differences; a precision.
 "$tandem" sweep default $small --no-db --vary policy.batching=continuous,prefill_first,chunked_prefill --best least --metric e2e_s.mean --set workload.arrivals.rate_per_s=10 >out.txt
 grep -q 'best by e2e_s.mean' out.txt && grep -q 'pairs)' out.txt
