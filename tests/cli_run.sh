@@ -95,7 +95,7 @@ assert pool["kv_pool_tokens"] == 16 * pool["kv_pool_blocks"] and abs(pool["kv_ma
 assert pool["kv_use_mean"] <= pool["kv_use_peak"]
 P
 # A batching server is always busy, and at a third of what it can do.
-"$tandem" run default $small --no-db >out.txt
+"$tandem" run default $small --no-db --set output.iterations=true --set output.requests=true --set output.timeseries_s=1 >out.txt
 grep -qE '^  load +3[0-9]\.. % of the 1[0-9.]+ requests/s that can be sustained, by formula$' out.txt
 grep -q 'busy 9' out.txt
 grep -qE 'ρ 0\.3[0-9]+,' out.txt

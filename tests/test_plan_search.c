@@ -309,6 +309,14 @@ static double level(const struct oracle *o, const struct trial *t, const cJSON *
     return o->value;
 }
 
+/* The same of output lengths, if all else is as it was. */
+static double falls_with_outputs(const struct oracle *o, const struct trial *t, const cJSON *scenario)
+{
+    (void)scenario;
+    bool alone = t->scales[SCALE_RATE] == 1 && t->scales[SCALE_PROMPT] == 1 && t->scales[SCALE_TIME] == 1;
+    return alone ? log(o->value / t->scales[SCALE_OUTPUT]) + (t->seed % 2 ? 0.01 : -0.01) : -1;
+}
+
 static struct capacity largest(struct oracle *o, double start)
 {
     struct trial_pool pool = ask(o);
@@ -333,6 +341,19 @@ static void test_a_crossing_is_found_from_any_start(void **state)
             fail_msg("from %g: kind %d, %g in %g … %g", starts[i], c.kind, c.value, c.low, c.high);
         assert_string_equal(c.binding, "ttft_s p99");
     }
+}
+
+static void test_one_scale_is_asked_of(void **state)
+{
+    (void)state;
+    struct oracle o = {.margin = falls_with_outputs, .value = 3};
+    struct trial_pool pool = ask(&o);
+    struct error err = {0};
+    struct capacity c;
+    struct capacity_question q = {
+        .scenario = "{}", .scale = SCALE_OUTPUT, .start = 1, .tolerance = 0.02, .effort = {0.95, 16}};
+    expect_ok(capacity_find(&q, &pool, &c, &err), &err);
+    assert_true(c.kind == CAPACITY_FOUND && fabs(c.value / 3 - 1) < 0.02);
 }
 
 /* Missed by −0.2 at any load: looked at down to a thousandth of the start and of 1, replicated there, and said. The
@@ -988,6 +1009,7 @@ int main(void)
         cmocka_unit_test(test_margins_in_words_are_not_cut),
         cmocka_unit_test(test_margins_in_words),
         cmocka_unit_test(test_a_crossing_is_found_from_any_start),
+        cmocka_unit_test(test_one_scale_is_asked_of),
         cmocka_unit_test(test_an_slo_that_no_load_decides),
         cmocka_unit_test(test_two_pilots_do_not_decide_an_end),
         cmocka_unit_test(test_a_load_that_cannot_be_run),

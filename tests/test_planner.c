@@ -8,6 +8,7 @@
 #include "planner/memory.h"
 #include "planner/sweep.h"
 #include "reports/analytic.h"
+#include "reports/theory.h"
 #include "tests/harness.h"
 
 /* 1 … 5: mean 3, s² = 2.5; t(0.975, 4) = 2.776445, so ± 2.776445·√(2.5 / 5) = 1.963243. */
@@ -204,6 +205,33 @@ static void test_a_kept_trial_comes_back_exactly(void **state)
     assert_true(r.margin == again.margin && r.arrived == again.arrived && r.held[0].gpus == again.held[0].gpus);
     assert_string_equal(r.binding, again.binding);
     free(kept);
+    /* One in which nothing is usual. */
+    r = (struct trial_result){.failed = true,
+                              .code = ERROR_RUN,
+                              .message = "why",
+                              .margin = NAN,
+                              .binding = "tpot_s p99 (not served)",
+                              .attainment = 0.1,
+                              .goodput_per_s = 0.2,
+                              .requests_per_s = 0.3,
+                              .tokens_per_s = 0.4,
+                              .utilization = 0.5,
+                              .duration_s = 0.6,
+                              .wall_s = INFINITY,
+                              .held = {{"prefill", "h100", 1, 0.5, 2, 700}, {"decode", "l40s", 4, 3.25, 0.7, 350}},
+                              .pool_count = 2,
+                              .arrived = 7,
+                              .finished = 4,
+                              .rejected = 2,
+                              .reason = "too long",
+                              .slo_met = true,
+                              .overloaded = true};
+    kept = trial_result_print(&r);
+    expect_ok(trial_result_parse(kept, &again, &err), &err);
+    assert_true(isnan(again.margin));
+    r.margin = again.margin = 0;
+    assert_memory_equal(&r, &again, sizeof r);
+    free(kept);
 }
 
 #define TRACED                                                                                                         \
@@ -358,6 +386,15 @@ static void test_the_formula_of_a_small_pool(void **state)
     assert_true(near(estimate_fixed(BATCH_SERVER, CONTINUOUS, on_demand).capacity_per_s, 121.1, 0.01));
 }
 
+/* A batch of so many prompts of 1000 and outputs of 100. */
+static unsigned padded_batch_s(const void *model, unsigned size, double *seconds, double *probability)
+{
+    (void)model;
+    seconds[0] = 1e-3 + 1e-5 * size + 99 * (1e-3 + 2e-5 * size);
+    probability[0] = 1;
+    return 1;
+}
+
 /* Batches of 8 served whole: prompts 1 + 8 · 0.01 ms, then 99 iterations of 1 + 8 · 0.02 ms: 115.92 ms for 8 requests,
  * 69.01/s; two replicas serve twice as many. */
 static void test_the_formula_of_whole_batches(void **state)
@@ -367,6 +404,25 @@ static void test_the_formula_of_whole_batches(void **state)
     assert_true(near(estimate_fixed(BATCH_SERVER, batching, "").capacity_per_s, 69.01, 0.001));
     assert_true(near(estimate_fixed(BATCH_SERVER ", \"cluster\": {\"replicas\": 2}", batching, "").capacity_per_s,
                      138.02, 0.001));
+    /* At 69.01/s and more there is no end to the queue; at half of that it waits as M/D^(1,8)/1 does (Neuts), and a
+     * wait's tail is that of an exponential of the same mean. */
+    char text[1000];
+    struct scenario s;
+    struct request_source source;
+    struct analytic_estimate e;
+    struct error err = {0};
+    snprintf(text, sizeof text,
+             "{" BATCH_SERVER ", \"policy\": {\"batching\": %s}, \"workload\": {\"arrivals\": {\"name\": \"poisson\", "
+             "\"rate_per_s\": 34.5}, \"requests\": 4000, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": "
+             "1000}, \"output\": {\"name\": \"fixed\", \"tokens\": 100}}}}",
+             batching);
+    open_scenario(text, &s, &source);
+    expect_ok(analytic_of(&s, &e, &err), &err);
+    double exact = theory_bulk_wait_s(e.rate_per_s, 1, 8, padded_batch_s, NULL);
+    assert_true(near(e.wait_s, exact, 1e-6) && exact > 0.02 && exact < 0.2);
+    assert_true(near(e.ttft_p99_s, e.ttft_s + log(100) * e.wait_s, 1e-12));
+    request_source_destroy(&source);
+    scenario_release(&s);
 }
 
 /* Apart from prompts, τ = 1e−3 / (1 − 2e−3 r): a replica that decodes serves 500/s at most. A replica that prefills
@@ -426,6 +482,18 @@ static void test_points_of_a_sweep(void **state)
     assert_string_equal(points[5].label, "cluster.replicas=2, workload.arrivals.rate_per_s=400");
     sweep_points_release(points, count);
     sweep_release(&s);
+    /* Nothing said, a best is looked for among at most 64 replications of a point, a precision in at most 1024. */
+    static const char *const asked[] = {", \"best\": \"least\", \"metric\": \"e2e_s.mean\"", ", \"precision\": 0.01",
+                                        ""};
+    static const size_t most[] = {64, 1024, 1};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(text, sizeof text, "{\"scenario\": {" QUEUE "}, \"vary\": {\"cluster.replicas\": [1, 2]}%s}", 100.0,
+                 asked[i]);
+        expect_ok(json_parse(text, "sweep", &root, &err), &err);
+        expect_ok(sweep_read(&s, root, &err), &err);
+        assert_int_equal(s.replications, most[i]);
+        sweep_release(&s);
+    }
 }
 
 /* Points are told apart by their labels when a sweep goes on: values that differ in their last of 3 000 letters, too.

@@ -229,6 +229,26 @@ static void test_classes_and_windows_count_unserved_requests(void **state)
     assert_true(v->windows.met && v->worst_window_s == 0 && v->missed == 1);
 }
 
+/* Of 10 requests in a window one may miss a p90. Three do: the margin is log(1/3); one does: 0; of 40 none does, which
+ * counts as half of one of the 4 that may: log(8). A rate of less than one request a second may be asked. */
+static void test_margins_of_windows_by_hand(void **state)
+{
+    (void)state;
+    static const int cases[][2] = {{10, 3}, {10, 1}, {40, 0}};
+    const double margins[] = {log(1.0 / 3), 0, log(8)};
+    for (size_t i = 0; i < 3; i++) {
+        struct judged j;
+        begin(&j, "{\"slo\": {\"ttft_s\": {\"p90\": 1}, \"windows\": {\"length_s\": 1, \"share\": 1}, "
+                  "\"goodput_per_s\": 0.5}}");
+        for (int k = 0; k < cases[i][0]; k++)
+            request(&j, k, k < cases[i][1] ? 2000 : 10, 1, 0);
+        judge(&j, 1);
+        assert_int_equal(j.verdict.windows_missed, i == 0);
+        assert_true(fabs(j.verdict.windows.margin - margins[i]) < 1e-6);
+        assert_true(j.verdict.goodput.met && fabs(j.verdict.goodput.value - (cases[i][0] - cases[i][1])) < 1e-9);
+    }
+}
+
 #define SERVER                                                                                                         \
     "{\"seed\": %d, \"model\": \"ideal\", \"device\": \"ideal-server\", \"cluster\": {\"replicas\": %d, \"routing\": " \
     "\"session_affinity\"}, \"policy\": {\"order\": \"%s\", \"batching\": {\"name\": \"continuous\", "                 \
@@ -447,6 +467,14 @@ static void test_mfu_and_kv_use_by_hand(void **state)
     assert_int_equal(r.kv[0].blocks, 4);
     assert_int_equal(r.kv[0].tokens, 64);
     assert_true(r.kv[0].at_longest == 1 && fabs(r.kv[0].at_mean - 64.0 / 12) < 1e-12);
+    /* Scheduling ahead, the request's end is found a row too late, which is no work of the model's. */
+    run_scenario(
+        "{\"model\": \"build/test_mfu_model.json\", \"device\": \"rtx-4090\", \"engine\": {\"schedule_ahead\": "
+        "true}, \"policy\": {\"batching\": \"continuous\", \"kv_blocks\": 4, \"kv_block_tokens\": 16}, "
+        "\"workload\": {\"trace\": \"build/test_mfu.jsonl\", \"max_output_tokens\": 9}}",
+        &r);
+    assert_int_equal(r.totals.iterations, 3);
+    assert_true(fabs(r.mfu * r.utilization * sim_time_to_s(r.totals.end) * 165.2e12 - 796) < 1e-6);
 }
 
 /* A fast server beside what came before it: 100 requests of 10 ms each in a row, one every 20 ms, after 100 that came
@@ -496,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_a_target_without_a_value_is_not_judged),
         cmocka_unit_test(test_unserved_requests_owe_their_gaps),
         cmocka_unit_test(test_classes_and_windows_count_unserved_requests),
+        cmocka_unit_test(test_margins_of_windows_by_hand),
         cmocka_unit_test(test_growth_by_hand),
         cmocka_unit_test(test_overload_is_found_where_it_is),
         cmocka_unit_test(test_short_runs_are_not_called_overloaded_for_their_first_queue),
