@@ -8,7 +8,7 @@ PACKAGES := build-essential pkg-config libgsl-dev libsqlite3-dev libcjson-dev zl
 CHECK_PACKAGES := clang clang-format libclang-rt-14-dev libcmocka-dev python3 python3-jsonschema valgrind openmpi-bin libopenmpi-dev
 LIBS := gsl sqlite3 libcjson zlib openblas
 
-ROOMS := base workloads policies profiles sim reports simulation planner engine_ref validation cli
+ROOMS := base workloads policies profiles sim reports/stats reports/store reports/pages reports/formats simulation planner engine_ref validation cli
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-psabi
 CFLAGS ?= -O2 -g -flto=auto
 ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -pthread -I. $(WARNINGS) $(WERROR) $(CFLAGS) $(SANITIZE) \
@@ -161,8 +161,8 @@ $(BUILD)/shipped_files.c: $(SHIPPED) Makefile
 	    echo "    {\"$${kind%s}\", \"$$(basename $$f .json)\","; $(QUOTE) $$f; echo '    },'; done; \
 	echo '    {0}};'; } > $@
 
-UPLOT := reports/vendor/uplot
-TEXTS := schema_sql=reports/schema.sql page_css=reports/page.css page_js=reports/page.js uplot_js=$(UPLOT)/uPlot.iife.min.js \
+UPLOT := reports/pages/vendor/uplot
+TEXTS := schema_sql=reports/store/schema.sql page_css=reports/pages/page.css page_js=reports/pages/page.js uplot_js=$(UPLOT)/uPlot.iife.min.js \
          uplot_css=$(UPLOT)/uPlot.min.css uplot_licence=$(UPLOT)/LICENSE
 text_file = $(lastword $(subst =, ,$(1)))
 

@@ -4,9 +4,9 @@
 
 #include "cli/command.h"
 #include "cli/kept.h"
-#include "reports/compare.h"
-#include "reports/html.h"
-#include "reports/page_compare.h"
+#include "reports/pages/html.h"
+#include "reports/pages/page_compare.h"
+#include "reports/store/compare.h"
 
 enum { OPT_DB, OPT_OUT };
 

@@ -12,7 +12,7 @@
 #include "engine_ref/workers.h"
 #include "profiles/import.h"
 #include "profiles/shipped.h"
-#include "reports/text.h"
+#include "reports/formats/text.h"
 #include "simulation/simulation.h"
 
 enum {

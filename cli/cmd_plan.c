@@ -10,7 +10,7 @@
 #include "planner/headroom.h"
 #include "planner/rerun.h"
 #include "profiles/shipped.h"
-#include "reports/analytic.h"
+#include "reports/stats/analytic.h"
 
 enum {
     OPT_SET,

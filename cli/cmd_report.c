@@ -8,11 +8,11 @@
 #include "cli/kept.h"
 #include "cli/session.h"
 #include "planner/headroom.h"
-#include "reports/formats.h"
-#include "reports/html.h"
-#include "reports/kept_run.h"
-#include "reports/page.h"
-#include "reports/page_study.h"
+#include "reports/formats/formats.h"
+#include "reports/pages/html.h"
+#include "reports/pages/page.h"
+#include "reports/pages/page_study.h"
+#include "reports/store/kept_run.h"
 
 enum { OPT_DB, OPT_FORMAT, OPT_OUT, OPT_HEADROOM, OPT_NO_HEADROOM, OPT_RUNS, OPT_THREADS, OPT_QUIET };
 

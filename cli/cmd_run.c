@@ -7,7 +7,7 @@
 #include "cli/progress.h"
 #include "cli/watch.h"
 #include "profiles/shipped.h"
-#include "reports/text.h"
+#include "reports/formats/text.h"
 #include "simulation/simulation.h"
 
 enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP, OPT_WATCH };

@@ -8,7 +8,7 @@
 
 #include "cli/command.h"
 #include "profiles/shipped.h"
-#include "reports/samples.h"
+#include "reports/stats/samples.h"
 #include "workloads/generator.h"
 #include "workloads/trace.h"
 

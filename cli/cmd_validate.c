@@ -9,7 +9,7 @@
 #include "cli/engine_validation.h"
 #include "cli/progress.h"
 #include "planner/parallel.h"
-#include "reports/store.h"
+#include "reports/store/store.h"
 #include "validation/plot.h"
 #include "validation/points.h"
 #include "validation/theory_cases.h"

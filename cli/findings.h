@@ -3,7 +3,7 @@
 #ifndef TANDEM_CLI_FINDINGS_H
 #define TANDEM_CLI_FINDINGS_H
 
-#include "reports/latencies.h"
+#include "reports/stats/latencies.h"
 
 /* Kinds of iterations, priced one by one. */
 enum priced_kind { PRICED_DECODES, PRICED_PROMPTS, PRICED_MIXED, PRICED_KINDS };

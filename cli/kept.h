@@ -3,7 +3,7 @@
 #ifndef TANDEM_CLI_KEPT_H
 #define TANDEM_CLI_KEPT_H
 
-#include "reports/store.h"
+#include "reports/store/store.h"
 
 /* Opens the database that --db names, tandem.db where it is NULL; fails where there is none. */
 int kept_open(const char *db, struct store **out, struct error *err);

@@ -4,7 +4,7 @@
 #ifndef TANDEM_CLI_WATCH_H
 #define TANDEM_CLI_WATCH_H
 
-#include "reports/metrics.h"
+#include "reports/stats/metrics.h"
 
 enum { WATCH_SAMPLES = 240 };
 

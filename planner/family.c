@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "planner/plan.h"
-#include "reports/analytic.h"
+#include "reports/stats/analytic.h"
 
 /* A value in a few words: its name and what else it says. */
 static void describe(const cJSON *value, char *out, size_t size)

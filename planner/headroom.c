@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "reports/analytic.h"
+#include "reports/stats/analytic.h"
 
 cJSON *headroom_plan(cJSON *scenario)
 {

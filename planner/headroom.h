@@ -6,7 +6,7 @@
 
 #include "planner/capacity.h"
 #include "planner/plan.h"
-#include "reports/store.h"
+#include "reports/store/store.h"
 
 struct headroom {
     struct capacity rate;  /* factors on base_per_s */

@@ -5,7 +5,7 @@
 #define TANDEM_PLANNER_MEMORY_H
 
 #include "planner/pool.h"
-#include "reports/store.h"
+#include "reports/store/store.h"
 
 struct journal {
     struct store *store;

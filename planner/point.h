@@ -8,7 +8,7 @@
 #define TANDEM_PLANNER_POINT_H
 
 #include "planner/pool.h"
-#include "reports/inference.h"
+#include "reports/stats/inference.h"
 
 enum verdict { UNDECIDED, HOLDS, BREAKS };
 

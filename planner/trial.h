@@ -5,7 +5,7 @@
 #define TANDEM_PLANNER_TRIAL_H
 
 #include "base/error.h"
-#include "reports/metrics.h"
+#include "reports/stats/metrics.h"
 
 /* What may be asked "how far can this go?" of: every one multiplies what the scenario says. */
 enum scale { SCALE_RATE, SCALE_PROMPT, SCALE_OUTPUT, SCALE_TIME, SCALE_COUNT };

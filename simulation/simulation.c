@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "reports/analytic.h"
+#include "reports/stats/analytic.h"
 
 static double wall_clock_s(void)
 {

@@ -12,8 +12,8 @@
 #ifndef TANDEM_SIMULATION_SIMULATION_H
 #define TANDEM_SIMULATION_SIMULATION_H
 
-#include "reports/metrics.h"
-#include "reports/store.h"
+#include "reports/stats/metrics.h"
+#include "reports/store/store.h"
 
 struct simulation {
     struct scenario scenario;

@@ -9,7 +9,7 @@
 
 #include "base/version.h"
 #include "profiles/shipped.h"
-#include "reports/run_values.h"
+#include "reports/stats/run_values.h"
 #include "simulation/simulation.h"
 
 struct tandem_run {

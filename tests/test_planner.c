@@ -7,8 +7,8 @@
 #include "planner/answer.h"
 #include "planner/memory.h"
 #include "planner/sweep.h"
-#include "reports/analytic.h"
-#include "reports/theory.h"
+#include "reports/stats/analytic.h"
+#include "reports/stats/theory.h"
 #include "tests/harness.h"
 
 /* 1 … 5: mean 3, s² = 2.5; t(0.975, 4) = 2.776445, so ± 2.776445·√(2.5 / 5) = 1.963243. */

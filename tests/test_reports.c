@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/random.h"
-#include "reports/store.h"
-#include "reports/theory.h"
+#include "reports/stats/theory.h"
+#include "reports/store/store.h"
 #include "tests/harness.h"
 #include "validation/measured.h"
 

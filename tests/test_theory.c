@@ -2,7 +2,7 @@
 /* The simulator's own replica and generator against closed forms of queueing theory. */
 #include <math.h>
 
-#include "reports/theory.h"
+#include "reports/stats/theory.h"
 #include "tests/harness.h"
 #include "validation/theory_cases.h"
 

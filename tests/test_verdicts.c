@@ -3,7 +3,7 @@
  */
 #include <math.h>
 
-#include "reports/store.h"
+#include "reports/store/store.h"
 #include "tests/harness.h"
 
 enum { MS = 1000000 };

@@ -8,7 +8,7 @@
 #define TANDEM_VALIDATION_MEASURED_H
 
 #include "base/json.h"
-#include "reports/latencies.h"
+#include "reports/stats/latencies.h"
 #include "simulation/simulation.h"
 
 /* Reads what the server took. The clocks are aligned by the request that waited least to be queued:

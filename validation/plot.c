@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reports/chart.h"
-#include "reports/html.h"
+#include "reports/pages/chart.h"
+#include "reports/pages/html.h"
 
 enum { CURVE_POINTS = 400, ENGINES_MAX = 6 };
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reports/theory.h"
+#include "reports/stats/theory.h"
 #include "simulation/simulation.h"
 
 #define EXPONENTIAL "{\"name\": \"exponential\", \"mean\": 100000}"

@@ -10,7 +10,7 @@
 #define TANDEM_VALIDATION_THEORY_CASES_H
 
 #include "base/error.h"
-#include "reports/samples.h"
+#include "reports/stats/samples.h"
 
 struct theory_case {
     const char *formula; /* "M/M/1" */

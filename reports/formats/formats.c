@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+#include "reports/formats/formats.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "reports/formats/perfetto.h"
+#include "reports/stats/metrics.h"
+
+/* What of a run every format wants: its row, and single statistics by name. */
+struct kept {
+    char model[80], name[160], started[40];
+    double arrived, finished, duration_s;
+    bool found;
+};
+
+static int take_run(void *state, int columns, char **values, struct error *err)
+{
+    struct kept *k = state;
+    (void)columns, (void)err;
+    k->found = true;
+    snprintf(k->model, sizeof k->model, "%s", values[0]);
+    snprintf(k->name, sizeof k->name, "%s", values[1]);
+    snprintf(k->started, sizeof k->started, "%s", values[2]);
+    k->arrived = strtod(values[3], NULL);
+    k->finished = strtod(values[4], NULL);
+    k->duration_s = strtod(values[5], NULL);
+    return 0;
+}
+
+static int read_kept(struct store *store, int64_t run, struct kept *out, struct error *err)
+{
+    *out = (struct kept){0};
+    if (store_read(store, take_run, out, err,
+                   "SELECT model, name, started_at, arrived, finished, simulated_s FROM run WHERE id = ?", "i", run))
+        return -1;
+    return out->found ? 0 : error_set(err, ERROR_INPUT, "there is no run %lld", (long long)run);
+}
+
+static int take_number(void *state, int columns, char **values, struct error *err)
+{
+    (void)columns, (void)err;
+    *(double *)state = values[0] ? strtod(values[0], NULL) : NAN;
+    return 0;
+}
+
+static double scoped_metric(struct store *store, int64_t run, const char *name, const char *scope,
+                            const char *statistic)
+{
+    double v = NAN;
+    struct error ignored = {0};
+    store_read(store, take_number, &v, &ignored,
+               "SELECT value FROM metric WHERE run_id = ? AND name = ? AND scope = ? AND statistic = ?", "isss", run,
+               name, scope, statistic);
+    return v;
+}
+
+/* After the warm-up's cut. */
+static double metric_of(struct store *store, int64_t run, const char *name, const char *statistic)
+{
+    return scoped_metric(store, run, name, "run", statistic);
+}
+
+/* Of every request that finished, as a server's own counters and a client's benchmark have it. */
+static double metric_of_all(struct store *store, int64_t run, const char *name, const char *statistic)
+{
+    return scoped_metric(store, run, name, "all", statistic);
+}
+
+/* Label values escape backslashes, quotes and line ends. */
+static void label_text(FILE *out, const char *text)
+{
+    for (; *text; text++)
+        if (*text == '\n')
+            fputs("\\n", out);
+        else {
+            if (*text == '"' || *text == '\\')
+                fputc('\\', out);
+            fputc(*text, out);
+        }
+}
+
+struct exposition {
+    FILE *out;
+    const char *model, *name;
+    const double *bounds; /* ends with 0 */
+    double below;         /* counted so far */
+    size_t next;
+};
+
+static void sample(const struct exposition *x, const char *suffix, const char *le, double v)
+{
+    fprintf(x->out, "vllm:%s%s{engine=\"0\",model_name=\"", x->name, suffix);
+    label_text(x->out, x->model);
+    fputc('"', x->out);
+    if (le)
+        fprintf(x->out, ",le=\"%s\"", le);
+    fprintf(x->out, "} %.17g\n", v);
+}
+
+static void close_buckets(struct exposition *x, double up_to)
+{
+    for (; x->bounds[x->next] > 0 && x->bounds[x->next] < up_to; x->next++) {
+        char le[32];
+        snprintf(le, sizeof le, "%g", x->bounds[x->next]);
+        sample(x, "_bucket", le, x->below);
+    }
+}
+
+static int take_bucket(void *state, int columns, char **values, struct error *err)
+{
+    struct exposition *x = state;
+    (void)columns, (void)err;
+    close_buckets(x, strtod(values[0], NULL));
+    x->below += strtod(values[1], NULL);
+    return 0;
+}
+
+static int expose_histogram(struct store *store, int64_t run, struct exposition *x, const char *metric,
+                            const char *help, struct error *err)
+{
+    x->below = 0;
+    x->next = 0;
+    fprintf(x->out, "# HELP vllm:%s %s\n# TYPE vllm:%s histogram\n", x->name, help, x->name);
+    if (store_read(
+            store, take_bucket, x, err,
+            "SELECT value_s, count FROM histogram WHERE run_id = ? AND name = ? AND scope = 'run' ORDER BY value_s",
+            "is", run, metric))
+        return -1;
+    close_buckets(x, INFINITY);
+    sample(x, "_bucket", "+Inf", x->below);
+    sample(x, "_sum", NULL, x->below > 0 ? metric_of_all(store, run, metric, "sum") : 0);
+    sample(x, "_count", NULL, x->below);
+    return 0;
+}
+
+/* Bucket bounds are vLLM's own. */
+static const double token_bounds[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5,  0.75, 1,
+                                      2.5,   5,     7.5,  10,   20,   40,   80,   160, 640,  2560, 0};
+static const double gap_bounds[] = {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5,
+                                    0.75, 1,     2.5,  5,     7.5, 10,   20,  40,  80,  0};
+static const double request_bounds[] = {0.3, 0.5, 0.8, 1,  1.5, 2,   2.5, 5,   10,   15,   20,
+                                        30,  40,  50,  60, 120, 240, 480, 960, 1920, 7680, 0};
+
+static int write_prometheus(struct store *store, int64_t run, FILE *out, struct error *err)
+{
+    static const struct {
+        const char *name, *metric, *help;
+        const double *bounds;
+    } histograms[] = {{"time_to_first_token_seconds", "ttft_s", "Time to first token, simulated.", token_bounds},
+                      {"inter_token_latency_seconds", "itl_s", "Gaps between output tokens, simulated.", gap_bounds},
+                      {"request_time_per_output_token_seconds", "tpot_s",
+                       "Time per output token of a request, simulated.", gap_bounds},
+                      {"e2e_request_latency_seconds", "e2e_s", "From arrival to the last token, simulated.",
+                       request_bounds},
+                      {"request_queue_time_seconds", "queue_s", "From arrival to the first batch, simulated.",
+                       request_bounds}};
+    struct kept k;
+    if (read_kept(store, run, &k, err))
+        return -1;
+    struct exposition x = {.out = out, .model = k.model};
+    for (size_t i = 0; i < sizeof histograms / sizeof *histograms; i++) {
+        x.name = histograms[i].name;
+        x.bounds = histograms[i].bounds;
+        if (expose_histogram(store, run, &x, histograms[i].metric, histograms[i].help, err))
+            return -1;
+    }
+    double preemptions = metric_of(store, run, "preemptions", "value"), running = NAN, waiting = NAN;
+    struct error ignored = {0};
+    store_read(store, take_number, &waiting, &ignored, "SELECT l FROM station WHERE run_id = ? AND station = 'queue'",
+               "i", run);
+    store_read(store, take_number, &running, &ignored, "SELECT l FROM station WHERE run_id = ? AND station = 'system'",
+               "i", run);
+    const struct {
+        const char *name, *type, *help;
+        double value;
+    } singles[] = {{"prompt_tokens_total", "counter", "Prompt tokens of finished requests.",
+                    metric_of_all(store, run, "prompt_tokens", "sum")},
+                   {"generation_tokens_total", "counter", "Output tokens of finished requests.",
+                    metric_of_all(store, run, "output_tokens", "sum")},
+                   {"request_success_total", "counter", "Finished requests.", k.finished},
+                   {"num_preemptions_total", "counter", "Preemptions.", preemptions},
+                   {"num_requests_running", "gauge", "Requests in batches, mean over the run.", running - waiting},
+                   {"num_requests_waiting", "gauge", "Requests that wait, mean over the run.", waiting},
+                   {"kv_cache_usage_perc", "gauge",
+                    "Share of all replicas' KV blocks in use, mean over the whole run; 1 is all.",
+                    metric_of(store, run, "kv_use_mean", "value")}};
+    for (size_t i = 0; i < sizeof singles / sizeof *singles; i++) {
+        if (!isfinite(singles[i].value))
+            continue;
+        x.name = singles[i].name;
+        fprintf(out, "# HELP vllm:%s %s\n# TYPE vllm:%s %s\n", x.name, singles[i].help, x.name, singles[i].type);
+        sample(&x, "", NULL, singles[i].value);
+    }
+    return 0;
+}
+
+static void add(cJSON *o, const char *key, double v)
+{
+    if (isfinite(v))
+        cJSON_AddNumberToObject(o, key, v);
+    else
+        cJSON_AddNullToObject(o, key);
+}
+
+static int write_vllm(struct store *store, int64_t run, FILE *out, struct error *err)
+{
+    static const struct {
+        const char *metric, *name;
+    } latencies[] = {{"ttft_s", "ttft"}, {"tpot_s", "tpot"}, {"itl_s", "itl"}, {"e2e_s", "e2el"}};
+    static const struct {
+        const char *statistic, *prefix;
+    } statistics[] = {{"mean", "mean"}, {"p50", "median"}, {"sd", "std"},  {"p50", "p50"},
+                      {"p90", "p90"},   {"p95", "p95"},    {"p99", "p99"}, {"p99.9", "p99.9"}};
+    struct kept k;
+    if (read_kept(store, run, &k, err))
+        return -1;
+    cJSON *o = cJSON_CreateObject();
+    if (!o)
+        return error_no_memory(err);
+    double input = metric_of_all(store, run, "prompt_tokens", "sum"),
+           output = metric_of_all(store, run, "output_tokens", "sum");
+    cJSON_AddStringToObject(o, "date", k.started);
+    cJSON_AddStringToObject(o, "backend", "tandem");
+    cJSON_AddStringToObject(o, "label", k.name);
+    cJSON_AddStringToObject(o, "model_id", k.model);
+    add(o, "num_prompts", k.arrived);
+    add(o, "duration", k.duration_s);
+    add(o, "completed", k.finished);
+    add(o, "failed", k.arrived - k.finished);
+    add(o, "total_input_tokens", input);
+    add(o, "total_output_tokens", output);
+    add(o, "request_throughput", k.finished / k.duration_s);
+    add(o, "request_goodput", metric_of_all(store, run, "goodput_per_s", "value"));
+    add(o, "output_throughput", output / k.duration_s);
+    add(o, "total_token_throughput", (input + output) / k.duration_s);
+    for (size_t i = 0; i < sizeof latencies / sizeof *latencies; i++)
+        for (size_t s = 0; s < sizeof statistics / sizeof *statistics; s++) {
+            char key[40];
+            snprintf(key, sizeof key, "%s_%s_ms", statistics[s].prefix, latencies[i].name);
+            add(o, key, 1e3 * metric_of_all(store, run, latencies[i].metric, statistics[s].statistic));
+        }
+    char *text = cJSON_Print(o);
+    cJSON_Delete(o);
+    if (!text)
+        return error_no_memory(err);
+    fprintf(out, "%s\n", text);
+    free(text);
+    return 0;
+}
+
+static int write_markdown(struct store *store, int64_t run, FILE *out, struct error *err)
+{
+    static const char *const statistics[] = {"mean", "p50", "p90", "p99", "p99.9", "max"};
+    static const char *const titles[METRIC_COUNT] = {"queue", "TTFT", "TPOT", "ITL", "E2E", "E2E per token"};
+    static const char *const singles[] = {"requests_per_s", "goodput_per_s",  "output_tokens_per_s",
+                                          "slo_attainment", "unserved_share", "load",
+                                          "busy",           "kv_use_mean",    "mfu"};
+    struct kept k;
+    if (read_kept(store, run, &k, err))
+        return -1;
+    fprintf(out,
+            "## %s%s\n\n%s, %.0f of %.0f requests served, %.1f simulated seconds; %.0f cut as warm-up\n\n| seconds |",
+            metric_of(store, run, "overloaded", "value") > 0 ? "OVERLOADED: " : "", k.name, k.model, k.finished,
+            k.arrived, k.duration_s, metric_of(store, run, "warmup_requests", "value"));
+    for (size_t s = 0; s < sizeof statistics / sizeof *statistics; s++)
+        fprintf(out, " %s |", statistics[s]);
+    fputs("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n", out);
+    for (int m = 0; m < METRIC_COUNT; m++) {
+        fprintf(out, "| %s |", titles[m]);
+        for (size_t s = 0; s < sizeof statistics / sizeof *statistics; s++) {
+            double v = metric_of(store, run, metric_names[m], statistics[s]);
+            fprintf(out, isfinite(v) ? " %.4g |" : " – |", v);
+        }
+        fputc('\n', out);
+    }
+    fputs("\n| | |\n| --- | ---: |\n", out);
+    for (size_t i = 0; i < sizeof singles / sizeof *singles; i++) {
+        double v = metric_of(store, run, singles[i], "value");
+        if (isfinite(v))
+            fprintf(out, "| %s | %.4g |\n", singles[i], v);
+    }
+    return 0;
+}
+
+enum { METRIC_COLUMNS = 8, NUMBERS_FROM = 4, NUMBERS_TO = 6 };
+
+static const char *const metric_columns[METRIC_COLUMNS] = {"run_id", "name",   "scope",   "statistic",
+                                                           "value",  "ci_low", "ci_high", "unit"};
+
+struct rows {
+    FILE *out;
+    long count;
+};
+
+static int write_json_row(void *state, int columns, char **values, struct error *err)
+{
+    struct rows *r = state;
+    cJSON *row = cJSON_CreateObject();
+    for (int i = 0; i < columns; i++) {
+        bool number = i == 0 || (i >= NUMBERS_FROM && i <= NUMBERS_TO);
+        if (!values[i])
+            cJSON_AddNullToObject(row, metric_columns[i]);
+        else if (number)
+            cJSON_AddRawToObject(row, metric_columns[i], values[i]);
+        else
+            cJSON_AddStringToObject(row, metric_columns[i], values[i]);
+    }
+    char *text = cJSON_PrintUnformatted(row);
+    fprintf(r->out, "%s\n    %s", r->count++ ? "," : "[", text ? text : "{}");
+    free(text);
+    cJSON_Delete(row);
+    return text ? 0 : error_no_memory(err);
+}
+
+static int write_csv_row(void *state, int columns, char **values, struct error *err)
+{
+    struct rows *r = state;
+    (void)err;
+    if (r->count++ == 0)
+        fputs("run_id,name,scope,statistic,value,ci_low,ci_high,unit\n", r->out);
+    for (int i = 0; i < columns; i++)
+        fprintf(r->out, "%s%s", values[i] ? values[i] : "", i + 1 < columns ? "," : "\n");
+    return 0;
+}
+
+static int write_text_row(void *state, int columns, char **values, struct error *err)
+{
+    struct rows *r = state;
+    (void)columns, (void)err;
+    r->count++;
+    fprintf(r->out, "%-34s %-16s %-6s ", values[1], values[2], values[3]);
+    if (values[4])
+        fprintf(r->out, "%14.6g %s\n", strtod(values[4], NULL), values[7]);
+    else
+        fprintf(r->out, "%14s\n", "-");
+    return 0;
+}
+
+static int write_rows(struct store *store, int64_t run, FILE *out,
+                      int (*row)(void *state, int columns, char **values, struct error *err), long *count,
+                      struct error *err)
+{
+    struct rows r = {.out = out};
+    int status = store_read(store, row, &r, err,
+                            "SELECT run_id, name, scope, statistic, value, ci_low, ci_high, unit FROM metric WHERE "
+                            "run_id = ?",
+                            "i", run);
+    *count = r.count;
+    return status ? -1 : r.count == 0 ? error_set(err, ERROR_INPUT, "there is no run %lld", (long long)run) : 0;
+}
+
+static int write_json(struct store *store, int64_t run, FILE *out, struct error *err)
+{
+    long count;
+    int status = write_rows(store, run, out, write_json_row, &count, err);
+    if (count > 0)
+        fputs("\n]\n", out);
+    return status;
+}
+
+static int write_csv(struct store *store, int64_t run, FILE *out, struct error *err)
+{
+    long count;
+    return write_rows(store, run, out, write_csv_row, &count, err);
+}
+
+static int write_text(struct store *store, int64_t run, FILE *out, struct error *err)
+{
+    long count;
+    return write_rows(store, run, out, write_text_row, &count, err);
+}
+
+run_format run_format_find(const char *name)
+{
+    static const struct {
+        const char *name;
+        run_format write;
+    } formats[] = {{"text", write_text},         {"csv", write_csv},           {"json", write_json},
+                   {"markdown", write_markdown}, {"perfetto", perfetto_write}, {"prometheus", write_prometheus},
+                   {"vllm", write_vllm}};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (strcmp(name, formats[i].name) == 0)
+            return formats[i].write;
+    return NULL;
+}

@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+#include "reports/stats/metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/random.h"
+
+const char *const time_part_names[PART_COUNT] = {
+    "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
+    "decode_stall", "preempted",   "transfer",      "route"};
+
+/* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by their request's place in
+ * the order of arrival. */
+static const uint64_t gap_window = 1 << 27, requests_in_group = 5;
+
+enum { GAPS_AHEAD = 64 }; /* kept apart before anybody looks whether they have ended */
+
+static void set_station(const struct scenario *s, size_t station, struct replica_metrics *out)
+{
+    const struct pool_config *pool = cluster_pool_of(&s->cluster, station);
+    out->servers = (unsigned)pool->tied; /* batches that it can have in flight */
+    out->estimated = s->pools[pool - s->cluster.pools].cost.estimated;
+}
+
+int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
+{
+    *m = (struct run_metrics){.replica_count = cluster_stations(&s->cluster),
+                              .fleet = s->cluster.fleet.asked,
+                              .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
+                              .timeseries = s->timeseries,
+                              .iterations_kept = s->iterations,
+                              .sections = {.width = requests_in_group},
+                              .sustainable_per_s = NAN};
+    for (enum metric i = 0; i < METRIC_COUNT; i++)
+        (i == METRIC_ITL ? samples_init_sectioned : samples_init)(&m->samples[i],
+                                                                  i == METRIC_ITL ? gap_window : requests_in_group);
+    for (size_t i = 0; i < s->cluster.pool_count; i++) {
+        m->schedules_ahead |= s->cluster.pools[i].replica.schedule_ahead;
+        m->sources |= !s->pools[i].cost.estimated;
+    }
+    if (attainment_init(&m->attainment, &s->slo, err))
+        return -1;
+    m->replicas = calloc(m->replica_count, sizeof *m->replicas);
+    for (size_t i = 0; m->replicas && i < m->replica_count; i++)
+        set_station(s, i, &m->replicas[i]);
+    return m->replicas ? 0 : error_no_memory(err);
+}
+
+static void release_bands(struct request_sums *s)
+{
+    free(s->ttft_bands);
+    free(s->e2e_bands);
+    s->ttft_bands = s->e2e_bands = NULL;
+}
+
+void run_metrics_release(struct run_metrics *m)
+{
+    for (int i = 0; i < METRIC_COUNT; i++)
+        samples_release(&m->samples[i]);
+    for (size_t i = 0; i < SECTIONS_MAX; i++)
+        release_bands(&m->sums[i]);
+    attainment_release(&m->attainment);
+    free(m->replicas);
+    free(m->gaps_ahead);
+    m->replicas = NULL;
+    m->gaps_ahead = NULL;
+}
+
+static void station_enter(struct station_sums *s, sim_time now)
+{
+    if (s->arrivals > 0) {
+        double gap = sim_time_to_s(now - s->last_arrival);
+        s->gap_sum += gap;
+        s->gap_squares += gap * gap;
+    }
+    s->last_arrival = now;
+    s->arrivals++;
+    s->arrival_times += (uint64_t)now;
+}
+
+static void station_leave(struct station_sums *s, sim_time now, sim_time stay, double service_s)
+{
+    s->departures++;
+    s->departure_times += (uint64_t)now;
+    s->stay += (uint64_t)stay;
+    s->service_sum += service_s;
+    s->service_squares += service_s * service_s;
+}
+
+static uint64_t present(const struct station_sums *s)
+{
+    return s->arrivals - s->departures;
+}
+
+static void on_probe(void *state, const struct cluster_state *cluster)
+{
+    struct run_metrics *m = state;
+    if (!m->sink.state)
+        return;
+    double interval = sim_time_to_s(m->timeseries), up = (double)cluster->replicas_up;
+    sim_time busy = (sim_time)m->system.busy_ns + cluster->busy_more;
+    uint64_t tokens = m->heads - cluster->tokens_less;
+    const struct {
+        const char *series;
+        double value;
+    } points[] = {
+        {"waiting", (double)present(&m->queue)},
+        {"running", (double)(present(&m->system) - present(&m->queue))},
+        {"kv_used_blocks", (double)cluster->kv_used_blocks},
+        {"requests_per_s", (double)(m->system.departures - m->point_finished) / interval},
+        {"output_tokens_per_s", (double)(tokens - m->point_tokens) / interval},
+        {"busy",
+         up > 0 ? fmax(fmin(sim_time_to_s(busy - m->point_busy) / (interval * up), 1), 0) : 0}, /* up may change */
+        {"replicas_up", up},
+    };
+    size_t count = sizeof points / sizeof *points - !m->fleet; /* else the last one says nothing */
+    for (size_t i = 0; i < count; i++)
+        m->sink.add_point(m->sink.state, points[i].series, cluster->at, points[i].value);
+    m->point_finished = m->system.departures;
+    m->point_tokens = tokens;
+    m->point_busy = busy;
+}
+
+/* Takes over what `from` has, which is nothing after that. */
+static void merge_bands(struct bands **into, struct bands **from)
+{
+    if (*into && *from)
+        bands_merge(*into, *from);
+    else if (*from) {
+        *into = *from;
+        *from = NULL;
+    }
+}
+
+static void merge_sums(struct request_sums *into, struct request_sums *from)
+{
+    into->arrived += from->arrived;
+    into->finished += from->finished;
+    into->prompt_tokens += from->prompt_tokens;
+    into->output_tokens += from->output_tokens;
+    into->prefix_cached_tokens += from->prefix_cached_tokens;
+    for (int i = 0; i < PART_COUNT; i++)
+        into->parts_ns[i] += from->parts_ns[i];
+    merge_bands(&into->ttft_bands, &from->ttft_bands);
+    merge_bands(&into->e2e_bands, &from->e2e_bands);
+    release_bands(from);
+}
+
+static void merge_sections(struct run_metrics *m)
+{
+    for (size_t i = 0; i < SECTIONS_MAX / 2; i++) {
+        struct request_sums left = m->sums[2 * i], right = m->sums[2 * i + 1];
+        m->sums[2 * i] = m->sums[2 * i + 1] = (struct request_sums){0};
+        merge_sums(&left, &right);
+        m->sums[i] = left;
+    }
+    sections_merge(&m->sections);
+    attainment_merge_sections(&m->attainment);
+}
+
+static void keep(struct run_metrics *m, enum metric metric, uint64_t position, int64_t value, uint64_t count)
+{
+    if (value >= 0 && samples_add(&m->samples[metric], position, value, count))
+        m->out_of_memory = true;
+}
+
+static void take_gaps(struct run_metrics *m, const struct gap_ahead *g)
+{
+    if (g->run.count == 0)
+        keep(m, METRIC_ITL, (uint64_t)g->end, g->gap, g->count);
+    else if (samples_add_run(&m->samples[METRIC_ITL], (uint64_t)g->end, &g->run))
+        m->out_of_memory = true;
+}
+
+/* Takes in the gaps told ahead that end until then. */
+static void settle_gaps(struct run_metrics *m, sim_time until)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < m->gaps_ahead_count; i++)
+        if (m->gaps_ahead[i].end <= until)
+            take_gaps(m, &m->gaps_ahead[i]);
+        else
+            m->gaps_ahead[left++] = m->gaps_ahead[i];
+    m->gaps_ahead_count = left;
+}
+
+void run_metrics_settle(struct run_metrics *m)
+{
+    settle_gaps(m, SIM_TIME_NEVER);
+}
+
+static void add_gaps(struct run_metrics *m, const struct gap_ahead *g)
+{
+    if (!m->schedules_ahead) {
+        take_gaps(m, g);
+        return;
+    }
+    struct gap_ahead *grown =
+        array_grow(m->gaps_ahead, &m->gaps_ahead_capacity, m->gaps_ahead_count + 1, sizeof *grown);
+    if (!grown) {
+        m->out_of_memory = true;
+        return;
+    }
+    m->gaps_ahead = grown;
+    grown[m->gaps_ahead_count++] = *g;
+}
+
+/* Every request has its place in a section, also one that is rejected. */
+static size_t enter_section(struct run_metrics *m, const struct request *r)
+{
+    while (sections_full(&m->sections, r->id))
+        merge_sections(m);
+    if (sections_arrive(&m->sections, r->id, r->arrival)) {
+        attainment_begin_section(&m->attainment);
+        settle_gaps(m, r->arrival);
+        samples_begin_section(&m->samples[METRIC_ITL], (uint64_t)r->arrival);
+    }
+    size_t section = section_of(&m->sections, r->id);
+    m->sums[section].arrived++;
+    attainment_arrived(&m->attainment, section, r);
+    return section;
+}
+
+static void on_arrival(void *state, size_t replica, const struct request *r)
+{
+    struct run_metrics *m = state;
+    enter_section(m, r);
+    if (replica == ROUTER_QUEUE)
+        queue_growth_arrive(&m->queue_growth, present(&m->queue));
+    station_enter(&m->system, r->arrival);
+    station_enter(&m->queue, r->arrival);
+    if (replica == ROUTER_QUEUE)
+        return;
+    struct replica_metrics *of = &m->replicas[replica];
+    queue_growth_arrive(&of->growth, present(&of->queue));
+    station_enter(&of->system, r->arrival);
+    station_enter(&of->queue, r->arrival);
+}
+
+static void on_rejection(void *state, const struct request *r, const char *reason)
+{
+    struct run_metrics *m = state;
+    m->reject_reason = m->reject_reason ? m->reject_reason : reason;
+    attainment_refused(&m->attainment, enter_section(m, r), reason);
+}
+
+static void on_scheduled(void *state, size_t replica, const struct request *r)
+{
+    struct run_metrics *m = state;
+    station_leave(&m->queue, r->first_scheduled, r->first_scheduled - r->arrival, 0);
+    struct replica_metrics *of = &m->replicas[replica];
+    if (present(&of->queue) > 0) {
+        station_leave(&of->queue, r->first_scheduled, r->first_scheduled - r->entered, 0);
+        queue_growth_serve(&of->growth, r->id, r->entered, r->first_scheduled - r->entered);
+    } else /* under central routing it waited elsewhere */
+        queue_growth_serve(&m->queue_growth, r->id, r->arrival, r->first_scheduled - r->arrival);
+}
+
+static void on_evicted(void *state, size_t replica, const struct request *r, sim_time at)
+{
+    struct replica_metrics *of = &((struct run_metrics *)state)->replicas[replica];
+    if (present(&of->system) > 0)
+        station_leave(&of->system, at, at - r->entered, 0);
+    if (!r->scheduled && present(&of->queue) > 0)
+        station_leave(&of->queue, at, at - r->entered, 0);
+}
+
+static void on_routed(void *state, size_t replica, const struct request *r, sim_time at)
+{
+    struct replica_metrics *of = &((struct run_metrics *)state)->replicas[replica];
+    station_enter(&of->system, at);
+    if (r->scheduled)
+        return;
+    queue_growth_arrive(&of->growth, present(&of->queue));
+    station_enter(&of->queue, at);
+}
+
+static void on_lost(void *state, const struct request *r, sim_time at, const char *reason)
+{
+    struct run_metrics *m = state;
+    m->lose_reason = m->lose_reason ? m->lose_reason : reason;
+    attainment_refused(&m->attainment, section_of(&m->sections, r->id), reason);
+    station_leave(&m->system, at, at - r->arrival, 0);
+    if (!r->scheduled)
+        station_leave(&m->queue, at, at - r->arrival, 0);
+}
+
+static void on_preemption(void *state, size_t replica, const struct request *r)
+{
+    (void)replica, (void)r;
+    ((struct run_metrics *)state)->preemptions++;
+}
+
+static void on_gap(void *state, sim_time at, sim_time gap, uint64_t count)
+{
+    struct run_metrics *m = state;
+    add_gaps(m, &(struct gap_ahead){.end = at, .gap = gap, .count = count});
+}
+
+/* Iterations `first` … `last` − 1 as gaps between tokens of `times` requests, which all end in one window of time and
+ * in one section. */
+static void keep_run(struct run_metrics *m, const struct stretch *s, uint64_t first, uint64_t last, sim_time end,
+                     uint64_t times)
+{
+    struct sample_run run = {.first = s->first + first * s->growth,
+                             .growth = s->growth,
+                             .count = last - first,
+                             .times = times};
+    add_gaps(m, &(struct gap_ahead){.end = end, .run = run});
+}
+
+/* The same, piece by piece where they go over the end of a window or section. */
+static void keep_gaps(struct run_metrics *m, const struct iteration_record *record, uint64_t first, uint64_t last,
+                      uint64_t times)
+{
+    struct samples *gaps = &m->samples[METRIC_ITL];
+    struct stretch s = *record->stretch;
+    s.count = last;
+    for (uint64_t next; first < last; first = next) {
+        sim_time window_end = (sim_time)samples_group_end(gaps, (uint64_t)stretch_end(&s, first + 1));
+        next = stretch_end(&s, last) < window_end ? last : stretch_ends_by(&s, window_end) - 1;
+        keep_run(m, &s, first, next, stretch_end(&s, next), times);
+    }
+}
+
+/* Rows of requests that had ended stand in batches of single iterations. */
+static void discount_wasted(struct run_metrics *m, const struct batch *b)
+{
+    m->real_tokens -= b->wasted;
+    m->heads -= b->wasted;
+    m->scores -= 2 * (b->wasted_kv + b->wasted);
+}
+
+/* Tokens, attention scores and output heads of real requests: the work that counts for MFU. */
+static void count_work(struct run_metrics *m, const struct batch *b, uint64_t n, uint64_t ns)
+{
+    uint64_t tokens = b->decodes, heads = b->decodes, decodes = b->decodes;
+    uint64_t scores = 2 * (n * (b->decode_kv + b->decodes) + b->decodes * (n * (n - 1) / 2));
+    for (size_t i = 0; i < b->count; i++) {
+        uint64_t new_tokens = b->items[i].new_tokens, before = b->items[i].req->computed;
+        tokens += new_tokens;
+        decodes += b->items[i].decode;
+        scores += new_tokens * (n * (2 * before + new_tokens + 1) + new_tokens * n * (n - 1));
+        heads += new_tokens == request_uncomputed(b->items[i].req);
+    }
+    uint64_t computed = b->layout == BATCH_RAGGED ? tokens : (uint64_t)b->rows * b->row_tokens;
+    m->real_tokens += n * tokens;
+    m->padded_tokens += n * computed;
+    struct batch_cell *cell = batch_map_at(&m->batches, decodes, tokens - decodes);
+    cell->iterations += n;
+    cell->ns += ns;
+    cell->tokens += n * tokens;
+    cell->padded_tokens += n * computed;
+    if (b->layout != BATCH_RAGGED && b->count > 0 && b->row_kv == 0) {
+        m->row_prefills++;
+        m->prefill_rows += b->rows;
+        m->row_prompts += b->count;
+    }
+    m->scores += scores;
+    m->heads += n * heads;
+    if (b->wasted > 0)
+        discount_wasted(m, b);
+}
+
+static void keep_iterations(struct run_metrics *m, const struct iteration_record *i)
+{
+    for (uint64_t k = 0; k < i->count; k++) {
+        sim_time start = stretch_end(i->stretch, k);
+        if (start >= m->iterations_kept.from && start < m->iterations_kept.to)
+            m->sink.add_iteration(m->sink.state, i, k);
+    }
+}
+
+/* Where the costs of n iterations come from. */
+static void count_sources(struct run_metrics *m, const struct iteration_record *i)
+{
+    wide_sum n = (wide_sum)i->count, pairs = n * (n - 1) / 2;
+    const struct iteration_cost *cost = i->cost;
+    if (m->replicas[i->replica].estimated)
+        m->by_source[COST_ESTIMATED] += n * cost->total + cost->growth * pairs;
+    else
+        for (int k = 0; k < COST_SOURCES; k++)
+            m->by_source[k] += n * cost->by[k] + cost->by_growth[k] * pairs;
+}
+
+static void on_iteration(void *state, const struct iteration_record *i)
+{
+    struct run_metrics *m = state;
+    const struct samples *gaps = &m->samples[METRIC_ITL];
+    uint64_t start = (uint64_t)i->stretch->start, ns = (uint64_t)i->end - start, n = i->count;
+    m->iterations += n;
+    m->system.busy_ns += ns;
+    m->replicas[i->replica].system.busy_ns += ns;
+    m->sequence_ns += (wide_sum)ns * batch_sequences(i->batch);
+    if (m->sources)
+        count_sources(m, i);
+    count_work(m, i->batch, n, ns);
+    if (m->gaps_ahead_count > m->gaps_ahead_most) {
+        settle_gaps(m, i->stretch->start);
+        m->gaps_ahead_most = 2 * m->gaps_ahead_count + GAPS_AHEAD;
+    }
+    if (m->iterations_kept.to > m->iterations_kept.from && m->sink.state)
+        keep_iterations(m, i);
+    uint32_t decodes = i->batch->decodes - i->batch->wasted;
+    if (decodes == 0)
+        return;
+    if (i->steady == decodes && start >= gaps->first && (uint64_t)i->end < gaps->next) {
+        keep_run(m, i->stretch, 0, n, i->end, decodes);
+        return;
+    }
+    if (i->steady > 0)
+        keep_gaps(m, i, 0, 1, i->steady);
+    keep_gaps(m, i, 1, n, decodes);
+}
+
+/* Queueing and prefill come before the first token, but for what a preemption has computed again, which is booked
+ * apart:
+ * what is left of the TTFT beside dispatch is a preemption before it. */
+static void add_to_ttft_bands(struct bands *bands, const struct request *r, sim_time ttft)
+{
+    sim_time parts[PART_COUNT] = {[PART_QUEUE] = r->parts[PART_QUEUE],
+                                  [PART_PREFILL_OWN] = r->parts[PART_PREFILL_OWN],
+                                  [PART_PREFILL_STALL] = r->parts[PART_PREFILL_STALL]};
+    sim_time rest = ttft - parts[PART_QUEUE] - parts[PART_PREFILL_OWN] - parts[PART_PREFILL_STALL];
+    sim_time other = r->parts[PART_ROUTE] < rest ? r->parts[PART_ROUTE] : rest;
+    parts[PART_ROUTE] = other > 0 ? other : 0;
+    parts[PART_PREEMPTED] = rest > parts[PART_ROUTE] ? rest - parts[PART_ROUTE] : 0;
+    bands_add(bands, ttft, parts);
+}
+
+/* NULL, and out_of_memory set, when memory is short. */
+static struct bands *have_bands(struct run_metrics *m, struct bands **bands)
+{
+    if (!*bands)
+        *bands = calloc(1, sizeof **bands);
+    m->out_of_memory = m->out_of_memory || !*bands;
+    return *bands;
+}
+
+static void add_to_sums(struct run_metrics *m, const struct request *r, const struct request_metrics *q)
+{
+    struct request_sums *s = &m->sums[section_of(&m->sections, r->id)];
+    int64_t sum = 0;
+    s->finished++;
+    s->prompt_tokens += r->prompt_tokens;
+    s->output_tokens += r->output_tokens;
+    s->prefix_cached_tokens += r->prefix_cached_tokens;
+    for (int i = 0; i < PART_COUNT; i++) {
+        s->parts_ns[i] += (uint64_t)r->parts[i];
+        sum += r->parts[i];
+    }
+    m->parts_error += llabs(sum - q->at[METRIC_E2E]);
+    if (have_bands(m, &s->e2e_bands))
+        bands_add(s->e2e_bands, q->at[METRIC_E2E], r->parts);
+    if (have_bands(m, &s->ttft_bands))
+        add_to_ttft_bands(s->ttft_bands, r, q->at[METRIC_TTFT]);
+}
+
+static void on_finish(void *state, size_t replica, const struct request *r)
+{
+    struct run_metrics *m = state;
+    struct request_metrics q = request_metrics_of(r);
+    for (enum metric i = 0; i < METRIC_COUNT; i++)
+        keep(m, i, r->id, q.at[i], 1);
+    m->recomputed_tokens += r->recomputed_tokens;
+    attainment_finished(&m->attainment, section_of(&m->sections, r->id), r, &q);
+    add_to_sums(m, r, &q);
+    double service_s = sim_time_to_s(r->last_token - r->first_scheduled);
+    station_leave(&m->system, r->last_token, q.at[METRIC_E2E], service_s);
+    struct replica_metrics *of = &m->replicas[replica];
+    if (r->taken_over > 0) /* it came from the replica that prefilled it */
+        station_leave(&of->system, r->last_token, r->last_token - r->taken_over,
+                      sim_time_to_s(r->last_token - r->taken_over));
+    else if (present(&of->system) > 0)
+        station_leave(&of->system, r->last_token, r->last_token - r->entered, service_s);
+    if (m->sink.state && random_mix(r->id) >> 11 < m->keep_below)
+        m->sink.add_request(m->sink.state, replica, r);
+}
+
+static void on_handed_over(void *state, size_t replica, const struct request *r)
+{
+    struct run_metrics *m = state;
+    queue_growth_arrive(&m->decode_growth, m->handed_over++ - m->taken_over);
+    if (present(&m->replicas[replica].system) > 0)
+        station_leave(&m->replicas[replica].system, r->last_token, r->last_token - r->arrival,
+                      sim_time_to_s(r->last_token - r->first_scheduled));
+}
+
+static void on_taken_over(void *state, size_t replica, const struct request *r)
+{
+    struct run_metrics *m = state;
+    m->taken_over++;
+    queue_growth_serve(&m->decode_growth, r->id, r->first_token, r->taken_over - r->first_token);
+    station_enter(&m->replicas[replica].system, r->taken_over);
+}
+
+struct observer run_metrics_observer(struct run_metrics *m)
+{
+    return (struct observer){.state = m,
+                             .arrived = on_arrival,
+                             .rejected = on_rejection,
+                             .scheduled = on_scheduled,
+                             .preempted = on_preemption,
+                             .iterated = on_iteration,
+                             .gap = on_gap,
+                             .finished = on_finish,
+                             .evicted = on_evicted,
+                             .routed = on_routed,
+                             .lost = on_lost,
+                             .handed_over = on_handed_over,
+                             .taken_over = on_taken_over,
+                             .probed = on_probe};
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* store.h — the SQLite file of results. A run appears whole or not at all: everything is written in one
+ * transaction, which other processes wait for. */
+#ifndef TANDEM_REPORTS_STORE_STORE_H
+#define TANDEM_REPORTS_STORE_STORE_H
+
+#include "reports/stats/latencies.h"
+#include "reports/stats/metrics.h"
+
+struct store;
+
+/* Opens or makes the file and brings its schema up to date. Fails on a file of a newer version. */
+int store_open(const char *file, struct store **out, struct error *err);
+
+/* Closes; a run that was begun and not finished leaves no trace. */
+void store_close(struct store *store);
+
+/* Histograms of runs saved from now on have one row for 16 buckets: 1.6 % instead of 0.1 % apart, for runs by the
+ * thousand. */
+void store_coarsen_histograms(struct store *store);
+
+/* Starts keeping rows of requests and of time series: they wait in a temporary file for store_save_run. Rows of a run
+ * that was not saved are dropped. */
+int store_keep_rows(struct store *store, struct error *err);
+struct row_sink store_sink(struct store *store);
+
+/* Writes the run and returns its id, or -1. */
+int64_t store_save_run(struct store *store, const struct scenario *s, const struct run_metrics *m,
+                       const struct run_summary *summary, double wall_s, struct error *err);
+
+/* One statement with values bound by the letters of `types`: i int64_t, d double (NULL where it is not finite), s text.
+ */
+int store_write(struct store *store, struct error *err, const char *sql, const char *types, ...);
+int64_t store_last_id(const struct store *store);
+
+/* Calls `row` with every row of a query, as text (NULL for NULL); stops when it returns other than 0. */
+int store_read(struct store *store, int (*row)(void *state, int columns, char **values, struct error *err), void *state,
+               struct error *err, const char *sql, const char *types, ...);
+
+/* The whole database as bytes, which are the caller's to free. */
+int store_serialize(struct store *store, void **bytes, size_t *size, struct error *err);
+
+/* Takes over the runs of a database of the same program version that was made by store_serialize. Returns the id that
+ * the last of them has here, or -1. `link` is run in the same transaction, with this id; it may be NULL. */
+typedef int (*store_link)(void *state, struct store *store, int64_t run_id, struct error *err);
+int64_t store_absorb(struct store *store, const void *bytes, size_t size, store_link link, void *state,
+                     struct error *err);
+
+/* Writes what a saved run's latencies are against the measured ones. `against` says whose. */
+int store_save_validation(struct store *store, int64_t run_id, const char *against, const struct comparison *c,
+                          struct error *err);
+
+#endif
