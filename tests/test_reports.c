@@ -63,6 +63,23 @@ static void test_samples_keep_moments_through_merges(void **state)
     samples_release(&s);
 }
 
+/* Seven in ten million: what is rounded in squares of the values is more than how they differ. The rule's own terms are
+ * exact here: of 24 means that alternate by 1 ns the whole row has the least Σ (x − mean)² / n². */
+static void test_mser5_of_nearly_equal_values(void **state)
+{
+    (void)state;
+    struct samples s;
+    samples_init(&s, 5);
+    for (uint64_t i = 0; i < 120; i++)
+        assert_int_equal(samples_add(&s, i, 70000001 + (int64_t)(i / 5 % 2), 1), 0);
+    assert_int_equal(samples_mser5(&s), 0);
+    samples_release(&s);
+    for (uint64_t i = 0; i < 120; i++)
+        assert_int_equal(samples_add(&s, i, 33333333337, 1), 0);
+    assert_int_equal(samples_mser5(&s), 0);
+    samples_release(&s);
+}
+
 /* 400 values of 1000 ± 1 after 100 of 5000: the cut falls at the step, to within two groups. */
 static void test_mser5_cuts_a_transient(void **state)
 {
@@ -586,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_histogram_quantiles_by_hand),
         cmocka_unit_test(test_samples_keep_moments_through_merges),
         cmocka_unit_test(test_mser5_cuts_a_transient),
+        cmocka_unit_test(test_mser5_of_nearly_equal_values),
         cmocka_unit_test(test_intervals_cover_as_promised),
         cmocka_unit_test(test_a_run_by_hand),
         cmocka_unit_test(test_slo_of_classes_and_windows),

@@ -155,12 +155,13 @@ static double group_mean(const struct group *g)
 
 uint64_t samples_mser5(const struct samples *s)
 {
-    double sum = 0, squares = 0, n = 0, best = INFINITY;
+    double origin = NAN, sum = 0, squares = 0, n = 0, best = INFINITY; /* sums of what means are beyond the origin */
     size_t cut = 0, groups = complete_groups(s);
     for (size_t i = groups; i-- > 0;) {
         if (s->groups[i].count == 0)
             continue;
-        double mean = group_mean(&s->groups[i]);
+        origin = isnan(origin) ? group_mean(&s->groups[i]) : origin;
+        double mean = group_mean(&s->groups[i]) - origin;
         sum += mean;
         squares += mean * mean;
         n++;
