@@ -27,7 +27,7 @@ static bool is_busy(const struct cluster *c, const struct replica *r)
 {
     const struct station *s = station_of(c, r);
     bool busy = r->busy;
-    for (size_t i = 0; s->pool->ranks > 1 && i < s->pool->ranks; i++)
+    for (size_t i = 0; c->has_ranks && s->pool->ranks > 1 && i < s->pool->ranks; i++)
         busy |= s->leader[i].busy;
     return busy;
 }
@@ -171,7 +171,9 @@ static void start_member(struct cluster *c, struct replica *r, sim_time now)
 
 static void start_one(struct cluster *c, const struct station *s, struct replica *r, sim_time now)
 {
-    if (s->pipeline.stages > 0) {
+    if (s->plain) {
+        set_event(c, r->index, replica_start(r, now));
+    } else if (s->pipeline.stages > 0) {
         start_micro_batch(c, r, now);
     } else if (s->pair.members) {
         start_member(c, r, now);
@@ -190,7 +192,7 @@ static void start(struct cluster *c, struct replica *r, sim_time now)
         set_event(c, r->index, SIM_TIME_NEVER);
         return;
     }
-    if (s->pool->ranks > 1) {
+    if (c->has_ranks && s->pool->ranks > 1) {
         start_group(c, s, now);
         return;
     }
@@ -293,7 +295,7 @@ static void end_transfers(struct cluster *c, sim_time now)
 static int act(struct cluster *c, size_t replica, sim_time now, struct error *err)
 {
     struct replica *r = &c->replicas[replica];
-    size_t ranks = station_of(c, r)->pool->ranks;
+    size_t ranks = c->has_ranks ? station_of(c, r)->pool->ranks : 1;
     c->totals.end = now;
     for (size_t i = 0; i < ranks; i++)
         if (r[i].busy)
@@ -303,7 +305,7 @@ static int act(struct cluster *c, size_t replica, sim_time now, struct error *er
         return -1;
     if (!idle)
         start(c, r, now);
-    for (size_t i = 0; i < ranks; i++)
+    for (size_t i = 0; c->rank && i < ranks; i++)
         cluster_rank(c, &r[i]);
     cluster_wake_touched(c, now); /* idle ones, where somebody was preempted to the shared queue, or has just arrived */
     return 0;
@@ -405,7 +407,8 @@ static int prepare_stations(struct cluster *c, struct error *err)
                 c->stations[station] = (struct station){.pool = p,
                                                         .replicas = &c->replicas[replica],
                                                         .leader = &c->replicas[replica - i % p->ranks],
-                                                        .decodes = step > 0};
+                                                        .decodes = step > 0,
+                                                        .plain = step == 0 && p->tied == 1 && !p->stage_executors};
         }
         router->count = station - router->first;
     }
@@ -420,6 +423,9 @@ static int prepare(struct cluster *c, struct error *err)
     size_t count = c->replica_count = cluster_replicas(c->config);
     c->station_count = cluster_stations(c->config);
     c->queue_is_shared = c->config->routers[0].policy->central;
+    c->rank = c->config->routers[0].policy->rank;
+    for (size_t i = 0; i < c->config->pool_count; i++)
+        c->has_ranks |= c->config->pools[i].ranks > 1;
     if (c->config->predictor && !(c->prediction_rng = random_stream_create(c->config->seed, "prediction noise")))
         return error_no_memory(err);
     c->next_probe = c->config->probe_interval;

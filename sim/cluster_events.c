@@ -3,9 +3,8 @@
 
 void cluster_rank(struct cluster *c, const struct replica *r)
 {
-    const struct routing_policy *policy = c->routers[0].config->policy;
-    if (policy->rank && !station_of(c, r)->decodes)
-        min_index_set(&c->ranks, r->station, serves(c, r->index) ? policy->rank(r->load) : MIN_INDEX_NONE);
+    if (c->rank && !station_of(c, r)->decodes)
+        min_index_set(&c->ranks, r->station, serves(c, r->index) ? c->rank(r->load) : MIN_INDEX_NONE);
 }
 
 void cluster_touch(struct cluster *c, size_t replica)

@@ -18,6 +18,7 @@ struct station {
     struct replica *replicas; /* [pool->tied], the first one leads */
     struct replica *leader;   /* of the ranks that it steps with, if any; their events are this one's */
     bool decodes;             /* requests come from another station, with their first token */
+    bool plain;               /* one replica that serves whole requests */
     struct pipeline pipeline; /* no stages: none */
     struct pair pair;         /* no members: none */
 };
@@ -37,8 +38,9 @@ struct cluster {
     struct station *stations; /* [station_count] in order of their pools */
     size_t station_count;
     struct router routers[MOST_STEPS];
-    bool has_pairs, queue_is_shared;
-    struct min_index events;     /* by replica, and the two slots below: when it acts next */
+    bool has_ranks, queue_is_shared;
+    uint64_t (*rank)(const struct replica_load *load); /* of the first router's policy; NULL: it ranks nobody */
+    struct min_index events;                           /* by replica, and the two slots below: when it acts next */
     struct min_index ranks;      /* by station of the first step, for routing policies that rank them */
     struct request_list central; /* the shared queue of central routing */
     uint64_t *listening; /* bit i of the shared queue's replicas: i is idle, or in a stretch that an arrival can cut */

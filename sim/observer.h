@@ -66,11 +66,12 @@ struct observer {
     void (*probed)(void *state, const struct cluster_state *cluster);
 };
 
-/* Tells all of a list, NULL for nobody. */
+/* Tells all of a list, which has at least one. */
 #define OBSERVER_TELL(o, what, ...)                                                                                    \
-    for (; o; o = o->next)                                                                                             \
+    do                                                                                                                 \
         if (o->what)                                                                                                   \
-    o->what(o->state, __VA_ARGS__)
+            o->what(o->state, __VA_ARGS__);                                                                            \
+    while ((o = o->next))
 
 static inline void tell_arrived(const struct observer *o, size_t replica, const struct request *r)
 {

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* replica_parts.h — what the files of a replica do for one another; nobody else includes it. replica.c takes requests
+ * in and lets them go, replica_view.c is what a policy may do, replica_swap.c moves KV to host memory, replica_form.c
+ * forms batches and sets them going, replica_apply.c applies what has ended.
+ *
+ * Counters of a request that decodes are stale until its decode set settles it. */
+#ifndef TANDEM_SIM_REPLICA_PARTS_H
+#define TANDEM_SIM_REPLICA_PARTS_H
+
+#include "sim/replica.h"
+
+static inline void replica_sync_view(struct replica *r)
+{
+    r->view.kv_free_blocks = r->kv->free_blocks;
+    r->view.decoding = (uint32_t)r->decodes.count;
+    r->view.decode_steps = r->decodes.steps;
+}
+
+static inline bool replica_arranges(const struct replica *r)
+{
+    return r->order && r->order->arrange;
+}
+
+static inline bool replica_has_windows(const struct replica *r)
+{
+    return r->decodes.drops != NULL;
+}
+
+/* Host memory (replica_swap.c). */
+
+/* False when host memory is too small: what the request has is lost then. */
+bool replica_swap_out(struct replica *r, struct request *request);
+
+/* Its place in host memory is free again, of whichever replica that is. */
+void replica_leave_swap(const struct replica *r, struct request *request);
+
+/* It is fetched from there, and its place is free again. */
+void replica_swap_in(struct replica *r, struct request *request);
+
+/* What a policy may do, and what follows from it (replica_view.c). */
+
+extern const struct replica_verbs replica_own_verbs;
+
+/* Tells the order what those who run have been served of. */
+void replica_account_served(struct replica *r);
+
+/* Books a prompt's time up to `now`, where its chunks follow each other: its last chunk's, and after that its wait for
+ * the next one. */
+void replica_book_chunk(struct request *q, sim_time now);
+
+/* Takes those out of the list that prefill no longer. */
+void replica_close_ranks(struct replica_view *view);
+
+/* It is no longer of those that the order keeps account of. */
+void replica_order_leaves(struct replica *r, struct request *request);
+
+/* It decodes no more. Its part of the batch that is being formed goes with it: the block that its next token takes. */
+void replica_leave_decodes(struct replica *r, struct request *request);
+
+/* Room for all that a replica has (replica.c). */
+
+/* Lists and batches grow to what waits and runs. False when memory is short. */
+bool replica_make_room(struct replica *r);
+
+/* Batches (replica_form.c). */
+
+/* Asks the policy for a batch that starts at `at`; it stays empty when there is nothing to do, or no memory. */
+void replica_form_batch(struct replica *r, struct batch *b, sim_time at);
+
+/* Blocks that the batch's only prompt lacks for `iterations` chunks of it; of models without windows. */
+uint64_t replica_chunk_blocks(const struct replica *r, uint64_t iterations);
+
+/* Iterations that have ended, or are taken to have (replica_apply.c). */
+
+/* Tells of the first n iterations of the stretch, and of the gaps before their tokens that are not theirs alone. */
+void replica_tell(struct replica *r, uint64_t n, sim_time end);
+
+/* Counts `tokens` more of the request's as computed. */
+void replica_compute(struct replica *r, struct request *q, uint32_t tokens, sim_time now);
+
+/* The iteration's tokens are counted as it starts, and the next batch is formed as if it had ended. */
+void replica_run_ahead(struct replica *r, sim_time end);
+
+#endif
