@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/nearest.h"
 
 int json_parse(const char *text, const char *name, struct json *root, struct error *err)
 {
@@ -80,6 +81,17 @@ int json_complain(const struct json *at, const char *expected, struct error *err
     return -1;
 }
 
+int json_complain_of_name(const struct json *at, const char *expected, const char *found,
+                          const char *(*name)(const void *names, size_t index), const void *names, struct error *err)
+{
+    const char *meant = nearest_name(found, name, names);
+    json_complain(at, expected, err);
+    size_t used = strlen(err->text);
+    if (meant)
+        snprintf(err->text + used, sizeof err->text - used, "; did you mean \"%s\"?", meant);
+    return -1;
+}
+
 int json_check_keys(const struct json *object, const char *const *allowed, struct error *err)
 {
     if (!cJSON_IsObject(object->node))
@@ -95,8 +107,10 @@ int json_check_keys(const struct json *object, const char *const *allowed, struc
             size_t used = strlen(list);
             snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", *a);
         }
-        return error_set(err, ERROR_INPUT, "%s: %s: unknown key \"%.60s\"; allowed: %s", object->file,
-                         object->path[0] ? object->path : "(top)", child->string, list);
+        const char *meant = nearest_in(child->string, allowed);
+        return error_set(err, ERROR_INPUT, "%s: %s: unknown key \"%.60s\"; %s%s%sallowed: %s", object->file,
+                         object->path[0] ? object->path : "(top)", child->string, meant ? "did you mean \"" : "",
+                         meant ? meant : "", meant ? "\"? " : "", list);
     }
     return 0;
 }

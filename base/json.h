@@ -40,6 +40,10 @@ int json_read_string(const struct json *object, const char *key, bool required, 
 /* Fills err with "FILE: PATH: expected EXPECTED, found ..." and returns -1. */
 int json_complain(const struct json *at, const char *expected, struct error *err);
 
+/* The same of a name that there is not, with the one that may have been meant (nearest.h). */
+int json_complain_of_name(const struct json *at, const char *expected, const char *found,
+                          const char *(*name)(const void *names, size_t index), const void *names, struct error *err);
+
 /* Sets root's member at a dotted path ("policy.batching.name") to the JSON value written in `text`; a
  * value that is not JSON is taken as a string. Missing objects on the way are made. */
 int json_set_path(struct json *root, const char *path, const char *text, struct error *err);

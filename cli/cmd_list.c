@@ -10,6 +10,7 @@
 #include "policies/scaling.h"
 #include "profiles/shipped.h"
 #include "profiles/technique.h"
+#include "sim/choices.h"
 #include "sim/predictor.h"
 #include "workloads/generator.h"
 #include "workloads/trace.h"
@@ -33,12 +34,11 @@ static void list_policies(void)
     printf("predictors\n");
     for (const struct predictor *const *p = predictors; *p; p++)
         printf("  %-26s %s\n", (*p)->name, (*p)->summary);
-    printf("preemption\n  %-26s drop the KV, prefill again from the front of the queue\n"
-           "  %-26s move the KV to host memory and back over a link\n",
-           "recompute", "swap");
-    printf("admission\n  %-26s blocks as they are needed\n  %-26s blocks for prompt and longest output at once\n"
-           "  %-26s blocks for prompt and predicted output, more if it grows beyond\n",
-           "on_demand", "reserve_max", "predicted");
+    for (const struct choice_table *t = choice_tables; t->title; t++) {
+        printf("%s\n", t->title);
+        for (const struct choice *c = t->choices; c->name; c++)
+            printf("  %-26s %s\n", c->name, c->summary);
+    }
 }
 
 static void list_workloads(void)
@@ -142,6 +142,12 @@ static bool describe(const char *name)
             describe_params((*p)->params);
             known = true;
         }
+    for (const struct choice_table *t = choice_tables; t->title; t++)
+        for (const struct choice *c = t->choices; c->name; c++)
+            if (strcmp(c->name, name) == 0) {
+                printf("%s, %s: %s\nsource: %s\n", name, t->of, c->summary, c->source ? c->source : "none");
+                known = true;
+            }
     for (const struct arrival_process *const *a = arrival_processes; *a; a++)
         if (strcmp((*a)->name, name) == 0) {
             printf("arrival process %s: %s\n", name, (*a)->summary);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "base/version.h"
 #include "cli/command.h"
 #include "workloads/source.h"
@@ -140,6 +141,12 @@ static bool asks_help(int argc, char **argv)
     return false;
 }
 
+static const char *command_name(const void *names, size_t index)
+{
+    (void)names;
+    return commands[index] ? commands[index]->name : NULL;
+}
+
 int main(int argc, char **argv)
 {
     struct error err = {0};
@@ -164,6 +171,8 @@ int main(int argc, char **argv)
             fprintf(stderr, "tandem %s: %s\n", (*c)->name, err.text);
         return fflush(stdout) == 0 ? status : EXIT_FAILED;
     }
-    fprintf(stderr, "tandem: unknown command \"%s\"; see tandem --help\n", argv[1]);
+    const char *meant = nearest_name(argv[1], command_name, NULL);
+    fprintf(stderr, "tandem: unknown command \"%s\"%s%s%s; see tandem --help\n", argv[1],
+            meant ? "; did you mean \"" : "", meant ? meant : "", meant ? "\"?" : "");
     return EXIT_BAD_INPUT;
 }

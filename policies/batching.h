@@ -50,4 +50,7 @@ struct batch_limits batching_policy_limits(const struct batching_policy *policy,
 extern const struct batching_policy *const batching_policies[];
 const struct batching_policy *batching_policy_find(const char *name);
 
+/* The name of the one at an index, NULL after the last, for json_complain_of_name; `names` is not looked at. */
+const char *batching_policy_name(const void *names, size_t index);
+
 #endif

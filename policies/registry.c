@@ -93,3 +93,27 @@ const struct order_policy *order_policy_find(const char *name)
             return *p;
     return NULL;
 }
+
+const char *scaling_policy_name(const void *names, size_t index)
+{
+    (void)names;
+    return scaling_policies[index] ? scaling_policies[index]->name : NULL;
+}
+
+const char *batching_policy_name(const void *names, size_t index)
+{
+    (void)names;
+    return batching_policies[index] ? batching_policies[index]->name : NULL;
+}
+
+const char *routing_policy_name(const void *names, size_t index)
+{
+    (void)names;
+    return routing_policies[index] ? routing_policies[index]->name : NULL;
+}
+
+const char *order_policy_name(const void *names, size_t index)
+{
+    (void)names;
+    return order_policies[index] ? order_policies[index]->name : NULL;
+}

@@ -62,4 +62,7 @@ size_t routing_least_loaded(size_t count, const struct routing_view *view);
 extern const struct routing_policy *const routing_policies[];
 const struct routing_policy *routing_policy_find(const char *name);
 
+/* The name of the one at an index, NULL after the last, for json_complain_of_name; `names` is not looked at. */
+const char *routing_policy_name(const void *names, size_t index);
+
 #endif

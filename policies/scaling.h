@@ -31,4 +31,7 @@ size_t scaling_round_up(double x);
 extern const struct scaling_policy *const scaling_policies[];
 const struct scaling_policy *scaling_policy_find(const char *name);
 
+/* The name of the one at an index, NULL after the last, for json_complain_of_name; `names` is not looked at. */
+const char *scaling_policy_name(const void *names, size_t index);
+
 #endif

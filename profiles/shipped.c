@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
+
 bool shipped_resolve(const char *kind, const char *repository, char *out, size_t size)
 {
     char name[128];
@@ -25,11 +27,20 @@ bool shipped_resolve(const char *kind, const char *repository, char *out, size_t
     return false;
 }
 
+static const char *name_of_kind(const void *kind, size_t index)
+{
+    for (const struct shipped_file *f = shipped_files; f->kind; f++)
+        if (strcmp(f->kind, kind) == 0 && index-- == 0)
+            return f->name;
+    return NULL;
+}
+
 int shipped_load(const char *kind, const char *name_or_path, struct json *root, struct error *err)
 {
     if (strchr(name_or_path, '/') || strstr(name_or_path, ".json"))
         return json_load(name_or_path, root, err);
     char list[600] = "";
+    const char *meant = nearest_name(name_or_path, name_of_kind, kind);
     for (const struct shipped_file *f = shipped_files; f->kind; f++) {
         if (strcmp(f->kind, kind) != 0)
             continue;
@@ -38,6 +49,6 @@ int shipped_load(const char *kind, const char *name_or_path, struct json *root, 
         size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", f->name);
     }
-    return error_set(err, ERROR_INPUT, "unknown %s \"%.60s\"; allowed: %s, or a path to a JSON file", kind,
-                     name_or_path, list);
+    return error_set(err, ERROR_INPUT, "unknown %s \"%.60s\"; %s%s%sallowed: %s, or a path to a JSON file", kind,
+                     name_or_path, meant ? "did you mean \"" : "", meant ? meant : "", meant ? "\"? " : "", list);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a scenario says of failures, autoscaling and admission. */
-#include <string.h>
-
+#include "sim/choices.h"
 #include "sim/fleet.h"
 
 static int read_outage(struct fleet_config *c, const struct json *at, size_t replicas, struct error *err)
@@ -23,16 +22,13 @@ static int read_outage(struct fleet_config *c, const struct json *at, size_t rep
 static int read_failures(struct fleet_config *c, const struct json *at, size_t replicas, struct error *err)
 {
     static const char *const keys[] = {"mtbf_s", "mttr_s", "schedule", "requests", NULL};
-    const char *requests = "reroute";
+    int lost = 0;
     struct json schedule = json_member(at, "schedule"), named = json_member(at, "requests");
     c->mttr_s = 600;
     if (json_check_keys(at, keys, err) || json_read_number(at, "mtbf_s", false, 1e-7, 1e12, &c->mtbf_s, err) ||
-        json_read_number(at, "mttr_s", false, 1e-7, 1e9, &c->mttr_s, err) ||
-        json_read_string(at, "requests", false, &requests, err))
+        json_read_number(at, "mttr_s", false, 1e-7, 1e9, &c->mttr_s, err) || choice_read(&named, fates, &lost, err))
         return -1;
-    c->lose = strcmp(requests, "lost") == 0;
-    if (!c->lose && strcmp(requests, "reroute") != 0)
-        return json_complain(&named, "\"reroute\" or \"lost\"", err);
+    c->lose = lost;
     if (schedule.node && !cJSON_IsArray(schedule.node))
         return json_complain(&schedule, "a list of {\"replica\", \"at_s\", \"for_s\"}", err);
     for (int i = 0; i < cJSON_GetArraySize(schedule.node); i++) {
@@ -57,7 +53,8 @@ static int read_scaling(struct fleet_config *c, const struct json *at, size_t re
         return -1;
     c->scaling = scaling_policy_find(name);
     if (!c->scaling)
-        return json_complain(&policy, "a scaling policy (tandem list policies)", err);
+        return json_complain_of_name(&policy, "a scaling policy (tandem list policies)", name, scaling_policy_name,
+                                     NULL, err);
     struct json none = {0};
     if (json_check_keys(at, keys, err) ||
         param_set_read(&c->scaling_params, c->scaling->params, cJSON_IsObject(policy.node) ? &policy : &none, err) ||

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/choices.h"
+
 static int read_link(const struct json *at, double *bytes_per_s, double *latency_ns, struct error *err)
 {
     static const char *const keys[] = {"bytes_per_s", "latency_ns", NULL};
@@ -26,7 +28,8 @@ static int read_router(struct scenario *s, size_t step, const struct json *at, c
     router->policy = routing_policy_find(name);
     router->params = &s->routing_params[step];
     if (!router->policy)
-        return json_complain(at, "a routing policy (tandem list policies)", err);
+        return json_complain_of_name(at, "a routing policy (tandem list policies)", name, routing_policy_name, NULL,
+                                     err);
     if (step > 0 && router->policy->central)
         return json_complain(at, "a routing policy other than central_queue", err);
     return param_set_read(&s->routing_params[step], router->policy->params, at, err);
@@ -36,21 +39,19 @@ static int read_router(struct scenario *s, size_t step, const struct json *at, c
 static int read_wire(const struct json *at, struct link_config *link, bool *layerwise, struct error *err)
 {
     static const char *const keys[] = {"bytes_per_s", "latency_ns", "layerwise", "discipline", NULL};
-    const char *discipline = "shared";
+    struct json named = json_member(at, "discipline");
+    int discipline = LINK_SHARED;
     double latency_ns = 10000;
     link->bytes_per_s = 50e9;
-    if (at->node && (json_check_keys(at, keys, err) ||
-                     json_read_number(at, "bytes_per_s", false, 1, 1e15, &link->bytes_per_s, err) ||
-                     json_read_number(at, "latency_ns", false, 0, 1e12, &latency_ns, err) ||
-                     json_read_bool(at, "layerwise", layerwise, err) ||
-                     json_read_string(at, "discipline", false, &discipline, err)))
+    if (at->node &&
+        (json_check_keys(at, keys, err) ||
+         json_read_number(at, "bytes_per_s", false, 1, 1e15, &link->bytes_per_s, err) ||
+         json_read_number(at, "latency_ns", false, 0, 1e12, &latency_ns, err) ||
+         json_read_bool(at, "layerwise", layerwise, err) || choice_read(&named, link_disciplines, &discipline, err)))
         return -1;
-    struct json named = json_member(at, "discipline");
     link->latency = (sim_time)latency_ns;
-    link->discipline = strcmp(discipline, "fifo") == 0 ? LINK_FIFO : LINK_SHARED;
-    return link->discipline == LINK_SHARED && strcmp(discipline, "shared") != 0
-               ? json_complain(&named, "\"shared\" or \"fifo\"", err)
-               : 0;
+    link->discipline = (enum link_discipline)discipline;
+    return 0;
 }
 
 /* Thresholds of a mixed pool: Splitwise's, in tokens. */
@@ -173,28 +174,19 @@ static int read_placement(struct scenario *s, const struct json *cluster, const 
                           struct error *err)
 {
     struct json at = json_member(cluster, "placement");
-    const char *name = "colocated";
-    if (cJSON_IsString(at.node))
-        name = at.node->valuestring;
-    else if (at.node && json_read_string(&at, "name", true, &name, err))
+    int placement = COLOCATED;
+    if (choice_read(&at, placements, &placement, err))
         return -1;
-    bool mixed = strcmp(name, "mixed_pool") == 0, two_level = strcmp(name, "two_level") == 0,
-         apart = mixed || two_level || strcmp(name, "disaggregated") == 0;
+    bool apart = placement == DISAGGREGATED || placement == TWO_LEVEL || placement == MIXED_POOL;
     if (make_pools(s, apart ? 2 : 1, usual, err))
         return -1;
     s->cluster.step_count = 1;
     s->cluster.routers[0].pools = 1;
     s->cluster.pools[0].name = "serve";
-    if (apart)
-        return read_apart(s, cluster, &at, two_level ? "predicted_kv" : "least_outstanding_tokens", mixed, layerwise,
-                          err);
-    if (strcmp(name, "redundant_kv") == 0)
-        return read_pairs(s, cluster, &at, layerwise, err);
-    return strcmp(name, "colocated") == 0
-               ? 0
-               : json_complain(&at,
-                               "\"colocated\", \"disaggregated\", \"two_level\", \"mixed_pool\" or \"redundant_kv\"",
-                               err);
+    return placement == REDUNDANT_KV ? read_pairs(s, cluster, &at, layerwise, err)
+           : apart ? read_apart(s, cluster, &at, placement == TWO_LEVEL ? "predicted_kv" : "least_outstanding_tokens",
+                                placement == MIXED_POOL, layerwise, err)
+                   : 0;
 }
 
 /* Where a pool of this name is, or the number of pools. */

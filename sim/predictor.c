@@ -114,6 +114,12 @@ const struct predictor *predictor_find(const char *name)
     return NULL;
 }
 
+const char *predictor_name(const void *names, size_t index)
+{
+    (void)names;
+    return predictors[index] ? predictors[index]->name : NULL;
+}
+
 bool predictor_takes_time(const struct param_set *params)
 {
     for (const struct param_spec *spec = params->specs; spec->name; spec++)

@@ -19,6 +19,9 @@ struct predictor {
 extern const struct predictor *const predictors[]; /* NULL-ended */
 const struct predictor *predictor_find(const char *name);
 
+/* The name of the one at an index, NULL after the last, for json_complain_of_name; `names` is not looked at. */
+const char *predictor_name(const void *names, size_t index);
+
 /* Whether predictions take time where requests are served. */
 bool predictor_takes_time(const struct param_set *params);
 

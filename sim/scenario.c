@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "policies/plugin.h"
+#include "sim/choices.h"
 #include "sim/pools.h"
 
 /* A name, or an object with it. */
@@ -30,22 +31,11 @@ static struct json own_or_common(const struct pool *pool, const struct json *pol
 static int read_admission(const struct json *policy, const struct pool *pool, struct replica_config *c,
                           struct error *err)
 {
-    const char *admission = NULL;
     struct json at = own_or_common(pool, policy, "admission");
-    if (json_read_string(json_member(&pool->at, "admission").node ? &pool->at : policy, "admission", false, &admission,
-                         err))
+    int admission = c->batching->admission;
+    if (choice_read(&at, kv_admissions, &admission, err))
         return -1;
-    c->admission = c->batching->admission;
-    if (!admission)
-        return 0;
-    if (strcmp(admission, "on_demand") == 0)
-        c->admission = ADMIT_ON_DEMAND;
-    else if (strcmp(admission, "reserve_max") == 0)
-        c->admission = ADMIT_RESERVE_MAX;
-    else if (strcmp(admission, "predicted") == 0)
-        c->admission = ADMIT_PREDICTED;
-    else
-        return json_complain(&at, "\"on_demand\", \"reserve_max\" or \"predicted\"", err);
+    c->admission = (enum kv_admission)admission;
     return 0;
 }
 
@@ -55,18 +45,16 @@ static int read_preemption(const struct json *policy, const struct pool *pool, s
 {
     static const char *const keys[] = {"name", "host_bytes", "bytes_per_s", "latency_ns", NULL};
     struct json at = own_or_common(pool, policy, "preemption");
-    const char *name = "recompute";
+    int way = PREEMPT_BY_RECOMPUTING;
     double host_bytes = 4.0 * (1 << 30), bytes_per_s = 25e9, latency_ns = 10000;
-    if (read_name(&at, &name, err))
+    if (choice_read(&at, preemptions, &way, err))
         return -1;
-    if (strcmp(name, "recompute") != 0 && strcmp(name, "swap") != 0)
-        return json_complain(&at, "\"recompute\" or \"swap\"", err);
     if (cJSON_IsObject(at.node) &&
         (json_check_keys(&at, keys, err) || json_read_number(&at, "host_bytes", false, 0, 1e15, &host_bytes, err) ||
          json_read_number(&at, "bytes_per_s", false, 1, 1e15, &bytes_per_s, err) ||
          json_read_number(&at, "latency_ns", false, 0, 1e12, &latency_ns, err)))
         return -1;
-    if (strcmp(name, "recompute") == 0)
+    if (way == PREEMPT_BY_RECOMPUTING)
         return 0;
     if (tied > 1)
         return json_complain(&at, "\"recompute\" with pipeline_parallel or redundant_kv", err);
@@ -97,10 +85,11 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
         return -1;
     c->order = order_policy_find(name);
     if (!c->order)
-        return json_complain(&at, "an order (tandem list policies)", err);
+        return json_complain_of_name(&at, "an order (tandem list policies)", name, order_policy_name, NULL, err);
     s->cluster.predictor = predictor_find(predictor);
     if (!s->cluster.predictor)
-        return json_complain(&foretold, "a predictor: oracle, noisy, bucketed, constant or two_step", err);
+        return json_complain_of_name(&foretold, "a predictor (tandem list policies)", predictor, predictor_name, NULL,
+                                     err);
     if (param_set_read(&s->order_params, c->order->params, &at, err) ||
         param_set_read(&s->predictor_params, s->cluster.predictor->params, &foretold, err))
         return -1;
@@ -141,7 +130,8 @@ static int read_batching(const struct json *at, struct replica_config *c, struct
         return -1;
     bool is_file = strchr(name, '/') || strstr(name, ".so");
     if (!is_file && !batching_policy_find(name))
-        return json_complain(at, "a batching policy (tandem list policies), or a path to one compiled", err);
+        return json_complain_of_name(at, "a batching policy (tandem list policies), or a path to one compiled", name,
+                                     batching_policy_name, NULL, err);
     if (batching_policy_load(name, &c->batching, err) || param_set_read(params, c->batching->params, at, err))
         return -1;
     c->batching_params = params;
@@ -289,16 +279,15 @@ static int read_output(struct scenario *s, struct error *err)
     static const char *const keys[] = {"requests", "timeseries_s", "iterations", "warmup", NULL};
     struct json output = json_member(&s->root, "output"), workload = json_member(&s->root, "workload");
     double interval = 0;
-    const char *warmup = json_member(&workload, "trace").node ? "none" : "mser5";
+    int warmup = json_member(&workload, "trace").node ? WARMUP_NONE : WARMUP_MSER5;
+    struct json cut = json_member(&output, "warmup");
     if (output.node && (json_check_keys(&output, keys, err) || read_share(&output, &s->keep_requests, err) ||
                         json_read_number(&output, "timeseries_s", false, 0, 1e9, &interval, err) ||
-                        read_iterations(s, &output, err) || json_read_string(&output, "warmup", false, &warmup, err)))
+                        read_iterations(s, &output, err) || choice_read(&cut, warmup_rules, &warmup, err)))
         return -1;
     s->timeseries = s->cluster.probe_interval = sim_time_from_s(interval);
-    struct json at = json_member(&output, "warmup");
-    s->warmup = strcmp(warmup, "none") == 0 ? WARMUP_NONE : WARMUP_MSER5;
-    return s->warmup == WARMUP_NONE || strcmp(warmup, "mser5") == 0 ? 0
-                                                                    : json_complain(&at, "\"mser5\" or \"none\"", err);
+    s->warmup = (enum warmup_rule)warmup;
+    return 0;
 }
 
 static int read_scenario(struct scenario *s, struct error *err)

@@ -167,7 +167,7 @@ fails_with 2 'bad.csv:3:21: expected ContextTokens' "$tandem" trace stat bad.csv
 # A policy outside the tree: the documented example, one for another version, and what is none.
 cc -shared -fPIC -O1 -I"$source" "$source/docs/examples/prompts_alone.c" -o alone.so
 "$tandem" run default $small --no-db --set policy.batching='{"name": "alone.so", "max_sequences": 8}' | grep -q 'prompts_alone, round_robin'
-fails_with 2 'policy.batching: unknown key "max_seq"; allowed: name, max_sequences' \
+fails_with 2 'policy.batching: unknown key "max_seq"; did you mean "max_sequences"? allowed: name, max_sequences' \
     "$tandem" run default $small --no-db --set policy.batching='{"name": "./alone.so", "max_seq": 8}'
 cc -shared -fPIC -DBATCHING_ABI=999 -I"$source" "$source/docs/examples/prompts_alone.c" -o other.so
 fails_with 2 'policy ./other.so: was compiled against another version of Tandem (its interface is 999' \

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/choices.h"
+
+#include "sim/scenario.h"
+
+const struct choice placements[] = {
+    {"colocated", COLOCATED, "every replica prefills and decodes", NULL},
+    {"disaggregated", DISAGGREGATED, "prefill on some replicas, decode on others, which pull the KV over a link",
+     "DistServe (Zhong et al., OSDI 2024); Splitwise (Patel et al., ISCA 2024)"},
+    {"two_level", TWO_LEVEL, "disaggregated, decodes where their predicted KV has most room",
+     "TetriInfer (Hu et al. 2024, arXiv 2401.11181)"},
+    {"mixed_pool", MIXED_POOL, "disaggregated, each side helping the other out when it is behind",
+     "Splitwise (Patel et al., ISCA 2024)"},
+    {"redundant_kv", REDUNDANT_KV, "pairs of replicas that keep each other's KV, so that a request decodes on either",
+     "AcceLLM (arXiv 2411.05555)"},
+    {0}};
+
+const struct choice preemptions[] = {{"recompute", PREEMPT_BY_RECOMPUTING,
+                                      "drop the KV, prefill again from the front of the queue", "vLLM"},
+                                     {"swap", PREEMPT_BY_SWAPPING, "move the KV to host memory and back over a link",
+                                      "vLLM 0.x"},
+                                     {0}};
+
+const struct choice kv_admissions[] = {{"on_demand", ADMIT_ON_DEMAND, "blocks as they are needed", "vLLM"},
+                                       {"reserve_max", ADMIT_RESERVE_MAX,
+                                        "blocks for prompt and longest output at once", "Orca (Yu et al., OSDI 2022)"},
+                                       {"predicted", ADMIT_PREDICTED,
+                                        "blocks for prompt and predicted output, more if it grows beyond",
+                                        "S3 (Jin et al. 2023, arXiv 2306.06000)"},
+                                       {0}};
+
+const struct choice link_disciplines[] = {{"shared", LINK_SHARED,
+                                           "transfers start at once and share a connection's bandwidth equally", NULL},
+                                          {"fifo", LINK_FIFO, "a connection carries one transfer at a time", NULL},
+                                          {0}};
+
+const struct choice warmup_rules[] = {{"mser5", WARMUP_MSER5,
+                                       "the beginning is cut that makes the error of the mean least",
+                                       "White 1997 (MSER-5)"},
+                                      {"none", WARMUP_NONE, "nothing is cut", NULL},
+                                      {0}};
+
+const struct choice fates[] = {{"reroute", 0, "they go to another replica and are computed again", NULL},
+                               {"lost", 1, "they are lost", NULL},
+                               {0}};
+
+const struct choice_table choice_tables[] = {{"placement", "a placement", placements},
+                                             {"preemption", "a way to preempt", preemptions},
+                                             {"admission", "an admission rule", kv_admissions},
+                                             {"link discipline", "a link discipline", link_disciplines},
+                                             {"warm-up rule", "a warm-up rule", warmup_rules},
+                                             {"requests of failed replicas", "a fate of a failed replica's requests",
+                                              fates},
+                                             {0}};
