@@ -15,6 +15,9 @@
 struct batch_limits {
     uint64_t tokens;    /* that token-wise operations run on, after padding or packing */
     uint64_t sequences; /* that run at once */
+    /* What formulas ask: tokens that decodes and prompts share in an iteration, 0 where prompts run without a budget;
+     * and requests that must be there before a batch starts, 0 for any. */
+    uint64_t budget, least;
 };
 
 struct batching_policy {

@@ -38,7 +38,9 @@ static struct batch_limits limits(const struct param_set *set, uint64_t longest)
     uint64_t budget = (uint64_t)param_number(set, "token_budget");
     uint64_t sequences = (uint64_t)param_number(set, "max_sequences");
     (void)longest;
-    return (struct batch_limits){.tokens = budget > sequences ? budget : sequences, .sequences = sequences};
+    return (struct batch_limits){.tokens = budget > sequences ? budget : sequences,
+                                 .sequences = sequences,
+                                 .budget = budget};
 }
 
 static uint32_t min_u32(uint32_t a, uint32_t b)

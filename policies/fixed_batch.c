@@ -16,7 +16,9 @@ static int create(void **state, const struct param_set *set, struct error *err)
 
 static struct batch_limits limits(const struct param_set *set, uint64_t longest)
 {
-    return static_batch_limits((uint64_t)param_number(set, "size"), longest);
+    struct batch_limits of_batch = static_batch_limits((uint64_t)param_number(set, "size"), longest);
+    of_batch.least = of_batch.sequences;
+    return of_batch;
 }
 
 const struct batching_policy policy_fixed_batch = {

@@ -34,8 +34,10 @@ static int create(void **state, const struct param_set *set, struct error *err)
 static struct batch_limits limits(const struct param_set *set, uint64_t longest)
 {
     (void)longest;
-    return (struct batch_limits){.tokens = (uint64_t)param_number(set, "token_budget"),
-                                 .sequences = (uint64_t)param_number(set, "max_sequences")};
+    uint64_t budget = (uint64_t)param_number(set, "token_budget");
+    return (struct batch_limits){.tokens = budget,
+                                 .sequences = (uint64_t)param_number(set, "max_sequences"),
+                                 .budget = budget};
 }
 
 /* Of the tokens it has not computed, less those it finds `cached`. */

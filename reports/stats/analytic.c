@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/random.h"
 #include "reports/stats/theory.h"
@@ -123,12 +122,9 @@ static double smooth_s(const struct served *p, double decodes, double kv, double
     return (1 - share) * iteration_s(p, low, kv, chunk) + share * iteration_s(p, low + 1, kv, chunk);
 }
 
-static double limit_of(const struct param_set *params, const char *name, double otherwise)
+static struct batch_limits limits_of(const struct replica_config *c)
 {
-    for (const struct param_spec *spec = params->specs; spec->name; spec++)
-        if (strcmp(spec->name, name) == 0 && param_number(params, name) > 0)
-            return param_number(params, name);
-    return otherwise;
+    return batching_policy_limits(c->batching, c->batching_params, c->max_tokens);
 }
 
 /* KV tokens that a request holds while it decodes, on average; all that it may need where that is set aside for it. */
@@ -140,7 +136,7 @@ static double kv_held(const struct replica_config *config, const struct sample *
 static struct served served_by(const struct pool *pool, const struct pool_config *c, const struct sample *w)
 {
     const struct replica_config *config = &c->replica;
-    const struct param_set *params = config->batching_params;
+    struct batch_limits limits = limits_of(config);
     struct kv_layout layout = replica_kv_layout(config);
     double fits = (double)config->kv_blocks * config->kv_block_tokens / (double)c->tied /
                   kv_layout_group_tokens(&layout, kv_held(config, w));
@@ -148,8 +144,8 @@ static struct served served_by(const struct pool *pool, const struct pool_config
                            .stages = &pool->stages,
                            .config = config,
                            .replicas = (double)pool_replicas(c),
-                           .most_sequences = fmax(1, fmin(limit_of(params, "max_sequences", 65536), fits)),
-                           .token_budget = limit_of(params, "token_budget", 0)};
+                           .most_sequences = fmax(1, fmin((double)limits.sequences, fits)),
+                           .token_budget = (double)limits.budget};
 }
 
 /* Mean seconds between two tokens of B decodes on a replica that gets `rate`, INFINITY where it cannot keep up. With a
@@ -269,7 +265,7 @@ static void whole_batches(const struct served *p, const struct sample *w, double
     struct bulk bulk = {.p = p, .w = w};
     double seconds[BULK_DRAWS], probability[BULK_DRAWS], mean = 0;
     unsigned most = (unsigned)fmin(BULK_MOST, p->most_sequences);
-    double size = limit_of(p->config->batching_params, "size", 0);
+    double size = (double)limits_of(p->config).least;
     unsigned least = size > 0 ? (unsigned)fmin(BULK_MOST, size) : 1;
     most = size > 0 ? least : most;
     bulk_seconds(&bulk, most, seconds, probability);

@@ -16,11 +16,8 @@ static double scv(double sum, double squares, double count)
 /* Whether a server has one request at a time, as those of M/M/1 do. */
 static bool serves_one_at_a_time(const struct scenario *s)
 {
-    const struct param_set *params = s->cluster.pools[0].replica.batching_params;
-    for (const struct param_spec *spec = params->specs; spec->name; spec++)
-        if (strcmp(spec->name, "max_sequences") == 0)
-            return param_number(params, "max_sequences") == 1;
-    return false;
+    const struct replica_config *c = &s->cluster.pools[0].replica;
+    return batching_policy_limits(c->batching, c->batching_params, c->max_tokens).sequences == 1;
 }
 
 /* Requests a second while they came; NAN where all came at once. */
@@ -279,7 +276,8 @@ static void summarise_batches(const struct run_metrics *m, const struct scenario
     if (!m->sources)
         out->source_share[COST_ESTIMATED] = 1;
     double peak = device_peak_flops(&cost->device, cost->model.dtype) * cost->parallel.tensor;
-    bool one_kind = s->cluster.pool_count == 1; /* else its peak is not one number */
+    /* Else its peak is not one number, or its arithmetic is not the model's. */
+    bool one_kind = s->cluster.pool_count == 1 && cJSON_GetArraySize(json_member(&s->root, "techniques").node) == 0;
     out->mfu = peak > 0 && one_kind ? model_flops(m, &cost->model) / (busy_ns * 1e-9 * peak) : NAN;
 }
 

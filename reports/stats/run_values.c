@@ -42,7 +42,7 @@ size_t run_values(const struct run_summary *r, struct run_value *out)
         {"replica_hours", "h", r->replica_hours},
         {"warmup_requests", "requests", (double)r->warmup.requests},
         {"warmup_s", "s", sim_time_to_s(r->warmup.at)},
-        {"makespan_s", "s", r->duration_s},
+        {"makespan_s", "s", sim_time_to_s(r->totals.end)},
     };
     size_t count = sizeof values / sizeof *values;
     _Static_assert(sizeof values / sizeof *values + PART_COUNT <= RUN_VALUES_MAX, "RUN_VALUES_MAX is too small");

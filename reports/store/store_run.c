@@ -320,14 +320,15 @@ static int save_run_row(struct store *s, const struct scenario *sc, const struct
     struct tm utc;
     strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     const struct cluster_totals *t = &r->totals;
-    int status = store_insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                              "sssisssddiiiiissssdsis", sc->name, json, hash_text, (sqlite3_int64)sc->seed,
-                              TANDEM_VERSION, t->stopped ? "interrupted" : "done", started, wall_s, r->duration_s,
-                              (sqlite3_int64)t->arrived, (sqlite3_int64)t->finished, (sqlite3_int64)t->rejected,
-                              (sqlite3_int64)t->unfinished, (sqlite3_int64)t->iterations, scenario_cost(sc)->model.name,
-                              scenario_cost(sc)->device.name, scenario_cost(sc)->device.source,
-                              sc->cluster.pools[0].replica.batching->name, r->slo.asked ? (double)r->slo.met : NAN,
-                              r->slo.asked ? r->slo.binding : NULL, (sqlite3_int64)t->lost, r->slo.reason);
+    int status =
+        store_insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                     "sssisssddiiiiissssdsis", sc->name, json, hash_text, (sqlite3_int64)sc->seed, TANDEM_VERSION,
+                     t->stopped ? "interrupted" : "done", started, wall_s, sim_time_to_s(t->end),
+                     (sqlite3_int64)t->arrived, (sqlite3_int64)t->finished, (sqlite3_int64)t->rejected,
+                     (sqlite3_int64)t->unfinished, (sqlite3_int64)t->iterations, scenario_cost(sc)->model.name,
+                     scenario_cost(sc)->device.name, scenario_cost(sc)->device.source,
+                     sc->cluster.pools[0].replica.batching->name, r->slo.asked ? (double)r->slo.met : NAN,
+                     r->slo.asked ? r->slo.binding : NULL, (sqlite3_int64)t->lost, r->slo.reason);
     free(json);
     return status;
 }
