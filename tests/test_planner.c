@@ -421,6 +421,11 @@ static void test_the_formula_of_whole_batches(void **state)
     double exact = theory_bulk_wait_s(e.rate_per_s, 1, 8, padded_batch_s, NULL);
     assert_true(near(e.wait_s, exact, 1e-6) && exact > 0.02 && exact < 0.2);
     assert_true(near(e.ttft_p99_s, e.ttft_s + log(100) * e.wait_s, 1e-12));
+    /* Where KV costs, the middle of the outputs stands for all: 1000 ns + 100 + 1051 for each of the batch's decodes.
+     */
+    struct analytic_estimate line =
+        estimate_fixed("\"model\": \"ideal\", \"device\": \"tests/data/line2.json\"", batching, "");
+    assert_true(near(line.tpot_s, 1e-6 + 1.151e-6 * round(line.batch), 1e-9) && line.batch >= 1);
     request_source_destroy(&source);
     scenario_release(&s);
 }

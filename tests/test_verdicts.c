@@ -341,6 +341,25 @@ static void test_growth_by_hand(void **state)
     assert_false(queue_growth_found(&waits[2], 1));
 }
 
+/* Forty looks are twenty blocks of two: the sixth has looks 10 and 11. Of twenty looks at 0, 10, … 180, 140 the last
+ * step is −40: the mean step of 7.4 is 2.8 of its standard errors, too few for a chance of 0.025 %, while without that
+ * step it would be 12. */
+static void test_blocks_of_growth_by_hand(void **state)
+{
+    (void)state;
+    struct queue_growth g = {0}, falls = {0};
+    for (uint64_t i = 0; i < 40; i++) {
+        g.served = falls.served = true;
+        queue_growth_arrive(&g, 10 * i);
+        if (i < 20)
+            queue_growth_arrive(&falls, i < 19 ? 10 * i : 140);
+    }
+    assert_int_equal(g.queued.width, 2);
+    assert_true(g.queued.blocks[5].count == 2 && g.queued.blocks[5].values == 210 && g.queued.blocks[5].times == 21);
+    assert_true(g.queued.blocks[19].count == 2 && g.queued.blocks[19].values == 770 && g.queued.blocks[20].count == 0);
+    assert_false(queue_growth_found(&falls, 1));
+}
+
 /* Four replicas, 1.2 requests in the time of a service, all of one conversation and so to one replica. It is
  * overloaded; the four together are at a load of 0.3. Sent to the least loaded they are not. */
 static void test_one_hot_replica_among_several_is_overloaded(void **state)
@@ -526,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_classes_and_windows_count_unserved_requests),
         cmocka_unit_test(test_margins_of_windows_by_hand),
         cmocka_unit_test(test_growth_by_hand),
+        cmocka_unit_test(test_blocks_of_growth_by_hand),
         cmocka_unit_test(test_overload_is_found_where_it_is),
         cmocka_unit_test(test_short_runs_are_not_called_overloaded_for_their_first_queue),
         cmocka_unit_test(test_short_runs_are_called_overloaded_where_that_is_plain),
