@@ -905,6 +905,19 @@ static void test_what_is_asked_around_an_answer(void **state)
         front += a.buys[i].on_front;
     }
     assert_true(front >= 3 && front < a.buy_count);
+    /* All of it is in the file that --json writes. */
+    cJSON *written = plan_answer_json(&s, &a);
+    const cJSON *needs = cJSON_GetObjectItemCaseSensitive(written, "sensitivity");
+    assert_int_equal(cJSON_GetArraySize(needs), a.need_count);
+    for (size_t i = 0; i < a.need_count; i++) {
+        const cJSON *n = cJSON_GetArrayItem(needs, (int)i);
+        assert_string_equal(cJSON_GetObjectItemCaseSensitive(n, "input")->valuestring, scale_names[a.needs[i].scale]);
+        assert_true(cJSON_GetObjectItemCaseSensitive(n, "factor")->valuedouble == a.needs[i].factor);
+        assert_true(cJSON_GetObjectItemCaseSensitive(n, "units")->valuedouble == (double)a.needs[i].chosen);
+    }
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(written, "pareto")), front);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(written, "headroom")), SCALE_COUNT);
+    cJSON_Delete(written);
     plan_answer_release(&a);
     plan_search_release(&s);
     plan_release(&plan);
