@@ -37,6 +37,11 @@ static void test_signs_of_skewed_means(void **state)
     assert_int_equal(inference_sign(skewed, 8, 0.2), 0); /* t(0.6, 7) is 0.263, which Student's would pass */
     assert_int_equal(inference_sign(far, 8, 0.99), 1);
     assert_int_equal(inference_sign(equal, 4, 0.99), -1);
+    /* Four values: mean 1.9, s² = 5 / 3, t = 1.9 / √(5/12) = 2.943; t(0.975) is 3.182 with their 3 degrees of freedom,
+     * and 2.776 with 4. */
+    const double few[] = {0.4, 1.4, 2.4, 3.4};
+    assert_int_equal(inference_sign(few, 4, 0.95), 0);
+    assert_int_equal(inference_sign(few, 4, 0.9), 1); /* t(0.95, 3) is 2.353 */
 }
 
 /* Two alternatives, 4 observations, 95 %: eta = ((2 · 0.05)^(-2/3) − 1) / 2 = 1.8208, h² = 2 · 1.8208 · 3 = 10.925. The

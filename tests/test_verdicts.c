@@ -247,6 +247,19 @@ static void test_margins_of_windows_by_hand(void **state)
         assert_true(fabs(j.verdict.windows.margin - margins[i]) < 1e-6);
         assert_true(j.verdict.goodput.met && fabs(j.verdict.goodput.value - (cases[i][0] - cases[i][1])) < 1e-9);
     }
+    /* A window is judged by limits on everybody, and not by gaps between tokens: 5 ms for a class's first tokens and
+     * 0.1 ms for a gap are missed by all of these 40, the second of everybody keeps log(8). */
+    struct judged j;
+    begin(
+        &j,
+        "{\"slo\": {\"ttft_s\": {\"p90\": 1}, \"itl_s\": {\"p90\": 0.0001}, \"windows\": {\"length_s\": 1, \"share\": "
+        "1}, \"classes\": {\"one\": {\"priority\": 1, \"ttft_s\": {\"p90\": 0.005}}}}}");
+    for (int k = 0; k < 40; k++)
+        request(&j, k, 10, 3, 1);
+    judge(&j, 1);
+    assert_true(!j.verdict.limits[1].met && !j.verdict.limits[2].met);
+    assert_int_equal(j.verdict.windows_missed, 0);
+    assert_true(fabs(j.verdict.windows.margin - log(8)) < 1e-6);
 }
 
 #define SERVER                                                                                                         \
