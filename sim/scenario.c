@@ -204,8 +204,8 @@ static int read_pool_policy(struct scenario *s, const struct json *policy, size_
 static int check_batching(const struct scenario *s, const struct json *policy, struct error *err)
 {
     const struct cluster_config *c = &s->cluster;
-    struct json batching = json_member(policy, "batching"), placed = json_member(&s->root, "cluster");
-    placed = json_member(&placed, "placement");
+    struct json batching = json_member(policy, "batching"), cluster = json_member(&s->root, "cluster"),
+                placed = json_member(&cluster, "placement"), flow = json_member(&cluster, "flow");
     bool whole = false;
     for (size_t i = 0; i < c->pool_count; i++) {
         bool own = c->pools[i].replica.batching->holds_finished_kv;
@@ -214,11 +214,14 @@ static int check_batching(const struct scenario *s, const struct json *policy, s
             return json_complain(&batching,
                                  "a policy that serves no whole batches with pipeline_parallel or redundant_kv", err);
     }
-    return c->step_count > 1 && (whole || c->pools[0].replica.prefix_caching)
-               ? json_complain(&placed,
+    if (c->step_count == 1 || (!whole && !c->pools[0].replica.prefix_caching))
+        return 0;
+    return flow.node
+               ? json_complain(&flow,
+                               "one step with prefix_caching, or with a batching policy that serves whole batches", err)
+               : json_complain(&placed,
                                "\"colocated\" with prefix_caching, or with a batching policy that serves whole batches",
-                               err)
-               : 0;
+                               err);
 }
 
 static int read_policy(struct scenario *s, struct error *err)
