@@ -248,30 +248,41 @@ bool replica_make_room(struct replica *r)
     return true;
 }
 
+static struct kv_holding holding_of(const struct request *q)
+{
+    return (struct kv_holding){q->kv_blocks, q->kv_window, q->units, q->unit_blocks};
+}
+
+static void set_holding(struct request *q, struct kv_holding h)
+{
+    q->kv_blocks = h.blocks;
+    q->kv_window = h.window;
+    q->units = h.units;
+    q->unit_blocks = h.unit_blocks;
+}
+
 bool replica_reserve_inbound(struct replica *r, struct request *request, sim_time now)
 {
-    uint32_t held = request->kv_blocks, window = request->kv_window;
     uint32_t tokens = view_admission_tokens(&r->view, request, request->computed + 1);
-    request->kv_blocks = request->kv_window = 0;
+    request->source_kv = holding_of(request);
+    set_holding(request, (struct kv_holding){0});
     bool reserved = kv_pool_reserve(r->kv, request, tokens, now);
-    request->source_blocks = held;
-    request->source_window = window;
-    if (!reserved) {
-        request->kv_blocks = held;
-        request->kv_window = window;
-    }
+    if (!reserved)
+        set_holding(request, request->source_kv);
     replica_sync_view(r);
     return reserved;
 }
 
+/* To the pool it is as if the request had finished: others may find what it computed. */
 void replica_release_source(struct replica *r, struct request *request, sim_time now)
 {
-    uint32_t elsewhere = request->kv_blocks, window = request->kv_window, left = request->kv_left;
-    request->kv_blocks = request->source_blocks;
-    request->kv_window = request->source_window;
+    struct kv_holding here = holding_of(request);
+    uint32_t left = request->kv_left;
+    set_holding(request, request->source_kv);
+    if (r->view.finds_prefixes)
+        kv_pool_share(r->kv, request, request->computed, now);
     kv_pool_release(r->kv, request, now);
-    request->kv_blocks = elsewhere;
-    request->kv_window = window;
+    set_holding(request, here);
     request->kv_left = left;
     replica_sync_view(r);
 }

@@ -195,7 +195,9 @@ static int read_pool_policy(struct scenario *s, const struct json *policy, size_
     p->replica.schedule_ahead = own.schedule_ahead;
     p->replica.step = own.step;
     p->replica.swap = own.swap;
-    if (index >= s->cluster.routers[0].pools && p->replica.order->arrange)
+    bool decodes = index >= s->cluster.routers[0].pools; /* what it holds was computed elsewhere */
+    p->replica.prefix_caching &= !decodes;
+    if (decodes && p->replica.order->arrange)
         p->replica.order =
             order_policy_find("fcfs"); /* it orders those who arrive; who is preempted here waits by itself */
     return read_replicas(policy, &s->pools[index], p, err);
@@ -214,14 +216,12 @@ static int check_batching(const struct scenario *s, const struct json *policy, s
             return json_complain(&batching,
                                  "a policy that serves no whole batches with pipeline_parallel or redundant_kv", err);
     }
-    if (c->step_count == 1 || (!whole && !c->pools[0].replica.prefix_caching))
+    if (c->step_count == 1 || !whole)
         return 0;
-    return flow.node
-               ? json_complain(&flow,
-                               "one step with prefix_caching, or with a batching policy that serves whole batches", err)
-               : json_complain(&placed,
-                               "\"colocated\" with prefix_caching, or with a batching policy that serves whole batches",
-                               err);
+    return json_complain(flow.node ? &flow : &placed,
+                         flow.node ? "one step with a batching policy that serves whole batches"
+                                   : "\"colocated\" with a batching policy that serves whole batches",
+                         err);
 }
 
 static int read_policy(struct scenario *s, struct error *err)

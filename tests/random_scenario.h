@@ -186,7 +186,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         snprintf(arrivals, sizeof arrivals,
                  "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g, \"turns\": %u", 1 + below(rng, 30),
                  below(rng, 2) ? 0 : 0.02, population < 2 ? 1 + below(rng, 3) : 1);
-    bool costly = routing != 2 && !tied, apart = split || (pooled && named.split);
+    bool costly = routing != 2 && !tied;
     const char *extras =
         request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];
     bool windows = !ranks && device != 4 && below(rng, 3) == 0;
@@ -210,7 +210,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
              below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, pooled ? "" : ", \"routing\": \"",
              pooled ? "" : routings[routing], pooled ? "" : "\"", orders[order], preemptions[tied ? 0 : below(rng, 2)],
-             policy, extras, !apart && below(rng, 2) ? "true" : "false", block,
+             policy, extras, below(rng, 2) ? "true" : "false", block,
              (windows ? 1 + below(rng, 6) : 1) *
                  (((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1)),
              populations[population], arrivals, 1 + below(rng, 120), below(rng, 3) ? "" : "\"max_output_tokens\": 420,",

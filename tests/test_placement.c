@@ -208,15 +208,42 @@ static void test_one_of_a_pair_prefills_while_the_other_decodes(void **state)
     assert_int_equal(t.last_token[2], 3522 + 1111 + 1112);
 }
 
+/* Prompts of 16 tokens, the first 8 of which all have, 100 µs apart. The first takes 1160 ns, and its 64 bytes 564; the
+ * second finds 8 tokens, though the first has left, computes 8 over these and takes 1088; but all of its KV is sent, as
+ * the other side keeps none. Two output tokens: a decode over 17 tokens takes 1117. */
+static void test_prefixes_are_found_where_prompts_are_computed(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct told t = {0};
+    const struct observer observer = {.state = &t, .finished = note};
+    struct simulation *s = open_simulation(
+        "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"placement\": {\"name\": "
+        "\"disaggregated\", " FAST_LINK "}}, \"policy\": {\"batching\": \"continuous\", \"prefix_caching\": true, "
+        "\"kv_block_tokens\": 4, \"kv_blocks\": 100}, \"workload\": {\"arrivals\": {\"name\": \"deterministic\", "
+        "\"rate_per_s\": 10000}, \"requests\": 3, \"prefixes\": {\"groups\": 1, \"tokens\": 8}, \"lengths\": "
+        "{\"prompt\": "
+        "{\"name\": \"fixed\", \"tokens\": 8}, \"output\": {\"name\": \"fixed\", \"tokens\": 2}}}}");
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    sim_time arrival = t.taken_over[0] - 1160 - 564;
+    for (int i = 0; i < 3; i++) {
+        sim_time prefill = i == 0 ? 1160 : 1088;
+        assert_int_equal(t.taken_over[i], arrival + i * 100000 + prefill + 564);
+        assert_int_equal(t.last_token[i], t.taken_over[i] + 1117);
+    }
+    assert_true(s->summary.prefix_hit_rate == 16 / 48.0);
+    assert_int_equal(s->summary.totals.kv_allocated, s->summary.totals.kv_freed);
+    simulation_close(s);
+}
+
 static void test_what_cannot_be_disaggregated(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
         {"\"policy\": {\"batching\": \"static_padded\"}",
-         "cluster.placement: expected \"colocated\" with prefix_caching"},
-        {"\"policy\": {\"prefix_caching\": true}", "cluster.placement: expected \"colocated\" with prefix_caching"},
+         "cluster.placement: expected \"colocated\" with a batching policy that serves whole batches"},
     };
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[800];
         struct error err = {0};
         struct json root;
@@ -245,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_a_mixed_pool_decodes_where_it_prefills),
         cmocka_unit_test(test_a_pair_shares_its_decodes),
         cmocka_unit_test(test_one_of_a_pair_prefills_while_the_other_decodes),
+        cmocka_unit_test(test_prefixes_are_found_where_prompts_are_computed),
         cmocka_unit_test(test_what_cannot_be_disaggregated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

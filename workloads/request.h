@@ -52,6 +52,11 @@ struct origin {
     uint64_t session;       /* a conversation: its prompt begins with the one before and that one's answer; 0: none */
 };
 
+/* What a request holds of a pool, as its own fields of these names say. */
+struct kv_holding {
+    uint32_t blocks, window, units, unit_blocks;
+};
+
 struct request {
     struct request *prev, *next; /* in the list it stands in */
     uint64_t id;                 /* position in the workload, from 0 */
@@ -102,8 +107,8 @@ struct request {
     sim_time first_scheduled, first_token, last_token;
     size_t replica;   /* it was routed to; SIZE_MAX: it waits at the router */
     sim_time entered; /* when it was */
-    size_t source;    /* the station that prefilled it, and blocks that are held there, while its KV is on its way */
-    uint32_t source_blocks, source_window;
+    size_t source;    /* the station that prefilled it, and what is held there while its KV is on its way: */
+    struct kv_holding source_kv;
     sim_time copied;     /* when another replica has its KV too, in a pair */
     sim_time taken_over; /* when it joined the replica that decodes it; 0: where it was prefilled */
     struct decode_member decode;

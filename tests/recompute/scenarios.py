@@ -237,7 +237,7 @@ def add_policy(rng, policy, batching_name, kind, shared):
         policy["admission"] = rng.choice(["on_demand", "reserve_max", "predicted"])
     if kind in ("colocated", "ranks") and chance(rng, 0.25):
         policy["preemption"] = {"name": "swap", "host_bytes": 5e7, "bytes_per_s": 2e9}
-    if kind not in ("disaggregated", "two_level", "mixed_pool") and batching_name in ITERATIVE and chance(rng, 0.4):
+    if batching_name in ITERATIVE and chance(rng, 0.4):
         policy["prefix_caching"] = True
 
 
