@@ -67,12 +67,14 @@ uint32_t view_chunk_within(const struct replica_view *view, struct batch *out, s
     return fits;
 }
 
-/* What is found of a common prefix is not its own, so it needs the blocks of its next iteration beside. */
+/* What is found of a common prefix is not its own, so it needs the blocks of its next iteration beside; what comes back
+ * from host memory is. */
 uint64_t view_windowed_blocks(const struct replica_view *view, const struct request *r, uint64_t tokens)
 {
     uint64_t found = view_cached_tokens(view, r), uncomputed = request_uncomputed(r) - found;
     uint64_t step = uncomputed < view->kv.step_tokens ? uncomputed : view->kv.step_tokens;
-    return kv_layout_blocks(&view->kv, tokens, found, step + kv_layout_seen(&view->kv, found));
+    uint64_t others = view_is_swapped(view, r) ? 0 : kv_layout_seen(&view->kv, found);
+    return kv_layout_blocks(&view->kv, tokens, found, step + others);
 }
 
 /* Equal chunks that leave the prompt unfinished; one that is computed again must not end up as a decode. */

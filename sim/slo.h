@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* slo.h — what a scenario promises: limits on percentiles, the share of requests that meet them, by class and window.
+/* slo.h — what a scenario asks: limits on percentiles, the share of requests that meet them, by class and window.
  */
 #ifndef TANDEM_SIM_SLO_H
 #define TANDEM_SIM_SLO_H

@@ -71,7 +71,7 @@ static void test_selection_by_hand(void **state)
 
 /* Ten alternatives, the best one ahead by the indifference zone: it must be chosen in 95 of 100 procedures; of 400
  * independent ones at least 366 (4 standard deviations below 380). */
-static void test_selection_keeps_its_promise(void **state)
+static void test_selection_is_right_as_often_as_it_says(void **state)
 {
     (void)state;
     gsl_rng *rng = random_stream_create(5, "selection");
@@ -536,7 +536,7 @@ int main(void)
         cmocka_unit_test(test_intervals_by_hand),
         cmocka_unit_test(test_signs_of_skewed_means),
         cmocka_unit_test(test_selection_by_hand),
-        cmocka_unit_test(test_selection_keeps_its_promise),
+        cmocka_unit_test(test_selection_is_right_as_often_as_it_says),
         cmocka_unit_test(test_capacity_of_a_queue_in_closed_form),
         cmocka_unit_test(test_a_plan_in_closed_form),
         cmocka_unit_test(test_a_plan_that_cannot_be_met),

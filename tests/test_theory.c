@@ -8,7 +8,7 @@
 
 enum { SEEDS = 20 };
 
-/* Of 20 intervals of 99 %, at most 2 may miss the closed form: intervals that hold what they promise miss
+/* Of 20 intervals of 99 %, at most 2 may miss the closed form: intervals that cover as often as they say miss
  * three times or more with a probability of 0.1 %. The mean of the 20 is within 3 %. */
 static void compare(const struct theory_case *c, double rho, unsigned long requests)
 {

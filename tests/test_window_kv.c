@@ -279,6 +279,28 @@ static void test_a_transfer_carries_what_the_groups_hold(void **state)
     assert_true(kv_bytes(&wire, &r) == 200 + 416);
 }
 
+/* A prompt of 614 tokens in chunks of 32 is swapped out at 320. The pool of 1897 blocks takes it back: 614 of the group
+ * that keeps all, and 6 · (70 + 95) of those with a window. What it has in host memory is its own, and needs no room
+ * beside that; when it was counted so, 2024 blocks were asked for, and it waited for ever. */
+static void test_what_was_swapped_out_comes_back(void **state)
+{
+    (void)state;
+    struct run_summary r;
+    run_scenario("{\"seed\": 57322, \"model\": \"tests/data/windows.json\", \"device\": \"a100-80gb\", \"cluster\": "
+                 "{\"replicas\": 4}, "
+                 "\"policy\": {\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9}, "
+                 "\"batching\": {\"name\": "
+                 "\"unified_budget\", \"token_budget\": 96, \"long_prefill_threshold\": 32, \"max_sequences\": 11}, "
+                 "\"kv_block_tokens\": 1, \"kv_blocks\": 1897}, \"workload\": {\"arrivals\": {\"name\": \"poisson\", "
+                 "\"rate_per_s\": "
+                 "52}, \"requests\": 53, \"lengths\": {\"prompt\": {\"name\": \"lognormal\", \"median\": 100, "
+                 "\"sigma\": 1, \"max\": "
+                 "700}, \"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": 45}}}}",
+                 &r);
+    assert_int_equal(r.totals.finished, 53);
+    assert_true(r.preemptions > 0 && r.totals.kv_held == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_gpt_oss_needs_as_much_as_vllm_says),
         cmocka_unit_test(test_the_pool_has_blocks_of_one_group),
         cmocka_unit_test(test_kv_groups_are_hybrid_or_uniform),
+        cmocka_unit_test(test_what_was_swapped_out_comes_back),
         cmocka_unit_test(test_a_transfer_carries_what_the_groups_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void write_slowest_hundredth(struct page *p)
 }
 
 /* "ttft_s p99" as people say it. */
-static void write_promise(FILE *out, const char *binding)
+static void write_target(FILE *out, const char *binding)
 {
     static const struct {
         const char *name, *words;
@@ -88,7 +88,7 @@ static int take_headroom(void *state, int columns, char **values, struct error *
             fprintf(h->out, " (shown to hold at %.3g and to break at %.3g times", holds, breaks);
         if (values[5] && values[5][0]) {
             fputs(isfinite(holds) ? "; first: " : " (first: ", h->out);
-            write_promise(h->out, values[5]);
+            write_target(h->out, values[5]);
         }
         fputs(isfinite(holds) || (values[5] && values[5][0]) ? ").</p>\n" : ".</p>\n", h->out);
     }
@@ -126,8 +126,8 @@ static void write_margin(struct page *p)
     if (!isfinite(margin))
         return;
     if (margin < 0 && binding && is_unserved(p, binding)) {
-        fputs("<p>The promise that is broken most (", p->out);
-        write_promise(p->out, binding);
+        fputs("<p>The SLO target that is missed most (", p->out);
+        write_target(p->out, binding);
         fputs(") is one of all requests, and too many were not served.</p>\n", p->out);
         return;
     }
@@ -137,10 +137,10 @@ static void write_margin(struct page *p)
         fputs(".</p>\n", p->out);
         return;
     }
-    fputs(margin >= 0 ? "<p>The tightest promise" : "<p>The promise that is broken most", p->out);
+    fputs(margin >= 0 ? "<p>The tightest SLO target" : "<p>The SLO target that is missed most", p->out);
     if (binding && *binding) {
         fputs(" (", p->out);
-        write_promise(p->out, binding);
+        write_target(p->out, binding);
         fputs(")", p->out);
     }
     if (margin >= 0)
@@ -263,18 +263,18 @@ static void write_floor(struct page *p, const char *what, const char *whose, dou
     fputs("</td><td></td><td></td></tr>\n", p->out);
 }
 
-/* What is promised to all requests, or to one class. */
-static void write_scope(struct page *p, const cJSON *promises, const char *scope, const char *whose)
+/* Targets of all requests, or of one class. */
+static void write_scope(struct page *p, const cJSON *targets, const char *scope, const char *whose)
 {
     static const char *const statistics[] = {"mean", "p50", "p90", "p95", "p99", "p99.9", "max"};
     for (int m = 1; m < METRIC_COUNT; m++)
         for (int k = 0; k < 7; k++) {
-            const cJSON *limits = cJSON_GetObjectItemCaseSensitive(promises, metric_names[m]);
+            const cJSON *limits = cJSON_GetObjectItemCaseSensitive(targets, metric_names[m]);
             const cJSON *limit = cJSON_GetObjectItemCaseSensitive(limits, statistics[k]);
             if (cJSON_IsNumber(limit))
                 write_limit(p, m, statistics[k], limit->valuedouble, scope, whose);
         }
-    const cJSON *asked = cJSON_GetObjectItemCaseSensitive(promises, "attainment");
+    const cJSON *asked = cJSON_GetObjectItemCaseSensitive(targets, "attainment");
     if (cJSON_IsNumber(asked))
         write_floor(p, "share of requests within every limit", whose, asked->valuedouble, "slo_attainment", scope,
                     true);
@@ -285,7 +285,7 @@ static void write_limits(struct page *p)
     const cJSON *slo = cJSON_GetObjectItemCaseSensitive(p->run->scenario, "slo"), *class;
     if (!slo)
         return;
-    fputs("<table><caption>What was promised</caption><tr><th>promise</th><th>limit</th><th>found</th><th>95 % "
+    fputs("<table><caption>SLO targets</caption><tr><th>target</th><th>limit</th><th>found</th><th>95 % "
           "interval</th><th>share of the limit</th></tr>\n",
           p->out);
     write_scope(p, slo, "run", "");

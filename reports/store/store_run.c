@@ -305,6 +305,20 @@ static int save_stations(struct store *s, sqlite3_int64 run, const struct scenar
     return save_theory(s, run, sc, m, r, err);
 }
 
+/* The devices of all pools, each named once. */
+static void name_devices(const struct scenario *s, char *out, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < s->cluster.pool_count && used < size; i++) {
+        const char *name = s->pools[i].cost.device.name;
+        bool new = true;
+        for (size_t k = 0; k < i; k++)
+            new &= strcmp(s->pools[k].cost.device.name, name) != 0;
+        if (new)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " + " : "", name);
+    }
+}
+
 static int save_run_row(struct store *s, const struct scenario *sc, const struct run_summary *r, double wall_s,
                         struct error *err)
 {
@@ -314,21 +328,21 @@ static int save_run_row(struct store *s, const struct scenario *sc, const struct
     uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
     for (const char *c = json; *c; c++)
         hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-    char hash_text[20], started[32];
+    char hash_text[20], started[32], devices[400];
+    name_devices(sc, devices, sizeof devices);
     snprintf(hash_text, sizeof hash_text, "%016llx", (unsigned long long)hash);
     time_t now = time(NULL);
     struct tm utc;
     strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     const struct cluster_totals *t = &r->totals;
-    int status =
-        store_insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                     "sssisssddiiiiissssdsis", sc->name, json, hash_text, (sqlite3_int64)sc->seed, TANDEM_VERSION,
-                     t->stopped ? "interrupted" : "done", started, wall_s, sim_time_to_s(t->end),
-                     (sqlite3_int64)t->arrived, (sqlite3_int64)t->finished, (sqlite3_int64)t->rejected,
-                     (sqlite3_int64)t->unfinished, (sqlite3_int64)t->iterations, scenario_cost(sc)->model.name,
-                     scenario_cost(sc)->device.name, scenario_cost(sc)->device.source,
-                     sc->cluster.pools[0].replica.batching->name, r->slo.asked ? (double)r->slo.met : NAN,
-                     r->slo.asked ? r->slo.binding : NULL, (sqlite3_int64)t->lost, r->slo.reason);
+    int status = store_insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                              "sssisssddiiiiissssdsis", sc->name, json, hash_text, (sqlite3_int64)sc->seed,
+                              TANDEM_VERSION, t->stopped ? "interrupted" : "done", started, wall_s,
+                              sim_time_to_s(t->end), (sqlite3_int64)t->arrived, (sqlite3_int64)t->finished,
+                              (sqlite3_int64)t->rejected, (sqlite3_int64)t->unfinished, (sqlite3_int64)t->iterations,
+                              scenario_cost(sc)->model.name, devices, scenario_cost(sc)->device.source,
+                              sc->cluster.pools[0].replica.batching->name, r->slo.asked ? (double)r->slo.met : NAN,
+                              r->slo.asked ? r->slo.binding : NULL, (sqlite3_int64)t->lost, r->slo.reason);
     free(json);
     return status;
 }
