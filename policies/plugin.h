@@ -10,7 +10,7 @@
 #include "policies/batching.h"
 
 #ifndef BATCHING_ABI
-#define BATCHING_ABI 1 /* grows when the meaning of what a policy sees or says changes */
+#define BATCHING_ABI 2 /* grows when the meaning of what a policy sees or says changes */
 #endif
 
 struct batching_plugin {
