@@ -634,6 +634,32 @@ static void test_a_formula_that_is_too_low_rules_nothing_out(void **state)
     plan_release(&plan);
 }
 
+/* Replications of a trace are stretches of a minute drawn from it, unless the scenario says how long they are. */
+static void test_a_trace_is_resampled_for_a_plan(void **state)
+{
+    (void)state;
+    static const char *const said[] = {"", ", \"resample_s\": 7"};
+    static const double expected[] = {60, 7};
+    FILE *out = fopen("build/test_plan.jsonl", "w");
+    for (int i = 0; i < 20; i++)
+        fprintf(out, "{\"arrival_s\": %d, \"prompt_tokens\": 10, \"output_tokens\": 1}\n", i);
+    fclose(out);
+    for (size_t i = 0; i < 2; i++) {
+        char text[600];
+        struct plan plan;
+        snprintf(text, sizeof text,
+                 "{\"scenario\": {\"model\": \"ideal\", \"device\": \"ideal-server\", \"workload\": {\"trace\": "
+                 "\"build/test_plan.jsonl\"%s}, \"slo\": {\"ttft_s\": {\"p99\": 1}}}, \"search\": {\"policy.order\": "
+                 "[\"fcfs\"]}, \"objective\": \"gpus\"}",
+                 said[i]);
+        open_plan(text, &plan);
+        struct json workload = json_member(&plan.scenario, "workload"), length = json_member(&workload, "resample_s");
+        assert_true(cJSON_IsNumber(length.node) && length.node->valuedouble == expected[i]);
+        assert_true(plan.base_rate > 0.5 && plan.base_rate < 2); /* of one resampling of one request a second */
+        plan_release(&plan);
+    }
+}
+
 /* 29/s: 3 units at 10/s each for 3 an hour. A unit of the second device serves 20/s for 2 an hour, so 2 are needed, for
  * 4 as they stand, but no more than half of them is held on average: 2 an hour. That is known when 2 have been
  * simulated, for a runner-up, which then is the answer. */
@@ -1036,6 +1062,7 @@ int main(void)
         cmocka_unit_test(test_where_more_does_not_help_all_are_tried_at_once),
         cmocka_unit_test(test_closest_where_requests_are_not_served),
         cmocka_unit_test(test_constraints_bound_the_units),
+        cmocka_unit_test(test_a_trace_is_resampled_for_a_plan),
         cmocka_unit_test(test_what_is_asked_around_an_answer),
         cmocka_unit_test(test_units_needed_when_inputs_are_off),
         cmocka_unit_test(test_what_is_recalled_is_not_run),
