@@ -225,6 +225,16 @@ static void reject(struct cluster *c, struct request *r, const char *reason)
     c->totals.rejected++;
 }
 
+/* Why some pool that decodes could never hold it, as any of them may be chosen; or NULL. */
+static const char *decoders_refuse(const struct cluster *c, const struct request *r)
+{
+    const struct pool_config *pool = &c->config->pools[c->config->routers[0].pools];
+    const char *reason = NULL;
+    for (size_t first = c->routers[1].first; !reason && first < c->station_count; first += pool++->stations)
+        reason = replica_refuses(c->stations[first].replicas, r);
+    return reason;
+}
+
 /* `after` and the replicas before it have had their turn at this instant. */
 int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, struct error *err)
 {
@@ -237,8 +247,8 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, str
     const struct station *station = &c->stations[waits ? 0 : relieve(c, choose_entrance(c, r))];
     struct replica *replica = station->replicas;
     const char *reason = replica_refuses(replica, r);
-    if (!reason && c->config->step_count > 1 && !station->decodes) /* and who decodes it must be able to, too */
-        reason = replica_refuses(c->stations[c->routers[1].first].replicas, r);
+    if (!reason && c->config->step_count > 1 && !station->decodes)
+        reason = decoders_refuse(c, r);
     if (!reason && !waits)
         reason = sheds(c, replica, r);
     if (reason) {

@@ -100,6 +100,28 @@ static void test_stages_have_a_link_of_their_own(void **state)
     assert_int_equal(far.last_token[0] - near.last_token[0], 1500);
 }
 
+/* Whoever decodes must be able to hold a request of 13 tokens, 4 blocks: of two pools the second has 3. */
+static void test_what_some_pool_cannot_decode_is_rejected(void **state)
+{
+    (void)state;
+    static const char *const scenario =
+        "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"pools\": {\"in\": {}, "
+        "\"large\": {}, "
+        "\"small\": {\"kv_blocks\": %d}}, \"flow\": [\"in\", [\"large\", \"small\"]]}, \"policy\": {\"batching\": "
+        "\"continuous\", "
+        "\"kv_block_tokens\": 4}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": 4, \"lengths\": {\"prompt\": "
+        "{\"name\": "
+        "\"fixed\", \"tokens\": 10}, \"output\": {\"name\": \"fixed\", \"tokens\": 3}}}}";
+    for (int blocks = 3; blocks <= 4; blocks++) {
+        struct run_summary r;
+        char text[900];
+        snprintf(text, sizeof text, scenario, blocks);
+        run_scenario(text, &r);
+        assert_int_equal(r.totals.rejected, blocks == 3 ? 4 : 0);
+        assert_int_equal(r.totals.finished, blocks == 3 ? 0 : 4);
+    }
+}
+
 static void expect_same(const char *format, const char *one, const char *other)
 {
     struct run_summary a, b;
@@ -202,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_one_router_chooses_among_different_devices),
         cmocka_unit_test(test_two_kinds_prefill_for_one_that_decodes),
         cmocka_unit_test(test_stages_have_a_link_of_their_own),
+        cmocka_unit_test(test_what_some_pool_cannot_decode_is_rejected),
         cmocka_unit_test(test_short_forms_are_pools),
         cmocka_unit_test(test_pools_of_one_kind_are_one_pool),
         cmocka_unit_test(test_what_pools_cannot_say),

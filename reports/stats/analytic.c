@@ -37,13 +37,14 @@ static double blocks_of(const struct replica_config *c, double tokens)
 /* Whether a request is not refused on arrival for its lengths (replica_refuses). */
 static bool can_be_served(const struct cluster_config *c, const struct arrival *a)
 {
-    const struct replica_config *first = &c->pools[0].replica, *last = &cluster_decode_pool(c)->replica;
-    bool apart = c->step_count > 1;
+    const struct replica_config *first = &c->pools[0].replica;
+    bool apart = c->step_count > 1, decodes = true;
     double tokens = (double)a->prompt_tokens + a->max_output_tokens;
     double kept = apart && !c->mixed.asked ? a->prompt_tokens : tokens; /* where it is prefilled */
+    for (size_t i = c->routers[0].pools; apart && i < c->pool_count; i++)
+        decodes &= blocks_of(&c->pools[i].replica, tokens) <= (double)c->pools[i].replica.kv_blocks;
     return a->prompt_tokens > 0 && a->output_tokens > 0 && tokens <= first->max_tokens &&
-           blocks_of(first, kept) <= (double)first->kv_blocks &&
-           (!apart || blocks_of(last, tokens) <= (double)last->kv_blocks);
+           blocks_of(first, kept) <= (double)first->kv_blocks && decodes;
 }
 
 static void set_means(struct sample *w)
