@@ -225,14 +225,22 @@ static void reject(struct cluster *c, struct request *r, const char *reason)
     c->totals.rejected++;
 }
 
-/* Why some pool that decodes could never hold it, as any of them may be chosen; or NULL. */
-static const char *decoders_refuse(const struct cluster *c, const struct request *r)
+/* Why some pool of a step could never hold it, or NULL. */
+static const char *some_pool_refuses(const struct cluster *c, size_t step, const struct request *r)
 {
-    const struct pool_config *pool = &c->config->pools[c->config->routers[0].pools];
+    const struct router *router = &c->routers[step];
     const char *reason = NULL;
-    for (size_t first = c->routers[1].first; !reason && first < c->station_count; first += pool++->stations)
-        reason = replica_refuses(c->stations[first].replicas, r);
+    for (size_t i = router->first; !reason && i < router->first + router->count; i += c->stations[i].pool->stations)
+        reason = replica_refuses(c->stations[i].replicas, r);
     return reason;
+}
+
+/* Why it is rejected for its lengths. Whoever it may still be sent to must be able to hold it: any station that
+ * decodes, and any station at all where its own may fail or be given up. */
+static const char *refused(const struct cluster *c, const struct station *station, const struct request *r)
+{
+    const char *reason = c->config->fleet.asked ? some_pool_refuses(c, 0, r) : replica_refuses(station->replicas, r);
+    return !reason && c->config->step_count > 1 && !station->decodes ? some_pool_refuses(c, 1, r) : reason;
 }
 
 /* `after` and the replicas before it have had their turn at this instant. */
@@ -246,9 +254,7 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, str
     bool waits = nobody_serves(c);
     const struct station *station = &c->stations[waits ? 0 : relieve(c, choose_entrance(c, r))];
     struct replica *replica = station->replicas;
-    const char *reason = replica_refuses(replica, r);
-    if (!reason && c->config->step_count > 1 && !station->decodes)
-        reason = decoders_refuse(c, r);
+    const char *reason = refused(c, station, r);
     if (!reason && !waits)
         reason = sheds(c, replica, r);
     if (reason) {

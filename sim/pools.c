@@ -93,13 +93,26 @@ static void set_wire(struct scenario *s, bool layerwise)
     wire->layers = layerwise ? s->pools[0].cost.model.layers : 0;
 }
 
+/* KV that moves from one pool to another lies in the same groups of layers in both. */
+static int check_groups(const struct scenario *s, size_t index, struct error *err)
+{
+    const struct work *first = &s->pools[0].cost.work, *own = &s->pools[index].cost.work;
+    bool same = own->kv_layers[ATTENTION_FULL] == first->kv_layers[ATTENTION_FULL] &&
+                own->kv_layers[ATTENTION_WINDOW] == first->kv_layers[ATTENTION_WINDOW] &&
+                own->kv_groups.full == first->kv_groups.full && own->kv_groups.windowed == first->kv_groups.windowed;
+    return same || s->cluster.step_count == 1
+               ? 0
+               : json_complain(&s->pools[index].engine_at, "the same kv_groups in all pools of a flow of two steps",
+                               err);
+}
+
 int pools_read(struct scenario *s, struct error *err)
 {
     bool layerwise = false;
     if (pools_read_cluster(s, &layerwise, err))
         return -1;
     for (size_t i = 0; i < s->cluster.pool_count; i++)
-        if (create_pool(s, i, err))
+        if (create_pool(s, i, err) || check_groups(s, i, err))
             return -1;
     set_wire(s, layerwise);
     return 0;

@@ -122,6 +122,31 @@ static void test_what_some_pool_cannot_decode_is_rejected(void **state)
     }
 }
 
+/* A request of 13 tokens runs on the large replica, which fails for good at 2 µs; the small one has 3 blocks. It may be
+ * sent there, so it is rejected, or it would wait for ever. */
+static void test_what_some_pool_cannot_take_over_is_rejected(void **state)
+{
+    (void)state;
+    static const char *const scenario = "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": "
+                                        "{\"pools\": {\"large\": {}, \"small\": "
+                                        "{\"kv_blocks\": %d}}%s}, \"policy\": {\"batching\": \"continuous\", "
+                                        "\"kv_block_tokens\": 4}, \"workload\": {\"arrivals\": "
+                                        "\"at_once\", \"requests\": 1, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "
+                                        "\"tokens\": 10}, \"output\": {\"name\": "
+                                        "\"fixed\", \"tokens\": 3}}}}";
+    static const char *const failure =
+        ", \"failures\": {\"schedule\": [{\"replica\": 0, \"at_s\": 2e-6, \"for_s\": 1000}]}";
+    for (int blocks = 3; blocks <= 4; blocks++)
+        for (int fails = 0; fails < 2; fails++) {
+            struct run_summary r;
+            char text[1000];
+            snprintf(text, sizeof text, scenario, blocks, fails ? failure : "");
+            run_scenario(text, &r);
+            assert_int_equal(r.totals.finished, fails && blocks == 3 ? 0 : 1);
+            assert_int_equal(r.totals.rejected, fails && blocks == 3 ? 1 : 0);
+        }
+}
+
 static void expect_same(const char *format, const char *one, const char *other)
 {
     struct run_summary a, b;
@@ -200,6 +225,8 @@ static void test_what_pools_cannot_say(void **state)
         {"\"links\": {\"kv\": {}}", "cluster.links.kv: expected nothing here"},
         {"\"pools\": {\"a\": {}, \"b\": {}}, \"flow\": [\"a\", \"b\"], \"failures\": {\"mtbf_s\": 5}",
          "expected no failures"},
+        {"\"pools\": {\"a\": {}, \"b\": {\"engine\": {\"kv_groups\": \"uniform\"}}}, \"flow\": [\"a\", \"b\"]",
+         "cluster.pools.b.engine: expected the same kv_groups in all pools"},
         {"\"pools\": {\"a\": {\"pipeline_parallel\": 2, \"data_parallel\": 2}}",
          "cluster.pools.a.pipeline_parallel: expected 1 with data_parallel"},
     };
@@ -208,9 +235,10 @@ static void test_what_pools_cannot_say(void **state)
         struct error err = {0};
         struct json root;
         struct scenario s;
-        snprintf(text, sizeof text,
-                 "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"cluster\": {%s}, \"workload\": {}}",
-                 cases[i][0]);
+        snprintf(
+            text, sizeof text,
+            "{\"model\": \"tests/data/windows.json\", \"device\": \"h100-sxm\", \"cluster\": {%s}, \"workload\": {}}",
+            cases[i][0]);
         expect_ok(json_parse(text, "test", &root, &err), &err);
         assert_int_equal(scenario_compile(&s, root, &err), -1);
         if (!strstr(err.text, cases[i][1]))
@@ -225,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_two_kinds_prefill_for_one_that_decodes),
         cmocka_unit_test(test_stages_have_a_link_of_their_own),
         cmocka_unit_test(test_what_some_pool_cannot_decode_is_rejected),
+        cmocka_unit_test(test_what_some_pool_cannot_take_over_is_rejected),
         cmocka_unit_test(test_short_forms_are_pools),
         cmocka_unit_test(test_pools_of_one_kind_are_one_pool),
         cmocka_unit_test(test_what_pools_cannot_say),

@@ -34,17 +34,20 @@ static double blocks_of(const struct replica_config *c, double tokens)
     return (double)kv_layout_blocks(&layout, (uint64_t)tokens, 0, layout.step_tokens);
 }
 
-/* Whether a request is not refused on arrival for its lengths (replica_refuses). */
+/* Whether a request is not refused on arrival for its lengths, by whoever it may be sent to (sim/cluster_requests.c);
+ * of several kinds of replicas that it may enter at, the first stands for all, unless they come and go. */
 static bool can_be_served(const struct cluster_config *c, const struct arrival *a)
 {
-    const struct replica_config *first = &c->pools[0].replica;
-    bool apart = c->step_count > 1, decodes = true;
+    size_t entrances = c->routers[0].pools;
+    bool apart = c->step_count > 1, fits = true;
     double tokens = (double)a->prompt_tokens + a->max_output_tokens;
-    double kept = apart && !c->mixed.asked ? a->prompt_tokens : tokens; /* where it is prefilled */
-    for (size_t i = c->routers[0].pools; apart && i < c->pool_count; i++)
-        decodes &= blocks_of(&c->pools[i].replica, tokens) <= (double)c->pools[i].replica.kv_blocks;
-    return a->prompt_tokens > 0 && a->output_tokens > 0 && tokens <= first->max_tokens &&
-           blocks_of(first, kept) <= (double)first->kv_blocks && decodes;
+    for (size_t i = 0; i < c->pool_count; i++) {
+        const struct replica_config *r = &c->pools[i].replica;
+        bool enters = i < entrances, prompt_alone = enters && apart && !c->mixed.asked;
+        if (i == 0 || !enters || c->fleet.asked)
+            fits &= blocks_of(r, prompt_alone ? a->prompt_tokens : tokens) <= (double)r->kv_blocks;
+    }
+    return fits && a->prompt_tokens > 0 && a->output_tokens > 0 && tokens <= c->pools[0].replica.max_tokens;
 }
 
 static void set_means(struct sample *w)
