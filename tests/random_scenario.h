@@ -14,6 +14,14 @@ static inline unsigned below(gsl_rng *rng, unsigned limit)
     return (unsigned)gsl_rng_uniform_int(rng, limit);
 }
 
+/* Numbers that are drawn before they are used: in what order arguments are evaluated is the compiler's affair, and all
+ * builds are to see the same scenarios. */
+static inline void draw(gsl_rng *rng, unsigned *numbers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = below(rng, 1u << 30);
+}
+
 /* A cluster of two or three named pools, in one step of the flow or in two. */
 struct random_pools {
     bool ranks, tied, split; /* attention ranks; pipelines; prefill and decode apart */
@@ -30,26 +38,30 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
     size_t used = (size_t)snprintf(p->text, sizeof p->text, "\"pools\": {");
     for (unsigned i = 0; i < count; i++) {
         char shape[120] = "", blocks[40] = "";
+        unsigned d[5];
+        draw(rng, d, 5);
         if (p->ranks)
             snprintf(shape, sizeof shape, ", \"data_parallel\": 2, \"expert_parallel\": %u", 1 + below(rng, 2));
         else if (p->tied)
             snprintf(shape, sizeof shape, ", \"pipeline_parallel\": %u", 1 + below(rng, 3));
-        if (below(rng, 2) && !p->split)
-            snprintf(blocks, sizeof blocks, ", \"kv_blocks\": %u", 1200 + below(rng, 500));
+        if (below(rng, 2)) /* some hold few of the requests */
+            snprintf(blocks, sizeof blocks, ", \"kv_blocks\": %u", 300 + d[4] % 1400);
         used +=
             (size_t)snprintf(p->text + used, sizeof p->text - used,
                              "%s\"%c\": {\"device\": \"%s\", \"replicas\": %u%s%s, \"batching\": {\"name\": \"%s\", "
                              "\"max_sequences\": %u}}",
-                             i ? ", " : "", (int)('a' + i), devices[below(rng, p->devices)],
-                             1 + below(rng, RANDOM_REPLICAS_MAX / 2), shape, blocks,
-                             below(rng, 2) ? "chunked_prefill" : "unified_budget", 1 + below(rng, 24));
+                             i ? ", " : "", (int)('a' + i), devices[d[0] % p->devices],
+                             1 + d[1] % (RANDOM_REPLICAS_MAX / 2), shape, blocks,
+                             d[2] % 2 ? "chunked_prefill" : "unified_budget", 1 + d[3] % 24);
     }
+    unsigned d[3];
+    draw(rng, d, 3);
     if (p->split)
         snprintf(p->text + used, sizeof p->text - used,
                  "}, \"flow\": %s, \"routing\": [\"%s\", \"%s\"], \"links\": {\"kv\": {\"bytes_per_s\": %u}}%s",
-                 flows[flow], routing, below(rng, 2) ? "power_of_two" : "least_outstanding_tokens",
-                 below(rng, 2) ? 2000000000 : 200000000,
-                 !central && below(rng, 3) == 0
+                 flows[flow], routing, d[0] % 2 ? "power_of_two" : "least_outstanding_tokens",
+                 d[1] % 2 ? 2000000000 : 200000000,
+                 !central && d[2] % 3 == 0
                      ? ", \"mixed_pool\": {\"prefill_above_tokens\": 300, \"decode_above_tokens\": 500}"
                      : "");
     else
@@ -107,11 +119,12 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
     char policy[200], cluster[1300], prompts_alone[40] = "";
-    unsigned order = below(rng, 13), routing = below(rng, 10);
+    unsigned order = below(rng, 14), routing = below(rng, 10);
     if (routing == 2 && order >= 7 && order != 8 && order != 11)
         order = 0;                   /* a shared queue takes orders of keys */
     bool ranks = below(rng, 5) == 0; /* of a mixture of experts, which step together */
-    struct random_pools named = {.ranks = ranks, .split = below(rng, 2), .tied = !ranks && below(rng, 3) == 0};
+    struct random_pools named = {.ranks = ranks, .split = below(rng, 2)};
+    named.tied = !ranks && below(rng, 3) == 0;
     bool pooled = !request_level && below(rng, 4) == 0;
     bool split = !pooled && !ranks && !request_level && below(rng, 3) == 0;
     unsigned device = below(rng, ranks ? 2 : 5), placed = below(rng, 3);
@@ -120,7 +133,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     bool staged = !pooled && !ranks && !split && !request_level && device != 3 && below(rng, 5) == 0;
     bool paired = !pooled && !ranks && !split && !request_level && !staged && routing != 2 && below(rng, 4) == 0;
     bool piped = split && device != 3 && below(rng, 4) == 0; /* pools of pipelines */
-    unsigned pools[2] = {piped ? 1 + below(rng, 3) : 1, piped ? 1 + below(rng, 3) : 1};
+    unsigned d[12];
+    draw(rng, d, 12);
+    unsigned pools[2] = {piped ? 1 + d[0] % 3 : 1, piped ? 1 + d[1] % 3 : 1};
     bool tied = staged || paired || piped || (pooled && named.tied);
     if (tied && order >= 7 && order != 8 && order != 11)
         order = 0;
@@ -136,25 +151,24 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         snprintf(cluster, sizeof cluster, "%s", named.text);
     } else if (staged)
         snprintf(cluster, sizeof cluster, "\"replicas\": %u, \"pipeline_parallel\": %u",
-                 1 + below(rng, RANDOM_REPLICAS_MAX / 2), 2 + below(rng, 3));
+                 1 + d[2] % (RANDOM_REPLICAS_MAX / 2), 2 + d[3] % 3);
     else if (paired)
         snprintf(cluster, sizeof cluster,
                  "\"replicas\": %u, \"placement\": {\"name\": \"redundant_kv\", \"link\": {\"bytes_per_s\": %u}}",
-                 below(rng, 2) ? 2 : 4, below(rng, 2) ? 2000000000 : 200000000);
+                 d[2] % 2 ? 2 : 4, d[3] % 2 ? 2000000000 : 200000000);
     else if (ranks)
         snprintf(cluster, sizeof cluster, "\"replicas\": %u, \"data_parallel\": 2, \"expert_parallel\": %u",
-                 1 + below(rng, RANDOM_REPLICAS_MAX / 2), 1 + below(rng, 2));
+                 1 + d[2] % (RANDOM_REPLICAS_MAX / 2), 1 + d[3] % 2);
     else if (split)
         snprintf(cluster, sizeof cluster,
                  "\"placement\": {\"name\": \"%s\", \"prefill\": {\"replicas\": %u, \"pipeline_parallel\": %u%s}, "
                  "\"decode\": {\"replicas\": %u, \"pipeline_parallel\": %u, \"batching\": {\"name\": \"%s\", "
                  "\"max_sequences\": %u}}, \"link\": "
                  "{\"bytes_per_s\": %u, \"layerwise\": %s, \"discipline\": \"%s\"}%s}",
-                 placements[placed], 1 + below(rng, RANDOM_REPLICAS_MAX / 2), pools[0], prompts_alone,
-                 1 + below(rng, RANDOM_REPLICAS_MAX / 2), pools[1],
-                 below(rng, 2) ? "chunked_prefill" : "unified_budget", 1 + below(rng, 24),
-                 below(rng, 2) ? 2000000000 : 200000000, below(rng, 2) ? "true" : "false",
-                 below(rng, 3) ? "shared" : "fifo",
+                 placements[placed], 1 + d[2] % (RANDOM_REPLICAS_MAX / 2), pools[0], prompts_alone,
+                 1 + d[3] % (RANDOM_REPLICAS_MAX / 2), pools[1], d[4] % 2 ? "chunked_prefill" : "unified_budget",
+                 1 + d[5] % 24, d[6] % 2 ? 2000000000 : 200000000, d[7] % 2 ? "true" : "false",
+                 d[8] % 3 ? "shared" : "fifo",
                  placed == 2 ? ", \"prefill_above_tokens\": 300, \"decode_above_tokens\": 500" : "");
     else {
         static const char *const fleets[] = {
@@ -170,8 +184,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
             "20}",
         };
         bool keyed = order < 7 || order == 8 || order == 11;
-        snprintf(cluster, sizeof cluster, "\"replicas\": %u%s", 1 + below(rng, RANDOM_REPLICAS_MAX),
-                 fleets[keyed && below(rng, 2) ? below(rng, 6) : 0]);
+        snprintf(cluster, sizeof cluster, "\"replicas\": %u%s", 1 + d[2] % RANDOM_REPLICAS_MAX,
+                 fleets[keyed && d[3] % 2 ? d[4] % 6 : 0]);
     }
     static const char *const populations[] = {"", "", "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",
                                               "\"priorities\": [1, 2], \"prefixes\": {\"groups\": 1, \"tokens\": 100},",
@@ -179,18 +193,21 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     char arrivals[160];
     bool closed = below(rng, 4) == 0;
     unsigned population = below(rng, closed ? 4 : 5);
+    draw(rng, d, 12);
     if (!closed)
-        snprintf(arrivals, sizeof arrivals, "\"name\": \"%s\", \"rate_per_s\": %u", below(rng, 2) ? "gamma" : "poisson",
-                 1 + below(rng, 60));
+        snprintf(arrivals, sizeof arrivals, "\"name\": \"%s\", \"rate_per_s\": %u", d[0] % 2 ? "gamma" : "poisson",
+                 1 + d[1] % 60);
     else
         snprintf(arrivals, sizeof arrivals,
-                 "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g, \"turns\": %u", 1 + below(rng, 30),
-                 below(rng, 2) ? 0 : 0.02, population < 2 ? 1 + below(rng, 3) : 1);
+                 "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g, \"turns\": %u", 1 + d[0] % 30,
+                 d[1] % 2 ? 0 : 0.02, population < 2 ? 1 + d[2] % 3 : 1);
     bool costly = routing != 2 && !tied;
     const char *extras =
         request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];
-    bool windows = !ranks && device != 4 && below(rng, 3) == 0;
+    bool windows = !ranks && device != 4 && below(rng, 2) == 0;
     snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
+    double interval = 0.001 + 0.5 * gsl_rng_uniform(rng);
+    draw(rng, d, 12);
     snprintf(text, size,
              "{\"seed\": %u, \"model\": \"%s\", \"techniques\": %s, \"device\": \"%s\", \"engine\": "
              "{\"schedule_ahead\": %s},"
@@ -202,18 +219,16 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              "\"workload\": {%s \"arrivals\": {%s}, \"requests\": %u, %s \"lengths\": {"
              "\"prompt\": {\"name\": \"lognormal\", \"median\": 100, \"sigma\": 1, \"max\": 700},"
              "\"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": %u}}}}",
-             below(rng, 100000),
+             d[0] % 100000,
              ranks     ? "qwen3-30b-a3b"
              : windows ? "tests/data/windows.json"
                        : "llama-3.1-8b",
-             techniques[ranks || (tied && !paired) ? 0 : below(rng, 6)], devices[device],
-             below(rng, 5) ? "false" : "true", below(rng, 2) ? "none" : "mser5",
-             below(rng, 2) ? 0 : 0.001 + 0.5 * gsl_rng_uniform(rng), cluster, pooled ? "" : ", \"routing\": \"",
-             pooled ? "" : routings[routing], pooled ? "" : "\"", orders[order], preemptions[tied ? 0 : below(rng, 2)],
-             policy, extras, below(rng, 2) ? "true" : "false", block,
-             (windows ? 1 + below(rng, 6) : 1) *
-                 (((output + 700) >> below(rng, 4)) / block + 1 + below(rng, 3000 / block + 1)),
-             populations[population], arrivals, 1 + below(rng, 120), below(rng, 3) ? "" : "\"max_output_tokens\": 420,",
+             techniques[ranks || (tied && !paired) ? 0 : d[1] % 6], devices[device], d[2] % 5 ? "false" : "true",
+             d[3] % 2 ? "none" : "mser5", d[4] % 2 ? 0 : interval, cluster, pooled ? "" : ", \"routing\": \"",
+             pooled ? "" : routings[routing], pooled ? "" : "\"", orders[order], preemptions[tied ? 0 : d[5] % 2],
+             policy, extras, d[6] % 2 ? "true" : "false", block,
+             (windows ? 1 + d[7] % 6 : 1) * (((output + 700) >> d[8] % 4) / block + 1 + d[9] % (3000 / block + 1)),
+             populations[population], arrivals, 1 + d[10] % 120, d[11] % 3 ? "" : "\"max_output_tokens\": 420,",
              output);
 }
 
