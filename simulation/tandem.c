@@ -95,11 +95,18 @@ int tandem_set(tandem_run *run, const char *path, const char *value, tandem_erro
     return json_set_path(&run->root, path, value, &own) ? fail(&own, err) : succeed(err);
 }
 
-void tandem_on_finished(tandem_run *run, void (*finished)(void *state, const tandem_request *request), void *state,
-                        size_t size)
+int tandem_on_finished(tandem_run *run, void (*finished)(void *state, const tandem_request *request), void *state,
+                       size_t size, tandem_error *err)
 {
-    run->finished = size >= sizeof(tandem_request) ? finished : NULL;
+    struct error own = {0};
+    if (size > sizeof(tandem_request)) { /* fewer fields are the first of ours */
+        error_set(&own, ERROR_INPUT, "tandem_on_finished: a request has %zu bytes, found %zu: the library is older",
+                  sizeof(tandem_request), size);
+        return fail(&own, err);
+    }
+    run->finished = finished;
     run->state = state;
+    return succeed(err);
 }
 
 static void tell(void *state, size_t station, const struct request *r)

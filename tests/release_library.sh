@@ -73,7 +73,8 @@ int main(void)
     assert(tandem_set(run, "cluster.replicas", "many", &err) == 0);
     assert(tandem_simulate(run, &err) == -1 && strstr(err.text, "cluster.replicas: expected"));
     assert(tandem_set(run, "cluster.replicas", "2", &err) == 0 && tandem_keep_in(run, "kept.db", &err) == 0);
-    tandem_on_finished(run, count, &seven, sizeof(tandem_request));
+    assert(tandem_on_finished(run, count, &seven, sizeof(tandem_request) + 8, &err) == -1 && strstr(err.text, "older"));
+    assert(tandem_on_finished(run, count, &seven, sizeof(tandem_request) - 8, &err) == 0);
     for (int i = 0; i < 2; i++) /* the first one's rows are dropped */
         assert(tandem_simulate(run, &err) == 0 && err.code == TANDEM_OK);
     assert(finished == 400 && tandem_value(run, "finished") == 200 && tandem_value(run, "busy") > 0);

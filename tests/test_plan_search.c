@@ -1040,6 +1040,50 @@ static void test_a_size_as_a_command(void **state)
     plan_release(&plan);
 }
 
+#define TWO_KINDS                                                                                                      \
+    "\"scenario\": {\"model\": \"llama-3.1-8b\", \"cluster\": {\"pools\": {\"a\": {\"device\": \"h100-sxm\", "         \
+    "\"replicas\": 2}, "                                                                                               \
+    "\"b\": {\"device\": \"%s\", \"tensor_parallel\": 2}}}, \"workload\": {\"arrivals\": {\"name\": \"poisson\", "     \
+    "\"rate_per_s\": "                                                                                                 \
+    "1}, \"requests\": 10, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": 10}, \"output\": {\"name\": "   \
+    "\"fixed\", "                                                                                                      \
+    "\"tokens\": 2}}}, \"slo\": {\"ttft_s\": {\"p99\": 1}}}"
+
+/* A unit has the replicas of every pool: 2 GPUs at 3 and 2 at 1 an hour, 2 · 700 W and 2 · 350 W. A size multiplies all
+ * of them. A price or a power that one pool lacks is missed. */
+static void test_units_of_several_pools(void **state)
+{
+    (void)state;
+    static const char *const objectives[] = {"\"cost\", \"prices_per_h\": {\"h100-sxm\": 3, \"l40s\": 1}",
+                                             "\"energy\""};
+    struct plan plan;
+    struct family *families;
+    size_t count;
+    char text[1500];
+    for (int i = 0; i < 2; i++) {
+        struct error err = {0};
+        snprintf(text, sizeof text, "{" TWO_KINDS ", \"objective\": %s}", "l40s", objectives[i]);
+        open_plan(text, &plan);
+        expect_ok(families_make(&plan, &families, &count, &err), &err);
+        assert_int_equal(count, 1);
+        assert_true(families[0].unit_gpus == 4);
+        assert_true(families[0].unit_objective == (i ? 2 * 700 + 2 * 350 : 2 * 3 + 2 * 1));
+        char *command = rerun_command(&plan, &families[0], 3);
+        assert_non_null(strstr(command, " --set cluster.pools.a.replicas=6 --set cluster.pools.b.replicas=3 "));
+        free(command);
+        families_release(families, count);
+        plan_release(&plan);
+        /* Of a device that nobody has priced, and whose power nobody knows. */
+        snprintf(text, sizeof text, "{" TWO_KINDS ", \"objective\": %s}", "tests/data/line2.json", objectives[i]);
+        open_plan(text, &plan);
+        assert_int_equal(families_make(&plan, &families, &count, &err), -1);
+        if (!strstr(err.text, i ? "needs devices with power_w, which tests/data/line2.json has not"
+                                : "has no price for tests/data/line2.json"))
+            fail_msg("%s", err.text);
+        plan_release(&plan);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1067,6 +1111,7 @@ int main(void)
         cmocka_unit_test(test_units_needed_when_inputs_are_off),
         cmocka_unit_test(test_what_is_recalled_is_not_run),
         cmocka_unit_test(test_a_size_as_a_command),
+        cmocka_unit_test(test_units_of_several_pools),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -302,6 +302,24 @@ static void test_the_formula_of_two_servers(void **state)
     assert_true(near(e.wait_s, 83.33e-6, 0.01) && near(e.capacity_per_s, 1000, 0.002));
 }
 
+/* One server of 1000/s beside two of 500/s each: 2000/s together, whatever the router; latencies have no formula. Where
+ * one step prefills on both kinds and another decodes, the prompts of one output token are the limit: the same 2000/s.
+ */
+static void test_the_formula_of_several_kinds(void **state)
+{
+    (void)state;
+    const char *kinds = "\"cluster\": {\"pools\": {\"fast\": {\"device\": \"ideal-server\"}, \"slow\": {\"device\": "
+                        "\"tests/data/ideal2.json\", \"replicas\": 2}}, \"routing\": \"least_outstanding_tokens\"},";
+    struct analytic_estimate e = estimate_of(kinds, "", 100000);
+    assert_true(near(e.capacity_per_s, 2000, 0.002) && near(e.utilization, 0.25, 0.003));
+    assert_true(isnan(e.wait_s) && isnan(e.ttft_s) && isnan(e.e2e_s));
+    const char *apart =
+        "\"cluster\": {\"pools\": {\"fast\": {\"device\": \"ideal-server\"}, \"slow\": {\"device\": "
+        "\"tests/data/ideal2.json\", \"replicas\": 2}, \"out\": {\"device\": \"ideal-server\", \"replicas\": 9}}, "
+        "\"flow\": [[\"fast\", \"slow\"], \"out\"]},";
+    assert_true(near(estimate_of(apart, "", 100000).capacity_per_s, 2000, 0.002));
+}
+
 /* Every second prompt, of 300 000 tokens, is longer than the KV pool of 200 000: it is refused and takes nothing. What
  * is left comes every 4 ms, 250/s of 1 ms each: ρ = 0.25, no wait, as gaps and service are all the same. 1000/s of them
  * can be served, 2000/s of all. With a pool for everybody, services are of 1 and 3 ms: at most 500/s. */
@@ -543,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_a_kept_trial_comes_back_exactly),
         cmocka_unit_test(test_the_formula_of_one_server),
         cmocka_unit_test(test_the_formula_of_two_servers),
+        cmocka_unit_test(test_the_formula_of_several_kinds),
         cmocka_unit_test(test_the_formula_leaves_out_what_is_refused),
         cmocka_unit_test(test_the_formula_of_decodes),
         cmocka_unit_test(test_the_formula_of_a_token_budget),

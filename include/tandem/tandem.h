@@ -10,9 +10,9 @@
  * Compile and link with `pkg-config --cflags --libs tandem`.
  *
  * Functions that can fail return -1 or NULL and fill the error, one sentence that names the place, what was found and
- * what is allowed; `err` may be NULL. A run belongs to one thread at a time; any number of runs go on side by side.
- * Nothing is printed, and nothing is written but what tandem_keep is told to. Policies in shared objects are for the
- * program: they find nothing to call here.
+ * what is allowed; `err` may be NULL. A run belongs to one thread at a time, but for tandem_stop; any number of runs go
+ * on side by side. Nothing is printed, and nothing is written but what tandem_keep is told to. Policies in shared
+ * objects are for the program: they find nothing to call here.
  *
  * Stable, within a major version: the names and arguments of these functions, the fields of these structs in their
  * order (new ones come at the end, and callers say how large theirs is), and the meaning of scenarios and of metric
@@ -72,10 +72,10 @@ typedef struct tandem_request {
     double arrival_s, first_scheduled_s, first_token_s, last_token_s; /* instants */
 } tandem_request;
 
-/* Is told of every request as it finishes; set before a simulation, NULL for nobody. `size` is sizeof(tandem_request).
- */
-TANDEM_API void tandem_on_finished(tandem_run *run, void (*finished)(void *state, const tandem_request *request),
-                                   void *state, size_t size);
+/* Is told of every request as it finishes; set before a simulation, NULL for nobody. `size` is sizeof(tandem_request):
+ * fails where the caller knows more fields than the library, which is older then. */
+TANDEM_API int tandem_on_finished(tandem_run *run, void (*finished)(void *state, const tandem_request *request),
+                                  void *state, size_t size, tandem_error *err);
 
 /* Simulates the scenario as it stands, from its start. It may be simulated again after tandem_set; what is asked below
  * is of the last time. */
