@@ -6,10 +6,11 @@
 set -euo pipefail
 tandem=$(realpath "$1")
 cd "$(dirname "$0")/.."
+build=$(realpath --relative-to=. "$(dirname "$tandem")") # as make is usually told: objects remember by what name they were made
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 # With the flags of `make check`, so that nothing is compiled again there; not with those of the build that runs the tests.
-env -u MAKEFLAGS -u MFLAGS -u CFLAGS -u SANITIZE -u RELEASE make -s --no-print-directory WERROR=-Werror BUILD="$(dirname "$tandem")" install-lib DESTDIR="$folder" PREFIX=/usr \
+env -u MAKEFLAGS -u MFLAGS -u CFLAGS -u SANITIZE -u RELEASE make -s --no-print-directory WERROR=-Werror BUILD="$build" install-lib DESTDIR="$folder" PREFIX=/usr \
     >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
 export PKG_CONFIG_PATH=$folder/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$folder LD_LIBRARY_PATH=$folder/usr/lib
 
