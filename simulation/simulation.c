@@ -28,10 +28,12 @@ int simulation_open(struct json root, struct simulation **out, struct error *err
     return 0;
 }
 
-/* Where rows go that the scenario asks for. */
+/* Where rows go that the scenario asks for; those of a run before, which nobody kept, go. */
 static int direct_rows(struct simulation *s, const struct simulation_options *o, struct error *err)
 {
     s->metrics.sink = o->rows;
+    if (o->store)
+        store_drop_rows(o->store);
     if (!o->store || !scenario_keeps_rows(&s->scenario))
         return 0;
     if (store_keep_rows(o->store, err))

@@ -81,6 +81,8 @@ int main(void)
     assert(finished == 400 && tandem_value(run, "finished") == 200 && tandem_value(run, "busy") > 0);
     assert(isnan(tandem_value(run, "nonesuch")) && isnan(tandem_metric(run, "ttft_s", "p12")));
     assert(tandem_keep(run, &err) == 1);
+    assert(tandem_simulate(run, &err) == 0 && tandem_set(run, "output.requests", "false", &err) == 0);
+    assert(tandem_simulate(run, &err) == 0 && tandem_keep(run, &err) == 2); /* which asks for no rows, and has none */
     tandem_stop(run);
     tandem_set(run, "workload.requests", "100000", &err);
     assert(tandem_simulate(run, &err) == 0 && tandem_value(run, "finished") < 100000);
@@ -92,3 +94,4 @@ C
 gcc -std=c99 -Wall -Wextra -Werror errors.c $(pkg-config --cflags --libs tandem) -lm -o errors
 ./errors
 [ "$(python3 -c 'import sqlite3; print(sqlite3.connect("kept.db").execute("SELECT count(*) FROM request").fetchone()[0])')" = 200 ]
+[ "$(python3 -c 'import sqlite3; print(sqlite3.connect("kept.db").execute("SELECT count(*) FROM request WHERE run_id = 2").fetchone()[0])')" = 0 ]

@@ -159,9 +159,14 @@ void store_coarsen_histograms(struct store *s)
     s->buckets_a_row = 16;
 }
 
-int store_keep_rows(struct store *s, struct error *err)
+void store_drop_rows(struct store *s)
 {
     row_spool_close(&s->rows);
+}
+
+int store_keep_rows(struct store *s, struct error *err)
+{
+    store_drop_rows(s);
     return row_spool_open(&s->rows, err);
 }
 

@@ -22,6 +22,7 @@ void store_coarsen_histograms(struct store *store);
 /* Starts keeping rows of requests and of time series: they wait in a temporary file for store_save_run. Rows of a run
  * that was not saved are dropped. */
 int store_keep_rows(struct store *store, struct error *err);
+void store_drop_rows(struct store *store);
 struct row_sink store_sink(struct store *store);
 
 /* Writes the run and returns its id, or -1. */
