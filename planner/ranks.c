@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "planner/ranks.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +9,16 @@
 
 #include "base/version.h"
 
-enum message_kind { SAYS_READY, ASKS_TRIAL, SAYS_RESULT, ENDS_WORK };
+enum message_kind { SAYS_READY, ASKS_TRIAL, SAYS_RESULT, ENDS_WORK, SAYS_GOODBYE, LEAVES };
 
 enum { AHEAD = 2 }; /* trials that a rank has at a time, so that it does not wait for the next one */
 
 /* A rank answers within so much, and so many times the longest trial so far, or it is dead. */
 static const double patience_s = 5, patience_trials = 20;
+
+/* A rank that has started says so within this time, and one that has said goodbye hears within it that all may leave.
+ */
+static const double start_s = 60;
 
 struct message {
     enum message_kind kind;
@@ -94,25 +99,30 @@ int ranks_work(struct transport *t, struct error *err)
         return error_no_memory(err);
     m->kind = SAYS_READY;
     int status = send_message(t, 0, m, NULL, 0) ? error_set(err, ERROR_RUN, "rank 0 cannot be reached") : 0;
-    bool ended = false, together = true;
-    while (status == 0 && !ended) {
+    bool left = false, together = false;
+    double goodbye_s = 0; /* when this rank said goodbye; 0: not yet */
+    while (status == 0 && !left) {
         void *bytes = NULL;
         char *rest = NULL;
         int from = 0, got = receive_message(t, &from, m, &bytes, &rest, 1);
         if (got == 0)
-            continue;
-        if (got < 0)
+            left = goodbye_s > 0 && now_s() - goodbye_s > start_s; /* rank 0 is dead */
+        else if (got < 0)
             status =
                 error_set(err, ERROR_RUN, "rank %d: found a message that is not of tandem %s", t->rank, TANDEM_VERSION);
-        else if (m->kind == ENDS_WORK)
-            ended = true, together = m->together;
-        else
+        else if (m->kind == LEAVES)
+            left = true, together = m->together;
+        else if (m->kind == ENDS_WORK) {
+            m->kind = SAYS_GOODBYE;
+            goodbye_s = now_s();
+            status = send_message(t, 0, m, NULL, 0) ? error_set(err, ERROR_RUN, "rank 0 cannot be reached") : 0;
+        } else
             status = answer(t, from, m, rest, err);
         if (got > 0)
             free(bytes);
     }
     free(m);
-    t->leave(t, ended && together);
+    t->leave(t, left && together);
     return status;
 }
 
@@ -232,7 +242,7 @@ static int check_on_workers(struct ranks *r, struct errand *e, double started_s,
         struct worker *w = &r->workers[rank];
         if (!w->dead && w->count > 0 && now - w->heard_s > patience)
             bury(r, rank, e);
-        alive += !w->dead && (w->ready || now - started_s < 60);
+        alive += !w->dead && (w->ready || now - started_s < start_s);
     }
     return alive ? 0 : error_set(err, ERROR_RUN, "all ranks but 0 are dead; what was finished is kept");
 }
@@ -288,35 +298,62 @@ static int ranks_run(void *self, const struct trial *trials, size_t count, struc
     return status;
 }
 
-static void dismiss(struct transport *t, const struct worker *workers, bool together)
+static void tell_all(struct transport *t, enum message_kind kind, bool together)
 {
     struct message *m = calloc(1, sizeof *m);
     for (int rank = 1; m && rank < t->size; rank++) {
-        m->kind = ENDS_WORK;
+        m->kind = kind;
         m->together = together;
-        if (!workers || !workers[rank].dead)
-            send_message(t, rank, m, NULL, 0);
+        send_message(t, rank, m, NULL, 0);
     }
     free(m);
+}
+
+/* Waits until every rank has said goodbye, or for wait_s. What else they still have to say is not left lying. Returns
+ * whether all have. */
+static bool hear_goodbyes(struct transport *t, double wait_s)
+{
+    double until = now_s() + wait_s;
+    int missing = t->size - 1;
+    struct message *m = calloc(1, sizeof *m);
+    for (int got = 0; m && missing > 0 && got >= 0 && now_s() < until;) {
+        void *bytes = NULL;
+        char *rest = NULL;
+        int from = 0;
+        got = receive_message(t, &from, m, &bytes, &rest, 0.2);
+        if (got > 0)
+            free(bytes);
+        missing -= got > 0 && m->kind == SAYS_GOODBYE;
+    }
+    free(m);
+    return missing == 0;
+}
+
+/* All leave together only where all say goodbye: a rank may have died after its last answer, and nobody would wait for
+ * it in vain. Others are told of an end without ceremony, also those that only seem dead. */
+static void dismiss(struct transport *t, bool any_dead, double wait_s)
+{
+    tell_all(t, ENDS_WORK, false);
+    bool together = !any_dead && hear_goodbyes(t, wait_s);
+    tell_all(t, LEAVES, together);
     t->leave(t, together);
 }
 
 void ranks_dismiss(struct transport *t)
 {
-    for (int rank = 1, got = 1; rank < t->size && got == 1; rank++) { /* what they say first is not left lying */
-        void *bytes = NULL;
-        size_t size;
-        int from;
-        got = t->receive(t, &from, &bytes, &size, 1);
-        free(bytes);
-    }
-    dismiss(t, NULL, true);
+    dismiss(t, false, start_s);
 }
 
 static void ranks_destroy(void *self)
 {
     struct ranks *r = self;
-    dismiss(r->transport, r->workers, !r->any_dead);
+    double wait_s = patience_s;
+    for (int rank = 1; rank < r->transport->size; rank++)
+        if (!r->workers[rank].ready)
+            wait_s = fmax(wait_s, start_s);
+        else if (r->workers[rank].count > 0)
+            wait_s = fmax(wait_s, patience_s + patience_trials * r->longest_s);
+    dismiss(r->transport, r->any_dead, wait_s);
     free(r->workers);
     free(r);
 }

@@ -22,17 +22,30 @@ points="--vary workload.arrivals.rate_per_s=2..8:3 --vary policy.batching=chunke
 mpirun --oversubscribe -n 3 "$tandem" sweep default --set workload.requests=500 $points --csv ranks.csv --no-db --quiet >out.txt
 cmp threads.csv ranks.csv
 
-mpirun --oversubscribe --enable-recovery -n 3 bash -c 'echo $$ >rank.$OMPI_COMM_WORLD_RANK; exec "$@"' rank \
-    "$tandem" sweep default --vary workload.arrivals.rate_per_s=2..8:100 \
-    --set workload.requests=20000 --db m.db --quiet >out.txt 2>err.txt & job=$!
-for _ in $(seq 200); do
-    sleep 0.05
-    [ -e m.db ] && [ "$(count 'SELECT count(*) FROM sweep_point' m.db 2>/dev/null || echo 0)" -gt 4 ] && break
-done
-kill -9 "$(cat rank.2)"
-wait $job || true
-[ "$(count "SELECT count(*) FROM sweep WHERE status = 'done'" m.db)" = 1 ]
+# A sweep whose rank 2 is killed as soon as so many points are in the database: dies POINTS FILE ARGUMENT…
+dies() {
+    local enough=$1 db=$2 job
+    shift 2
+    timeout 300 mpirun --oversubscribe --enable-recovery -n 3 bash -c 'echo $$ >rank.$OMPI_COMM_WORLD_RANK; exec "$@"' rank \
+        "$tandem" sweep default "$@" --db "$db" --quiet >out.txt 2>err.txt & job=$!
+    python3 - "$enough" "$db" <<'END'
+import os, signal, sqlite3, sys, time
+for _ in range(3000):
+    time.sleep(0.01)
+    try:
+        if sqlite3.connect(f"file:{sys.argv[2]}?mode=ro", uri=True).execute("SELECT count(*) FROM sweep_point").fetchone()[0] >= int(sys.argv[1]):
+            break
+    except sqlite3.Error:
+        pass # not there yet, or being written
+os.kill(int(open("rank.2").read()), signal.SIGKILL)
+END
+    wait $job || true
+    [ "$(count "SELECT count(*) FROM sweep WHERE status = 'done'" "$db")" = 1 ]
+}
+dies 5 m.db --vary workload.arrivals.rate_per_s=2..8:100 --set workload.requests=20000
 [ "$(count 'SELECT count(*) FROM sweep_point' m.db)" = 100 ] && [ "$(count 'SELECT count(DISTINCT run_id) FROM sweep_point' m.db)" = 100 ]
+dies 2 last.db --vary workload.arrivals.rate_per_s=2..8:3 --set workload.requests=300000 # it has answered all that it was asked
+[ "$(count 'SELECT count(*) FROM sweep_point' last.db)" = 3 ]
 
 # What is wrong is said once, and everybody goes home.
 got=0; mpirun --oversubscribe -n 3 "$tandem" plan nonesuch --quiet >out.txt 2>err.txt || got=$?
