@@ -12,6 +12,7 @@
 #include "profiles/technique.h"
 #include "sim/choices.h"
 #include "sim/predictor.h"
+#include "workloads/durations.h"
 #include "workloads/generator.h"
 #include "workloads/trace.h"
 
@@ -48,6 +49,9 @@ static void list_workloads(void)
         printf("  %-26s %s\n", (*a)->name, (*a)->summary);
     printf("lengths\n");
     for (const struct length_distribution *const *d = length_distributions; *d; d++)
+        printf("  %-26s %s\n", (*d)->name, (*d)->summary);
+    printf("durations\n");
+    for (const struct duration_distribution *const *d = duration_distributions; *d; d++)
         printf("  %-26s %s\n", (*d)->name, (*d)->summary);
     printf("trace formats\n");
     for (const struct trace_format *const *f = trace_formats; *f; f++)
@@ -157,6 +161,12 @@ static bool describe(const char *name)
     for (const struct length_distribution *const *d = length_distributions; *d; d++)
         if (strcmp((*d)->name, name) == 0) {
             printf("length distribution %s: %s\n", name, (*d)->summary);
+            describe_params((*d)->params);
+            known = true;
+        }
+    for (const struct duration_distribution *const *d = duration_distributions; *d; d++)
+        if (strcmp((*d)->name, name) == 0) {
+            printf("distribution of durations %s: %s\n", name, (*d)->summary);
             describe_params((*d)->params);
             known = true;
         }

@@ -428,7 +428,10 @@ static int capacity(const struct arguments *args, struct json root, struct error
 
 static void print_against(const char *what, const char *unit, double formula, double simulated)
 {
-    printf("  %-22s %10.4g %10.4g %s", what, formula, simulated, unit);
+    if (isnan(formula))
+        printf("  %-22s %12s %10.4g %s", what, "–", simulated, unit); /* the dash has three bytes */
+    else
+        printf("  %-22s %10.4g %10.4g %s", what, formula, simulated, unit);
     if (isfinite(formula) && simulated > 0)
         printf("  %+7.1f %%", 100 * (formula / simulated - 1));
     printf("\n");

@@ -24,6 +24,7 @@ static int refuse(const struct scenario *s, struct error *err)
         bool asked;
         const char *what;
     } cases[] = {
+        {c->delay_count > 0, "a pool of kind \"delay\""},
         {c->pool_count > c->step_count, "several pools in one step of its flow"},
         {tensor, "tensor_parallel above 1"},
         {stages, "pipeline_parallel above 1"},

@@ -85,6 +85,13 @@ static void multiply(cJSON *object, size_t units, double otherwise)
     cJSON_AddNumberToObject(object, "replicas", unit * (double)units);
 }
 
+/* What a plan does not size: servers of a pool of another kind than replicas are as the scenario says. */
+static bool holds_replicas(const cJSON *pool)
+{
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(pool, "kind");
+    return !cJSON_IsString(kind) || strcmp(kind->valuestring, "replica") == 0;
+}
+
 char *family_scenario(const struct plan *p, const struct family *f, size_t units)
 {
     static const char *const placed[] = {"prefill", "decode"};
@@ -98,7 +105,8 @@ char *family_scenario(const struct plan *p, const struct family *f, size_t units
     if (!pools)
         multiply(cluster, units, 1);
     for (cJSON *pool = pools ? pools->child : NULL; pool; pool = pool->next)
-        multiply(pool, units, unit);
+        if (holds_replicas(pool))
+            multiply(pool, units, unit);
     for (int i = 0; i < 2; i++) {
         cJSON *pool = cJSON_GetObjectItemCaseSensitive(placement, placed[i]);
         if (cJSON_IsObject(pool))

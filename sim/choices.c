@@ -15,6 +15,12 @@ const struct choice placements[] = {
      "AcceLLM (arXiv 2411.05555)"},
     {0}};
 
+const struct choice pool_kinds[] = {{"replica", POOL_REPLICA, "replicas of a model, which batch their requests", NULL},
+                                    {"delay", POOL_DELAY,
+                                     "servers that take a request at a time for a drawn time: a front end, a retrieval",
+                                     "RAGO (Jiang et al., ISCA 2025)"},
+                                    {0}};
+
 const struct choice preemptions[] = {{"recompute", PREEMPT_BY_RECOMPUTING,
                                       "drop the KV, prefill again from the front of the queue", "vLLM"},
                                      {"swap", PREEMPT_BY_SWAPPING, "move the KV to host memory and back over a link",
@@ -45,6 +51,7 @@ const struct choice fates[] = {{"reroute", 0, "they go to another replica and ar
                                {0}};
 
 const struct choice_table choice_tables[] = {{"placement", "a placement", placements},
+                                             {"pool kind", "a kind of pool", pool_kinds},
                                              {"preemption", "a way to preempt", preemptions},
                                              {"admission", "an admission rule", kv_admissions},
                                              {"link discipline", "a link discipline", link_disciplines},

@@ -7,9 +7,11 @@
 #include "base/choice.h"
 
 enum placement { COLOCATED, DISAGGREGATED, TWO_LEVEL, MIXED_POOL, REDUNDANT_KV };
+enum pool_kind { POOL_REPLICA, POOL_DELAY };
 enum preemption { PREEMPT_BY_RECOMPUTING, PREEMPT_BY_SWAPPING };
 
 extern const struct choice placements[];       /* enum placement */
+extern const struct choice pool_kinds[];       /* enum pool_kind */
 extern const struct choice preemptions[];      /* enum preemption */
 extern const struct choice kv_admissions[];    /* enum kv_admission */
 extern const struct choice link_disciplines[]; /* enum link_discipline */

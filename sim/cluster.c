@@ -244,7 +244,13 @@ static bool asks_to_stop(struct cluster *c, const struct run_control *control)
     return c->totals.stopped;
 }
 
-/* All arrivals of this instant, and the one after them. */
+/* When somebody arrives next, or leaves a delay station. */
+static sim_time next_arrival(const struct cluster *c)
+{
+    return c->more == 1 && c->next.at < c->delays.next ? c->next.at : c->delays.next;
+}
+
+/* All arrivals of this instant, and the one after them; and who leaves the delay stations now. */
 static int take_arrivals(struct cluster *c, sim_time now, size_t after, struct error *err)
 {
     while (c->more == 1 && c->next.at <= now) {
@@ -252,12 +258,15 @@ static int take_arrivals(struct cluster *c, sim_time now, size_t after, struct e
             return -1;
         c->more = c->source->next(c->source->state, &c->next, err);
     }
+    for (struct request *r; (r = delays_take(&c->delays, now));)
+        if (cluster_come_from_delays(c, r, now, after, err))
+            return -1;
     return c->more < 0 ? -1 : 0;
 }
 
 static int arrive_together(struct cluster *c, struct error *err)
 {
-    sim_time now = c->totals.end = c->next.at;
+    sim_time now = c->totals.end = next_arrival(c);
     if (take_arrivals(c, now, NOBODY, err))
         return -1;
     cluster_wake_touched(c, now);
@@ -321,16 +330,17 @@ static void end_with_last_iteration(struct cluster *c)
     }
 }
 
-/* At one instant probes come first, then arrivals, then replicas in order of index: a batch formed then can hold
- * what has just arrived. */
+/* At one instant probes come first, then arrivals, then ends of delays, then replicas in order of index: a batch formed
+ * then can hold what has just arrived. */
 static int loop(struct cluster *c, const struct run_control *control, struct error *err)
 {
     c->more = c->source->next(c->source->state, &c->next, err);
     while (c->more >= 0) {
         struct min_index_node event = min_index_first(&c->events);
         sim_time event_at = event.key == MIN_INDEX_NONE ? SIM_TIME_NEVER : (sim_time)event.key;
-        bool arrival = c->more == 1 && c->next.at <= event_at;
-        sim_time earliest = arrival ? c->next.at : event_at;
+        sim_time arrives_at = next_arrival(c);
+        bool arrival = arrives_at <= event_at && arrives_at != SIM_TIME_NEVER;
+        sim_time earliest = arrival ? arrives_at : event_at;
         if (earliest == SIM_TIME_NEVER || (c->config->fleet.asked && c->more != 1 && c->in_flight == 0)) {
             end_with_last_iteration(c);
             return c->in_flight > 0 ? cluster_stalled(c, err) : 0;
@@ -442,6 +452,8 @@ static int prepare(struct cluster *c, struct error *err)
             return error_no_memory(err);
         set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
     }
+    if (delays_init(&c->delays, c->config->delays, c->config->delay_count, c->config->seed, c->observer))
+        return error_no_memory(err);
     if (c->config->step_count > 1 && kv_transfers_init(&c->transfers, &c->config->wire, c->station_count))
         return error_no_memory(err);
     return prepare_stations(c, err);
@@ -490,6 +502,7 @@ static void release(struct cluster *c)
     min_index_release(&c->ranks);
     kv_transfers_release(&c->transfers);
     fleet_release(&c->fleet);
+    delays_release(&c->delays);
     if (c->prediction_rng)
         gsl_rng_free(c->prediction_rng);
 }

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "sim/delay.h"
 #include "sim/fleet.h"
 #include "sim/pair.h"
 #include "sim/pipeline.h"
@@ -12,7 +13,7 @@
 #include "sim/replica.h"
 #include "workloads/source.h"
 
-enum { MOST_POOLS = 16, MOST_STEPS = 2 };
+enum { MOST_POOLS = 16, MOST_STEPS = 2, MOST_DELAYS = 8 };
 
 /* Replicas of one kind: a model on a device, with its engine, policies and memory. */
 struct pool_config {
@@ -44,9 +45,11 @@ struct mixed_pool {
     uint64_t prefill_above, decode_above;
 };
 
-/* Requests flow through a station of each step: of one, which serves them whole; or of a first one, which computes
- * their prompts, and a second one, which decodes them. */
+/* Requests flow through all delay stations, and then through a station of each step: of one, which serves them whole;
+ * or of a first one, which computes their prompts, and a second one, which decodes them. */
 struct cluster_config {
+    struct delay_config delays[MOST_DELAYS]; /* [delay_count] in order of the flow */
+    size_t delay_count;
     struct pool_config pools[MOST_POOLS]; /* [pool_count], those of the first step first */
     size_t pool_count;
     struct router_config routers[MOST_STEPS]; /* [step_count] into each step */

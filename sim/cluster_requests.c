@@ -104,7 +104,7 @@ static const struct replica_load *load_of(void *replicas, size_t index)
 static uint32_t cached_tokens_of(void *replicas, size_t index, const struct request *r)
 {
     struct replica *replica = routed_replica(replicas, index);
-    replica_catch_up(replica, r->arrival);
+    replica_catch_up(replica, r->entered);
     return replica_cached_tokens(replica, r);
 }
 
@@ -236,11 +236,66 @@ static const char *some_pool_refuses(const struct cluster *c, size_t step, const
 }
 
 /* Why it is rejected for its lengths. Whoever it may still be sent to must be able to hold it: any station that
- * decodes, and any station at all where its own may fail or be given up. */
+ * decodes, and any station at all where its own is not known yet (NULL), or may fail or be given up. */
 static const char *refused(const struct cluster *c, const struct station *station, const struct request *r)
 {
-    const char *reason = c->config->fleet.asked ? some_pool_refuses(c, 0, r) : replica_refuses(station->replicas, r);
-    return !reason && c->config->step_count > 1 && !station->decodes ? some_pool_refuses(c, 1, r) : reason;
+    const char *reason =
+        !station || c->config->fleet.asked ? some_pool_refuses(c, 0, r) : replica_refuses(station->replicas, r);
+    return !reason && c->config->step_count > 1 && !(station && station->decodes) ? some_pool_refuses(c, 1, r) : reason;
+}
+
+/* A request is put in a queue for the first time. */
+static int join_queue(struct cluster *c, struct request *r, struct replica *replica, sim_time now, size_t after,
+                      struct error *err)
+{
+    if (c->config->fleet.asked && fleet_wait(&c->fleet, r))
+        return error_no_memory(err);
+    if (c->fleet.waiting_count == 1)
+        set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
+    if (!replica) {
+        request_list_insert(&c->limbo, r, NULL);
+        return 0;
+    }
+    return enqueue(c, replica, r, now, after, err);
+}
+
+/* Whose queue a request that has been routed stands in, as observers know it; NULL: the router's. */
+static size_t queue_of(const struct cluster *c, const struct replica *replica)
+{
+    return !replica || c->queue_is_shared ? ROUTER_QUEUE : replica->station;
+}
+
+/* Where a request is to be served; NULL while nobody serves. */
+static struct station *route(struct cluster *c, const struct request *r)
+{
+    c->fleet.arrived++;
+    return nobody_serves(c) ? NULL : &c->stations[relieve(c, choose_entrance(c, r))];
+}
+
+static int enter_delays(struct cluster *c, struct request *r)
+{
+    const char *reason = refused(c, NULL, r);
+    if (reason) {
+        reject(c, r, reason);
+        return 0;
+    }
+    tell_arrived(c->observer, DELAY_STATIONS, r);
+    delays_enter(&c->delays, r, r->arrival);
+    return 0;
+}
+
+int cluster_come_from_delays(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err)
+{
+    r->queued = r->entered = r->waiting_since = now;
+    struct station *station = route(c, r);
+    struct replica *replica = station ? station->replicas : NULL;
+    const char *reason = replica ? sheds(c, replica, r) : NULL;
+    tell_queued(c->observer, queue_of(c, reason ? NULL : replica), r);
+    if (reason) {
+        cluster_lose(c, r, now, reason);
+        return 0;
+    }
+    return join_queue(c, r, replica, now, after, err);
 }
 
 /* `after` and the replicas before it have had their turn at this instant. */
@@ -250,28 +305,19 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, str
     if (!r)
         return -1;
     c->totals.arrived++;
-    c->fleet.arrived++;
-    bool waits = nobody_serves(c);
-    const struct station *station = &c->stations[waits ? 0 : relieve(c, choose_entrance(c, r))];
-    struct replica *replica = station->replicas;
+    if (c->delays.count > 0)
+        return enter_delays(c, r);
+    const struct station *station = route(c, r);
+    struct replica *replica = station ? station->replicas : NULL;
     const char *reason = refused(c, station, r);
-    if (!reason && !waits)
+    if (!reason && replica)
         reason = sheds(c, replica, r);
     if (reason) {
         reject(c, r, reason);
         return 0;
     }
-    bool at_router = waits || c->queue_is_shared;
-    tell_arrived(c->observer, at_router ? ROUTER_QUEUE : replica->station, r);
-    if (c->config->fleet.asked && fleet_wait(&c->fleet, r))
-        return error_no_memory(err);
-    if (c->fleet.waiting_count == 1)
-        set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
-    if (waits) {
-        request_list_insert(&c->limbo, r, NULL);
-        return 0;
-    }
-    return enqueue(c, replica, r, a->at, after, err);
+    tell_arrived(c->observer, queue_of(c, replica), r);
+    return join_queue(c, r, replica, a->at, after, err);
 }
 
 /* A request that lost its replica, or waited for one to come up. */

@@ -55,6 +55,7 @@ struct cluster {
     struct request_list limbo;     /* who arrived, or was evicted, while no replica was up */
     bool out_of_memory;
     gsl_rng *prediction_rng; /* NULL: nothing is foretold */
+    struct delays delays;    /* that requests go through first */
     struct request_source *source;
     struct arrival next;
     int more; /* 1: `next` is to come; else as the source said */
@@ -109,8 +110,10 @@ void cluster_notice_all(struct cluster *c, sim_time now, size_t after);
 /* What runs ends with the first iteration that ends at `from` or later. */
 void cluster_cut_short(struct cluster *c, size_t replica, sim_time from);
 
-/* Requests (cluster_requests.c). `after` and the replicas before it have had their turn at this instant. */
+/* Requests (cluster_requests.c). `after` and the replicas before it have had their turn at this instant. The second
+ * takes one in that has left the delay stations. */
 int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, struct error *err);
+int cluster_come_from_delays(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err);
 int cluster_route_again(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err);
 void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char *reason);
 void cluster_recycle(void *owner, struct request *r);

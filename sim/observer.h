@@ -13,6 +13,9 @@
 /* Stands for a replica's index where replicas share one queue. */
 #define ROUTER_QUEUE SIZE_MAX
 
+/* Stands for it where a request goes through delay stations first. */
+#define DELAY_STATIONS (SIZE_MAX - 1)
+
 /* Iterations back to back with the same batch: one, or many when all in it decode. */
 struct iteration_record {
     size_t replica;
@@ -41,8 +44,15 @@ struct cluster_state {
 struct observer {
     void *state;
     const struct observer *next; /* told after this one; NULL: nobody */
-    /* Accepted and put in a replica's queue; replica is ROUTER_QUEUE when it waits at the router. */
+    /* Accepted and put in a replica's queue; replica is ROUTER_QUEUE when it waits at the router, DELAY_STATIONS when
+     * it is put there later. */
     void (*arrived)(void *state, size_t replica, const struct request *r);
+    /* It has come to a delay station, and left it: at r->entered and at `at`; its service began at r->admitted. */
+    void (*delayed)(void *state, size_t delay, const struct request *r);
+    void (*delay_ended)(void *state, size_t delay, const struct request *r, sim_time at);
+    /* It has left the last delay station, and is put in a replica's queue, or waits at the router, from r->queued on.
+     */
+    void (*queued)(void *state, size_t replica, const struct request *r);
     /* `reason` is a constant string. */
     void (*rejected)(void *state, const struct request *r, const char *reason);
     void (*scheduled)(void *state, size_t replica, const struct request *r); /* first time in a batch */
@@ -76,6 +86,21 @@ struct observer {
 static inline void tell_arrived(const struct observer *o, size_t replica, const struct request *r)
 {
     OBSERVER_TELL(o, arrived, replica, r);
+}
+
+static inline void tell_delayed(const struct observer *o, size_t delay, const struct request *r)
+{
+    OBSERVER_TELL(o, delayed, delay, r);
+}
+
+static inline void tell_delay_ended(const struct observer *o, size_t delay, const struct request *r, sim_time at)
+{
+    OBSERVER_TELL(o, delay_ended, delay, r, at);
+}
+
+static inline void tell_queued(const struct observer *o, size_t replica, const struct request *r)
+{
+    OBSERVER_TELL(o, queued, replica, r);
 }
 
 static inline void tell_rejected(const struct observer *o, const struct request *r, const char *reason)

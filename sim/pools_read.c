@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sim/choices.h"
+#include "sim/delay_read.h"
 
 static int read_link(const struct json *at, double *bytes_per_s, double *latency_ns, struct error *err)
 {
@@ -100,10 +101,20 @@ static int read_shape(const struct json *at, struct pool *p, struct error *err)
 /* What a pool does not say is as the cluster says. */
 static int read_pool(const struct json *at, struct pool *p, struct error *err)
 {
-    static const char *const keys[] = {
-        "replicas", "tensor_parallel", "pipeline_parallel", "data_parallel", "expert_parallel", "expert_imbalance",
-        "device",   "engine",          "batching",          "admission",     "preemption",      "kv_blocks",
-        NULL};
+    static const char *const keys[] = {"replicas",
+                                       "tensor_parallel",
+                                       "pipeline_parallel",
+                                       "data_parallel",
+                                       "expert_parallel",
+                                       "expert_imbalance",
+                                       "device",
+                                       "engine",
+                                       "batching",
+                                       "admission",
+                                       "preemption",
+                                       "kv_blocks",
+                                       "kind",
+                                       NULL};
     p->at = *at;
     if (at->node && (json_check_keys(at, keys, err) || read_shape(at, p, err) ||
                      json_read_string(at, "device", false, &p->device, err)))
@@ -233,18 +244,23 @@ static int read_flow(struct scenario *s, const struct json *cluster, struct erro
 {
     struct cluster_config *c = &s->cluster;
     struct json flow = json_member(cluster, "flow");
-    int steps = cJSON_GetArraySize(flow.node);
+    int steps = cJSON_GetArraySize(flow.node), delays = 0;
     size_t placed = 0;
     c->step_count = 1;
-    if (!flow.node) {
+    if (!flow.node && c->delay_count == 0) {
         c->routers[0].pools = c->pool_count;
         return 0;
     }
+    if (!flow.node)
+        return json_complain(&flow, "a flow that says when pools of kind \"delay\" have their turn", err);
+    if (delay_read_flow(c, &flow, &delays, err))
+        return -1;
+    steps -= delays;
     if (!cJSON_IsArray(flow.node) || steps < 1 || steps > MOST_STEPS)
         return json_complain(&flow, "a list of one step, or of two: pools that prefill, and pools that decode", err);
     c->step_count = (size_t)steps;
     for (int i = 0; i < steps; i++) {
-        struct json at = json_element(&flow, i);
+        struct json at = json_element(&flow, delays + i);
         if (read_step(s, (size_t)i, &at, &placed, err))
             return -1;
     }
@@ -271,6 +287,44 @@ static int read_routers(struct scenario *s, const struct json *cluster, struct e
                : 0;
 }
 
+/* {NAME: {…}, …}: pools of replicas, which there are `replicas` of, and those of other kinds. */
+static int read_pools(struct scenario *s, const struct json *pools, struct error *err)
+{
+    struct cluster_config *c = &s->cluster;
+    size_t i = 0;
+    for (const cJSON *n = pools->node->child; n; n = n->next) {
+        struct json at = json_member(pools, n->string);
+        bool delays = false;
+        if (n->string[0] == 0 || strlen(n->string) > 60 || strchr(n->string, '.'))
+            return json_complain(&at, "a name of 1 to 60 bytes without a dot", err);
+        if (delay_is(&at, &delays, err) || (delays && delay_read(c, &at, n->string, err)))
+            return -1;
+        if (delays)
+            continue;
+        c->pools[i].name = n->string;
+        if (read_pool(&at, &s->pools[i], err))
+            return -1;
+        if (!s->pools[i].device)
+            return json_complain(&at, "a \"device\", here or for the scenario", err);
+        i++;
+    }
+    return 0;
+}
+
+/* How many of the pools are of replicas; -1 and the error where some are of no kind that there is. */
+static int count_pools(const struct json *pools, struct error *err)
+{
+    int count = 0;
+    for (const cJSON *n = pools->node->child; n; n = n->next) {
+        struct json at = json_member(pools, n->string);
+        bool delays = false;
+        if (delay_is(&at, &delays, err))
+            return -1;
+        count += !delays;
+    }
+    return count > 0 ? count : json_complain(pools, "a pool of kind \"replica\"", err);
+}
+
 /* {"pools": {NAME: {…}, …}, "flow": [STEP, …], "routing": …, "links": {"kv": …}, "mixed_pool": {…}} */
 static int read_named_pools(struct scenario *s, const struct json *cluster, struct pool *usual, bool *layerwise,
                             struct error *err)
@@ -285,19 +339,9 @@ static int read_named_pools(struct scenario *s, const struct json *cluster, stru
     int count = cJSON_GetArraySize(pools.node);
     if (!cJSON_IsObject(pools.node) || count < 1 || count > MOST_POOLS)
         return json_complain(&pools, "an object of at most 16 pools by name", err);
-    if (json_check_keys(cluster, keys, err) || make_pools(s, (size_t)count, usual, err))
+    if (json_check_keys(cluster, keys, err) || (count = count_pools(&pools, err)) < 0 ||
+        make_pools(s, (size_t)count, usual, err) || read_pools(s, &pools, err))
         return -1;
-    size_t i = 0;
-    for (const cJSON *n = pools.node->child; n; n = n->next, i++) {
-        struct json at = json_member(&pools, n->string);
-        c->pools[i].name = n->string;
-        if (n->string[0] == 0 || strlen(n->string) > 60 || strchr(n->string, '.'))
-            return json_complain(&at, "a name of 1 to 60 bytes without a dot", err);
-        if (read_pool(&at, &s->pools[i], err))
-            return -1;
-        if (!s->pools[i].device)
-            return json_complain(&at, "a \"device\", here or for the scenario", err);
-    }
     if (read_flow(s, cluster, err) || read_routers(s, cluster, err))
         return -1;
     if (c->step_count == 1 && (wire.node || mixed.node))
@@ -346,6 +390,8 @@ static int read_fleet(struct scenario *s, const struct json *cluster, struct err
         apart |= c->pools[i].tied > 1 || c->pools[i].ranks > 1;
     if (fleet_read(&c->fleet, cluster, cluster_stations(c), err))
         return -1;
+    if (c->fleet.patience != SIM_TIME_NEVER && c->delay_count > 0)
+        return json_complain(cluster, "no \"give_up_s\" with pools of kind \"delay\"", err);
     return c->fleet.asked && apart
                ? json_complain(cluster,
                                "no failures, autoscaling or admission with placements other than \"colocated\", "

@@ -50,7 +50,7 @@ static int run(struct simulation *s, const struct simulation_options *o, struct 
     observer.next = o->observers;
     s->scenario.cluster.step |= o->step;
     if (o->sustainable)
-        s->metrics.sustainable_per_s = analytic_capacity_per_s(&s->scenario);
+        s->metrics.sustainable_per_s = analytic_capacity_per_s(&s->scenario, &s->metrics.serving_per_s);
     if (source == &own && scenario_open_workload(&s->scenario, &own, err))
         return -1;
     int status = cluster_run(&s->scenario.cluster, source, &observer, &o->control, totals, err);

@@ -22,18 +22,21 @@ static inline void draw(gsl_rng *rng, unsigned *numbers, size_t count)
         numbers[i] = below(rng, 1u << 30);
 }
 
-/* A cluster of two or three named pools, in one step of the flow or in two. */
+/* A cluster of two or three named pools, in one step of the flow or in two, now and then behind delay stations. */
 struct random_pools {
     bool ranks, tied, split; /* attention ranks; pipelines; prefill and decode apart */
     bool fleet;
     unsigned devices; /* the first so many of those below */
-    char text[1200];
+    char text[1600];
 };
 
 static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char *routing, bool central)
 {
     static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/tables.json"};
-    static const char *const flows[] = {"[\"a\", \"b\"]", "[[\"b\"], [\"a\", \"c\"]]", "[[\"c\", \"a\"], \"b\"]"};
+    static const char *const flows[] = {"\"a\", \"b\"", "[\"b\"], [\"a\", \"c\"]", "[\"c\", \"a\"], \"b\""};
+    static const char *const services[] = {"0", "0.03", "{\"name\": \"exponential\", \"mean\": 0.02}",
+                                           "{\"name\": \"lognormal\", \"median\": 0.01, \"sigma\": 1}"};
+    static const char *const servers[] = {"1", "3", "\"unlimited\""};
     unsigned count = 2 + below(rng, 2), flow = p->split ? count == 2 ? 0 : 1 + (central ? 0 : below(rng, 2)) : 0;
     size_t used = (size_t)snprintf(p->text, sizeof p->text, "\"pools\": {");
     for (unsigned i = 0; i < count; i++) {
@@ -54,18 +57,30 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
                              1 + d[1] % (RANDOM_REPLICAS_MAX / 2), shape, blocks,
                              d[2] % 2 ? "chunked_prefill" : "unified_budget", 1 + d[3] % 24);
     }
-    unsigned d[3];
-    draw(rng, d, 3);
+    unsigned d[8];
+    const char *delays = "";
+    draw(rng, d, 8);
+    if (d[3] % 3 == 0) {
+        delays = d[4] % 2 ? "\"y\", " : "\"y\", \"x\", ";
+        used += (size_t)snprintf(p->text + used, sizeof p->text - used,
+                                 ", \"y\": {\"kind\": \"delay\", \"servers\": %s, \"service_s\": %s}",
+                                 servers[d[5] % 3], services[d[6] % 4]);
+        if (d[4] % 2 == 0)
+            used += (size_t)snprintf(p->text + used, sizeof p->text - used,
+                                     ", \"x\": {\"kind\": \"delay\", \"servers\": %s, \"service_s\": %s}",
+                                     servers[d[6] % 3], services[d[7] % 4]);
+    }
     if (p->split)
         snprintf(p->text + used, sizeof p->text - used,
-                 "}, \"flow\": %s, \"routing\": [\"%s\", \"%s\"], \"links\": {\"kv\": {\"bytes_per_s\": %u}}%s",
-                 flows[flow], routing, d[0] % 2 ? "power_of_two" : "least_outstanding_tokens",
+                 "}, \"flow\": [%s%s], \"routing\": [\"%s\", \"%s\"], \"links\": {\"kv\": {\"bytes_per_s\": %u}}%s",
+                 delays, flows[flow], routing, d[0] % 2 ? "power_of_two" : "least_outstanding_tokens",
                  d[1] % 2 ? 2000000000 : 200000000,
                  !central && d[2] % 3 == 0
                      ? ", \"mixed_pool\": {\"prefill_above_tokens\": 300, \"decode_above_tokens\": 500}"
                      : "");
     else
-        snprintf(p->text + used, sizeof p->text - used, "}, \"routing\": \"%s\"%s", routing,
+        snprintf(p->text + used, sizeof p->text - used, "}, \"flow\": [%s%s], \"routing\": \"%s\"%s", delays,
+                 count == 2 ? "[\"a\", \"b\"]" : "[\"a\", \"b\", \"c\"]", routing,
                  p->fleet ? ", \"failures\": {\"mtbf_s\": 5, \"mttr_s\": 0.4}, \"autoscaling\": {\"policy\": "
                             "\"waiting\", \"interval_s\": 0.07, \"cold_start_s\": 0.05, \"slow_down_s\": 0}"
                           : "");
@@ -118,7 +133,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
-    char policy[200], cluster[1300], prompts_alone[40] = "";
+    char policy[200], cluster[1700], prompts_alone[40] = "";
     unsigned order = below(rng, 14), routing = below(rng, 10);
     if (routing == 2 && order >= 7 && order != 8 && order != 11)
         order = 0;                   /* a shared queue takes orders of keys */

@@ -535,7 +535,7 @@ static void test_search_equals_enumeration_of_what_is_written_down(void **state)
     gsl_rng *rng = random_stream_create(17, "plans");
     size_t met = 0, tried = 400;
     for (size_t i = 0; i < tried; i++) {
-        char text[3000], more[700];
+        char text[4000], more[700];
         struct plan plan;
         struct oracle o = {.margin = by_load, .steepness = between(rng, 0.3, 3), .spread = between(rng, 0.01, 1)};
         for (int d = 0; d < 3; d++) {
@@ -573,7 +573,7 @@ static void test_search_equals_enumeration_of_simulations(void **state)
     gsl_rng *rng = random_stream_create(23, "plans");
     size_t met = 0, several = 0, monotone = 0, tried = 8;
     for (size_t i = 0; i < tried; i++) {
-        char text[3000];
+        char text[4000];
         struct plan plan;
         struct trial_pool pool;
         struct error err = {0};
@@ -615,7 +615,7 @@ static void test_search_equals_enumeration_of_simulations(void **state)
 static void test_a_formula_that_is_too_low_rules_nothing_out(void **state)
 {
     (void)state;
-    char text[3000];
+    char text[4000];
     struct plan plan;
     struct plan_search s;
     struct error err = {0};
@@ -666,7 +666,7 @@ static void test_a_trace_is_resampled_for_a_plan(void **state)
 static void test_what_turns_out_cheaper_is_ranked_again(void **state)
 {
     (void)state;
-    char text[3000];
+    char text[4000];
     struct plan plan;
     struct plan_search s;
     struct error err = {0};
@@ -698,7 +698,7 @@ static double well_at_first(const struct oracle *o, const struct trial *t, const
 static void test_what_does_not_hold_after_all_is_not_recommended(void **state)
 {
     (void)state;
-    char text[3000];
+    char text[4000];
     struct plan plan;
     struct plan_search s;
     struct error err = {0};
@@ -721,7 +721,7 @@ static void test_what_does_not_hold_after_all_is_not_recommended(void **state)
 static void test_the_widest_of_equally_cheap_ones_is_chosen(void **state)
 {
     (void)state;
-    char text[3000];
+    char text[4000];
     struct plan plan;
     struct plan_search s;
     struct error err = {0};
@@ -747,7 +747,7 @@ static void test_the_widest_of_equally_cheap_ones_is_chosen(void **state)
 static void test_where_more_does_not_help_all_are_tried_at_once(void **state)
 {
     (void)state;
-    char text[3000];
+    char text[4000];
     struct plan plan;
     struct plan_search s;
     struct error err = {0};
@@ -775,7 +775,7 @@ static void test_where_more_does_not_help_all_are_tried_at_once(void **state)
 static void test_closest_is_the_smallest_violation(void **state)
 {
     (void)state;
-    char text[3000];
+    char text[4000];
     struct plan plan;
     struct plan_search s;
     struct error err = {0};
@@ -815,7 +815,7 @@ static void test_closest_is_the_smallest_violation(void **state)
 static void test_closest_where_requests_are_not_served(void **state)
 {
     (void)state;
-    char text[3000];
+    char text[4000];
     struct plan plan;
     struct plan_search s;
     struct error err = {0};
@@ -892,7 +892,7 @@ static void test_constraints_bound_the_units(void **state)
 static void test_what_is_asked_around_an_answer(void **state)
 {
     (void)state;
-    char text[3000];
+    char text[4000];
     struct plan plan;
     struct plan_search s;
     struct plan_answer a;
@@ -957,7 +957,7 @@ struct around {
 /* The same with both devices at 1 an hour and inputs that are off by 90 %. */
 static struct around ask_around(double rate)
 {
-    char text[3000], more[300];
+    char text[4000], more[300];
     struct plan plan;
     struct plan_search s;
     struct around out;
@@ -1007,7 +1007,7 @@ static void test_units_needed_when_inputs_are_off(void **state)
 static void test_a_size_as_a_command(void **state)
 {
     (void)state;
-    char text[3000];
+    char text[4000];
     struct plan plan;
     struct family *families;
     size_t count;

@@ -448,7 +448,7 @@ static void test_load_and_utilisation_by_hand(void **state)
         snprintf(with, sizeof with, text, cases[i].replicas, cases[i].most);
         open_scenario(with, &s, &source);
         expect_ok(run_metrics_init(&m, &s, &err), &err);
-        m.sustainable_per_s = 500;
+        m.sustainable_per_s = m.serving_per_s = 500;
         struct observer observer = run_metrics_observer(&m);
         expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
         expect_ok(run_metrics_summarise(&m, &s, &totals, &r, &err), &err);

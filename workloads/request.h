@@ -27,6 +27,7 @@ enum time_part {
     PART_PREEMPTED,
     PART_TRANSFER,
     PART_ROUTE,
+    PART_DELAY, /* at delay stations, in their queues and in service */
     PART_COUNT
 };
 
@@ -98,15 +99,16 @@ struct request {
     bool ended;             /* the same, but nobody knows it yet: it has fewer tokens than its limit */
     uint64_t batch_stamp;   /* the iteration in whose batch it was last put one by one */
     sim_time waiting_since; /* arrival, last preemption, or when it left for another replica to decode */
-    sim_time admitted;      /* to the running requests, the last time */
+    sim_time admitted;      /* to the running requests, or to a server of a delay station, the last time */
     /* Pipeline parallelism, a prompt whose chunks follow each other: its time is booked up to the first, the chunk
      * that entered the pipeline last ends at the second (SIM_TIME_NEVER: it is the prompt's last), and that chunk's
      * time belongs to the part. */
     sim_time booked, chunk_end;
     enum time_part chunk_part;
     sim_time first_scheduled, first_token, last_token;
+    sim_time queued;  /* when it reached the router: its arrival, or when it left the last delay station */
     size_t replica;   /* it was routed to; SIZE_MAX: it waits at the router */
-    sim_time entered; /* when it was */
+    sim_time entered; /* when it was, or when it came to the delay station where it is */
     size_t source;    /* the station that prefilled it, and what is held there while its KV is on its way: */
     struct kv_holding source_kv;
     sim_time copied;     /* when another replica has its KV too, in a pair */
@@ -123,7 +125,7 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->hash_count = 0;
     r->prev = r->next = NULL;
     r->id = id;
-    r->arrival = r->waiting_since = r->entered = arrival;
+    r->arrival = r->waiting_since = r->entered = r->queued = arrival;
     r->replica = SIZE_MAX;
     r->prompt_tokens = prompt_tokens;
     r->output_tokens = output_tokens;

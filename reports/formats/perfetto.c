@@ -17,7 +17,7 @@ struct lanes {
 
 struct kept_request {
     int64_t id, replica;
-    int64_t arrival, scheduled, first, last; /* nanoseconds */
+    int64_t arrival, queued, scheduled, first, last; /* nanoseconds */
     int lane;
 };
 
@@ -104,12 +104,14 @@ static int take_request(void *state, int columns, char **values, struct error *e
         return error_no_memory(err);
     t->requests = grown;
     int64_t arrival = ns_of(values[2]);
-    grown[t->request_count++] = (struct kept_request){.id = strtoll(values[0], NULL, 10),
-                                                      .replica = strtoll(values[1], NULL, 10),
-                                                      .arrival = arrival,
-                                                      .scheduled = arrival + ns_of(values[3]),
-                                                      .first = arrival + ns_of(values[4]),
-                                                      .last = arrival + ns_of(values[5])};
+    grown[t->request_count++] =
+        (struct kept_request){.id = strtoll(values[0], NULL, 10),
+                              .replica = strtoll(values[1], NULL, 10),
+                              .arrival = arrival,
+                              .queued = arrival + strtoll(values[6], NULL, 10),
+                              .scheduled = arrival + strtoll(values[6], NULL, 10) + ns_of(values[3]),
+                              .first = arrival + ns_of(values[4]),
+                              .last = arrival + ns_of(values[5])};
     return 0;
 }
 
@@ -138,7 +140,8 @@ static int write_request(void *state, int columns, char **values, struct error *
             "\"replica\":%lld,\"ttft_ms\":%.6g,\"e2e_ms\":%.6g,\"preemptions\":%s}}",
             (long long)r->id, values[1], values[2], (long long)r->replica, (double)(r->first - r->arrival) * 1e-6,
             (double)(r->last - r->arrival) * 1e-6, values[3]);
-    phase_slice(t, lane, "queue", r->arrival, r->scheduled);
+    phase_slice(t, lane, "delay", r->arrival, r->queued);
+    phase_slice(t, lane, "queue", r->queued, r->scheduled);
     phase_slice(t, lane, "prefill", r->scheduled, r->first);
     phase_slice(t, lane, "decode", r->first, r->last);
     flow(t, 's', REQUESTS_PROCESS, lane, r->arrival, r->id);
@@ -258,7 +261,9 @@ static int read_requests(struct trace *t, struct store *store, int64_t run, stru
 {
     bool iterations = false;
     if (store_read(store, take_request, t, err,
-                   "SELECT id, replica, arrival_s, queue_s, ttft_s, e2e_s FROM request WHERE run_id = ? ORDER BY id",
+                   "SELECT id, replica, arrival_s, queue_s, ttft_s, e2e_s, coalesce((SELECT ns FROM time_parts t WHERE "
+                   "t.run_id = request.run_id AND t.request_id = id AND part = 'delay'), 0) "
+                   "FROM request WHERE run_id = ? ORDER BY id",
                    "i", run) ||
         store_read(store, count_rows, &iterations, err, "SELECT EXISTS (SELECT 1 FROM iteration WHERE run_id = ?)", "i",
                    run))

@@ -245,6 +245,14 @@ static void print_queueing(FILE *out, const struct station_summary *t)
             t->stay_s, t->wait_s, t->little_residual);
 }
 
+static void print_delay(FILE *out, const struct station_summary *t)
+{
+    fprintf(out, "  %-10s %s", "delay", t->name + sizeof "delay:" - 1);
+    if (isfinite(t->utilization))
+        fprintf(out, "ρ %.3f, ", t->utilization);
+    fprintf(out, "L %.2f, Lq %.2f, W %.3f s, Wq %.3f s\n", t->number, t->queue_number, t->stay_s, t->wait_s);
+}
+
 /* One cut, and what it is for. */
 static void print_warmup(FILE *out, const struct scenario *s, const struct run_summary *r)
 {
@@ -276,6 +284,8 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
     print_where_time_went(out, r);
     print_replicas(out, s, r);
     print_queueing(out, &r->system);
+    for (size_t i = 0; i < r->delay_count; i++)
+        print_delay(out, &r->delays[i]);
     print_costs(out, s, r);
     print_warmup(out, s, r);
     print_slo(out, s, r);

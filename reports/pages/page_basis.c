@@ -22,18 +22,20 @@ static int take_theory(void *state, int columns, char **values, struct error *er
 {
     FILE *out = state;
     (void)columns, (void)err;
-    char text[32];
-    html_seconds(text, sizeof text, kept_number(values[1]));
+    char text[32], simulated[32];
+    html_seconds(text, sizeof text, kept_number(values[2]));
+    html_seconds(simulated, sizeof simulated, kept_number(values[4]));
     fputs("<tr><td>", out);
     html_text(out, values[0]);
-    fprintf(out, "</td><td>%s</td><td>%s</td></tr>\n", values[1] ? text : "no steady state",
-            kept_number(values[2]) > 0 ? "yes" : "no");
+    fputs("</td><td>", out);
+    html_text(out, values[1]);
+    fprintf(out, "</td><td>%s</td><td>%s</td><td>%s</td></tr>\n", values[2] ? text : "no steady state", simulated,
+            kept_number(values[3]) > 0 ? "yes" : "no");
     return 0;
 }
 
 int page_queueing(struct page *p, struct error *err)
 {
-    char wait[32];
     html_heading(p->out, "queueing", "Queueing");
     fputs("<table><tr><th>station</th><th>λ/s</th><th>ρ</th><th>busy</th><th>L</th><th>Lq</th><th>W s</th><th>Wq "
           "s</th><th>SCV "
@@ -45,18 +47,20 @@ int page_queueing(struct page *p, struct error *err)
             "station WHERE run_id = ? ORDER BY station = 'system' DESC, station = 'queue' DESC, station LIMIT 70",
             "i", p->run->id))
         return -1;
-    html_seconds(wait, sizeof wait, kept_run_value(p->run, "queue_s", "run", "mean"));
-    fputs("</table>\n<p class=\"hint\">ρ is λ/(c μ) where a server has one request at a time, and where servers have "
+    fputs("</table>\n<p class=\"hint\">ρ is λ/(c μ) where a server has one request at a time (as in delay stations), "
+          "and where servers have "
           "batches the rate of arrivals over the largest that can be sustained, by formula. Busy is the share of time "
           "with "
           "an iteration.</p>\n",
           p->out);
-    fprintf(p->out,
-            "<table><caption>Mean wait by theory; simulated: %s</caption><tr><th>formula</th><th>wait</th><th>"
-            "this run meets its assumptions</th></tr>\n",
-            wait);
+    fputs("<table><caption>Mean wait by theory and as simulated, over the whole run</caption><tr><th>station</th><th>"
+          "formula</th><th>by theory</th><th>simulated</th><th>this run meets its assumptions</th></tr>\n",
+          p->out);
     if (store_read(p->run->store, take_theory, p->out, err,
-                   "SELECT formula, value, assumptions_met FROM theory WHERE run_id = ?", "i", p->run->id))
+                   "SELECT t.station, formula, value, assumptions_met, wq_s FROM theory t LEFT JOIN station s ON "
+                   "s.run_id = t.run_id AND s.station = t.station WHERE t.run_id = ? ORDER BY t.station = 'system' "
+                   "DESC, t.station, formula",
+                   "i", p->run->id))
         return -1;
     fputs("</table>\n", p->out);
     return 0;

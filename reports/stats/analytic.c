@@ -335,6 +335,23 @@ static void several_kinds(const struct scenario *s, const struct sample *w, stru
     out->batch = out->tpot_s = out->service_s = out->service_scv = out->wait_s = out->ttft_s = out->ttft_p99_s = NAN;
 }
 
+/* Time at delay stations comes before that for the first token. */
+static void add_delays(const struct cluster_config *c, const struct sample *w, struct analytic_estimate *out)
+{
+    out->serving_per_s = out->capacity_per_s;
+    for (size_t i = 0; i < c->delay_count; i++) {
+        const struct delay_config *d = &c->delays[i];
+        double mean = duration_mean_s(&d->service), servers = (double)d->servers;
+        if (mean > 0 && d->servers > 0) {
+            out->capacity_per_s = fmin(out->capacity_per_s, servers / mean);
+            out->ttft_s += theory_ggc_wait_s(w->rate_per_s, 1 / mean, (unsigned)d->servers, w->arrival_scv,
+                                             duration_scv(&d->service));
+        }
+        out->ttft_s += mean;
+        out->ttft_p99_s = NAN;
+    }
+}
+
 static void nothing_is_served(struct analytic_estimate *out)
 {
     out->capacity_per_s = INFINITY;
@@ -374,16 +391,20 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
     } else {
         continuous_batches(&prefill, &decode, w, out);
     }
+    add_delays(c, w, out);
     out->utilization = w->rate_per_s / out->capacity_per_s;
     out->capacity_per_s /= out->served_share; /* requests that are refused take nothing of it */
+    out->serving_per_s /= out->served_share;
     out->e2e_s = out->ttft_s + (w->output - 1) * out->tpot_s;
     free(w);
     return 0;
 }
 
-double analytic_capacity_per_s(const struct scenario *s)
+double analytic_capacity_per_s(const struct scenario *s, double *serving_per_s)
 {
     struct analytic_estimate e = {0};
     struct error ignored = {0};
-    return analytic_of(s, &e, &ignored) || isinf(e.capacity_per_s) ? NAN : e.capacity_per_s;
+    bool none = analytic_of(s, &e, &ignored) || isinf(e.capacity_per_s);
+    *serving_per_s = none ? NAN : e.serving_per_s;
+    return none ? NAN : e.capacity_per_s;
 }

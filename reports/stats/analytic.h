@@ -13,6 +13,8 @@
  * The capacity is an estimate, not a bound: prefixes that are found in the KV pool, several prompts in one iteration
  * without a token budget, prompts that are spread over iterations which they do not fill, requests that are shed, and
  * a run that ends before its queue has grown all let a simulation serve more. Nothing may be ruled out for it.
+ * Delay stations: G/G/c by Allen and Cunneen, each with the workload's own arrivals; they bound the capacity where they
+ * have c servers.
  * Replicas are taken to share arrivals evenly, and to be the servers of one queue where the router sends requests to
  * the replica that has least to do; requests not to be preempted. */
 #ifndef TANDEM_REPORTS_STATS_ANALYTIC_H
@@ -24,12 +26,13 @@ struct analytic_estimate {
     double rate_per_s;             /* of the whole scenario, all requests */
     double served_share;           /* of the requests: those that are not refused for their lengths */
     double capacity_per_s;         /* about this rate can be served, refused requests included; INFINITY: all are */
+    double serving_per_s;          /* the same of replicas alone, whatever their delay stations let through */
     double utilization;            /* rate over capacity */
     double batch;                  /* decodes in an iteration of a replica that decodes */
     double tpot_s;                 /* mean */
     double service_s, service_scv; /* of a prompt */
     double wait_s;                 /* mean, in the queue */
-    double ttft_s, ttft_p99_s;
+    double ttft_s, ttft_p99_s;     /* the latter NAN behind delay stations */
     double e2e_s;
     const char *formula; /* for the wait */
 };
@@ -37,8 +40,8 @@ struct analytic_estimate {
 /* Lengths and gaps are those of the workload's first few thousand requests. */
 int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct error *err);
 
-/* The capacity alone; NAN where there is none: a closed loop, a batch job, a workload that cannot be read or of which
- * nothing is served. */
-double analytic_capacity_per_s(const struct scenario *s);
+/* The capacity alone, and that of replicas alone; NAN where there is none: a closed loop, a batch job, a workload that
+ * cannot be read or of which nothing is served. */
+double analytic_capacity_per_s(const struct scenario *s, double *serving_per_s);
 
 #endif

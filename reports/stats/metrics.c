@@ -10,7 +10,7 @@
 
 const char *const time_part_names[PART_COUNT] = {
     "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
-    "decode_stall", "preempted",   "transfer",      "route"};
+    "decode_stall", "preempted",   "transfer",      "route",      "delay"};
 
 /* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by their request's place in
  * the order of arrival. */
@@ -33,7 +33,8 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
                               .timeseries = s->timeseries,
                               .iterations_kept = s->iterations,
                               .sections = {.width = requests_in_group},
-                              .sustainable_per_s = NAN};
+                              .sustainable_per_s = NAN,
+                              .serving_per_s = NAN};
     for (enum metric i = 0; i < METRIC_COUNT; i++)
         (i == METRIC_ITL ? samples_init_sectioned : samples_init)(&m->samples[i],
                                                                   i == METRIC_ITL ? gap_window : requests_in_group);
@@ -103,12 +104,15 @@ static void on_probe(void *state, const struct cluster_state *cluster)
     double interval = sim_time_to_s(m->timeseries), up = (double)cluster->replicas_up;
     sim_time busy = (sim_time)m->system.busy_ns + cluster->busy_more;
     uint64_t tokens = m->heads - cluster->tokens_less;
+    uint64_t delayed = 0;
+    for (size_t i = 0; i < MOST_DELAYS; i++)
+        delayed += present(&m->delays[i].system);
     const struct {
         const char *series;
         double value;
     } points[] = {
         {"waiting", (double)present(&m->queue)},
-        {"running", (double)(present(&m->system) - present(&m->queue))},
+        {"running", (double)(present(&m->system) - present(&m->queue) - delayed)},
         {"kv_used_blocks", (double)cluster->kv_used_blocks},
         {"requests_per_s", (double)(m->system.departures - m->point_finished) / interval},
         {"output_tokens_per_s", (double)(tokens - m->point_tokens) / interval},
@@ -224,20 +228,45 @@ static size_t enter_section(struct run_metrics *m, const struct request *r)
     return section;
 }
 
-static void on_arrival(void *state, size_t replica, const struct request *r)
+static void on_queued(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
-    enter_section(m, r);
     if (replica == ROUTER_QUEUE)
         queue_growth_arrive(&m->queue_growth, present(&m->queue));
-    station_enter(&m->system, r->arrival);
-    station_enter(&m->queue, r->arrival);
+    station_enter(&m->queue, r->queued);
     if (replica == ROUTER_QUEUE)
         return;
     struct replica_metrics *of = &m->replicas[replica];
     queue_growth_arrive(&of->growth, present(&of->queue));
-    station_enter(&of->system, r->arrival);
-    station_enter(&of->queue, r->arrival);
+    station_enter(&of->system, r->queued);
+    station_enter(&of->queue, r->queued);
+}
+
+static void on_arrival(void *state, size_t replica, const struct request *r)
+{
+    struct run_metrics *m = state;
+    enter_section(m, r);
+    station_enter(&m->system, r->arrival);
+    if (replica != DELAY_STATIONS)
+        on_queued(m, replica, r);
+}
+
+static void on_delayed(void *state, size_t delay, const struct request *r)
+{
+    struct delay_metrics *of = &((struct run_metrics *)state)->delays[delay];
+    queue_growth_arrive(&of->growth, present(&of->queue));
+    station_enter(&of->system, r->entered);
+    station_enter(&of->queue, r->entered);
+}
+
+static void on_delay_ended(void *state, size_t delay, const struct request *r, sim_time at)
+{
+    struct delay_metrics *of = &((struct run_metrics *)state)->delays[delay];
+    sim_time waited = r->admitted - r->entered, service = at - r->admitted;
+    station_leave(&of->queue, r->admitted, waited, 0);
+    queue_growth_serve(&of->growth, r->id, r->entered, waited);
+    station_leave(&of->system, at, at - r->entered, sim_time_to_s(service));
+    of->system.busy_ns += (uint64_t)service;
 }
 
 static void on_rejection(void *state, const struct request *r, const char *reason)
@@ -250,13 +279,13 @@ static void on_rejection(void *state, const struct request *r, const char *reaso
 static void on_scheduled(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
-    station_leave(&m->queue, r->first_scheduled, r->first_scheduled - r->arrival, 0);
+    station_leave(&m->queue, r->first_scheduled, r->first_scheduled - r->queued, 0);
     struct replica_metrics *of = &m->replicas[replica];
     if (present(&of->queue) > 0) {
         station_leave(&of->queue, r->first_scheduled, r->first_scheduled - r->entered, 0);
         queue_growth_serve(&of->growth, r->id, r->entered, r->first_scheduled - r->entered);
     } else /* under central routing it waited elsewhere */
-        queue_growth_serve(&m->queue_growth, r->id, r->arrival, r->first_scheduled - r->arrival);
+        queue_growth_serve(&m->queue_growth, r->id, r->queued, r->first_scheduled - r->queued);
 }
 
 static void on_evicted(void *state, size_t replica, const struct request *r, sim_time at)
@@ -285,7 +314,7 @@ static void on_lost(void *state, const struct request *r, sim_time at, const cha
     attainment_refused(&m->attainment, section_of(&m->sections, r->id), reason);
     station_leave(&m->system, at, at - r->arrival, 0);
     if (!r->scheduled)
-        station_leave(&m->queue, at, at - r->arrival, 0);
+        station_leave(&m->queue, at, at - r->queued, 0);
 }
 
 static void on_preemption(void *state, size_t replica, const struct request *r)
@@ -416,15 +445,15 @@ static void on_iteration(void *state, const struct iteration_record *i)
     keep_gaps(m, i, 1, n, decodes);
 }
 
-/* Queueing and prefill come before the first token, but for what a preemption has computed again, which is booked
- * apart:
- * what is left of the TTFT beside dispatch is a preemption before it. */
+/* Delay stations, queueing and prefill come before the first token, but for what a preemption has computed again, which
+ * is booked apart: what is left of the TTFT beside dispatch is a preemption before it. */
 static void add_to_ttft_bands(struct bands *bands, const struct request *r, sim_time ttft)
 {
-    sim_time parts[PART_COUNT] = {[PART_QUEUE] = r->parts[PART_QUEUE],
+    sim_time parts[PART_COUNT] = {[PART_DELAY] = r->parts[PART_DELAY],
+                                  [PART_QUEUE] = r->parts[PART_QUEUE],
                                   [PART_PREFILL_OWN] = r->parts[PART_PREFILL_OWN],
                                   [PART_PREFILL_STALL] = r->parts[PART_PREFILL_STALL]};
-    sim_time rest = ttft - parts[PART_QUEUE] - parts[PART_PREFILL_OWN] - parts[PART_PREFILL_STALL];
+    sim_time rest = ttft - parts[PART_DELAY] - parts[PART_QUEUE] - parts[PART_PREFILL_OWN] - parts[PART_PREFILL_STALL];
     sim_time other = r->parts[PART_ROUTE] < rest ? r->parts[PART_ROUTE] : rest;
     parts[PART_ROUTE] = other > 0 ? other : 0;
     parts[PART_PREEMPTED] = rest > parts[PART_ROUTE] ? rest - parts[PART_ROUTE] : 0;
@@ -485,7 +514,7 @@ static void on_handed_over(void *state, size_t replica, const struct request *r)
     struct run_metrics *m = state;
     queue_growth_arrive(&m->decode_growth, m->handed_over++ - m->taken_over);
     if (present(&m->replicas[replica].system) > 0)
-        station_leave(&m->replicas[replica].system, r->last_token, r->last_token - r->arrival,
+        station_leave(&m->replicas[replica].system, r->last_token, r->last_token - r->entered,
                       sim_time_to_s(r->last_token - r->first_scheduled));
 }
 
@@ -501,6 +530,9 @@ struct observer run_metrics_observer(struct run_metrics *m)
 {
     return (struct observer){.state = m,
                              .arrived = on_arrival,
+                             .delayed = on_delayed,
+                             .delay_ended = on_delay_ended,
+                             .queued = on_queued,
                              .rejected = on_rejection,
                              .scheduled = on_scheduled,
                              .preempted = on_preemption,

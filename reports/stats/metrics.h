@@ -34,6 +34,12 @@ struct replica_metrics {
     bool estimated;   /* its costs do not tell sources apart: all are estimates */
 };
 
+/* A delay station: all of it, and its queue. */
+struct delay_metrics {
+    struct station_sums system, queue;
+    struct queue_growth growth;
+};
+
 /* Of the requests that arrived in one section of the run. */
 struct request_sums {
     uint64_t arrived, finished;
@@ -69,8 +75,10 @@ struct run_metrics {
     struct queue_growth queue_growth, decode_growth; /* of the shared queue; of KV on its way to replicas that decode */
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
     size_t replica_count;
-    uint64_t handed_over, taken_over; /* requests, in disaggregated placement */
+    struct delay_metrics delays[MOST_DELAYS]; /* of those that there are */
+    uint64_t handed_over, taken_over;         /* requests, in disaggregated placement */
     double sustainable_per_s; /* largest rate of arrivals, by formula; whoever knows it sets it. NAN: not known */
+    double serving_per_s;     /* the same, as far as replicas limit it */
     bool schedules_ahead;     /* some replica does */
     struct gap_ahead *gaps_ahead;
     size_t gaps_ahead_count, gaps_ahead_capacity, gaps_ahead_most; /* settled when there are so many */
@@ -105,8 +113,8 @@ struct observer run_metrics_observer(struct run_metrics *m);
 
 /* A station in the words of queueing theory. Times in seconds, rates per second. */
 struct station_summary {
-    char name[24]; /* "system", "queue", "replica:0", "replica:0/queue" */
-    unsigned servers;
+    char name[80];    /* "system", "queue", "replica:0", "replica:0/queue", "delay:NAME", "delay:NAME/queue" */
+    unsigned servers; /* 0: as many as there are requests */
     double arrival_rate, service_rate, busy, utilization, number, queue_number, stay_s, wait_s, arrival_scv,
         service_scv, little_residual;
 };
@@ -129,6 +137,8 @@ struct run_summary {
     struct summary all[METRIC_COUNT];      /* of every request that finished */
     uint64_t prompt_tokens, output_tokens; /* of all requests that finished */
     struct station_summary system, queue;
+    struct station_summary delays[MOST_DELAYS]; /* [delay_count] */
+    size_t delay_count;
     struct estimate wait_99; /* mean wait in seconds, after the cut, with its 99 % interval */
     struct slo_verdict slo;
     double duration_s; /* the whole run's */
@@ -143,7 +153,7 @@ struct run_summary {
     double source_share[COST_SOURCES]; /* of busy time; the rest is host work */
     double part_share[PART_COUNT];     /* of all finished requests' time */
     bool overloaded;                   /* some station's queue grew as long as requests came */
-    char overloaded_station[32];       /* which */
+    char overloaded_station[80];       /* which */
     uint64_t preemptions, recomputed_tokens;
     double replica_hours;                 /* that replicas were held */
     double prefix_hit_rate;               /* prompt tokens found in the pool, computed by others, over all */
@@ -153,6 +163,10 @@ struct run_summary {
 /* The station of one replica, or of its queue. */
 struct station_summary run_metrics_station(const struct run_metrics *m, const struct scenario *s, size_t replica,
                                            bool queue, double duration_s);
+
+/* A delay station, or its queue. */
+struct station_summary run_metrics_delay(const struct run_metrics *m, const struct scenario *s, size_t delay,
+                                         bool queue, double duration_s);
 
 /* Time parts by percentile of the TTFT and of the E2E, after the cut. */
 void run_metrics_bands(const struct run_metrics *m, size_t sections_cut, struct bands *ttft, struct bands *e2e);

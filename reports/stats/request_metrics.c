@@ -16,7 +16,7 @@ enum metric metric_find(const char *name)
 struct request_metrics request_metrics_of(const struct request *r)
 {
     struct request_metrics q;
-    q.at[METRIC_QUEUE] = r->first_scheduled - r->arrival;
+    q.at[METRIC_QUEUE] = r->first_scheduled - r->queued;
     q.at[METRIC_TTFT] = r->first_token - r->arrival;
     q.at[METRIC_TPOT] = r->output_tokens > 1 ? (r->last_token - r->first_token) / (r->output_tokens - 1) : -1;
     q.at[METRIC_ITL] = -1;

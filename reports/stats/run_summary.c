@@ -63,9 +63,9 @@ static struct station_summary served_station(const struct station_sums *s, const
  * have batches it is the rate of arrivals over the largest one that the station can serve, its share of what the
  * cluster can (M/G^[b]/1: λ E[S] / b): a batch that is not full keeps a server busy, too. */
 static double utilization_of(const struct run_metrics *m, const struct scenario *s, const struct station_summary *t,
-                             uint64_t arrivals, double share)
+                             uint64_t arrivals, double capacity_per_s)
 {
-    return serves_one_at_a_time(s) ? t->busy : rate_while_they_came(m, arrivals) / (m->sustainable_per_s * share);
+    return serves_one_at_a_time(s) ? t->busy : rate_while_they_came(m, arrivals) / capacity_per_s;
 }
 
 /* Requests of a shared queue arrive at no replica: of these only how busy they are is known. */
@@ -96,10 +96,26 @@ struct station_summary run_metrics_station(const struct run_metrics *m, const st
     /* No formula tells pools apart. */
     double share = s->cluster.pool_count > 1 ? NAN : 1 / (double)m->replica_count;
     if (!queue)
-        out.utilization = utilization_of(m, s, &out, r->system.arrivals, share);
+        out.utilization = utilization_of(m, s, &out, r->system.arrivals, m->serving_per_s * share);
     if (s->cluster.routers[0].policy->central && r->system.arrivals == 0)
         leave_busy_alone(&out);
     snprintf(out.name, sizeof out.name, "replica:%zu%s", replica, queue ? "/queue" : "");
+    return out;
+}
+
+struct station_summary run_metrics_delay(const struct run_metrics *m, const struct scenario *s, size_t delay,
+                                         bool queue, double duration_s)
+{
+    const struct delay_metrics *d = &m->delays[delay];
+    const struct delay_config *config = &s->cluster.delays[delay];
+    unsigned servers = (unsigned)config->servers;
+    struct station_summary out =
+        queue ? station_of(&d->queue, 0, duration_s) : served_station(&d->system, &d->queue, servers, duration_s);
+    if (!queue && servers > 0)
+        out.utilization = out.busy;
+    else if (!queue)
+        out.busy = NAN; /* it has no share */
+    snprintf(out.name, sizeof out.name, "delay:%s%s", config->name, queue ? "/queue" : "");
     return out;
 }
 
@@ -118,7 +134,7 @@ static bool is_closed_loop(const struct scenario *s)
 /* One station is enough: a hot replica among several that idle is overloaded. */
 static void find_overload(const struct run_metrics *m, const struct scenario *s, struct run_summary *out)
 {
-    size_t queues = m->replica_count + 2;
+    size_t queues = m->replica_count + s->cluster.delay_count + 2;
     if (is_closed_loop(s))
         return;
     if (queue_growth_found(&m->queue_growth, queues))
@@ -128,6 +144,9 @@ static void find_overload(const struct run_metrics *m, const struct scenario *s,
     for (size_t i = 0; i < m->replica_count && !*out->overloaded_station; i++)
         if (queue_growth_found(&m->replicas[i].growth, queues))
             snprintf(out->overloaded_station, sizeof out->overloaded_station, "replica:%zu", i);
+    for (size_t i = 0; i < s->cluster.delay_count && !*out->overloaded_station; i++)
+        if (queue_growth_found(&m->delays[i].growth, queues))
+            snprintf(out->overloaded_station, sizeof out->overloaded_station, "delay:%s", s->cluster.delays[i].name);
     out->overloaded = *out->overloaded_station != 0;
 }
 
@@ -135,9 +154,12 @@ static void stations(const struct run_metrics *m, const struct scenario *s, stru
 {
     out->system = served_station(&m->system, &m->queue, (unsigned)cluster_replicas(&s->cluster), out->duration_s);
     out->queue = station_of(&m->queue, 0, out->duration_s);
-    out->system.utilization = utilization_of(m, s, &out->system, out->totals.arrived, 1);
+    out->system.utilization = utilization_of(m, s, &out->system, out->totals.arrived, m->sustainable_per_s);
     snprintf(out->system.name, sizeof out->system.name, "system");
     snprintf(out->queue.name, sizeof out->queue.name, "queue");
+    out->delay_count = s->cluster.delay_count;
+    for (size_t i = 0; i < out->delay_count; i++)
+        out->delays[i] = run_metrics_delay(m, s, i, false, out->duration_s);
     out->sustainable_per_s = m->sustainable_per_s;
     out->load = rate_while_they_came(m, out->totals.arrived) / m->sustainable_per_s;
     find_overload(m, s, out);

@@ -291,6 +291,27 @@ static int save_theory(struct store *s, sqlite3_int64 run, const struct scenario
     return 0;
 }
 
+/* The same of a delay station, which has no batches: what holds depends on its arrivals and its times alone. */
+static int save_delay_theory(struct store *s, sqlite3_int64 run, const struct station_summary *t, struct error *err)
+{
+    bool poisson = fabs(t->arrival_scv - 1) < 0.1;
+    const struct {
+        const char *formula;
+        double value;
+        bool holds;
+    } rows[] = {
+        {"M/M/c wait (Erlang C)", theory_mmc_wait_s(t->arrival_rate, t->service_rate, t->servers),
+         poisson && fabs(t->service_scv - 1) < 0.1},
+        {"G/G/c wait (Allen-Cunneen)",
+         theory_ggc_wait_s(t->arrival_rate, t->service_rate, t->servers, t->arrival_scv, t->service_scv), true},
+    };
+    for (size_t i = 0; t->servers > 0 && i < sizeof rows / sizeof *rows; i++)
+        if (store_insert(s, err, "INSERT INTO theory VALUES (?,?,?,?,?)", "issdi", run, t->name, rows[i].formula,
+                         rows[i].value, (sqlite3_int64)rows[i].holds))
+            return -1;
+    return 0;
+}
+
 static int save_stations(struct store *s, sqlite3_int64 run, const struct scenario *sc, const struct run_metrics *m,
                          const struct run_summary *r, struct error *err)
 {
@@ -300,6 +321,12 @@ static int save_stations(struct store *s, sqlite3_int64 run, const struct scenar
         for (int queue = 0; queue < 2; queue++) {
             struct station_summary t = run_metrics_station(m, sc, i, queue, r->duration_s);
             if (save_station(s, run, &t, err))
+                return -1;
+        }
+    for (size_t i = 0; i < sc->cluster.delay_count; i++)
+        for (int queue = 0; queue < 2; queue++) {
+            struct station_summary t = run_metrics_delay(m, sc, i, queue, r->duration_s);
+            if (save_station(s, run, &t, err) || (!queue && save_delay_theory(s, run, &t, err)))
                 return -1;
         }
     return save_theory(s, run, sc, m, r, err);

@@ -78,7 +78,7 @@ def check_prompts(run, findings, lines):
         findings.equal("request.prompt", f"{what}: prompt tokens computed", tokens, r.prompt - r.cached)
         if not line:
             continue
-        findings.equal("request.queue_s", f"{what}: queue_s in ns", r.queue, line[0][0].start - r.arrival)
+        findings.equal("request.queue_s", f"{what}: queue_s in ns", r.queue, line[0][0].start - r.queued)
         if layout.in_flight(run) > 1 or any(s > 1 for _, s in layout.pools(run) or ()):
             continue  # the stages after the first take their time, too
         findings.equal("request.ttft_s", f"{what}: ttft_s in ns", r.ttft, line[-1][0].end - r.arrival)
@@ -186,12 +186,12 @@ def held(run, spans):
     if own == "reserve_max" or (policy in RESERVING and own is None):
         if run.offered is None:
             return None
-        return [(r.arrival + r.queue, r.end, blocks(r.prompt + run.offered[r.id].limit, block)) for r in run.requests]
+        return [(r.queued + r.queue, r.end, blocks(r.prompt + run.offered[r.id].limit, block)) for r in run.requests]
     if policy not in WHOLE_PROMPT or any(r.parts.get("prefill_stall") for r in run.requests):
         return None
     stretches = []
     for r in run.requests:
-        since, now = r.arrival + r.queue, blocks(r.prompt, block)
+        since, now = r.queued + r.queue, blocks(r.prompt, block)
         for k, i in enumerate(spans[r.id]):
             need = blocks(r.prompt + k + 1, block)
             if need != now:

@@ -84,6 +84,8 @@ class Run:
         for r in rows("SELECT request_id, part, ns FROM time_parts WHERE run_id = ?"):
             if r["request_id"] in by_id:
                 by_id[r["request_id"]].parts[r["part"]] = r["ns"]
+        for r in self.requests:
+            r.queued = r.arrival + r.parts.get("delay", 0)
         self.by_id = by_id
         self.by_end = sorted(self.requests, key=lambda r: (r.end, r.id))
 

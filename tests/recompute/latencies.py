@@ -25,7 +25,7 @@ def check_row(run, findings):
     """What a row says of one request: times that follow from other times of it."""
     for r in run.requests:
         what = f"request {r.id}"
-        findings.true("request.order", 0 <= r.queue <= r.ttft <= r.e2e, f"{what}: queue, ttft, e2e {r.queue} {r.ttft} {r.e2e}")
+        findings.true("request.order", 0 <= r.queue <= r.ttft - r.queued + r.arrival <= r.e2e, f"{what}: queue, ttft, e2e {r.queue} {r.ttft} {r.e2e}")
         findings.true("request.end", r.end <= run.length, f"{what} ends at {r.end} after the run's end {run.length}")
         findings.near("request.normalized_s", f"{what}: normalized_s", r.normalized, r.e2e / r.output, 0, 1)
         if r.output > 1:

@@ -11,6 +11,13 @@ def fleet(run):
     return any(run.at("cluster", key) for key in ("failures", "autoscaling"))
 
 
+def delays(run):
+    """{name: servers, 0 for as many as there are requests} of the delay stations that requests go through first."""
+    stated = run.at("cluster", "pools", default={})
+    servers = {name: pool.get("servers", 1) for name, pool in stated.items() if pool.get("kind") == "delay"}
+    return {name: 0 if count == "unlimited" else count for name, count in servers.items()}
+
+
 def pools(run):
     """Replicas and stages of the prefill and decode pool; None where replicas do both."""
     if run.named("cluster", "placement", default="colocated") in ("colocated", "redundant_kv"):
@@ -24,6 +31,8 @@ def replicas(run):
     """Replicas of a run, attention ranks apart."""
     if pools(run):
         return sum(n for n, _ in pools(run))
+    if delays(run):
+        return sum(pool.get("replicas", 1) for pool in run.at("cluster", "pools").values() if pool.get("kind") != "delay")
     return int(run.at("cluster", "replicas", default=1)) * int(run.at("cluster", "data_parallel", default=1))
 
 

@@ -11,7 +11,7 @@ LATENCIES = ("queue_s", "ttft_s", "tpot_s", "itl_s", "e2e_s", "normalized_s")
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 STATISTICS = ("count", "mean", "sd", "min", *PERCENTILES, "max")
 PARTS = ("queue", "prefill_own", "prefill_stall", "decode_own", "decode_interference", "decode_stall", "preempted",
-         "transfer", "route")
+         "transfer", "route", "delay")
 BANDS = (("band:p0-p50", 0, 0.5), ("band:p50-p90", 0.5, 0.9), ("band:p90-p99", 0.9, 0.99), ("band:p99-p100", 0.99, 1))
 
 # Metrics of scope `run` that every run has (statistic `value`).

@@ -148,6 +148,15 @@ def cluster(rng, kind, staged):
     return parts
 
 
+def add_delay(rng, cluster):
+    """Puts the replicas behind a delay station."""
+    service = rng.choice([0, 0.02, {"name": "exponential", "mean": 0.03}, {"name": "lognormal", "median": 0.01, "sigma": 1},
+                          {"name": "gamma", "mean": 0.05, "cv": 0.5}, {"name": "uniform", "min": 0, "max": 0.1}])
+    shape = {key: cluster.pop(key) for key in ("replicas", "tensor_parallel") if key in cluster}
+    cluster["pools"] = {"serve": shape, "door": {"kind": "delay", "servers": rng.choice([1, 2, 5, "unlimited"]), "service_s": service}}
+    cluster["flow"] = ["door", "serve"]
+
+
 def limits(rng, metrics):
     rule = {}
     for metric in rng.sample(metrics, rng.randint(1, 3)):
@@ -222,6 +231,8 @@ def serving(rng):
                 "policy": {"batching": policy, "order": order, "kv_block_tokens": block,
                            "kv_blocks": (longest >> rng.choice([0, 0, 0, 2])) // block + 1 + rng.randint(0, 4000 // block)},
                 "workload": work}
+    if kind == "colocated" and "give_up_s" not in many.get("admission", {}) and chance(rng, 0.15):
+        add_delay(rng, scenario["cluster"])
     add_policy(rng, scenario["policy"], policy["name"], kind, shared or staged)
     add_engine(rng, scenario, kind, staged)
     return scenario, lines

@@ -54,8 +54,8 @@ def check_levels(run, findings):
     if run.unserved or layout.pools(run) or layout.fleet(run) or any(r.preemptions for r in run.requests):
         return
     static = run.named("policy", "batching", default="") in ("static_padded", "static_prepacked", "dynamic_batch", "fixed_batch")
-    for name, span in (("waiting", lambda r: (r.arrival, r.arrival + r.queue)),
-                       ("running", lambda r: (r.arrival + r.queue, r.end))):
+    for name, span in (("waiting", lambda r: (r.queued, r.queued + r.queue)),
+                       ("running", lambda r: (r.queued + r.queue, r.end))):
         spans = [span(r) for r in run.requests]
         for at, value in run.series.get(name, []):
             low = sum(a < at < b for a, b in spans)

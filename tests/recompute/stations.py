@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Recomputes stations in the words of queueing theory from request and iteration rows, and theory from stations."""
 
+import bisect
 import math
 
 import layout
@@ -9,17 +10,21 @@ from findings import ratio
 
 
 class Visit:
-    """A request's stay at a station."""
-    __slots__ = ("enter", "wait", "leave")
+    """A request's stay at a station. What it does not wait, it is served, unless that is said."""
+    __slots__ = ("enter", "wait", "leave", "service")
 
-    def __init__(self, enter, wait, leave):
+    def __init__(self, enter, wait, leave, service=None):
         self.enter, self.wait, self.leave = enter, wait, leave
+        self.service = service if service is not None or wait is None else leave - enter - wait
 
 
 def visits(run):
     """{station: visits}; None for a station of which rows do not tell."""
-    system = [Visit(r.arrival, r.queue, r.end) for r in run.requests]
-    stations = {names.SYSTEM: system, names.QUEUE: system}
+    system = [Visit(r.arrival, r.queue, r.end, r.end - r.queued - r.queue) for r in run.requests]
+    stations = {names.SYSTEM: system, names.QUEUE: [Visit(r.queued, r.queue, r.end) for r in run.requests]}
+    if len(layout.delays(run)) == 1:  # of several, rows have the sum
+        ((name, servers),) = layout.delays(run).items()
+        stations["delay:" + name] = stations[f"delay:{name}/queue"] = delay_visits(run, servers)
     # Where a request that a mixed pool kept was preempted, it may have left later than with its first token.
     leaves_late = run.named("cluster", "placement", default="") == "mixed_pool" and any(r.preemptions for r in run.requests)
     if not run.at("cluster", "failures") and not leaves_late:
@@ -32,6 +37,17 @@ def visits(run):
                 if visit.wait is not None:
                     stations.setdefault(station + "/queue", []).append(visit)
     return stations
+
+
+def delay_visits(run, servers):
+    """Of c servers and one queue in order of arrival: a request is served as soon as all but c - 1 before it have left."""
+    left, stays = [], []
+    for r in sorted(run.requests, key=lambda r: (r.arrival, r.id)):
+        free = left[-servers] if 0 < servers <= len(left) else 0
+        begun = max(r.arrival, free)
+        bisect.insort(left, r.queued)
+        stays.append(Visit(r.arrival, begun - r.arrival, r.queued))
+    return stays
 
 
 def first_replicas(run):
@@ -51,7 +67,7 @@ def request_visits(run, r, first):
         joined = r.arrival + r.ttft + r.parts.get("transfer", 0)
         return [(f"replica:{first.get(r.id)}", prefill), (f"replica:{r.replica}", Visit(joined, None, r.end))]
     central = run.named("cluster", "routing", default="round_robin") == "central_queue"
-    return [(f"replica:{r.replica}", Visit(r.arrival + (r.queue if central else 0), 0 if central else r.queue, r.end))]
+    return [(f"replica:{r.replica}", Visit(r.queued + (r.queue if central else 0), 0 if central else r.queue, r.end))]
 
 
 def scv(values):
@@ -110,7 +126,7 @@ def check_station(run, findings, kind, station, row, stay):
                       scv(gaps), 1e-6, 1e-9)
     if not station.endswith(names.QUEUE) and len(stay) > 1 and None not in [v.wait for v in stay]:
         findings.near(kind + ".service_scv", f"{station}: SCV of service times", row[names.SERVICE_SCV],
-                      scv([v.leave - v.enter - v.wait for v in stay]), 1e-6, 1e-9)
+                      scv([v.service for v in stay]), 1e-6, 1e-9)
 
 
 def check_service(run, findings):
@@ -119,10 +135,12 @@ def check_service(run, findings):
     for i in run.iterations:
         busy[i.replica] = busy.get(i.replica, 0) + i.end - i.start
     servers = layout.server_counts(run)
-    done = {}
-    for stay in visits(run).items():
-        done[stay[0]] = len(stay[1])
+    stays = visits(run)
+    done = {station: len(stay) for station, stay in stays.items()}
     cells = {f"replica:{n}": (b, servers.get(n, 1)) for n, b in busy.items()}
+    for name, count in layout.delays(run).items():
+        if count and "delay:" + name in stays:
+            cells["delay:" + name] = sum(v.service for v in stays["delay:" + name]), count
     cells[names.SYSTEM] = sum(busy.values()), sum(servers.values())
     for station, (worked, count) in cells.items():
         row = run.stations.get(station)
@@ -130,7 +148,7 @@ def check_service(run, findings):
             continue
         column = next(c for c in names.BUSY if c in row)
         findings.near("station.busy", f"{station}: busy share", row[column], worked / (count * run.length), 1e-9, 1e-12)
-        if station in done and not (run.named("cluster", "routing") == "central_queue" and station != names.SYSTEM):
+        if station in done and not (run.named("cluster", "routing") == "central_queue" and station.startswith("replica:")):
             findings.near("station.mu", f"{station}: mu", row[names.SERVICE_RATE] or 0.0,
                           ratio(done[station], worked * 1e-9) or 0.0, 1e-9)
 
@@ -160,7 +178,8 @@ def check_theory(run, findings):
         station = run.stations[row["station"]]
         if None in (station[names.RATE], station[names.SERVICE_RATE], station[names.ARRIVAL_SCV], station[names.SERVICE_SCV]):
             continue
-        servers = sum(layout.server_counts(run).values()) if row["station"] == names.SYSTEM else 1
+        servers = sum(layout.server_counts(run).values()) if row["station"] == names.SYSTEM else \
+            layout.delays(run)[row["station"].removeprefix("delay:")]
         right = waits(station[names.RATE], station[names.SERVICE_RATE], servers, station[names.ARRIVAL_SCV],
                       station[names.SERVICE_SCV])
         for word, value in right.items():

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/delay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/random.h"
+
+int delays_init(struct delays *d, const struct delay_config *configs, size_t count, uint64_t seed,
+                const struct observer *observer)
+{
+    *d = (struct delays){.next = SIM_TIME_NEVER, .observer = observer};
+    if (count == 0)
+        return 0;
+    d->stations = calloc(count, sizeof *d->stations);
+    if (!d->stations)
+        return -1;
+    d->count = count;
+    for (size_t i = 0; i < count; i++) {
+        char purpose[96];
+        snprintf(purpose, sizeof purpose, "delay %s", configs[i].name);
+        d->stations[i].config = &configs[i];
+        d->stations[i].rng = random_stream_create(seed, purpose);
+        if (!d->stations[i].rng)
+            return -1;
+    }
+    return 0;
+}
+
+void delays_release(struct delays *d)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (d->stations[i].rng)
+            gsl_rng_free(d->stations[i].rng);
+    free(d->stations);
+    *d = (struct delays){.next = SIM_TIME_NEVER};
+}
+
+static struct request *request_of(struct ordered *place)
+{
+    return (struct request *)(void *)((char *)place - offsetof(struct request, place));
+}
+
+static void serve(struct delay_station *s, struct request *r, sim_time now)
+{
+    r->admitted = now;
+    r->place = (struct ordered){.time = now + duration_draw(&s->config->service, s->rng), .number = s->started++};
+    ordered_insert(&s->serving, &r->place);
+    s->busy++;
+}
+
+static void enter(struct delays *d, size_t index, struct request *r, sim_time now)
+{
+    struct delay_station *s = &d->stations[index];
+    r->entered = now;
+    tell_delayed(d->observer, index, r);
+    if (s->config->servers > 0 && s->busy == s->config->servers)
+        request_list_insert(&s->waiting, r, NULL);
+    else
+        serve(s, r, now);
+}
+
+/* The station where a service ends first; of several at one instant the one that stands first in the flow. */
+static size_t first_to_end(struct delays *d)
+{
+    size_t first = 0;
+    d->next = SIM_TIME_NEVER;
+    for (size_t i = 0; i < d->count; i++) {
+        const struct ordered *o = d->stations[i].serving ? ordered_first(d->stations[i].serving) : NULL;
+        if (o && o->time < d->next) {
+            d->next = o->time;
+            first = i;
+        }
+    }
+    return first;
+}
+
+void delays_enter(struct delays *d, struct request *r, sim_time now)
+{
+    enter(d, 0, r, now);
+    first_to_end(d);
+}
+
+static struct request *end_service(struct delays *d, size_t index)
+{
+    struct delay_station *s = &d->stations[index];
+    struct ordered *place = ordered_first(s->serving);
+    struct request *r = request_of(place), *next = s->waiting.head;
+    sim_time now = place->time;
+    ordered_remove(&s->serving, place);
+    s->busy--;
+    r->parts[PART_DELAY] += now - r->entered;
+    tell_delay_ended(d->observer, index, r, now);
+    if (next) {
+        request_list_remove(&s->waiting, next);
+        serve(s, next, now);
+    }
+    return r;
+}
+
+struct request *delays_take(struct delays *d, sim_time now)
+{
+    while (d->next <= now) {
+        size_t index = first_to_end(d);
+        sim_time ended = d->next;
+        struct request *r = end_service(d, index);
+        if (index + 1 < d->count)
+            enter(d, index + 1, r, ended);
+        first_to_end(d);
+        if (index + 1 == d->count)
+            return r;
+    }
+    return NULL;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* delay_read.h — pools of kind "delay", as a scenario writes them. */
+#ifndef TANDEM_SIM_DELAY_READ_H
+#define TANDEM_SIM_DELAY_READ_H
+
+#include "sim/scenario.h"
+
+/* Whether a pool is one. Fails where its "kind" is none that there is. */
+int delay_is(const struct json *pool, bool *is, struct error *err);
+
+/* Reads such a pool into the cluster, after those that are there. */
+int delay_read(struct cluster_config *c, const struct json *pool, const char *name, struct error *err);
+
+/* Puts them in order of the flow, whose first steps they are, one each; `steps` is how many of these there are. */
+int delay_read_flow(struct cluster_config *c, const struct json *flow, int *steps, struct error *err);
+
+#endif
