@@ -26,16 +26,16 @@ static bool keeps_in_pair(void *owner, const struct replica *r, struct request *
 static bool is_busy(const struct cluster *c, const struct replica *r)
 {
     const struct station *s = station_of(c, r);
-    bool busy = r->busy;
+    bool busy = replica_is_busy(r);
     for (size_t i = 0; c->has_ranks && s->pool->ranks > 1 && i < s->pool->ranks; i++)
-        busy |= s->leader[i].busy;
+        busy |= replica_is_busy(s->ranks[i]);
     return busy;
 }
 
 static void cut_station(struct cluster *c, const struct station *s, sim_time from)
 {
     for (size_t i = 0; i < s->pool->tied; i++)
-        cluster_cut_short(c, s->replicas[i].index, from);
+        cluster_cut_short(c, replica_index(s->replicas[i]), from);
 }
 
 static void on_hand_over(void *owner, struct replica *from, struct request *r, sim_time now)
@@ -43,11 +43,8 @@ static void on_hand_over(void *owner, struct replica *from, struct request *r, s
     struct cluster *c = owner;
     struct kv_transfers *t = &c->transfers;
     size_t to = cluster_choose_decoder(c, r);
-    struct replica_load *load = c->stations[to].replicas->load;
     (void)from;
-    load->outstanding_requests++;
-    load->outstanding_tokens += r->max_output_tokens;
-    load->predicted_kv_tokens += (uint64_t)r->prompt_tokens + r->predicted_tokens;
+    replica_expect(c->stations[to].replicas[0], r);
     bool first = t->queued[to].count == 0; /* else the first one cannot be pulled yet */
     request_list_insert(&t->queued[to], r, NULL);
     if (first)
@@ -58,7 +55,7 @@ static size_t running_on(const struct station *s)
 {
     size_t count = s->pipeline.prompts.count;
     for (size_t i = 0; i < s->pool->tied; i++)
-        count += s->replicas[i].running.count;
+        count += replica_running(s->replicas[i]);
     return count;
 }
 
@@ -67,9 +64,9 @@ static void join_arrived(void *owner, struct replica *r, sim_time at)
 {
     struct cluster *c = owner;
     const struct station *s = station_of(c, r);
-    struct request_list *arrived = &c->transfers.arrived[r->station];
+    struct request_list *arrived = &c->transfers.arrived[replica_station(r)];
     size_t tied = s->pool->tied, share = (running_on(s) + arrived->count + tied - 1) / tied;
-    for (struct request *q; (tied == 1 || r->running.count < share) && (q = arrived->head);) {
+    for (struct request *q; (tied == 1 || replica_running(r) < share) && (q = arrived->head);) {
         request_list_remove(arrived, q);
         if (replica_take_over(r, q, at))
             c->out_of_memory = true;
@@ -82,8 +79,8 @@ static void receive(struct cluster *c, struct replica *r, sim_time now)
 {
     struct kv_transfers *t = &c->transfers;
     const struct station *s = station_of(c, r);
-    size_t to = r->station, most = s->pool->max_sequences * s->pool->tied;
-    if (!r->next_formed)
+    size_t to = replica_station(r), most = s->pool->max_sequences * s->pool->tied;
+    if (!replica_has_formed_next(r))
         join_arrived(c, r, now);
     while (t->queued[to].count > 0 && running_on(s) + t->under_way[to] + t->arrived[to].count < most &&
            replica_reserve_inbound(r, t->queued[to].head, now))
@@ -91,7 +88,7 @@ static void receive(struct cluster *c, struct replica *r, sim_time now)
             c->out_of_memory = true;
             return;
         }
-    r->blocks_awaited = t->queued[to].count > 0;
+    replica_await_blocks(r, t->queued[to].count > 0);
     set_event(c, slot_of_transfers(c), kv_transfers_next(t));
 }
 
@@ -100,21 +97,27 @@ static bool awaits(const struct cluster *c, const struct replica *r)
     const struct station *s = station_of(c, r);
     if (s->pair.members)
         return pair_awaits(&s->pair, r);
-    return s->decodes && (c->transfers.queued[r->station].count > 0 || c->transfers.arrived[r->station].count > 0);
+    size_t to = replica_station(r);
+    return s->decodes && (c->transfers.queued[to].count > 0 || c->transfers.arrived[to].count > 0);
 }
 
 static void start_group(struct cluster *c, const struct station *s, sim_time now)
 {
-    struct replica *leader = s->leader;
     size_t ranks = s->pool->ranks;
     for (size_t i = 0; s->decodes && i < ranks; i++)
-        receive(c, &leader[i], now);
-    set_event(c, leader->index, replica_start_group(leader, ranks, now));
+        receive(c, s->ranks[i], now);
+    set_event(c, replica_index(s->ranks[0]), replica_start_group(s->ranks, ranks, now));
     for (size_t i = 0; c->queue_is_shared && i < ranks; i++) {
-        cluster_listen(c, &leader[i]);
-        if (leader[i].view.evicted > 0)
-            cluster_notice_all(c, now, leader[i].index);
+        cluster_listen(c, s->ranks[i]);
+        if (replica_has_preempted(s->ranks[i]))
+            cluster_notice_all(c, now, replica_index(s->ranks[i]));
     }
+}
+
+/* Whether chunks of a prompt follow each other through the stages. */
+static bool passes_prompts(const struct station *s)
+{
+    return s->pipeline.stages > 0 && s->pool->replica.batching->chunks_follow;
 }
 
 /* A micro-batch starts when the first stage has let the one before go. The others of the same replica that could take
@@ -123,10 +126,11 @@ static void start_micro_batch(struct cluster *c, struct replica *r, sim_time now
 {
     const struct station *s = station_of(c, r);
     struct pipeline *p = pipeline_of(c, r);
-    bool waited_for = r->running.count + r->view.waiting->count + p->prompts.count > 0 || awaits(c, r);
+    size_t index = replica_index(r);
+    bool waited_for = replica_running(r) + replica_waiting(r) + p->prompts.count > 0 || awaits(c, r);
     if (p->free_at[0] > now) {
-        r->view.evicted = 0; /* it has not looked yet */
-        set_event(c, r->index, waited_for ? p->free_at[0] : SIM_TIME_NEVER);
+        replica_forget_preemptions(r);
+        set_event(c, index, waited_for ? p->free_at[0] : SIM_TIME_NEVER);
         return;
     }
     p->now = now;
@@ -136,13 +140,14 @@ static void start_micro_batch(struct cluster *c, struct replica *r, sim_time now
     if (replica_take_prompts(r, &p->prompts))
         c->out_of_memory = true;
     sim_time next = replica_start(r, now);
-    if (r->passes_prompts && r->busy)
+    bool busy = replica_is_busy(r);
+    if (passes_prompts(s) && busy)
         replica_pass_prompts(r, &p->prompts, now, next);
-    set_event(c, r->index, next);
-    bool more = r->view.waiting->count + p->prompts.count > 0 || awaits(c, r);
-    for (size_t i = 0; r->busy && more && i < p->stages; i++)
-        if (!s->replicas[i].busy)
-            set_event(c, s->replicas[i].index, p->free_at[0]);
+    set_event(c, index, next);
+    bool more = replica_waiting(r) + p->prompts.count > 0 || awaits(c, r);
+    for (size_t i = 0; busy && more && i < p->stages; i++)
+        if (!replica_is_busy(s->replicas[i]))
+            set_event(c, replica_index(s->replicas[i]), p->free_at[0]);
 }
 
 /* Before a batch of one of a pair is formed for `at`. */
@@ -153,26 +158,27 @@ static void settle_pair(void *owner, struct replica *r, sim_time at)
     int gave = pair_settle(p, r, at);
     if (gave < 0)
         c->out_of_memory = true;
-    else if (gave && !pair_other(p, r)->busy)
-        set_event(c, pair_other(p, r)->index, at);
+    else if (gave && !replica_is_busy(pair_other(p, r)))
+        set_event(c, replica_index(pair_other(p, r)), at);
 }
 
 /* The other one looks again where somebody waits: there may be blocks for a prompt now. */
 static void start_member(struct cluster *c, struct replica *r, sim_time now)
 {
     struct pair *p = &station_of(c, r)->pair;
-    if (!r->next_formed)
+    if (!replica_has_formed_next(r))
         settle_pair(c, r, now);
     sim_time next = replica_start(r, now);
-    set_event(c, r->index, r->busy ? next : pair_next(p, r, next));
-    if (r->busy && !pair_other(p, r)->busy && r->view.waiting->count > 0)
-        cluster_touch(c, pair_other(p, r)->index);
+    bool busy = replica_is_busy(r);
+    set_event(c, replica_index(r), busy ? next : pair_next(p, r, next));
+    if (busy && !replica_is_busy(pair_other(p, r)) && replica_waiting(r) > 0)
+        cluster_touch(c, replica_index(pair_other(p, r)));
 }
 
 static void start_one(struct cluster *c, const struct station *s, struct replica *r, sim_time now)
 {
     if (s->plain) {
-        set_event(c, r->index, replica_start(r, now));
+        set_event(c, replica_index(r), replica_start(r, now));
     } else if (s->pipeline.stages > 0) {
         start_micro_batch(c, r, now);
     } else if (s->pair.members) {
@@ -180,7 +186,7 @@ static void start_one(struct cluster *c, const struct station *s, struct replica
     } else {
         if (s->decodes)
             receive(c, r, now);
-        set_event(c, r->index, replica_start(r, now));
+        set_event(c, replica_index(r), replica_start(r, now));
     }
 }
 
@@ -188,8 +194,9 @@ static void start_one(struct cluster *c, const struct station *s, struct replica
 static void start(struct cluster *c, struct replica *r, sim_time now)
 {
     const struct station *s = station_of(c, r);
-    if (!serves(c, r->index) && c->fleet.states[r->index] != REPLICA_DRAINING) {
-        set_event(c, r->index, SIM_TIME_NEVER);
+    size_t index = replica_index(r);
+    if (!serves(c, index) && c->fleet.states[index] != REPLICA_DRAINING) {
+        set_event(c, index, SIM_TIME_NEVER);
         return;
     }
     if (c->has_ranks && s->pool->ranks > 1) {
@@ -200,8 +207,8 @@ static void start(struct cluster *c, struct replica *r, sim_time now)
     if (!c->queue_is_shared)
         return;
     cluster_listen(c, r);
-    if (r->view.evicted > 0)
-        cluster_notice_all(c, now, r->index);
+    if (replica_has_preempted(r))
+        cluster_notice_all(c, now, index);
 }
 
 /* Idle replicas look at what has arrived once all arrivals of the instant are in. */
@@ -212,8 +219,8 @@ void cluster_wake_touched(struct cluster *c, sim_time now)
         c->touched_first = (c->touched_first + 1) % c->replica_count;
         c->touched_count--;
         c->is_touched[replica] = false;
-        struct replica *r = &c->replicas[replica];
-        bool waited_for = r->view.waiting->count > 0 || awaits(c, r);
+        struct replica *r = c->replicas[replica];
+        bool waited_for = replica_waiting(r) > 0 || awaits(c, r);
         if (!is_busy(c, r) && waited_for)
             start(c, r, now);
     }
@@ -225,10 +232,10 @@ static void probe(struct cluster *c)
     struct cluster_state state = {.at = c->next_probe,
                                   .replicas_up = c->config->fleet.asked ? c->fleet.serving_count : c->replica_count};
     for (size_t i = 0; i < c->replica_count; i++) {
-        replica_catch_up(&c->replicas[i], c->next_probe);
-        state.busy_more += replica_busy_more(&c->replicas[i], c->next_probe);
-        state.tokens_less += replica_tokens_less(&c->replicas[i], c->next_probe);
-        state.kv_used_blocks += c->replicas[i].own_kv.total_blocks - c->replicas[i].own_kv.free_blocks;
+        replica_catch_up(c->replicas[i], c->next_probe);
+        state.busy_more += replica_busy_more(c->replicas[i], c->next_probe);
+        state.tokens_less += replica_tokens_less(c->replicas[i], c->next_probe);
+        state.kv_used_blocks += replica_own_blocks_in_use(c->replicas[i]);
     }
     tell_probed(c->observer, &state);
     c->next_probe += c->config->probe_interval;
@@ -292,8 +299,8 @@ static void end_transfers(struct cluster *c, sim_time now)
     c->totals.end = now;
     for (struct request *r; (r = kv_transfers_take(t, now, &to));) {
         struct station *source = &c->stations[r->source];
-        replica_catch_up(source->replicas, now + 1); /* what it took before is counted before */
-        replica_release_source(source->replicas, r, now);
+        replica_catch_up(source->replicas[0], now + 1); /* what it took before is counted before */
+        replica_release_source(source->replicas[0], r, now);
         cut_station(c, source, now + 1);
         cut_station(c, &c->stations[to], now + 1);
     }
@@ -303,19 +310,19 @@ static void end_transfers(struct cluster *c, sim_time now)
 
 static int act(struct cluster *c, size_t replica, sim_time now, struct error *err)
 {
-    struct replica *r = &c->replicas[replica];
+    struct replica **group = &c->replicas[replica], *r = *group;
     size_t ranks = c->has_ranks ? station_of(c, r)->pool->ranks : 1;
     c->totals.end = now;
     for (size_t i = 0; i < ranks; i++)
-        if (r[i].busy)
-            replica_finish(&r[i], now);
+        if (replica_is_busy(group[i]))
+            replica_finish(group[i], now);
     bool idle = cluster_settle_fleet(c, r, now);
     if (cluster_hear_from_clients(c, replica, now, err))
         return -1;
     if (!idle)
         start(c, r, now);
     for (size_t i = 0; c->rank && i < ranks; i++)
-        cluster_rank(c, &r[i]);
+        cluster_rank(c, group[i]);
     cluster_wake_touched(c, now); /* idle ones, where somebody was preempted to the shared queue, or has just arrived */
     return 0;
 }
@@ -325,7 +332,7 @@ static int act(struct cluster *c, size_t replica, sim_time now, struct error *er
 static void end_with_last_iteration(struct cluster *c)
 {
     for (size_t i = 0; i < c->replica_count; i++) {
-        sim_time more = -replica_busy_more(&c->replicas[i], c->totals.end);
+        sim_time more = -replica_busy_more(c->replicas[i], c->totals.end);
         c->totals.end += more > 0 ? more : 0;
     }
 }
@@ -367,18 +374,38 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
 /* What a replica asks its cluster, by what its station is. */
 static void connect(struct cluster *c, struct replica *r, const struct station *s)
 {
-    bool hands_over = c->config->step_count > 1 && !s->decodes;
-    r->step |= c->config->step || s->pair.members; /* any iteration of one may change what the other has */
-    r->hand_over = hands_over ? on_hand_over : NULL;
-    r->keeps = c->config->mixed.asked && hands_over ? cluster_keeps_in_mixed_pool
-               : s->pair.members                    ? keeps_in_pair
-                                                    : NULL;
-    r->view.decodes_elsewhere = r->hand_over && !r->keeps;
-    r->receive = s->decodes ? join_arrived : s->pair.members ? settle_pair : NULL;
-    r->passes_prompts = s->pipeline.stages > 0 && r->batching->chunks_follow;
-    r->fails_at = c->config->fleet.asked ? fleet_fails_at(&c->fleet, r->index) : SIM_TIME_NEVER;
-    r->recycle = cluster_recycle;
-    r->owner = c;
+    bool hands_over = c->config->step_count > 1 && !s->decodes, paired = s->pair.members;
+    const struct replica_host host = {.owner = c,
+                                      .recycle = cluster_recycle,
+                                      .hand_over = hands_over ? on_hand_over : NULL,
+                                      .keeps = c->config->mixed.asked && hands_over ? cluster_keeps_in_mixed_pool
+                                               : paired                             ? keeps_in_pair
+                                                                                    : NULL,
+                                      .receive = s->decodes ? join_arrived
+                                                 : paired   ? settle_pair
+                                                            : NULL,
+                                      .step = c->config->step ||
+                                              paired, /* any iteration of one may change what the other has */
+                                      .passes_prompts = passes_prompts(s)};
+    replica_connect(r, &host);
+    if (c->config->fleet.asked)
+        replica_set_failure(r, fleet_fails_at(&c->fleet, replica_index(r)));
+}
+
+static int prepare_replica(struct cluster *c, const struct station *s, size_t index, bool leads, struct error *err)
+{
+    const struct replica_place place = {.index = index,
+                                        .station = (size_t)(s - c->stations),
+                                        .waiting = c->queue_is_shared && !s->decodes ? &c->central : NULL,
+                                        .leader = leads ? NULL : s->replicas[0]};
+    struct pipeline *p = s->pipeline.stages > 0 ? &c->stations[place.station].pipeline : NULL;
+    struct executor executor = p ? pipeline_executor(p) : s->pool->executor;
+    if (replica_create(&c->replicas[index], &place, &s->pool->replica, executor, c->observer, err))
+        return -1;
+    connect(c, c->replicas[index], s);
+    cluster_rank(c, c->replicas[index]);
+    cluster_listen(c, c->replicas[index]);
+    return 0;
 }
 
 static int prepare_station(struct cluster *c, struct station *s, struct error *err)
@@ -389,18 +416,9 @@ static int prepare_station(struct cluster *c, struct station *s, struct error *e
         return error_no_memory(err);
     if (!pool->stage_executors && pool->tied > 1)
         s->pair = (struct pair){.members = s->replicas, .wire = &c->config->wire, .most = pool->max_sequences};
-    for (size_t i = 0; i < pool->tied; i++) {
-        struct replica *r = &s->replicas[i];
-        if (replica_init(r, first + i, &pool->replica,
-                         s->pipeline.stages > 0 ? pipeline_executor(&s->pipeline) : pool->executor,
-                         c->queue_is_shared && !s->decodes ? &c->central : NULL, i > 0 ? s->replicas : NULL,
-                         c->observer, err))
+    for (size_t i = 0; i < pool->tied; i++)
+        if (prepare_replica(c, s, first + i, i == 0, err))
             return -1;
-        r->station = (size_t)(s - c->stations);
-        connect(c, r, s);
-        cluster_rank(c, r);
-        cluster_listen(c, r);
-    }
     return 0;
 }
 
@@ -416,7 +434,7 @@ static int prepare_stations(struct cluster *c, struct error *err)
             for (size_t i = 0; i < p->stations; i++, station++, replica += p->tied)
                 c->stations[station] = (struct station){.pool = p,
                                                         .replicas = &c->replicas[replica],
-                                                        .leader = &c->replicas[replica - i % p->ranks],
+                                                        .ranks = &c->replicas[replica - i % p->ranks],
                                                         .decodes = step > 0,
                                                         .plain = step == 0 && p->tied == 1 && !p->stage_executors};
         }
@@ -464,19 +482,17 @@ static void sum_up(struct cluster *c)
     struct cluster_totals *t = &c->totals;
     t->unfinished = t->arrived - t->finished - t->rejected - t->lost;
     for (size_t i = 0; i < c->replica_count; i++) {
-        struct kv_pool *kv = &c->replicas[i].own_kv;
-        if (c->replicas[i].running.count == 0)
-            kv_pool_release_parked(kv, t->end);
-        t->iterations += c->replicas[i].iterations;
-        t->kv_allocated += kv->allocated;
-        t->kv_freed += kv->freed;
-        t->kv_held += kv->total_blocks - kv->free_blocks;
-        t->kv_peak += kv->peak_blocks;
-        t->kv_total += kv->total_blocks;
-        t->kv_block_ns += kv_pool_block_ns(kv, t->end);
+        struct replica_totals own = replica_sum_up(c->replicas[i], t->end);
+        t->iterations += own.iterations;
+        t->kv_allocated += own.kv_allocated;
+        t->kv_freed += own.kv_freed;
+        t->kv_held += own.kv_held;
+        t->kv_peak += own.kv_peak;
+        t->kv_total += own.kv_total;
+        t->kv_block_ns += own.kv_block_ns;
     }
     for (size_t i = 0; i < c->replica_count; i++) {
-        size_t pool = (size_t)(station_of(c, &c->replicas[i])->pool - c->config->pools);
+        size_t pool = (size_t)(station_of(c, c->replicas[i])->pool - c->config->pools);
         t->held_s[pool] += sim_time_to_s(c->config->fleet.asked ? fleet_held(&c->fleet, i, t->end) : t->end);
     }
     for (size_t i = 0; i < c->station_count; i++) {
@@ -489,7 +505,7 @@ static void sum_up(struct cluster *c)
 static void release(struct cluster *c)
 {
     for (size_t i = 0; c->replicas && i < c->replica_count; i++)
-        replica_release(&c->replicas[i]);
+        replica_destroy(c->replicas[i]);
     cluster_free_requests(c);
     for (size_t i = 0; c->stations && i < c->station_count; i++)
         pipeline_release(&c->stations[i].pipeline);

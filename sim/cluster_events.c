@@ -4,7 +4,8 @@
 void cluster_rank(struct cluster *c, const struct replica *r)
 {
     if (c->rank && !station_of(c, r)->decodes)
-        min_index_set(&c->ranks, r->station, serves(c, r->index) ? c->rank(r->load) : MIN_INDEX_NONE);
+        min_index_set(&c->ranks, replica_station(r),
+                      serves(c, replica_index(r)) ? c->rank(replica_load(r)) : MIN_INDEX_NONE);
 }
 
 void cluster_touch(struct cluster *c, size_t replica)
@@ -17,10 +18,10 @@ void cluster_touch(struct cluster *c, size_t replica)
 /* Somebody new stands in the replica's queue; an idle replica looks when the instant's arrivals are all in. */
 void cluster_notice(struct cluster *c, struct replica *r, sim_time from)
 {
-    if (!r->busy)
-        cluster_touch(c, r->index);
+    if (!replica_is_busy(r))
+        cluster_touch(c, replica_index(r));
     else if (replica_can_be_cut(r))
-        set_event(c, r->index, replica_cut(r, from));
+        set_event(c, replica_index(r), replica_cut(r, from));
 }
 
 /* Whether the replica must be told when somebody new stands in the shared queue. */
@@ -28,8 +29,9 @@ void cluster_listen(struct cluster *c, const struct replica *r)
 {
     if (station_of(c, r)->decodes)
         return;
-    uint64_t bit = (uint64_t)1 << r->index % 64, *word = &c->listening[r->index / 64];
-    *word = serves(c, r->index) && (!r->busy || replica_can_be_cut(r)) ? *word | bit : *word & ~bit;
+    size_t index = replica_index(r);
+    uint64_t bit = (uint64_t)1 << index % 64, *word = &c->listening[index / 64];
+    *word = serves(c, index) && (!replica_is_busy(r) || replica_can_be_cut(r)) ? *word | bit : *word & ~bit;
 }
 
 /* Tells all who listen, in order of index. One that is cut looks at the queue next of its own accord. `after` and
@@ -38,9 +40,10 @@ void cluster_notice_all(struct cluster *c, sim_time now, size_t after)
 {
     for (size_t word = 0; word <= (c->replica_count - 1) / 64; word++)
         for (uint64_t left = c->listening[word]; left; left &= left - 1) {
-            struct replica *r = &c->replicas[word * 64 + (size_t)__builtin_ctzll(left)];
-            cluster_notice(c, r, after != NOBODY && r->index <= after ? now + 1 : now);
-            if (r->busy)
+            size_t index = word * 64 + (size_t)__builtin_ctzll(left);
+            struct replica *r = c->replicas[index];
+            cluster_notice(c, r, after != NOBODY && index <= after ? now + 1 : now);
+            if (replica_is_busy(r))
                 cluster_listen(c, r);
         }
 }
@@ -49,9 +52,9 @@ void cluster_notice_all(struct cluster *c, sim_time now, size_t after)
  * no policy foresaw: KV has come, or has gone. */
 void cluster_cut_short(struct cluster *c, size_t replica, sim_time from)
 {
-    struct replica *r = &c->replicas[replica];
-    if (!r->busy)
+    struct replica *r = c->replicas[replica];
+    if (!replica_is_busy(r))
         cluster_touch(c, replica);
-    else if (r->stretch.count > 1)
+    else if (replica_runs_stretch(r))
         set_event(c, replica, replica_cut(r, from));
 }

@@ -7,10 +7,10 @@ static int evict(struct cluster *c, struct replica *r, sim_time now, struct erro
     struct request_list evicted = {0};
     if (replica_evict(r, now, &evicted, err))
         return -1;
-    set_event(c, r->index, SIM_TIME_NEVER);
+    set_event(c, replica_index(r), SIM_TIME_NEVER);
     for (struct request *q; (q = evicted.head);) {
         request_list_remove(&evicted, q);
-        tell_evicted(c->observer, r->station, q, now);
+        tell_evicted(c->observer, replica_station(r), q, now);
         if (c->config->fleet.lose)
             cluster_lose(c, q, now, "its replica failed");
         else if (cluster_route_again(c, q, now, EVERYBODY, err))
@@ -22,13 +22,14 @@ static int evict(struct cluster *c, struct replica *r, sim_time now, struct erro
 /* Before a replica that is not simply up starts again. Returns whether it does not. */
 bool cluster_settle_fleet(struct cluster *c, struct replica *r, sim_time now)
 {
-    if (!c->config->fleet.asked || serves(c, r->index))
+    size_t index = replica_index(r);
+    if (!c->config->fleet.asked || serves(c, index))
         return false;
-    bool drained = r->running.count == 0 && !r->next_formed && (c->queue_is_shared || r->view.waiting->count == 0);
-    if (c->fleet.states[r->index] != REPLICA_DRAINING || !drained)
+    bool drained = replica_is_drained(r) && (c->queue_is_shared || replica_waiting(r) == 0);
+    if (c->fleet.states[index] != REPLICA_DRAINING || !drained)
         return false;
-    fleet_off(&c->fleet, r->index, now);
-    set_event(c, r->index, SIM_TIME_NEVER);
+    fleet_off(&c->fleet, index, now);
+    set_event(c, index, SIM_TIME_NEVER);
     set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
     return true;
 }
@@ -43,8 +44,8 @@ static void look_again(struct cluster *c, struct replica *r, sim_time now)
 
 static int come_up(struct cluster *c, struct replica *r, sim_time now, struct error *err)
 {
-    r->closed = false;
-    r->fails_at = fleet_fails_at(&c->fleet, r->index);
+    replica_close(r, false);
+    replica_set_failure(r, fleet_fails_at(&c->fleet, replica_index(r)));
     look_again(c, r, now);
     for (struct request *q; c->fleet.serving_count > 0 && (q = c->limbo.head);) {
         request_list_remove(&c->limbo, q);
@@ -57,19 +58,24 @@ static int come_up(struct cluster *c, struct replica *r, sim_time now, struct er
 static int fail(struct cluster *c, struct replica *r, sim_time now, struct error *err)
 {
     c->totals.failures++;
-    if (r->busy)
+    if (replica_is_busy(r))
         replica_abort(r, now);
     cluster_rank(c, r);
     cluster_listen(c, r);
     return evict(c, r, now, err);
 }
 
+/* Requests that run there or wait in its own queue. */
+static size_t present(const struct replica *r)
+{
+    return replica_running(r) + replica_own_waiting(r);
+}
+
 static size_t least_loaded(const struct cluster *c)
 {
     size_t least = c->fleet.serving_count ? c->fleet.serving[0] : 0;
     for (size_t i = 1; i < c->fleet.serving_count; i++)
-        if (c->replicas[c->fleet.serving[i]].running.count + c->replicas[c->fleet.serving[i]].own_waiting.count <
-            c->replicas[least].running.count + c->replicas[least].own_waiting.count)
+        if (present(c->replicas[c->fleet.serving[i]]) < present(c->replicas[least]))
             least = c->fleet.serving[i];
     return least;
 }
@@ -77,12 +83,12 @@ static size_t least_loaded(const struct cluster *c)
 /* A central queue's replica that drains takes nobody more; any other serves its own queue first. */
 static void drain(struct cluster *c, struct replica *r, sim_time now)
 {
-    r->closed = c->queue_is_shared;
+    replica_close(r, c->queue_is_shared);
     cluster_rank(c, r);
     cluster_listen(c, r);
-    if (!r->busy && r->running.count == 0 && (r->closed || r->view.waiting->count == 0)) {
-        fleet_off(&c->fleet, r->index, now);
-        set_event(c, r->index, SIM_TIME_NEVER);
+    if (!replica_is_busy(r) && replica_running(r) == 0 && (c->queue_is_shared || replica_waiting(r) == 0)) {
+        fleet_off(&c->fleet, replica_index(r), now);
+        set_event(c, replica_index(r), SIM_TIME_NEVER);
     }
 }
 
@@ -90,16 +96,16 @@ static int scale(struct cluster *c, sim_time now, struct error *err)
 {
     struct scaling_view view = {.waiting = c->limbo.count + c->central.count};
     for (size_t i = 0; i < c->replica_count; i++) {
-        view.outstanding += c->replicas[i].running.count + c->replicas[i].own_waiting.count;
-        view.waiting += c->replicas[i].own_waiting.count;
+        view.outstanding += present(c->replicas[i]);
+        view.waiting += replica_own_waiting(c->replicas[i]);
     }
     view.outstanding += c->limbo.count + c->central.count;
     fleet_look(&c->fleet, &view);
     size_t replica = 0;
     for (enum fleet_event e; (e = fleet_adjust(&c->fleet, now, least_loaded(c), &replica)) != FLEET_NOTHING;) {
         if (e == FLEET_DRAIN)
-            drain(c, &c->replicas[replica], now);
-        else if (e == FLEET_UP && come_up(c, &c->replicas[replica], now, err))
+            drain(c, c->replicas[replica], now);
+        else if (e == FLEET_UP && come_up(c, c->replicas[replica], now, err))
             return -1;
     }
     return 0;
@@ -113,14 +119,14 @@ static void give_up(struct cluster *c, struct request *r, sim_time now)
         cluster_lose(c, r, now, "gave up waiting");
         return;
     }
-    struct replica *replica = &c->replicas[r->replica];
+    struct replica *replica = c->replicas[r->replica];
     bool central = c->queue_is_shared;
     replica_drop(replica, r);
     if (!central)
-        tell_evicted(c->observer, replica->station, r, now);
+        tell_evicted(c->observer, replica_station(replica), r, now);
     cluster_lose(c, r, now, "gave up waiting");
     for (size_t i = 0; i < c->replica_count; i++) /* who stood behind it may fit */
-        if ((central || i == replica->index) && c->replicas[i].busy)
+        if ((central || i == replica_index(replica)) && replica_is_busy(c->replicas[i]))
             cluster_cut_short(c, i, now + 1);
     cluster_rank(c, replica);
 }
@@ -132,8 +138,8 @@ int cluster_step_fleet(struct cluster *c, sim_time now, struct error *err)
     c->totals.end = now;
     for (enum fleet_event e; (e = fleet_take(&c->fleet, now, &replica)) != FLEET_NOTHING;) {
         int status = e == FLEET_LOOK     ? scale(c, now, err)
-                     : e == FLEET_FAILED ? fail(c, &c->replicas[replica], now, err)
-                                         : come_up(c, &c->replicas[replica], now, err);
+                     : e == FLEET_FAILED ? fail(c, c->replicas[replica], now, err)
+                                         : come_up(c, c->replicas[replica], now, err);
         if (status)
             return -1;
     }

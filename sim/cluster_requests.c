@@ -93,12 +93,12 @@ struct routed {
 static struct replica *routed_replica(void *replicas, size_t index)
 {
     const struct routed *r = replicas;
-    return r->c->stations[r->router->first + (r->only ? r->only[index] : index)].replicas;
+    return r->c->stations[r->router->first + (r->only ? r->only[index] : index)].replicas[0];
 }
 
 static const struct replica_load *load_of(void *replicas, size_t index)
 {
-    return routed_replica(replicas, index)->load;
+    return replica_load(routed_replica(replicas, index));
 }
 
 static uint32_t cached_tokens_of(void *replicas, size_t index, const struct request *r)
@@ -110,8 +110,7 @@ static uint32_t cached_tokens_of(void *replicas, size_t index, const struct requ
 
 static uint64_t kv_tokens_of(void *replicas, size_t index)
 {
-    const struct kv_pool *kv = routed_replica(replicas, index)->kv;
-    return kv->total_blocks / (kv->layout.groups.full + kv->layout.groups.windowed) * kv->layout.block_tokens;
+    return replica_kv_tokens(routed_replica(replicas, index));
 }
 
 /* One of `count` stations, from 0. */
@@ -143,6 +142,11 @@ static size_t choose_entrance(struct cluster *c, const struct request *r)
     return only ? only[chosen] : chosen;
 }
 
+static const struct replica_load *station_load(const struct station *s)
+{
+    return replica_load(s->replicas[0]);
+}
+
 size_t cluster_choose_decoder(struct cluster *c, const struct request *r)
 {
     struct router *router = &c->routers[1];
@@ -152,7 +156,7 @@ size_t cluster_choose_decoder(struct cluster *c, const struct request *r)
     if (router->count > 1 && !policy->rank)
         return router->first + choose_by_policy(c, router, r, router->count, NULL);
     for (size_t i = 1; i < router->count; i++)
-        if (policy->rank(stations[i].replicas->load) < policy->rank(stations[least].replicas->load))
+        if (policy->rank(station_load(&stations[i])) < policy->rank(station_load(&stations[least])))
             least = i;
     return router->first + least;
 }
@@ -161,12 +165,12 @@ size_t cluster_choose_decoder(struct cluster *c, const struct request *r)
  * tokens before it, if the one chosen has too many and that one fewer. */
 static size_t relieve(const struct cluster *c, size_t chosen)
 {
-    uint64_t least = c->stations[chosen].replicas->load->prompt_tokens;
+    uint64_t least = station_load(&c->stations[chosen])->prompt_tokens;
     if (!c->config->mixed.asked || least <= c->config->mixed.prefill_above)
         return chosen;
     for (size_t i = c->routers[1].first; i < c->station_count; i++)
-        if (c->stations[i].replicas->load->prompt_tokens < least) {
-            least = c->stations[i].replicas->load->prompt_tokens;
+        if (station_load(&c->stations[i])->prompt_tokens < least) {
+            least = station_load(&c->stations[i])->prompt_tokens;
             chosen = i;
         }
     return chosen;
@@ -177,7 +181,7 @@ bool cluster_keeps_in_mixed_pool(void *owner, const struct replica *r, struct re
     const struct cluster *c = owner;
     (void)r, (void)q, (void)now;
     for (size_t i = c->routers[1].first; i < c->station_count; i++)
-        if (c->stations[i].replicas->load->outstanding_tokens <= c->config->mixed.decode_above)
+        if (station_load(&c->stations[i])->outstanding_tokens <= c->config->mixed.decode_above)
             return false;
     return true;
 }
@@ -189,11 +193,12 @@ static const char *sheds(const struct cluster *c, const struct replica *r, const
     size_t share = c->queue_is_shared && c->fleet.serving_count > 0 ? c->fleet.serving_count : 1;
     if (!f->asked)
         return NULL;
-    if (r->view.waiting->count / share >= f->most_waiting)
+    if (replica_waiting(r) / share >= f->most_waiting)
         return "shed: too many wait";
     uint64_t tokens = (uint64_t)q->prompt_tokens + q->max_output_tokens;
-    return r->load->outstanding_tokens + tokens > f->most_outstanding_tokens ? "shed: too many outstanding tokens"
-                                                                             : NULL;
+    return replica_load(r)->outstanding_tokens + tokens > f->most_outstanding_tokens
+               ? "shed: too many outstanding tokens"
+               : NULL;
 }
 
 /* Puts a request in a replica's queue, or in the shared one. */
@@ -201,14 +206,17 @@ static int enqueue(struct cluster *c, struct replica *replica, struct request *r
                    struct error *err)
 {
     bool central = c->queue_is_shared;
-    r->replica = replica->index;
+    r->replica = replica_index(replica);
     if (replica_enqueue(replica, r, now))
         return error_no_memory(err);
     cluster_rank(c, replica);
     if (central)
         cluster_notice_all(c, now, after);
-    for (size_t i = 0; !central && i < station_of(c, replica)->pool->tied; i++)
-        cluster_notice(c, &replica[i], after != NOBODY && replica[i].index <= after ? now + 1 : now);
+    const struct station *s = station_of(c, replica);
+    for (size_t i = 0; !central && i < s->pool->tied; i++) {
+        bool had_its_turn = after != NOBODY && replica_index(s->replicas[i]) <= after;
+        cluster_notice(c, s->replicas[i], had_its_turn ? now + 1 : now);
+    }
     return 0;
 }
 
@@ -231,7 +239,7 @@ static const char *some_pool_refuses(const struct cluster *c, size_t step, const
     const struct router *router = &c->routers[step];
     const char *reason = NULL;
     for (size_t i = router->first; !reason && i < router->first + router->count; i += c->stations[i].pool->stations)
-        reason = replica_refuses(c->stations[i].replicas, r);
+        reason = replica_refuses(c->stations[i].replicas[0], r);
     return reason;
 }
 
@@ -240,7 +248,7 @@ static const char *some_pool_refuses(const struct cluster *c, size_t step, const
 static const char *refused(const struct cluster *c, const struct station *station, const struct request *r)
 {
     const char *reason =
-        !station || c->config->fleet.asked ? some_pool_refuses(c, 0, r) : replica_refuses(station->replicas, r);
+        !station || c->config->fleet.asked ? some_pool_refuses(c, 0, r) : replica_refuses(station->replicas[0], r);
     return !reason && c->config->step_count > 1 && !(station && station->decodes) ? some_pool_refuses(c, 1, r) : reason;
 }
 
@@ -262,7 +270,7 @@ static int join_queue(struct cluster *c, struct request *r, struct replica *repl
 /* Whose queue a request that has been routed stands in, as observers know it; NULL: the router's. */
 static size_t queue_of(const struct cluster *c, const struct replica *replica)
 {
-    return !replica || c->queue_is_shared ? ROUTER_QUEUE : replica->station;
+    return !replica || c->queue_is_shared ? ROUTER_QUEUE : replica_station(replica);
 }
 
 /* Where a request is to be served; NULL while nobody serves. */
@@ -288,7 +296,7 @@ int cluster_come_from_delays(struct cluster *c, struct request *r, sim_time now,
 {
     r->queued = r->entered = r->waiting_since = now;
     struct station *station = route(c, r);
-    struct replica *replica = station ? station->replicas : NULL;
+    struct replica *replica = station ? station->replicas[0] : NULL;
     const char *reason = replica ? sheds(c, replica, r) : NULL;
     tell_queued(c->observer, queue_of(c, reason ? NULL : replica), r);
     if (reason) {
@@ -308,7 +316,7 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, str
     if (c->delays.count > 0)
         return enter_delays(c, r);
     const struct station *station = route(c, r);
-    struct replica *replica = station ? station->replicas : NULL;
+    struct replica *replica = station ? station->replicas[0] : NULL;
     const char *reason = refused(c, station, r);
     if (!reason && replica)
         reason = sheds(c, replica, r);
@@ -329,9 +337,9 @@ int cluster_route_again(struct cluster *c, struct request *r, sim_time now, size
         request_list_insert(&c->limbo, r, NULL);
         return 0;
     }
-    struct replica *replica = c->stations[choose_entrance(c, r)].replicas;
+    struct replica *replica = c->stations[choose_entrance(c, r)].replicas[0];
     if (!c->queue_is_shared)
-        tell_routed(c->observer, replica->station, r, now);
+        tell_routed(c->observer, replica_station(replica), r, now);
     return enqueue(c, replica, r, now, after, err);
 }
 

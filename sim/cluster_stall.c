@@ -10,8 +10,8 @@ static int complain(const struct request *r, sim_time now, const struct replica 
                      "nothing can happen any more at %.6f s, and request %llu (%u prompt tokens, at most %u output "
                      "tokens) waits %s of replica %zu (%llu of %llu KV blocks are free, %zu requests run)",
                      sim_time_to_s(now), (unsigned long long)r->id, r->prompt_tokens, r->max_output_tokens, what,
-                     at->station, (unsigned long long)at->kv->free_blocks, (unsigned long long)at->kv->total_blocks,
-                     at->running.count);
+                     replica_station(at), (unsigned long long)replica_free_blocks(at),
+                     (unsigned long long)replica_total_blocks(at), replica_running(at));
 }
 
 bool cluster_can_go_on(const struct cluster *c)
@@ -27,18 +27,19 @@ int cluster_stalled(const struct cluster *c, struct error *err)
 {
     sim_time now = c->totals.end;
     for (size_t i = 0; i < c->replica_count; i++) {
-        const struct replica *r = &c->replicas[i];
-        if (r->view.waiting->count > 0)
-            return complain(r->view.waiting->head, now, r, "for the batching policy", err);
-        if (r->running.count > 0)
-            return complain(r->running.head, now, r, "to be in a batch", err);
+        const struct replica *r = c->replicas[i];
+        if (replica_waiting(r) > 0)
+            return complain(replica_first_waiting(r), now, r, "for the batching policy", err);
+        if (replica_running(r) > 0)
+            return complain(replica_first_running(r), now, r, "to be in a batch", err);
         const struct station *s = station_of(c, r);
         if (s->pipeline.prompts.count > 0)
             return complain(s->pipeline.prompts.head, now, r, "for its next chunk", err);
-        if (s->pair.members && s->pair.inbound[r - s->replicas].count > 0)
-            return complain(s->pair.inbound[r - s->replicas].head, now, r, "to go on at the other one", err);
-        if (s->decodes && c->transfers.queued[r->station].count > 0)
-            return complain(c->transfers.queued[r->station].head, now, r, "for its KV to be pulled into the pool", err);
+        if (s->pair.members && s->pair.inbound[r != s->replicas[0]].count > 0)
+            return complain(s->pair.inbound[r != s->replicas[0]].head, now, r, "to go on at the other one", err);
+        if (s->decodes && c->transfers.queued[replica_station(r)].count > 0)
+            return complain(c->transfers.queued[replica_station(r)].head, now, r,
+                            "for its KV to be pulled into the pool", err);
     }
     return error_set(err, ERROR_RUN, "nothing can happen any more at %.6f s, and %llu requests wait for a replica",
                      sim_time_to_s(now), (unsigned long long)c->in_flight);

@@ -15,12 +15,12 @@
 /* What a router sends requests to. */
 struct station {
     const struct pool_config *pool;
-    struct replica *replicas; /* [pool->tied], the first one leads */
-    struct replica *leader;   /* of the ranks that it steps with, if any; their events are this one's */
-    bool decodes;             /* requests come from another station, with their first token */
-    bool plain;               /* one replica that serves whole requests */
-    struct pipeline pipeline; /* no stages: none */
-    struct pair pair;         /* no members: none */
+    struct replica *const *replicas; /* [pool->tied], the first one leads */
+    struct replica *const *ranks; /* [pool->ranks] that it steps with, itself among them; events are the first one's */
+    bool decodes;                 /* requests come from another station, with their first token */
+    bool plain;                   /* one replica that serves whole requests */
+    struct pipeline pipeline;     /* no stages: none */
+    struct pair pair;             /* no members: none */
 };
 
 /* Into a step of the flow. */
@@ -33,7 +33,7 @@ struct router {
 struct cluster {
     const struct cluster_config *config;
     const struct observer *observer;
-    struct replica *replicas; /* [replica_count] in order of their stations */
+    struct replica **replicas; /* [replica_count] in order of their stations */
     size_t replica_count;
     struct station *stations; /* [station_count] in order of their pools */
     size_t station_count;
@@ -77,7 +77,7 @@ static inline size_t slot_of_fleet(const struct cluster *c)
 
 static inline struct station *station_of(const struct cluster *c, const struct replica *r)
 {
-    return &c->stations[r->station];
+    return &c->stations[replica_station(r)];
 }
 
 static inline bool serves(const struct cluster *c, size_t replica)

@@ -3,24 +3,19 @@
 
 static size_t place(const struct pair *p, const struct replica *r)
 {
-    return (size_t)(r - p->members);
-}
-
-static struct request_list *queue_of(const struct pair *p)
-{
-    return p->members->view.waiting;
+    return r != p->members[0];
 }
 
 bool pair_awaits(const struct pair *p, const struct replica *r)
 {
-    return queue_of(p)->count > 0 || p->inbound[place(p, r)].count > 0;
+    return replica_waiting(r) > 0 || p->inbound[place(p, r)].count > 0;
 }
 
 sim_time pair_next(struct pair *p, const struct replica *r, sim_time next)
 {
     if (p->prefills == r && next == SIM_TIME_NEVER) {
         p->prefills = NULL;
-        p->declined_with = queue_of(p)->count > 0 ? r->kv->free_blocks : 0;
+        p->declined_with = replica_waiting(r) > 0 ? replica_free_blocks(r) : 0;
     }
     const struct request *first = p->inbound[place(p, r)].head;
     return first && first->waiting_since < next ? first->waiting_since : next;
@@ -52,19 +47,17 @@ static int take_inbound(struct pair *p, struct replica *r, sim_time at)
 /* Whether the next prompt has room in the pool, which the prefilling member's policy has the last word on. */
 static bool next_fits(const struct pair *p, const struct replica *r)
 {
-    const struct request *next = r->view.waiting->head;
-    if (!next || (r->kv->free_blocks <= p->declined_with && p->declined_with < r->kv->total_blocks))
+    uint64_t free = replica_free_blocks(r), total = replica_total_blocks(r);
+    if (replica_waiting(r) == 0 || (free <= p->declined_with && p->declined_with < total))
         return false;
-    uint64_t needed =
-        view_blocks(&r->view, view_admission_tokens(&r->view, next, next->prompt_tokens + next->generated));
-    return needed + r->kv->total_blocks / 100 <= r->kv->free_blocks || r->kv->free_blocks == r->kv->total_blocks;
+    return free == total || replica_next_needs(r) + total / 100 <= free;
 }
 
 static void settle_role(struct pair *p, const struct replica *r)
 {
     if (p->prefills == pair_other(p, r))
         return;
-    p->prefills = r->view.prefilling_count > 0 || next_fits(p, r) ? r : NULL;
+    p->prefills = replica_prefills(r) || next_fits(p, r) ? r : NULL;
     if (p->prefills)
         p->declined_with = 0;
 }
@@ -73,16 +66,16 @@ static void settle_role(struct pair *p, const struct replica *r)
 static bool give(struct pair *p, struct replica *r, bool all, sim_time at)
 {
     size_t to = 1 - place(p, r);
-    const struct replica *other = &p->members[to];
+    const struct replica *other = p->members[to];
     bool gave = false;
-    for (struct request *q = r->running.tail, *before; q; q = before) {
-        uint64_t own = r->decodes.kv_tokens, others = other->decodes.kv_tokens + p->inbound_kv[to];
+    for (struct request *q = replica_last_running(r), *before; q; q = before) {
+        uint64_t own = replica_decode_kv(r), others = replica_decode_kv(other) + p->inbound_kv[to];
         before = q->prev;
-        if ((!all && own <= others) || other->running.count + p->inbound[to].count >= p->most)
+        if ((!all && own <= others) || replica_running(other) + p->inbound[to].count >= p->most)
             break;
         if (!q->decode.in || q->copied > at)
             continue;
-        decode_set_settle(&r->decodes, q);
+        replica_settle(r, q);
         if (!all && own - others <= q->computed)
             continue;
         replica_leave(r, q, at);
@@ -98,8 +91,8 @@ int pair_settle(struct pair *p, struct replica *r, sim_time at)
     if (take_inbound(p, r, at))
         return -1;
     settle_role(p, r);
-    r->closed = p->prefills != r;
-    if (p->prefills && r->closed)
+    replica_close(r, p->prefills != r);
+    if (p->prefills && p->prefills != r)
         return 0;
-    return give(p, r, !r->closed, at);
+    return give(p, r, p->prefills == r, at);
 }

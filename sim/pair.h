@@ -13,7 +13,7 @@
 #include "sim/replica.h"
 
 struct pair {
-    struct replica *members; /* [2], the first one leads */
+    struct replica *const *members; /* [2], the first one leads; NULL: no pair */
     const struct kv_wire *wire;
     uint32_t most;                  /* sequences that decode on one of them */
     struct request_list inbound[2]; /* go on there */
@@ -39,7 +39,7 @@ bool pair_awaits(const struct pair *p, const struct replica *r);
 
 static inline struct replica *pair_other(const struct pair *p, const struct replica *r)
 {
-    return &p->members[r == p->members];
+    return p->members[r == p->members[0]];
 }
 
 #endif

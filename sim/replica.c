@@ -28,12 +28,15 @@ struct kv_layout replica_kv_layout(const struct replica_config *config)
     return layout;
 }
 
-int replica_init(struct replica *r, size_t index, const struct replica_config *config, struct executor executor,
-                 struct request_list *waiting, struct replica *leader, const struct observer *observer,
-                 struct error *err)
+int replica_create(struct replica **out, const struct replica_place *place, const struct replica_config *config,
+                   struct executor executor, const struct observer *observer, struct error *err)
 {
-    *r = (struct replica){.index = index,
-                          .station = leader ? leader->station : index,
+    struct replica *r = *out = malloc(sizeof *r), *leader = place->leader;
+    struct request_list *waiting = place->waiting;
+    if (!r)
+        return error_no_memory(err);
+    *r = (struct replica){.index = place->index,
+                          .station = place->station,
                           .kv = leader ? leader->kv : &r->own_kv,
                           .load = leader ? leader->load : &r->own_load,
                           .batching = config->batching,
@@ -75,12 +78,20 @@ int replica_init(struct replica *r, size_t index, const struct replica_config *c
     return create_policy(r, err);
 }
 
-void replica_release(struct replica *r)
+void replica_connect(struct replica *r, const struct replica_host *host)
 {
+    r->host = *host;
+    r->step |= host->step;
+    r->view.decodes_elsewhere = host->hand_over && !host->keeps;
+}
+
+void replica_destroy(struct replica *r)
+{
+    if (!r)
+        return;
     destroy_policy(r);
     if (r->order && r->order->destroy && r->order_state)
         r->order->destroy(r->order_state);
-    r->order_state = NULL;
     decode_set_release(&r->decodes);
     kv_pool_destroy(&r->own_kv);
     free(r->batch.items);
@@ -88,8 +99,7 @@ void replica_release(struct replica *r)
     free(r->leaving);
     free(r->prefilling);
     free(r->decoders);
-    r->batch.items = r->next.items = NULL;
-    r->prefilling = r->leaving = r->decoders = NULL;
+    free(r);
 }
 
 /* Of the pool, that a request of so many tokens may take at once; a prefix that it finds may come on top of what the

@@ -45,45 +45,12 @@ struct replica_config {
     bool step; /* one iteration at a time, never a stretch, as ranks and micro-batches must */
 };
 
-struct replica {
-    size_t index, station; /* its place in the cluster; what observers know it as */
-    const struct batching_policy *batching;
-    const struct param_set *batching_params;
-    void *batching_state;
-    const struct order_policy *order;
-    const struct param_set *order_params;
-    void *order_state;
-    struct executor executor;
-    const struct observer *observer;
-    struct replica_view view;
-    struct request_list own_waiting, running;
-    struct request **prefilling; /* in order of admission */
-    struct request **decoders;   /* [room] for executors that want them */
-    size_t room;                 /* requests that fit in it, in a batch and in the decode set */
-    struct decode_set decodes;
-    struct kv_pool own_kv, *kv;
-    struct replica_load own_load, *load;
-    struct swap_space swap;
-    sim_time extra;           /* that the next iteration takes for swapping and predictions, before it computes */
-    bool swaps_out, swaps_in; /* in the iteration to come */
-    bool decodes_taken;       /* requests that decode have their blocks of a batch that has not been applied */
-    struct batch batch, next; /* next: formed ahead, for when the running one has ended */
-    struct request **leaving; /* [leaving_count] finish with the iteration that runs */
-    size_t leaving_count;
-    struct iteration_cost cost;
-    struct stretch stretch; /* what runs while busy */
-    fine_time carry;        /* below a nanosecond, at the end of the last iteration */
-    uint64_t batches;       /* started; stamps requests that stand in them */
-    uint64_t iterations;    /* ended */
-    sim_time ended;         /* when the last one did */
-    bool closed;            /* admits nobody for now */
-    bool blocks_awaited;    /* by a request whose KV is to come from another replica */
-    sim_time fails_at;      /* until then: an iteration that would end later is void */
-    bool step, ahead, next_formed, busy;
-    bool passes_prompts;  /* a micro-batch of a pipeline in which chunks of a prompt follow each other */
-    bool told;            /* observers know the iteration that runs */
-    uint64_t told_tokens; /* that come at its end, where it is known before */
-    bool counted;         /* scheduling ahead: the tokens of the iteration that runs are counted */
+/* Opaque: what others may know of it they ask. */
+struct replica;
+
+/* What a replica asks of who runs it. */
+struct replica_host {
+    void *owner;
     void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
     /* A request that has its first token goes elsewhere to decode; its blocks stay taken. NULL: it decodes here. */
     void (*hand_over)(void *owner, struct replica *from, struct request *r, sim_time now);
@@ -92,16 +59,27 @@ struct replica {
     /* Scheduling ahead: whose KV has come may join the batch that is formed for `at`, which is not earlier than now.
      * May be NULL. */
     void (*receive)(void *owner, struct replica *r, sim_time at);
-    void *owner;
+    bool step;           /* one iteration at a time, whatever the replica's configuration says */
+    bool passes_prompts; /* it is a micro-batch of a pipeline in which chunks of a prompt follow each other */
 };
 
-/* `waiting` is a queue shared between replicas, or NULL for one of its own. Under pipeline parallelism a replica has as
- * many micro-batches in flight as stages; each is a struct replica, and they share the queue, the KV pool and the load
- * of the first one, `leader`, as do the two of a pair; NULL for a replica by itself. */
-int replica_init(struct replica *r, size_t index, const struct replica_config *config, struct executor executor,
-                 struct request_list *waiting, struct replica *leader, const struct observer *observer,
-                 struct error *err);
-void replica_release(struct replica *r);
+/* Where a replica stands. */
+struct replica_place {
+    size_t index, station;        /* in the cluster; the station is what observers know it as */
+    struct request_list *waiting; /* a queue shared between replicas, or NULL for one of its own */
+    /* Under pipeline parallelism a replica has as many micro-batches in flight as stages; each is a struct replica, and
+     * they share the queue, the KV pool and the load of the first one, as do the two of a pair; NULL for a replica by
+     * itself, and for the first one. */
+    struct replica *leader;
+};
+
+/* Owned by the caller, also after a failure, when *out may be NULL. */
+int replica_create(struct replica **out, const struct replica_place *place, const struct replica_config *config,
+                   struct executor executor, const struct observer *observer, struct error *err);
+void replica_destroy(struct replica *r); /* NULL does nothing */
+
+/* Before it takes anybody in. */
+void replica_connect(struct replica *r, const struct replica_host *host);
 
 /* How its requests lie in blocks. */
 struct kv_layout replica_kv_layout(const struct replica_config *config);
@@ -160,13 +138,10 @@ sim_time replica_start(struct replica *r, sim_time now);
 
 /* Starts an iteration of all `count` ranks that have something to do; none of them may be busy. They compute their
  * experts together, so all take as long as the slowest. Returns as replica_start does. */
-sim_time replica_start_group(struct replica *ranks, size_t count, sim_time now);
+sim_time replica_start_group(struct replica *const *ranks, size_t count, sim_time now);
 
-/* Whether a change of the queue matters before the end of what runs. */
-static inline bool replica_can_be_cut(const struct replica *r)
-{
-    return r->stretch.count > 1 && (!r->batch.arrivals_wait || r->extra > 0);
-}
+/* Whether a change of the queue matters before the end of what runs, which must be more than an iteration. */
+bool replica_can_be_cut(const struct replica *r);
 
 /* The queue has changed: what runs ends with the first iteration that ends at `from` or later. Returns when
  * replica_finish is due; the replica must be busy and be one that can be cut. */
@@ -177,5 +152,61 @@ void replica_catch_up(struct replica *r, sim_time now);
 
 /* Applies what ends now. */
 void replica_finish(struct replica *r, sim_time now);
+
+/* What others may know of it (replica_questions.c). */
+
+size_t replica_index(const struct replica *r);
+size_t replica_station(const struct replica *r);
+
+bool replica_is_busy(const struct replica *r);
+bool replica_runs_stretch(const struct replica *r);    /* of more than one iteration */
+bool replica_has_formed_next(const struct replica *r); /* ahead, so that whoever comes now is not in it */
+bool replica_has_preempted(const struct replica *r);   /* when it looked at its queue last */
+bool replica_is_drained(const struct replica *r);      /* nothing runs, or is about to */
+bool replica_prefills(const struct replica *r);        /* some prompt has been admitted and is not through */
+
+size_t replica_running(const struct replica *r);     /* requests admitted here */
+size_t replica_waiting(const struct replica *r);     /* in the queue that it takes from, which may be shared */
+size_t replica_own_waiting(const struct replica *r); /* in its own; 0 where it takes from a shared one */
+struct request *replica_first_waiting(const struct replica *r);
+struct request *replica_first_running(const struct replica *r);
+struct request *replica_last_running(const struct replica *r); /* and those before it by ->prev */
+
+/* What routing policies judge by. */
+const struct replica_load *replica_load(const struct replica *r);
+
+/* Blocks of the pool that it takes from; tokens that all of it holds, and that those who decode have in it. */
+uint64_t replica_free_blocks(const struct replica *r);
+uint64_t replica_total_blocks(const struct replica *r);
+uint64_t replica_kv_tokens(const struct replica *r);
+uint64_t replica_decode_kv(const struct replica *r);
+
+/* Blocks that the first one who waits takes when it is admitted; somebody must wait. */
+uint64_t replica_next_needs(const struct replica *r);
+
+/* Its own pool over the run, which ends at `end`. A request that is preempted and waits when it ends holds none. */
+struct replica_totals {
+    uint64_t iterations;
+    uint64_t kv_allocated, kv_freed, kv_held, kv_peak, kv_total; /* blocks */
+    double kv_block_ns;                                          /* ∫ blocks in use dt */
+};
+struct replica_totals replica_sum_up(struct replica *r, sim_time end);
+uint64_t replica_own_blocks_in_use(const struct replica *r);
+
+/* What others tell it. */
+
+/* A request that decodes elsewhere now is to come: it counts in the load. */
+void replica_expect(struct replica *r, const struct request *request);
+/* A request whose KV is to come waits for blocks here. */
+void replica_await_blocks(struct replica *r, bool awaited);
+/* Nothing has been preempted since: it could not look. */
+void replica_forget_preemptions(struct replica *r);
+/* Admits nobody for now, or does again. */
+void replica_close(struct replica *r, bool closed);
+bool replica_is_closed(const struct replica *r);
+/* Until then: an iteration that would end later is void. */
+void replica_set_failure(struct replica *r, sim_time at);
+/* Brings the counters of a request that decodes here up to date. */
+void replica_settle(struct replica *r, struct request *request);
 
 #endif

@@ -18,8 +18,8 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
     r->load->outstanding_tokens -= q->max_output_tokens;
     r->load->predicted_kv_tokens -= (uint64_t)q->prompt_tokens + q->predicted_tokens;
     tell_finished(r->observer, r->station, q);
-    if (r->recycle)
-        r->recycle(r->owner, q);
+    if (r->host.recycle)
+        r->host.recycle(r->host.owner, q);
 }
 
 /* It has its first token and decodes elsewhere; what it holds here stays taken until its KV has been pulled. */
@@ -34,7 +34,7 @@ static void leave_for_decode(struct replica *r, struct request *q, sim_time now)
     q->waiting_since = now;
     q->source = r->station;
     tell_handed_over(r->observer, r->station, q);
-    r->hand_over(r->owner, r, q, now);
+    r->host.hand_over(r->host.owner, r, q, now);
 }
 
 static void depart(struct replica *r, struct request *q, sim_time now)
@@ -47,7 +47,7 @@ static void depart(struct replica *r, struct request *q, sim_time now)
 static bool ends_by_limit(const struct replica *r, const struct request *q)
 {
     return q->generated < q->output_tokens || q->output_tokens == q->max_output_tokens ||
-           (r->hand_over && q->generated == 1);
+           (r->host.hand_over && q->generated == 1);
 }
 
 static void leave_later(struct replica *r, struct request *q)
@@ -191,7 +191,8 @@ static void compute_single(struct replica *r, struct request *q, uint32_t tokens
         emit_token(r, q, now);
     bool finished = q->generated == q->output_tokens;
     q->prefilling = !finished && !request_decodes(q);
-    bool stays = !finished && (q->prefilling || decoded || (r->keeps ? r->keeps(r->owner, r, q, now) : !r->hand_over));
+    bool stays = !finished && (q->prefilling || decoded ||
+                               (r->host.keeps ? r->host.keeps(r->host.owner, r, q, now) : !r->host.hand_over));
     if (!stays)
         retire(r, q, now);
     else if (!q->prefilling)
@@ -275,8 +276,8 @@ void replica_run_ahead(struct replica *r, sim_time end)
     r->told_tokens = batch_outputs(&r->batch);
     apply(r, 1, end);
     retire_decodes(r, end);
-    if (r->receive)
-        r->receive(r->owner, r, end);
+    if (r->host.receive)
+        r->host.receive(r->host.owner, r, end);
     keep_ended(r);
     replica_form_batch(r, &r->next, end);
     r->next_formed = !batch_is_empty(&r->next);

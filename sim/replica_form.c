@@ -231,13 +231,13 @@ sim_time replica_start(struct replica *r, sim_time now)
     return set_going(r, now);
 }
 
-sim_time replica_start_group(struct replica *ranks, size_t count, sim_time now)
+sim_time replica_start_group(struct replica *const *ranks, size_t count, sim_time now)
 {
     uint64_t tokens = 0, most = 0;
     fine_time carry = 0, total = 0;
     sim_time wake_at = SIM_TIME_NEVER, end = SIM_TIME_NEVER;
     for (size_t i = 0; i < count; i++) {
-        struct replica *r = &ranks[i];
+        struct replica *r = ranks[i];
         if (prepare_batch(r, now)) {
             uint64_t own = batch_padded_tokens(&r->batch);
             tokens += own;
@@ -250,7 +250,7 @@ sim_time replica_start_group(struct replica *ranks, size_t count, sim_time now)
     if (tokens == 0)
         return wake_at;
     for (size_t i = 0; i < count; i++) {
-        struct replica *r = &ranks[i];
+        struct replica *r = ranks[i];
         if (batch_is_empty(&r->batch))
             continue;
         r->batch.group_tokens = tokens;
@@ -259,10 +259,10 @@ sim_time replica_start_group(struct replica *ranks, size_t count, sim_time now)
         total = r->cost.total > total ? r->cost.total : total;
     }
     for (size_t i = 0; i < count; i++) {
-        ranks[i].carry = carry;
-        ranks[i].cost.total = total;
-        if (!batch_is_empty(&ranks[i].batch))
-            end = set_going(&ranks[i], now);
+        ranks[i]->carry = carry;
+        ranks[i]->cost.total = total;
+        if (!batch_is_empty(&ranks[i]->batch))
+            end = set_going(ranks[i], now);
     }
     return end;
 }

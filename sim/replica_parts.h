@@ -9,6 +9,47 @@
 
 #include "sim/replica.h"
 
+struct replica {
+    size_t index, station; /* its place in the cluster; what observers know it as */
+    const struct batching_policy *batching;
+    const struct param_set *batching_params;
+    void *batching_state;
+    const struct order_policy *order;
+    const struct param_set *order_params;
+    void *order_state;
+    struct executor executor;
+    const struct observer *observer;
+    struct replica_view view;
+    struct request_list own_waiting, running;
+    struct request **prefilling; /* in order of admission */
+    struct request **decoders;   /* [room] for executors that want them */
+    size_t room;                 /* requests that fit in it, in a batch and in the decode set */
+    struct decode_set decodes;
+    struct kv_pool own_kv, *kv;
+    struct replica_load own_load, *load;
+    struct swap_space swap;
+    sim_time extra;           /* that the next iteration takes for swapping and predictions, before it computes */
+    bool swaps_out, swaps_in; /* in the iteration to come */
+    bool decodes_taken;       /* requests that decode have their blocks of a batch that has not been applied */
+    struct batch batch, next; /* next: formed ahead, for when the running one has ended */
+    struct request **leaving; /* [leaving_count] finish with the iteration that runs */
+    size_t leaving_count;
+    struct iteration_cost cost;
+    struct stretch stretch; /* what runs while busy */
+    fine_time carry;        /* below a nanosecond, at the end of the last iteration */
+    uint64_t batches;       /* started; stamps requests that stand in them */
+    uint64_t iterations;    /* ended */
+    sim_time ended;         /* when the last one did */
+    bool closed;            /* admits nobody for now */
+    bool blocks_awaited;    /* by a request whose KV is to come from another replica */
+    sim_time fails_at;      /* until then: an iteration that would end later is void */
+    bool step, ahead, next_formed, busy;
+    bool told;            /* observers know the iteration that runs */
+    uint64_t told_tokens; /* that come at its end, where it is known before */
+    bool counted;         /* scheduling ahead: the tokens of the iteration that runs are counted */
+    struct replica_host host;
+};
+
 static inline void replica_sync_view(struct replica *r)
 {
     r->view.kv_free_blocks = r->kv->free_blocks;

@@ -100,7 +100,7 @@ static void verb_preempt(struct replica_view *view, struct request *request)
     struct replica *r = view->replica;
     if (request->decode.in)
         replica_leave_decodes(r, request);
-    else if (r->passes_prompts)
+    else if (r->host.passes_prompts)
         replica_book_chunk(request, view->now);
     view->evicted++;
     if (request->ended) {

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/replica_parts.h"
 #include "simulation/simulation.h"
 
 #define DATA "../shared/data/"
@@ -57,7 +58,7 @@ static inline void run_scenario(const char *text, struct run_summary *out)
 
 /* One replica whose iterations take 1 µs each, with an observer that does nothing. */
 struct bench_replica {
-    struct replica replica;
+    struct replica *replica;
     struct param_set params;
     struct request requests[16];
     uint64_t preempted[32], finished[32]; /* ids in order */
@@ -158,8 +159,9 @@ static inline void bench_init(struct bench_replica *b, const char *spec, uint64_
                                     .iterated = note_iteration,
                                     .gap = note_gap,
                                     .finished = note_finished};
-    expect_ok(replica_init(&b->replica, 0, &config, (struct executor){.run = one_microsecond}, NULL, NULL, &b->observer,
-                           &err),
+    const struct replica_place place = {0};
+    expect_ok(replica_create(&b->replica, &place, &config, (struct executor){.run = one_microsecond}, &b->observer,
+                             &err),
               &err);
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
     root.node = NULL;
@@ -177,7 +179,7 @@ static inline void bench_arrive_from(struct bench_replica *b, uint64_t id, uint3
                                        .max_output_tokens = output};
     b->requests[id].origin = origin;
     b->requests[id].predicted_tokens = b->foretold ? output : 0;
-    assert_int_equal(replica_enqueue(&b->replica, &b->requests[id], b->now), 0);
+    assert_int_equal(replica_enqueue(b->replica, &b->requests[id], b->now), 0);
 }
 
 /* The same, from nobody in particular. */
@@ -197,16 +199,16 @@ static inline void bench_say(char *found, size_t size, const struct request *r, 
 static inline void bench_step(struct bench_replica *b, const char *expected)
 {
     char found[512] = "";
-    sim_time end = replica_start(&b->replica, b->now);
-    if (b->replica.busy) {
-        const struct batch *batch = &b->replica.batch;
-        for (const struct request *r = b->replica.running.head; batch->decodes && r; r = r->next)
+    sim_time end = replica_start(b->replica, b->now);
+    if (b->replica->busy) {
+        const struct batch *batch = &b->replica->batch;
+        for (const struct request *r = b->replica->running.head; batch->decodes && r; r = r->next)
             if (r->decode.in)
                 bench_say(found, sizeof found, r, 1);
         for (size_t i = 0; i < batch->count; i++)
             bench_say(found, sizeof found, batch->items[i].req, batch->items[i].new_tokens);
         b->now = end;
-        replica_finish(&b->replica, end);
+        replica_finish(b->replica, end);
     }
     assert_string_equal(found, expected);
 }

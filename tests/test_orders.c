@@ -22,8 +22,8 @@ static void begin(const char *order, const char *policy)
 
 static void end(void)
 {
-    assert_int_equal(b.replica.kv->allocated, b.replica.kv->freed);
-    replica_release(&b.replica);
+    assert_int_equal(b.replica->kv->allocated, b.replica->kv->freed);
+    replica_destroy(b.replica);
 }
 
 #define ONE_AT_A_TIME "{\"name\": \"continuous\", \"max_sequences\": 1}"
@@ -153,7 +153,7 @@ static void test_fair_counts_tokens_as_they_come(void **state)
     bench_step(&b, "0:1 1:1");  /* now 14 : 16 */
     bench_step(&b, "0:1 2:10"); /* 14 + 10 + 2·2 = 28 : 16 */
     bench_step(&b, "0:1 3:10");
-    while (b.replica.running.count > 0)
+    while (b.replica->running.count > 0)
         bench_step(&b, "0:1");
     end();
 }
@@ -258,10 +258,10 @@ static void test_resource_aware_mixes_both_ends(void **state)
     bench_step(&b, "3:1 2:80");  /* 3 alone is heavy on memory */
     bench_step(&b, "3:1 2:1");
     bench_step(&b, "3:1 0:10");
-    while (b.replica.running.count > 1)
+    while (b.replica->running.count > 1)
         bench_step(&b, "3:1 0:1");
-    while (b.replica.running.count > 0)
-        bench_step(&b, b.replica.running.head->id == 3 ? "3:1" : "0:1");
+    while (b.replica->running.count > 0)
+        bench_step(&b, b.replica->running.head->id == 3 ? "3:1" : "0:1");
     end();
 }
 

@@ -7,7 +7,7 @@ static struct bench_replica b;
 
 static void end(void)
 {
-    replica_release(&b.replica);
+    replica_destroy(b.replica);
 }
 
 /* Prompts 3 and 5 pad to 5. Outputs 1 and 3: 0 is done after the prefill, yet its row stays, so two
@@ -20,13 +20,13 @@ static void test_static_padded_keeps_finished_rows_until_the_batch_ends(void **s
     bench_arrive(&b, 1, 5, 3);
     bench_arrive(&b, 2, 4, 1);
     bench_step(&b, "0:3 1:5");
-    assert_int_equal(b.replica.batch.layout, BATCH_PADDED);
-    assert_int_equal(batch_padded_tokens(&b.replica.batch), 10);
+    assert_int_equal(b.replica->batch.layout, BATCH_PADDED);
+    assert_int_equal(batch_padded_tokens(&b.replica->batch), 10);
     bench_step(&b, "1:1");
-    assert_int_equal(batch_padded_tokens(&b.replica.batch), 2);
-    assert_int_equal(b.replica.batch.row_kv, 5);
+    assert_int_equal(batch_padded_tokens(&b.replica->batch), 2);
+    assert_int_equal(b.replica->batch.row_kv, 5);
     bench_step(&b, "1:1");
-    assert_int_equal(b.replica.batch.row_kv, 6);
+    assert_int_equal(b.replica->batch.row_kv, 6);
     bench_step(&b, "2:4");
     bench_step(&b, "");
     end();
@@ -41,13 +41,13 @@ static void test_static_padded_holds_and_returns_all_blocks(void **state)
     bench_arrive(&b, 0, 3, 1);
     bench_arrive(&b, 1, 5, 3);
     bench_step(&b, "0:3 1:5");
-    assert_int_equal(b.replica.kv->free_blocks, 96);
+    assert_int_equal(b.replica->kv->free_blocks, 96);
     bench_step(&b, "1:1");
     bench_step(&b, "1:1");
     bench_step(&b, "");
-    replica_start(&b.replica, b.now);
-    assert_int_equal(b.replica.kv->free_blocks, 100);
-    assert_int_equal(b.replica.kv->allocated, b.replica.kv->freed);
+    replica_start(b.replica, b.now);
+    assert_int_equal(b.replica->kv->free_blocks, 100);
+    assert_int_equal(b.replica->kv->allocated, b.replica->kv->freed);
     end();
 }
 
@@ -68,8 +68,8 @@ static void test_static_padded_waits_for_a_full_batch_until_the_wait_is_over(voi
     (void)state;
     bench_init(&b, "{\"name\": \"static_padded\", \"max_sequences\": 2, \"batch_wait_s\": 1}", 100);
     bench_arrive(&b, 0, 4, 1);
-    assert_int_equal(replica_start(&b.replica, 0), 1000000000);
-    assert_false(b.replica.busy);
+    assert_int_equal(replica_start(b.replica, 0), 1000000000);
+    assert_false(b.replica->busy);
     b.now = 1000000000;
     bench_step(&b, "0:4");
     end();
@@ -118,10 +118,10 @@ static void test_static_prepacked_packs_prompts_into_rows(void **state)
     for (uint64_t i = 0; i < 4; i++)
         bench_arrive(&b, i, prompts[i], 2);
     bench_step(&b, "0:8 1:3 2:5 3:2");
-    assert_int_equal(b.replica.batch.layout, BATCH_PACKED);
-    assert_int_equal(b.replica.batch.rows, 3);
-    assert_int_equal(batch_padded_tokens(&b.replica.batch), 24);
-    assert_int_equal(batch_real_tokens(&b.replica.batch), 18);
+    assert_int_equal(b.replica->batch.layout, BATCH_PACKED);
+    assert_int_equal(b.replica->batch.rows, 3);
+    assert_int_equal(batch_padded_tokens(&b.replica->batch), 24);
+    assert_int_equal(batch_real_tokens(&b.replica->batch), 18);
     bench_step(&b, "0:1 1:1 2:1 3:1");
     bench_step(&b, "");
     end();
@@ -150,7 +150,7 @@ static void test_continuous_reserves_for_the_longest_output(void **state)
     bench_arrive(&b, 0, 4, 5);
     bench_arrive(&b, 1, 4, 2);
     bench_step(&b, "0:4");
-    assert_int_equal(b.replica.kv->free_blocks, 1);
+    assert_int_equal(b.replica->kv->free_blocks, 1);
     for (int i = 0; i < 4; i++)
         bench_step(&b, "0:1");
     bench_step(&b, "1:4");
@@ -211,7 +211,7 @@ static void test_a_preempted_request_finds_its_blocks_again(void **state)
     assert_int_equal(b.requests[1].generated, 6);
     assert_int_equal(b.requests[1].recomputed_tokens, 4);
     assert_int_equal(b.requests[1].cached_tokens, 4);
-    assert_int_equal(b.replica.kv->allocated, b.replica.kv->freed);
+    assert_int_equal(b.replica->kv->allocated, b.replica->kv->freed);
     end();
 }
 
@@ -229,14 +229,14 @@ static void test_a_preempted_request_is_swapped(void **state)
     for (int i = 0; i < 4; i++)
         bench_step(&b, "0:1 1:1");
     bench_step(&b, "0:1");
-    assert_int_equal(b.replica.swap.used, 2);
+    assert_int_equal(b.replica->swap.used, 2);
     bench_step(&b, "1:1");
     assert_int_equal(b.now, 7500);
-    assert_int_equal(b.replica.swap.used, 0);
+    assert_int_equal(b.replica->swap.used, 0);
     assert_int_equal(b.requests[1].generated, 6);
     assert_int_equal(b.requests[1].recomputed_tokens, 0);
-    assert_int_equal(b.replica.kv->allocated, b.replica.kv->freed);
-    replica_release(&b.replica);
+    assert_int_equal(b.replica->kv->allocated, b.replica->kv->freed);
+    replica_destroy(b.replica);
     b.swap.blocks = 1; /* too small: it is computed again */
     bench_init(&b, "{\"name\": \"prefill_first\", \"watermark\": 0}", 4);
     b.swap.blocks = 0;
@@ -248,19 +248,19 @@ static void test_a_preempted_request_is_swapped(void **state)
     bench_step(&b, "0:1");
     bench_step(&b, "1:9");
     assert_int_equal(b.now, 7000);
-    replica_release(&b.replica);
+    replica_destroy(b.replica);
 }
 
 /* Runs iterations of 1 µs until nothing is left to do; `late` arrives 0.5 µs into the first one. */
 static void run_ahead_of(uint64_t late, uint32_t prompt, uint32_t output)
 {
-    sim_time end = replica_start(&b.replica, 0);
+    sim_time end = replica_start(b.replica, 0);
     b.now = 500;
     bench_arrive(&b, late, prompt, output);
     while (end != SIM_TIME_NEVER) {
         b.now = end;
-        replica_finish(&b.replica, end);
-        end = replica_start(&b.replica, end);
+        replica_finish(b.replica, end);
+        end = replica_start(b.replica, end);
     }
 }
 
@@ -279,7 +279,7 @@ static void test_scheduling_ahead_an_arrival_runs_in_the_batch_after_next(void *
     assert_int_equal(b.requests[1].first_scheduled, 2000);
     assert_int_equal(b.requests[1].last_token, 3000);
     assert_int_equal(b.requests[1].parts[PART_QUEUE], 1500);
-    assert_int_equal(b.replica.kv->free_blocks, 100);
+    assert_int_equal(b.replica->kv->free_blocks, 100);
     end();
 }
 
@@ -299,7 +299,7 @@ static void test_scheduling_ahead_a_place_is_free_one_iteration_later(void **sta
     assert_int_equal(b.requests[1].last_token, 5000);
     assert_int_equal(b.requests[2].first_scheduled, 2000);
     assert_int_equal(b.requests[3].first_scheduled, 4000); /* 2 leaves at 3 µs, seen when the fifth is formed */
-    assert_int_equal(b.replica.kv->allocated, b.replica.kv->freed);
+    assert_int_equal(b.replica->kv->allocated, b.replica->kv->freed);
     end();
 }
 
@@ -307,11 +307,11 @@ static void test_scheduling_ahead_a_place_is_free_one_iteration_later(void **sta
 static void decodes_of_all_iterations(const char *expected)
 {
     char found[200] = "";
-    for (sim_time end; (end = replica_start(&b.replica, b.now)) != SIM_TIME_NEVER; b.now = end) {
-        const struct batch *batch = &b.replica.batch;
+    for (sim_time end; (end = replica_start(b.replica, b.now)) != SIM_TIME_NEVER; b.now = end) {
+        const struct batch *batch = &b.replica->batch;
         snprintf(found + strlen(found), sizeof found - strlen(found), "%s%u/%u", found[0] ? " " : "", batch->decodes,
                  batch->wasted);
-        replica_finish(&b.replica, end);
+        replica_finish(b.replica, end);
     }
     assert_string_equal(found, expected);
 }
@@ -341,11 +341,11 @@ static void test_scheduling_ahead_an_end_before_the_limit_wastes_a_row(void **st
         assert_int_equal(b.requests[0].generated, 2);
         assert_int_equal(b.requests[1].last_token, 4000);
         assert_int_equal(b.finished[0], 0);
-        assert_int_equal(b.replica.kv->free_blocks, 100);
+        assert_int_equal(b.replica->kv->free_blocks, 100);
         arrive_with_limit(2, 4, 2, 3);
         decodes_of_all_iterations("0/0 1/0 1/1");
         assert_int_equal(b.requests[2].last_token, 6000);
-        assert_int_equal(b.replica.kv->allocated, b.replica.kv->freed);
+        assert_int_equal(b.replica->kv->allocated, b.replica->kv->freed);
         end();
     }
 }
@@ -362,10 +362,10 @@ static void test_a_wasted_row_takes_its_part_of_the_budget(void **state)
     arrive_with_limit(1, 1, 9, 9);
     arrive_with_limit(2, 1, 2, 2);
     sim_time first = 0;
-    for (sim_time end; (end = replica_start(&b.replica, b.now)) != SIM_TIME_NEVER; b.now = end) {
-        first = b.replica.batch.wasted > 0 ? b.now : first;
-        assert_true(batch_real_tokens(&b.replica.batch) <= 2);
-        replica_finish(&b.replica, end);
+    for (sim_time end; (end = replica_start(b.replica, b.now)) != SIM_TIME_NEVER; b.now = end) {
+        first = b.replica->batch.wasted > 0 ? b.now : first;
+        assert_true(batch_real_tokens(&b.replica->batch) <= 2);
+        replica_finish(b.replica, end);
     }
     assert_int_equal(first, 3000);
     assert_int_equal(b.requests[0].last_token, 3000);
@@ -387,7 +387,7 @@ static void test_a_request_that_has_ended_is_not_preempted(void **state)
     assert_int_equal(b.preempted_count, 0);
     assert_int_equal(b.requests[1].last_token, 1000);
     assert_int_equal(b.requests[0].last_token, 3000);
-    assert_int_equal(b.replica.kv->free_blocks, 3);
+    assert_int_equal(b.replica->kv->free_blocks, 3);
     end();
 }
 
@@ -525,14 +525,14 @@ static void test_chunked_prefill_never_refuses_a_decode_for_budget(void **state)
     bench_arrive(&b, 0, 1, 4);
     bench_step(&b, "0:1");
     bench_arrive(&b, 1, 1, 2);
-    b.replica.batching->destroy(b.replica.batching_state);
+    b.replica->batching->destroy(b.replica->batching_state);
     struct error err;
     b.params.number[0] = 2;
-    expect_ok(b.replica.batching->create(&b.replica.batching_state, &b.params, &err), &err);
+    expect_ok(b.replica->batching->create(&b.replica->batching_state, &b.params, &err), &err);
     bench_step(&b, "0:1 1:1");
-    b.replica.batching->destroy(b.replica.batching_state);
+    b.replica->batching->destroy(b.replica->batching_state);
     b.params.number[0] = 1;
-    expect_ok(b.replica.batching->create(&b.replica.batching_state, &b.params, &err), &err);
+    expect_ok(b.replica->batching->create(&b.replica->batching_state, &b.params, &err), &err);
     bench_arrive(&b, 2, 1, 1);
     bench_step(&b, "0:1 1:1");
     bench_step(&b, "0:1");
@@ -547,7 +547,7 @@ static void test_chunked_prefill_allocates_the_whole_prompt_at_admission(void **
     bench_init(&b, "{\"name\": \"chunked_prefill\", \"token_budget\": 4}", 10);
     bench_arrive(&b, 0, 12, 1);
     bench_step(&b, "0:4");
-    assert_int_equal(b.replica.kv->free_blocks, 7);
+    assert_int_equal(b.replica->kv->free_blocks, 7);
     end();
 }
 
@@ -576,7 +576,7 @@ static void test_chunked_prefill_restarts_a_preempted_partial_prefill(void **sta
     bench_arrive(&b, 0, 4, 3);
     bench_arrive(&b, 1, 8, 1);
     bench_step(&b, "0:4 1:3");
-    assert_int_equal(b.replica.kv->free_blocks, 0);
+    assert_int_equal(b.replica->kv->free_blocks, 0);
     bench_step(&b, "0:1");
     assert_int_equal(b.preempted_count, 1);
     bench_step(&b, "0:1");
@@ -609,7 +609,7 @@ static void test_unified_budget_allocates_per_chunk(void **state)
     bench_init(&b, "{\"name\": \"unified_budget\", \"token_budget\": 8}", 4);
     bench_arrive(&b, 0, 14, 1);
     bench_step(&b, "0:8");
-    assert_int_equal(b.replica.kv->free_blocks, 2);
+    assert_int_equal(b.replica->kv->free_blocks, 2);
     bench_step(&b, "0:6");
     end();
 }
@@ -649,13 +649,13 @@ static void test_requests_that_can_never_fit_are_refused(void **state)
     (void)state;
     bench_init(&b, "{\"name\": \"prefill_first\", \"max_batched_tokens\": 10}", 4);
     struct request r = {.prompt_tokens = 10, .output_tokens = 6, .max_output_tokens = 6};
-    assert_null(replica_refuses(&b.replica, &r));
+    assert_null(replica_refuses(b.replica, &r));
     r.max_output_tokens = 7;
-    assert_string_equal(replica_refuses(&b.replica, &r), "longer than the KV pool");
+    assert_string_equal(replica_refuses(b.replica, &r), "longer than the KV pool");
     r = (struct request){.prompt_tokens = 11, .output_tokens = 1, .max_output_tokens = 1};
-    assert_string_equal(replica_refuses(&b.replica, &r), "prompt longer than max_batched_tokens");
+    assert_string_equal(replica_refuses(b.replica, &r), "prompt longer than max_batched_tokens");
     r = (struct request){.prompt_tokens = 990, .output_tokens = 11, .max_output_tokens = 11};
-    assert_string_equal(replica_refuses(&b.replica, &r), "longer than the model's longest sequence");
+    assert_string_equal(replica_refuses(b.replica, &r), "longer than the model's longest sequence");
     end();
 }
 
@@ -665,14 +665,14 @@ static void test_outstanding_tokens_fall_at_first_and_last_token(void **state)
     (void)state;
     bench_init(&b, "{\"name\": \"continuous\"}", 100);
     bench_arrive(&b, 0, 6, 3);
-    assert_int_equal(b.replica.load->outstanding_tokens, 9);
+    assert_int_equal(b.replica->load->outstanding_tokens, 9);
     bench_step(&b, "0:6");
-    assert_int_equal(b.replica.load->outstanding_tokens, 3);
+    assert_int_equal(b.replica->load->outstanding_tokens, 3);
     bench_step(&b, "0:1");
-    assert_int_equal(b.replica.load->outstanding_tokens, 3);
+    assert_int_equal(b.replica->load->outstanding_tokens, 3);
     bench_step(&b, "0:1");
-    assert_int_equal(b.replica.load->outstanding_tokens, 0);
-    assert_int_equal(b.replica.load->outstanding_requests, 0);
+    assert_int_equal(b.replica->load->outstanding_tokens, 0);
+    assert_int_equal(b.replica->load->outstanding_requests, 0);
     end();
 }
 
@@ -683,7 +683,7 @@ static void test_fixed_batch_serves_exactly_so_many(void **state)
     (void)state;
     bench_init(&b, "{\"name\": \"fixed_batch\", \"size\": 2, \"flush_after_s\": 10}", 100);
     bench_arrive(&b, 0, 3, 1);
-    assert_int_equal(replica_start(&b.replica, 0), 10000000000);
+    assert_int_equal(replica_start(b.replica, 0), 10000000000);
     b.now = 5000000000;
     bench_arrive(&b, 1, 5, 1);
     bench_arrive(&b, 2, 4, 1);
@@ -704,10 +704,10 @@ static void test_dynamic_batch_takes_all_that_wait(void **state)
     bench_arrive(&b, 1, 4, 1);
     bench_arrive(&b, 2, 2, 2);
     bench_step(&b, "1:4 2:2");
-    assert_int_equal(batch_padded_tokens(&b.replica.batch), 8);
+    assert_int_equal(batch_padded_tokens(&b.replica->batch), 8);
     bench_arrive(&b, 3, 1, 1);
     bench_step(&b, "2:1");
-    assert_int_equal(batch_padded_tokens(&b.replica.batch), 2);
+    assert_int_equal(batch_padded_tokens(&b.replica->batch), 2);
     bench_step(&b, "3:1");
     end();
 }
@@ -722,10 +722,10 @@ static void test_elastic_batch_shrinks_until_it_is_empty(void **state)
         bench_arrive(&b, 0, 3, 1);
         bench_arrive(&b, 1, 5, 3);
         bench_step(&b, "0:3 1:5");
-        assert_int_equal(b.replica.batch.layout, BATCH_RAGGED);
+        assert_int_equal(b.replica->batch.layout, BATCH_RAGGED);
         bench_arrive(&b, 2, 4, 1);
         bench_step(&b, "1:1");
-        assert_int_equal(batch_padded_tokens(&b.replica.batch), 1);
+        assert_int_equal(batch_padded_tokens(&b.replica->batch), 1);
         bench_step(&b, "1:1");
         bench_step(&b, "2:4");
         end();
@@ -789,14 +789,14 @@ static void test_adaptive_chunk_shrinks_as_attention_grows(void **state)
     bench_init(&b,
                "{\"name\": \"adaptive_chunk\", \"tbt_target_s\": 1e-4, \"largest_chunk\": 16, \"smallest_chunk\": 2}",
                100);
-    b.replica.executor.predict = predict_growing;
+    b.replica->executor.predict = predict_growing;
     bench_arrive(&b, 0, 200, 1);
     bench_step(&b, "0:16");
     end();
     bench_init(&b,
                "{\"name\": \"adaptive_chunk\", \"tbt_target_s\": 1e-4, \"largest_chunk\": 160, \"smallest_chunk\": 20}",
                100);
-    b.replica.executor.predict = predict_growing;
+    b.replica->executor.predict = predict_growing;
     bench_arrive(&b, 0, 200, 1);
     bench_step(&b, "0:80");
     bench_step(&b, "0:20");
@@ -838,10 +838,10 @@ static void test_a_batch_waits_for_the_oldest_request(void **state)
         b.order = NULL;
         b.foretold = true;
         bench_arrive(&b, 0, 4, 5);
-        assert_int_equal(replica_start(&b.replica, 0), 1000000000);
+        assert_int_equal(replica_start(b.replica, 0), 1000000000);
         b.now = 900000000;
         bench_arrive(&b, 1, 4, 1);
-        assert_int_equal(replica_start(&b.replica, b.now), 1000000000);
+        assert_int_equal(replica_start(b.replica, b.now), 1000000000);
         b.now = 1000000000;
         bench_step(&b, "1:4 0:4");
         end();
@@ -857,7 +857,7 @@ static void test_adaptive_chunk_keeps_its_target_for_decodes(void **state)
                "{\"name\": \"adaptive_chunk\", \"tbt_target_s\": 1e-4, \"largest_chunk\": 64, "
                "\"smallest_chunk\": 100}",
                100);
-    b.replica.executor.predict = predict_growing;
+    b.replica->executor.predict = predict_growing;
     bench_arrive(&b, 0, 2, 3);
     bench_step(&b, "0:2");
     bench_arrive(&b, 1, 200, 1);
@@ -873,7 +873,7 @@ static void test_a_dynamic_budget_counts_every_prompt(void **state)
 {
     (void)state;
     bench_init(&b, "{\"name\": \"chunked_prefill\", \"tbt_target_s\": 1e-4, \"token_budget\": 512}", 100);
-    b.replica.executor.predict = predict_growing;
+    b.replica->executor.predict = predict_growing;
     bench_arrive(&b, 0, 10, 9);
     bench_step(&b, "0:10");
     for (uint64_t i = 1; i < 4; i++)
@@ -889,7 +889,7 @@ static void test_a_dynamic_budget_may_leave_no_room_beside_decodes(void **state)
 {
     (void)state;
     bench_init(&b, "{\"name\": \"chunked_prefill\", \"tbt_target_s\": 1.5e-6}", 100);
-    b.replica.executor.predict = predict_growing;
+    b.replica->executor.predict = predict_growing;
     bench_arrive(&b, 0, 1, 3);
     bench_step(&b, "0:1");
     bench_arrive(&b, 1, 6, 1);
@@ -913,7 +913,7 @@ static void test_a_dynamic_budget_asks_few_predictions(void **state)
 {
     (void)state;
     bench_init(&b, "{\"name\": \"chunked_prefill\", \"tbt_target_s\": 1e-4}", 200);
-    b.replica.executor.predict = count_predictions;
+    b.replica->executor.predict = count_predictions;
     predictions = 0;
     bench_arrive(&b, 0, 400, 1);
     bench_step(&b, "0:100");
@@ -937,7 +937,7 @@ static void test_a_swapped_request_decodes_with_the_others(void **state)
         bench_step(&b, "0:4 1:4");
         for (int k = 0; k < 3; k++)
             bench_step(&b, "0:1 1:1");
-        view_preempt(&b.replica.view, &b.requests[1]);
+        view_preempt(&b.replica->view, &b.requests[1]);
         bench_arrive(&b, 2, 4, 1);
         bench_step(&b, "0:1 1:1");
         assert_int_equal(b.requests[1].generated, 5);
@@ -953,7 +953,7 @@ static void test_chunked_prefill_with_a_dynamic_budget(void **state)
 {
     (void)state;
     bench_init(&b, "{\"name\": \"chunked_prefill\", \"tbt_target_s\": 1e-4, \"token_budget\": 512}", 100);
-    b.replica.executor.predict = predict_growing;
+    b.replica->executor.predict = predict_growing;
     bench_arrive(&b, 0, 30, 9);
     bench_step(&b, "0:30");
     bench_arrive(&b, 1, 200, 1);

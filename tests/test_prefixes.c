@@ -21,9 +21,9 @@ static void begin(const char *policy, uint64_t blocks)
 
 static void end(void)
 {
-    assert_int_equal(b.replica.kv->free_blocks, b.replica.kv->total_blocks);
-    assert_int_equal(b.replica.kv->allocated, b.replica.kv->freed);
-    replica_release(&b.replica);
+    assert_int_equal(b.replica->kv->free_blocks, b.replica->kv->total_blocks);
+    assert_int_equal(b.replica->kv->allocated, b.replica->kv->freed);
+    replica_destroy(b.replica);
 }
 
 static const struct origin group = {.prefix_group = 1, .prefix_tokens = 10};
@@ -38,12 +38,12 @@ static void test_a_common_prefix_is_computed_once(void **state)
     bench_step(&b, "0:14");
     bench_arrive_from(&b, 1, 13, 1, group);
     bench_arrive_from(&b, 2, 13, 1, (struct origin){.prefix_group = 2, .prefix_tokens = 10});
-    assert_int_equal(b.replica.kv->free_blocks, 96); /* 14 tokens: 4 blocks */
+    assert_int_equal(b.replica->kv->free_blocks, 96); /* 14 tokens: 4 blocks */
     bench_step(&b, "0:1 1:5 2:13");
     assert_int_equal(b.requests[1].prefix_cached_tokens, 8);
     assert_int_equal(b.requests[1].recomputed_tokens, 0);
     assert_int_equal(b.requests[2].prefix_cached_tokens, 0);
-    assert_int_equal(b.replica.kv->peak_blocks, 4 + 2 + 4); /* 1 takes 4 blocks, 2 of which are 0's */
+    assert_int_equal(b.replica->kv->peak_blocks, 4 + 2 + 4); /* 1 takes 4 blocks, 2 of which are 0's */
     bench_step(&b, "0:1");
     end();
 }
@@ -83,7 +83,7 @@ static void test_a_prefix_is_found_in_its_own_batch(void **state)
         bench_arrive_from(&b, 1, 14, 1, group);
         bench_step(&b, policies[i][1]);
         assert_int_equal(b.requests[1].prefix_cached_tokens, i == 0 ? 8 : 0);
-        assert_int_equal(b.replica.kv->peak_blocks, i == 0 ? 6 : 8);
+        assert_int_equal(b.replica->kv->peak_blocks, i == 0 ? 6 : 8);
         end();
     }
 }
@@ -159,8 +159,8 @@ static void test_a_prefix_computed_twice_is_kept_once(void **state)
     bench_arrive_from(&b, 0, 14, 2, group);
     bench_arrive_from(&b, 1, 14, 2, group);
     bench_step(&b, "0:14 1:14");
-    assert_int_equal(b.replica.kv->peak_blocks, 8);
-    assert_int_equal(b.replica.kv->free_blocks, 94);
+    assert_int_equal(b.replica->kv->peak_blocks, 8);
+    assert_int_equal(b.replica->kv->free_blocks, 94);
     bench_step(&b, "0:1 1:1");
     end();
 }
@@ -230,7 +230,7 @@ static void test_a_preempted_request_finds_prefix_and_own_blocks(void **state)
     bench_step(&b, "0:12");
     bench_arrive_from(&b, 1, 12, 3, two);
     bench_step(&b, "0:1 1:4");
-    assert_int_equal(b.replica.kv->free_blocks, 0);
+    assert_int_equal(b.replica->kv->free_blocks, 0);
     bench_step(&b, "0:1");
     assert_int_equal(b.preempted_count, 1);
     bench_step(&b, "0:1");

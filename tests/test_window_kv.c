@@ -17,21 +17,21 @@ static void begin(const char *policy, uint64_t blocks, bool prefix_caching)
 
 static void end(void)
 {
-    assert_int_equal(b.replica.running.count, 0);
-    assert_int_equal(b.replica.kv->free_blocks, b.replica.kv->total_blocks);
-    assert_int_equal(b.replica.kv->allocated, b.replica.kv->freed);
-    replica_release(&b.replica);
+    assert_int_equal(b.replica->running.count, 0);
+    assert_int_equal(b.replica->kv->free_blocks, b.replica->kv->total_blocks);
+    assert_int_equal(b.replica->kv->allocated, b.replica->kv->freed);
+    replica_destroy(b.replica);
     b.kv_groups = (struct kv_groups){0};
 }
 
 /* Runs one iteration; returns the blocks that were taken while it ran. */
 static uint64_t blocks_of_a_step(void)
 {
-    sim_time next = replica_start(&b.replica, b.now);
-    uint64_t taken = b.replica.kv->total_blocks - b.replica.kv->free_blocks;
-    assert_true(b.replica.busy);
+    sim_time next = replica_start(b.replica, b.now);
+    uint64_t taken = b.replica->kv->total_blocks - b.replica->kv->free_blocks;
+    assert_true(b.replica->busy);
     b.now = next;
-    replica_finish(&b.replica, next);
+    replica_finish(b.replica, next);
     return taken;
 }
 
@@ -170,7 +170,7 @@ static void test_a_prefix_is_found_where_its_window_is_left(void **state)
     struct request other = {.prompt_tokens = 24}, late = {.prompt_tokens = 18};
     late.origin = (struct origin){.prefix_group = 1, .prefix_tokens = 16};
     begin("{\"name\": \"unified_budget\"}", 62, true);
-    struct kv_pool *pool = b.replica.kv;
+    struct kv_pool *pool = b.replica->kv;
     bench_arrive_from(&b, 0, 20, 2, late.origin);
     assert_int_equal(blocks_of_a_step(), 30);
     assert_int_equal(kv_pool_find(pool, &late).blocks, 4);

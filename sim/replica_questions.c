@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* What others may know of a replica, and tell it. */
+#include "sim/replica_parts.h"
+
+size_t replica_index(const struct replica *r)
+{
+    return r->index;
+}
+
+size_t replica_station(const struct replica *r)
+{
+    return r->station;
+}
+
+bool replica_is_busy(const struct replica *r)
+{
+    return r->busy;
+}
+
+bool replica_runs_stretch(const struct replica *r)
+{
+    return r->stretch.count > 1;
+}
+
+bool replica_can_be_cut(const struct replica *r)
+{
+    return r->stretch.count > 1 && (!r->batch.arrivals_wait || r->extra > 0);
+}
+
+bool replica_has_formed_next(const struct replica *r)
+{
+    return r->next_formed;
+}
+
+bool replica_has_preempted(const struct replica *r)
+{
+    return r->view.evicted > 0;
+}
+
+bool replica_is_drained(const struct replica *r)
+{
+    return r->running.count == 0 && !r->next_formed;
+}
+
+bool replica_prefills(const struct replica *r)
+{
+    return r->view.prefilling_count > 0;
+}
+
+size_t replica_running(const struct replica *r)
+{
+    return r->running.count;
+}
+
+size_t replica_waiting(const struct replica *r)
+{
+    return r->view.waiting->count;
+}
+
+size_t replica_own_waiting(const struct replica *r)
+{
+    return r->own_waiting.count;
+}
+
+struct request *replica_first_waiting(const struct replica *r)
+{
+    return r->view.waiting->head;
+}
+
+struct request *replica_first_running(const struct replica *r)
+{
+    return r->running.head;
+}
+
+struct request *replica_last_running(const struct replica *r)
+{
+    return r->running.tail;
+}
+
+const struct replica_load *replica_load(const struct replica *r)
+{
+    return r->load;
+}
+
+uint64_t replica_free_blocks(const struct replica *r)
+{
+    return r->kv->free_blocks;
+}
+
+uint64_t replica_total_blocks(const struct replica *r)
+{
+    return r->kv->total_blocks;
+}
+
+uint64_t replica_kv_tokens(const struct replica *r)
+{
+    const struct kv_layout *l = &r->kv->layout;
+    return r->kv->total_blocks / (l->groups.full + l->groups.windowed) * l->block_tokens;
+}
+
+uint64_t replica_decode_kv(const struct replica *r)
+{
+    return r->decodes.kv_tokens;
+}
+
+uint64_t replica_next_needs(const struct replica *r)
+{
+    const struct request *next = r->view.waiting->head;
+    return view_blocks(&r->view, view_admission_tokens(&r->view, next, next->prompt_tokens + next->generated));
+}
+
+struct replica_totals replica_sum_up(struct replica *r, sim_time end)
+{
+    struct kv_pool *kv = &r->own_kv;
+    if (r->running.count == 0)
+        kv_pool_release_parked(kv, end);
+    return (struct replica_totals){.iterations = r->iterations,
+                                   .kv_allocated = kv->allocated,
+                                   .kv_freed = kv->freed,
+                                   .kv_held = kv->total_blocks - kv->free_blocks,
+                                   .kv_peak = kv->peak_blocks,
+                                   .kv_total = kv->total_blocks,
+                                   .kv_block_ns = kv_pool_block_ns(kv, end)};
+}
+
+uint64_t replica_own_blocks_in_use(const struct replica *r)
+{
+    return r->own_kv.total_blocks - r->own_kv.free_blocks;
+}
+
+void replica_expect(struct replica *r, const struct request *request)
+{
+    r->load->outstanding_requests++;
+    r->load->outstanding_tokens += request->max_output_tokens;
+    r->load->predicted_kv_tokens += (uint64_t)request->prompt_tokens + request->predicted_tokens;
+}
+
+void replica_await_blocks(struct replica *r, bool awaited)
+{
+    r->blocks_awaited = awaited;
+}
+
+void replica_forget_preemptions(struct replica *r)
+{
+    r->view.evicted = 0;
+}
+
+void replica_close(struct replica *r, bool closed)
+{
+    r->closed = closed;
+}
+
+bool replica_is_closed(const struct replica *r)
+{
+    return r->closed;
+}
+
+void replica_set_failure(struct replica *r, sim_time at)
+{
+    r->fails_at = at;
+}
+
+void replica_settle(struct replica *r, struct request *request)
+{
+    decode_set_settle(&r->decodes, request);
+}
