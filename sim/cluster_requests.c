@@ -252,32 +252,48 @@ static const char *refused(const struct cluster *c, const struct station *statio
     return !reason && c->config->step_count > 1 && !(station && station->decodes) ? some_pool_refuses(c, 1, r) : reason;
 }
 
-/* A request is put in a queue for the first time. */
-static int join_queue(struct cluster *c, struct request *r, struct replica *replica, sim_time now, size_t after,
-                      struct error *err)
-{
-    if (c->config->fleet.asked && fleet_wait(&c->fleet, r))
-        return error_no_memory(err);
-    if (c->fleet.waiting_count == 1)
-        set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
-    if (!replica) {
-        request_list_insert(&c->limbo, r, NULL);
-        return 0;
-    }
-    return enqueue(c, replica, r, now, after, err);
-}
-
 /* Whose queue a request that has been routed stands in, as observers know it; NULL: the router's. */
 static size_t queue_of(const struct cluster *c, const struct replica *replica)
 {
     return !replica || c->queue_is_shared ? ROUTER_QUEUE : replica_station(replica);
 }
 
-/* Where a request is to be served; NULL while nobody serves. */
-static struct station *route(struct cluster *c, const struct request *r)
+/* Tells of a request that comes to the router, which the replica that it is sent to may not take (`reason`). Returns
+ * whether it stays: one that has just arrived is rejected else, one that has been at delay stations is lost. */
+static bool take_in(struct cluster *c, struct request *r, const struct replica *replica, const char *reason,
+                    bool arrives)
 {
+    if (arrives && reason)
+        reject(c, r, reason);
+    else if (arrives)
+        tell_arrived(c->observer, queue_of(c, replica), r);
+    else
+        tell_queued(c->observer, queue_of(c, reason ? NULL : replica), r);
+    if (!arrives && reason)
+        cluster_lose(c, r, r->queued, reason);
+    return !reason;
+}
+
+/* A request comes to the router, at its arrival or later. */
+static int come(struct cluster *c, struct request *r, sim_time now, size_t after, bool arrives, struct error *err)
+{
+    bool waits = nobody_serves(c);
     c->fleet.arrived++;
-    return nobody_serves(c) ? NULL : &c->stations[relieve(c, choose_entrance(c, r))];
+    const struct station *station = &c->stations[waits ? 0 : relieve(c, choose_entrance(c, r))];
+    struct replica *replica = waits ? NULL : station->replicas[0];
+    const char *reason = arrives ? refused(c, station, r) : NULL;
+    if (!reason && replica)
+        reason = sheds(c, replica, r);
+    if (!take_in(c, r, replica, reason, arrives))
+        return 0;
+    if (c->config->fleet.asked && fleet_wait(&c->fleet, r))
+        return error_no_memory(err);
+    if (c->fleet.waiting_count == 1)
+        set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
+    if (replica)
+        return enqueue(c, replica, r, now, after, err);
+    request_list_insert(&c->limbo, r, NULL);
+    return 0;
 }
 
 static int enter_delays(struct cluster *c, struct request *r)
@@ -295,15 +311,7 @@ static int enter_delays(struct cluster *c, struct request *r)
 int cluster_come_from_delays(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err)
 {
     r->queued = r->entered = r->waiting_since = now;
-    struct station *station = route(c, r);
-    struct replica *replica = station ? station->replicas[0] : NULL;
-    const char *reason = replica ? sheds(c, replica, r) : NULL;
-    tell_queued(c->observer, queue_of(c, reason ? NULL : replica), r);
-    if (reason) {
-        cluster_lose(c, r, now, reason);
-        return 0;
-    }
-    return join_queue(c, r, replica, now, after, err);
+    return come(c, r, now, after, false, err);
 }
 
 /* `after` and the replicas before it have had their turn at this instant. */
@@ -313,19 +321,7 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, str
     if (!r)
         return -1;
     c->totals.arrived++;
-    if (c->delays.count > 0)
-        return enter_delays(c, r);
-    const struct station *station = route(c, r);
-    struct replica *replica = station ? station->replicas[0] : NULL;
-    const char *reason = refused(c, station, r);
-    if (!reason && replica)
-        reason = sheds(c, replica, r);
-    if (reason) {
-        reject(c, r, reason);
-        return 0;
-    }
-    tell_arrived(c->observer, queue_of(c, replica), r);
-    return join_queue(c, r, replica, a->at, after, err);
+    return c->delays.count > 0 ? enter_delays(c, r) : come(c, r, a->at, after, true, err);
 }
 
 /* A request that lost its replica, or waited for one to come up. */

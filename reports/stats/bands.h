@@ -1,27 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* bands.h — where the time went of the fast, the slow and the slowest requests: mean parts by percentile band, in fixed
- * memory. Requests are gathered in buckets of their TTFT or E2E, 3 % wide at most, and buckets into bands afterwards.
- */
+/* bands.h — where the time went of the fast, the slow and the slowest requests: mean parts by percentile band, in
+ * bounded memory. Requests are gathered in buckets of their TTFT or E2E, 3 % wide at most, and buckets into bands
+ * afterwards. Buckets of an octave, 32 of them, are there once it has been met: most runs meet a few. */
 #ifndef TANDEM_REPORTS_STATS_BANDS_H
 #define TANDEM_REPORTS_STATS_BANDS_H
 
 #include "base/units.h"
 #include "workloads/request.h"
 
-enum { BAND_BUCKETS = 2048, BANDS = 4 };
+enum { BAND_OCTAVES = 64, OCTAVE_BUCKETS = 32, BANDS = 4 };
 
+struct band_octave {
+    uint64_t counts[OCTAVE_BUCKETS];
+    uint64_t parts[OCTAVE_BUCKETS][PART_COUNT]; /* ns: five centuries in one bucket */
+};
+
+/* All zero is empty. */
 struct bands {
-    uint64_t counts[BAND_BUCKETS];
-    uint64_t parts[BAND_BUCKETS][PART_COUNT]; /* ns: five centuries in one bucket */
+    struct band_octave *octaves[BAND_OCTAVES]; /* NULL: nothing was in it */
 };
 
 extern const char *const band_names[BANDS]; /* "p0-p50", "p50-p90", "p90-p99", "p99-p100" */
 extern const double band_quantiles[BANDS + 1];
 
-void bands_add(struct bands *b, int64_t value_ns, const sim_time *parts);
+void bands_release(struct bands *b);
+
+/* Returns 0, or -1 when memory is short; so does the next. */
+int bands_add(struct bands *b, int64_t value_ns, const sim_time *parts);
 
 /* Adds all of `from`. */
-void bands_merge(struct bands *into, const struct bands *from);
+int bands_merge(struct bands *into, const struct bands *from);
+
+/* The same; `from` is empty then. */
+void bands_take(struct bands *into, struct bands *from);
 
 struct band {
     uint64_t requests;

@@ -50,19 +50,14 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
     return m->replicas ? 0 : error_no_memory(err);
 }
 
-static void release_bands(struct request_sums *s)
-{
-    free(s->ttft_bands);
-    free(s->e2e_bands);
-    s->ttft_bands = s->e2e_bands = NULL;
-}
-
 void run_metrics_release(struct run_metrics *m)
 {
     for (int i = 0; i < METRIC_COUNT; i++)
         samples_release(&m->samples[i]);
-    for (size_t i = 0; i < SECTIONS_MAX; i++)
-        release_bands(&m->sums[i]);
+    for (size_t i = 0; i < SECTIONS_MAX; i++) {
+        bands_release(&m->sums[i].ttft_bands);
+        bands_release(&m->sums[i].e2e_bands);
+    }
     attainment_release(&m->attainment);
     free(m->replicas);
     free(m->gaps_ahead);
@@ -128,17 +123,6 @@ static void on_probe(void *state, const struct cluster_state *cluster)
     m->point_busy = busy;
 }
 
-/* Takes over what `from` has, which is nothing after that. */
-static void merge_bands(struct bands **into, struct bands **from)
-{
-    if (*into && *from)
-        bands_merge(*into, *from);
-    else if (*from) {
-        *into = *from;
-        *from = NULL;
-    }
-}
-
 static void merge_sums(struct request_sums *into, struct request_sums *from)
 {
     into->arrived += from->arrived;
@@ -148,9 +132,8 @@ static void merge_sums(struct request_sums *into, struct request_sums *from)
     into->prefix_cached_tokens += from->prefix_cached_tokens;
     for (int i = 0; i < PART_COUNT; i++)
         into->parts_ns[i] += from->parts_ns[i];
-    merge_bands(&into->ttft_bands, &from->ttft_bands);
-    merge_bands(&into->e2e_bands, &from->e2e_bands);
-    release_bands(from);
+    bands_take(&into->ttft_bands, &from->ttft_bands);
+    bands_take(&into->e2e_bands, &from->e2e_bands);
 }
 
 static void merge_sections(struct run_metrics *m)
@@ -228,9 +211,8 @@ static size_t enter_section(struct run_metrics *m, const struct request *r)
     return section;
 }
 
-static void on_queued(void *state, size_t replica, const struct request *r)
+static inline void enter_queue(struct run_metrics *m, size_t replica, const struct request *r)
 {
-    struct run_metrics *m = state;
     if (replica == ROUTER_QUEUE)
         queue_growth_arrive(&m->queue_growth, present(&m->queue));
     station_enter(&m->queue, r->queued);
@@ -248,7 +230,12 @@ static void on_arrival(void *state, size_t replica, const struct request *r)
     enter_section(m, r);
     station_enter(&m->system, r->arrival);
     if (replica != DELAY_STATIONS)
-        on_queued(m, replica, r);
+        enter_queue(m, replica, r);
+}
+
+static void on_queued(void *state, size_t replica, const struct request *r)
+{
+    enter_queue(state, replica, r);
 }
 
 static void on_delayed(void *state, size_t delay, const struct request *r)
@@ -447,7 +434,7 @@ static void on_iteration(void *state, const struct iteration_record *i)
 
 /* Delay stations, queueing and prefill come before the first token, but for what a preemption has computed again, which
  * is booked apart: what is left of the TTFT beside dispatch is a preemption before it. */
-static void add_to_ttft_bands(struct bands *bands, const struct request *r, sim_time ttft)
+static int add_to_ttft_bands(struct bands *bands, const struct request *r, sim_time ttft)
 {
     sim_time parts[PART_COUNT] = {[PART_DELAY] = r->parts[PART_DELAY],
                                   [PART_QUEUE] = r->parts[PART_QUEUE],
@@ -457,16 +444,7 @@ static void add_to_ttft_bands(struct bands *bands, const struct request *r, sim_
     sim_time other = r->parts[PART_ROUTE] < rest ? r->parts[PART_ROUTE] : rest;
     parts[PART_ROUTE] = other > 0 ? other : 0;
     parts[PART_PREEMPTED] = rest > parts[PART_ROUTE] ? rest - parts[PART_ROUTE] : 0;
-    bands_add(bands, ttft, parts);
-}
-
-/* NULL, and out_of_memory set, when memory is short. */
-static struct bands *have_bands(struct run_metrics *m, struct bands **bands)
-{
-    if (!*bands)
-        *bands = calloc(1, sizeof **bands);
-    m->out_of_memory = m->out_of_memory || !*bands;
-    return *bands;
+    return bands_add(bands, ttft, parts);
 }
 
 static void add_to_sums(struct run_metrics *m, const struct request *r, const struct request_metrics *q)
@@ -482,10 +460,9 @@ static void add_to_sums(struct run_metrics *m, const struct request *r, const st
         sum += r->parts[i];
     }
     m->parts_error += llabs(sum - q->at[METRIC_E2E]);
-    if (have_bands(m, &s->e2e_bands))
-        bands_add(s->e2e_bands, q->at[METRIC_E2E], r->parts);
-    if (have_bands(m, &s->ttft_bands))
-        add_to_ttft_bands(s->ttft_bands, r, q->at[METRIC_TTFT]);
+    if (bands_add(&s->e2e_bands, q->at[METRIC_E2E], r->parts) ||
+        add_to_ttft_bands(&s->ttft_bands, r, q->at[METRIC_TTFT]))
+        m->out_of_memory = true;
 }
 
 static void on_finish(void *state, size_t replica, const struct request *r)

@@ -45,7 +45,7 @@ struct request_sums {
     uint64_t arrived, finished;
     uint64_t prompt_tokens, output_tokens, prefix_cached_tokens; /* of those that finished, as the next */
     wide_sum parts_ns[PART_COUNT];
-    struct bands *ttft_bands, *e2e_bands; /* NULL: none has finished */
+    struct bands ttft_bands, e2e_bands;
 };
 
 /* Where rows go that are too many to keep in memory. */
@@ -168,8 +168,9 @@ struct station_summary run_metrics_station(const struct run_metrics *m, const st
 struct station_summary run_metrics_delay(const struct run_metrics *m, const struct scenario *s, size_t delay,
                                          bool queue, double duration_s);
 
-/* Time parts by percentile of the TTFT and of the E2E, after the cut. */
-void run_metrics_bands(const struct run_metrics *m, size_t sections_cut, struct bands *ttft, struct bands *e2e);
+/* Time parts by percentile of the TTFT and of the E2E, after the cut; the caller releases both, also after a failure.
+ * Returns 0, or -1 when memory is short. */
+int run_metrics_bands(const struct run_metrics *m, size_t sections_cut, struct bands *ttft, struct bands *e2e);
 
 /* Fails on lack of memory, or when an invariant is broken (time parts, Little's law, KV blocks). */
 int run_metrics_summarise(struct run_metrics *m, const struct scenario *s, const struct cluster_totals *totals,

@@ -250,15 +250,13 @@ static void summarise_requests(const struct run_metrics *m, double rest_s, struc
         out->part_share[k] = all > 0 ? (double)sums.parts_ns[k] / all : 0;
 }
 
-void run_metrics_bands(const struct run_metrics *m, size_t sections_cut, struct bands *ttft, struct bands *e2e)
+int run_metrics_bands(const struct run_metrics *m, size_t sections_cut, struct bands *ttft, struct bands *e2e)
 {
     *ttft = *e2e = (struct bands){0};
-    for (size_t i = sections_cut; i < SECTIONS_MAX; i++) {
-        if (m->sums[i].ttft_bands)
-            bands_merge(ttft, m->sums[i].ttft_bands);
-        if (m->sums[i].e2e_bands)
-            bands_merge(e2e, m->sums[i].e2e_bands);
-    }
+    for (size_t i = sections_cut; i < SECTIONS_MAX; i++)
+        if (bands_merge(ttft, &m->sums[i].ttft_bands) || bands_merge(e2e, &m->sums[i].e2e_bands))
+            return -1;
+    return 0;
 }
 
 static struct kv_size kv_size_of(const struct pool_config *pool, double mean_tokens)

@@ -91,12 +91,12 @@ static int save_bands(struct store *s, sqlite3_int64 run, const char *metric, co
 static int save_all_bands(struct store *s, sqlite3_int64 run, const struct run_metrics *m, const struct run_summary *r,
                           struct error *err)
 {
-    struct bands *both = malloc(2 * sizeof *both);
-    if (!both)
-        return error_no_memory(err);
-    run_metrics_bands(m, r->warmup.sections, &both[0], &both[1]);
-    int status = save_bands(s, run, "ttft_s", &both[0], err) || save_bands(s, run, "e2e_s", &both[1], err) ? -1 : 0;
-    free(both);
+    struct bands ttft, e2e;
+    int status = run_metrics_bands(m, r->warmup.sections, &ttft, &e2e) ? error_no_memory(err) : 0;
+    if (status == 0)
+        status = save_bands(s, run, "ttft_s", &ttft, err) || save_bands(s, run, "e2e_s", &e2e, err) ? -1 : 0;
+    bands_release(&ttft);
+    bands_release(&e2e);
     return status;
 }
 
