@@ -1,68 +1,69 @@
 /* SPDX-License-Identifier: MIT */
 /* `list` and `describe`: everything a scenario may name, from the tables that check it. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/field_paths.h"
+#include "base/field_schema.h"
+#include "base/nearest.h"
 #include "cli/command.h"
 #include "policies/batching.h"
-#include "policies/ordering.h"
-#include "policies/routing.h"
-#include "policies/scaling.h"
 #include "profiles/shipped.h"
 #include "profiles/technique.h"
 #include "sim/choices.h"
-#include "sim/predictor.h"
+#include "sim/names.h"
+#include "sim/scenario.h"
 #include "workloads/durations.h"
 #include "workloads/generator.h"
 #include "workloads/trace.h"
 
 static const struct option_spec no_options[] = {{0}};
 
-static void list_policies(void)
+static bool change_kind_at(size_t index, struct named *out)
 {
-    printf("batching\n");
-    for (const struct batching_policy *const *p = batching_policies; *p; p++)
-        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
-    printf("routing\n");
-    for (const struct routing_policy *const *p = routing_policies; *p; p++)
-        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
-    printf("autoscaling\n");
-    for (const struct scaling_policy *const *p = scaling_policies; *p; p++)
-        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
-    printf("order\n");
-    for (const struct order_policy *const *p = order_policies; *p; p++)
-        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
-    printf("predictors\n");
-    for (const struct predictor *const *p = predictors; *p; p++)
-        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
+    const struct change_kind *c = change_kinds[index];
+    if (c)
+        *out = (struct named){c->name, c->summary, NULL, c->params, NULL};
+    return c != NULL;
+}
+
+/* What has a name, by what all of its kind are called where they are listed, and one of them where it is described. */
+static const struct kind {
+    const char *heading, *of;
+    bool (*at)(size_t index, struct named *out);
+} policies[] = {{"batching", "batching policy", batching_policy_at},
+                {"routing", "routing policy", routing_policy_at},
+                {"autoscaling", "autoscaling policy", scaling_policy_at},
+                {"order", "order", order_policy_at},
+                {"predictors", "predictor", predictor_at},
+                {0}},
+  workloads[] = {{"arrivals", "arrival process", arrival_process_at},
+                 {"lengths", "length distribution", length_distribution_at},
+                 {"durations", "distribution of durations", duration_distribution_at},
+                 {"trace formats", "trace format", trace_format_at},
+                 {0}},
+  changes[] = {{"changes that techniques may make", "change that a technique may make,", change_kind_at}, {0}};
+
+static const struct kind *const kinds[] = {policies, workloads, changes, NULL};
+
+static void list_kinds(const struct kind *kind)
+{
+    struct named n;
+    for (; kind->heading; kind++) {
+        printf("%s\n", kind->heading);
+        for (size_t i = 0; kind->at(i, &n); i++)
+            printf("  %-26s %s\n", n.name, n.summary);
+    }
+}
+
+static void list_choices(void)
+{
     for (const struct choice_table *t = choice_tables; t->title; t++) {
         printf("%s\n", t->title);
         for (const struct choice *c = t->choices; c->name; c++)
             printf("  %-26s %s\n", c->name, c->summary);
     }
-}
-
-static void list_workloads(void)
-{
-    printf("arrivals\n");
-    for (const struct arrival_process *const *a = arrival_processes; *a; a++)
-        printf("  %-26s %s\n", (*a)->name, (*a)->summary);
-    printf("lengths\n");
-    for (const struct length_distribution *const *d = length_distributions; *d; d++)
-        printf("  %-26s %s\n", (*d)->name, (*d)->summary);
-    printf("durations\n");
-    for (const struct duration_distribution *const *d = duration_distributions; *d; d++)
-        printf("  %-26s %s\n", (*d)->name, (*d)->summary);
-    printf("trace formats\n");
-    for (const struct trace_format *const *f = trace_formats; *f; f++)
-        printf("  %-26s %s\n", (*f)->name, (*f)->summary);
-}
-
-static void list_changes(void)
-{
-    printf("changes that techniques may make\n");
-    for (const struct change_kind *const *c = change_kinds; *c; c++)
-        printf("  %-26s %s\n", (*c)->name, (*c)->summary);
 }
 
 static void list_shipped(const char *kind)
@@ -79,16 +80,16 @@ static int run_list(const struct arguments *args, struct error *err)
         return EXIT_BAD_INPUT;
     const char *what = args->word_count ? args->words[0] : "all";
     bool all = strcmp(what, "all") == 0, known = all;
-    static const char *const kinds[] = {"model", "device", "engine", "technique", "scenario", "plan"};
+    static const char *const shipped[] = {"model", "device", "engine", "technique", "scenario", "plan"};
     if (all || strcmp(what, "policies") == 0)
-        known = true, list_policies();
+        known = true, list_kinds(policies), list_choices();
     if (all || strcmp(what, "workloads") == 0)
-        known = true, list_workloads();
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (all || (strncmp(what, kinds[i], strlen(kinds[i])) == 0 && strcmp(what + strlen(kinds[i]), "s") == 0))
-            known = true, list_shipped(kinds[i]);
+        known = true, list_kinds(workloads);
+    for (size_t i = 0; i < sizeof shipped / sizeof *shipped; i++)
+        if (all || (strncmp(what, shipped[i], strlen(shipped[i])) == 0 && strcmp(what + strlen(shipped[i]), "s") == 0))
+            known = true, list_shipped(shipped[i]);
     if (all || strcmp(what, "techniques") == 0)
-        list_changes();
+        list_kinds(changes);
     if (known)
         return EXIT_DONE;
     error_set(
@@ -112,70 +113,38 @@ static void describe_params(const struct param_spec *specs)
     }
 }
 
+static bool describe_kinds(const struct kind *kind, const char *name)
+{
+    struct named n;
+    bool known = false;
+    for (; kind->heading; kind++)
+        for (size_t i = 0; kind->at(i, &n); i++) {
+            if (strcmp(n.name, name) != 0)
+                continue;
+            printf("%s %s: %s\n", kind->of, name, n.summary);
+            if (n.source)
+                printf("source: %s\n", n.source);
+            if (kind->at == batching_policy_at)
+                printf("admission: %s\n",
+                       batching_policies[i]->admission == ADMIT_RESERVE_MAX ? "reserve_max" : "on_demand");
+            if (n.params)
+                describe_params(n.params);
+            known = true;
+        }
+    return known;
+}
+
 static bool describe(const char *name)
 {
     bool known = false;
-    for (const struct batching_policy *const *p = batching_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0) {
-            printf("batching policy %s: %s\nsource: %s\nadmission: %s\n", name, (*p)->summary, (*p)->source,
-                   (*p)->admission == ADMIT_RESERVE_MAX ? "reserve_max" : "on_demand");
-            describe_params((*p)->params);
-            known = true;
-        }
-    for (const struct order_policy *const *p = order_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0) {
-            printf("order %s: %s\nsource: %s\n", name, (*p)->summary, (*p)->source);
-            describe_params((*p)->params);
-            known = true;
-        }
-    for (const struct predictor *const *p = predictors; *p; p++)
-        if (strcmp((*p)->name, name) == 0) {
-            printf("predictor %s: %s\nsource: %s\n", name, (*p)->summary, (*p)->source);
-            describe_params((*p)->params);
-            known = true;
-        }
-    for (const struct routing_policy *const *p = routing_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0) {
-            printf("routing policy %s: %s\n", name, (*p)->summary);
-            describe_params((*p)->params);
-            known = true;
-        }
-    for (const struct scaling_policy *const *p = scaling_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0) {
-            printf("autoscaling policy %s: %s\nsource: %s\n", name, (*p)->summary, (*p)->source);
-            describe_params((*p)->params);
-            known = true;
-        }
+    for (const struct kind *const *k = kinds; *k; k++)
+        known |= describe_kinds(*k, name);
     for (const struct choice_table *t = choice_tables; t->title; t++)
         for (const struct choice *c = t->choices; c->name; c++)
             if (strcmp(c->name, name) == 0) {
                 printf("%s, %s: %s\nsource: %s\n", name, t->of, c->summary, c->source ? c->source : "none");
                 known = true;
             }
-    for (const struct arrival_process *const *a = arrival_processes; *a; a++)
-        if (strcmp((*a)->name, name) == 0) {
-            printf("arrival process %s: %s\n", name, (*a)->summary);
-            describe_params((*a)->params);
-            known = true;
-        }
-    for (const struct length_distribution *const *d = length_distributions; *d; d++)
-        if (strcmp((*d)->name, name) == 0) {
-            printf("length distribution %s: %s\n", name, (*d)->summary);
-            describe_params((*d)->params);
-            known = true;
-        }
-    for (const struct duration_distribution *const *d = duration_distributions; *d; d++)
-        if (strcmp((*d)->name, name) == 0) {
-            printf("distribution of durations %s: %s\n", name, (*d)->summary);
-            describe_params((*d)->params);
-            known = true;
-        }
-    for (const struct change_kind *const *c = change_kinds; *c; c++)
-        if (strcmp((*c)->name, name) == 0) {
-            printf("change that a technique may make, %s: %s\n", name, (*c)->summary);
-            describe_params((*c)->params);
-            known = true;
-        }
     for (const struct shipped_file *f = shipped_files; f->kind; f++)
         if (strcmp(f->name, name) == 0) {
             printf("%s", f->text); /* as it is, so that it can be saved and changed */
@@ -184,13 +153,150 @@ static bool describe(const char *name)
     return known;
 }
 
+/* Every name that can be described, from 0 on; NULL after the last. */
+static const char *name_at(const void *names, size_t index)
+{
+    struct named n;
+    (void)names;
+    for (const struct kind *const *group = kinds; *group; group++)
+        for (const struct kind *kind = *group; kind->heading; kind++)
+            for (size_t i = 0; kind->at(i, &n); i++)
+                if (index-- == 0)
+                    return n.name;
+    for (const struct choice_table *t = choice_tables; t->title; t++)
+        for (const struct choice *c = t->choices; c->name; c++)
+            if (index-- == 0)
+                return c->name;
+    for (const struct shipped_file *f = shipped_files; f->kind; f++)
+        if (index-- == 0)
+            return f->name;
+    return index == 0 ? scenario_field.is.name : NULL;
+}
+
+static void print_row(const struct field_row *row, void *context)
+{
+    const struct field *f = row->field;
+    char type[FIELD_TEXT], range[FIELD_TEXT], otherwise[FIELD_TEXT];
+    bool unit = f->is.unit && f->is.unit[0];
+    (void)context;
+    field_type_text(f, type);
+    field_range_text(f, range);
+    field_default_text(f, otherwise);
+    printf("  %-40s %s%s%s%s%s%s%s%s%s\n", row->path, type, range[0] ? ", " : "", range, unit ? " " : "",
+           unit ? f->is.unit : "", f->required ? ", " : ", default ", otherwise, row->when[0] ? "; " : "", row->when);
+    printf("  %-40s   %s%s%s\n", "", f->is.help, row->like ? "; its keys are those of " : "",
+           row->like ? row->like : "");
+}
+
+/* A cell of a Markdown table: a bar in it would end it. */
+static void print_cell(const char *text)
+{
+    for (; *text; text++)
+        printf("%s%c", *text == '|' ? "\\" : "", *text);
+    printf(" | ");
+}
+
+/* Files of the documentation become links from its folder. */
+static void print_help(const char *help)
+{
+    static const char folder[] = "docs/";
+    for (const char *file; (file = strstr(help, folder));) {
+        const char *name = file + sizeof folder - 1;
+        int length = (int)strcspn(name, ") ,;");
+        printf("%.*s[%.*s](%.*s)", (int)(file - help), help, length, name, length, name);
+        help = name + length;
+    }
+    printf("%s", help);
+}
+
+static void print_markdown_row(const struct field_row *row, void *context)
+{
+    const struct field *f = row->field;
+    char cell[FIELD_TEXT];
+    (void)context;
+    printf("| `%s` | ", row->path);
+    field_type_text(f, cell);
+    print_cell(cell);
+    print_cell(f->is.unit ? f->is.unit : "");
+    field_default_text(f, cell);
+    print_cell(cell);
+    field_range_text(f, cell);
+    print_cell(cell);
+    print_help(f->is.help);
+    printf("%s%s%s%s |\n", row->when[0] ? "; " : "", row->when, row->like ? "; its keys are those of " : "",
+           row->like ? row->like : "");
+}
+
+static void print_names(const struct field *f)
+{
+    struct named n;
+    for (size_t i = 0; f->kind == FIELD_NAMED && f->names(i, &n); i++)
+        printf("  %-40s   %s\n", n.name, n.summary);
+    for (const struct choice *c = f->kind == FIELD_CHOICE ? f->choices : NULL; c && c->name; c++)
+        printf("  %-40s   %s\n", c->name, c->summary);
+}
+
+static int print_schema(const struct field *f, struct error *err)
+{
+    cJSON *schema = field_schema(f);
+    char *text = schema ? cJSON_Print(schema) : NULL;
+    cJSON_Delete(schema);
+    if (!text) {
+        error_no_memory(err);
+        return EXIT_FAILED;
+    }
+    printf("%s\n", text);
+    cJSON_free(text);
+    return EXIT_DONE;
+}
+
+enum { AS_SCHEMA, AS_MARKDOWN };
+
+static const struct option_spec describe_options[] = {
+    [AS_SCHEMA] = {"--schema", NULL, "of a scenario, or a part: a JSON Schema (draft 2020-12), for editors"},
+    [AS_MARKDOWN] = {"--markdown", NULL, "of a scenario, or a part: the table as it stands in docs/scenario.md"},
+    {0}};
+
+/* All that a scenario may hold, or what stands at a path of it. */
+static int describe_scenario(const struct arguments *args, const char *path, struct error *err)
+{
+    struct field f;
+    if (field_at_path(&scenario_field, scenario_field.is.name, path, &f, err))
+        return EXIT_BAD_INPUT;
+    if (args->values[AS_SCHEMA])
+        return print_schema(&f, err);
+    if (args->values[AS_MARKDOWN])
+        printf("| path | type | unit | default | range | meaning |\n| --- | --- | --- | --- | --- | --- |\n");
+    field_paths(&f, path, args->values[AS_MARKDOWN] ? print_markdown_row : print_row, NULL);
+    if (!args->values[AS_MARKDOWN])
+        print_names(&f);
+    return EXIT_DONE;
+}
+
+/* Whether it is a scenario, or a path of one: "scenario.cluster". */
+static bool is_scenario(const char *name)
+{
+    size_t length = strlen(scenario_field.is.name);
+    return strncmp(name, scenario_field.is.name, length) == 0 && (name[length] == 0 || name[length] == '.');
+}
+
 static int run_describe(const struct arguments *args, struct error *err)
 {
     if (need_words(args, 1, 1, command_describe.usage, err))
         return EXIT_BAD_INPUT;
-    if (describe(args->words[0]))
+    const char *name = args->words[0];
+    if (is_scenario(name))
+        return describe_scenario(args, name + strcspn(name, ".") + (strchr(name, '.') != NULL), err);
+    if (args->values[AS_SCHEMA] || args->values[AS_MARKDOWN]) {
+        error_set(err, ERROR_INPUT, "%s: expected a scenario or a part of it, such as scenario.cluster, found \"%s\"",
+                  args->values[AS_SCHEMA] ? "--schema" : "--markdown", name);
+        return EXIT_BAD_INPUT;
+    }
+    if (describe(name))
         return EXIT_DONE;
-    error_set(err, ERROR_INPUT, "nothing is called \"%s\"; see tandem list", args->words[0]);
+    const char *meant = nearest_name(name, name_at, NULL);
+    error_set(err, ERROR_INPUT, "nothing is called \"%s\"; %s%s%ssee tandem list", name, meant ? "did you mean \"" : "",
+              meant ? meant : "", meant ? "\"? " : "");
     return EXIT_BAD_INPUT;
 }
 
@@ -204,8 +310,9 @@ const struct command command_list = {
 
 const struct command command_describe = {
     .name = "describe",
-    .usage = "describe NAME",
-    .summary = "a policy's or generator's parameters; a model's, device's, scenario's or plan's JSON",
-    .options = no_options,
+    .usage = "describe NAME|scenario[.PATH] [--schema]",
+    .summary =
+        "a policy's or generator's parameters; a model's, device's, scenario's or plan's JSON; all keys of a scenario",
+    .options = describe_options,
     .run = run_describe,
 };

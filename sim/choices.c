@@ -15,11 +15,19 @@ const struct choice placements[] = {
      "AcceLLM (arXiv 2411.05555)"},
     {0}};
 
-const struct choice pool_kinds[] = {{"replica", POOL_REPLICA, "replicas of a model, which batch their requests", NULL},
-                                    {"delay", POOL_DELAY,
-                                     "servers that take a request at a time for a drawn time: a front end, a retrieval",
-                                     "RAGO (Jiang et al., ISCA 2025)"},
-                                    {0}};
+#define REPLICA_KIND                                                                                                   \
+    {                                                                                                                  \
+        "replica", POOL_REPLICA, "replicas of a model, which batch their requests", NULL                               \
+    }
+#define DELAY_KIND                                                                                                     \
+    {                                                                                                                  \
+        "delay", POOL_DELAY, "servers that take a request at a time for a drawn time: a front end, a retrieval",       \
+            "RAGO (Jiang et al., ISCA 2025)"                                                                           \
+    }
+
+const struct choice pool_kinds[] = {REPLICA_KIND, DELAY_KIND, {0}};
+const struct choice replica_kind[] = {REPLICA_KIND, {0}};
+const struct choice delay_kind[] = {DELAY_KIND, {0}};
 
 const struct choice preemptions[] = {{"recompute", PREEMPT_BY_RECOMPUTING,
                                       "drop the KV, prefill again from the front of the queue", "vLLM"},

@@ -15,6 +15,23 @@ int delay_is(const struct json *pool, bool *is, struct error *err)
     return 0;
 }
 
+static const struct field server_forms[] = {
+    {.is = {"SERVERS", PARAM_INTEGER, "servers", 1, 1, 1e6, "so many", NULL, NULL}},
+    {.is = {"UNLIMITED", PARAM_TEXT, "", 0, 0, 0, "as many as there are requests", NULL, "unlimited"}},
+    {.is.name = NULL}};
+
+const struct field delay_fields[] = {
+    {.is = {.name = "kind", .help = "what it is"}, .kind = FIELD_CHOICE, .required = true, .choices = delay_kind},
+    {.is = {.name = "servers", .help = "requests that are served at once, in order of arrival"},
+     .kind = FIELD_FORMS,
+     .otherwise = "1",
+     .members = server_forms},
+    {.is = {.name = "service_s", .help = "seconds that a request is served"},
+     .kind = FIELD_FORMS,
+     .required = true,
+     .members = duration_forms},
+    {.is.name = NULL}};
+
 /* A number of servers, or "unlimited". */
 static int read_servers(const struct json *pool, size_t *out, struct error *err)
 {
@@ -32,13 +49,12 @@ static int read_servers(const struct json *pool, size_t *out, struct error *err)
 
 int delay_read(struct cluster_config *c, const struct json *pool, const char *name, struct error *err)
 {
-    static const char *const keys[] = {"kind", "servers", "service_s", NULL};
     struct json service = json_member(pool, "service_s");
     if (c->delay_count == MOST_DELAYS)
         return json_complain(pool, "at most 8 pools of kind \"delay\"", err);
     struct delay_config *d = &c->delays[c->delay_count];
     d->name = name;
-    if (json_check_keys(pool, keys, err) || read_servers(pool, &d->servers, err) ||
+    if (fields_check(pool, delay_fields, err) || read_servers(pool, &d->servers, err) ||
         duration_read(&service, &d->service, err))
         return -1;
     c->delay_count++;

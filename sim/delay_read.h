@@ -3,7 +3,10 @@
 #ifndef TANDEM_SIM_DELAY_READ_H
 #define TANDEM_SIM_DELAY_READ_H
 
+#include "base/fields.h"
 #include "sim/scenario.h"
+
+extern const struct field delay_fields[];
 
 /* Whether a pool is one. Fails where its "kind" is none that there is. */
 int delay_is(const struct json *pool, bool *is, struct error *err);

@@ -7,7 +7,7 @@
 #ifndef TANDEM_SIM_FLEET_H
 #define TANDEM_SIM_FLEET_H
 
-#include "base/json.h"
+#include "base/fields.h"
 #include "base/units.h"
 #include "policies/scaling.h"
 #include "sim/min_index.h"
@@ -34,7 +34,10 @@ struct fleet_config {
     sim_time patience; /* who has not been in a batch so long after arrival gives up; SIM_TIME_NEVER: nobody */
 };
 
-/* Reads "failures", "autoscaling" and "admission" of a cluster of so many replicas. */
+/* "failures", "autoscaling" and "admission" of a cluster. */
+extern const struct field fleet_fields[];
+
+/* Reads them of a cluster of so many replicas. */
 int fleet_read(struct fleet_config *out, const struct json *cluster, size_t replicas, struct error *err);
 
 enum replica_state { REPLICA_UP, REPLICA_STARTING, REPLICA_DRAINING, REPLICA_OFF, REPLICA_FAILED };

@@ -1,39 +1,133 @@
 /* SPDX-License-Identifier: MIT */
 /* What a scenario says of failures, autoscaling and admission. */
+#include <math.h>
+
 #include "sim/choices.h"
 #include "sim/fleet.h"
+#include "sim/names.h"
+
+struct outage_said {
+    double at_s, for_s;
+};
+
+static const struct field outage_fields[] = {
+    {.is = {"replica", PARAM_INTEGER, "", 0, 0, INFINITY, "replica that fails, counted from 0", NULL, NULL},
+     .required = true},
+    {.is = {"at_s", PARAM_NUMBER, "s", 0, 0, 1e9, "instant at which it fails", NULL, NULL},
+     .required = true,
+     .into = FIELD_INTO(struct outage_said, at_s)},
+    {.is = {"for_s", PARAM_NUMBER, "s", 0, 1e-9, 1e9, "time until it serves again", NULL, NULL},
+     .required = true,
+     .into = FIELD_INTO(struct outage_said, for_s)},
+    {.is.name = NULL}};
+
+static const struct field outage[] = {
+    {.is = {.name = "OUTAGE", .help = "an outage"}, .kind = FIELD_OBJECT, .members = outage_fields}, {.is.name = NULL}};
+
+struct failures_said {
+    double mtbf_s, mttr_s;
+    int fate;
+};
+
+static const struct field failures_fields[] = {
+    {.is = {"mtbf_s", PARAM_NUMBER, "s", 0, 1e-7, 1e12, "mean time from a replica's repair to its failure, exponential",
+            NULL, NULL},
+     .otherwise = "none fails by chance",
+     .into = FIELD_INTO(struct failures_said, mtbf_s)},
+    {.is = {"mttr_s", PARAM_NUMBER, "s", 600, 1e-7, 1e9, "mean time to repair it, exponential", NULL, NULL},
+     .into = FIELD_INTO(struct failures_said, mttr_s)},
+    {.is = {.name = "schedule", .help = "failures at given times, at most 256"}, .kind = FIELD_LIST, .members = outage},
+    {.is = {.name = "requests", .preset_text = "reroute", .help = "what becomes of a failed replica's requests"},
+     .kind = FIELD_CHOICE,
+     .choices = fates,
+     .into = FIELD_INTO(struct failures_said, fate)},
+    {.is.name = NULL}};
+
+struct scaling_said {
+    double interval_s, cold_start_s, slow_down_s;
+};
+
+static const struct field scaling_fields[] = {
+    {.is = {.name = "policy",
+            .preset_text = "concurrency",
+            .help = "policy that says how many replicas there should be"},
+     .kind = FIELD_NAMED,
+     .names = scaling_policy_at,
+     .title = "scaling_policy"},
+    {.is = {"least", PARAM_INTEGER, "replicas", 1, 1, INFINITY,
+            "replicas that there always are, and are at the start; at most all of the cluster", NULL, NULL}},
+    {.is = {"interval_s", PARAM_NUMBER, "s", 15, 1e-7, 1e6, "time between two decisions", NULL, NULL},
+     .into = FIELD_INTO(struct scaling_said, interval_s)},
+    {.is = {"cold_start_s", PARAM_NUMBER, "s", 60, 0, 1e6, "time that a replica takes to start", NULL, NULL},
+     .into = FIELD_INTO(struct scaling_said, cold_start_s)},
+    {.is = {"slow_down_s", PARAM_NUMBER, "s", 300, 0, 1e6,
+            "the most replicas wanted within this time are kept, so that few are stopped too early", NULL, NULL},
+     .into = FIELD_INTO(struct scaling_said, slow_down_s)},
+    {.is.name = NULL}};
+
+struct admission_said {
+    long long waiting, tokens;
+    double patience_s;
+};
+
+static const struct field admission_fields[] = {
+    {.is = {"most_waiting", PARAM_INTEGER, "requests", 0, 1, 1e12,
+            "a replica at which so many requests wait takes no more", NULL, NULL},
+     .otherwise = "no limit",
+     .into = FIELD_INTO(struct admission_said, waiting)},
+    {.is = {"most_outstanding_tokens", PARAM_INTEGER, "tokens", 0, 1, 1e15,
+            "a replica takes no request with which it would have more tokens to serve", NULL, NULL},
+     .otherwise = "no limit",
+     .into = FIELD_INTO(struct admission_said, tokens)},
+    {.is = {"give_up_s", PARAM_NUMBER, "s", 0, 1e-9, 1e9,
+            "a request that has been in no batch so long after its arrival gives up", NULL, NULL},
+     .otherwise = "never",
+     .into = FIELD_INTO(struct admission_said, patience_s)},
+    {.is.name = NULL}};
+
+const struct field fleet_fields[] = {
+    {.is = {.name = "failures", .help = "replicas that fail and are repaired (docs/planner.md)"},
+     .kind = FIELD_OBJECT,
+     .members = failures_fields,
+     .title = "failures"},
+    {.is = {.name = "autoscaling", .help = "replicas that are started and stopped (docs/planner.md)"},
+     .kind = FIELD_OBJECT,
+     .members = scaling_fields,
+     .title = "autoscaling"},
+    {.is = {.name = "admission", .help = "when a replica takes no more requests (docs/planner.md)"},
+     .kind = FIELD_OBJECT,
+     .members = admission_fields,
+     .title = "shedding"},
+    {.is.name = NULL}};
 
 static int read_outage(struct fleet_config *c, const struct json *at, size_t replicas, struct error *err)
 {
-    static const char *const keys[] = {"replica", "at_s", "for_s", NULL};
     long long replica = 0;
-    double from = 0, lasts = 0;
+    struct outage_said said = {0};
     if (c->outage_count == OUTAGES_MAX)
         return json_complain(at, "no more than 256 outages", err);
-    if (json_check_keys(at, keys, err) ||
-        json_read_integer(at, "replica", true, 0, (long long)replicas - 1, &replica, err) ||
-        json_read_number(at, "at_s", true, 0, 1e9, &from, err) ||
-        json_read_number(at, "for_s", true, 1e-9, 1e9, &lasts, err))
+    if (fields_read(at, outage_fields, &said, err) ||
+        json_read_integer(at, "replica", true, 0, (long long)replicas - 1, &replica, err))
         return -1;
-    c->outages[c->outage_count++] = (struct outage){(size_t)replica, sim_time_from_s(from), sim_time_from_s(lasts)};
+    c->outages[c->outage_count++] =
+        (struct outage){(size_t)replica, sim_time_from_s(said.at_s), sim_time_from_s(said.for_s)};
     return 0;
 }
 
 static int read_failures(struct fleet_config *c, const struct json *at, size_t replicas, struct error *err)
 {
-    static const char *const keys[] = {"mtbf_s", "mttr_s", "schedule", "requests", NULL};
-    int lost = 0;
-    struct json schedule = json_member(at, "schedule"), named = json_member(at, "requests");
-    c->mttr_s = 600;
-    if (json_check_keys(at, keys, err) || json_read_number(at, "mtbf_s", false, 1e-7, 1e12, &c->mtbf_s, err) ||
-        json_read_number(at, "mttr_s", false, 1e-7, 1e9, &c->mttr_s, err) || choice_read(&named, fates, &lost, err))
+    struct failures_said said = {0};
+    struct json schedule = json_member(at, "schedule");
+    if (fields_read(at, failures_fields, &said, err))
         return -1;
-    c->lose = lost;
+    c->mtbf_s = said.mtbf_s;
+    c->mttr_s = said.mttr_s;
+    c->lose = said.fate;
     if (schedule.node && !cJSON_IsArray(schedule.node))
         return json_complain(&schedule, "a list of {\"replica\", \"at_s\", \"for_s\"}", err);
     for (int i = 0; i < cJSON_GetArraySize(schedule.node); i++) {
-        struct json outage = json_element(&schedule, i);
-        if (read_outage(c, &outage, replicas, err))
+        struct json one = json_element(&schedule, i);
+        if (read_outage(c, &one, replicas, err))
             return -1;
     }
     return 0;
@@ -42,11 +136,10 @@ static int read_failures(struct fleet_config *c, const struct json *at, size_t r
 /* The policy's own parameters are a member, "policy", which is its name or an object. */
 static int read_scaling(struct fleet_config *c, const struct json *at, size_t replicas, struct error *err)
 {
-    static const char *const keys[] = {"policy", "least", "interval_s", "cold_start_s", "slow_down_s", NULL};
     struct json policy = json_member(at, "policy");
+    struct scaling_said said = {0};
     const char *name = "concurrency";
     long long least = 1;
-    double interval = 15, cold_start = 60, slow_down = 300;
     if (cJSON_IsString(policy.node))
         name = policy.node->valuestring;
     else if (policy.node && json_read_string(&policy, "name", true, &name, err))
@@ -56,33 +149,25 @@ static int read_scaling(struct fleet_config *c, const struct json *at, size_t re
         return json_complain_of_name(&policy, "a scaling policy (tandem list policies)", name, scaling_policy_name,
                                      NULL, err);
     struct json none = {0};
-    if (json_check_keys(at, keys, err) ||
+    if (fields_read(at, scaling_fields, &said, err) ||
         param_set_read(&c->scaling_params, c->scaling->params, cJSON_IsObject(policy.node) ? &policy : &none, err) ||
-        json_read_integer(at, "least", false, 1, (long long)replicas, &least, err) ||
-        json_read_number(at, "interval_s", false, 1e-7, 1e6, &interval, err) ||
-        json_read_number(at, "cold_start_s", false, 0, 1e6, &cold_start, err) ||
-        json_read_number(at, "slow_down_s", false, 0, 1e6, &slow_down, err))
+        json_read_integer(at, "least", false, 1, (long long)replicas, &least, err))
         return -1;
     c->least = (size_t)least;
-    c->interval = sim_time_from_s(interval);
-    c->cold_start = sim_time_from_s(cold_start);
-    c->slow_down = sim_time_from_s(slow_down);
+    c->interval = sim_time_from_s(said.interval_s);
+    c->cold_start = sim_time_from_s(said.cold_start_s);
+    c->slow_down = sim_time_from_s(said.slow_down_s);
     return 0;
 }
 
 static int read_admission(struct fleet_config *c, const struct json *at, struct error *err)
 {
-    static const char *const keys[] = {"most_waiting", "most_outstanding_tokens", "give_up_s", NULL};
-    long long waiting = -1, tokens = -1;
-    double patience = -1;
-    if (json_check_keys(at, keys, err) ||
-        json_read_integer(at, "most_waiting", false, 1, 1000000000000, &waiting, err) ||
-        json_read_integer(at, "most_outstanding_tokens", false, 1, 1000000000000000, &tokens, err) ||
-        json_read_number(at, "give_up_s", false, 1e-9, 1e9, &patience, err))
+    struct admission_said said = {-1, -1, -1};
+    if (fields_read(at, admission_fields, &said, err))
         return -1;
-    c->most_waiting = waiting < 0 ? UINT64_MAX : (uint64_t)waiting;
-    c->most_outstanding_tokens = tokens < 0 ? UINT64_MAX : (uint64_t)tokens;
-    c->patience = patience < 0 ? SIM_TIME_NEVER : sim_time_from_s(patience);
+    c->most_waiting = said.waiting < 0 ? UINT64_MAX : (uint64_t)said.waiting;
+    c->most_outstanding_tokens = said.tokens < 0 ? UINT64_MAX : (uint64_t)said.tokens;
+    c->patience = said.patience_s < 0 ? SIM_TIME_NEVER : sim_time_from_s(said.patience_s);
     return 0;
 }
 

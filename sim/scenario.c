@@ -7,7 +7,184 @@
 
 #include "policies/plugin.h"
 #include "sim/choices.h"
+#include "sim/names.h"
 #include "sim/pools.h"
+#include "sim/pools_read.h"
+
+static const struct field admission_field = ADMISSION("the batching policy's own");
+
+struct preemption_said {
+    double host_bytes, bytes_per_s, latency_ns;
+};
+
+const struct field preemption_fields[] = {
+    FIELD_ITS_NAME,
+    {.is = {"host_bytes", PARAM_NUMBER, "bytes", 4294967296, 0, 1e15, "host memory for KV that is swapped out", NULL,
+            NULL},
+     .into = FIELD_INTO(struct preemption_said, host_bytes)},
+    {.is = {"bytes_per_s", PARAM_NUMBER, "bytes/s", 25e9, 1, 1e15, "bandwidth of the link to the host", NULL, NULL},
+     .into = FIELD_INTO(struct preemption_said, bytes_per_s)},
+    {.is = {"latency_ns", PARAM_NUMBER, "ns", 10000, 0, 1e12, "latency of the link to the host", NULL, NULL},
+     .into = FIELD_INTO(struct preemption_said, latency_ns)},
+    {.is.name = NULL}};
+
+struct policy_said {
+    long long kv_block_tokens, kv_blocks;
+    bool prefix_caching;
+};
+
+static const struct field policy_fields[] = {
+    BATCHING("unified_budget", NULL),
+    {.is = {.name = "order", .preset_text = "fcfs", .help = "which waiting request comes next"},
+     .kind = FIELD_NAMED,
+     .names = order_policy_at,
+     .listed = "policies",
+     .title = "order"},
+    {.is = {.name = "predictor", .help = "what is predicted of output lengths"},
+     .kind = FIELD_NAMED,
+     .otherwise = "oracle, where something asks",
+     .names = predictor_at,
+     .listed = "policies",
+     .title = "predictor"},
+    ADMISSION("the batching policy's own"),
+    PREEMPTION("recompute", NULL),
+    {.is = {"prefix_caching", PARAM_BOOL, "", 0, 0, 0,
+            "KV of common prefixes is found again (docs/policies/prefix_caching.md)", NULL, NULL},
+     .into = FIELD_INTO(struct policy_said, prefix_caching)},
+    {.is = {"kv_block_tokens", PARAM_INTEGER, "tokens", 16, 1, 4096, "tokens of a KV block", NULL, NULL},
+     .into = FIELD_INTO(struct policy_said, kv_block_tokens)},
+    {.is = {"kv_blocks", PARAM_INTEGER, "blocks", 0, 1, 1e12,
+            "KV pool of a replica: blocks of all layers, or of one group of layers where some have a window "
+            "(docs/policies/window_kv.md)",
+            NULL, NULL},
+     .otherwise = "what memory leaves beside the weights",
+     .into = FIELD_INTO(struct policy_said, kv_blocks)},
+    {.is.name = NULL}};
+
+static const struct field rows_forms[] = {
+    {.is = {"ALL", PARAM_BOOL, "", 0, 0, 0, "of every request, or of none", NULL, NULL}},
+    {.is = {"SHARE", PARAM_NUMBER, "", 0, 0, 1, "of the requests, the same ones under every policy", NULL, NULL}},
+    {.is.name = NULL}};
+
+struct span_said {
+    double from_s, to_s;
+};
+
+static const struct field span_fields[] = {
+    {.is = {"from_s", PARAM_NUMBER, "s", 0, 0, 9e9, "start of the span", NULL, NULL},
+     .into = FIELD_INTO(struct span_said, from_s)},
+    {.is = {"to_s", PARAM_NUMBER, "s", 9e9, 0, 9e9, "end of the span, at least from_s", NULL, NULL},
+     .into = FIELD_INTO(struct span_said, to_s)},
+    {.is.name = NULL}};
+
+static const struct field span_forms[] = {
+    {.is = {"ALL", PARAM_BOOL, "", 0, 0, 0, "of every iteration, or of none", NULL, NULL}},
+    {.is = {.name = "SPAN", .help = "of those that start in a span"}, .kind = FIELD_OBJECT, .members = span_fields},
+    {.is.name = NULL}};
+
+struct output_said {
+    double timeseries_s;
+    int warmup;
+};
+
+static const struct field output_fields[] = {
+    {.is = {.name = "requests",
+            .help = "rows of requests, with the parts of their time: of all, or of a share (the same ones under every "
+                    "policy)"},
+     .kind = FIELD_FORMS,
+     .otherwise = "false",
+     .members = rows_forms},
+    {.is = {"timeseries_s", PARAM_NUMBER, "s", 0, 0, 1e9, "interval of the time series; 0: none", NULL, NULL},
+     .into = FIELD_INTO(struct output_said, timeseries_s)},
+    {.is = {.name = "iterations", .help = "rows of iterations: of all, or of those that start in a span"},
+     .kind = FIELD_FORMS,
+     .otherwise = "false",
+     .members = span_forms},
+    {.is = {.name = "warmup", .help = "what is cut from the beginning"},
+     .kind = FIELD_CHOICE,
+     .otherwise = "none for a trace, mser5 for generated requests",
+     .choices = warmup_rules,
+     .into = FIELD_INTO(struct output_said, warmup)},
+    {.is.name = NULL}};
+
+const struct field engine_forms[] = {{.is = {"NAME", PARAM_TEXT, "", 0, 0, 0, "a preset, or a file", NULL, NULL},
+                                      .names = engine_at,
+                                      .other_names = PATH_TO_JSON,
+                                      .listed = "engines"},
+                                     {.is = {.name = "ENGINE",
+                                             .help = "an engine written out; \"preset\" names what it begins with"},
+                                      .kind = FIELD_FREE},
+                                     {.is.name = NULL}};
+
+static const struct field technique_forms[] = {
+    {.is = {"NAME", PARAM_TEXT, "", 0, 0, 0, "a shipped one, or a file", NULL, NULL},
+     .names = technique_at,
+     .other_names = PATH_TO_JSON,
+     .listed = "techniques"},
+    {.is = {.name = "TECHNIQUE", .help = "a technique written out"}, .kind = FIELD_FREE},
+    {.is.name = NULL}};
+
+static const struct field technique[] = {{.is = {.name = "TECHNIQUE", .help = "a technique"},
+                                          .kind = FIELD_FORMS,
+                                          .members = technique_forms},
+                                         {.is.name = NULL}};
+
+struct scenario_said {
+    const char *schema, *name, *about, *model; /* the first and the third are not for us */
+    long long seed;
+};
+
+static const char schema_key[] = "$schema";
+
+static const struct field scenario_fields[] = {
+    {.is = {schema_key, PARAM_TEXT, "", 0, 0, 0, "place of the schema, for editors; the program ignores it", NULL,
+            NULL},
+     .into = FIELD_INTO(struct scenario_said, schema)},
+    {.is = {"name", PARAM_TEXT, "", 0, 0, 0, "what the run is called", "unnamed", NULL},
+     .into = FIELD_INTO(struct scenario_said, name)},
+    {.is = {"about", PARAM_TEXT, "", 0, 0, 0, "a text for people", NULL, NULL},
+     .into = FIELD_INTO(struct scenario_said, about)},
+    {.is = {"seed", PARAM_INTEGER, "", 1, 0, 9007199254740992, "seed of every random stream", NULL, NULL},
+     .into = FIELD_INTO(struct scenario_said, seed)},
+    {.is = {"model", PARAM_TEXT, "", 0, 0, 0, "a shipped model, or a file", NULL, NULL},
+     .required = true,
+     .names = model_at,
+     .other_names = PATH_TO_JSON,
+     .listed = "models",
+     .into = FIELD_INTO(struct scenario_said, model)},
+    {.is = {"device", PARAM_TEXT, "", 0, 0, 0, "a shipped device, or a file", NULL, NULL},
+     .otherwise = "each pool's own",
+     .names = device_at,
+     .other_names = PATH_TO_JSON,
+     .listed = "devices"},
+    ENGINE("none: the device's host work"),
+    {.is = {.name = "techniques",
+            .max = CHANGES_MAX,
+            .help = "techniques that change an iteration's work (docs/techniques.md)"},
+     .kind = FIELD_LIST,
+     .members = technique},
+    {.is = {.name = "workload", .help = "the requests: a trace, or generated"},
+     .kind = FIELD_FORMS,
+     .required = true,
+     .members = workload_forms},
+    {.is = {.name = "cluster", .help = "the replicas: alike, or pools of several kinds"},
+     .kind = FIELD_FORMS,
+     .otherwise = "one replica",
+     .members = cluster_forms},
+    {.is = {.name = "policy", .help = "what replicas do (docs/policies)"},
+     .kind = FIELD_OBJECT,
+     .members = policy_fields},
+    {.is = {.name = "slo", .help = "what the run must meet (docs/metrics.md)"},
+     .kind = FIELD_OBJECT,
+     .members = slo_fields},
+    {.is = {.name = "output", .help = "what is kept beside the summary"},
+     .kind = FIELD_OBJECT,
+     .members = output_fields},
+    {.is.name = NULL}};
+
+const struct field scenario_field = {.is = {.name = "scenario", .help = "a scenario of tandem"},
+                                     .kind = FIELD_OBJECT,
+                                     .members = scenario_fields};
 
 /* A name, or an object with it. */
 static int read_name(const struct json *at, const char **name, struct error *err)
@@ -33,7 +210,7 @@ static int read_admission(const struct json *policy, const struct pool *pool, st
 {
     struct json at = own_or_common(pool, policy, "admission");
     int admission = c->batching->admission;
-    if (choice_read(&at, kv_admissions, &admission, err))
+    if (field_read_choice(&at, &admission_field, &admission, err))
         return -1;
     c->admission = (enum kv_admission)admission;
     return 0;
@@ -43,25 +220,20 @@ static int read_admission(const struct json *policy, const struct pool *pool, st
 static int read_preemption(const struct json *policy, const struct pool *pool, size_t tied, struct replica_config *c,
                            struct error *err)
 {
-    static const char *const keys[] = {"name", "host_bytes", "bytes_per_s", "latency_ns", NULL};
     struct json at = own_or_common(pool, policy, "preemption");
+    struct json sized = cJSON_IsObject(at.node) ? at : (struct json){0};
     int way = PREEMPT_BY_RECOMPUTING;
-    double host_bytes = 4.0 * (1 << 30), bytes_per_s = 25e9, latency_ns = 10000;
-    if (choice_read(&at, preemptions, &way, err))
-        return -1;
-    if (cJSON_IsObject(at.node) &&
-        (json_check_keys(&at, keys, err) || json_read_number(&at, "host_bytes", false, 0, 1e15, &host_bytes, err) ||
-         json_read_number(&at, "bytes_per_s", false, 1, 1e15, &bytes_per_s, err) ||
-         json_read_number(&at, "latency_ns", false, 0, 1e12, &latency_ns, err)))
+    struct preemption_said said = {0};
+    if (choice_read(&at, preemptions, &way, err) || fields_read(&sized, preemption_fields, &said, err))
         return -1;
     if (way == PREEMPT_BY_RECOMPUTING)
         return 0;
     if (tied > 1)
         return json_complain(&at, "\"recompute\" with pipeline_parallel or redundant_kv", err);
     double block_bytes = pool->cost.work.kv_bytes_per_token * c->kv_block_tokens;
-    c->swap = (struct swap_space){.blocks = (uint64_t)(host_bytes / block_bytes),
-                                  .ns_per_block = block_bytes / bytes_per_s * 1e9,
-                                  .latency = (sim_time)latency_ns};
+    c->swap = (struct swap_space){.blocks = (uint64_t)(said.host_bytes / block_bytes),
+                                  .ns_per_block = block_bytes / said.bytes_per_s * 1e9,
+                                  .latency = (sim_time)said.latency_ns};
     return 0;
 }
 
@@ -112,13 +284,14 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
             "an order of keys with central_queue, pipeline_parallel or redundant_kv, since this one keeps account of "
             "all that its queue's requests are served",
             err);
-    const char *admission = "";
-    if (json_read_string(policy, "admission", false, &admission, err))
+    struct json admitted = json_member(policy, "admission");
+    int admission = ADMIT_ON_DEMAND;
+    if (field_read_choice(&admitted, &admission_field, &admission, err))
         return -1;
     bool asks = c->order->key || c->order->arrange;
     for (size_t i = 0; i < s->cluster.step_count; i++)
         asks |= s->cluster.routers[i].policy->predicts;
-    if (!asks && !foretold.node && strcmp(admission, "predicted") != 0)
+    if (!asks && !foretold.node && admission != ADMIT_PREDICTED)
         s->cluster.predictor = NULL; /* nobody asks */
     return 0;
 }
@@ -171,14 +344,11 @@ static int read_replicas(const struct json *policy, struct pool *pool, struct po
 {
     struct replica_config *c = &out->replica;
     struct json batching = own_or_common(pool, policy, "batching");
-    long long blocks = 0;
-    if (read_batching(&batching, c, &pool->batching_params, err) ||
-        json_read_integer(policy, "kv_blocks", false, 1, 1000000000000, &blocks, err) ||
-        (pool->at.node && json_read_integer(&pool->at, "kv_blocks", false, 1, 1000000000000, &blocks, err)))
+    if (read_batching(&batching, c, &pool->batching_params, err))
         return -1;
     const struct cost_model *cost = &pool->cost;
     struct batch_limits limits = batching_policy_limits(c->batching, c->batching_params, cost->model.max_tokens);
-    c->kv_blocks = blocks > 0 ? (uint64_t)blocks : kv_tokens(pool, &limits) / c->kv_block_tokens;
+    c->kv_blocks = pool->kv_blocks > 0 ? (uint64_t)pool->kv_blocks : kv_tokens(pool, &limits) / c->kv_block_tokens;
     c->max_tokens = cost->model.max_tokens;
     c->kv_groups = cost->work.kv_groups;
     c->step_tokens = limits.tokens < c->max_tokens ? (uint32_t)limits.tokens : c->max_tokens;
@@ -226,17 +396,16 @@ static int check_batching(const struct scenario *s, const struct json *policy, s
 
 static int read_policy(struct scenario *s, struct error *err)
 {
-    static const char *const keys[] = {"batching",  "order",          "preemption", "admission", "kv_block_tokens",
-                                       "kv_blocks", "prefix_caching", "predictor",  NULL};
     struct json policy = json_member(&s->root, "policy");
     struct replica_config *c = &s->cluster.pools[0].replica;
-    long long block_tokens = 16;
-    if (policy.node && json_check_keys(&policy, keys, err))
+    struct policy_said said = {0};
+    if (fields_read(&policy, policy_fields, &said, err))
         return -1;
-    if (json_read_integer(&policy, "kv_block_tokens", false, 1, 4096, &block_tokens, err) ||
-        json_read_bool(&policy, "prefix_caching", &c->prefix_caching, err))
-        return -1;
-    c->kv_block_tokens = (uint32_t)block_tokens;
+    c->kv_block_tokens = (uint32_t)said.kv_block_tokens;
+    c->prefix_caching = said.prefix_caching;
+    for (size_t i = 0; i < s->cluster.pool_count; i++)
+        if (s->pools[i].kv_blocks == 0)
+            s->pools[i].kv_blocks = said.kv_blocks;
     if (read_order(s, &policy, err))
         return -1;
     for (size_t i = 0; i < s->cluster.pool_count; i++)
@@ -262,49 +431,39 @@ static int read_share(const struct json *output, double *share, struct error *er
 /* true, false, or {"from_s", "to_s"}. */
 static int read_iterations(struct scenario *s, const struct json *output, struct error *err)
 {
-    static const char *const keys[] = {"from_s", "to_s", NULL};
     struct json at = json_member(output, "iterations");
-    double from = 0, to = 9e9;
+    struct json spanned = cJSON_IsObject(at.node) ? at : (struct json){0};
+    struct span_said said = {0};
     if (!at.node || cJSON_IsFalse(at.node))
         return 0;
     if (!cJSON_IsTrue(at.node) && !cJSON_IsObject(at.node))
         return json_complain(&at, "true, false or {\"from_s\", \"to_s\"}", err);
-    if (cJSON_IsObject(at.node) &&
-        (json_check_keys(&at, keys, err) || json_read_number(&at, "from_s", false, 0, 9e9, &from, err) ||
-         json_read_number(&at, "to_s", false, from, 9e9, &to, err)))
+    if (fields_read(&spanned, span_fields, &said, err) ||
+        json_read_number(&spanned, "to_s", false, said.from_s, 9e9, &said.to_s, err))
         return -1;
-    s->iterations = (struct span){sim_time_from_s(from), sim_time_from_s(to)};
+    s->iterations = (struct span){sim_time_from_s(said.from_s), sim_time_from_s(said.to_s)};
     return 0;
 }
 
 static int read_output(struct scenario *s, struct error *err)
 {
-    static const char *const keys[] = {"requests", "timeseries_s", "iterations", "warmup", NULL};
     struct json output = json_member(&s->root, "output"), workload = json_member(&s->root, "workload");
-    double interval = 0;
-    int warmup = json_member(&workload, "trace").node ? WARMUP_NONE : WARMUP_MSER5;
-    struct json cut = json_member(&output, "warmup");
-    if (output.node && (json_check_keys(&output, keys, err) || read_share(&output, &s->keep_requests, err) ||
-                        json_read_number(&output, "timeseries_s", false, 0, 1e9, &interval, err) ||
-                        read_iterations(s, &output, err) || choice_read(&cut, warmup_rules, &warmup, err)))
+    struct output_said said = {.warmup = json_member(&workload, "trace").node ? WARMUP_NONE : WARMUP_MSER5};
+    if (fields_read(&output, output_fields, &said, err) || read_share(&output, &s->keep_requests, err) ||
+        read_iterations(s, &output, err))
         return -1;
-    s->timeseries = s->cluster.probe_interval = sim_time_from_s(interval);
-    s->warmup = (enum warmup_rule)warmup;
+    s->timeseries = s->cluster.probe_interval = sim_time_from_s(said.timeseries_s);
+    s->warmup = (enum warmup_rule)said.warmup;
     return 0;
 }
 
 static int read_scenario(struct scenario *s, struct error *err)
 {
-    static const char *const keys[] = {"name",    "about",  "seed", "model",  "device",     "engine", "workload",
-                                       "cluster", "policy", "slo",  "output", "techniques", NULL};
-    long long seed = 1;
-    const char *name = "unnamed", *about = NULL; /* the second one is for people */
-    if (json_check_keys(&s->root, keys, err) || json_read_string(&s->root, "name", false, &name, err) ||
-        json_read_string(&s->root, "about", false, &about, err) ||
-        json_read_integer(&s->root, "seed", false, 0, 9007199254740992, &seed, err))
+    struct scenario_said said = {0};
+    if (fields_read(&s->root, scenario_fields, &said, err))
         return -1;
-    s->seed = (uint64_t)seed;
-    snprintf(s->name, sizeof s->name, "%s", name);
+    s->seed = (uint64_t)said.seed;
+    snprintf(s->name, sizeof s->name, "%s", said.name);
     struct json workload = json_member(&s->root, "workload");
     if (!cJSON_IsObject(workload.node))
         return json_complain(&workload, "an object with \"trace\", or with \"arrivals\" and \"lengths\"", err);
@@ -315,8 +474,10 @@ static int read_scenario(struct scenario *s, struct error *err)
 int scenario_compile(struct scenario *out, struct json root, struct error *err)
 {
     *out = (struct scenario){.root = root};
-    if (read_scenario(out, err) == 0)
+    if (read_scenario(out, err) == 0) {
+        cJSON_DeleteItemFromObjectCaseSensitive((cJSON *)(uintptr_t)root.node, schema_key); /* no part of the run */
         return 0;
+    }
     scenario_release(out);
     return -1;
 }

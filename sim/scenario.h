@@ -15,8 +15,8 @@ struct stages {
 
 /* What a scenario says of a pool, and what that costs. */
 struct pool {
-    struct json at; /* the object that describes it; node NULL where nothing does */
-    long long replicas;
+    struct json at;                /* the object that describes it; node NULL where nothing does */
+    long long replicas, kv_blocks; /* 0 blocks: as the policy says, or as many as fit */
     const char *device;
     struct json engine_at;
     struct parallel parallel;
@@ -46,6 +46,9 @@ struct scenario {
     sim_time timeseries;    /* interval of the time series; 0: none */
     struct span iterations; /* that get a database row each; empty: none */
 };
+
+/* All that a scenario may hold, as an object. */
+extern const struct field scenario_field;
 
 /* Checks and compiles root, which the scenario then owns, also on failure. Release with scenario_release. */
 int scenario_compile(struct scenario *out, struct json root, struct error *err);

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "base/json.h"
+#include "base/fields.h"
 #include "base/units.h"
 #include "workloads/request.h"
 
@@ -37,6 +37,8 @@ struct slo {
     sim_time window;      /* stretches of arrivals that are judged one by one; 0: none */
     double window_share;  /* of them that must each meet the limits on all requests, those on itl_s left out */
 };
+
+extern const struct field slo_fields[];
 
 /* Reads a scenario's "slo"; an absent one asks nothing. */
 int slo_read(struct slo *out, const struct json *at, struct error *err);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Names that nobody has, and what was meant by them. */
+/* Names that nobody has, and what was meant by them; objects that are read from tables. */
 #include "base/choice.h"
+#include "base/field_paths.h"
+#include "base/field_schema.h"
 #include "base/nearest.h"
 #include "tests/harness.h"
 
@@ -77,6 +79,135 @@ static void test_a_key_that_nobody_knows(void **state)
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
 }
 
+struct said {
+    double rate;
+    long long count;
+    bool kept;
+    const char *text;
+    int way;
+};
+
+static const struct choice ways[] = {{"first", 3, "one way", NULL}, {"second", 5, "another", NULL}, {0}};
+
+static const struct field inner_fields[] = {{.is = {"count", PARAM_INTEGER, "", 4, 1, 9, "how many", NULL, NULL},
+                                             .into = FIELD_INTO(struct said, count)},
+                                            {.is = {"kept", PARAM_BOOL, "", 1, 0, 0, "kept", NULL, NULL},
+                                             .into = FIELD_INTO(struct said, kept)},
+                                            {.is.name = NULL}};
+
+static const struct field outer_fields[] = {{.is = {"rate", PARAM_NUMBER, "1/s", 0, 0.5, 2, "how fast", NULL, NULL},
+                                             .otherwise = "as before",
+                                             .into = FIELD_INTO(struct said, rate)},
+                                            FIELDS_OF(inner_fields),
+                                            {.is = {"text", PARAM_TEXT, "", 0, 0, 0, "a text", "preset", NULL},
+                                             .into = FIELD_INTO(struct said, text)},
+                                            {.is = {.name = "way", .preset_text = "second", .help = "which way"},
+                                             .kind = FIELD_CHOICE,
+                                             .choices = ways,
+                                             .into = FIELD_INTO(struct said, way)},
+                                            {.is = {.name = "own", .help = "for the reader itself"},
+                                             .kind = FIELD_FREE},
+                                            {.is.name = NULL}};
+
+static const struct field outer = {.is = {.name = "outer", .help = "all"},
+                                   .kind = FIELD_OBJECT,
+                                   .members = outer_fields};
+
+/* A value that is said, one that is not and has a default, and one whose default is what was there. */
+static void test_fields_are_read_with_their_defaults(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct json root;
+    struct said said = {.rate = 1.5};
+    expect_ok(json_parse("{\"count\": 7, \"way\": {\"name\": \"first\"}, \"own\": {\"any\": 1}}", "test", &root, &err),
+              &err);
+    expect_ok(fields_read(&root, outer_fields, &said, &err), &err);
+    assert_true(said.rate == 1.5);
+    assert_int_equal(said.count, 7);
+    assert_true(said.kept);
+    assert_string_equal(said.text, "preset");
+    assert_int_equal(said.way, 3);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+
+    struct json absent = {0};
+    expect_ok(fields_read(&absent, outer_fields, &said, &err), &err);
+    assert_true(said.rate == 1.5);
+    assert_int_equal(said.count, 4);
+    assert_int_equal(said.way, 5);
+}
+
+static void test_fields_that_are_wrong(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{\"cuont\": 7}",
+         "test: (top): unknown key \"cuont\"; did you mean \"count\"? allowed: rate, count, kept, text, way, own"},
+        {"{\"rate\": 2.5}", "test: rate: expected a number from 0.5 to 2, found 2.5"},
+        {"{\"count\": 1.5}", "test: count: expected a whole number from 1 to 9, found 1.5"},
+        {"{\"kept\": 1}", "test: kept: expected true or false, found 1"},
+        {"{\"text\": 1}", "test: text: expected a string, found 1"},
+        {"{\"way\": {\"name\": \"first\", \"of\": 1}}", "test: way: unknown key \"of\"; allowed: name"},
+        {"[]", "test: (top): expected an object, found []"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        struct json root;
+        struct said said = {0};
+        expect_ok(json_parse(cases[i][0], "test", &root, &err), &err);
+        assert_int_equal(fields_read(&root, outer_fields, &said, &err), -1);
+        assert_string_equal(err.text, cases[i][1]);
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    }
+}
+
+static void gather(const struct field_row *row, void *context)
+{
+    char type[FIELD_TEXT], range[FIELD_TEXT], otherwise[FIELD_TEXT], *text = context;
+    field_type_text(row->field, type);
+    field_range_text(row->field, range);
+    field_default_text(row->field, otherwise);
+    size_t used = strlen(text);
+    snprintf(text + used, 2000 - used, "%s: %s; %s; %s\n", row->path, type, range, otherwise);
+}
+
+static void test_fields_as_rows_of_paths(void **state)
+{
+    (void)state;
+    char text[2000] = "";
+    struct error err = {0};
+    struct field found;
+    field_paths(&outer, "", gather, text);
+    assert_string_equal(text, "rate: number; 0.5 … 2; as before\n"
+                              "count: whole number; 1 … 9; 4\n"
+                              "kept: true or false; ; true\n"
+                              "text: text; ; preset\n"
+                              "way: name; first, second; second\n"
+                              "own: object; ; none\n");
+    expect_ok(field_at_path(&outer, "outer", "kept", &found, &err), &err);
+    assert_string_equal(found.is.help, "kept");
+    assert_int_equal(field_at_path(&outer, "outer", "kpet", &found, &err), -1);
+    assert_string_equal(
+        err.text, "outer: unknown key \"kpet\"; did you mean \"kept\"? allowed: rate, count, kept, text, way, own");
+}
+
+/* What is told of a number, and that nothing else may be there. */
+static void test_fields_as_a_schema(void **state)
+{
+    (void)state;
+    cJSON *schema = field_schema(&outer), *properties = cJSON_GetObjectItem(schema, "properties");
+    char *rate = cJSON_PrintUnformatted(cJSON_GetObjectItem(properties, "rate"));
+    char *count = cJSON_PrintUnformatted(cJSON_GetObjectItem(properties, "count"));
+    assert_string_equal(rate, "{\"type\":\"number\",\"minimum\":0.5,\"maximum\":2,"
+                              "\"description\":\"how fast (1/s). Default: as before\"}");
+    assert_string_equal(count, "{\"type\":\"integer\",\"minimum\":1,\"maximum\":9,"
+                               "\"description\":\"how many\",\"default\":4}");
+    assert_int_equal(cJSON_GetArraySize(properties), 6);
+    assert_true(cJSON_IsFalse(cJSON_GetObjectItem(schema, "additionalProperties")));
+    cJSON_free(rate);
+    cJSON_free(count);
+    cJSON_Delete(schema);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -84,6 +215,10 @@ int main(void)
         cmocka_unit_test(test_the_nearest_name_is_named),
         cmocka_unit_test(test_choices_are_read_from_their_table),
         cmocka_unit_test(test_a_key_that_nobody_knows),
+        cmocka_unit_test(test_fields_are_read_with_their_defaults),
+        cmocka_unit_test(test_fields_that_are_wrong),
+        cmocka_unit_test(test_fields_as_rows_of_paths),
+        cmocka_unit_test(test_fields_as_a_schema),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

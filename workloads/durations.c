@@ -119,6 +119,22 @@ const struct duration_distribution *const duration_distributions[] = {&fixed,   
                                                                       &exponential, &gamma_distribution,
                                                                       &lognormal,   NULL};
 
+bool duration_distribution_at(size_t index, struct named *out)
+{
+    const struct duration_distribution *d = duration_distributions[index];
+    if (d)
+        *out = (struct named){d->name, d->summary, NULL, d->params, NULL};
+    return d != NULL;
+}
+
+const struct field duration_forms[] = {{.is = {"SECONDS", PARAM_NUMBER, "s", 0, 0, 1e6, "always the same", NULL, NULL}},
+                                       {.is = {.name = "DISTRIBUTION", .help = "a distribution"},
+                                        .kind = FIELD_NAMED,
+                                        .names = duration_distribution_at,
+                                        .listed = "workloads",
+                                        .title = "duration"},
+                                       {.is.name = NULL}};
+
 static const char *distribution_name(const void *names, size_t index)
 {
     (void)names;
@@ -138,9 +154,11 @@ int duration_read(const struct json *at, struct duration *out, struct error *err
         out->params.number[0] = at->node->valuedouble;
         return 0;
     }
-    if (!cJSON_IsObject(at->node))
-        return json_complain(at, "a number of seconds, or an object with the name of a distribution", err);
-    if (json_read_string(at, "name", true, &name, err))
+    if (cJSON_IsString(at->node))
+        name = at->node->valuestring;
+    else if (!cJSON_IsObject(at->node))
+        return json_complain(at, "a number of seconds, or a distribution's name or an object with it", err);
+    else if (json_read_string(at, "name", true, &name, err))
         return -1;
     for (size_t i = 0; (out->kind = duration_distributions[i]) && strcmp(out->kind->name, name) != 0;)
         i++;

@@ -5,7 +5,7 @@
 
 #include <gsl/gsl_rng.h>
 
-#include "base/param.h"
+#include "base/fields.h"
 #include "base/units.h"
 
 struct duration_distribution {
@@ -19,12 +19,18 @@ struct duration_distribution {
 /* NULL-ended. */
 extern const struct duration_distribution *const duration_distributions[];
 
+/* The one at an index; false after the last. */
+bool duration_distribution_at(size_t index, struct named *out);
+
+/* The forms of a duration. */
+extern const struct field duration_forms[];
+
 struct duration {
     const struct duration_distribution *kind;
     struct param_set params;
 };
 
-/* A number of seconds, or an object with the name of a distribution and its parameters. */
+/* A number of seconds, or the name of a distribution, or an object with that and its parameters. */
 int duration_read(const struct json *at, struct duration *out, struct error *err);
 
 /* Rounded to a nanosecond; at most 1e9 s. */

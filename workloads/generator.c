@@ -126,6 +126,66 @@ static void generator_destroy(void *state)
     free(g);
 }
 
+bool arrival_process_at(size_t index, struct named *out)
+{
+    const struct arrival_process *a = arrival_processes[index];
+    if (a)
+        *out = (struct named){a->name, a->summary, NULL, a->params, NULL};
+    return a != NULL;
+}
+
+bool length_distribution_at(size_t index, struct named *out)
+{
+    const struct length_distribution *d = length_distributions[index];
+    if (d)
+        *out = (struct named){d->name, d->summary, NULL, d->params, NULL};
+    return d != NULL;
+}
+
+/* "empirical" draws both lengths of a request together. */
+static bool single_length_at(size_t index, struct named *out)
+{
+    size_t found = 0;
+    while (length_distribution_at(found, out))
+        if (length_distributions[found++]->draw && index-- == 0)
+            return true;
+    return false;
+}
+
+static const struct field split_fields[] = {{.is = {.name = "prompt", .help = "prompt lengths"},
+                                             .kind = FIELD_NAMED,
+                                             .required = true,
+                                             .names = single_length_at,
+                                             .title = "length_distribution"},
+                                            {.is = {.name = "output", .help = "output lengths"},
+                                             .kind = FIELD_NAMED,
+                                             .required = true,
+                                             .names = single_length_at,
+                                             .title = "length_distribution"},
+                                            {.is.name = NULL}};
+
+const struct field length_forms[] = {{.is = {.name = "BOTH", .help = "one for prompts, and one for outputs"},
+                                      .kind = FIELD_OBJECT,
+                                      .when = "prompt",
+                                      .members = split_fields},
+                                     {.is = {.name = "ONE", .help = "one for both"},
+                                      .kind = FIELD_NAMED,
+                                      .names = length_distribution_at,
+                                      .title = "lengths_of_both"},
+                                     {.is.name = NULL}};
+
+static const char *arrival_name(const void *names, size_t index)
+{
+    (void)names;
+    return arrival_processes[index] ? arrival_processes[index]->name : NULL;
+}
+
+static const char *length_name(const void *names, size_t index)
+{
+    (void)names;
+    return length_distributions[index] ? length_distributions[index]->name : NULL;
+}
+
 static int read_name(const struct json *object, const char **name, struct error *err)
 {
     if (cJSON_IsString(object->node)) {
@@ -146,7 +206,8 @@ static int read_lengths(struct length_source *lengths, const struct json *object
         if (strcmp((*d)->name, name) == 0)
             lengths->kind = *d;
     if (!lengths->kind)
-        return json_complain(object, "a length distribution (tandem list workloads)", err);
+        return json_complain_of_name(object, "a length distribution (tandem list workloads)", name, length_name, NULL,
+                                     err);
     return param_set_read(&lengths->params, lengths->kind->params, object, err);
 }
 
@@ -188,8 +249,9 @@ static int read_generator(struct generator *g, const struct json *workload, uint
         if (strcmp((*a)->name, name) == 0)
             g->arrivals = *a;
     if (!g->arrivals)
-        return json_complain(&arrivals,
-                             "an arrival process: poisson, gamma, deterministic, diurnal, at_once or closed_loop", err);
+        return json_complain_of_name(
+            &arrivals, "an arrival process: poisson, gamma, deterministic, diurnal, at_once or closed_loop", name,
+            arrival_name, NULL, err);
     if (param_set_read(&g->arrival_params, g->arrivals->params, &arrivals, err))
         return -1;
     if (g->arrivals->closed) {
@@ -203,14 +265,9 @@ static int read_generator(struct generator *g, const struct json *workload, uint
         for (uint32_t i = 0; i < g->client_count; i++)
             g->ready[i] = i;
     }
-    long long requests = 10000;
-    if (json_read_integer(workload, "requests", false, 1, 1000000000000, &requests, err))
-        return -1;
-    g->left = (uint64_t)requests;
     struct json prompt = json_member(&lengths, "prompt"), output = json_member(&lengths, "output");
     bool split = prompt.node || output.node;
-    const char *const split_keys[] = {"prompt", "output", NULL};
-    if (split && json_check_keys(&lengths, split_keys, err))
+    if (split && fields_read(&lengths, split_fields, NULL, err))
         return -1;
     if (read_lengths(&g->prompt, split ? &prompt : &lengths, err) ||
         read_lengths(&g->output, split ? &output : &lengths, err))
@@ -225,11 +282,13 @@ static int read_generator(struct generator *g, const struct json *workload, uint
     return g->prompt.kind->draw ? 0 : load_pairs(g, &lengths, err);
 }
 
-int generator_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err)
+int generator_create(const struct json *workload, uint64_t requests, uint64_t seed, struct request_source *out,
+                     struct error *err)
 {
     struct generator *g = calloc(1, sizeof *g);
     if (!g)
         return error_no_memory(err);
+    g->left = requests;
     g->spec = cJSON_Duplicate(workload->node, 1);
     struct json copy = *workload;
     copy.node = g->spec;

@@ -7,7 +7,7 @@
 
 #include <gsl/gsl_rng.h>
 
-#include "base/param.h"
+#include "base/fields.h"
 #include "workloads/source.h"
 
 struct arrival_process {
@@ -31,7 +31,15 @@ struct length_distribution {
 extern const struct arrival_process *const arrival_processes[];
 extern const struct length_distribution *const length_distributions[];
 
-/* A generated workload: "arrivals", "lengths" and "requests" of a scenario's workload object. */
-int generator_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err);
+/* The one at an index; false after the last. */
+bool arrival_process_at(size_t index, struct named *out);
+bool length_distribution_at(size_t index, struct named *out);
+
+/* The forms of "lengths". */
+extern const struct field length_forms[];
+
+/* A generated workload of so many requests: "arrivals" and "lengths" of a scenario's workload object. */
+int generator_create(const struct json *workload, uint64_t requests, uint64_t seed, struct request_source *out,
+                     struct error *err);
 
 #endif

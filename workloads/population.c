@@ -5,30 +5,31 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/fields.h"
 #include "base/random.h"
 
-enum { CHOICES_MAX = 1000000 };
+enum { DRAWN_MAX = 1000000 };
 
 /* One of several, drawn with unequal chances. */
-struct choice {
+struct lottery {
     gsl_ran_discrete_t *chances; /* NULL: not asked for */
     gsl_rng *rng;
 };
 
 struct population {
-    struct choice priorities, clients, groups;
+    struct lottery priorities, clients, groups;
     uint32_t prefix_tokens;
 };
 
-static int choice_create(struct choice *c, const double *weights, size_t count, uint64_t seed, const char *purpose,
-                         struct error *err)
+static int lottery_create(struct lottery *c, const double *weights, size_t count, uint64_t seed, const char *purpose,
+                          struct error *err)
 {
     c->chances = gsl_ran_discrete_preproc(count, weights);
     c->rng = random_stream_create(seed, purpose);
     return c->chances && c->rng ? 0 : error_no_memory(err);
 }
 
-static void choice_release(struct choice *c)
+static void lottery_release(struct lottery *c)
 {
     if (c->chances)
         gsl_ran_discrete_free(c->chances);
@@ -36,13 +37,13 @@ static void choice_release(struct choice *c)
         gsl_rng_free(c->rng);
 }
 
-static uint32_t draw(struct choice *c)
+static uint32_t draw(struct lottery *c)
 {
     return (uint32_t)gsl_ran_discrete(c->rng, c->chances);
 }
 
-/* `count` choices, the i-th (from 1) with a chance as i^−skew (Zipf). */
-static int zipf_create(struct choice *c, size_t count, double skew, uint64_t seed, const char *purpose,
+/* One of `count`, the i-th (from 1) with a chance as i^−skew (Zipf). */
+static int zipf_create(struct lottery *c, size_t count, double skew, uint64_t seed, const char *purpose,
                        struct error *err)
 {
     double *weights = malloc(count * sizeof *weights);
@@ -50,49 +51,97 @@ static int zipf_create(struct choice *c, size_t count, double skew, uint64_t see
         return error_no_memory(err);
     for (size_t i = 0; i < count; i++)
         weights[i] = pow((double)(i + 1), -skew);
-    int status = choice_create(c, weights, count, seed, purpose, err);
+    int status = lottery_create(c, weights, count, seed, purpose, err);
     free(weights);
     return status;
 }
 
+static const struct field priority_share[] = {
+    {.is = {"SHARE", PARAM_NUMBER, "", 0, 0, 1e9, "of the next priority", NULL, NULL}, .required = true},
+    {.is.name = NULL}};
+
+struct drawn_said {
+    long long count, tokens;
+    double skew;
+};
+
+#define SKEW                                                                                                           \
+    {                                                                                                                  \
+        .is = {"skew", PARAM_NUMBER, "", 0, 0, 10, "how uneven the chances are: the i-th has one as i^-skew (Zipf)",   \
+               NULL,   NULL},                                                                                          \
+        .into = FIELD_INTO(struct drawn_said, skew)                                                                    \
+    }
+
+static const struct field clients_fields[] = {{.is = {"count", PARAM_INTEGER, "", 0, 1, DRAWN_MAX, "number of clients",
+                                                      NULL, NULL},
+                                               .required = true,
+                                               .into = FIELD_INTO(struct drawn_said, count)},
+                                              SKEW,
+                                              {.is.name = NULL}};
+
+static const struct field prefixes_fields[] = {
+    {.is = {"groups", PARAM_INTEGER, "groups", 0, 1, DRAWN_MAX, "groups of requests, each with a prefix of its own",
+            NULL, NULL},
+     .required = true,
+     .into = FIELD_INTO(struct drawn_said, count)},
+    {.is = {"tokens", PARAM_INTEGER, "tokens", 0, 1, 1e7,
+            "length of the prefix that is put before each prompt, the same in all of its group", NULL, NULL},
+     .required = true,
+     .into = FIELD_INTO(struct drawn_said, tokens)},
+    SKEW,
+    {.is.name = NULL}};
+
+const struct field population_fields[] = {
+    {.is = {.name = "priorities", .min = 1, .max = 64, .help = "shares of the priorities 0, 1, ..., not all 0"},
+     .kind = FIELD_LIST,
+     .otherwise = "all 0, or the trace's",
+     .members = priority_share},
+    {.is = {.name = "clients", .help = "who sends the requests"},
+     .kind = FIELD_OBJECT,
+     .otherwise = "all 0, or the trace's",
+     .members = clients_fields,
+     .title = "clients"},
+    {.is = {.name = "prefixes",
+            .help = "what prompts have in common: each prompt is so much longer; not with turns above 1"},
+     .kind = FIELD_OBJECT,
+     .otherwise = "none, or the trace's",
+     .members = prefixes_fields,
+     .title = "prefixes"},
+    {.is.name = NULL}};
+
 static int read_priorities(struct population *p, const struct json *at, uint64_t seed, struct error *err)
 {
     static const char *const expected = "a list of shares, one for each priority from 0 on, not all 0";
+    const struct param_spec *each = &priority_share[0].is;
     double weights[64], sum = 0;
     size_t count = 0;
     if (!cJSON_IsArray(at->node))
         return json_complain(at, expected, err);
     for (const cJSON *share = at->node->child; share; share = share->next) {
-        if (!cJSON_IsNumber(share) || !(share->valuedouble >= 0 && share->valuedouble <= 1e9) || count == 64)
+        if (!cJSON_IsNumber(share) || !(share->valuedouble >= each->min && share->valuedouble <= each->max) ||
+            count == 64)
             return json_complain(at, expected, err);
         sum += weights[count++] = share->valuedouble;
     }
-    return sum > 0 ? choice_create(&p->priorities, weights, count, seed, "priorities", err)
+    return sum > 0 ? lottery_create(&p->priorities, weights, count, seed, "priorities", err)
                    : json_complain(at, expected, err);
 }
 
 static int read_clients(struct population *p, const struct json *at, uint64_t seed, struct error *err)
 {
-    static const char *const keys[] = {"count", "skew", NULL};
-    long long count = 0;
-    double skew = 0;
-    if (json_check_keys(at, keys, err) || json_read_integer(at, "count", true, 1, CHOICES_MAX, &count, err) ||
-        json_read_number(at, "skew", false, 0, 10, &skew, err))
+    struct drawn_said said = {0};
+    if (fields_read(at, clients_fields, &said, err))
         return -1;
-    return zipf_create(&p->clients, (size_t)count, skew, seed, "clients", err);
+    return zipf_create(&p->clients, (size_t)said.count, said.skew, seed, "clients", err);
 }
 
 static int read_prefixes(struct population *p, const struct json *at, uint64_t seed, struct error *err)
 {
-    static const char *const keys[] = {"groups", "tokens", "skew", NULL};
-    long long groups = 0, tokens = 0;
-    double skew = 0;
-    if (json_check_keys(at, keys, err) || json_read_integer(at, "groups", true, 1, CHOICES_MAX, &groups, err) ||
-        json_read_integer(at, "tokens", true, 1, 10000000, &tokens, err) ||
-        json_read_number(at, "skew", false, 0, 10, &skew, err))
+    struct drawn_said said = {0};
+    if (fields_read(at, prefixes_fields, &said, err))
         return -1;
-    p->prefix_tokens = (uint32_t)tokens;
-    return zipf_create(&p->groups, (size_t)groups, skew, seed, "prefix groups", err);
+    p->prefix_tokens = (uint32_t)said.tokens;
+    return zipf_create(&p->groups, (size_t)said.count, said.skew, seed, "prefix groups", err);
 }
 
 int population_create(const struct json *workload, uint64_t seed, struct population **out, struct error *err)
@@ -116,9 +165,9 @@ void population_destroy(struct population *p)
 {
     if (!p)
         return;
-    choice_release(&p->priorities);
-    choice_release(&p->clients);
-    choice_release(&p->groups);
+    lottery_release(&p->priorities);
+    lottery_release(&p->clients);
+    lottery_release(&p->groups);
     free(p);
 }
 

@@ -4,9 +4,13 @@
 #ifndef TANDEM_WORKLOADS_POPULATION_H
 #define TANDEM_WORKLOADS_POPULATION_H
 
+#include "base/fields.h"
 #include "workloads/source.h"
 
 struct population;
+
+/* "priorities", "clients" and "prefixes". */
+extern const struct field population_fields[];
 
 /* Of a scenario's workload object: its "priorities", "clients" and "prefixes". *out is NULL where it has none. Destroy
  * with population_destroy. */

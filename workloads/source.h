@@ -6,7 +6,7 @@
 #define TANDEM_WORKLOADS_SOURCE_H
 
 #include "base/error.h"
-#include "base/json.h"
+#include "base/fields.h"
 #include "workloads/request.h"
 
 /* One arrival. max_output_tokens is 0 where the workload does not say. */
@@ -30,6 +30,9 @@ struct request_source {
     void (*destroy)(void *state);
     void *state;
 };
+
+/* The forms of a scenario's "workload": a trace, or generated requests. */
+extern const struct field workload_forms[];
 
 /* Builds the source that a scenario's "workload" object describes. `seed` feeds the generators' streams. */
 int workload_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err);

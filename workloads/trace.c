@@ -34,6 +34,22 @@ const struct trace_format *const trace_formats[] = {&trace_format_azure, &trace_
 
 const char *const time_unit_names[TIME_UNITS] = {"s", "ms", "us", "ns"};
 
+bool trace_format_at(size_t index, struct named *out)
+{
+    const struct trace_format *f = trace_formats[index];
+    if (f)
+        *out = (struct named){.name = f->name, .summary = f->summary};
+    return f != NULL;
+}
+
+bool time_unit_at(size_t index, struct named *out)
+{
+    if (index == TIME_UNITS)
+        return false;
+    *out = (struct named){.name = time_unit_names[index]};
+    return true;
+}
+
 int trace_write_line(FILE *out, const struct arrival *a)
 {
     int written =
@@ -263,15 +279,6 @@ int trace_open(const char *file, const struct trace_options *options, struct req
     }
     *out = (struct request_source){.next = trace_next, .destroy = trace_destroy, .state = t};
     return 0;
-}
-
-int trace_options_read(const struct json *object, struct trace_options *out, struct error *err)
-{
-    return json_read_string(object, "format", false, &out->format, err) ||
-                   json_read_string(object, "time_unit", false, &out->time_unit, err) ||
-                   json_read_integer(object, "block_tokens", false, 1, TRACE_TOKENS_MAX, &out->block_tokens, err)
-               ? -1
-               : 0;
 }
 
 struct trace_reading trace_reading(const struct request_source *trace)

@@ -12,6 +12,8 @@
 
 #include "workloads/source.h"
 
+enum { TRACE_TOKENS_MAX = 100000000 }; /* of a prompt, an output or a block */
+
 enum time_unit { TIME_S, TIME_MS, TIME_US, TIME_NS, TIME_UNITS, TIME_DATES = TIME_UNITS };
 
 /* "s", "ms", "us", "ns". */
@@ -23,9 +25,6 @@ struct trace_options {
     const char *time_unit;  /* of its time stamps; NULL: the format's */
     long long block_tokens; /* that a hash id of a mooncake trace stands for; 0: told from the file */
 };
-
-/* Reads "format", "time_unit" and "block_tokens" of an object; the texts live as long as its document. */
-int trace_options_read(const struct json *object, struct trace_options *out, struct error *err);
 
 struct trace_row;
 
@@ -49,6 +48,10 @@ extern const struct trace_format trace_format_azure, trace_format_mooncake, trac
 
 /* NULL-ended. */
 extern const struct trace_format *const trace_formats[];
+
+/* The format, and the unit of time stamps, at an index; false after the last. */
+bool trace_format_at(size_t index, struct named *out);
+bool time_unit_at(size_t index, struct named *out);
 
 /* Opens a trace; `options` may be NULL. Times are made relative to the first request. */
 int trace_open(const char *file, const struct trace_options *options, struct request_source *out, struct error *err);

@@ -7,7 +7,7 @@
 #include "base/lines.h"
 #include "workloads/trace.h"
 
-enum { TRACE_TOKENS_MAX = 100000000, TRACE_COLUMNS = 3 };
+enum { TRACE_COLUMNS = 3 };
 
 /* Where a line's hashes are put; the trace's own. */
 struct hash_buffer {

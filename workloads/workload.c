@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/fields.h"
 #include "workloads/generator.h"
 #include "workloads/population.h"
 #include "workloads/resample.h"
@@ -21,8 +22,8 @@ struct workload {
     uint32_t passes;               /* of a trace, before this one */
     uint64_t *hashes;
     size_t hash_capacity;
-    cJSON *trace;     /* our own copy of the workload's object where that is a trace, to open it again */
-    const char *file; /* this and the texts of the next lie in it */
+    cJSON *spec;      /* our own copy of the workload's object */
+    const char *file; /* of a trace: this and the texts of the next lie in the copy */
     struct trace_options trace_options;
     double rate_scale, prompt_scale, output_scale;
     uint64_t limit; /* 0: none */
@@ -39,7 +40,7 @@ static void workload_destroy(void *state)
     population_destroy(w->population);
     free(w->kept);
     free(w->hashes);
-    cJSON_Delete(w->trace);
+    cJSON_Delete(w->spec);
     free(w);
 }
 
@@ -167,70 +168,135 @@ static int open_resampled(struct workload *w, sim_time block, uint64_t seed, str
     return status;
 }
 
-/* What describes a trace, and what describes generated requests. Where a setting brings one in, the other goes; what
- * is in neither list goes with both. */
-static const char *const trace_only[] = {"trace", "format", "time_unit", "block_tokens", "repeat", "resample_s", NULL};
-static const char *const generator_only[] = {"arrivals", "lengths", NULL};
-static const char *const of_generated[] = {"requests", "priorities", "clients", "prefixes", NULL};
+/* What a workload says of its source, whatever that is. */
+struct workload_said {
+    double rate_scale, prompt_scale, output_scale;
+    long long requests, limit, max_output_tokens;
+    const char *trace; /* this and the next ones of a trace alone */
+    struct trace_options options;
+    long long repeat;
+    double resample_s;
+};
 
-static int check_keys(const struct json *workload, bool is_trace, struct error *err)
+static const struct field common_fields[] = {
+    {.is = {"requests", PARAM_INTEGER, "requests", 0, 1, 1e12, "how many to generate, or to take of a trace", NULL,
+            NULL},
+     .otherwise = "10000; all of a trace",
+     .into = FIELD_INTO(struct workload_said, requests)},
+    {.is = {"limit", PARAM_INTEGER, "requests", 0, 1, 1e12, "the workload ends after so many", NULL, NULL},
+     .otherwise = "none",
+     .into = FIELD_INTO(struct workload_said, limit)},
+    {.is = {"rate_scale", PARAM_NUMBER, "", 1, 1e-6, 1e6, "divides every arrival time; not with closed_loop", NULL,
+            NULL},
+     .into = FIELD_INTO(struct workload_said, rate_scale)},
+    {.is = {"prompt_scale", PARAM_NUMBER, "", 1, 1e-3, 1e3, "every prompt is so many times as long", NULL, NULL},
+     .into = FIELD_INTO(struct workload_said, prompt_scale)},
+    {.is = {"output_scale", PARAM_NUMBER, "", 1, 1e-3, 1e3, "every output is so many times as long", NULL, NULL},
+     .into = FIELD_INTO(struct workload_said, output_scale)},
+    {.is = {"max_output_tokens", PARAM_INTEGER, "tokens", 0, 1, 1e8,
+            "the limit that policies may have to reserve for, and outputs are cut to", NULL, NULL},
+     .otherwise = "the request's own, else its output",
+     .into = FIELD_INTO(struct workload_said, max_output_tokens)},
+    FIELDS_OF(population_fields),
+    {.is.name = NULL}};
+
+/* What describes a trace, and what describes generated requests. Where a setting brings one in, the other goes; what
+ * is in neither table goes with both. */
+static const struct field trace_only[] = {
+    {.is = {"trace", PARAM_TEXT, "", 0, 0, 0, "a trace file, in place of generated requests", NULL, NULL},
+     .otherwise = "requests are generated",
+     .into = FIELD_INTO(struct workload_said, trace)},
+    {.is = {"format", PARAM_TEXT, "", 0, 0, 0, "format of the trace file", NULL, NULL},
+     .otherwise = "detected",
+     .names = trace_format_at,
+     .into = FIELD_INTO(struct workload_said, options.format)},
+    {.is = {"time_unit", PARAM_TEXT, "", 0, 0, 0, "unit of the time stamps of a mooncake or stamps trace", NULL, NULL},
+     .otherwise = "the format's: ms, s",
+     .names = time_unit_at,
+     .into = FIELD_INTO(struct workload_said, options.time_unit)},
+    {.is = {"block_tokens", PARAM_INTEGER, "tokens", 0, 1, TRACE_TOKENS_MAX,
+            "tokens that a hash id of a mooncake trace stands for", NULL, NULL},
+     .otherwise = "told from the file",
+     .into = FIELD_INTO(struct workload_said, options.block_tokens)},
+    {.is = {"repeat", PARAM_INTEGER, "times", 1, 1, 1e9, "times that the trace is played, one mean gap apart", NULL,
+            NULL},
+     .into = FIELD_INTO(struct workload_said, repeat)},
+    {.is = {"resample_s", PARAM_NUMBER, "s", 0, 1e-3, 1e9,
+            "another trace like it for every seed: stretches so long are drawn from it at random until they are as "
+            "long as it was (circular block bootstrap)",
+            NULL, NULL},
+     .otherwise = "the trace itself",
+     .into = FIELD_INTO(struct workload_said, resample_s)},
+    {.is.name = NULL}};
+
+static const struct field generator_only[] = {{.is = {.name = "arrivals", .help = "when requests come"},
+                                               .kind = FIELD_NAMED,
+                                               .required = true,
+                                               .names = arrival_process_at,
+                                               .title = "arrival_process"},
+                                              {.is = {.name = "lengths",
+                                                      .help = "lengths of prompts and outputs, in tokens"},
+                                               .kind = FIELD_FORMS,
+                                               .required = true,
+                                               .members = length_forms},
+                                              {.is.name = NULL}};
+
+static const struct field trace_fields[] = {FIELDS_OF(trace_only), FIELDS_OF(common_fields), {.is.name = NULL}};
+static const struct field generator_fields[] = {FIELDS_OF(generator_only), FIELDS_OF(common_fields), {.is.name = NULL}};
+
+const struct field workload_forms[] = {{.is = {.name = "TRACE", .help = "requests of a trace"},
+                                        .kind = FIELD_OBJECT,
+                                        .when = "trace",
+                                        .members = trace_fields},
+                                       {.is = {.name = "GENERATED", .help = "generated requests"},
+                                        .kind = FIELD_OBJECT,
+                                        .members = generator_fields},
+                                       {.is.name = NULL}};
+
+static int refuse_both(const struct json *workload, struct error *err)
 {
-    static const char *const trace_keys[] = {"trace",      "format",       "time_unit",    "block_tokens",
-                                             "repeat",     "rate_scale",   "limit",        "max_output_tokens",
-                                             "requests",   "priorities",   "clients",      "prefixes",
-                                             "resample_s", "prompt_scale", "output_scale", NULL};
-    static const char *const generator_keys[] = {"arrivals",          "lengths",      "rate_scale",   "limit",
-                                                 "max_output_tokens", "requests",     "priorities",   "clients",
-                                                 "prefixes",          "prompt_scale", "output_scale", NULL};
-    for (const char *const *key = generator_only; is_trace && *key; key++)
-        if (json_member(workload, *key).node)
+    for (const struct field *f = generator_only; f->is.name; f++)
+        if (json_member(workload, f->is.name).node)
             return error_set(err, ERROR_INPUT,
                              "%s: %s: found \"trace\" and \"%s\", expected one: requests come from a trace, or they "
                              "are generated",
-                             workload->file, workload->path[0] ? workload->path : "(top)", *key);
-    return json_check_keys(workload, is_trace ? trace_keys : generator_keys, err);
+                             workload->file, workload->path[0] ? workload->path : "(top)", f->is.name);
+    return 0;
 }
 
-static int open_trace(struct workload *w, const struct json *workload, uint64_t seed, long long repeat,
-                      struct error *err)
+/* The texts live in our own copy. */
+static int open_trace(struct workload *w, const struct workload_said *said, uint64_t seed, struct error *err)
 {
-    long long limit = (long long)w->limit;
-    double block_s = 0;
-    w->trace = cJSON_Duplicate(workload->node, 1);
-    if (!w->trace)
-        return error_no_memory(err);
-    struct json copy = *workload;
-    copy.node = w->trace;
-    if (json_read_integer(&copy, "requests", false, 1, 1000000000000, &limit, err) ||
-        json_read_string(&copy, "trace", true, &w->file, err) || trace_options_read(&copy, &w->trace_options, err) ||
-        json_read_number(&copy, "resample_s", false, 1e-3, 1e9, &block_s, err))
-        return -1;
-    w->limit = (uint64_t)limit;
-    if (block_s > 0)
-        return open_resampled(w, sim_time_from_s(block_s), seed, err);
-    w->kept = repeat > 1 ? malloc(KEPT_MAX * sizeof *w->kept) : NULL; /* without it the file is read again */
+    w->file = said->trace;
+    w->trace_options = said->options;
+    if (said->requests > 0)
+        w->limit = (uint64_t)said->requests;
+    if (said->resample_s > 0)
+        return open_resampled(w, sim_time_from_s(said->resample_s), seed, err);
+    w->kept = w->repeats_left > 0 ? malloc(KEPT_MAX * sizeof *w->kept) : NULL; /* without it the file is read again */
     return trace_open(w->file, &w->trace_options, &w->inner, err);
 }
 
 static int open_inner(struct workload *w, const struct json *workload, uint64_t seed, struct error *err)
 {
     bool is_trace = json_member(workload, "trace").node != NULL;
-    long long repeat = 1, limit = 0, max_output = 0;
-    if (check_keys(workload, is_trace, err) ||
-        json_read_number(workload, "rate_scale", false, 1e-6, 1e6, &w->rate_scale, err) ||
-        json_read_integer(workload, "repeat", false, 1, 1000000000, &repeat, err) ||
-        json_read_integer(workload, "limit", false, 1, 1000000000000, &limit, err) ||
-        json_read_integer(workload, "max_output_tokens", false, 1, 100000000, &max_output, err))
+    struct workload_said said = {.repeat = 1};
+    struct json copy = *workload;
+    copy.node = w->spec = cJSON_Duplicate(workload->node, 1);
+    if (!w->spec)
+        return error_no_memory(err);
+    if ((is_trace && refuse_both(workload, err)) ||
+        fields_read(&copy, is_trace ? trace_fields : generator_fields, &said, err) ||
+        population_create(workload, seed, &w->population, err))
         return -1;
-    if (json_read_number(workload, "prompt_scale", false, 1e-3, 1e3, &w->prompt_scale, err) ||
-        json_read_number(workload, "output_scale", false, 1e-3, 1e3, &w->output_scale, err))
-        return -1;
-    w->repeats_left = (uint32_t)repeat - 1;
-    w->limit = (uint64_t)limit;
-    w->max_output_tokens = (uint32_t)max_output;
-    if (population_create(workload, seed, &w->population, err))
-        return -1;
-    return is_trace ? open_trace(w, workload, seed, repeat, err) : generator_create(workload, seed, &w->inner, err);
+    w->rate_scale = said.rate_scale;
+    w->prompt_scale = said.prompt_scale;
+    w->output_scale = said.output_scale;
+    w->repeats_left = (uint32_t)said.repeat - 1;
+    w->limit = (uint64_t)said.limit;
+    w->max_output_tokens = (uint32_t)said.max_output_tokens;
+    uint64_t requests = said.requests > 0 ? (uint64_t)said.requests : 10000;
+    return is_trace ? open_trace(w, &said, seed, err) : generator_create(&copy, requests, seed, &w->inner, err);
 }
 
 int workload_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err)
@@ -238,7 +304,6 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
     struct workload *w = calloc(1, sizeof *w);
     if (!w)
         return error_no_memory(err);
-    w->rate_scale = w->prompt_scale = w->output_scale = 1;
     if (open_inner(w, workload, seed, err)) {
         workload_destroy(w);
         return -1;
@@ -266,18 +331,18 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
     return status;
 }
 
-static bool has_any(const cJSON *object, const char *const *keys)
+static bool has_any(const cJSON *object, const struct field *table)
 {
-    for (; *keys; keys++)
-        if (cJSON_GetObjectItemCaseSensitive(object, *keys))
+    for (; table->is.name; table++)
+        if (cJSON_GetObjectItemCaseSensitive(object, table->is.name))
             return true;
     return false;
 }
 
-static void remove_all(cJSON *object, const char *const *keys)
+static void remove_all(cJSON *object, const struct field *table)
 {
-    for (; *keys; keys++)
-        cJSON_DeleteItemFromObjectCaseSensitive(object, *keys);
+    for (; table->is.name; table++)
+        cJSON_DeleteItemFromObjectCaseSensitive(object, table->is.name);
 }
 
 void workload_make_way(const struct json *scenario, const char *path)
@@ -290,7 +355,8 @@ void workload_make_way(const struct json *scenario, const char *path)
     const char *key = path + sizeof parent - 1;
     if (strcmp(key, "trace") == 0 && has_any(workload, generator_only)) {
         remove_all(workload, generator_only);
-        remove_all(workload, of_generated);
+        remove_all(workload, population_fields);
+        cJSON_DeleteItemFromObjectCaseSensitive(workload, "requests");
     }
     if ((strcmp(key, "arrivals") == 0 || strcmp(key, "lengths") == 0) && has_any(workload, trace_only))
         remove_all(workload, trace_only);
