@@ -7,9 +7,10 @@
 
 int delay_is(const struct json *pool, bool *is, struct error *err)
 {
+    static const struct field any = {.is = {.name = "kind"}, .kind = FIELD_CHOICE, .choices = pool_kinds};
     struct json at = json_member(pool, "kind");
     int kind = POOL_REPLICA;
-    if (cJSON_IsObject(pool->node) && choice_read(&at, pool_kinds, &kind, err))
+    if (cJSON_IsObject(pool->node) && field_read_choice(&at, &any, &kind, err))
         return -1;
     *is = kind == POOL_DELAY;
     return 0;
