@@ -4,36 +4,60 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "policies/batching.h"
-#include "policies/ordering.h"
-#include "policies/routing.h"
-#include "policies/scaling.h"
 #include "profiles/shipped.h"
 #include "profiles/technique.h"
 #include "sim/choices.h"
-#include "sim/predictor.h"
 #include "workloads/generator.h"
 #include "workloads/trace.h"
 
-static const struct option_spec no_options[] = {{0}};
+static const struct option_spec options[] = {PLUGIN_OPTION, {0}};
+
+/* What is told of a policy of any axis. */
+struct policy_words {
+    const char *name, *summary, *source;
+    const struct param_spec *params;
+};
+
+static struct policy_words words_of(enum policy_axis axis, const void *policy)
+{
+    const struct batching_policy *batching = policy;
+    const struct order_policy *order = policy;
+    const struct routing_policy *routing = policy;
+    const struct predictor *predictor = policy;
+    const struct scaling_policy *scaling = policy;
+    switch (axis) {
+    case AXIS_BATCHING:
+        return (struct policy_words){batching->name, batching->summary, batching->source, batching->params};
+    case AXIS_ORDER:
+        return (struct policy_words){order->name, order->summary, order->source, order->params};
+    case AXIS_ROUTING:
+        return (struct policy_words){routing->name, routing->summary, NULL, routing->params};
+    case AXIS_PREDICTOR:
+        return (struct policy_words){predictor->name, predictor->summary, predictor->source, predictor->params};
+    default:
+        return (struct policy_words){scaling->name, scaling->summary, scaling->source, scaling->params};
+    }
+}
+
+static void list_axis(enum policy_axis axis, const char *title)
+{
+    const void *policy;
+    printf("%s\n", title);
+    for (size_t i = 0; (policy = policy_at(axis, i)); i++) {
+        struct policy_words w = words_of(axis, policy);
+        const struct plugin *from = plugin_of(axis, policy);
+        printf("  %-26s %s%s%s%s\n", w.name, w.summary, from ? " (plug-in " : "", from ? plugin_file(from) : "",
+               from ? ")" : "");
+    }
+}
 
 static void list_policies(void)
 {
-    printf("batching\n");
-    for (const struct batching_policy *const *p = batching_policies; *p; p++)
-        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
-    printf("routing\n");
-    for (const struct routing_policy *const *p = routing_policies; *p; p++)
-        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
-    printf("autoscaling\n");
-    for (const struct scaling_policy *const *p = scaling_policies; *p; p++)
-        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
-    printf("order\n");
-    for (const struct order_policy *const *p = order_policies; *p; p++)
-        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
-    printf("predictors\n");
-    for (const struct predictor *const *p = predictors; *p; p++)
-        printf("  %-26s %s\n", (*p)->name, (*p)->summary);
+    list_axis(AXIS_BATCHING, "batching");
+    list_axis(AXIS_ROUTING, "routing");
+    list_axis(AXIS_AUTOSCALING, "autoscaling");
+    list_axis(AXIS_ORDER, "order");
+    list_axis(AXIS_PREDICTOR, "predictors");
     for (const struct choice_table *t = choice_tables; t->title; t++) {
         printf("%s\n", t->title);
         for (const struct choice *c = t->choices; c->name; c++)
@@ -108,40 +132,33 @@ static void describe_params(const struct param_spec *specs)
     }
 }
 
+static void describe_policy(enum policy_axis axis, const void *policy)
+{
+    static const char *const titles[POLICY_AXES] = {"batching policy", "order", "routing policy", "predictor",
+                                                    "autoscaling policy"};
+    struct policy_words w = words_of(axis, policy);
+    const struct plugin *from = plugin_of(axis, policy);
+    const struct batching_policy *batching = policy;
+    printf("%s %s: %s\n", titles[axis], w.name, w.summary);
+    if (axis != AXIS_ROUTING)
+        printf("source: %s\n", w.source ? w.source : "none");
+    if (from)
+        printf("plug-in: %s, SHA-256 %s\n", from->path, from->sha256);
+    if (axis == AXIS_BATCHING)
+        printf("admission: %s\n", batching->admission == ADMIT_RESERVE_MAX ? "reserve_max" : "on_demand");
+    describe_params(w.params);
+}
+
 static bool describe(const char *name)
 {
+    static const enum policy_axis axes[] = {AXIS_BATCHING, AXIS_ORDER, AXIS_PREDICTOR, AXIS_ROUTING, AXIS_AUTOSCALING};
     bool known = false;
-    for (const struct batching_policy *const *p = batching_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0) {
-            printf("batching policy %s: %s\nsource: %s\nadmission: %s\n", name, (*p)->summary, (*p)->source,
-                   (*p)->admission == ADMIT_RESERVE_MAX ? "reserve_max" : "on_demand");
-            describe_params((*p)->params);
-            known = true;
-        }
-    for (const struct order_policy *const *p = order_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0) {
-            printf("order %s: %s\nsource: %s\n", name, (*p)->summary, (*p)->source);
-            describe_params((*p)->params);
-            known = true;
-        }
-    for (const struct predictor *const *p = predictors; *p; p++)
-        if (strcmp((*p)->name, name) == 0) {
-            printf("predictor %s: %s\nsource: %s\n", name, (*p)->summary, (*p)->source);
-            describe_params((*p)->params);
-            known = true;
-        }
-    for (const struct routing_policy *const *p = routing_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0) {
-            printf("routing policy %s: %s\n", name, (*p)->summary);
-            describe_params((*p)->params);
-            known = true;
-        }
-    for (const struct scaling_policy *const *p = scaling_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0) {
-            printf("autoscaling policy %s: %s\nsource: %s\n", name, (*p)->summary, (*p)->source);
-            describe_params((*p)->params);
-            known = true;
-        }
+    for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
+        const void *policy = policy_find(axes[i], name);
+        if (policy)
+            describe_policy(axes[i], policy);
+        known |= policy != NULL;
+    }
     for (const struct choice_table *t = choice_tables; t->title; t++)
         for (const struct choice *c = t->choices; c->name; c++)
             if (strcmp(c->name, name) == 0) {
@@ -188,7 +205,7 @@ const struct command command_list = {
     .name = "list",
     .usage = "list [policies|workloads|models|devices|engines|techniques|scenarios|plans]",
     .summary = "what a scenario may name",
-    .options = no_options,
+    .options = options,
     .run = run_list,
 };
 
@@ -196,6 +213,6 @@ const struct command command_describe = {
     .name = "describe",
     .usage = "describe NAME",
     .summary = "a policy's or generator's parameters; a model's, device's, scenario's or plan's JSON",
-    .options = no_options,
+    .options = options,
     .run = run_describe,
 };
