@@ -154,7 +154,7 @@ static bool asks_help(int argc, char **argv)
     return false;
 }
 
-/* Plug-ins are loaded before anything else is done, and before there is any other thread. */
+/* Plug-ins are loaded before any scenario is compiled, and before any thread that simulates is started. */
 static int run_command(const struct command *c, int argc, char **argv, struct error *err)
 {
     struct arguments args = {0};
