@@ -93,9 +93,9 @@ $(BUILD)/testers/promtool:
 	@cd $(@D) && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool.new && \
 	    chmod +x promtool.new && mv promtool.new promtool && rm prometheus_*.deb
 
-$(BUILD)/tandem: $(OBJECTS) policies/plugin.symbols | libraries
+$(BUILD)/tandem: $(OBJECTS) | libraries
 	@echo "  $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--dynamic-list=policies/plugin.symbols $(OBJECTS) $(ALL_LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(OBJECTS) $(ALL_LIBS) -o $@
 
 # libtandem: only what include/tandem/tandem.h declares can be seen from outside, in the shared library by a list, in the
 # static one by making all other symbols local. Its objects are position-independent, and stand in a folder of their own.
@@ -230,7 +230,7 @@ KIT_LIBRARIES := libgsl libgslcblas libsqlite3 libcjson libz libopenblas libgfor
 gpu-kit: $(OBJECTS) $(BUILD)/tandem-cuda.so ## gather what engine_ref/gpu_check.sh takes to a machine with a GPU
 	@rm -rf $(KIT); mkdir -p $(KIT)/lib $(KIT)/include/cjson; echo "  $(KIT)"
 	$(Q)cp $$(echo '#include <cjson/cJSON.h>' | $(CC) -E - | sed -n 's|.* "\(/.*/cJSON\.h\)".*|\1|p' | head -1) $(KIT)/include/cjson/
-	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--dynamic-list=policies/plugin.symbols -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/lib' $(OBJECTS) $(ALL_LIBS) -o $(KIT)/tandem
+	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/lib' $(OBJECTS) $(ALL_LIBS) -o $(KIT)/tandem
 	$(Q)for l in $(KIT_LIBRARIES); do cp -L $$(ldd $(KIT)/tandem | sed -n "s|.*=> \(/[^ ]*/$$l[.-][^ ]*\) .*|\1|p" | head -1) $(KIT)/lib/ || exit 1; done
 	$(Q)cp $(BUILD)/tandem-cuda.so $(KIT)/ && du -sh $(KIT)
 

@@ -57,6 +57,7 @@ static const struct option_spec options[] = {
      "serve: the engine that decodes is a process of its own, to which KV goes through shared memory or a socket"},
     {"--db", "FILE", "serve: results database (default tandem.db)"},
     {"--quiet", NULL, "print nothing but results"},
+    PLUGIN_OPTION,
     {0},
 };
 

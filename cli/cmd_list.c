@@ -8,7 +8,8 @@
 #include "base/field_schema.h"
 #include "base/nearest.h"
 #include "cli/command.h"
-#include "policies/batching.h"
+#include "policies/plugins.h"
+#include "policies/registry.h"
 #include "profiles/shipped.h"
 #include "profiles/technique.h"
 #include "sim/choices.h"
@@ -18,7 +19,7 @@
 #include "workloads/generator.h"
 #include "workloads/trace.h"
 
-static const struct option_spec no_options[] = {{0}};
+static const struct option_spec list_options[] = {PLUGIN_OPTION, {0}};
 
 static bool change_kind_at(size_t index, struct named *out)
 {
@@ -28,32 +29,47 @@ static bool change_kind_at(size_t index, struct named *out)
     return c != NULL;
 }
 
-/* What has a name, by what all of its kind are called where they are listed, and one of them where it is described. */
+enum { NO_AXIS = POLICY_AXES };
+
+/* What has a name, by what all of its kind are called where they are listed, and one of them where it is described; and
+ * the axis of a policy. */
 static const struct kind {
     const char *heading, *of;
     bool (*at)(size_t index, struct named *out);
-} policies[] = {{"batching", "batching policy", batching_policy_at},
-                {"routing", "routing policy", routing_policy_at},
-                {"autoscaling", "autoscaling policy", scaling_policy_at},
-                {"order", "order", order_policy_at},
-                {"predictors", "predictor", predictor_at},
+    int axis;
+} policies[] = {{"batching", "batching policy", batching_policy_at, AXIS_BATCHING},
+                {"routing", "routing policy", routing_policy_at, AXIS_ROUTING},
+                {"autoscaling", "autoscaling policy", scaling_policy_at, AXIS_AUTOSCALING},
+                {"order", "order", order_policy_at, AXIS_ORDER},
+                {"predictors", "predictor", predictor_at, AXIS_PREDICTOR},
                 {0}},
-  workloads[] = {{"arrivals", "arrival process", arrival_process_at},
-                 {"lengths", "length distribution", length_distribution_at},
-                 {"durations", "distribution of durations", duration_distribution_at},
-                 {"trace formats", "trace format", trace_format_at},
+  workloads[] = {{"arrivals", "arrival process", arrival_process_at, NO_AXIS},
+                 {"lengths", "length distribution", length_distribution_at, NO_AXIS},
+                 {"durations", "distribution of durations", duration_distribution_at, NO_AXIS},
+                 {"trace formats", "trace format", trace_format_at, NO_AXIS},
                  {0}},
-  changes[] = {{"changes that techniques may make", "change that a technique may make,", change_kind_at}, {0}};
+  changes[] = {{"changes that techniques may make", "change that a technique may make,", change_kind_at, NO_AXIS}, {0}};
 
 static const struct kind *const kinds[] = {policies, workloads, changes, NULL};
+
+/* The plug-in that brings it; NULL: none does. */
+static const struct plugin *plugin_that_brings(const struct kind *kind, size_t index)
+{
+    return kind->axis == NO_AXIS
+               ? NULL
+               : plugin_of((enum policy_axis)kind->axis, policy_at((enum policy_axis)kind->axis, index));
+}
 
 static void list_kinds(const struct kind *kind)
 {
     struct named n;
     for (; kind->heading; kind++) {
         printf("%s\n", kind->heading);
-        for (size_t i = 0; kind->at(i, &n); i++)
-            printf("  %-26s %s\n", n.name, n.summary);
+        for (size_t i = 0; kind->at(i, &n); i++) {
+            const struct plugin *from = plugin_that_brings(kind, i);
+            printf("  %-26s %s%s%s%s\n", n.name, n.summary, from ? " (plug-in " : "", from ? plugin_file(from) : "",
+                   from ? ")" : "");
+        }
     }
 }
 
@@ -124,9 +140,13 @@ static bool describe_kinds(const struct kind *kind, const char *name)
             printf("%s %s: %s\n", kind->of, name, n.summary);
             if (n.source)
                 printf("source: %s\n", n.source);
-            if (kind->at == batching_policy_at)
-                printf("admission: %s\n",
-                       batching_policies[i]->admission == ADMIT_RESERVE_MAX ? "reserve_max" : "on_demand");
+            const struct plugin *from = plugin_that_brings(kind, i);
+            if (from)
+                printf("plug-in: %s, SHA-256 %s\n", from->path, from->sha256);
+            if (kind->axis == AXIS_BATCHING) {
+                const struct batching_policy *p = policy_at(AXIS_BATCHING, i);
+                printf("admission: %s\n", p->admission == ADMIT_RESERVE_MAX ? "reserve_max" : "on_demand");
+            }
             if (n.params)
                 describe_params(n.params);
             known = true;
@@ -255,6 +275,7 @@ enum { AS_SCHEMA, AS_MARKDOWN };
 static const struct option_spec describe_options[] = {
     [AS_SCHEMA] = {"--schema", NULL, "of a scenario, or a part: a JSON Schema (draft 2020-12), for editors"},
     [AS_MARKDOWN] = {"--markdown", NULL, "of a scenario, or a part: the table as it stands in docs/scenario.md"},
+    PLUGIN_OPTION,
     {0}};
 
 /* All that a scenario may hold, or what stands at a path of it. */
@@ -304,7 +325,7 @@ const struct command command_list = {
     .name = "list",
     .usage = "list [policies|workloads|models|devices|engines|techniques|scenarios|plans]",
     .summary = "what a scenario may name",
-    .options = no_options,
+    .options = list_options,
     .run = run_list,
 };
 

@@ -38,6 +38,7 @@ static const struct option_spec options[] = {
     {"--json", "FILE", "write everything that was found out as JSON"},
     {"--all", NULL, "say of every family why it was not chosen, not of the first twenty"},
     {"--quiet", NULL, "no progress"},
+    PLUGIN_OPTION,
     {0},
 };
 
@@ -336,7 +337,7 @@ static int make_plan(const struct arguments *args, struct json root, struct erro
 {
     struct plan plan;
     struct session session;
-    char *specification = cJSON_PrintUnformatted(root.node);
+    char *specification = session_specification(root.node);
     if (plan_read(&plan, root, err)) {
         free(specification);
         return exit_for(err);
@@ -579,7 +580,7 @@ static int run_here(const struct arguments *args, struct error *err)
 static int run(const struct arguments *args, struct error *err)
 {
     bool worked;
-    if (session_join(&worked, err))
+    if (session_join(args, &worked, err))
         return exit_for(err);
     int status = worked ? EXIT_DONE : run_here(args, err);
     session_leave();
@@ -591,5 +592,6 @@ const struct command command_plan = {
     .usage = "plan PLAN|SCENARIO [--set PATH=VALUE]...",
     .summary = "find the cheapest way to meet an SLO; of a scenario, the largest rate it sustains",
     .options = options,
+    .joins = true,
     .run = run,
 };

@@ -28,6 +28,7 @@ static const struct option_spec options[] = {
     {"--runs", NULL, "write the pages of a sweep's runs, too"},
     {"-j", "N", "threads to look with (default: as many as there are processors)"},
     {"--quiet", NULL, "print nothing but errors"},
+    PLUGIN_OPTION,
     {0},
 };
 
@@ -47,6 +48,8 @@ static int look_for_headroom(const struct arguments *args, const struct kept_run
     struct session session;
     struct plan plan;
     struct headroom h;
+    if (kept_run_check_plugins(run, err))
+        return -1;
     cJSON *scenario = cJSON_Duplicate(run->scenario, 1), *wrapped = scenario ? headroom_plan(scenario) : NULL;
     if (!wrapped)
         return error_no_memory(err);

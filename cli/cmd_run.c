@@ -20,6 +20,7 @@ static const struct option_spec options[] = {
     {"--quiet", NULL, "print nothing but errors"},
     {"--step", NULL, "simulate every iteration one by one: the same rows, more slowly"},
     {"--watch", NULL, "show rates, queue and percentiles while it runs; plain lines where there is no terminal"},
+    PLUGIN_OPTION,
     {0},
 };
 

@@ -38,6 +38,7 @@ static const struct option_spec options[] = {
     {"-j", "N", "threads (default: as many as there are processors)"},
     {"--csv", "FILE", "write the table as CSV, every metric with its interval"},
     {"--quiet", NULL, "no progress"},
+    PLUGIN_OPTION,
     {0},
 };
 
@@ -377,7 +378,7 @@ static int make_sweep(const struct arguments *args, struct json root, struct err
 {
     struct sweep s;
     struct session session;
-    char *specification = cJSON_PrintUnformatted(root.node);
+    char *specification = session_specification(root.node);
     if (sweep_read(&s, root, err)) {
         free(specification);
         return exit_for(err);
@@ -417,7 +418,7 @@ static int run_here(const struct arguments *args, struct error *err)
 static int run(const struct arguments *args, struct error *err)
 {
     bool worked;
-    if (session_join(&worked, err))
+    if (session_join(args, &worked, err))
         return exit_for(err);
     int status = worked ? EXIT_DONE : run_here(args, err);
     session_leave();
@@ -429,5 +430,6 @@ const struct command command_sweep = {
     .usage = "sweep GRID|SCENARIO [--vary PATH=VALUES]...",
     .summary = "run every combination of scenario values, on threads or MPI ranks; resumable",
     .options = options,
+    .joins = true,
     .run = run,
 };

@@ -49,6 +49,7 @@ static const struct option_spec options[] = {
      "engine: so many times a profile, and each policy served and simulated (default 3); kept in "
      "engine-validation.points until all are there, so that an interrupted one goes on"},
     {"--backend", "NAME", "engine: cpu, cpu-reference, or cuda where it is built in"},
+    PLUGIN_OPTION,
     {0},
 };
 

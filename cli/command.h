@@ -6,8 +6,9 @@
 #include <stdbool.h>
 
 #include "base/json.h"
+#include "policies/plugins.h"
 
-enum { OPTIONS_MAX = 16, SETS_MAX = 64, WORDS_MAX = 8 };
+enum { OPTIONS_MAX = 24, SETS_MAX = 64, WORDS_MAX = 8 };
 
 enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BAD_INPUT = 2, EXIT_SLO_MISSED = 3 };
 
@@ -25,11 +26,22 @@ struct arguments {
     int set_count;
     const char *varied[SETS_MAX]; /* every --vary PATH=VALUES, in order */
     int vary_count;
+    const char *plugins[PLUGINS_MAX]; /* every --plugin PATH, in order */
+    int plugin_count;
 };
+
+/* A row of the options of every command that compiles scenarios, or lists policies. */
+#define PLUGIN_OPTION                                                                                                  \
+    {                                                                                                                  \
+        "--plugin", "PATH",                                                                                            \
+            "load policies from a shared object, whose code is trusted from then on (docs/plugins.md); may be "        \
+            "repeated"                                                                                                 \
+    }
 
 struct command {
     const char *name, *usage, *summary;
     const struct option_spec *options;
+    bool joins; /* it may be one of the processes of a job, and loads plug-ins when it has joined (session.h) */
     /* Returns an exit status; on EXIT_FAILED or EXIT_BAD_INPUT the error is filled and printed by main. */
     int (*run)(const struct arguments *args, struct error *err);
 };
@@ -39,6 +51,9 @@ extern const struct command command_run, command_list, command_describe, command
 
 /* EXIT_BAD_INPUT or EXIT_FAILED, by the error's code. */
 int exit_for(const struct error *err);
+
+/* Loads every --plugin PATH. */
+int load_plugins(const struct arguments *args, struct error *err);
 
 /* Applies every --set PATH=VALUE to a document. */
 int apply_settings(const struct arguments *args, struct json *root, struct error *err);

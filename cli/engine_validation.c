@@ -251,9 +251,15 @@ static int key_of(const struct validation *v, size_t i, unsigned long repeat, ch
     size_t used = (size_t)snprintf(out, size, "%s repeat %lu of %s on %s by %s", v->chosen[i]->name, repeat,
                                    v->args->word_count > 1 ? v->args->words[1] : "engine-demo",
                                    v->o->backend ? v->o->backend : "the usual backend", TANDEM_VERSION);
+    char *plugins = plugins_text();
+    if (!plugins)
+        return error_no_memory(err);
+    if (v->args->plugin_count > 0 && used < size)
+        used += (size_t)snprintf(out + used, size - used, " with %s", plugins);
+    free(plugins);
     for (int k = 0; k < v->args->set_count && used < size; k++)
         used += (size_t)snprintf(out + used, size - used, " %s", v->args->sets[k]);
-    return used < size ? 0 : error_set(err, ERROR_INPUT, "--set: too much of it");
+    return used < size ? 0 : error_set(err, ERROR_INPUT, "--set, --plugin: too much of it");
 }
 
 static void say_what_is_next(const struct validation *v, size_t i, unsigned long repeat, bool known)

@@ -68,6 +68,14 @@ int apply_settings(const struct arguments *args, struct json *root, struct error
     return 0;
 }
 
+int load_plugins(const struct arguments *args, struct error *err)
+{
+    for (int i = 0; i < args->plugin_count; i++)
+        if (plugin_load(args->plugins[i], err))
+            return -1;
+    return 0;
+}
+
 static void print_help(void)
 {
     printf("tandem %s — simulate and plan the serving of large language models\n\n", TANDEM_VERSION);
@@ -114,6 +122,11 @@ static int take_option(const struct command *c, int argc, char **argv, int *i, s
             return error_set(err, ERROR_INPUT, "more than %d --vary options", SETS_MAX);
         out->varied[out->vary_count++] = value;
     }
+    if (strcmp(c->options[option].name, "--plugin") == 0) {
+        if (out->plugin_count == PLUGINS_MAX)
+            return error_set(err, ERROR_INPUT, "more than %d --plugin options", PLUGINS_MAX);
+        out->plugins[out->plugin_count++] = value;
+    }
     out->values[option] = value;
     return 0;
 }
@@ -141,6 +154,17 @@ static bool asks_help(int argc, char **argv)
     return false;
 }
 
+/* Plug-ins are loaded before any scenario is compiled, and before any thread that simulates is started. */
+static int run_command(const struct command *c, int argc, char **argv, struct error *err)
+{
+    struct arguments args = {0};
+    if (parse(c, argc, argv, &args, err))
+        return EXIT_BAD_INPUT;
+    if (!c->joins && load_plugins(&args, err))
+        return exit_for(err);
+    return c->run(&args, err);
+}
+
 static const char *command_name(const void *names, size_t index)
 {
     (void)names;
@@ -165,8 +189,7 @@ int main(int argc, char **argv)
             print_command_help(*c);
             return EXIT_DONE;
         }
-        struct arguments args = {0};
-        int status = parse(*c, argc, argv, &args, &err) ? EXIT_BAD_INPUT : (*c)->run(&args, &err);
+        int status = run_command(*c, argc, argv, &err);
         if (err.code != ERROR_NONE && (status == EXIT_FAILED || status == EXIT_BAD_INPUT))
             fprintf(stderr, "tandem %s: %s\n", (*c)->name, err.text);
         return fflush(stdout) == 0 ? status : EXIT_FAILED;

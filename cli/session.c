@@ -23,11 +23,29 @@ static bool is_launched(void)
     return false;
 }
 
-int session_join(bool *worked, struct error *err)
+/* Rank 0 goes on if it has its plug-ins, the others work for it. */
+static int start_work(const struct arguments *args, bool *worked, struct error *err)
+{
+    struct error unfit = {0};
+    bool fit = load_plugins(args, &unfit) == 0;
+    if (job.rank > 0) {
+        signal(SIGINT, SIG_IGN); /* rank 0 says when to end */
+        *worked = true;
+        return ranks_work(&job, fit ? NULL : unfit.text, err);
+    }
+    joined = true;
+    if (fit)
+        return 0;
+    session_leave();
+    *err = unfit;
+    return -1;
+}
+
+int session_join(const struct arguments *args, bool *worked, struct error *err)
 {
     *worked = false;
     if (!is_launched())
-        return 0;
+        return load_plugins(args, err);
     union {
         void *object;
         transport_open open;
@@ -37,13 +55,7 @@ int session_join(bool *worked, struct error *err)
     if (found.open(&job))
         return error_set(err, ERROR_RUN, "MPI: cannot be started");
     signal(SIGUSR1, SIG_IGN); /* MPICH's launcher tells so of a rank that died */
-    joined = true;
-    if (job.rank == 0)
-        return 0;
-    signal(SIGINT, SIG_IGN); /* rank 0 says when to end */
-    *worked = true;
-    joined = false;
-    return ranks_work(&job, err);
+    return start_work(args, worked, err);
 }
 
 void session_leave(void)
@@ -51,6 +63,28 @@ void session_leave(void)
     if (joined && !pooled)
         ranks_dismiss(&job);
     joined = false;
+}
+
+static bool add_plugins(cJSON *to)
+{
+    const struct plugin *p;
+    for (size_t i = 0; (p = plugin_at(i)); i++) {
+        cJSON *one = cJSON_CreateObject();
+        if (!one || !cJSON_AddItemToArray(to, one) || !cJSON_AddStringToObject(one, "file", plugin_file(p)) ||
+            !cJSON_AddStringToObject(one, "sha256", p->sha256))
+            return false;
+    }
+    return true;
+}
+
+char *session_specification(const cJSON *root)
+{
+    if (!plugin_at(0))
+        return cJSON_PrintUnformatted(root);
+    cJSON *copy = cJSON_Duplicate(root, 1), *plugins = cJSON_AddArrayToObject(copy, "plugins");
+    char *text = plugins && add_plugins(plugins) ? cJSON_PrintUnformatted(copy) : NULL;
+    cJSON_Delete(copy);
+    return text;
 }
 
 static int open_pool(const char *threads, const struct planner_watch *watch, struct trial_pool *out, struct error *err)

@@ -4,13 +4,19 @@
 #ifndef TANDEM_CLI_SESSION_H
 #define TANDEM_CLI_SESSION_H
 
+#include "cli/command.h"
 #include "cli/progress.h"
 #include "planner/memory.h"
 
-/* Joins the job, where a launcher has started this process as one of several. *worked is true when it was not rank 0
- * and has done its work: the command is done. Call session_leave in the end, also on errors. */
-int session_join(bool *worked, struct error *err);
+/* Joins the job, where a launcher has started this process as one of several, and loads plug-ins: a rank that cannot
+ * is told of by rank 0, once. *worked is true when it was not rank 0 and has done its work: the command is done. Call
+ * session_leave in the end; after a failure nobody has joined. */
+int session_join(const struct arguments *args, bool *worked, struct error *err);
 void session_leave(void);
+
+/* A plan or sweep as it is kept: its JSON with "plugins", the files that are loaded, so that one that was interrupted
+ * goes on only with the same ones. The caller's to free; NULL when memory is short. */
+char *session_specification(const cJSON *root);
 
 struct session_wishes {
     const char *threads; /* what -j says, or NULL for all processors; ranks run one trial each */

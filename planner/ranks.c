@@ -8,8 +8,9 @@
 #include <time.h>
 
 #include "base/version.h"
+#include "policies/plugins.h"
 
-enum message_kind { SAYS_READY, ASKS_TRIAL, SAYS_RESULT, ENDS_WORK, SAYS_GOODBYE, LEAVES };
+enum message_kind { SAYS_READY, SAYS_UNFIT, ASKS_TRIAL, SAYS_RESULT, ENDS_WORK, SAYS_GOODBYE, LEAVES };
 
 enum { AHEAD = 2 }; /* trials that a rank has at a time, so that it does not wait for the next one */
 
@@ -28,7 +29,8 @@ struct message {
     uint64_t seed, round; /* of calls to run: late answers to an earlier one say nothing */
     double scales[SCALE_COUNT];
     struct trial_result result;
-    size_t rest; /* bytes that follow: a scenario's text, or rows */
+    size_t
+        rest; /* bytes that follow: a scenario's text, or rows; the plug-ins of who is ready; why somebody is unfit */
 };
 
 static double now_s(void)
@@ -92,13 +94,25 @@ static int answer(struct transport *t, int to, const struct message *asked, cons
     return status;
 }
 
-int ranks_work(struct transport *t, struct error *err)
+/* That this rank can work, and with which plug-ins, or why it cannot. */
+static int introduce(struct transport *t, struct message *m, const char *unfit, struct error *err)
+{
+    char *plugins = plugins_text();
+    const char *text = unfit ? unfit : plugins;
+    m->kind = unfit ? SAYS_UNFIT : SAYS_READY;
+    int status = !text                                       ? error_no_memory(err)
+                 : send_message(t, 0, m, text, strlen(text)) ? error_set(err, ERROR_RUN, "rank 0 cannot be reached")
+                                                             : 0;
+    free(plugins);
+    return status;
+}
+
+int ranks_work(struct transport *t, const char *unfit, struct error *err)
 {
     struct message *m = calloc(1, sizeof *m);
     if (!m)
         return error_no_memory(err);
-    m->kind = SAYS_READY;
-    int status = send_message(t, 0, m, NULL, 0) ? error_set(err, ERROR_RUN, "rank 0 cannot be reached") : 0;
+    int status = introduce(t, m, unfit, err);
     bool left = false, together = false;
     double goodbye_s = 0; /* when this rank said goodbye; 0: not yet */
     while (status == 0 && !left) {
@@ -234,6 +248,21 @@ static int take_result(struct ranks *r, int from, const struct message *m, const
     return e->arrived ? e->arrived(e->state, index, err) : 0;
 }
 
+/* A rank that has the plug-ins of this one gets work. */
+static int take_ready(struct ranks *r, int from, const char *plugins, struct error *err)
+{
+    char *own = plugins_text();
+    int status = !own                        ? error_no_memory(err)
+                 : strcmp(own, plugins) == 0 ? 0
+                                             : error_set(err, ERROR_INPUT,
+                                                         "rank %d has other plug-ins than rank 0: found %.300s, "
+                                                         "expected %.300s",
+                                                         from, plugins, own);
+    free(own);
+    r->workers[from].ready = status == 0;
+    return status;
+}
+
 static int check_on_workers(struct ranks *r, struct errand *e, double started_s, struct error *err)
 {
     int alive = 0;
@@ -268,7 +297,9 @@ static int work_off(struct ranks *r, struct errand *e, struct error *err)
         else if (got == 0)
             status = check_on_workers(r, e, started, err);
         else if (m->kind == SAYS_READY)
-            r->workers[from].ready = true;
+            status = take_ready(r, from, rest, err);
+        else if (m->kind == SAYS_UNFIT)
+            status = error_set(err, ERROR_INPUT, "rank %d: %s", from, rest);
         else
             status = take_result(r, from, m, rest, e, err);
         if (got > 0)

@@ -8,11 +8,12 @@
 #include "planner/pool.h"
 #include "planner/transport.h"
 
-/* Runs what rank 0 hands out until it says that there is no more. */
-int ranks_work(struct transport *t, struct error *err);
+/* Runs what rank 0 hands out until it says that there is no more. `unfit`: why this rank cannot, a sentence that rank 0
+ * fails with; NULL: it can. */
+int ranks_work(struct transport *t, const char *unfit, struct error *err);
 
 /* Rank 0's side. The transport and the watch must outlive it; ends the others' work when destroyed. Fails when a rank
- * is of another version. */
+ * is of another version, cannot work, or has not loaded the same plug-ins as this one. */
 int ranks_pool_create(struct transport *t, const struct planner_watch *watch, struct trial_pool *out,
                       struct error *err);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "policies/plugins.h"
 
 struct text {
     char *at;
@@ -77,6 +78,15 @@ static void append_setting(struct text *t, const cJSON *scenario, const char *pa
     free(setting);
 }
 
+static void append_plugins(struct text *t)
+{
+    const struct plugin *p;
+    for (size_t i = 0; (p = plugin_at(i)); i++) {
+        append(t, " --plugin", 9);
+        append_word(t, p->path);
+    }
+}
+
 char *rerun_command(const struct plan *plan, const struct family *family, size_t units)
 {
     static const char *const others[] = {"cluster.replicas", "cluster.placement.prefill.replicas",
@@ -91,6 +101,7 @@ char *rerun_command(const struct plan *plan, const struct family *family, size_t
     const cJSON *named = cJSON_GetObjectItemCaseSensitive(plan->root.node, "scenario");
     append(&t, "tandem run", 10);
     append_word(&t, cJSON_IsString(named) ? named->valuestring : "FILE");
+    append_plugins(&t);
     for (size_t i = 0; i < plan->axis_count; i++)
         append_setting(&t, family->scenario, plan->axes[i].path);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)

@@ -49,11 +49,9 @@ struct batching_policy {
 struct batch_limits batching_policy_limits(const struct batching_policy *policy, const struct param_set *params,
                                            uint64_t longest);
 
-/* NULL-ended; find returns NULL for an unknown name. */
+/* NULL-ended, those that are built in. Find sees also those of plug-ins (registry.h), and returns NULL for an unknown
+ * name. */
 extern const struct batching_policy *const batching_policies[];
 const struct batching_policy *batching_policy_find(const char *name);
-
-/* The name of the one at an index, NULL after the last, for json_complain_of_name; `names` is not looked at. */
-const char *batching_policy_name(const void *names, size_t index);
 
 #endif

@@ -38,11 +38,8 @@ struct order_policy {
     void (*arrange)(void *state, struct request_list *waiting);
 };
 
-extern const struct order_policy *const order_policies[]; /* NULL-ended */
+extern const struct order_policy *const order_policies[]; /* NULL-ended; those that are built in */
 const struct order_policy *order_policy_find(const char *name);
-
-/* The name of the one at an index, NULL after the last, for json_complain_of_name; `names` is not looked at. */
-const char *order_policy_name(const void *names, size_t index);
 
 /* Puts a request that arrives, or was preempted, in its place, in O(log n) of the queue's length. */
 void order_insert(const struct order_policy *order, const struct param_set *params, struct request_list *queue,

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The one place that lists policies: a new one is a file of its own and a line here. */
+#include "policies/registry.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "policies/batching.h"
-#include "policies/ordering.h"
-#include "policies/routing.h"
-#include "policies/scaling.h"
+#include "policies/plugins.h"
 
 extern const struct batching_policy policy_static_padded, policy_static_prepacked, policy_dynamic_batch,
     policy_fixed_batch, policy_elastic_batch, policy_decode_priority, policy_continuous, policy_prefill_first,
@@ -55,20 +57,78 @@ extern const struct scaling_policy scaling_concurrency, scaling_waiting, scaling
 
 const struct scaling_policy *const scaling_policies[] = {&scaling_concurrency, &scaling_waiting, &scaling_rate, NULL};
 
-const struct scaling_policy *scaling_policy_find(const char *name)
+const char *const policy_axis_names[POLICY_AXES] = {"batching", "order", "routing", "predictor", "autoscaling"};
+
+/* What stands in a complaint. */
+static const char *const articles[POLICY_AXES] = {"a batching policy", "an order", "a routing policy", "a predictor",
+                                                  "an autoscaling policy"};
+
+static const void *built_in(enum policy_axis axis, size_t index)
 {
-    for (const struct scaling_policy *const *p = scaling_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0)
-            return *p;
+    switch (axis) {
+    case AXIS_BATCHING:
+        return batching_policies[index];
+    case AXIS_ORDER:
+        return order_policies[index];
+    case AXIS_ROUTING:
+        return routing_policies[index];
+    case AXIS_PREDICTOR:
+        return predictors[index];
+    default:
+        return scaling_policies[index];
+    }
+}
+
+const void *policy_at(enum policy_axis axis, size_t index)
+{
+    size_t count = 0;
+    while (count < index && built_in(axis, count))
+        count++;
+    const void *policy = built_in(axis, count);
+    return policy ? policy : plugin_policy(axis, index - count);
+}
+
+const char *policy_name(const void *policy)
+{
+    static_assert(offsetof(struct batching_policy, name) == 0 && offsetof(struct order_policy, name) == 0 &&
+                      offsetof(struct routing_policy, name) == 0 && offsetof(struct predictor, name) == 0 &&
+                      offsetof(struct scaling_policy, name) == 0,
+                  "every kind of policy begins with its name");
+    return *(const char *const *)policy;
+}
+
+const void *policy_find(enum policy_axis axis, const char *name)
+{
+    const void *policy;
+    for (size_t i = 0; (policy = policy_at(axis, i)); i++)
+        if (strcmp(policy_name(policy), name) == 0)
+            return policy;
     return NULL;
 }
 
 const struct batching_policy *batching_policy_find(const char *name)
 {
-    for (const struct batching_policy *const *p = batching_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0)
-            return *p;
-    return NULL;
+    return policy_find(AXIS_BATCHING, name);
+}
+
+const struct order_policy *order_policy_find(const char *name)
+{
+    return policy_find(AXIS_ORDER, name);
+}
+
+const struct routing_policy *routing_policy_find(const char *name)
+{
+    return policy_find(AXIS_ROUTING, name);
+}
+
+const struct predictor *predictor_find(const char *name)
+{
+    return policy_find(AXIS_PREDICTOR, name);
+}
+
+const struct scaling_policy *scaling_policy_find(const char *name)
+{
+    return policy_find(AXIS_AUTOSCALING, name);
 }
 
 struct batch_limits batching_policy_limits(const struct batching_policy *policy, const struct param_set *params,
@@ -78,42 +138,26 @@ struct batch_limits batching_policy_limits(const struct batching_policy *policy,
                           : (struct batch_limits){.tokens = longest, .sequences = 256};
 }
 
-const struct routing_policy *routing_policy_find(const char *name)
+bool policy_name_is_path(const char *name)
 {
-    for (const struct routing_policy *const *p = routing_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0)
-            return *p;
-    return NULL;
+    size_t length = strlen(name);
+    return strchr(name, '/') || (length > 3 && strcmp(name + length - 3, ".so") == 0);
 }
 
-const struct order_policy *order_policy_find(const char *name)
+static const char *name_at(const void *axis, size_t index)
 {
-    for (const struct order_policy *const *p = order_policies; *p; p++)
-        if (strcmp((*p)->name, name) == 0)
-            return *p;
-    return NULL;
+    const void *policy = policy_at(*(const enum policy_axis *)axis, index);
+    return policy ? policy_name(policy) : NULL;
 }
 
-const char *scaling_policy_name(const void *names, size_t index)
+int policy_complain(const struct json *at, enum policy_axis axis, const char *found, struct error *err)
 {
-    (void)names;
-    return scaling_policies[index] ? scaling_policies[index]->name : NULL;
-}
-
-const char *batching_policy_name(const void *names, size_t index)
-{
-    (void)names;
-    return batching_policies[index] ? batching_policies[index]->name : NULL;
-}
-
-const char *routing_policy_name(const void *names, size_t index)
-{
-    (void)names;
-    return routing_policies[index] ? routing_policies[index]->name : NULL;
-}
-
-const char *order_policy_name(const void *names, size_t index)
-{
-    (void)names;
-    return order_policies[index] ? order_policies[index]->name : NULL;
+    char expected[160];
+    if (policy_name_is_path(found)) {
+        snprintf(expected, sizeof expected,
+                 "the name of %s (a shared object is named on the command line, --plugin PATH)", articles[axis]);
+        return json_complain(at, expected, err);
+    }
+    snprintf(expected, sizeof expected, "%s (tandem list policies; --plugin brings others)", articles[axis]);
+    return json_complain_of_name(at, expected, found, name_at, &axis, err);
 }

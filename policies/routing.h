@@ -59,10 +59,7 @@ struct routing_policy {
 /* The replica with fewest outstanding requests, the first of equals. */
 size_t routing_least_loaded(size_t count, const struct routing_view *view);
 
-extern const struct routing_policy *const routing_policies[];
+extern const struct routing_policy *const routing_policies[]; /* NULL-ended; those that are built in */
 const struct routing_policy *routing_policy_find(const char *name);
-
-/* The name of the one at an index, NULL after the last, for json_complain_of_name; `names` is not looked at. */
-const char *routing_policy_name(const void *names, size_t index);
 
 #endif

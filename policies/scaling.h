@@ -27,11 +27,8 @@ struct scaling_policy {
 /* The smallest whole number at or above x, at least 0. */
 size_t scaling_round_up(double x);
 
-/* NULL-ended; find returns NULL for an unknown name. */
+/* NULL-ended, those that are built in; find returns NULL for an unknown name. */
 extern const struct scaling_policy *const scaling_policies[];
 const struct scaling_policy *scaling_policy_find(const char *name);
-
-/* The name of the one at an index, NULL after the last, for json_complain_of_name; `names` is not looked at. */
-const char *scaling_policy_name(const void *names, size_t index);
 
 #endif

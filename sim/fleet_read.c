@@ -2,6 +2,7 @@
 /* What a scenario says of failures, autoscaling and admission. */
 #include <math.h>
 
+#include "policies/registry.h"
 #include "sim/choices.h"
 #include "sim/fleet.h"
 #include "sim/names.h"
@@ -146,8 +147,7 @@ static int read_scaling(struct fleet_config *c, const struct json *at, size_t re
         return -1;
     c->scaling = scaling_policy_find(name);
     if (!c->scaling)
-        return json_complain_of_name(&policy, "a scaling policy (tandem list policies)", name, scaling_policy_name,
-                                     NULL, err);
+        return policy_complain(&policy, AXIS_AUTOSCALING, name, err);
     struct json none = {0};
     if (fields_read(at, scaling_fields, &said, err) ||
         param_set_read(&c->scaling_params, c->scaling->params, cJSON_IsObject(policy.node) ? &policy : &none, err) ||

@@ -3,16 +3,12 @@
 
 #include <string.h>
 
-#include "policies/batching.h"
-#include "policies/ordering.h"
-#include "policies/routing.h"
-#include "policies/scaling.h"
+#include "policies/registry.h"
 #include "profiles/shipped.h"
-#include "sim/predictor.h"
 
 bool batching_policy_at(size_t index, struct named *out)
 {
-    const struct batching_policy *p = batching_policies[index];
+    const struct batching_policy *p = policy_at(AXIS_BATCHING, index);
     if (p)
         *out = (struct named){p->name, p->summary, p->source, p->params, NULL};
     return p != NULL;
@@ -20,7 +16,7 @@ bool batching_policy_at(size_t index, struct named *out)
 
 bool order_policy_at(size_t index, struct named *out)
 {
-    const struct order_policy *p = order_policies[index];
+    const struct order_policy *p = policy_at(AXIS_ORDER, index);
     if (p)
         *out = (struct named){p->name, p->summary, p->source, p->params, NULL};
     return p != NULL;
@@ -28,7 +24,7 @@ bool order_policy_at(size_t index, struct named *out)
 
 bool predictor_at(size_t index, struct named *out)
 {
-    const struct predictor *p = predictors[index];
+    const struct predictor *p = policy_at(AXIS_PREDICTOR, index);
     if (p)
         *out = (struct named){p->name, p->summary, p->source, p->params, NULL};
     return p != NULL;
@@ -36,7 +32,7 @@ bool predictor_at(size_t index, struct named *out)
 
 bool routing_policy_at(size_t index, struct named *out)
 {
-    const struct routing_policy *p = routing_policies[index];
+    const struct routing_policy *p = policy_at(AXIS_ROUTING, index);
     if (p)
         *out = (struct named){p->name, p->summary, NULL, p->params, NULL};
     return p != NULL;
@@ -44,7 +40,7 @@ bool routing_policy_at(size_t index, struct named *out)
 
 bool scaling_policy_at(size_t index, struct named *out)
 {
-    const struct scaling_policy *p = scaling_policies[index];
+    const struct scaling_policy *p = policy_at(AXIS_AUTOSCALING, index);
     if (p)
         *out = (struct named){p->name, p->summary, p->source, p->params, NULL};
     return p != NULL;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policies/registry.h"
 #include "sim/choices.h"
 #include "sim/delay_read.h"
 #include "sim/names.h"
@@ -312,8 +313,7 @@ static int read_router(struct scenario *s, size_t step, const struct json *at, c
     router->policy = routing_policy_find(name);
     router->params = &s->routing_params[step];
     if (!router->policy)
-        return json_complain_of_name(at, "a routing policy (tandem list policies)", name, routing_policy_name, NULL,
-                                     err);
+        return policy_complain(at, AXIS_ROUTING, name, err);
     if (step > 0 && router->policy->central)
         return json_complain(at, "a routing policy other than central_queue", err);
     return param_set_read(&s->routing_params[step], router->policy->params, at, err);

@@ -18,8 +18,8 @@ extern const struct field cluster_forms[];
 #define BATCHING(PRESET, OTHERWISE)                                                                                    \
     {                                                                                                                  \
         .is = {.name = "batching", .preset_text = PRESET, .help = "batching policy: what a replica does next"},        \
-        .kind = FIELD_NAMED, .otherwise = OTHERWISE, .names = batching_policy_at, .other_names = "/|\\.so",            \
-        .listed = "policies", .title = "batching_policy"                                                               \
+        .kind = FIELD_NAMED, .otherwise = OTHERWISE, .names = batching_policy_at, .listed = "policies",                \
+        .title = "batching_policy"                                                                                     \
     }
 
 #define ADMISSION(OTHERWISE)                                                                                           \

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policies/plugin.h"
+#include "policies/registry.h"
 #include "sim/choices.h"
 #include "sim/names.h"
 #include "sim/pools.h"
@@ -257,11 +257,10 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
         return -1;
     c->order = order_policy_find(name);
     if (!c->order)
-        return json_complain_of_name(&at, "an order (tandem list policies)", name, order_policy_name, NULL, err);
+        return policy_complain(&at, AXIS_ORDER, name, err);
     s->cluster.predictor = predictor_find(predictor);
     if (!s->cluster.predictor)
-        return json_complain_of_name(&foretold, "a predictor (tandem list policies)", predictor, predictor_name, NULL,
-                                     err);
+        return policy_complain(&foretold, AXIS_PREDICTOR, predictor, err);
     if (param_set_read(&s->order_params, c->order->params, &at, err) ||
         param_set_read(&s->predictor_params, s->cluster.predictor->params, &foretold, err))
         return -1;
@@ -301,11 +300,10 @@ static int read_batching(const struct json *at, struct replica_config *c, struct
     const char *name = "unified_budget";
     if (read_name(at, &name, err))
         return -1;
-    bool is_file = strchr(name, '/') || strstr(name, ".so");
-    if (!is_file && !batching_policy_find(name))
-        return json_complain_of_name(at, "a batching policy (tandem list policies), or a path to one compiled", name,
-                                     batching_policy_name, NULL, err);
-    if (batching_policy_load(name, &c->batching, err) || param_set_read(params, c->batching->params, at, err))
+    c->batching = batching_policy_find(name);
+    if (!c->batching)
+        return policy_complain(at, AXIS_BATCHING, name, err);
+    if (param_set_read(params, c->batching->params, at, err))
         return -1;
     c->batching_params = params;
     return 0;

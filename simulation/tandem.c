@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/version.h"
+#include "policies/plugins.h"
 #include "profiles/shipped.h"
 #include "reports/stats/run_values.h"
 #include "simulation/simulation.h"
@@ -51,6 +52,12 @@ static int succeed(tandem_error *err)
     if (err)
         *err = (tandem_error){.code = TANDEM_OK};
     return 0;
+}
+
+int tandem_plugin_load(const char *path, tandem_error *err)
+{
+    struct error own = {0};
+    return plugin_load(path, &own) ? fail(&own, err) : succeed(err);
 }
 
 static tandem_run *open_root(struct json root, tandem_error *err)

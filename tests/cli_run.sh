@@ -61,7 +61,7 @@ done
 python3 - <<'P'
 import sqlite3
 db = sqlite3.connect("tandem.db")
-assert db.execute("PRAGMA user_version").fetchone()[0] == 5
+assert db.execute("PRAGMA user_version").fetchone()[0] == 6
 n, worst = db.execute("""SELECT count(*), max(abs(e2e_s - (SELECT sum(ns) FROM time_parts p
     WHERE p.run_id = r.run_id AND p.request_id = r.id) * 1e-9)) FROM request r WHERE run_id = 4""").fetchone()
 assert n == 300 and worst < 1e-9, (n, worst)
@@ -163,18 +163,6 @@ gzip -k gen.jsonl
 cmp gen.jsonl again.jsonl
 printf 'TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:47,abc,4\n' >bad.csv
 fails_with 2 'bad.csv:3:21: expected ContextTokens' "$tandem" trace stat bad.csv
-
-# A policy outside the tree: the documented example, one for another version, and what is none.
-cc -shared -fPIC -O1 -I"$source" "$source/docs/examples/prompts_alone.c" -o alone.so
-"$tandem" run default $small --no-db --set policy.batching='{"name": "alone.so", "max_sequences": 8}' | grep -q 'prompts_alone, round_robin'
-fails_with 2 'policy.batching: unknown key "max_seq"; did you mean "max_sequences"? allowed: name, max_sequences' \
-    "$tandem" run default $small --no-db --set policy.batching='{"name": "./alone.so", "max_seq": 8}'
-cc -shared -fPIC -DBATCHING_ABI=999 -I"$source" "$source/docs/examples/prompts_alone.c" -o other.so
-fails_with 2 'policy ./other.so: was compiled against another version of Tandem (its interface is 999' \
-    "$tandem" run default $small --no-db --set policy.batching=./other.so
-echo 'int nothing;' | cc -shared -fPIC -x c - -o empty.so
-fails_with 2 'policy ./empty.so: does not end with BATCHING_PLUGIN' "$tandem" run default $small --no-db --set policy.batching=./empty.so
-fails_with 2 'policy ./no.so: cannot be loaded' "$tandem" run default $small --no-db --set policy.batching=./no.so
 
 # Everything listed can be described, and help is there for every command.
 for p in $("$tandem" list policies | awk '/^  / {print $1}' | grep -vE 'recompute|swap|on_demand|reserve_max|predicted'); do

@@ -6,6 +6,7 @@
 set -euo pipefail
 tandem=$(realpath "$1")
 cd "$(dirname "$0")/.."
+source=$PWD
 build=$(realpath --relative-to=. "$(dirname "$tandem")") # as make is usually told: objects remember by what name they were made
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -26,7 +27,8 @@ echo '#include <tandem/tandem.h>' >header.c
 gcc -std=c99 -pedantic -Wall -Wextra -Werror $(pkg-config --cflags tandem) -c header.c -o header.o
 g++ -std=c++11 -pedantic -Wall -Wextra -Werror $(pkg-config --cflags tandem) -x c++ -c header.c -o header.o
 gcc -std=c99 -Wall -Wextra -Werror library.c $(pkg-config --cflags --libs tandem) -o shared
-gcc -std=c99 -Wall -Wextra -Werror library.c $(pkg-config --cflags tandem) usr/lib/libtandem.a $(env -u PKG_CONFIG_SYSROOT_DIR pkg-config --static --libs gsl sqlite3 libcjson zlib openblas | sed 's/-lgslcblas//') -lm -pthread -o static
+static="usr/lib/libtandem.a $(env -u PKG_CONFIG_SYSROOT_DIR pkg-config --static --libs gsl sqlite3 libcjson zlib openblas | sed 's/-lgslcblas//') -lm -pthread"
+gcc -std=c99 -Wall -Wextra -Werror library.c $(pkg-config --cflags tandem) $static -o static
 ./shared >shared.txt
 ./static >static.txt
 cmp shared.txt static.txt
@@ -43,6 +45,40 @@ found = sqlite3.connect("run.db").execute("SELECT value FROM metric WHERE name =
 last = open(sys.argv[1]).read().splitlines()[-1]
 assert f"p99 TTFT {found:.3f} s" in last, (found, last)
 PYTHON
+
+# A plug-in finds in the library, of either kind, what it calls; nothing else loads one.
+cc -shared -fPIC -I"$source" "$source/docs/examples/prompts_alone.c" -o alone.so
+cat >plugins.c <<'C'
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <tandem/tandem.h>
+
+int main(void)
+{
+    tandem_error err;
+    tandem_run *run = tandem_open("default", &err);
+    assert(run && tandem_set(run, "workload.requests", "200", &err) == 0);
+    assert(tandem_set(run, "policy.batching", "./alone.so", &err) == 0 && tandem_simulate(run, &err) == -1);
+    assert(err.code == TANDEM_BAD_INPUT && strstr(err.text, "expected the name of a batching policy"));
+    assert(tandem_set(run, "policy.batching", "prompts_alone", &err) == 0 && tandem_simulate(run, &err) == -1);
+    assert(tandem_plugin_load("nonesuch.so", &err) == -1 && err.code == TANDEM_BAD_INPUT && strstr(err.text, "nonesuch.so"));
+    assert(tandem_plugin_load("alone.so", &err) == 0 && err.code == TANDEM_OK);
+    assert(tandem_plugin_load("alone.so", NULL) == -1);
+    assert(tandem_simulate(run, &err) == 0 && tandem_value(run, "finished") == 200);
+    printf("%.9g\n", tandem_metric(run, "ttft_s", "p99"));
+    tandem_close(run);
+    return 0;
+}
+C
+for kind in shared static; do
+    if [ $kind = shared ]; then libraries=$(pkg-config --libs tandem); else libraries=$static; fi
+    gcc -std=c99 -Wall -Wextra -Werror plugins.c $(pkg-config --cflags tandem) $libraries -o plugins
+    ./plugins >$kind.txt
+done
+"$tandem" run default --quiet --db plugin.db --plugin alone.so --set policy.batching=prompts_alone --set workload.requests=200
+python3 -c 'import sqlite3; print("%.9g" % sqlite3.connect("plugin.db").execute("SELECT value FROM metric WHERE name = \"ttft_s\" AND scope = \"run\" AND statistic = \"p99\"").fetchone()[0])' >program.txt
+cmp shared.txt static.txt && cmp shared.txt program.txt
 
 # Errors are sentences; a run can be kept, and simulated again.
 cat >errors.c <<'C'

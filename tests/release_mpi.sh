@@ -3,6 +3,7 @@
 # Sweeps on three ranks of an MPI job: the same table as on threads, and nothing lost when a rank dies.
 set -euo pipefail
 tandem=$(realpath "$1")
+source=$PWD
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
@@ -46,6 +47,27 @@ dies 5 m.db --vary workload.arrivals.rate_per_s=2..8:100 --set workload.requests
 [ "$(count 'SELECT count(*) FROM sweep_point' m.db)" = 100 ] && [ "$(count 'SELECT count(DISTINCT run_id) FROM sweep_point' m.db)" = 100 ]
 dies 2 last.db --vary workload.arrivals.rate_per_s=2..8:3 --set workload.requests=300000 # it has answered all that it was asked
 [ "$(count 'SELECT count(*) FROM sweep_point' last.db)" = 3 ]
+
+# Every rank loads the plug-in that the command line names, and has the same one. Rank 2 finds another one in its folder,
+# or none: rank 0 says so, once.
+object() { cc -shared -fPIC -I"$source" "$source/docs/examples/by_prompt.c" -o "$@"; }
+object by_prompt.so
+plugged="default --set workload.requests=500 --vary workload.arrivals.rate_per_s=2..8:3 --plugin by_prompt.so --set policy.order=shortest_prompt"
+"$tandem" sweep $plugged --csv threads.csv --no-db --quiet >out.txt
+mpirun --oversubscribe -n 3 "$tandem" sweep $plugged --csv ranks.csv --no-db --quiet >out.txt
+cmp threads.csv ranks.csv
+mkdir other none
+object other/by_prompt.so -g
+elsewhere() { # FOLDER TEXT
+    local got=0
+    timeout 300 mpirun --oversubscribe -n 3 bash -c 'folder=$1; shift; [ "$OMPI_COMM_WORLD_RANK" != 2 ] || cd "$folder"; exec "$@"' rank "$1" \
+        "$tandem" sweep $plugged --set workload.requests=20000 --vary seed=1..100 --no-db --quiet >out.txt 2>err.txt || got=$?
+    [ "$got" != 0 ] && [ "$(grep -c '^tandem' err.txt)" = 1 ] && grep -qF "$2" err.txt || { cat err.txt; exit 1; }
+}
+elsewhere other "tandem sweep: rank 2 has other plug-ins than rank 0: found by_prompt.so (SHA-256 $(sha256sum other/by_prompt.so | cut -d' ' -f1))"
+elsewhere none 'tandem sweep: rank 2: plug-in ./by_prompt.so: cannot be read'
+got=0; mpirun --oversubscribe -n 3 "$tandem" sweep ${plugged/by_prompt.so/nonesuch.so} --quiet --no-db >out.txt 2>err.txt || got=$?
+[ "$got" != 0 ] && [ "$(grep -c 'plug-in ./nonesuch.so' err.txt)" = 1 ]
 
 # What is wrong is said once, and everybody goes home.
 got=0; mpirun --oversubscribe -n 3 "$tandem" plan nonesuch --quiet >out.txt 2>err.txt || got=$?

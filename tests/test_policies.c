@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Successive batches of every batching policy, worked out by hand. Blocks hold 4 tokens. */
+#include <unistd.h>
+
 #include "policies/packing.h"
+#include "policies/plugins.h"
+#include "policies/sha256.h"
 #include "tests/harness.h"
 
 static struct bench_replica b;
@@ -962,9 +966,66 @@ static void test_chunked_prefill_with_a_dynamic_budget(void **state)
     end();
 }
 
+/* The empty message and three of NIST's examples, the third as long as leaves no room for its length in its block; and
+ * a whole block. */
+static void test_sha256_is_what_others_compute(void **state)
+{
+    static const char *const known[][2] = {{"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+                                           {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+                                           {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+                                            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+                                           {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                                            "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb"}};
+    char path[] = "/tmp/tandem-sha256-XXXXXX", hex[65];
+    struct error err = {0};
+    (void)state;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(known[i][0], file);
+        fclose(file);
+        expect_ok(sha256_of_file(path, hex, &err), &err);
+        assert_string_equal(hex, known[i][1]);
+    }
+    remove(path);
+    assert_int_equal(sha256_of_file(path, hex, &err), -1);
+    assert_non_null(strstr(err.text, "cannot be read: No such file"));
+}
+
+/* Every table of built-in policies by its axis, from first to last, and nothing behind it. */
+static void test_the_registry_knows_every_axis(void **state)
+{
+    static const char *const ends[POLICY_AXES][2] = {[AXIS_BATCHING] = {"static_padded", "adaptive_chunk"},
+                                                     [AXIS_ORDER] = {"fcfs", "lpm"},
+                                                     [AXIS_ROUTING] = {"round_robin", "predicted_kv"},
+                                                     [AXIS_PREDICTOR] = {"oracle", "two_step"},
+                                                     [AXIS_AUTOSCALING] = {"concurrency", "rate"}};
+    (void)state;
+    for (int k = 0; k < POLICY_AXES; k++) {
+        enum policy_axis axis = (enum policy_axis)k;
+        const void *policy, *last = NULL;
+        for (size_t i = 0; (policy = policy_at(axis, i)); i++) {
+            last = policy;
+            assert_ptr_equal(policy_find(axis, policy_name(policy)), policy);
+            assert_null(plugin_of(axis, policy));
+        }
+        assert_string_equal(policy_name(policy_at(axis, 0)), ends[k][0]);
+        assert_string_equal(policy_name(last), ends[k][1]);
+        assert_null(policy_at(axis, 1000));
+    }
+    assert_null(policy_find(AXIS_ORDER, "round_robin"));
+    assert_true(policy_name_is_path("./x") && policy_name_is_path("x.so") && !policy_name_is_path(".so"));
+    assert_false(policy_name_is_path("x.so.1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sha256_is_what_others_compute),
+        cmocka_unit_test(test_the_registry_knows_every_axis),
         cmocka_unit_test(test_packing_heuristics_by_hand),
         cmocka_unit_test(test_fixed_batch_serves_exactly_so_many),
         cmocka_unit_test(test_dynamic_batch_takes_all_that_wait),

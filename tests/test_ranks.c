@@ -85,8 +85,39 @@ static void *work(void *argument)
 {
     struct transport *t = argument;
     struct error err = {0};
-    ranks_work(t, &err);
+    ranks_work(t, NULL, &err);
     return NULL;
+}
+
+static void *work_unfit(void *argument)
+{
+    struct transport *t = argument;
+    struct error err = {0};
+    ranks_work(t, "it lacks something", &err);
+    return NULL;
+}
+
+static void open_post(struct post *post, struct transport ranks[RANKS])
+{
+    *post = (struct post){0};
+    pthread_mutex_init(&post->lock, NULL);
+    pthread_cond_init(&post->changed, NULL);
+    for (int r = 0; r < RANKS; r++)
+        ranks[r] = (struct transport){
+            .rank = r, .size = RANKS, .send = post_send, .receive = post_receive, .leave = post_leave, .self = post};
+}
+
+static void close_post(struct post *post)
+{
+    for (int r = 0; r < RANKS; r++)
+        while (post->boxes[r]) {
+            struct letter *l = post->boxes[r];
+            post->boxes[r] = l->next;
+            free(l->bytes);
+            free(l);
+        }
+    pthread_cond_destroy(&post->changed);
+    pthread_mutex_destroy(&post->lock);
 }
 
 static void kill_rank(struct post *post, int rank)
@@ -115,12 +146,8 @@ static void run_job(struct post *post, enum death death)
     pthread_t ids[RANKS];
     assert_non_null(results);
     assert_non_null(expected);
-    *post = (struct post){.dead = {[RANKS - 1] = death == AT_FIRST}};
-    pthread_mutex_init(&post->lock, NULL);
-    pthread_cond_init(&post->changed, NULL);
-    for (int r = 0; r < RANKS; r++)
-        ranks[r] = (struct transport){
-            .rank = r, .size = RANKS, .send = post_send, .receive = post_receive, .leave = post_leave, .self = post};
+    open_post(post, ranks);
+    post->dead[RANKS - 1] = death == AT_FIRST;
     for (int r = 1; r < RANKS; r++)
         assert_int_equal(pthread_create(&ids[r], NULL, work, &ranks[r]), 0);
     for (size_t i = 0; i < TRIALS; i++)
@@ -140,15 +167,7 @@ static void run_job(struct post *post, enum death death)
         assert_true(results[i].duration_s == expected[i].duration_s);
         assert_int_equal(results[i].finished, 50);
     }
-    for (int r = 0; r < RANKS; r++)
-        while (post->boxes[r]) {
-            struct letter *l = post->boxes[r];
-            post->boxes[r] = l->next;
-            free(l->bytes);
-            free(l);
-        }
-    pthread_cond_destroy(&post->changed);
-    pthread_mutex_destroy(&post->lock);
+    close_post(post);
     free(results);
     free(expected);
 }
@@ -173,11 +192,41 @@ static void test_a_dead_rank_keeps_nobody_waiting(void **state)
     }
 }
 
+/* A plug-in is missing there, say: rank 0 fails with what that rank says, and all leave together. */
+static void test_a_rank_that_cannot_work_is_told_of(void **state)
+{
+    (void)state;
+    struct post post;
+    struct transport ranks[RANKS];
+    struct trial trial = {.scenario = "{}", .scales = {1, 1, 1, 1}};
+    struct trial_result *result = calloc(1, sizeof *result);
+    struct trial_pool pool;
+    struct planner_watch watch = {0};
+    struct error err = {0};
+    pthread_t ids[RANKS];
+    assert_non_null(result);
+    open_post(&post, ranks);
+    for (int r = 1; r < RANKS; r++)
+        assert_int_equal(pthread_create(&ids[r], NULL, work_unfit, &ranks[r]), 0);
+    assert_int_equal(ranks_pool_create(&ranks[0], &watch, &pool, &err), 0);
+    assert_int_equal(trial_pool_run(&pool, &trial, 1, result, NULL, NULL, &err), -1);
+    assert_int_equal(err.code, ERROR_INPUT);
+    assert_non_null(strstr(err.text, ": it lacks something"));
+    trial_pool_destroy(&pool);
+    for (int r = 1; r < RANKS; r++)
+        pthread_join(ids[r], NULL);
+    for (int r = 0; r < RANKS; r++)
+        assert_true(post.left[r] && post.left_together[r]);
+    close_post(&post);
+    free(result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranks_run_what_threads_run_and_leave_together),
         cmocka_unit_test(test_a_dead_rank_keeps_nobody_waiting),
+        cmocka_unit_test(test_a_rank_that_cannot_work_is_told_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -528,6 +528,7 @@ static void test_an_older_schema_is_brought_up_to_date(void **state)
     assert_int_equal(query("DROP TABLE headroom"), -1);
     assert_int_equal(query("DROP TABLE slo_target"), -1);
     assert_int_equal(query("DROP VIEW v_run_summary"), -1);
+    assert_int_equal(query("DROP TABLE run_plugin"), -1);
     static const char *const later[] = {"plan DROP COLUMN name",           "plan DROP COLUMN started_at",
                                         "plan_point DROP COLUMN result",   "sweep DROP COLUMN name",
                                         "sweep DROP COLUMN started_at",    "sweep_point DROP COLUMN result",
@@ -541,12 +542,13 @@ static void test_an_older_schema_is_brought_up_to_date(void **state)
     assert_int_equal(query("PRAGMA user_version = 1"), -1);
     expect_ok(open_store(&s, &err), &err);
     store_close(s);
-    assert_int_equal(query("PRAGMA user_version"), 5);
+    assert_int_equal(query("PRAGMA user_version"), 6);
     assert_int_equal(query("SELECT count(*) FROM request WHERE cached_tokens = 0"), 50);
     assert_int_equal(query("SELECT count(*) FROM validation"), 0);
     assert_int_equal(query("SELECT count(result) FROM sweep_point"), 0);
     assert_int_equal(query("SELECT count(slo_binding) FROM run"), 0);
     assert_int_equal(query("SELECT count(*) FROM iteration, batch_cell, headroom"), 0);
+    assert_int_equal(query("SELECT count(*) FROM run_plugin"), 0);
 }
 
 /* A file of version 4, by hand: a run with 139 of 400 requests in no column, another without an SLO that "met" it, and
@@ -593,7 +595,7 @@ static void test_a_newer_schema_is_refused(void **state)
     clear_store();
     assert_int_equal(query("PRAGMA user_version = 99"), -1);
     assert_int_equal(open_store(&s, &err), -1);
-    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 5"));
+    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 6"));
 }
 
 int main(void)

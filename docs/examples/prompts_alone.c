@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A batching policy outside the tree: whole prompts one at a time, never beside decodes, and never two in a row while
- * somebody decodes. Build and use it from the source folder with
+/* A plug-in that brings a batching policy: whole prompts one at a time, never beside decodes, and never two in a row
+ * while somebody decodes. Build and use it from the source folder with
  *
  *     cc -shared -fPIC -O2 -I. docs/examples/prompts_alone.c -o alone.so
- *     build/tandem run default --set policy.batching='{"name": "./alone.so", "max_sequences": 64}'
+ *     build/tandem run default --plugin alone.so --set policy.batching='{"name": "prompts_alone", "max_sequences": 64}'
  */
 #include <stdlib.h>
 
@@ -61,4 +61,4 @@ static const struct batching_policy policy = {
     .destroy = free,
 };
 
-BATCHING_PLUGIN(policy);
+TANDEM_PLUGIN(.batching = {&policy});

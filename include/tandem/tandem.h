@@ -11,8 +11,8 @@
  *
  * Functions that can fail return -1 or NULL and fill the error, one sentence that names the place, what was found and
  * what is allowed; `err` may be NULL. A run belongs to one thread at a time, but for tandem_stop; any number of runs go
- * on side by side. Nothing is printed, and nothing is written but what tandem_keep is told to. Policies in shared
- * objects are for the program: they find nothing to call here.
+ * on side by side. Nothing is printed, and nothing is written but what tandem_keep is told to. No code is loaded but
+ * what tandem_plugin_load is told to.
  *
  * Stable, within a major version: the names and arguments of these functions, the fields of these structs in their
  * order (new ones come at the end, and callers say how large theirs is), and the meaning of scenarios and of metric
@@ -52,6 +52,14 @@ typedef struct tandem_error {
     int code;
     char text[1024];
 } tandem_error;
+
+/* Loads a plug-in, a shared object that brings policies (docs/plugins.md), for all runs of the process until it ends;
+ * scenarios name its policies like those that are built in. A path without '/' is of the current folder. It is the only
+ * way that code gets in: a scenario or a database never loads any. The object's constructors run before it can be
+ * checked, so loading a plug-in is trusting it. Fails, and brings nothing, where the file cannot be loaded, is loaded
+ * already, was compiled for another version, or brings a policy whose name there is already. Call it before the runs
+ * that name its policies are simulated; other runs may go on meanwhile. */
+TANDEM_API int tandem_plugin_load(const char *path, tandem_error *err);
 
 /* A scenario, and what came of simulating it. */
 typedef struct tandem_run tandem_run;

@@ -2,10 +2,12 @@
 #include "reports/store/kept_run.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
+#include "policies/plugins.h"
 
 enum { TAIL_POINTS_MAX = 600 };
 
@@ -75,6 +77,45 @@ void kept_run_release(struct kept_run *r)
     free(r->rows);
     cJSON_Delete(r->scenario);
     *r = (struct kept_run){0};
+}
+
+static const struct plugin *plugin_that_brings(const char *axis_name, const char *policy)
+{
+    for (int axis = 0; axis < POLICY_AXES; axis++) {
+        const void *found =
+            strcmp(policy_axis_names[axis], axis_name) == 0 ? policy_find((enum policy_axis)axis, policy) : NULL;
+        if (found)
+            return plugin_of((enum policy_axis)axis, found);
+    }
+    return NULL;
+}
+
+static int check_plugin(void *state, int columns, char **values, struct error *err)
+{
+    const struct kept_run *r = state;
+    (void)columns;
+    const struct plugin *p = plugin_that_brings(values[0], values[1]);
+    if (!p)
+        return error_set(
+            err, ERROR_INPUT,
+            "run %lld: its policy \"%.64s\" (%.20s) is of the plug-in %.200s (SHA-256 %.64s), which is not "
+            "loaded: name that file on the command line, --plugin PATH",
+            (long long)r->id, values[1], values[0], values[2], values[3]);
+    return strcmp(p->sha256, values[3]) == 0
+               ? 0
+               : error_set(err, ERROR_INPUT,
+                           "run %lld: its policy \"%.64s\" (%.20s) is of a plug-in %.200s with SHA-256 %.64s, and %s, "
+                           "which is loaded, is another file, with SHA-256 %s",
+                           (long long)r->id, values[1], values[0], values[2], values[3], p->path, p->sha256);
+}
+
+int kept_run_check_plugins(const struct kept_run *r, struct error *err)
+{
+    return store_read(
+        r->store, check_plugin, (void *)(uintptr_t)r, err,
+        "SELECT ifnull(axis, ''), ifnull(policy, ''), ifnull(file, ''), ifnull(sha256, '') FROM run_plugin "
+        "WHERE run_id = ? ORDER BY axis, policy",
+        "i", r->id);
 }
 
 static int take_id(void *state, int columns, char **values, struct error *err)

@@ -44,6 +44,10 @@ struct kept_run {
 int kept_run_read(struct kept_run *r, struct store *store, int64_t id, struct error *err);
 void kept_run_release(struct kept_run *r);
 
+/* Whether the policies of plug-ins that the run ran with are loaded, from the same files: else its scenario cannot be
+ * run again, and the error says which plug-in is missing and how to name it. */
+int kept_run_check_plugins(const struct kept_run *r, struct error *err);
+
 /* The last run's number; fails where there is none. */
 int kept_run_last(struct store *store, int64_t *id, struct error *err);
 

@@ -1,4 +1,4 @@
--- Tandem's results, schema version 5 (PRAGMA user_version). Names may grow, not shrink.
+-- Tandem's results, schema version 6 (PRAGMA user_version). Names may grow, not shrink.
 CREATE TABLE run (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, scenario TEXT NOT NULL, scenario_hash TEXT NOT NULL, seed INTEGER NOT NULL,
     program_version TEXT NOT NULL, status TEXT NOT NULL, started_at TEXT NOT NULL, wall_s REAL NOT NULL,
@@ -52,6 +52,9 @@ CREATE TABLE validation (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, against TEXT NOT NULL, name TEXT NOT NULL,
     statistic TEXT NOT NULL, measured REAL, simulated REAL, error REAL,
     PRIMARY KEY (run_id, against, name, statistic)) WITHOUT ROWID;
+CREATE TABLE run_plugin (
+    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, axis TEXT NOT NULL, policy TEXT NOT NULL,
+    file TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (run_id, axis, policy)) WITHOUT ROWID;
 CREATE TABLE profile (
     name TEXT PRIMARY KEY, device TEXT NOT NULL, model TEXT, source TEXT NOT NULL, hash TEXT, date TEXT);
 CREATE TABLE plan (id INTEGER PRIMARY KEY, spec TEXT NOT NULL, status TEXT NOT NULL, result TEXT, name TEXT, started_at TEXT);

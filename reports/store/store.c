@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA_VERSION = 5 };
+enum { SCHEMA_VERSION = 6 };
 
 extern const char schema_sql[]; /* made from schema.sql */
 
@@ -92,6 +92,9 @@ static const char *const migrations[SCHEMA_VERSION] = {
           "max(CASE WHEN m.name = 'tpot_s' AND m.statistic = 'p99' THEN m.value END) AS tpot_p99_s, "
           "max(CASE WHEN m.name = 'goodput_per_s' THEN m.value END) AS goodput_per_s, r.slo_met "
           "FROM run r LEFT JOIN metric m ON m.run_id = r.id AND m.scope = 'run' GROUP BY r.id; ",
+    [5] = "CREATE TABLE run_plugin (run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, axis TEXT NOT NULL,"
+          "policy TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,"
+          "PRIMARY KEY (run_id, axis, policy)) WITHOUT ROWID;",
 };
 
 /* Under the write lock, so that two processes that open a new file at once make one schema. */

@@ -11,6 +11,7 @@
 
 #include "base/array.h"
 #include "base/version.h"
+#include "policies/plugins.h"
 #include "reports/stats/theory.h"
 
 static int save_scoped(struct store *s, sqlite3_int64 run, const char *name, const char *scope, const char *statistic,
@@ -506,6 +507,30 @@ static int save_rows(struct store *s, sqlite3_int64 run, struct error *err)
     return status ? -1 : 0;
 }
 
+/* Where a policy came from that ran, unless it is built in. */
+static int save_plugin(struct store *s, sqlite3_int64 run, enum policy_axis axis, const void *policy, struct error *err)
+{
+    const struct plugin *p = policy ? plugin_of(axis, policy) : NULL;
+    return p ? store_insert(s, err, "INSERT OR IGNORE INTO run_plugin VALUES (?,?,?,?,?)", "issss", run,
+                            policy_axis_names[axis], policy_name(policy), plugin_file(p), p->sha256)
+             : 0;
+}
+
+static int save_plugins(struct store *s, sqlite3_int64 run, const struct cluster_config *c, struct error *err)
+{
+    for (size_t i = 0; i < c->pool_count; i++)
+        if (save_plugin(s, run, AXIS_BATCHING, c->pools[i].replica.batching, err) ||
+            save_plugin(s, run, AXIS_ORDER, c->pools[i].replica.order, err))
+            return -1;
+    for (size_t i = 0; i < c->step_count; i++)
+        if (save_plugin(s, run, AXIS_ROUTING, c->routers[i].policy, err))
+            return -1;
+    return save_plugin(s, run, AXIS_PREDICTOR, c->predictor, err) ||
+                   save_plugin(s, run, AXIS_AUTOSCALING, c->fleet.scaling, err)
+               ? -1
+               : 0;
+}
+
 static int save_all(struct store *s, const struct scenario *sc, const struct run_metrics *m,
                     const struct run_summary *r, double wall_s, sqlite3_int64 *run, struct error *err)
 {
@@ -515,7 +540,8 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
     if (save_latencies(s, *run, m, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, r, err) ||
         save_scopes(s, *run, &m->attainment, r, err) || save_kv(s, *run, r, err) ||
         save_targets(s, *run, &sc->slo, &r->slo, err) || save_all_bands(s, *run, m, r, err) ||
-        save_batches(s, *run, &m->batches, err) || save_stations(s, *run, sc, m, r, err))
+        save_batches(s, *run, &m->batches, err) || save_stations(s, *run, sc, m, r, err) ||
+        save_plugins(s, *run, &sc->cluster, err))
         return -1;
     return s->rows.requests ? save_rows(s, *run, err) : 0;
 }
