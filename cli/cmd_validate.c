@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/engine_validation.h"
-#include "cli/progress.h"
+#include "cli/validate_engine.h"
 #include "planner/parallel.h"
 #include "reports/store/store.h"
 #include "validation/plot.h"
@@ -62,64 +61,31 @@ static int read_count(const char *text, unsigned long preset, unsigned long most
     return 0;
 }
 
-/* One row of the table: runs of a case at one utilisation, a seed each. */
-struct row {
-    const struct theory_case *c;
-    double rho;
-    unsigned long requests;
-    double precision;
-    struct estimate *waits; /* [seeds] */
-};
-
-static int simulate_seed(void *job, size_t index, struct error *err)
-{
-    struct row *row = job;
-    return theory_case_simulate(row->c, row->rho, (unsigned)index + 1, row->requests, row->precision,
-                                &row->waits[index], err);
-}
-
 /* The first seed's estimate, and how many seeds' intervals hold the closed form. */
-static void print_row(const struct row *row, unsigned long seeds)
+static void print_row(const struct theory_case *c, const struct theory_runs *runs, const struct theory_row *row)
 {
-    double exact = theory_case_exact_s(row->c, row->rho), sum = 0, half = 0;
-    unsigned long covers = 0;
-    for (unsigned long i = 0; i < seeds; i++) {
-        const struct estimate *e = &row->waits[i];
-        covers += exact >= e->low && exact <= e->high;
-        sum += e->value / (double)seeds;
-        half += (e->high - e->value) / (double)seeds;
-    }
-    double first = row->waits[0].value;
-    printf("%-20s %4.2f %11.6f %11.6f %8.2f %% %11.6f %8.2f %% %9.2f %% %5lu of %lu\n", row->c->formula, row->rho,
-           exact * 1e3, first * 1e3, 100 * (first / exact - 1), sum * 1e3, 100 * (sum / exact - 1), 100 * half / exact,
-           covers, seeds);
+    printf("%-20s %4.2f %11.6f %11.6f %8.2f %% %11.6f %8.2f %% %9.2f %% %5zu of %zu\n", c->formula, runs->rho,
+           row->exact_s * 1e3, row->first_s * 1e3, 100 * (row->first_s / row->exact_s - 1), row->mean_s * 1e3,
+           100 * (row->mean_s / row->exact_s - 1), 100 * row->half_s / row->exact_s, row->covers, runs->seeds);
     fflush(stdout);
 }
 
-struct theory_options {
-    unsigned long seeds, requests, threads;
-    double precision, rho; /* 0: as long as `requests` says; all of them */
-};
-
-static int compare_all(const struct theory_options *o, struct error *err)
+/* A row for each case and utilisation; `rho` 0: the usual ones. */
+static int compare_all(struct theory_runs *runs, double rho, struct error *err)
 {
     static const double utilizations[] = {0.3, 0.7, 0.9, 0.95};
-    size_t count = o->rho > 0 ? 1 : sizeof utilizations / sizeof *utilizations;
-    struct estimate *waits = calloc(o->seeds, sizeof *waits);
-    if (!waits)
-        return error_no_memory(err);
+    size_t count = rho > 0 ? 1 : sizeof utilizations / sizeof *utilizations;
     printf("%-20s %4s %11s %11s %10s %11s %10s %11s  in 99 %% interval\n", "formula", "rho", "exact ms", "seed 1 ms",
            "error", "mean ms", "error", "half-width");
-    int status = 0;
-    for (const struct theory_case *c = theory_cases; c->formula && status == 0; c++)
-        for (size_t i = 0; i < count && status == 0; i++) {
-            struct row row = {c, o->rho > 0 ? o->rho : utilizations[i], o->requests, o->precision, waits};
-            status = parallel_run(simulate_seed, &row, o->seeds, (unsigned)o->threads, err);
-            if (status == 0)
-                print_row(&row, o->seeds);
+    for (const struct theory_case *c = theory_cases; c->formula; c++)
+        for (size_t i = 0; i < count; i++) {
+            struct theory_row row = {0};
+            runs->rho = rho > 0 ? rho : utilizations[i];
+            if (theory_case_compare(c, runs, &row, err))
+                return -1;
+            print_row(c, runs, &row);
         }
-    free(waits);
-    return status;
+    return 0;
 }
 
 static int read_share(const char *option, const char *text, double least, double most, double *out, struct error *err)
@@ -133,16 +99,20 @@ static int read_share(const char *option, const char *text, double least, double
 
 static int validate_theory(const struct arguments *args, struct error *err)
 {
-    struct theory_options o;
+    unsigned long seeds, requests, threads;
+    double precision, rho;
     if (need_words(args, 1, 1, command_validate.usage, err) ||
-        read_count(args->values[OPT_SEEDS], 20, 100000, &o.seeds, err) ||
-        read_count(args->values[OPT_REQUESTS], 1000000, 1000000000, &o.requests, err) ||
-        read_share("--precision", args->values[OPT_PRECISION], 0.1, 100, &o.precision, err) ||
-        read_share("--rho", args->values[OPT_RHO], 0.01, 0.99, &o.rho, err) ||
-        read_count(args->values[OPT_THREADS], parallel_processors(), 1024, &o.threads, err))
+        read_count(args->values[OPT_SEEDS], 20, 100000, &seeds, err) ||
+        read_count(args->values[OPT_REQUESTS], 1000000, 1000000000, &requests, err) ||
+        read_share("--precision", args->values[OPT_PRECISION], 0.1, 100, &precision, err) ||
+        read_share("--rho", args->values[OPT_RHO], 0.01, 0.99, &rho, err) ||
+        read_count(args->values[OPT_THREADS], parallel_processors(), 1024, &threads, err))
         return -1;
-    o.precision /= 100;
-    return compare_all(&o, err);
+    struct theory_runs runs = {.seeds = seeds,
+                               .requests = requests,
+                               .precision = precision / 100,
+                               .threads = (unsigned)threads};
+    return compare_all(&runs, rho, err);
 }
 
 static void print_comparison(const struct comparison *c)
@@ -175,29 +145,14 @@ static int compare_measured(const char *folder, struct simulation *s, const char
     return status || run_id < 0 ? -1 : 0;
 }
 
-/* Simulates one point and keeps its run, if there is a store. */
 static int simulate_point(struct point *p, const char *device, const struct arguments *args, struct store *store,
                           struct error *err)
 {
     struct json root = {.node = point_scenario(p, device), .file = p->id};
-    struct simulation *s = NULL;
-    struct latencies simulated = {0};
-    if (apply_settings(args, &root, err)) {
-        cJSON_Delete((cJSON *)(uintptr_t)root.node);
-        return -1;
-    }
-    if (simulation_open(root, &s, err))
-        return -1;
-    int status = measured_simulate(s, NULL, &simulated, err);
-    if (status == 0) {
-        p->simulated_ttft_ms = s->summary.metrics[METRIC_TTFT].at[STAT_MEAN].value * 1e-6;
-        p->simulated_tpot_ms = s->summary.metrics[METRIC_TPOT].at[STAT_MEAN].value * 1e-6;
-        if (store && simulation_keep(s, store, err) < 0)
-            status = -1;
-    }
-    latencies_release(&simulated);
-    simulation_close(s);
-    return status;
+    if (apply_settings(args, &root, err) == 0)
+        return point_simulate(p, root, store, err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    return -1;
 }
 
 static int print_points(const struct points *points, const char *backend, const char *model, struct error *err)
@@ -307,17 +262,15 @@ static int validate_measured(const struct arguments *args, struct error *err)
     return status;
 }
 
-static int validate_engine(const struct arguments *args, struct error *err)
+static int validate_served(const struct arguments *args, struct error *err)
 {
-    struct engine_validation v = {.policies = args->values[OPT_POLICIES],
-                                  .backend = args->values[OPT_BACKEND],
-                                  .plot = args->values[OPT_PLOT],
-                                  .points = "engine-validation.points",
-                                  .stop = stop_on_signal()};
+    struct engine_wishes wishes = {.policies = args->values[OPT_POLICIES],
+                                   .backend = args->values[OPT_BACKEND],
+                                   .plot = args->values[OPT_PLOT]};
     if (need_words(args, 1, 2, command_validate.usage, err) ||
-        read_count(args->values[OPT_REPEATS], 3, 100, &v.repeats, err))
+        read_count(args->values[OPT_REPEATS], 3, ENGINE_REPEATS, &wishes.repeats, err))
         return -1;
-    return engine_validate(args, &v, err);
+    return validate_engine(args, &wishes, err);
 }
 
 static int run(const struct arguments *args, struct error *err)
@@ -328,7 +281,7 @@ static int run(const struct arguments *args, struct error *err)
     if (strcmp(what, "measured") == 0)
         return validate_measured(args, err) ? exit_for(err) : EXIT_DONE;
     if (strcmp(what, "engine") == 0)
-        return validate_engine(args, err) ? exit_for(err) : EXIT_DONE;
+        return validate_served(args, err) ? exit_for(err) : EXIT_DONE;
     error_set(err, ERROR_INPUT, "validate %s: expected theory, measured or engine", what);
     return EXIT_BAD_INPUT;
 }

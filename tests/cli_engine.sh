@@ -50,8 +50,9 @@ says 2 'has no engine that could be in a process of its own' "$tandem" engine se
 says 2 '--peer tcp: expected shared or socket' "$tandem" engine serve engine-demo --peer tcp
 
 # Interrupted, a validation goes on with what it has: the first cell is stated in full, the second cut short.
-validate() { "$tandem" validate engine --policies continuous,chunked_prefill --repeats 1 $tiny 2>&1; }
-"$tandem" validate engine --policies continuous,chunked_prefill --repeats 1 $tiny >cut.txt 2>&1 &
+cp "$source/workloads/scenarios/engine-demo.json" mine.json
+validate() { "$tandem" validate engine mine.json --policies continuous,chunked_prefill --repeats 1 $tiny 2>&1; }
+"$tandem" validate engine mine.json --policies continuous,chunked_prefill --repeats 1 $tiny >cut.txt 2>&1 &
 until [ -s engine-validation.points ] || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
 kill -INT $!
 wait $! || true
@@ -59,6 +60,13 @@ if [ -s engine-validation.points ]; then # else it had ended before it could be 
     grep -q 'interrupted; the same command goes on' cut.txt
     head -c 200 engine-validation.points >>engine-validation.points.cut
     cat engine-validation.points.cut >>engine-validation.points
+    sed -i 's/"seed": 1/"seed": 2/' mine.json # of another scenario nothing is there, whatever its name
+    "$tandem" validate engine mine.json --policies continuous --repeats 1 $tiny >other.txt 2>&1 &
+    until [ -s other.txt ]; do sleep 0.05; done
+    kill -INT $! || true # it has ended where it took what is of the other one
+    wait $! || true
+    grep -q '^repeat 1 of 1: continuous$' other.txt
+    sed -i 's/"seed": 2/"seed": 1/' mine.json
     validate >rest.txt
     grep -q '^repeat 1 of 1: continuous was there$' rest.txt
     grep -q '^repeat 1 of 1: chunked_prefill$' rest.txt

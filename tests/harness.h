@@ -25,17 +25,7 @@ static inline void expect_ok(int status, const struct error *err)
         fail_msg("%s", err->text);
 }
 
-/* Compiles a scenario given as JSON text and opens its workload. Release both. */
-static inline void open_scenario(const char *text, struct scenario *s, struct request_source *source)
-{
-    struct error err = {0};
-    struct json root;
-    expect_ok(json_parse(text, "test", &root, &err), &err);
-    expect_ok(scenario_compile(s, root, &err), &err);
-    expect_ok(scenario_open_workload(s, source, &err), &err);
-}
-
-/* Opens a scenario given as JSON text. */
+/* Opens a scenario given as JSON text. Close it with simulation_close. */
 static inline struct simulation *open_simulation(const char *text)
 {
     struct error err = {0};
@@ -44,6 +34,18 @@ static inline struct simulation *open_simulation(const char *text)
     expect_ok(json_parse(text, "test", &root, &err), &err);
     expect_ok(simulation_open(root, &s, &err), &err);
     return s;
+}
+
+/* A scenario given as JSON text is refused with these words. */
+static inline void expect_scenario_refused(const char *text, const char *words)
+{
+    struct error err = {0};
+    struct json root;
+    struct simulation *s = NULL;
+    expect_ok(json_parse(text, "test", &root, &err), &err);
+    assert_int_equal(simulation_open(root, &s, &err), -1);
+    if (!strstr(err.text, words))
+        fail_msg("%s: %s", text, err.text);
 }
 
 /* Runs a scenario given as JSON text to its end. */

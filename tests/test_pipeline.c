@@ -191,17 +191,11 @@ static void test_what_has_no_stages_is_refused(void **state)
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char spec[500];
-        struct error err = {0};
-        struct json root;
-        struct scenario s;
         snprintf(spec, sizeof spec,
                  "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"cluster\": {\"pipeline_parallel\": 2}, %s, "
                  "\"workload\": {\"arrivals\": \"poisson\", \"lengths\": \"fixed\"}}",
                  wrong[i][0]);
-        expect_ok(json_parse(spec, "test", &root, &err), &err);
-        assert_int_equal(scenario_compile(&s, root, &err), -1);
-        if (!strstr(err.text, wrong[i][1]))
-            fail_msg("%s", err.text);
+        expect_scenario_refused(spec, wrong[i][1]);
     }
 }
 

@@ -245,17 +245,11 @@ static void test_what_cannot_be_disaggregated(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[800];
-        struct error err = {0};
-        struct json root;
-        struct scenario s;
         snprintf(text, sizeof text,
                  "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"cluster\": {\"placement\": {\"name\": "
                  "\"disaggregated\"}}, %s, \"workload\": {}}",
                  cases[i][0]);
-        expect_ok(json_parse(text, "test", &root, &err), &err);
-        assert_int_equal(scenario_compile(&s, root, &err), -1);
-        if (!strstr(err.text, cases[i][1]))
-            fail_msg("%s", err.text);
+        expect_scenario_refused(text, cases[i][1]);
     }
 }
 

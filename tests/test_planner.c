@@ -248,8 +248,6 @@ static void test_a_kept_trial_comes_back_exactly(void **state)
 static struct analytic_estimate estimate_of(const char *scenario_start, const char *more_policy, unsigned other)
 {
     char text[1200], file[] = "/tmp/tandem-trace-XXXXXX";
-    struct scenario s;
-    struct request_source source;
     struct analytic_estimate e;
     struct error err = {0};
     FILE *out = fdopen(mkstemp(file), "w");
@@ -259,10 +257,9 @@ static struct analytic_estimate estimate_of(const char *scenario_start, const ch
     fclose(out);
     int used = snprintf(text, sizeof text, "{%s", scenario_start);
     snprintf(text + used, sizeof text - (size_t)used, TRACED "}", more_policy, file);
-    open_scenario(text, &s, &source);
-    expect_ok(analytic_of(&s, &e, &err), &err);
-    request_source_destroy(&source);
-    scenario_release(&s);
+    struct simulation *s = open_simulation(text);
+    expect_ok(analytic_of(&s->scenario, &e, &err), &err);
+    simulation_close(s);
     remove(file);
     return e;
 }
@@ -347,8 +344,6 @@ static void test_the_formula_leaves_out_what_is_refused(void **state)
 static struct analytic_estimate estimate_fixed(const char *more, const char *batching, const char *more_policy)
 {
     char text[1600];
-    struct scenario s;
-    struct request_source source;
     struct analytic_estimate e;
     struct error err = {0};
     snprintf(
@@ -357,10 +352,9 @@ static struct analytic_estimate estimate_fixed(const char *more, const char *bat
         "100}, \"requests\": 4000, \"max_output_tokens\": 1000, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "
         "\"tokens\": 1000}, \"output\": {\"name\": \"fixed\", \"tokens\": 100}}}}",
         more, batching, more_policy);
-    open_scenario(text, &s, &source);
-    expect_ok(analytic_of(&s, &e, &err), &err);
-    request_source_destroy(&source);
-    scenario_release(&s);
+    struct simulation *s = open_simulation(text);
+    expect_ok(analytic_of(&s->scenario, &e, &err), &err);
+    simulation_close(s);
     return e;
 }
 
@@ -430,8 +424,6 @@ static void test_the_formula_of_whole_batches(void **state)
     /* At 69.01/s and more there is no end to the queue; at half of that it waits as M/D^(1,8)/1 does (Neuts), and a
      * wait's tail is that of an exponential of the same mean. */
     char text[1000];
-    struct scenario s;
-    struct request_source source;
     struct analytic_estimate e;
     struct error err = {0};
     snprintf(text, sizeof text,
@@ -439,8 +431,8 @@ static void test_the_formula_of_whole_batches(void **state)
              "\"rate_per_s\": 34.5}, \"requests\": 4000, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": "
              "1000}, \"output\": {\"name\": \"fixed\", \"tokens\": 100}}}}",
              batching);
-    open_scenario(text, &s, &source);
-    expect_ok(analytic_of(&s, &e, &err), &err);
+    struct simulation *s = open_simulation(text);
+    expect_ok(analytic_of(&s->scenario, &e, &err), &err);
     double exact = theory_bulk_wait_s(e.rate_per_s, 1, 8, padded_batch_s, NULL);
     assert_true(near(e.wait_s, exact, 1e-6) && exact > 0.02 && exact < 0.2);
     assert_true(near(e.ttft_p99_s, e.ttft_s + log(100) * e.wait_s, 1e-12));
@@ -449,8 +441,7 @@ static void test_the_formula_of_whole_batches(void **state)
     struct analytic_estimate line =
         estimate_fixed("\"model\": \"ideal\", \"device\": \"tests/data/line2.json\"", batching, "");
     assert_true(near(line.tpot_s, 1e-6 + 1.151e-6 * round(line.batch), 1e-9) && line.batch >= 1);
-    request_source_destroy(&source);
-    scenario_release(&s);
+    simulation_close(s);
 }
 
 /* Apart from prompts, τ = 1e−3 / (1 − 2e−3 r): a replica that decodes serves 500/s at most. A replica that prefills

@@ -749,19 +749,15 @@ static void test_policies_state_their_limits(void **state)
 static uint64_t pool_of(const char *batching)
 {
     char text[1024];
-    struct scenario s;
-    struct error err = {0};
-    struct json root;
     snprintf(text, sizeof text,
              "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"engine\": \"vllm-0.19\", "
              "\"policy\": {\"kv_block_tokens\": 1, \"batching\": %s}, \"workload\": {\"arrivals\": \"at_once\", "
              "\"requests\": 1, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": 8}, "
              "\"output\": {\"name\": \"fixed\", \"tokens\": 8}}}}",
              batching);
-    expect_ok(json_parse(text, "test", &root, &err), &err);
-    expect_ok(scenario_compile(&s, root, &err), &err);
-    uint64_t blocks = s.cluster.pools[0].replica.kv_blocks;
-    scenario_release(&s);
+    struct simulation *s = open_simulation(text);
+    uint64_t blocks = s->scenario.cluster.pools[0].replica.kv_blocks;
+    simulation_close(s);
     return blocks;
 }
 

@@ -213,15 +213,17 @@ static void test_a_measured_run_makes_a_scenario(void **state)
     (void)state;
     struct error err = {0};
     struct json root;
-    struct scenario s;
+    struct simulation *s = NULL;
     expect_ok(measured_scenario("tests/data/measured", "ideal-server", &root, &err), &err);
-    expect_ok(scenario_compile(&s, root, &err), &err);
-    assert_string_equal(s.pools[0].cost.model.name, "ideal");
-    assert_int_equal(s.cluster.pools[0].replica.kv_blocks, 100); /* 101 less the null block */
-    assert_false(s.cluster.pools[0].replica.prefix_caching);
-    assert_true(param_number(&s.pools[0].batching_params, "max_sequences") == 4);
-    assert_true(param_number(&s.pools[0].batching_params, "token_budget") == 64);
-    scenario_release(&s);
+    expect_ok(simulation_open(root, &s, &err), &err);
+    const struct pool *pool = &s->scenario.pools[0];
+    const struct replica_config *replica = &s->scenario.cluster.pools[0].replica;
+    assert_string_equal(pool->cost.model.name, "ideal");
+    assert_int_equal(replica->kv_blocks, 100); /* 101 less the null block */
+    assert_false(replica->prefix_caching);
+    assert_true(param_number(&pool->batching_params, "max_sequences") == 4);
+    assert_true(param_number(&pool->batching_params, "token_budget") == 64);
+    simulation_close(s);
 }
 
 /* Stamps of a simulated run, by request. */

@@ -280,8 +280,6 @@ static void test_what_the_engine_does_not_serve(void **state)
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct error err = {0};
-        struct json root;
-        struct scenario s;
         struct server server;
         const struct server_options o = {0};
         char text[600];
@@ -289,12 +287,11 @@ static void test_what_the_engine_does_not_serve(void **state)
                  "{\"model\": \"tests/data/tiny_llama.json\", \"device\": \"cpu-xeon-2s\", %s, \"workload\": "
                  "{\"arrivals\": \"poisson\", \"lengths\": \"fixed\"}}",
                  wrong[i][0]);
-        expect_ok(json_parse(text, "test", &root, &err), &err);
-        expect_ok(scenario_compile(&s, root, &err), &err);
-        assert_int_equal(server_open(&server, &s, &o, &err), -1);
+        struct simulation *s = open_simulation(text);
+        assert_int_equal(server_open(&server, &s->scenario, &o, &err), -1);
         if (!strstr(err.text, wrong[i][1]))
             fail_msg("%s", err.text);
-        scenario_release(&s);
+        simulation_close(s);
     }
 }
 

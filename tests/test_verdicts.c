@@ -422,7 +422,8 @@ static void test_an_overloaded_run_does_not_meet_its_slo(void **state)
 
 /* Five requests, one every 4 ms, of 1 ms each on one server: it has work for 5 of 17 ms. One at a time,
  * ρ is λ/μ = busy = 5/17, with λ = 5 / 17 ms. With batches it is the rate while they came, 4 in 16 ms, over what can be
- * sustained, say 500 a second: 0.5. With two replicas each has half of what both sustain: replica 0 gets 3 of the 5. */
+ * sustained, by formula 1000 a second: 0.25. Two replicas sustain twice that: 0.125. Each has half of it, and replica 0
+ * gets 3 of the 5, 2 in 16 ms after the first one: 0.125 again. */
 static void test_load_and_utilisation_by_hand(void **state)
 {
     (void)state;
@@ -435,38 +436,28 @@ static void test_load_and_utilisation_by_hand(void **state)
         "\"output\": {\"name\": \"fixed\", \"tokens\": 1}}}}";
     static const struct {
         int replicas, most;
-        double busy, rho, of_first;
-    } cases[] = {{1, 1, 5.0 / 17, 5.0 / 17, 5.0 / 17}, {1, 8, 5.0 / 17, 0.5, 0.5}, {2, 8, 2.5 / 17, 0.5, 0.5}};
+        double busy, load;
+    } cases[] = {{1, 1, 5.0 / 17, 0.25}, {1, 8, 5.0 / 17, 0.25}, {2, 8, 2.5 / 17, 0.125}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char with[700];
-        static struct run_metrics m;
         struct error err = {0};
-        struct scenario s;
-        struct request_source source = {0};
-        struct cluster_totals totals;
-        struct run_summary r;
         snprintf(with, sizeof with, text, cases[i].replicas, cases[i].most);
-        open_scenario(with, &s, &source);
-        expect_ok(run_metrics_init(&m, &s, &err), &err);
-        m.sustainable_per_s = m.serving_per_s = 500;
-        struct observer observer = run_metrics_observer(&m);
-        expect_ok(cluster_run(&s.cluster, &source, &observer, NULL, &totals, &err), &err);
-        expect_ok(run_metrics_summarise(&m, &s, &totals, &r, &err), &err);
-        struct station_summary first = run_metrics_station(&m, &s, 0, false, r.duration_s);
-        sim_time before = m.sections.first[0];
-        double span = sim_time_to_s(m.sections.last[m.sections.count - 1] - before), end = sim_time_to_s(totals.end);
+        struct simulation *s = open_simulation(with);
+        expect_ok(simulation_run(s, &(struct simulation_options){.sustainable = true}, &err), &err);
+        const struct run_summary *r = &s->summary;
+        struct station_summary first = run_metrics_station(&s->metrics, &s->scenario, 0, false, r->duration_s);
+        const struct run_sections *sections = &s->metrics.sections;
+        double span = sim_time_to_s(sections->last[sections->count - 1] - sections->first[0]);
+        double end = sim_time_to_s(r->totals.end);
         assert_true(fabs(span - 0.016) < 1e-9);
-        assert_true(fabs(r.load - 0.5) < 1e-9);
-        assert_true(fabs(r.system.busy - cases[i].busy * 0.017 / end) < 1e-9);
-        assert_true(fabs(r.utilization - r.system.busy) < 1e-12);
+        assert_true(fabs(r->load - cases[i].load) < 1e-9);
+        assert_true(fabs(r->system.busy - cases[i].busy * 0.017 / end) < 1e-9);
+        assert_true(fabs(r->utilization - r->system.busy) < 1e-12);
         bool one = cases[i].most == 1;
-        assert_true(fabs(r.system.utilization - (one ? r.system.busy : 0.5)) < 1e-9);
-        assert_true(!one || fabs(r.system.utilization - r.system.arrival_rate / r.system.service_rate) < 1e-9);
-        double share = cases[i].replicas == 2 ? (3 - 1) / 0.016 / 250 : one ? first.busy : 0.5;
-        assert_true(fabs(first.utilization - share) < 1e-9);
-        request_source_destroy(&source);
-        run_metrics_release(&m);
-        scenario_release(&s);
+        assert_true(fabs(r->system.utilization - (one ? r->system.busy : cases[i].load)) < 1e-9);
+        assert_true(!one || fabs(r->system.utilization - r->system.arrival_rate / r->system.service_rate) < 1e-9);
+        assert_true(fabs(first.utilization - (one ? first.busy : cases[i].load)) < 1e-9);
+        simulation_close(s);
     }
 }
 

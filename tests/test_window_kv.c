@@ -223,19 +223,15 @@ static void test_gpt_oss_needs_as_much_as_vllm_says(void **state)
     assert_true(gib > 4.535 && gib < 4.545);
 }
 
-static struct scenario compiled(const char *engine)
+static struct simulation *with_engine(const char *engine)
 {
     char text[600];
-    struct scenario s;
-    struct request_source source = {0};
     snprintf(text, sizeof text,
              "{\"model\": \"tests/data/windows.json\", \"device\": \"h100-sxm\", \"engine\": %s, \"workload\": "
              "{\"arrivals\": \"at_once\", \"requests\": 1, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": "
              "10}, \"output\": {\"name\": \"fixed\", \"tokens\": 10}}}}",
              engine);
-    open_scenario(text, &s, &source);
-    request_source_destroy(&source);
-    return s;
+    return open_simulation(text);
 }
 
 /* 5 layers keep every token and 27 the last 70: groups of 5, a block of which has 5 · 16 tokens · 4 096 bytes; an
@@ -243,16 +239,18 @@ static struct scenario compiled(const char *engine)
 static void test_the_pool_has_blocks_of_one_group(void **state)
 {
     (void)state;
-    struct scenario hybrid = compiled("\"vllm-0.19\""), uniform = compiled("{\"preset\": \"vllm-0.19\", \"kv_groups\": "
-                                                                           "\"uniform\"}");
-    assert_true(hybrid.pools[0].cost.work.kv_bytes_per_token == 5 * 4096);
-    assert_true(uniform.pools[0].cost.work.kv_bytes_per_token == 32 * 4096);
-    assert_int_equal(hybrid.cluster.pools[0].replica.kv_groups.windowed, 6);
-    assert_int_equal(uniform.cluster.pools[0].replica.kv_groups.windowed, 0);
-    assert_int_equal(uniform.cluster.pools[0].replica.kv_blocks, hybrid.cluster.pools[0].replica.kv_blocks * 5 / 32);
-    assert_int_equal(hybrid.cluster.pools[0].replica.step_tokens, 2048);
-    scenario_release(&hybrid);
-    scenario_release(&uniform);
+    struct simulation *hybrid = with_engine("\"vllm-0.19\"");
+    struct simulation *uniform = with_engine("{\"preset\": \"vllm-0.19\", \"kv_groups\": \"uniform\"}");
+    const struct replica_config *h = &hybrid->scenario.cluster.pools[0].replica;
+    const struct replica_config *u = &uniform->scenario.cluster.pools[0].replica;
+    assert_true(hybrid->scenario.pools[0].cost.work.kv_bytes_per_token == 5 * 4096);
+    assert_true(uniform->scenario.pools[0].cost.work.kv_bytes_per_token == 32 * 4096);
+    assert_int_equal(h->kv_groups.windowed, 6);
+    assert_int_equal(u->kv_groups.windowed, 0);
+    assert_int_equal(u->kv_blocks, h->kv_blocks * 5 / 32);
+    assert_int_equal(h->step_tokens, 2048);
+    simulation_close(hybrid);
+    simulation_close(uniform);
 }
 
 static void test_kv_groups_are_hybrid_or_uniform(void **state)

@@ -89,6 +89,15 @@ int plot_servers(const char *file, const char *title, const struct plotted *runs
     return html_file_close(&page, false, err);
 }
 
+int plot_engine(const char *file, const struct engine_validation *v, struct error *err)
+{
+    struct plotted runs[ENGINE_POLICIES];
+    for (size_t i = 0; i < v->policy_count; i++)
+        runs[i] = (struct plotted){v->policies[i]->name, &v->measured[i], &v->simulated[i],
+                                   &engine_findings(v, i)[v->repeats - 1].latencies};
+    return plot_servers(file, "The engine, served and simulated", runs, v->policy_count, err);
+}
+
 /* Engines in order of appearance among the simulated points. */
 static size_t find_engines(const struct points *points, const char *engines[ENGINES_MAX])
 {

@@ -3,6 +3,7 @@
 #ifndef TANDEM_VALIDATION_PLOT_H
 #define TANDEM_VALIDATION_PLOT_H
 
+#include "validation/engine.h"
 #include "validation/measured.h"
 #include "validation/points.h"
 
@@ -19,6 +20,9 @@ struct plotted {
 };
 
 int plot_servers(const char *file, const char *title, const struct plotted *runs, size_t count, struct error *err);
+
+/* What the engine took and was simulated to take in the last repeat, policy by policy. */
+int plot_engine(const char *file, const struct engine_validation *v, struct error *err);
 
 /* Simulated against measured TPOT and TTFT of the simulated points, a colour for each engine. */
 int plot_points(const char *file, const char *title, const struct points *points, struct error *err);

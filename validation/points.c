@@ -12,6 +12,7 @@
 
 #include "base/csv.h"
 #include "profiles/shipped.h"
+#include "validation/measured.h"
 
 static const struct csv_column columns[] = {
     {"id", offsetof(struct point, id), POINT_TEXT, CSV_OPTIONAL},
@@ -146,6 +147,24 @@ cJSON *point_scenario(const struct point *p, const char *device)
     cJSON_AddNumberToObject(batching, "max_sequences", fmax(256, p->concurrency));
     cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "output"), "warmup", "none");
     return root;
+}
+
+int point_simulate(struct point *p, struct json root, struct store *store, struct error *err)
+{
+    struct simulation *s = NULL;
+    struct latencies simulated = {0};
+    if (simulation_open(root, &s, err))
+        return -1;
+    int status = measured_simulate(s, NULL, &simulated, err);
+    if (status == 0) {
+        p->simulated_ttft_ms = s->summary.metrics[METRIC_TTFT].at[STAT_MEAN].value * 1e-6;
+        p->simulated_tpot_ms = s->summary.metrics[METRIC_TPOT].at[STAT_MEAN].value * 1e-6;
+        if (store && simulation_keep(s, store, err) < 0)
+            status = -1;
+    }
+    latencies_release(&simulated);
+    simulation_close(s);
+    return status;
 }
 
 static double quantile_of(double *values, size_t count, double q)

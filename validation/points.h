@@ -8,7 +8,7 @@
 #ifndef TANDEM_VALIDATION_POINTS_H
 #define TANDEM_VALIDATION_POINTS_H
 
-#include "base/json.h"
+#include "simulation/simulation.h"
 
 enum { POINT_TEXT = 96, POINT_SYSTEM = 24, POINT_SOURCE = 320 };
 
@@ -36,6 +36,10 @@ const char *point_refused(const struct point *p, const char *system);
 
 /* The closed loop of a point: as many clients as its concurrency, ten requests each, of the stated lengths. */
 cJSON *point_scenario(const struct point *p, const char *device);
+
+/* Runs a point's scenario, of which `root` is owned by it also on failure, and fills in the simulated means; keeps the
+ * run in `store`, unless that is NULL. Fails with ERROR_INPUT where the scenario is refused. */
+int point_simulate(struct point *p, struct json root, struct store *store, struct error *err);
 
 /* Errors of a set of points: of each, simulated / measured − 1. */
 struct point_errors {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/parallel.h"
 #include "reports/stats/theory.h"
 #include "simulation/simulation.h"
 
@@ -146,4 +147,43 @@ int theory_case_simulate(const struct theory_case *c, double rho, unsigned seed,
             return 0;
         requests = (uint64_t)((double)requests * 1.2 * off * off) + 1;
     }
+}
+
+struct seeds_job {
+    const struct theory_case *c;
+    const struct theory_runs *runs;
+    struct estimate *waits; /* [seeds] */
+};
+
+static int simulate_seed(void *job, size_t index, struct error *err)
+{
+    struct seeds_job *j = job;
+    return theory_case_simulate(j->c, j->runs->rho, (unsigned)index + 1, j->runs->requests, j->runs->precision,
+                                &j->waits[index], err);
+}
+
+static struct theory_row row_of(const struct seeds_job *j)
+{
+    struct theory_row row = {.exact_s = theory_case_exact_s(j->c, j->runs->rho), .first_s = j->waits[0].value};
+    double seeds = (double)j->runs->seeds;
+    for (size_t i = 0; i < j->runs->seeds; i++) {
+        const struct estimate *e = &j->waits[i];
+        row.covers += row.exact_s >= e->low && row.exact_s <= e->high;
+        row.mean_s += e->value / seeds;
+        row.half_s += (e->high - e->value) / seeds;
+    }
+    return row;
+}
+
+int theory_case_compare(const struct theory_case *c, const struct theory_runs *runs, struct theory_row *out,
+                        struct error *err)
+{
+    struct seeds_job job = {c, runs, calloc(runs->seeds, sizeof *job.waits)};
+    if (!job.waits)
+        return error_no_memory(err);
+    int status = parallel_run(simulate_seed, &job, runs->seeds, runs->threads, err);
+    if (status == 0)
+        *out = row_of(&job);
+    free(job.waits);
+    return status;
 }

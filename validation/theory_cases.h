@@ -33,4 +33,23 @@ double theory_case_exact_s(const struct theory_case *c, double rho);
 int theory_case_simulate(const struct theory_case *c, double rho, unsigned seed, uint64_t requests, double precision,
                          struct estimate *out, struct error *err);
 
+/* A case at one utilisation, run once for every seed from 1 on. Times in seconds. */
+struct theory_runs {
+    double rho;
+    size_t seeds;
+    uint64_t requests; /* of each run, at the start */
+    double precision;  /* as in theory_case_simulate */
+    unsigned threads;
+};
+
+struct theory_row {
+    double exact_s, first_s, mean_s; /* by the closed form, of the first seed, of all */
+    double half_s;                   /* of the seeds' 99 % intervals, on average */
+    size_t covers;                   /* seeds whose interval holds the closed form */
+};
+
+/* Returns 0, or -1 when memory is short or a run failed. */
+int theory_case_compare(const struct theory_case *c, const struct theory_runs *runs, struct theory_row *out,
+                        struct error *err);
+
 #endif

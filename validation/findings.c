@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* getline */
-#include "cli/findings.h"
+#include "validation/findings.h"
 
 #include <math.h>
 #include <stdio.h>

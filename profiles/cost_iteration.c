@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "profiles/cost_parts.h"
+
+/* What decodes add to a launch with prompt chunks, as measured. */
+static int64_t joined_attention(const struct cost_model *cm, const struct cost_shapes *s, enum cost_source *source)
+{
+    double tokens = (double)s->prefill_tokens;
+    return cost_fine(cm->backend.joined_decode_ns(cm->backend.self, tokens, (double)s->prefill_keys / tokens,
+                                                  (double)s->decode_sequences, (double)s->decode_kv, source));
+}
+
+/* An iteration with prompts in it, all attention in one launch. */
+static void mixed_cost(const struct cost_model *cm, const struct cost_shapes *s, struct iteration_cost *out)
+{
+    struct dense_cost more_tokens, more_heads;
+    const struct dense_cost *tokens = cost_tokens(cm, s->tokens, &more_tokens);
+    const struct dense_cost *heads = cost_heads(cm, s->heads, &more_heads);
+    int64_t total = cm->host + cost_eager(cm, s->tokens, true) + tokens->total + heads->total + s->prefill;
+    unsigned launches = s->launches;
+    out->growth = (fine_time)s->growth;
+    out->steady = s->steady;
+    out->decode_alone = out->alone_growth = 0;
+    if (!cm->estimated)
+        cost_sources_start(tokens, heads, s, out);
+    if (s->decode_sequences > 0) {
+        struct decode_line scratch;
+        const struct decode_line *line = cost_line(cm, s->decode_sequences, s->decode_kv, &scratch);
+        enum cost_source source = line->attention_source;
+        struct iteration_cost alone;
+        cost_decodes(cm, line, s->decode_sequences, s->decode_kv, s->decode_longest, &alone);
+        int64_t attention = (int64_t)alone.total - line->base + line->attention; /* what is on the line and not fixed */
+        bool joined = cm->backend.joined_decode_ns && s->launches > 0;
+        if (joined)
+            attention = joined_attention(cm, s, &source) +
+                        (int64_t)cost_spread(line->mixed_spread, s->decode_sequences, s->decode_kv, s->decode_longest);
+        total += attention;
+        launches += !joined;
+        out->decode_alone = alone.total;
+        out->alone_growth = alone.growth;
+        out->growth += alone.growth;
+        if (!cm->estimated) {
+            out->by[source] += attention > 0 ? (fine_time)attention : 0;
+            out->by_growth[source] += alone.growth;
+        }
+        out->steady = joined ? 1 : out->steady < alone.steady ? out->steady : alone.steady;
+    }
+    if (launches > 1) {
+        fine_time saved = (launches - 1) * (fine_time)cm->launch, *prefill = &out->by[s->source];
+        total -= (int64_t)saved;
+        if (!cm->estimated)
+            *prefill = *prefill > saved ? *prefill - saved : 0;
+    }
+    if (total < (int64_t)ONE_NS || total > (int64_t)FINE_LONGEST)
+        out->steady = 1;
+    out->total = total < 0 ? 0 : total > (int64_t)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;
+}
+
+/* Ranks that step together compute experts on the tokens of all, not on as many as this one has from each. While all
+ * batches run as captured graphs, every rank is padded to the one that has most. */
+static void share_experts(const struct cost_model *cm, uint64_t own, const struct batch *batch,
+                          struct iteration_cost *out)
+{
+    uint64_t ranks = cm->parallel.data, mean = (batch->group_tokens + ranks - 1) / ranks;
+    size_t sizes = cm->engine.graph_count;
+    struct dense_cost scratch[2];
+    int64_t more = cost_shared(cm, mean) - cost_shared(cm, own);
+    if (sizes > 0 && batch->group_most <= cm->engine.graph_tokens[sizes - 1])
+        more = cost_tokens(cm, batch->group_most, &scratch[0])->total - cost_tokens(cm, own, &scratch[1])->total;
+    int64_t total = (int64_t)out->total + more;
+    out->total = total < 0 ? 0 : (fine_time)total;
+    out->growth = 0;
+    out->steady = 1;
+}
+
+/* A prompt's part of an iteration comes on top of what the decodes in it take for a token each: its rows, its
+ * attention, and its way through the draft model. */
+static void speculative_mixed_cost(const struct cost_model *cm, const struct cost_shapes *s, struct iteration_cost *out)
+{
+    struct dense_cost scratch[5];
+    struct decode_line more;
+    uint64_t n = s->decode_sequences, checked = cost_checked_rows(cm, n), prompts = s->tokens - n;
+    const struct decode_line *line = n > 0 ? cost_line(cm, n, s->decode_kv, &more) : NULL;
+    int64_t total = s->prefill + cost_tokens(cm, prompts + checked, &scratch[0])->total +
+                    cost_heads(cm, s->heads - n + checked, &scratch[1])->total +
+                    cost_tokens(cm->draft, prompts, &scratch[2])->total;
+    *out = (struct iteration_cost){.steady = 1};
+    if (line) {
+        cost_decodes(cm, line, n, s->decode_kv, 0, out);
+        total -= cost_tokens(cm, checked, &scratch[3])->total + cost_heads(cm, checked, &scratch[4])->total;
+        total -= cost_eager(cm, checked, false); /* the whole iteration is launched in one way */
+    } else {
+        total += cm->host;
+    }
+    total += cost_eager(cm, prompts + checked, true) + (int64_t)out->total;
+    out->decode_alone = line ? out->total : 0;
+    out->total = total < 0 ? 0 : total > (int64_t)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;
+    out->growth = out->alone_growth = 0;
+    out->steady = 1;
+}
+
+/* Scheduling ahead, an iteration takes as long as the host's work for the next one, if that is longer. */
+static void wait_for_host(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
+{
+    int64_t host =
+        cost_fine(cm->device.host_ns + cm->device.host_ns_per_sequence * (double)(batch->count + batch->decodes));
+    if ((int64_t)out->total >= host)
+        return;
+    out->total = (fine_time)host;
+    out->growth = 0;
+    out->steady = 1;
+}
+
+void cost_model_iteration(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
+{
+    struct cost_shapes s = {0};
+    cost_shapes_of(cm, batch, &s);
+    bool decodes_alone = s.launches == 0 && s.decode_sequences > 0;
+    if (decodes_alone) {
+        struct decode_line scratch;
+        cost_decodes(cm, cost_line(cm, s.decode_sequences, s.decode_kv, &scratch), s.decode_sequences, s.decode_kv,
+                     s.decode_longest, out);
+    } else if (cm->draft) {
+        speculative_mixed_cost(cm, &s, out);
+    } else {
+        mixed_cost(cm, &s, out);
+    }
+    if (batch->group_tokens > 0 && cm->shared)
+        share_experts(cm, batch_padded_tokens(batch), batch, out);
+    if (!cm->estimated)
+        cost_sources_cap(out);
+    if (cm->engine.schedule_ahead)
+        wait_for_host(cm, batch, out);
+    if (out->total < ONE_NS) { /* time moves on, so that no run can stand still */
+        out->total = ONE_NS;
+        out->steady = 1;
+    }
+    if (decodes_alone || out->decode_alone > out->total) {
+        out->decode_alone = out->total;
+        out->alone_growth = out->growth;
+        out->steady = decodes_alone ? out->steady : 1;
+    }
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "profiles/cost_parts.h"
+
+static void add_prefill(const struct cost_model *cm, struct cost_shapes *s, unsigned times, uint32_t new_tokens,
+                        uint32_t kv_before)
+{
+    struct attention_piece p = cm->backend.prefill_piece(cm->backend.self, new_tokens, kv_before);
+    int64_t slope = cost_fine(p.slope), most = (int64_t)1 << 60;
+    double near = (double)times * ((double)cost_fine(p.ns) + (double)slope * kv_before) + (double)s->prefill;
+    int64_t ns = near < (double)most ? times * (cost_fine(p.ns) + slope * (int64_t)kv_before) : most - s->prefill;
+    s->prefill_tokens += (uint64_t)times * new_tokens;
+    s->prefill_keys += (uint64_t)times * new_tokens * kv_before;
+    s->prefill += ns;
+    s->prefill_by[p.source] += ns;
+    if (cm->draft) { /* which reads the prompt, too */
+        p = cm->draft->backend.prefill_piece(cm->draft->backend.self, new_tokens, kv_before);
+        s->prefill += times * cost_fine(p.ns + p.slope * kv_before);
+    }
+    s->launches += times;
+    s->growth = slope * new_tokens;
+    s->source = p.source;
+    double room = (p.until - kv_before) / new_tokens;
+    s->steady = s->launches > 1 || slope < 0 || near >= (double)most ? 1 : room < 1e6 ? (uint64_t)room + 1 : 1000000;
+}
+
+static void ragged_shapes(const struct cost_model *cm, const struct batch *b, struct cost_shapes *s)
+{
+    s->tokens = s->heads = s->decode_sequences = b->decodes;
+    s->decode_kv = b->decode_kv + b->decodes;
+    s->decode_longest = b->decode_longest + (b->decode_longest > 0);
+    for (size_t i = 0; i < b->count; i++) {
+        const struct batch_item *item = &b->items[i];
+        s->tokens += item->new_tokens;
+        if (item->decode) {
+            s->decode_sequences++;
+            s->decode_kv += item->req->computed + 1;
+            if (s->decode_longest < item->req->computed + 1)
+                s->decode_longest = item->req->computed + 1;
+        } else {
+            add_prefill(cm, s, 1, item->new_tokens, item->req->computed);
+        }
+        s->heads += cm->engine.head_for_all || item->new_tokens == request_uncomputed(item->req);
+    }
+    if (b->count > 1)
+        s->steady = 1;
+}
+
+static void row_shapes(const struct cost_model *cm, const struct batch *b, struct cost_shapes *s)
+{
+    s->tokens = (uint64_t)b->rows * b->row_tokens;
+    s->heads = b->layout == BATCH_PACKED ? b->count : b->rows;
+    if (b->row_tokens == 1 && b->row_kv > 0) {
+        s->decode_sequences = b->rows;
+        s->decode_kv = (uint64_t)b->rows * (b->row_kv + 1);
+    } else if (b->layout == BATCH_PACKED && b->packed_attention == PACKED_VARLEN) {
+        for (size_t i = 0; i < b->count; i++)
+            add_prefill(cm, s, 1, b->items[i].new_tokens, 0);
+    } else {
+        add_prefill(cm, s, b->rows, b->row_tokens, b->row_kv);
+    }
+    s->steady = 1;
+}
+
+void cost_shapes_of(const struct cost_model *cm, const struct batch *b, struct cost_shapes *out)
+{
+    if (b->layout != BATCH_RAGGED) {
+        row_shapes(cm, b, out);
+    } else if (b->count > 0) {
+        ragged_shapes(cm, b, out);
+    } else {
+        out->decode_sequences = b->decodes;
+        out->decode_kv = b->decode_kv + b->decodes;
+        out->decode_longest = b->decode_longest + (b->decode_longest > 0);
+    }
+}

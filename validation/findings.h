@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* findings.h — what a validation of the engine has found so far, kept in a file, so that one that was interrupted goes
+ * on. The file has one JSON object a line; one that was cut short, in its last line or any other, is passed over. */
+#ifndef TANDEM_VALIDATION_FINDINGS_H
+#define TANDEM_VALIDATION_FINDINGS_H
+
+#include "reports/stats/latencies.h"
+
+enum { ENGINE_REPEATS = 100 }; /* the most of them */
+
+/* Kinds of iterations, priced one by one: of decodes alone, of prompts alone, of both. */
+enum priced_kind { PRICED_DECODES, PRICED_PROMPTS, PRICED_MIXED, PRICED_KINDS };
+
+/* Iterations of one kind that were served: how many, what they took, what the profile says of the same batches, and,
+ * with e = said ÷ taken − 1 of each, Σ e and Σ e². */
+struct priced {
+    double count, taken_s, said_s, errors, squares;
+};
+
+/* What one repeat found of one policy. */
+struct finding {
+    struct comparison latencies;
+    double throughput_error;                /* of requests a second: simulated / measured − 1 */
+    double measured_e2e_s, simulated_e2e_s; /* means */
+    double measured_rate, simulated_rate;   /* requests a second */
+    struct priced priced[PRICED_KINDS];
+};
+
+/* Adds a line to the file, which is made where it is not there. `key` says in full what was asked. Returns 0, or -1
+ * when the file cannot be written. */
+int findings_keep(const char *file, const char *key, const struct finding *f, const struct latencies *measured,
+                  const struct latencies *simulated, struct error *err);
+
+/* Looks for the key. *found is false where the file is not there, or has no whole line of it; the finding and the
+ * latencies (owned by the caller) are replaced where it is true. Returns 0, or -1 when memory is short. */
+int findings_recall(const char *file, const char *key, bool *found, struct finding *f, struct latencies *measured,
+                    struct latencies *simulated, struct error *err);
+
+#endif
