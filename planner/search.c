@@ -58,7 +58,7 @@ double contender_objective(const struct plan *plan, const struct contender *c, s
 static size_t first_units(const struct plan *plan, const struct family *f)
 {
     double units = plan->rate_per_s / (f->capacity_per_s * first_look_slack);
-    return units > 1e6 || isnan(units) ? 1000000 : units < 1 ? 1 : (size_t)ceil(units);
+    return units > 1e6 ? 1000000 : units > 1 ? (size_t)ceil(units) : 1; /* 1 also where there is no formula */
 }
 
 static size_t most_units(const struct plan *plan, const struct family *f)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/choices.h"
 
+#include "sim/flow_choice.h"
 #include "sim/scenario.h"
 
 const struct choice placements[] = {
@@ -28,6 +29,14 @@ const struct choice placements[] = {
 const struct choice pool_kinds[] = {REPLICA_KIND, DELAY_KIND, {0}};
 const struct choice replica_kind[] = {REPLICA_KIND, {0}};
 const struct choice delay_kind[] = {DELAY_KIND, {0}};
+
+const struct choice flow_choosers[] = {
+    {"priority", CHOOSE_BY_PRIORITY, "the i-th pool for priority i, the last one for all above", NULL},
+    {"client", CHOOSE_BY_CLIENT, "the i-th pool for clients whose number leaves i, divided by the number of pools",
+     NULL},
+    {"size", CHOOSE_BY_SIZE, "the first pool whose longest prompt is not exceeded", NULL},
+    {"random", CHOOSE_AT_RANDOM, "a pool by chance, the same for a request under every policy", NULL},
+    {0}};
 
 const struct choice preemptions[] = {{"recompute", PREEMPT_BY_RECOMPUTING,
                                       "drop the KV, prefill again from the front of the queue", "vLLM"},
@@ -60,6 +69,7 @@ const struct choice fates[] = {{"reroute", 0, "they go to another replica and ar
 
 const struct choice_table choice_tables[] = {{"placement", "a placement", placements},
                                              {"pool kind", "a kind of pool", pool_kinds},
+                                             {"choice of a pool", "what decides a pool", flow_choosers},
                                              {"preemption", "a way to preempt", preemptions},
                                              {"admission", "an admission rule", kv_admissions},
                                              {"link discipline", "a link discipline", link_disciplines},

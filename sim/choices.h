@@ -12,6 +12,7 @@ enum preemption { PREEMPT_BY_RECOMPUTING, PREEMPT_BY_SWAPPING };
 
 extern const struct choice placements[];                 /* enum placement */
 extern const struct choice pool_kinds[];                 /* enum pool_kind */
+extern const struct choice flow_choosers[];              /* enum flow_chooser (flow_choice.h) */
 extern const struct choice replica_kind[], delay_kind[]; /* each one of the kinds alone */
 extern const struct choice preemptions[];                /* enum preemption */
 extern const struct choice kv_admissions[];              /* enum kv_admission */

@@ -431,6 +431,7 @@ static int prepare_stations(struct cluster *c, struct error *err)
         *router = (struct router){.config = &c->config->routers[step], .first = station};
         for (size_t end = pool + router->config->pools; pool < end; pool++) {
             const struct pool_config *p = &c->config->pools[pool];
+            router->pool_first[pool - (end - router->config->pools)] = station;
             for (size_t i = 0; i < p->stations; i++, station++, replica += p->tied)
                 c->stations[station] = (struct station){.pool = p,
                                                         .replicas = &c->replicas[replica],

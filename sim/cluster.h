@@ -7,6 +7,7 @@
 
 #include "sim/delay.h"
 #include "sim/fleet.h"
+#include "sim/flow_choice.h"
 #include "sim/pair.h"
 #include "sim/pipeline.h"
 #include "sim/predictor.h"
@@ -35,6 +36,7 @@ struct router_config {
     size_t pools;
     const struct routing_policy *policy;
     const struct param_set *params;
+    struct flow_choice choice; /* narrows the pools before */
 };
 
 /* Splitwise's mixed pool. A prompt goes to a station of the second step when more prompt tokens than `prefill_above`

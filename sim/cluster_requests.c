@@ -85,15 +85,15 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
 /* Stations that a routing policy chooses among. */
 struct routed {
     struct cluster *c;
-    const struct router *router;
-    const size_t *only; /* those of its stations that are up; NULL: all */
+    size_t first;       /* station */
+    const size_t *only; /* those of them that are up; NULL: all */
 };
 
 /* The first replica of a station stands for it. */
 static struct replica *routed_replica(void *replicas, size_t index)
 {
     const struct routed *r = replicas;
-    return r->c->stations[r->router->first + (r->only ? r->only[index] : index)].replicas[0];
+    return r->c->stations[r->first + (r->only ? r->only[index] : index)].replicas[0];
 }
 
 static const struct replica_load *load_of(void *replicas, size_t index)
@@ -113,33 +113,33 @@ static uint64_t kv_tokens_of(void *replicas, size_t index)
     return replica_kv_tokens(routed_replica(replicas, index));
 }
 
-/* One of `count` stations, from 0. */
-static size_t choose_by_policy(struct cluster *c, struct router *router, const struct request *r, size_t count,
-                               const size_t *only)
+/* Stations of a step that a request may be sent to, and where its router stands among them. */
+struct span_of_stations {
+    size_t first, count;
+    uint64_t *cursor;
+};
+
+static struct span_of_stations stations_for(struct router *router, const struct request *r)
 {
-    struct routed routed = {.c = c, .router = router, .only = only};
+    const struct flow_choice *choice = &router->config->choice;
+    if (choice->by == CHOOSE_ANY)
+        return (struct span_of_stations){router->first, router->count, &router->cursors[0]};
+    size_t pool = flow_choice_of(choice, r), first = router->pool_first[pool];
+    size_t end = pool + 1 < choice->pools ? router->pool_first[pool + 1] : router->first + router->count;
+    return (struct span_of_stations){first, end - first, &router->cursors[pool]};
+}
+
+/* One of the stations, counted from the span's first one. */
+static size_t choose_by_policy(struct cluster *c, const struct router *router, const struct request *r,
+                               const struct span_of_stations *span, const size_t *only)
+{
+    struct routed routed = {.c = c, .first = span->first, .only = only};
     struct routing_view view = {.params = router->config->params,
                                 .load = load_of,
                                 .cached_tokens = cached_tokens_of,
                                 .kv_tokens = kv_tokens_of,
                                 .replicas = &routed};
-    return router->config->policy->choose(&router->cursor, count, r, &view);
-}
-
-/* The station where a request enters; replicas that come and go are stations by themselves. */
-static size_t choose_entrance(struct cluster *c, const struct request *r)
-{
-    struct router *router = &c->routers[0];
-    size_t count = router->count;
-    if (c->queue_is_shared || count == 1)
-        return 0;
-    const size_t *only = c->config->fleet.asked ? c->fleet.serving : NULL;
-    if (only && (count = c->fleet.serving_count) == 1)
-        return only[0];
-    if (router->config->policy->rank)
-        return (size_t)min_index_first(&c->ranks).slot;
-    size_t chosen = choose_by_policy(c, router, r, count, only);
-    return only ? only[chosen] : chosen;
+    return router->config->policy->choose(span->cursor, span->count, r, &view);
 }
 
 static const struct replica_load *station_load(const struct station *s)
@@ -147,18 +147,41 @@ static const struct replica_load *station_load(const struct station *s)
     return replica_load(s->replicas[0]);
 }
 
+/* The station of least rank, the first of several. */
+static size_t least_of_rank(const struct cluster *c, const struct router *router, const struct span_of_stations *span)
+{
+    size_t least = span->first;
+    for (size_t i = span->first + 1; i < span->first + span->count; i++)
+        if (router->config->policy->rank(station_load(&c->stations[i])) <
+            router->config->policy->rank(station_load(&c->stations[least])))
+            least = i;
+    return least;
+}
+
+/* The station where a request enters; replicas that come and go are stations by themselves. */
+static size_t choose_entrance(struct cluster *c, const struct request *r)
+{
+    struct router *router = &c->routers[0];
+    struct span_of_stations span = stations_for(router, r);
+    if (c->queue_is_shared || span.count == 1)
+        return span.first;
+    const size_t *only = c->config->fleet.asked ? c->fleet.serving : NULL;
+    if (only && (span.count = c->fleet.serving_count) == 1)
+        return only[0];
+    if (router->config->policy->rank)
+        return span.count < router->count && !only ? least_of_rank(c, router, &span)
+                                                   : (size_t)min_index_first(&c->ranks).slot;
+    size_t chosen = choose_by_policy(c, router, r, &span, only);
+    return only ? only[chosen] : span.first + chosen;
+}
+
 size_t cluster_choose_decoder(struct cluster *c, const struct request *r)
 {
     struct router *router = &c->routers[1];
-    const struct routing_policy *policy = router->config->policy;
-    struct station *stations = &c->stations[router->first];
-    size_t least = 0;
-    if (router->count > 1 && !policy->rank)
-        return router->first + choose_by_policy(c, router, r, router->count, NULL);
-    for (size_t i = 1; i < router->count; i++)
-        if (policy->rank(station_load(&stations[i])) < policy->rank(station_load(&stations[least])))
-            least = i;
-    return router->first + least;
+    struct span_of_stations span = stations_for(router, r);
+    if (span.count > 1 && !router->config->policy->rank)
+        return span.first + choose_by_policy(c, router, r, &span, NULL);
+    return least_of_rank(c, router, &span);
 }
 
 /* Where a prompt goes that was routed to `chosen`, in a mixed pool: the station of the second step with fewest prompt

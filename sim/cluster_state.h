@@ -26,8 +26,9 @@ struct station {
 /* Into a step of the flow. */
 struct router {
     const struct router_config *config;
-    size_t first, count; /* stations that it chooses among */
-    uint64_t cursor;
+    size_t first, count;           /* stations that it chooses among */
+    size_t pool_first[MOST_POOLS]; /* of each of its pools, the first station */
+    uint64_t cursors[MOST_POOLS];  /* of each of its pools, where what a request is decides the pool; else the first */
 };
 
 struct cluster {

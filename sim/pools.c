@@ -3,6 +3,7 @@
 #include "sim/pools.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim/pools_read.h"
 
@@ -10,17 +11,16 @@
 static int create_cost(const struct scenario *s, const struct pool *pool, uint32_t stage, struct cost_model *out,
                        struct error *err)
 {
-    const char *model = NULL;
     struct engine engine;
     struct techniques techniques;
     struct json techniques_at = json_member(&s->root, "techniques");
     struct parallel parallel = pool->parallel;
     parallel.stage = stage;
-    if (json_read_string(&s->root, "model", true, &model, err) || engine_read(&pool->engine_at, &engine, err))
+    if (engine_read(&pool->engine_at, &engine, err))
         return -1;
     int status = techniques_read(&techniques_at, &techniques, err);
     if (status == 0)
-        status = cost_model_create(out, model, pool->device, &parallel, &engine, &techniques, err);
+        status = cost_model_create(out, pool->model, pool->device, &parallel, &engine, &techniques, err);
     techniques_release(&techniques);
     return status;
 }
@@ -93,10 +93,12 @@ static void set_wire(struct scenario *s, bool layerwise)
     wire->layers = layerwise ? s->pools[0].cost.model.layers : 0;
 }
 
-/* KV that moves from one pool to another lies in the same groups of layers in both. */
+/* KV that moves from one pool to another is of the same model, and lies in the same groups of layers in both. */
 static int check_groups(const struct scenario *s, size_t index, struct error *err)
 {
     const struct work *first = &s->pools[0].cost.work, *own = &s->pools[index].cost.work;
+    if (s->cluster.step_count > 1 && strcmp(s->pools[index].cost.model.name, s->pools[0].cost.model.name) != 0)
+        return json_complain(&s->pools[index].at, "the same model in all pools of a flow of two steps", err);
     bool same = own->kv_layers[ATTENTION_FULL] == first->kv_layers[ATTENTION_FULL] &&
                 own->kv_layers[ATTENTION_WINDOW] == first->kv_layers[ATTENTION_WINDOW] &&
                 own->kv_groups.full == first->kv_groups.full && own->kv_groups.windowed == first->kv_groups.windowed;

@@ -81,7 +81,7 @@ static const struct field shape_fields[] = {
 
 struct pool_said {
     struct shape_said shape;
-    const char *device;
+    const char *model, *device;
     long long kv_blocks;
 };
 
@@ -89,6 +89,13 @@ static const struct field pool_fields[] = {
     {.is = {.name = "kind", .preset_text = "replica", .help = "what it is made of"},
      .kind = FIELD_CHOICE,
      .choices = replica_kind},
+    {.is = {"model", PARAM_TEXT, "", 0, 0, 0, "model of its replicas; in a flow of two steps, the same in all pools",
+            NULL, NULL},
+     .otherwise = "the scenario's",
+     .names = model_at,
+     .other_names = PATH_TO_JSON,
+     .listed = "models",
+     .into = FIELD_INTO(struct pool_said, model)},
     {.is = {"device", PARAM_TEXT, "", 0, 0, 0, "device of its replicas", NULL, NULL},
      .otherwise = "the scenario's",
      .names = device_at,
@@ -238,9 +245,12 @@ static const struct field step_forms[] = {
     {.is = {.name = "POOLS", .min = 1, .max = MOST_POOLS, .help = "names of pools"},
      .kind = FIELD_LIST,
      .members = pool_name},
+    {.is = {.name = "CHOICE", .help = "several pools, and what decides which of them"},
+     .kind = FIELD_OBJECT,
+     .members = flow_choice_fields},
     {.is.name = NULL}};
 
-static const struct field flow_step[] = {{.is = {.name = "STEP", .help = "a pool, or several"},
+static const struct field flow_step[] = {{.is = {.name = "STEP", .help = "a pool, several, or a choice of them"},
                                           .kind = FIELD_FORMS,
                                           .members = step_forms},
                                          {.is.name = NULL}};
@@ -372,10 +382,11 @@ static int set_shape(struct pool *p, const struct shape_said *said, const struct
 /* What a pool does not say is as the cluster says. */
 static int read_pool(const struct json *at, struct pool *p, struct error *err)
 {
-    struct pool_said said = {.shape = shape_of(p), .device = p->device};
+    struct pool_said said = {.shape = shape_of(p), .model = p->model, .device = p->device};
     p->at = *at;
     if (fields_read(at, pool_fields, &said, err) || (at->node && set_shape(p, &said.shape, at, err)))
         return -1;
+    p->model = said.model;
     p->device = said.device;
     p->kv_blocks = said.kv_blocks;
     if (at->node && json_member(at, "engine").node)
@@ -475,14 +486,18 @@ static void swap_pools(struct scenario *s, size_t a, size_t b)
     s->cluster.pools[b] = config;
 }
 
-/* A step of the flow: a pool's name, or several. Puts its pools after the `placed` ones that earlier steps have. */
+/* A step of the flow: a pool's name, or several, or a choice of several. Puts its pools after the `placed` ones that
+ * earlier steps have. */
 static int read_step(struct scenario *s, size_t step, const struct json *at, size_t *placed, struct error *err)
 {
     struct cluster_config *c = &s->cluster;
-    bool several = cJSON_IsArray(at->node);
-    int count = several ? cJSON_GetArraySize(at->node) : 1;
+    struct json pools = cJSON_IsObject(at->node) ? json_member(at, "to") : *at;
+    if (cJSON_IsObject(at->node) && flow_choice_read(at, s->seed + step, &c->routers[step].choice, err))
+        return -1;
+    bool several = cJSON_IsArray(pools.node);
+    int count = several ? cJSON_GetArraySize(pools.node) : 1;
     for (int i = 0; i < count; i++) {
-        struct json one = several ? json_element(at, i) : *at;
+        struct json one = several ? json_element(&pools, i) : pools;
         size_t found = cJSON_IsString(one.node) ? find_pool(s, one.node) : c->pool_count;
         if (found == c->pool_count || found < *placed)
             return json_complain(&one, "the name of a pool that stands nowhere else in the flow", err);
@@ -644,6 +659,9 @@ static int read_fleet(struct scenario *s, const struct json *cluster, struct err
         apart |= c->pools[i].tied > 1 || c->pools[i].ranks > 1;
     if (fleet_read(&c->fleet, cluster, cluster_stations(c), err))
         return -1;
+    struct json flow = json_member(cluster, "flow");
+    if (c->fleet.asked && c->routers[0].choice.by != CHOOSE_ANY)
+        return json_complain(&flow, "no choice of a pool with failures, autoscaling or admission", err);
     if (c->fleet.patience != SIM_TIME_NEVER && c->delay_count > 0)
         return json_complain(cluster, "no \"give_up_s\" with pools of kind \"delay\"", err);
     return c->fleet.asked && apart
@@ -676,7 +694,8 @@ int pools_read_cluster(struct scenario *s, bool *layerwise, struct error *err)
                          .stage_bytes_per_s = -1,
                          .stage_latency_ns = -1};
     bool named = json_member(&at, "pools").node;
-    if (json_read_string(&s->root, "device", !named, &usual.device, err) || read_links(&at, named, &usual, err) ||
+    if (json_read_string(&s->root, "model", true, &usual.model, err) ||
+        json_read_string(&s->root, "device", !named, &usual.device, err) || read_links(&at, named, &usual, err) ||
         (named ? read_named_pools : read_short_form)(s, &at, &usual, layerwise, err))
         return -1;
     for (size_t i = 0; i < s->cluster.pool_count; i++)

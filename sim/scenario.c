@@ -283,16 +283,19 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
             "an order of keys with central_queue, pipeline_parallel or redundant_kv, since this one keeps account of "
             "all that its queue's requests are served",
             err);
-    struct json admitted = json_member(policy, "admission");
-    int admission = ADMIT_ON_DEMAND;
-    if (field_read_choice(&admitted, &admission_field, &admission, err))
-        return -1;
-    bool asks = c->order->key || c->order->arrange;
-    for (size_t i = 0; i < s->cluster.step_count; i++)
-        asks |= s->cluster.routers[i].policy->predicts;
-    if (!asks && !foretold.node && admission != ADMIT_PREDICTED)
-        s->cluster.predictor = NULL; /* nobody asks */
     return 0;
+}
+
+/* Whether anybody asks for predictions: an order, a router, or the admission of any pool. */
+static bool somebody_predicts(const struct cluster_config *c)
+{
+    const struct order_policy *order = c->pools[0].replica.order;
+    bool asks = order->key || order->arrange;
+    for (size_t i = 0; i < c->step_count; i++)
+        asks |= c->routers[i].policy->predicts;
+    for (size_t i = 0; i < c->pool_count; i++)
+        asks |= c->pools[i].replica.admission == ADMIT_PREDICTED;
+    return asks;
 }
 
 static int read_batching(const struct json *at, struct replica_config *c, struct param_set *params, struct error *err)
@@ -409,6 +412,12 @@ static int read_policy(struct scenario *s, struct error *err)
     for (size_t i = 0; i < s->cluster.pool_count; i++)
         if (read_pool_policy(s, &policy, i, err))
             return -1;
+    struct json admitted = json_member(&policy, "admission");
+    int admission = ADMIT_ON_DEMAND; /* which pools that have their own do not read */
+    if (field_read_choice(&admitted, &admission_field, &admission, err))
+        return -1;
+    if (!json_member(&policy, "predictor").node && !somebody_predicts(&s->cluster))
+        s->cluster.predictor = NULL;
     s->cluster.wire.layout = replica_kv_layout(c);
     return check_batching(s, &policy, err);
 }

@@ -17,7 +17,7 @@ struct stages {
 struct pool {
     struct json at;                /* the object that describes it; node NULL where nothing does */
     long long replicas, kv_blocks; /* 0 blocks: as the policy says, or as many as fit */
-    const char *device;
+    const char *model, *device;
     struct json engine_at;
     struct parallel parallel;
     double stage_bytes_per_s, stage_latency_ns; /* between pipeline stages; below 0: as the device says */

@@ -27,13 +27,19 @@ struct random_pools {
     bool ranks, tied, split; /* attention ranks; pipelines; prefill and decode apart */
     bool fleet;
     unsigned devices; /* the first so many of those below */
-    char text[1600];
+    char text[1800];
 };
 
 static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char *routing, bool central)
 {
     static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/tables.json"};
     static const char *const flows[] = {"\"a\", \"b\"", "[\"b\"], [\"a\", \"c\"]", "[\"c\", \"a\"], \"b\""};
+    static const char *const steps[][2] = {
+        {"[\"a\", \"b\"]", "[\"a\", \"b\", \"c\"]"},
+        {"{\"by\": \"size\", \"to\": [\"b\", \"a\"], \"prompt_tokens\": [120]}",
+         "{\"by\": \"size\", \"to\": [\"b\", \"a\", \"c\"], \"prompt_tokens\": [80, 200]}"},
+        {"{\"by\": \"random\", \"to\": [\"a\", \"b\"], \"shares\": [1, 2]}",
+         "{\"by\": \"priority\", \"to\": [\"c\", \"a\", \"b\"]}"}};
     static const char *const services[] = {"0", "0.03", "{\"name\": \"exponential\", \"mean\": 0.02}",
                                            "{\"name\": \"lognormal\", \"median\": 0.01, \"sigma\": 1}"};
     static const char *const servers[] = {"1", "3", "\"unlimited\""};
@@ -80,7 +86,7 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
                      : "");
     else
         snprintf(p->text + used, sizeof p->text - used, "}, \"flow\": [%s%s], \"routing\": \"%s\"%s", delays,
-                 count == 2 ? "[\"a\", \"b\"]" : "[\"a\", \"b\", \"c\"]", routing,
+                 steps[p->fleet || d[0] % 3 ? 0 : 1 + d[1] % 2][count - 2], routing,
                  p->fleet ? ", \"failures\": {\"mtbf_s\": 5, \"mttr_s\": 0.4}, \"autoscaling\": {\"policy\": "
                             "\"waiting\", \"interval_s\": 0.07, \"cold_start_s\": 0.05, \"slow_down_s\": 0}"
                           : "");
@@ -133,7 +139,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
-    char policy[200], cluster[1700], prompts_alone[40] = "";
+    char policy[200], cluster[1900], prompts_alone[40] = "";
     unsigned order = below(rng, 14), routing = below(rng, 10);
     if (routing == 2 && order >= 7 && order != 8 && order != 11)
         order = 0;                   /* a shared queue takes orders of keys */

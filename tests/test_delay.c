@@ -242,16 +242,9 @@ static void test_what_makes_no_sense_is_refused(void **state)
          "give_up_s"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct error err = {0};
-        struct scenario s;
-        struct json root;
         char text[1200];
         snprintf(text, sizeof text, "{" QUEUE ", \"cluster\": {%s}}", cases[i].cluster);
-        expect_ok(json_parse(text, "test", &root, &err), &err);
-        assert_int_equal(scenario_compile(&s, root, &err), -1);
-        if (!strstr(err.text, cases[i].sentence))
-            fail_msg("%s: %s", cases[i].sentence, err.text);
-        assert_int_equal(err.code, ERROR_INPUT);
+        expect_scenario_refused(text, cases[i].sentence);
     }
 }
 

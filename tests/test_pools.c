@@ -240,6 +240,31 @@ static void test_what_pools_cannot_say(void **state)
     }
 }
 
+static void note_prediction(void *state, size_t station, const struct request *r)
+{
+    uint32_t *least = state;
+    (void)station;
+    *least = r->predicted_tokens < *least ? r->predicted_tokens : *least;
+}
+
+/* A pool that admits by prediction has something predicted, though nobody else asks. */
+static void test_a_pools_own_admission_asks_for_predictions(void **state)
+{
+    (void)state;
+    uint32_t least = UINT32_MAX;
+    struct error err = {0};
+    const struct observer observer = {.state = &least, .finished = note_prediction};
+    struct simulation *s = open_simulation(
+        "{" IDEAL ", \"cluster\": {\"pools\": {\"a\": " SLOW ", \"b\": {\"device\": \"tests/data/ideal2.json\", "
+        "\"admission\": \"predicted\"}}}, \"policy\": {\"batching\": \"continuous\", \"kv_block_tokens\": 4}, "
+        "\"workload\": {\"arrivals\": \"at_once\", \"requests\": 4, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "
+        "\"tokens\": 10}, \"output\": {\"name\": \"fixed\", \"tokens\": 7}}}}");
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    assert_int_equal(s->summary.totals.finished, 4);
+    assert_int_equal(least, 7);
+    simulation_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_short_forms_are_pools),
         cmocka_unit_test(test_pools_of_one_kind_are_one_pool),
         cmocka_unit_test(test_what_pools_cannot_say),
+        cmocka_unit_test(test_a_pools_own_admission_asks_for_predictions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,12 +164,13 @@ static void print_title(FILE *out, const struct scenario *s, const struct run_su
     fprintf(out, "%s: %s", s->name, scenario_cost(s)->model.name);
     for (size_t i = 0; i < c->pool_count; i++) {
         const struct cost_model *cost = &s->pools[i].cost;
-        bool alone = c->pool_count == 1;
-        fprintf(out, "%s%s on %zu × %s%s%s%s%s%s%s",
+        bool alone = c->pool_count == 1, other = strcmp(cost->model.name, scenario_cost(s)->model.name) != 0;
+        fprintf(out, "%s%s%s%s on %zu × %s%s%s%s%s%s%s",
                 i       ? ", "
                 : alone ? ""
                         : ", ",
-                alone ? "" : c->pools[i].name, pool_replicas(&c->pools[i]) * cost->parallel.tensor, cost->device.name,
+                alone ? "" : c->pools[i].name, other ? " with " : "", other ? cost->model.name : "",
+                pool_replicas(&c->pools[i]) * cost->parallel.tensor, cost->device.name,
                 alone && cost->parallel.tensor > 1 ? " (tensor parallel)" : "", alone ? ", " : " (",
                 c->pools[i].replica.batching->name, i ? "" : ", ", i ? "" : c->routers[0].policy->name,
                 alone ? "" : ")");

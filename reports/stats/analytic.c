@@ -343,13 +343,22 @@ static void add_delays(const struct cluster_config *c, const struct sample *w, s
         const struct delay_config *d = &c->delays[i];
         double mean = duration_mean_s(&d->service), servers = (double)d->servers;
         if (mean > 0 && d->servers > 0) {
-            out->capacity_per_s = fmin(out->capacity_per_s, servers / mean);
+            if (!isnan(out->capacity_per_s))
+                out->capacity_per_s = fmin(out->capacity_per_s, servers / mean);
             out->ttft_s += theory_ggc_wait_s(w->rate_per_s, 1 / mean, (unsigned)d->servers, w->arrival_scv,
                                              duration_scv(&d->service));
         }
         out->ttft_s += mean;
         out->ttft_p99_s = NAN;
     }
+}
+
+/* What a request is decides its pool: no formula knows how many go where. */
+static void no_formula(struct analytic_estimate *out)
+{
+    out->formula = "none for a choice of pools";
+    out->capacity_per_s = out->batch = out->tpot_s = out->service_s = out->service_scv = out->wait_s = out->ttft_s =
+        out->ttft_p99_s = NAN;
 }
 
 static void nothing_is_served(struct analytic_estimate *out)
@@ -383,7 +392,9 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
     prefill.pooled = c->routers[0].policy->central || c->routers[0].policy->rank;
     prefill.prompt_alone_s = mean_prompt_s(&prefill, w);
     decode.prompt_alone_s = prefill.prompt_alone_s;
-    if (c->pool_count > c->step_count) {
+    if (c->routers[0].choice.by != CHOOSE_ANY || c->routers[1].choice.by != CHOOSE_ANY) {
+        no_formula(out);
+    } else if (c->pool_count > c->step_count) {
         several_kinds(s, w, out);
     } else if (c->pools[0].replica.batching->holds_finished_kv) {
         whole_batches(&prefill, w, w->rate_per_s / prefill.replicas, out);

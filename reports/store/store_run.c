@@ -333,15 +333,26 @@ static int save_stations(struct store *s, sqlite3_int64 run, const struct scenar
     return save_theory(s, run, sc, m, r, err);
 }
 
-/* The devices of all pools, each named once. */
-static void name_devices(const struct scenario *s, char *out, size_t size)
+static const char *model_of(const struct cost_model *cost)
+{
+    return cost->model.name;
+}
+
+static const char *device_of(const struct cost_model *cost)
+{
+    return cost->device.name;
+}
+
+/* The models or devices of all pools, each named once. */
+static void name_all(const struct scenario *s, const char *(*name_of)(const struct cost_model *cost), char *out,
+                     size_t size)
 {
     size_t used = 0;
     for (size_t i = 0; i < s->cluster.pool_count && used < size; i++) {
-        const char *name = s->pools[i].cost.device.name;
+        const char *name = name_of(&s->pools[i].cost);
         bool new = true;
         for (size_t k = 0; k < i; k++)
-            new &= strcmp(s->pools[k].cost.device.name, name) != 0;
+            new &= strcmp(name_of(&s->pools[k].cost), name) != 0;
         if (new)
             used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " + " : "", name);
     }
@@ -356,8 +367,9 @@ static int save_run_row(struct store *s, const struct scenario *sc, const struct
     uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
     for (const char *c = json; *c; c++)
         hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-    char hash_text[20], started[32], devices[400];
-    name_devices(sc, devices, sizeof devices);
+    char hash_text[20], started[32], models[400], devices[400];
+    name_all(sc, model_of, models, sizeof models);
+    name_all(sc, device_of, devices, sizeof devices);
     snprintf(hash_text, sizeof hash_text, "%016llx", (unsigned long long)hash);
     time_t now = time(NULL);
     struct tm utc;
@@ -368,7 +380,7 @@ static int save_run_row(struct store *s, const struct scenario *sc, const struct
                               TANDEM_VERSION, t->stopped ? "interrupted" : "done", started, wall_s,
                               sim_time_to_s(t->end), (sqlite3_int64)t->arrived, (sqlite3_int64)t->finished,
                               (sqlite3_int64)t->rejected, (sqlite3_int64)t->unfinished, (sqlite3_int64)t->iterations,
-                              scenario_cost(sc)->model.name, devices, scenario_cost(sc)->device.source,
+                              models, devices, scenario_cost(sc)->device.source,
                               sc->cluster.pools[0].replica.batching->name, r->slo.asked ? (double)r->slo.met : NAN,
                               r->slo.asked ? r->slo.binding : NULL, (sqlite3_int64)t->lost, r->slo.reason);
     free(json);
