@@ -367,6 +367,9 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
             return -1;
         if (c->out_of_memory)
             return error_no_memory(err);
+        if (c->misrouted)
+            return error_set(err, ERROR_RUN, "routing policy %s: chose a station that there is not",
+                             c->misrouted->name);
     }
     return -1;
 }

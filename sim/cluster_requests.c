@@ -139,7 +139,11 @@ static size_t choose_by_policy(struct cluster *c, const struct router *router, c
                                 .cached_tokens = cached_tokens_of,
                                 .kv_tokens = kv_tokens_of,
                                 .replicas = &routed};
-    return router->config->policy->choose(span->cursor, span->count, r, &view);
+    size_t chosen = router->config->policy->choose(span->cursor, span->count, r, &view);
+    if (chosen < span->count)
+        return chosen;
+    c->misrouted = router->config->policy; /* the run ends with this event */
+    return 0;
 }
 
 static const struct replica_load *station_load(const struct station *s)

@@ -55,6 +55,7 @@ struct cluster {
     struct fleet fleet;            /* where one is asked for */
     struct request_list limbo;     /* who arrived, or was evicted, while no replica was up */
     bool out_of_memory;
+    const struct routing_policy *misrouted; /* it chose a station that there is not */
     gsl_rng *prediction_rng; /* NULL: nothing is foretold */
     struct delays delays;    /* that requests go through first */
     struct request_source *source;

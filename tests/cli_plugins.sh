@@ -287,3 +287,18 @@ C
 make_plugin calls.so calls.c
 "$tandem" run default $small --no-db --plugin calls.so --set policy.batching=calls | grep -q '300 arrived = 300 finished'
 fails_with 2 'it fails, as it was told' "$tandem" run default $small --no-db --plugin calls.so --set policy.batching='{"name": "calls", "fails": true}'
+
+# A routing policy that chooses a station that there is not ends the run with a sentence.
+make_plugin astray.so -x c - <<'END'
+#include "policies/plugin.h"
+static size_t beyond(uint64_t *cursor, size_t count, const struct request *r, const struct routing_view *view)
+{
+    (void)cursor, (void)r, (void)view;
+    return count;
+}
+static const struct param_spec none[] = {{0}};
+static const struct routing_policy astray = {.name = "astray", .summary = "beyond", .params = none, .choose = beyond};
+TANDEM_PLUGIN(.routing = {&astray});
+END
+fails_with 1 'routing policy astray: chose a station that there is not' \
+    "$tandem" run default $small --no-db --quiet --plugin astray.so --set cluster.routing=astray --set cluster.replicas=3
