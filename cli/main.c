@@ -188,7 +188,7 @@ static int finish(const char *command, int status, bool told)
 {
     bool whole = !ferror(stdout);
     errno = 0;
-    if (!whole && fflush(stdout) == 0) /* it failed earlier, and nothing is left by which to tell why but a line's end */
+    if (!whole && fflush(stdout) == 0) /* it failed earlier; writing once more tells why */
         putchar('\n');
     whole = fclose(stdout) == 0 && whole;
     if (whole || told)
