@@ -300,6 +300,8 @@ static int serve_and_keep(const struct arguments *args, struct simulation *s, st
         print_engine(server, s->wall_s);
     }
     printf("  kept       run %lld in %s\n", (long long)id, args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db");
+    if (s->summary.totals.stopped)
+        return error_set(err, ERROR_RUN, "interrupted; what had finished was kept with status \"interrupted\"");
     return 0;
 }
 
