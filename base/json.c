@@ -25,30 +25,41 @@ int json_parse(const char *text, const char *name, struct json *root, struct err
     return 0;
 }
 
+static int complain_of_reading(const char *file, struct error *err)
+{
+    if (errno == EISDIR)
+        return error_set(err, ERROR_INPUT, "%s: is a folder, expected a file", file);
+    return error_set(err, ERROR_IO, "%s: cannot be read: %s", file, strerror(errno));
+}
+
+/* All of the file, followed by a NUL; the caller's to free, also after a failure. */
+static int read_text(FILE *in, const char *file, char **text, struct error *err)
+{
+    size_t length = 0, capacity = 0, got;
+    do {
+        char *grown = array_grow(*text, &capacity, length + 65537, 1);
+        if (!grown)
+            return error_no_memory(err);
+        *text = grown;
+        got = fread(grown + length, 1, 65536, in);
+        if (got < 65536 && !feof(in))
+            return complain_of_reading(file, err);
+        if (memchr(grown + length, 0, got))
+            return error_set(err, ERROR_INPUT, "%s: holds a NUL byte, expected JSON text", file);
+        length += got;
+        grown[length] = 0;
+    } while (got > 0);
+    return 0;
+}
+
 int json_load(const char *file, struct json *root, struct error *err)
 {
     FILE *in = fopen(file, "rb");
     if (!in)
         return error_set(err, ERROR_INPUT, "%s: cannot be opened: %s", file, strerror(errno));
     char *text = NULL;
-    size_t length = 0, capacity = 0, got;
-    int status = 0;
-    do {
-        char *grown = array_grow(text, &capacity, length + 65537, 1);
-        if (!grown) {
-            status = error_no_memory(err);
-            break;
-        }
-        text = grown;
-        got = fread(text + length, 1, 65536, in);
-        length += got;
-        text[length] = 0;
-    } while (got > 0);
-    if (status == 0 && ferror(in))
-        status = error_set(err, ERROR_IO, "%s: cannot be read", file);
+    int status = read_text(in, file, &text, err);
     fclose(in);
-    if (status == 0 && strlen(text) != length)
-        status = error_set(err, ERROR_INPUT, "%s: holds a NUL byte, expected JSON text", file);
     if (status == 0)
         status = json_parse(text, file, root, err);
     free(text);

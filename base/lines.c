@@ -37,7 +37,7 @@ static int too_long(const struct lines *l, struct error *err)
 static int read_bytes(struct lines *l, void *out, size_t size, size_t *got, struct error *err)
 {
     *got = fread(out, 1, size, l->in);
-    if (*got > 0 || !ferror(l->in))
+    if (*got == size || feof(l->in))
         return 0;
     if (errno == EISDIR)
         return error_set(err, ERROR_INPUT, "%s: is a folder, expected a file", l->file);

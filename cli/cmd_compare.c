@@ -2,9 +2,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/output.h"
 #include "cli/command.h"
 #include "cli/kept.h"
-#include "reports/pages/html.h"
 #include "reports/pages/page_compare.h"
 #include "reports/store/compare.h"
 
@@ -125,11 +125,11 @@ static int compare_in_words(struct store *store, const int64_t *ids, size_t coun
 
 static int compare_as_page(struct store *store, const int64_t *ids, size_t count, const char *name, struct error *err)
 {
-    struct html_file file;
+    struct output file;
     if (count > COMPARED_RUNS_MAX)
         return error_set(err, ERROR_INPUT, "--out: a page has room for %d runs", COMPARED_RUNS_MAX);
-    if (html_file_open(&file, name, err) ||
-        html_file_close(&file, page_write_comparison(store, ids, count, file.out, err) != 0, err))
+    if (output_open(&file, name, err) ||
+        output_close(&file, page_write_comparison(store, ids, count, file.out, err) != 0, err))
         return -1;
     printf("the comparison is in %s\n", name);
     return 0;

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/progress.h"
+#include "cli/signals.h"
 #include "engine_ref/selfcheck.h"
 #include "engine_ref/server.h"
 #include "engine_ref/sweep.h"
@@ -290,6 +290,8 @@ static int serve_and_keep(const struct arguments *args, struct simulation *s, st
     size_t used = strlen(s->scenario.name);
     snprintf(s->scenario.name + used, sizeof s->scenario.name - used, " (served by %s)",
              server->engines[0].backend->name);
+    if (s->summary.totals.stopped)
+        signals_wait_for_keeping();
     int64_t id = simulation_keep(s, store, err);
     if (id < 0)
         return -1;
@@ -298,6 +300,8 @@ static int serve_and_keep(const struct arguments *args, struct simulation *s, st
         print_engine(server, s->wall_s);
     }
     printf("  kept       run %lld in %s\n", (long long)id, args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db");
+    if (s->summary.totals.stopped)
+        return error_set(err, ERROR_RUN, "interrupted; what had finished was kept with status \"interrupted\"");
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/output.h"
 #include "cli/command.h"
 #include "cli/session.h"
 #include "planner/answer.h"
@@ -282,10 +283,11 @@ static void print_answer(const struct plan_search *s, const struct plan_answer *
 
 static int write_json(const char *file, const char *text, struct error *err)
 {
-    FILE *out = fopen(file, "w");
-    if (!out || fputs(text, out) < 0 || fputc('\n', out) < 0 || fclose(out))
-        return error_set(err, ERROR_IO, "%s: cannot be written", file);
-    return 0;
+    struct output o;
+    if (output_open(&o, file, err))
+        return -1;
+    fprintf(o.out, "%s\n", text);
+    return output_close(&o, false, err);
 }
 
 /* Keeps what was found in the plan's row, and in a file if wanted. */

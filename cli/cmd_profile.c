@@ -40,6 +40,25 @@ static const char *value_or(const struct arguments *args, int option, const char
     return args->values[option] ? args->values[option] : otherwise;
 }
 
+/* What is going to be written is read as it will be, before an older file gives way to it. */
+static int read_back(const cJSON *profile, const char *file, struct device *out, struct error *err)
+{
+    struct json root;
+    if (!strchr(file, '/') && !strstr(file, ".json"))
+        return error_set(err, ERROR_INPUT,
+                         "--out %s: expected a name with .json or / in it; others are shipped devices", file);
+    char *text = cJSON_PrintUnformatted(profile);
+    if (!text)
+        return error_no_memory(err);
+    int status = json_parse(text, file, &root, err);
+    cJSON_free(text);
+    if (status)
+        return -1;
+    status = device_take(&root, file, out, err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    return status;
+}
+
 static int import(const struct arguments *args, uint32_t tp, struct error *err)
 {
     struct import_options o = {.path = args->words[1],
@@ -54,9 +73,11 @@ static int import(const struct arguments *args, uint32_t tp, struct error *err)
     cJSON *profile = profile_import(&o, &format, err);
     if (!profile)
         return -1;
-    int status = profile_write(profile, file, err);
+    int status = read_back(profile, file, &d, err);
+    if (status == 0 && profile_write(profile, file, err))
+        status = (device_release(&d), -1);
     cJSON_Delete(profile);
-    if (status || device_load(file, &d, err)) /* what was written is what will be read */
+    if (status)
         return -1;
     char of[128] = "of kernels by shape, for every model";
     if (format->by_model)

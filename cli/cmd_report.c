@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/output.h"
 #include "cli/command.h"
 #include "cli/kept.h"
+#include "cli/page_owner.h"
 #include "cli/session.h"
 #include "planner/headroom.h"
 #include "reports/formats/formats.h"
-#include "reports/pages/html.h"
 #include "reports/pages/page.h"
 #include "reports/pages/page_study.h"
 #include "reports/store/kept_run.h"
@@ -22,7 +22,9 @@ static const struct option_spec options[] = {
      "a page (default), rows, or what other tools read: a trace of batches for Perfetto, OpenMetrics with vLLM's "
      "names, "
      "the JSON of vllm bench serve"},
-    {"--out", "FILE", "where to write; a page goes to run-N.html, sweep-N.html or plan-N.html if nothing else is said"},
+    {"--out", "FILE",
+     "where to write; a page goes to run-N.html, sweep-N.html or plan-N.html if nothing else is said, which then may "
+     "only take the place of a page of the same database"},
     {"--headroom", NULL, "look for the rate at which the SLO would break, however long it takes"},
     {"--no-headroom", NULL, "do not look for it (default: look where that takes seconds)"},
     {"--runs", NULL, "write the pages of a sweep's runs, too"},
@@ -69,6 +71,21 @@ static bool was_served(const struct kept_run *run)
     return strncmp(run->texts[RUN_DEVICE], "engine (", 8) == 0;
 }
 
+enum { PAGE_NAME = 64 };
+
+static const char *database(const struct arguments *args)
+{
+    return args->values[OPT_DB] ? args->values[OPT_DB] : KEPT_USUAL;
+}
+
+/* The name of a page that nobody has named; fails where it would take the place of what is not ours. */
+static int name_page(const struct arguments *args, const char *what, int64_t id, char name[PAGE_NAME],
+                     struct error *err)
+{
+    snprintf(name, PAGE_NAME, "%s-%lld.html", what, (long long)id);
+    return page_check_owner(name, database(args), err);
+}
+
 /* Without --headroom a page is written whether or not this comes to anything: the workload may be a closed loop, or its
  * trace elsewhere. */
 static int ask_headroom(const struct arguments *args, int64_t id, struct store *store, struct error *err)
@@ -76,6 +93,7 @@ static int ask_headroom(const struct arguments *args, int64_t id, struct store *
     struct kept_run run;
     struct error ours = {0};
     int64_t known = 0;
+    char usual[PAGE_NAME];
     bool forced = args->values[OPT_HEADROOM] != NULL;
     int status = kept_run_read(&run, store, id, err);
     if (status == 0)
@@ -88,8 +106,9 @@ static int ask_headroom(const struct arguments *args, int64_t id, struct store *
         status = error_set(err, ERROR_INPUT,
                            "--headroom: run %lld was served by an engine; only simulated runs have one", (long long)id);
     else if (open && (forced || (quick && !was_served(&run) && !args->values[OPT_NO_HEADROOM])))
-        status = look_for_headroom(args, &run, store, &ours);
-    if (ours.code != ERROR_NONE && (forced || *stop_on_signal()))
+        status = (!args->values[OPT_OUT] && name_page(args, "run", id, usual, err)) ||
+                 look_for_headroom(args, &run, store, &ours);
+    if (ours.code != ERROR_NONE && (forced || signal_came()))
         *err = ours;
     else if (ours.code != ERROR_NONE) {
         status = 0;
@@ -105,15 +124,18 @@ typedef int (*page_writer)(struct store *store, int64_t id, FILE *out, struct er
 static int write_page(const struct arguments *args, struct store *store, const char *what, int64_t id,
                       page_writer writer, const char *wanted, struct error *err)
 {
-    char name[64];
-    struct html_file file;
-    snprintf(name, sizeof name, "%s-%lld.html", what, (long long)id);
-    if (html_file_open(&file, wanted ? wanted : name, err))
+    char usual[PAGE_NAME];
+    struct output file;
+    const char *name = wanted ? wanted : usual;
+    if ((!wanted && name_page(args, what, id, usual, err)) || output_open(&file, name, err))
         return -1;
-    if (html_file_close(&file, writer(store, id, file.out, err) != 0, err))
+    int status = writer(store, id, file.out, err);
+    if (status == 0)
+        page_sign(file.out, database(args));
+    if (output_close(&file, status != 0, err))
         return -1;
     if (!args->values[OPT_QUIET])
-        printf("%s %lld is in %s\n", what, (long long)id, wanted ? wanted : name);
+        printf("%s %lld is in %s\n", what, (long long)id, name);
     return 0;
 }
 
@@ -182,9 +204,12 @@ static int print_run(const struct arguments *args, struct store *store, const ch
         return error_set(err, ERROR_INPUT, "--format %s: one run at a time", format);
     if (args->word_count ? kept_read_id(args->words[0], &id, err) : kept_run_last(store, &id, err))
         return -1;
-    if (wanted && !freopen(wanted, "w", stdout))
-        return error_set(err, ERROR_IO, "%s: cannot be written: %s", wanted, strerror(errno));
-    return run_format_find(format)(store, id, stdout, err);
+    if (!wanted)
+        return run_format_find(format)(store, id, stdout, err);
+    struct output file;
+    if (output_open(&file, wanted, err))
+        return -1;
+    return output_close(&file, run_format_find(format)(store, id, file.out, err) != 0, err);
 }
 
 static int run(const struct arguments *args, struct error *err)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/progress.h"
+#include "cli/signals.h"
 #include "cli/watch.h"
 #include "profiles/shipped.h"
 #include "reports/formats/text.h"
@@ -54,6 +54,8 @@ static int run_and_keep(const struct arguments *args, struct simulation *s, stru
     const struct run_summary *summary = &s->summary;
     if (simulate(args, s, store, err))
         return exit_for(err);
+    if (summary->totals.stopped)
+        signals_wait_for_keeping();
     int64_t id = store ? simulation_keep(s, store, err) : 0;
     if (id < 0)
         return exit_for(err);

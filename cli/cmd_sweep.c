@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/output.h"
 #include "cli/command.h"
 #include "cli/session.h"
 #include "planner/sweep.h"
@@ -313,9 +314,10 @@ static void print_table(const struct sweep *s, const struct sweep_point *points,
 static int write_csv(const char *file, const struct sweep *s, const struct sweep_point *points, size_t count,
                      struct error *err)
 {
-    FILE *out = fopen(file, "w");
-    if (!out)
-        return error_set(err, ERROR_IO, "%s: cannot be written", file);
+    struct output o;
+    if (output_open(&o, file, err))
+        return -1;
+    FILE *out = o.out;
     for (size_t a = 0; a < s->axis_count; a++)
         fprintf(out, "%s,", s->axes[a].path);
     fprintf(out, "replications");
@@ -340,7 +342,7 @@ static int write_csv(const char *file, const struct sweep *s, const struct sweep
         }
         fprintf(out, "\n");
     }
-    return fclose(out) ? error_set(err, ERROR_IO, "%s: cannot be written", file) : 0;
+    return output_close(&o, false, err);
 }
 
 static int sweep_and_print(const struct arguments *args, const struct sweep *s, struct session *session,

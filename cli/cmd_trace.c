@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* `trace stat`, `trace convert` and `trace generate`. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/output.h"
 #include "cli/command.h"
 #include "profiles/shipped.h"
 #include "reports/stats/samples.h"
@@ -126,19 +126,25 @@ static int stat_source(struct request_source *source, struct error *err)
     return got;
 }
 
+/* Stops where nothing can be written; whoever closes `out` says why. */
+static int write_lines(struct request_source *source, FILE *out, struct error *err)
+{
+    struct arrival a;
+    int got;
+    while ((got = source->next(source->state, &a, err)) == 1)
+        if (trace_write_line(out, &a))
+            return 0;
+    return got;
+}
+
 static int write_source(struct request_source *source, const char *file, struct error *err)
 {
-    FILE *out = file ? fopen(file, "w") : stdout;
-    if (!out)
-        return error_set(err, ERROR_INPUT, "%s: cannot be written: %s", file, strerror(errno));
-    struct arrival a;
-    int got = 0;
-    bool ok = true;
-    while (ok && (got = source->next(source->state, &a, err)) == 1)
-        ok = trace_write_line(out, &a) == 0;
-    ok = (file ? fclose(out) : fflush(out)) == 0 && ok;
-    return ok ? got
-              : error_set(err, ERROR_IO, "%s: cannot be written: %s", file ? file : "standard output", strerror(errno));
+    struct output o;
+    if (!file)
+        return write_lines(source, stdout, err);
+    if (output_open(&o, file, err))
+        return -1;
+    return output_close(&o, write_lines(source, o.out, err) != 0, err);
 }
 
 /* The workload of a scenario file, with the scenario's seed. */

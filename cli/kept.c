@@ -6,7 +6,7 @@
 
 int kept_open(const char *db, struct store **out, struct error *err)
 {
-    const char *file = db ? db : "tandem.db";
+    const char *file = db ? db : KEPT_USUAL;
     if (access(file, R_OK) != 0)
         return error_set(err, ERROR_INPUT, "%s: there is no such database; tandem run makes one", file);
     return store_open(file, out, err);

@@ -6,6 +6,8 @@
 #include "reports/store/store.h"
 
 /* Opens the database that --db names, tandem.db where it is NULL; fails where there is none. */
+#define KEPT_USUAL "tandem.db" /* where nothing else is said */
+
 int kept_open(const char *db, struct store **out, struct error *err);
 
 /* A run's number in a word. */

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/nearest.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/signals.h"
 #include "workloads/source.h"
 
 static const struct command *const commands[] = {&command_run,      &command_sweep,    &command_plan,
@@ -171,31 +175,63 @@ static const char *command_name(const void *names, size_t index)
     return commands[index] ? commands[index]->name : NULL;
 }
 
-int main(int argc, char **argv)
+/* A file that is opened later must not become the standard output or error that the process was started without. */
+static void keep_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* Whatever was printed has to have arrived. `told`: what went wrong has been said. */
+static int finish(const char *command, int status, bool told)
+{
+    bool whole = !ferror(stdout);
+    errno = 0;
+    if (!whole && fflush(stdout) == 0) /* it failed earlier; writing once more tells why */
+        putchar('\n');
+    whole = fclose(stdout) == 0 && whole;
+    if (whole || told)
+        return status;
+    fprintf(stderr, "tandem%s%s: standard output: %s\n", *command ? " " : "", command,
+            errno ? strerror(errno) : "cannot be written");
+    return EXIT_FAILED;
+}
+
+static int run_or_help(const struct command *c, int argc, char **argv)
 {
     struct error err = {0};
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        print_help();
-        return argc < 2 ? EXIT_BAD_INPUT : EXIT_DONE;
+    if (asks_help(argc, argv)) {
+        print_command_help(c);
+        return finish(c->name, EXIT_DONE, false);
     }
-    if (strcmp(argv[1], "--version") == 0) {
-        printf("tandem %s\n", TANDEM_VERSION);
-        return EXIT_DONE;
-    }
-    for (const struct command *const *c = commands; *c; c++) {
-        if (strcmp((*c)->name, argv[1]) != 0)
-            continue;
-        if (asks_help(argc, argv)) {
-            print_command_help(*c);
-            return EXIT_DONE;
+    int status = run_command(c, argc, argv, &err);
+    bool told = err.code != ERROR_NONE && (status == EXIT_FAILED || status == EXIT_BAD_INPUT);
+    if (told)
+        fprintf(stderr, "tandem %s: %s\n", c->name, err.text);
+    return finish(c->name, status, told);
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    keep_standard_streams();
+    for (const struct command *const *c = commands; *c; c++)
+        if (strcmp((*c)->name, word) == 0) {
+            signals_begin((*c)->name);
+            return run_or_help(*c, argc, argv);
         }
-        int status = run_command(*c, argc, argv, &err);
-        if (err.code != ERROR_NONE && (status == EXIT_FAILED || status == EXIT_BAD_INPUT))
-            fprintf(stderr, "tandem %s: %s\n", (*c)->name, err.text);
-        return fflush(stdout) == 0 ? status : EXIT_FAILED;
+    signals_begin(NULL);
+    if (argc < 2 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        print_help();
+        return finish("", argc < 2 ? EXIT_BAD_INPUT : EXIT_DONE, false);
     }
-    const char *meant = nearest_name(argv[1], command_name, NULL);
-    fprintf(stderr, "tandem: unknown command \"%s\"%s%s%s; see tandem --help\n", argv[1],
-            meant ? "; did you mean \"" : "", meant ? meant : "", meant ? "\"?" : "");
+    if (strcmp(word, "--version") == 0) {
+        printf("tandem %s\n", TANDEM_VERSION);
+        return finish("", EXIT_DONE, false);
+    }
+    const char *meant = nearest_name(word, command_name, NULL);
+    fprintf(stderr, "tandem: unknown command \"%s\"%s%s%s; see tandem --help\n", word, meant ? "; did you mean \"" : "",
+            meant ? meant : "", meant ? "\"?" : "");
     return EXIT_BAD_INPUT;
 }

@@ -7,22 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stop_asked;
-
-static void ask_stop(int signal_number)
-{
-    (void)signal_number;
-    stop_asked = 1;
-}
-
-const volatile sig_atomic_t *stop_on_signal(void)
-{
-    struct sigaction action = {.sa_handler = ask_stop};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    return &stop_asked;
-}
-
 double wall_clock_s(void)
 {
     struct timespec t;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* progress.h — how far long work is, on standard error: a line that rewrites itself on a terminal, else one every ten
- * seconds. Also what makes Ctrl-C end it cleanly. */
+ * seconds. */
 #ifndef TANDEM_CLI_PROGRESS_H
 #define TANDEM_CLI_PROGRESS_H
 
+#include "cli/signals.h"
 #include "planner/pool.h"
 
 struct progress {
@@ -13,12 +14,9 @@ struct progress {
     double done_before; /* pieces that were there when it began: they say nothing about speed */
 };
 
-/* The watch tells `p` and stops on SIGINT and SIGTERM. */
+/* The watch tells `p` and stops on a signal (signals.h). */
 void progress_start(struct progress *p, bool quiet, struct planner_watch *watch);
 void progress_end(struct progress *p);
-
-/* From now on Ctrl-C, or SIGTERM, does not end the program but makes this other than 0. */
-const volatile sig_atomic_t *stop_on_signal(void);
 
 double wall_clock_s(void);
 

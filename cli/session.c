@@ -30,6 +30,8 @@ static int start_work(const struct arguments *args, bool *worked, struct error *
     bool fit = load_plugins(args, &unfit) == 0;
     if (job.rank > 0) {
         signal(SIGINT, SIG_IGN); /* rank 0 says when to end */
+        signal(SIGTERM, SIG_DFL);
+        signal(SIGHUP, SIG_DFL);
         *worked = true;
         return ranks_work(&job, fit ? NULL : unfit.text, err);
     }
@@ -113,6 +115,7 @@ int session_open(struct session *s, const struct session_wishes *w, struct error
         return -1;
     s->memory = journal_memory(&s->journal);
     s->pool.memory = &s->memory;
+    signals_say("; the same command goes on where it stopped");
     if (resumed && !w->quiet)
         fprintf(stderr, "goes on where %s %lld in %s stopped\n", w->table, (long long)s->journal.id, w->db);
     return 0;
@@ -126,8 +129,9 @@ struct journal *session_journal(struct session *s)
 void session_close(struct session *s, bool failed, struct error *err)
 {
     progress_end(&s->progress);
-    if (failed && *s->watch.stop && s->store)
+    if (failed && signal_came() && s->store)
         error_set(err, ERROR_RUN, "interrupted; the same command goes on where it stopped");
     trial_pool_destroy(&s->pool);
     store_close(s->store);
+    end_on_signal();
 }

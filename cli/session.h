@@ -40,7 +40,7 @@ int session_open(struct session *s, const struct session_wishes *wishes, struct 
 /* NULL where nothing is kept. */
 struct journal *session_journal(struct session *s);
 
-/* Says so when what failed was interrupted. */
+/* Says so when what failed was interrupted. From then on a signal ends the command where it is. */
 void session_close(struct session *s, bool failed, struct error *err);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/progress.h"
+#include "cli/signals.h"
 #include "profiles/shipped.h"
 #include "validation/engine.h"
 #include "validation/engine_errors.h"

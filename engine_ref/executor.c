@@ -3,11 +3,11 @@
 
 #include <time.h>
 
+/* Or until a signal's handler has run, which may have told the run to stop. */
 static void wait_until(int64_t wall)
 {
     struct timespec t = {.tv_sec = wall / 1000000000, .tv_nsec = wall % 1000000000};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != 0)
-        ;
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
 }
 
 /* Nothing of this is of use from here on. */

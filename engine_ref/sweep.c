@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine_ref/sweep.h"
 
+#include <errno.h>
 #include <gsl/gsl_fit.h>
 #include <math.h>
 #include <stdlib.h>
@@ -206,7 +207,8 @@ static int keep(struct sweep *s, int op, uint32_t a, uint32_t b, const struct st
     if (s->kept) {
         fprintf(s->kept, "%s %u %u %.17g %.17g %.17g %.17g %.17g\n", operation_names[op], a, b, p.ns, p.median, p.p10,
                 p.p90, p.samples);
-        fflush(s->kept);
+        if (fflush(s->kept))
+            return error_set(err, ERROR_IO, "%s: cannot be written: %s", s->o->points_file, strerror(errno));
     }
     return add_point(s, p, err);
 }
@@ -574,15 +576,30 @@ static cJSON *write_profile(struct sweep *s, struct error *err)
     return profile;
 }
 
+/* What is measured goes there, on a line of its own. */
+static int keep_points(struct sweep *s, bool cut_short, struct error *err)
+{
+    if (!s->o->points_file)
+        return 0;
+    s->kept = fopen(s->o->points_file, "a");
+    if (!s->kept || (cut_short && fputc('\n', s->kept) < 0))
+        return error_set(err, ERROR_IO, "%s: cannot be written: %s", s->o->points_file, strerror(errno));
+    return 0;
+}
+
 /* What an earlier sweep has left; a line that is not whole is the one it was stopped in. */
 static int read_points(struct sweep *s, struct error *err)
 {
     FILE *in = s->o->points_file ? fopen(s->o->points_file, "r") : NULL;
     char line[256], name[32];
     struct point p;
+    bool cut_short = false;
+    if (!in && s->o->points_file && errno != ENOENT)
+        return error_set(err, ERROR_IO, "%s: cannot be read: %s", s->o->points_file, strerror(errno));
     while (in && fgets(line, sizeof line, in)) {
-        if (sscanf(line, "%31s %u %u %lf %lf %lf %lf %lf", name, &p.at[0], &p.at[1], &p.ns, &p.median, &p.p10, &p.p90,
-                   &p.samples) != 8)
+        cut_short = !strchr(line, '\n');
+        if (cut_short || sscanf(line, "%31s %u %u %lf %lf %lf %lf %lf", name, &p.at[0], &p.at[1], &p.ns, &p.median,
+                                &p.p10, &p.p90, &p.samples) != 8)
             continue;
         for (p.op = 0; p.op < OP_COUNT && strcmp(operation_names[p.op], name) != 0;)
             p.op++;
@@ -591,11 +608,12 @@ static int read_points(struct sweep *s, struct error *err)
             return -1;
         }
     }
+    bool broken = in && !feof(in);
+    if (broken)
+        error_set(err, ERROR_IO, "%s: cannot be read: %s", s->o->points_file, strerror(errno));
     if (in)
         fclose(in);
-    if (s->o->points_file && !(s->kept = fopen(s->o->points_file, "a")))
-        return error_set(err, ERROR_IO, "%s: cannot be written", s->o->points_file);
-    return 0;
+    return broken ? -1 : keep_points(s, cut_short, err);
 }
 
 cJSON *engine_sweep_run(struct instance *e, const struct sweep_options *o, struct error *err)

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/sha256.h"
 #include "policies/plugin.h"
-#include "policies/sha256.h"
 
 #define GIVEN(type, name, parameters, arguments) .name = (name),
 #define GIVEN_OF_NONE(name, parameters, arguments) .name = (name),

@@ -224,7 +224,7 @@ static int read_device(const struct json *root, struct device *d, struct error *
     return json_complain(&at, "one of roofline, tables, linear", err);
 }
 
-int device_load(const char *name_or_path, struct device *out, struct error *err)
+int device_take(const struct json *root, const char *name_or_path, struct device *out, struct error *err)
 {
     /* Defaults of a roofline: what well-tuned kernels reach on data-centre GPUs; each device file may say better. */
     *out = (struct device){.gemm_efficiency = 0.75,
@@ -240,14 +240,21 @@ int device_load(const char *name_or_path, struct device *out, struct error *err)
                            .memory_utilization = 0.9,
                            .reserved_bytes = 2e9,
                            .tensor_parallel = 1};
-    struct json root;
-    if (shipped_load("device", name_or_path, &root, err))
-        return -1;
-    int status = read_device(&root, out, err);
+    int status = read_device(root, out, err);
     if (!out->system[0] && !strchr(name_or_path, '/') && !strstr(name_or_path, ".json"))
         snprintf(out->system, sizeof out->system, "%s", name_or_path);
-    cJSON_Delete((cJSON *)(uintptr_t)root.node);
     if (status)
         device_release(out);
+    return status;
+}
+
+int device_load(const char *name_or_path, struct device *out, struct error *err)
+{
+    struct json root;
+    *out = (struct device){0};
+    if (shipped_load("device", name_or_path, &root, err))
+        return -1;
+    int status = device_take(&root, name_or_path, out, err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
     return status;
 }

@@ -45,6 +45,9 @@ struct device {
 
 /* Reads a device by its shipped name, or a device or profile from a path. Release with device_release. */
 int device_load(const char *name_or_path, struct device *out, struct error *err);
+
+/* The same from a document, which device_load would find under the name. */
+int device_take(const struct json *root, const char *name_or_path, struct device *out, struct error *err);
 void device_release(struct device *device);
 
 /* The format that weights of a format are computed in: their own, or, where the device has no arithmetic for it, fp16

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "profiles/import.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/output.h"
 
 static const struct import_format *const formats[] = {&import_llmservingsim, &import_aiconfigurator, &import_vidur,
                                                       &import_splitwise};
@@ -60,14 +61,15 @@ cJSON *profile_import(const struct import_options *o, const struct import_format
 
 int profile_write(const cJSON *profile, const char *file, struct error *err)
 {
-    char beside[1024];
-    snprintf(beside, sizeof beside, "%s.new", file);
+    struct output o;
     char *text = cJSON_PrintUnformatted(profile);
     if (!text)
         return error_no_memory(err);
-    FILE *out = fopen(beside, "w");
-    bool ok = out && fprintf(out, "%s\n", text) >= 0;
-    ok = out && fclose(out) == 0 && ok && rename(beside, file) == 0;
-    free(text);
-    return ok ? 0 : error_set(err, ERROR_IO, "%s: cannot be written: %s", file, strerror(errno));
+    int status = output_open(&o, file, err);
+    if (status == 0) {
+        fprintf(o.out, "%s\n", text);
+        status = output_close(&o, false, err);
+    }
+    cJSON_free(text);
+    return status;
 }

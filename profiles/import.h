@@ -32,7 +32,7 @@ extern const struct import_format import_llmservingsim, import_aiconfigurator, i
  * set on success. */
 cJSON *profile_import(const struct import_options *options, const struct import_format **format, struct error *err);
 
-/* Writes JSON to a file atomically: to FILE.new first, then renamed. */
+/* Writes JSON to a file, whole or not at all (base/output.h). */
 int profile_write(const cJSON *profile, const char *file, struct error *err);
 
 /* For importers: whether FOLDER/NAME can be read; FOLDER/NAME as text; appends a table to the list and releases it. */

@@ -6,7 +6,7 @@
 #include "base/random.h"
 #include "sim/cluster_state.h"
 
-enum { EVENTS_PER_LOOK = 1 << 8, EVENTS_PER_TICK = 1 << 16 };
+enum { EVENTS_PER_TICK = 1 << 16 };
 
 #define LATEST ((sim_time)4 * 1000000000000000000) /* 127 years */
 
@@ -241,11 +241,10 @@ static void probe(struct cluster *c)
     c->next_probe += c->config->probe_interval;
 }
 
+/* Looks at every event: one that an engine serves may take a second. */
 static bool asks_to_stop(struct cluster *c, const struct run_control *control)
 {
-    if (++c->events_seen % EVENTS_PER_LOOK != 0)
-        return false;
-    if (control->tick && c->events_seen % EVENTS_PER_TICK == 0)
+    if (control->tick && ++c->events_seen % EVENTS_PER_TICK == 0)
         control->tick(control->state, &c->totals);
     c->totals.stopped = control->stop && *control->stop;
     return c->totals.stopped;

@@ -103,7 +103,7 @@ double cluster_replica_held_s(const struct cluster_config *c, const struct clust
 
 /* How somebody outside watches and ends a run. */
 struct run_control {
-    const volatile sig_atomic_t *stop; /* the run ends a few hundred events after this is not 0; may be NULL */
+    const volatile sig_atomic_t *stop; /* the run ends at the next event when this is not 0; may be NULL */
     /* Called every few thousand events; may be NULL. */
     void (*tick)(void *state, const struct cluster_totals *so_far);
     void *state;

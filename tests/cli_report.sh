@@ -242,6 +242,7 @@ for words in 'SLO not met' 'were not served and count as infinitely late; the fi
 
 # A sweep's page: every point once, cells that lead to rows, rows that lead to pages of runs that are there when asked for.
 "$tandem" sweep default --db study.db --quiet --set workload.requests=300 --vary cluster.replicas=1,2 --vary workload.arrivals.rate_per_s=4,8,16 --replications 2 >out.txt
+rm run-*.html # of tandem.db
 "$tandem" report sweep:1 --db study.db --runs >out.txt
 python3 - <<'P'
 import os, re
@@ -286,6 +287,7 @@ fails() { # TEXT COMMAND...: with status 2, and this in its one sentence
 fails 'there is no run 99' "$tandem" compare 1 99
 fails 'there is no run 99' "$tandem" report 99 --format html
 # A page is written also where there is no rate to look for; who asks for it is told why.
+rm run-*.html # of other databases
 "$tandem" run default --quiet --db closed.db --set workload.arrivals='{"name":"closed_loop","concurrency":8}' --set workload.requests=200
 "$tandem" report --db closed.db --out closed.html >out.txt 2>err.txt && grep -q 'no rate at which run 1 would break: .*closed loop' err.txt && grep -q 'not looked for' closed.html
 "$tandem" run engine-demo --quiet --db closed.db --set workload.requests=20

@@ -2,9 +2,9 @@
 /* Successive batches of every batching policy, worked out by hand. Blocks hold 4 tokens. */
 #include <unistd.h>
 
+#include "base/sha256.h"
 #include "policies/packing.h"
 #include "policies/plugins.h"
-#include "policies/sha256.h"
 #include "tests/harness.h"
 
 static struct bench_replica b;
@@ -988,6 +988,8 @@ static void test_sha256_is_what_others_compute(void **state)
         fputs(known[i][0], file);
         fclose(file);
         expect_ok(sha256_of_file(path, hex, &err), &err);
+        assert_string_equal(hex, known[i][1]);
+        sha256_of_text(known[i][0], hex);
         assert_string_equal(hex, known[i][1]);
     }
     remove(path);

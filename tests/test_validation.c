@@ -127,6 +127,11 @@ static void test_a_finding_that_was_cut_short_is_not_there(void **state)
     assert_int_equal(truncate(points, length - 20), 0);
     expect_ok(findings_recall(points, "a", &found, &f, &measured, &simulated, &err), &err);
     assert_false(found);
+    keep("b", 0.2); /* begins on a line of its own */
+    expect_ok(findings_recall(points, "b", &found, &f, &measured, &simulated, &err), &err);
+    assert_true(found && f.throughput_error == 0.2);
+    latencies_release(&measured);
+    latencies_release(&simulated);
     remove(points);
 }
 

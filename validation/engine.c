@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "validation/engine.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
+#include "base/temporary.h"
 #include "base/version.h"
 #include "engine_ref/server.h"
 #include "engine_ref/sweep.h"
@@ -28,31 +30,42 @@ const struct engine_policy engine_policies[ENGINE_POLICIES] = {
     {"disaggregated", "cluster.placement", "{\"name\": \"disaggregated\", \"link\": {\"bytes_per_s\": 2e9}}", true},
 };
 
+enum { PROFILE_FOLDER = 400 };
+
 /* A validation while it goes on. */
 struct validator {
     const struct engine_validation_options *o;
     struct engine_validation *out;
-    char *scenario;       /* as JSON */
-    char *plugins;        /* that policies may be of */
-    char profiles[2][64]; /* files: measured before a policy is served, and after */
-    bool profiled;        /* the first of them is there, of just now */
+    char *scenario;                       /* as JSON */
+    char *plugins;                        /* that policies may be of */
+    char folder[PROFILE_FOLDER];          /* nobody else can write in it; "" when there is none */
+    char profiles[2][PROFILE_FOLDER + 8]; /* files in it: measured before a policy is served, and after */
+    int places[3];                        /* of them among temporaries */
+    bool profiled;                        /* the first of them is there, of just now */
     int64_t started_ns;
     size_t done; /* policies served, in all repeats */
     struct weights weights;
 };
+
+static int set_device(struct json *root, const char *device, struct error *err)
+{
+    cJSON *name = cJSON_CreateString(device);
+    char *text = name ? cJSON_PrintUnformatted(name) : NULL;
+    int status = text ? json_set_path(root, "device", text, err) : error_no_memory(err);
+    cJSON_free(text);
+    cJSON_Delete(name);
+    return status;
+}
 
 /* Under a policy, on a device; NULL: the scenario's own. */
 static int open_scenario(const struct validator *v, const struct engine_policy *policy, const char *device,
                          struct simulation **out, struct error *err)
 {
     struct json root = *v->o->scenario;
-    char quoted[80];
     root.node = cJSON_Duplicate(root.node, 1);
     if (!root.node)
         return error_no_memory(err);
-    snprintf(quoted, sizeof quoted, "\"%s\"", device ? device : "");
-    if (json_set_path(&root, policy->path, policy->value, err) ||
-        (device && json_set_path(&root, "device", quoted, err))) {
+    if (json_set_path(&root, policy->path, policy->value, err) || (device && set_device(&root, device, err))) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return -1;
     }
@@ -212,7 +225,7 @@ static int compare(struct validator *v, size_t i, struct finding *f, struct erro
     f->simulated_e2e_s = (mean_e2e_s(&first) + mean_e2e_s(&second)) / 2;
     return rename(v->profiles[1], v->profiles[0]) == 0
                ? 0
-               : error_set(err, ERROR_IO, "%s: cannot be renamed", v->profiles[1]);
+               : error_set(err, ERROR_IO, "%s: cannot be renamed: %s", v->profiles[1], strerror(errno));
 }
 
 /* All that decides what is found, but for the machine. The caller frees it; NULL when memory is short. */
@@ -290,6 +303,40 @@ static int find_all(struct validator *v, struct error *err)
     return 0;
 }
 
+/* A folder of our own for profiles that are only needed meanwhile. */
+static int make_folder(struct validator *v, struct error *err)
+{
+    const char *within = getenv("TMPDIR");
+    char random[33] = "";
+    int length = -1;
+    if (temporary_random_name(random, sizeof random) == 0)
+        length = snprintf(v->folder, sizeof v->folder, "%s/tandem-%s", within && *within ? within : "/tmp", random);
+    bool fits = length >= 0 && (size_t)length < sizeof v->folder;
+    v->places[0] = fits ? temporary_note(v->folder) : -1;
+    if (!fits || mkdir(v->folder, 0700)) {
+        temporary_forget(v->places[0]);
+        error_set(err, ERROR_IO, "%.200s: no folder can be made there: %s", v->folder, strerror(errno));
+        v->folder[0] = 0;
+        return -1;
+    }
+    for (int i = 0; i < 2; i++) {
+        snprintf(v->profiles[i], sizeof v->profiles[i], "%s/%d.json", v->folder, i);
+        v->places[i + 1] = temporary_note(v->profiles[i]);
+    }
+    return 0;
+}
+
+static void remove_folder(struct validator *v)
+{
+    if (!v->folder[0])
+        return;
+    for (int i = 0; i < 2; i++)
+        remove(v->profiles[i]);
+    remove(v->folder);
+    for (int i = 0; i < 3; i++)
+        temporary_forget(v->places[i]);
+}
+
 int engine_validate(const struct engine_validation_options *o, struct engine_validation *out, struct error *err)
 {
     *out = (struct engine_validation){.policy_count = o->policy_count, .repeats = o->repeats};
@@ -298,13 +345,10 @@ int engine_validate(const struct engine_validation_options *o, struct engine_val
     out->found = calloc(o->policy_count * o->repeats, sizeof *out->found);
     v.scenario = cJSON_PrintUnformatted(o->scenario->node);
     v.plugins = plugins_text();
-    for (int i = 0; i < 2; i++)
-        snprintf(v.profiles[i], sizeof v.profiles[i], "/tmp/tandem-engine-%ld-%d.json", (long)getpid(), i);
     int status = out->found && v.scenario && v.plugins ? 0 : error_no_memory(err);
     if (status == 0)
-        status = make_weights(&v, err) || find_all(&v, err) ? -1 : 0;
-    remove(v.profiles[0]);
-    remove(v.profiles[1]);
+        status = make_folder(&v, err) || make_weights(&v, err) || find_all(&v, err) ? -1 : 0;
+    remove_folder(&v);
     weights_release(&v.weights);
     cJSON_free(v.scenario);
     free(v.plugins);

@@ -2,10 +2,12 @@
 #define _GNU_SOURCE /* getline */
 #include "validation/findings.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/json.h"
@@ -55,10 +57,32 @@ static void write_latencies(FILE *out, const char *name, const struct latencies 
     }
 }
 
+static int cannot(const char *file, const char *what, struct error *err)
+{
+    return error_set(err, ERROR_IO, "%s: cannot be %s: %s", file, what, strerror(errno));
+}
+
+/* On a line of its own, also where the last one was cut short. */
+static FILE *append_to(const char *file)
+{
+    FILE *out = fopen(file, "a+");
+    if (!out || fseek(out, -1, SEEK_END)) /* there is none, or nothing in it */
+        return out;
+    int last = fgetc(out);
+    if (ferror(out)) {
+        fclose(out);
+        return NULL;
+    }
+    fseek(out, 0, SEEK_END);
+    if (last != '\n')
+        fputc('\n', out);
+    return out;
+}
+
 int findings_keep(const char *file, const char *key, const struct finding *f, const struct latencies *measured,
                   const struct latencies *simulated, struct error *err)
 {
-    FILE *out = fopen(file, "a");
+    FILE *out = append_to(file);
     struct finding copy = *f;
     double *places[3 * GRID + SINGLES], numbers[3 * GRID + SINGLES];
     size_t count = places_of(&copy, places);
@@ -66,10 +90,10 @@ int findings_keep(const char *file, const char *key, const struct finding *f, co
     char *text = quoted ? cJSON_PrintUnformatted(quoted) : NULL;
     cJSON_Delete(quoted);
     if (!out || !text) {
-        free(text);
+        cJSON_free(text);
         if (out)
             fclose(out);
-        return error_set(err, ERROR_IO, "%s: cannot be written", file);
+        return text ? cannot(file, "written", err) : error_no_memory(err);
     }
     for (size_t i = 0; i < count; i++)
         numbers[i] = *places[i];
@@ -78,8 +102,10 @@ int findings_keep(const char *file, const char *key, const struct finding *f, co
     write_latencies(out, "measured", measured);
     write_latencies(out, "simulated", simulated);
     fputs("}\n", out);
-    free(text);
-    return fclose(out) ? error_set(err, ERROR_IO, "%s: cannot be written", file) : 0;
+    cJSON_free(text);
+    bool whole = fflush(out) == 0 && fsync(fileno(out)) == 0;
+    whole = fclose(out) == 0 && whole;
+    return whole ? 0 : cannot(file, "written", err);
 }
 
 static int read_latencies(const cJSON *line, const char *name, struct latencies *out, struct error *err)
@@ -124,6 +150,8 @@ int findings_recall(const char *file, const char *key, bool *found, struct findi
     size_t room = 0;
     int status = 0;
     *found = false;
+    if (!in && errno != ENOENT)
+        return cannot(file, "read", err);
     while (in && status == 0 && !*found && getline(&text, &room, in) > 0) {
         cJSON *line = cJSON_Parse(text); /* NULL: it was stopped in this line */
         const cJSON *its = cJSON_GetObjectItemCaseSensitive(line, "key");
@@ -134,6 +162,8 @@ int findings_recall(const char *file, const char *key, bool *found, struct findi
         cJSON_Delete(line);
     }
     free(text);
+    if (in && status == 0 && !*found && !feof(in))
+        status = cannot(file, "read", err);
     if (in)
         fclose(in);
     return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* findings.h — what a validation of the engine has found so far, kept in a file, so that one that was interrupted goes
- * on. The file has one JSON object a line; one that was cut short, in its last line or any other, is passed over. */
+ * on. The file has one JSON object a line; one that was cut short, in its last line or any other, is passed over, and
+ * what is kept after it begins on a line of its own. */
 #ifndef TANDEM_VALIDATION_FINDINGS_H
 #define TANDEM_VALIDATION_FINDINGS_H
 
@@ -32,7 +33,8 @@ int findings_keep(const char *file, const char *key, const struct finding *f, co
                   const struct latencies *simulated, struct error *err);
 
 /* Looks for the key. *found is false where the file is not there, or has no whole line of it; the finding and the
- * latencies (owned by the caller) are replaced where it is true. Returns 0, or -1 when memory is short. */
+ * latencies (owned by the caller) are replaced where it is true. Returns 0, or -1 when memory is short or the file
+ * cannot be read. */
 int findings_recall(const char *file, const char *key, bool *found, struct finding *f, struct latencies *measured,
                     struct latencies *simulated, struct error *err);
 

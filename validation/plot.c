@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/output.h"
 #include "reports/pages/chart.h"
 #include "reports/pages/html.h"
 
@@ -79,14 +80,14 @@ int plot_server(const char *file, const char *title, const struct latencies *mea
 
 int plot_servers(const char *file, const char *title, const struct plotted *runs, size_t count, struct error *err)
 {
-    struct html_file page;
-    if (html_file_open(&page, file, err))
+    struct output page;
+    if (output_open(&page, file, err))
         return -1;
     html_begin(page.out, title);
     for (size_t i = 0; i < count; i++)
         write_run(page.out, &runs[i]);
     html_end(page.out);
-    return html_file_close(&page, false, err);
+    return output_close(&page, false, err);
 }
 
 int plot_engine(const char *file, const struct engine_validation *v, struct error *err)
@@ -174,8 +175,8 @@ int plot_points(const char *file, const char *title, const struct points *points
 {
     const char *engines[ENGINES_MAX];
     struct point_errors all;
-    struct html_file page;
-    if (points_compare(points, NULL, NULL, &all, err) || html_file_open(&page, file, err))
+    struct output page;
+    if (points_compare(points, NULL, NULL, &all, err) || output_open(&page, file, err))
         return -1;
     FILE *out = page.out;
     size_t engine_count = find_engines(points, engines);
@@ -193,5 +194,5 @@ int plot_points(const char *file, const char *title, const struct points *points
     html_legend(out, engines, engine_count);
     write_points(out, points);
     html_end(out);
-    return html_file_close(&page, false, err);
+    return output_close(&page, false, err);
 }

@@ -1,34 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "reports/pages/html.h"
 
-#include <errno.h>
 #include <math.h>
-#include <string.h>
 
 /* Made from page.css, page.js and vendor/uplot. Colours are told apart by people who see red and green alike, too
  * (Okabe and Ito 2008). */
 extern const char page_css[], page_js[], uplot_js[], uplot_css[], uplot_licence[];
-
-int html_file_open(struct html_file *f, const char *name, struct error *err)
-{
-    *f = (struct html_file){0};
-    if (strlen(name) >= sizeof f->name)
-        return error_set(err, ERROR_INPUT, "%.80s…: the name is too long", name);
-    snprintf(f->name, sizeof f->name, "%s", name);
-    snprintf(f->beside, sizeof f->beside, "%s.new", name);
-    f->out = fopen(f->beside, "w");
-    return f->out ? 0 : error_set(err, ERROR_IO, "%s: cannot be written: %s", name, strerror(errno));
-}
-
-int html_file_close(struct html_file *f, bool failed, struct error *err)
-{
-    bool whole = !ferror(f->out);
-    whole = fclose(f->out) == 0 && whole;
-    if (!failed && whole && rename(f->beside, f->name) == 0)
-        return 0;
-    remove(f->beside);
-    return failed ? -1 : error_set(err, ERROR_IO, "%s: cannot be written: %s", f->name, strerror(errno));
-}
 
 void html_text(FILE *out, const char *text)
 {

@@ -10,17 +10,6 @@
 
 #include "base/error.h"
 
-/* A page on its way: it has its name when it is whole, and is not there at all before. */
-struct html_file {
-    FILE *out;
-    char name[1000], beside[1020];
-};
-
-int html_file_open(struct html_file *f, const char *name, struct error *err);
-
-/* `failed`: the page could not be made, and is removed. */
-int html_file_close(struct html_file *f, bool failed, struct error *err);
-
 /* Everything before a page's content, and after it. html_series_library goes before the end of pages that have a
  * <script class="series" type="application/json">. */
 void html_begin(FILE *out, const char *title);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "policies/sha256.h"
+#include "base/sha256.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -58,8 +58,9 @@ static void digest_block(uint32_t hash[8], const unsigned char block[BLOCK])
 }
 
 /* The last bytes, a 1 bit, zeros, and the length in bits. */
-static void digest_end(uint32_t hash[8], unsigned char block[BLOCK], size_t used, uint64_t length)
+static void digest_end(uint32_t hash[8], unsigned char block[BLOCK], uint64_t length)
 {
+    size_t used = length % BLOCK;
     block[used++] = 0x80;
     if (used > BLOCK - 8) {
         memset(block + used, 0, BLOCK - used);
@@ -72,27 +73,58 @@ static void digest_end(uint32_t hash[8], unsigned char block[BLOCK], size_t used
     digest_block(hash, block);
 }
 
+/* `block` holds what `length` has beyond whole blocks. */
+static void print_digest(uint32_t hash[8], unsigned char block[BLOCK], uint64_t length, char hex[65])
+{
+    digest_end(hash, block, length);
+    for (int i = 0; i < 8; i++)
+        snprintf(hex + 8 * i, 9, "%08x", (unsigned)hash[i]);
+}
+
+static const uint32_t first_hash[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
+static int complain(const char *path, struct error *err)
+{
+    int reason = errno;
+    return error_set(err, reason == EISDIR ? ERROR_INPUT : ERROR_IO, "%s: cannot be read: %s", path, strerror(reason));
+}
+
 int sha256_of_file(const char *path, char hex[65], struct error *err)
 {
-    uint32_t hash[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    uint32_t hash[8];
     unsigned char block[BLOCK];
     uint64_t length = 0;
     size_t got;
-    errno = 0;
+    int status = 0;
     FILE *file = fopen(path, "rb");
     if (!file)
         return error_set(err, ERROR_INPUT, "%s: cannot be read: %s", path, strerror(errno));
-    while ((got = fread(block, 1, BLOCK, file)) == BLOCK) {
-        digest_block(hash, block);
-        length += BLOCK;
-    }
-    int failed = ferror(file);
-    int reason = errno;
+    memcpy(hash, first_hash, sizeof hash);
+    do {
+        got = fread(block, 1, BLOCK, file);
+        length += got;
+        if (got == BLOCK)
+            digest_block(hash, block);
+        else if (!feof(file))
+            status = complain(path, err);
+    } while (got == BLOCK);
     fclose(file);
-    if (failed)
-        return error_set(err, ERROR_INPUT, "%s: cannot be read: %s", path, strerror(reason));
-    digest_end(hash, block, got, length + got);
-    for (int i = 0; i < 8; i++)
-        snprintf(hex + 8 * i, 9, "%08x", (unsigned)hash[i]);
-    return 0;
+    if (status == 0)
+        print_digest(hash, block, length, hex);
+    return status;
+}
+
+void sha256_of_text(const char *text, char hex[65])
+{
+    uint32_t hash[8];
+    unsigned char block[BLOCK];
+    uint64_t length = strlen(text), at = 0;
+    memcpy(hash, first_hash, sizeof hash);
+    for (; length - at >= BLOCK; at += BLOCK) {
+        memcpy(block, text + at, BLOCK);
+        digest_block(hash, block);
+    }
+    memcpy(block, text + at, length - at);
+    print_digest(hash, block, length, hex);
 }
