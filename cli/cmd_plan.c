@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "cli/command.h"
 #include "cli/session.h"
 #include "planner/answer.h"
@@ -28,7 +29,8 @@ enum {
 
 static const struct option_spec options[] = {
     {"--set", "PATH=VALUE", "override a value of the plan or scenario; may be repeated"},
-    {"--db", "FILE", "database of plans, where an interrupted one goes on (default tandem.db)"},
+    {"--db", "FILE",
+     "database of plans, where an interrupted one goes on (default tandem.db); of a scenario nothing is kept"},
     {"--no-db", NULL, "keep nothing; only print the answer"},
     {"-j", "N", "threads (default: as many as there are processors)"},
     {"--replications", "N", "most of one point, 4, 8, … (default 32)"},
@@ -421,6 +423,9 @@ static int capacity(const struct arguments *args, struct json root, struct error
     if (plan_read(&plan, root, err))
         return exit_for(err);
     struct session_wishes wishes = {.threads = args->values[OPT_THREADS], .quiet = args->values[OPT_QUIET] != NULL};
+    if (args->values[OPT_DB] && !args->values[OPT_QUIET])
+        fprintf(stderr, "nothing is kept in %s: a scenario's largest rate is only printed\n",
+                PRINTABLE(args->values[OPT_DB]));
     int status = session_open(&session, &wishes, err) ? exit_for(err) : print_capacity(&plan, &session, err);
     session_close(&session, status == EXIT_FAILED, err);
     plan_release(&plan);

@@ -9,7 +9,7 @@ int kept_open(const char *db, struct store **out, struct error *err)
     const char *file = db ? db : "tandem.db";
     if (access(file, R_OK) != 0)
         return error_set(err, ERROR_INPUT, "%s: there is no such database; tandem run makes one", file);
-    return store_open(file, out, err);
+    return store_open_kept(file, out, err);
 }
 
 int kept_read_id(const char *word, int64_t *out, struct error *err)
