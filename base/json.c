@@ -42,8 +42,8 @@ static int check_members(const cJSON *object, const char *name, const char *path
     int status = 0;
     for (i = 1; i < count && status == 0; i++)
         if (strcmp(names[i - 1], names[i]) == 0)
-            status = error_set(err, ERROR_INPUT, "%s: %s: has the key \"%.60s\" twice, expected every key once", name,
-                               *path ? path : "(top)", names[i]);
+            status = error_set(err, ERROR_INPUT, "%s: %s%s%.60s: is there twice, expected once", name, path,
+                               *path ? "." : "", names[i]);
     free(names);
     return status;
 }
@@ -250,7 +250,7 @@ int json_set_path(struct json *root, const char *path, const char *text, struct 
                 value = cJSON_CreateString(text);
             if (!value)
                 return error_no_memory(err);
-            if (check_utf8(text, option, err) || check_duplicates(value, option, "", err)) {
+            if (check_utf8(text, option, err) || check_duplicates(value, "--set", path, err)) {
                 cJSON_Delete(value);
                 return -1;
             }

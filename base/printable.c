@@ -84,15 +84,30 @@ void printable_in_place(char *text, size_t size)
     snprintf(text, size, "%s", printable(text, copy, size < sizeof copy ? size : sizeof copy));
 }
 
+/* Lines may end inside quotes, and a tab may stand anywhere. */
+static void csv_characters(FILE *out, const char *text)
+{
+    char piece[16];
+    for (size_t length = 1; *text; text += length) {
+        unsigned long code = 0;
+        length = utf8_next(text, &code);
+        length = length ? length : 1;
+        snprintf(piece, sizeof piece, "%.*s", (int)length, text);
+        if (*text != '\t' && *text != '\r' && *text != '\n')
+            printable_in_place(piece, sizeof piece);
+        fputs(*text == '"' ? "\"\"" : piece, out);
+    }
+}
+
 void printable_csv(FILE *out, const char *text)
 {
     const char *mark = *text && strchr("=+-@\t\r", *text) ? "'" : "";
     if (!strpbrk(text, ",\"\r\n")) {
-        fprintf(out, "%s%s", mark, text);
+        fputs(mark, out);
+        csv_characters(out, text);
         return;
     }
     fprintf(out, "\"%s", mark);
-    for (; *text; text++)
-        fprintf(out, *text == '"' ? "\"\"" : "%c", *text);
+    csv_characters(out, text);
     fputc('"', out);
 }

@@ -31,8 +31,8 @@ char *printable(const char *text, char *out, size_t size);
 /* Makes the text in text[size] printable where it stands; cut where it is longer than PRINTABLE_MAX. */
 void printable_in_place(char *text, size_t size);
 
-/* Writes a field of text as RFC 4180 has it: in quotes where it needs them. A spreadsheet takes a field that begins
- * with
+/* Writes a field of text as RFC 4180 has it: in quotes where it needs them, printable but for tabs and ends of lines. A
+ * spreadsheet takes a field that begins with
  * =, +, -, @, a tab or CR for a formula: an apostrophe before it makes it text. */
 void printable_csv(FILE *out, const char *text);
 

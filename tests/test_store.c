@@ -18,7 +18,7 @@
 #define BASE "build/test_store_base.db"
 #define DB "build/test_store.db"
 
-enum { MUTANTS = 300, CHANGES = 6 };
+enum { MUTANTS = 240, CHANGES = 6 };
 
 static void remove_database(const char *file)
 {
@@ -85,7 +85,7 @@ static void make_base(void)
             "\"iterations\": true, \"timeseries_s\": 1}, \"policy\": {\"batching\": \"%s\"}, \"slo\": {\"ttft_s\":"
             "{\"p99\": 0.5}, \"attainment\": 0.9}, \"workload\": {\"arrivals\": {\"name\": \"poisson\","
             "\"rate_per_s\": 20}, \"lengths\": {\"prompt\": {\"name\": \"uniform\", \"min\": 20, \"max\": 200},"
-            "\"output\": {\"name\": \"uniform\", \"min\": 2, \"max\": 12}}, \"requests\": 70}}",
+            "\"output\": {\"name\": \"uniform\", \"min\": 2, \"max\": 12}}, \"requests\": 36}}",
             1 + 2 * (i / 2), batchings[i % 2]);
         struct simulation *s = open_simulation(text);
         expect_ok(simulation_run(s, &(struct simulation_options){.store = store}, &err), &err);
@@ -100,6 +100,7 @@ static void make_base(void)
     execute(db,
             "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE type = "
             "'table'");
+    execute(db, "VACUUM");
     sqlite3_close(db);
 }
 
@@ -323,7 +324,7 @@ static void test_a_damaged_database_gets_a_sentence_or_a_page(void **state)
 static void test_a_file_with_broken_bytes_gets_a_sentence(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
         struct store *store = NULL;
         struct error err = {0};
         random_state = seed * 0x9e3779b97f4a7c15u;
@@ -400,6 +401,7 @@ static void test_csv_fields_are_quoted_and_are_no_formulas(void **state)
     expect_csv("=1+2", "'=1+2");
     expect_csv("@x,y", "\"'@x,y\"");
     expect_csv("\tx\n", "\"'\tx\n\"");
+    expect_csv("a\033\"b", "\"a\\u{1b}\"\"b\"");
     expect_csv("", "");
 }
 
@@ -415,14 +417,13 @@ static void test_text_that_is_not_utf8_and_keys_twice_are_refused(void **state)
 {
     (void)state;
     expect_refused("{\"name\": \"a\xff\"}", "file: byte 12 (0xff) is not UTF-8 text");
-    expect_refused("{\"a\": 1, \"b\": 2, \"a\": 3}", "file: (top): has the key \"a\" twice, expected every key once");
-    expect_refused("{\"x\": [1, {\"y\": {\"a\": 1, \"a\": 1}}]}",
-                   "file: x[1].y: has the key \"a\" twice, expected every key once");
+    expect_refused("{\"a\": 1, \"b\": 2, \"a\": 3}", "file: a: is there twice, expected once");
+    expect_refused("{\"x\": [1, {\"y\": {\"a\": 1, \"a\": 1}}]}", "file: x[1].y.a: is there twice, expected once");
     struct json root;
     struct error err = {0};
     expect_ok(json_parse("{\"a\": {\"k\": 1, \"K\": 2}}", "file", &root, &err), &err);
     assert_int_equal(json_set_path(&root, "a", "{\"k\": 1, \"k\": 2}", &err), -1);
-    assert_string_equal(err.text, "--set a: (top): has the key \"k\" twice, expected every key once");
+    assert_string_equal(err.text, "--set: a.k: is there twice, expected once");
     assert_int_equal(json_set_path(&root, "a", "\xfe", &err), -1);
     assert_string_equal(err.text, "--set a: byte 1 (0xfe) is not UTF-8 text");
     cJSON_Delete((cJSON *)(uintptr_t)root.node);

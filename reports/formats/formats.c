@@ -95,7 +95,7 @@ struct exposition {
 static void sample(const struct exposition *x, const char *suffix, const char *le, double v)
 {
     fprintf(x->out, "vllm:%s%s{engine=\"0\",model_name=\"", x->name, suffix);
-    label_text(x->out, x->model);
+    label_text(x->out, PRINTABLE(x->model));
     fputc('"', x->out);
     if (le)
         fprintf(x->out, ",le=\"%s\"", le);

@@ -28,7 +28,14 @@ void store_forget_last(struct store *s)
 
 int store_fail(struct store *s, struct error *err)
 {
-    return error_set(err, ERROR_IO, "%s: %s", s->file, s->db ? sqlite3_errmsg(s->db) : "out of memory");
+    int code = s->db ? sqlite3_errcode(s->db) & 0xff : SQLITE_NOMEM;
+    if (code == SQLITE_NOMEM)
+        return error_no_memory(err);
+    if (code == SQLITE_NOTADB)
+        return error_set(err, ERROR_INPUT, "%s: is not an SQLite database, expected one that tandem made", s->file);
+    if (code == SQLITE_CORRUPT)
+        return error_set(err, ERROR_INPUT, "%s: is damaged: %s", s->file, sqlite3_errmsg(s->db));
+    return error_set(err, ERROR_IO, "%s: %s", s->file, sqlite3_errmsg(s->db));
 }
 
 int store_execute(struct store *s, const char *sql, struct error *err)
@@ -241,7 +248,13 @@ static int open_to_read(struct store *s, struct error *err)
     if (status == 0 && check_to_read(s, err)) {
         int code = sqlite3_errcode(s->db) & 0xff;
         status = -1;
-        if ((code == SQLITE_CANTOPEN || code == SQLITE_READONLY) && access(log, F_OK) != 0) {
+        bool unshared = code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
+        if (unshared && access(log, F_OK) == 0)
+            error_set(
+                err, ERROR_INPUT,
+                "%s: has a log next to it, which can be read only in a folder that can be written; copy both there",
+                s->file);
+        else if (unshared) {
             sqlite3_close(s->db);
             s->db = NULL;
             *err = (struct error){0};
