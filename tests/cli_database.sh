@@ -67,6 +67,16 @@ if as "$tandem" --version >/dev/null 2>&1 && ! as touch closed/x 2>/dev/null; th
     as "$tandem" report 1 --db closed/kept.db --out out/page.html >/dev/null
     as "$tandem" compare 1 2 --db closed/kept.db >out.txt && grep -q 'TTFT mean' out.txt
     fails 2 "is in a database that cannot be written" as "$tandem" report 1 --headroom --db closed/kept.db --out out/page.html
+    chmod 755 closed
+    cp tandem.db closed/secret.db
+    chmod 000 closed/secret.db
+    mkdir logged
+    cp tandem.db logged/kept.db
+    : >logged/kept.db-wal
+    chmod 444 logged/*
+    chmod 555 closed logged
+    fails 2 "cannot be read: Permission denied" as "$tandem" report --db closed/secret.db
+    fails 2 "has a log next to it" as "$tandem" report --format csv --db logged/kept.db
     fails 1 "readonly" as "$tandem" run default $small --db closed/kept.db
 else
     echo "skipped: nobody here whom a file can be closed to"
