@@ -40,7 +40,7 @@ CUDA_INCLUDE = $(addprefix -isystem ,$(sort $(dir $(CUDA_HEADERS))))
 CUDA_LINK = $(foreach l,$(sort $(dir $(CUDA_LIBRARIES))),-L$(l) -Wl,-rpath,$(l:%/=%))
 CUDA_ARCHITECTURES ?= 80 89 90
 CUDA_OBJECT := $(if $(CUDA),$(BUILD)/tandem-cuda.so)
-CUDA_SOURCES := engine_ref/cuda/backend.c engine_ref/cuda/trace.c engine_ref/activity.c engine_ref/profiler.c base/error.c \
+CUDA_SOURCES := engine_ref/cuda/backend.c engine_ref/cuda/trace.c engine_ref/activity.c engine_ref/profiler.c base/error.c base/printable.c \
                 base/array.c
 
 # Trials on the ranks of an MPI job, a shared object beside the program; MPI= leaves it out.
@@ -183,7 +183,7 @@ $(BUILD)/emulated/tandem-cuda.so: $(wildcard engine_ref/cuda/* $(EMULATOR)/* eng
 	$(Q)$(CXX) -std=c++17 -O3 -g -fPIC -fsanitize=alignment,bounds -fsanitize-undefined-trap-on-error -I$(@D) -I$(EMULATOR) -I. \
 	    -x c++ -c $(@D)/engine_ref/cuda/engine.cu -o $(@D)/engine.o
 	$(Q)$(CXX) -std=c++17 -O3 -g -fPIC -Wall -Wextra $(WERROR) -I$(EMULATOR) -I. -c $(EMULATOR)/emulator.cpp -o $(@D)/emulator.o
-	$(Q)$(CC) -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. engine_ref/cuda/backend.c base/error.c base/array.c $(@D)/engine.o \
+	$(Q)$(CC) -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. engine_ref/cuda/backend.c base/error.c base/printable.c base/array.c $(@D)/engine.o \
 	    $(@D)/emulator.o -lstdc++ -lm -Wl,--no-undefined -o $@
 
 test: $(BUILD)/tandem $(TESTS) ## run the tests of the build at hand

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/printable.h"
+
 int error_set(struct error *err, enum error_code code, const char *format, ...)
 {
     va_list args;
@@ -11,6 +13,7 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
     err->code = code;
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
+    printable_in_place(err->text, sizeof err->text);
     return -1;
 }
 

@@ -13,7 +13,8 @@ struct error {
     char text[1024];
 };
 
-/* Replaces the error's code and sentence. Always returns -1, so that callers can return it. */
+/* Replaces the error's code and sentence, in which what would steer a terminal is escaped (printable.h). Always returns
+ * -1, so that callers can return it. */
 int error_set(struct error *err, enum error_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Sets ERROR_MEMORY with the sentence for a failed allocation. Returns -1. */

@@ -10,16 +10,78 @@
 
 #include "base/array.h"
 #include "base/nearest.h"
+#include "base/printable.h"
+
+static int check_utf8(const char *text, const char *name, struct error *err)
+{
+    size_t at = utf8_check(text);
+    return text[at] ? error_set(err, ERROR_INPUT, "%s: byte %zu (0x%02x) is not UTF-8 text", name, at + 1,
+                                (unsigned char)text[at])
+                    : 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Two members with one name: which one counts would depend on who reads. Sorted, for objects with many members. */
+static int check_members(const cJSON *object, const char *name, const char *path, struct error *err)
+{
+    size_t count = 0, i = 0;
+    for (const cJSON *member = object->child; member; member = member->next)
+        count++;
+    const char **names = count > 1 ? malloc(count * sizeof *names) : NULL;
+    if (count < 2)
+        return 0;
+    if (!names)
+        return error_no_memory(err);
+    for (const cJSON *member = object->child; member; member = member->next)
+        names[i++] = member->string;
+    qsort(names, count, sizeof *names, compare_names);
+    int status = 0;
+    for (i = 1; i < count && status == 0; i++)
+        if (strcmp(names[i - 1], names[i]) == 0)
+            status = error_set(err, ERROR_INPUT, "%s: %s%s%.60s: is there twice, expected once", name, path,
+                               *path ? "." : "", names[i]);
+    free(names);
+    return status;
+}
+
+static int check_duplicates(const cJSON *node, const char *name, const char *path, struct error *err)
+{
+    int index = 0;
+    if (cJSON_IsObject(node) && check_members(node, name, path, err))
+        return -1;
+    for (const cJSON *child = node->child; child; child = child->next, index++) {
+        char below[160];
+        if (!child->child)
+            continue;
+        if (child->string)
+            snprintf(below, sizeof below, "%.100s%s%.50s", path, *path ? "." : "", child->string);
+        else
+            snprintf(below, sizeof below, "%.140s[%d]", path, index);
+        if (check_duplicates(child, name, below, err))
+            return -1;
+    }
+    return 0;
+}
 
 int json_parse(const char *text, const char *name, struct json *root, struct error *err)
 {
     const char *end = NULL;
+    if (check_utf8(text, name, err))
+        return -1;
     cJSON *node = cJSON_ParseWithOpts(text, &end, 1);
     if (!node) {
         int line = 1;
         for (const char *c = text; end && c < end && *c; c++)
             line += *c == '\n';
         return error_set(err, ERROR_INPUT, "%s:%d: not valid JSON near \"%.20s\"", name, line, end ? end : "");
+    }
+    if (check_duplicates(node, name, "", err)) {
+        cJSON_Delete(node);
+        return -1;
     }
     *root = (struct json){.node = node, .file = name, .path = ""};
     return 0;
@@ -183,6 +245,8 @@ int json_set_path(struct json *root, const char *path, const char *text, struct 
 {
     cJSON *at = (cJSON *)(uintptr_t)root->node;
     const char *rest = path;
+    char option[120];
+    snprintf(option, sizeof option, "--set %.100s", path);
     for (;;) {
         char key[100];
         size_t length = strcspn(rest, ".");
@@ -197,6 +261,10 @@ int json_set_path(struct json *root, const char *path, const char *text, struct 
                 value = cJSON_CreateString(text);
             if (!value)
                 return error_no_memory(err);
+            if (check_utf8(text, option, err) || check_duplicates(value, "--set", path, err)) {
+                cJSON_Delete(value);
+                return -1;
+            }
             cJSON_DeleteItemFromObjectCaseSensitive(at, key);
             cJSON_AddItemToObject(at, key, value);
             return 0;

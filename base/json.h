@@ -16,8 +16,8 @@ struct json {
     char path[160];
 };
 
-/* Reads a whole file, or parses text that is called `name` in messages. `root` is owned by the caller
- * (cJSON_Delete((cJSON *)root.node)). Names and text must outlive the places. */
+/* Reads a whole file, or parses text that is called `name` in messages: UTF-8, no object with one key twice. `root` is
+ * owned by the caller (cJSON_Delete((cJSON *)root.node)). Names and text must outlive the places. */
 int json_load(const char *file, struct json *root, struct error *err);
 int json_parse(const char *text, const char *name, struct json *root, struct error *err);
 

@@ -3,10 +3,12 @@
 #include <stdio.h>
 
 #include "base/output.h"
+#include "base/printable.h"
 #include "cli/command.h"
 #include "cli/kept.h"
 #include "reports/pages/page_compare.h"
 #include "reports/store/compare.h"
+#include "reports/store/kept_value.h"
 
 enum { OPT_DB, OPT_OUT };
 
@@ -26,8 +28,9 @@ static int take_label(void *state, int columns, char **values, struct error *err
     struct label *l = state;
     (void)columns, (void)err;
     l->found = true;
-    snprintf(l->text, sizeof l->text, "%.80s (%.60s, %.60s on %.60s, seed %.20s)", values[0], values[1], values[2],
-             values[3], values[4]);
+    snprintf(l->text, sizeof l->text, "%.80s (%.60s, %.60s on %.60s, seed %.20s)", kept_text(values[0]),
+             kept_text(values[1]), kept_text(values[2]), kept_text(values[3]), kept_text(values[4]));
+    printable_in_place(l->text, sizeof l->text);
     return 0;
 }
 
@@ -90,9 +93,9 @@ static void print_label(char letter, int64_t run, const char *label, bool overlo
 static void print_conditions(const struct comparability *c)
 {
     if (*c->workload)
-        printf("The workloads differ, so neither is better: %s\n", c->workload);
+        printf("The workloads differ, so neither is better: %s\n", PRINTABLE(c->workload));
     if (*c->seeds)
-        printf("The seeds differ, %s: requests are alike, not the same.\n", c->seeds);
+        printf("The seeds differ, %s: requests are alike, not the same.\n", PRINTABLE(c->seeds));
 }
 
 static int compare(struct store *store, int64_t a, int64_t b, struct error *err)
@@ -131,7 +134,7 @@ static int compare_as_page(struct store *store, const int64_t *ids, size_t count
     if (output_open(&file, name, err) ||
         output_close(&file, page_write_comparison(store, ids, count, file.out, err) != 0, err))
         return -1;
-    printf("the comparison is in %s\n", name);
+    printf("the comparison is in %s\n", PRINTABLE(name));
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/output.h"
+#include "base/printable.h"
 #include "cli/command.h"
 #include "cli/session.h"
 #include "planner/answer.h"
@@ -29,7 +30,8 @@ enum {
 
 static const struct option_spec options[] = {
     {"--set", "PATH=VALUE", "override a value of the plan or scenario; may be repeated"},
-    {"--db", "FILE", "database of plans, where an interrupted one goes on (default tandem.db)"},
+    {"--db", "FILE",
+     "database of plans, where an interrupted one goes on (default tandem.db); of a scenario nothing is kept"},
     {"--no-db", NULL, "keep nothing; only print the answer"},
     {"-j", "N", "threads (default: as many as there are processors)"},
     {"--replications", "N", "most of one point, 4, 8, … (default 32)"},
@@ -65,9 +67,9 @@ static void print_bill(const struct plan *p, const struct point *at)
         cost += plan_cost_per_h(p, &at->results[i]) / (double)at->count;
     size_t pools = at->results[0].pool_count;
     for (size_t i = 0; i < pools; i++) {
-        printf("%s%.0f × %s", i ? " + " : "    ", held[i].gpus, held[i].device);
+        printf("%s%.0f × %s", i ? " + " : "    ", held[i].gpus, PRINTABLE(held[i].device));
         if (pools > 1)
-            printf(" to %s", held[i].pool);
+            printf(" to %s", PRINTABLE(held[i].pool));
     }
     if (cost > 0)
         printf(", %.2f an hour", cost);
@@ -82,7 +84,7 @@ static void print_unserved(const char *indent, double share, const char *reason)
 {
     if (share > 0)
         printf("%s%.2f %% of requests are not served, one of them because: %s\n", indent, 100 * share,
-               *reason ? reason : "?");
+               *reason ? PRINTABLE(reason) : "?");
 }
 
 static void print_latency(const char *title, double seconds)
@@ -131,7 +133,7 @@ static void print_size(const struct plan_search *s, const struct contender *c, s
     char typical[128], least[128];
     if (!worst)
         return;
-    printf("%s%zu unit%s of %s\n", head, units, units == 1 ? "" : "s", c->family->label);
+    printf("%s%zu unit%s of %s\n", head, units, units == 1 ? "" : "s", PRINTABLE(c->family->label));
     print_bill(s->plan, at);
     margin_text(point_binding(at), point_typical_margin(at), typical, sizeof typical);
     margin_text(worst->binding, worst->margin, least, sizeof least);
@@ -151,7 +153,7 @@ static void print_others(const struct plan_search *s, bool all)
             const struct contender *c = &s->contenders[i];
             if (c == s->chosen || (int)c->fate != fate || shown++ >= most)
                 continue;
-            printf("    %s: %s\n", c->family->label, c->why);
+            printf("    %s: %s\n", PRINTABLE(c->family->label), PRINTABLE(c->why));
         }
     if (shown > most)
         printf("    … and %zu more (--all)\n", shown - most);
@@ -166,7 +168,7 @@ static void print_headroom(const struct plan_answer *a)
             printf("    %-15s matters too little for a limit to be told from chance\n", scale_names[i]);
         else if (c->kind == CAPACITY_FOUND)
             printf("    %-15s × %.3f  (holds at %.3f, breaks at %.3f: %s)\n", scale_names[i], c->value, c->low, c->high,
-                   c->binding);
+                   PRINTABLE(c->binding));
         else
             printf("    %-15s %s\n", scale_names[i],
                    c->kind == CAPACITY_NONE ? "breaks however little there is" : "a thousand times as much, or more");
@@ -220,7 +222,7 @@ static void print_front(const struct plan_search *s, const struct plan_answer *a
                    b->verdict == HOLDS    ? "holds"
                    : b->verdict == BREAKS ? "breaks"
                                           : "undecided",
-                   b->units, b->contender->family->label);
+                   b->units, PRINTABLE(b->contender->family->label));
     }
 }
 
@@ -260,7 +262,7 @@ static void print_answer(const struct plan_search *s, const struct plan_answer *
 {
     char wall[32];
     print_duration(wall, sizeof wall, wall_s);
-    printf("%s: %.4g requests/s\n", s->plan->name, s->plan->rate_per_s);
+    printf("%s: %.4g requests/s\n", PRINTABLE(s->plan->name), s->plan->rate_per_s);
     if (s->chosen) {
         print_size(s, s->chosen, s->chosen->high, "\n  recommended  ");
         print_ties(s);
@@ -364,11 +366,11 @@ static void print_end(const struct plan *plan, const struct capacity *c)
 {
     double rate = plan->rate_per_s;
     if (c->kind == CAPACITY_NONE)
-        printf("%s %s its SLO at any rate: at %.3g requests/s, where hardly any request meets another,\n", plan->name,
-               c->shown ? "misses" : "is not shown to meet", c->high * rate);
+        printf("%s %s its SLO at any rate: at %.3g requests/s, where hardly any request meets another,\n",
+               PRINTABLE(plan->name), c->shown ? "misses" : "is not shown to meet", c->high * rate);
     else
-        printf("%s %s its SLO at any rate that was tried: at %.4g requests/s, the last of them,\n", plan->name,
-               c->shown ? "meets" : "is not shown to miss", c->low * rate);
+        printf("%s %s its SLO at any rate that was tried: at %.4g requests/s, the last of them,\n",
+               PRINTABLE(plan->name), c->shown ? "meets" : "is not shown to miss", c->low * rate);
     print_outcome(&c->end);
 }
 
@@ -384,10 +386,11 @@ static int print_capacity(const struct plan *plan, struct session *session, stru
         return exit_for(err);
     if (c->kind == CAPACITY_FOUND && c->vague)
         printf("%s sustains about %.4g requests/s within its SLO; the replications cannot tell %.4g from %.4g\n",
-               plan->name, c->value * rate, c->low * rate, c->high * rate);
+               PRINTABLE(plan->name), c->value * rate, c->low * rate, c->high * rate);
     else if (c->kind == CAPACITY_FOUND)
         printf("%s sustains %.4g requests/s within its SLO: holds at %.4g, breaks at %.4g (%s); %g %% interval\n",
-               plan->name, c->value * rate, c->low * rate, c->high * rate, c->binding, 100 * plan->effort.confidence);
+               PRINTABLE(plan->name), c->value * rate, c->low * rate, c->high * rate, c->binding,
+               100 * plan->effort.confidence);
     else
         print_end(plan, c);
     if (isfinite(h.capacity_per_s) && c->kind != CAPACITY_NONE)
@@ -423,6 +426,9 @@ static int capacity(const struct arguments *args, struct json root, struct error
     if (plan_read(&plan, root, err))
         return exit_for(err);
     struct session_wishes wishes = {.threads = args->values[OPT_THREADS], .quiet = args->values[OPT_QUIET] != NULL};
+    if (args->values[OPT_DB] && !args->values[OPT_QUIET])
+        fprintf(stderr, "nothing is kept in %s: a scenario's largest rate is only printed\n",
+                PRINTABLE(args->values[OPT_DB]));
     int status = session_open(&session, &wishes, err) ? exit_for(err) : print_capacity(&plan, &session, err);
     session_close(&session, status == EXIT_FAILED, err);
     plan_release(&plan);
@@ -460,8 +466,8 @@ static int analytic(struct json root, struct error *err)
     if (status == 0 && r.failed)
         status = error_set(err, r.code, "%s", r.message);
     if (status == 0) {
-        printf("%s at %.4g requests/s: formula (%s) in %.1f ms, simulation in %.0f ms\n\n", s.name, e.rate_per_s,
-               e.formula, 1e3 * formula_s, 1e3 * r.wall_s);
+        printf("%s at %.4g requests/s: formula (%s) in %.1f ms, simulation in %.0f ms\n\n", PRINTABLE(s.name),
+               e.rate_per_s, e.formula, 1e3 * formula_s, 1e3 * r.wall_s);
         printf("  %-22s %10s %10s\n", "", "formula", "simulated");
         print_against("wait, mean", "s", e.wait_s, r.metrics[METRIC_QUEUE][STAT_MEAN]);
         print_against("TTFT, mean", "s", e.ttft_s, r.metrics[METRIC_TTFT][STAT_MEAN]);
@@ -517,7 +523,7 @@ static int print_by_formula(const struct plan *plan, const struct formula_choice
     printf("%s: %.4g requests/s; fewest units that can bear it, by formula and whatever the SLO\n\n  %10s %6s\n",
            plan->name, plan->rate_per_s, objective_names[plan->objective], "units");
     for (size_t i = 0; i < count && (all || i < 20); i++)
-        printf("  %10.2f %6zu  %s\n", choices[i].objective, choices[i].units, choices[i].family->label);
+        printf("  %10.2f %6zu  %s\n", choices[i].objective, choices[i].units, PRINTABLE(choices[i].family->label));
     char *scenario = family_scenario(plan, choices[0].family, choices[0].units);
     struct json root;
     if (!scenario)

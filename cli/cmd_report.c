@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/output.h"
+#include "base/printable.h"
 #include "cli/command.h"
 #include "cli/kept.h"
 #include "cli/page_owner.h"
@@ -39,7 +40,7 @@ enum { QUICK_RUN_MS = 1500 }; /* headroom takes some fifty times as long */
 static int take_count(void *state, int columns, char **values, struct error *err)
 {
     (void)columns, (void)err;
-    *(int64_t *)state = strtoll(values[0], NULL, 10);
+    *(int64_t *)state = kept_integer(values[0]);
     return 0;
 }
 
@@ -96,6 +97,7 @@ static int ask_headroom(const struct arguments *args, int64_t id, struct store *
     char usual[PAGE_NAME];
     bool forced = args->values[OPT_HEADROOM] != NULL;
     int status = kept_run_read(&run, store, id, err);
+    bool read_only = store_is_read_only(store);
     if (status == 0)
         status = store_read(store, take_count, &known, err, "SELECT count(*) FROM headroom WHERE run_id = ?", "i", id);
     bool open = status == 0 && !known && cJSON_GetObjectItemCaseSensitive(run.scenario, "slo");
@@ -105,7 +107,10 @@ static int ask_headroom(const struct arguments *args, int64_t id, struct store *
     else if (open && forced && was_served(&run))
         status = error_set(err, ERROR_INPUT,
                            "--headroom: run %lld was served by an engine; only simulated runs have one", (long long)id);
-    else if (open && (forced || (quick && !was_served(&run) && !args->values[OPT_NO_HEADROOM])))
+    else if (open && forced && read_only)
+        status = error_set(err, ERROR_INPUT, "--headroom: run %lld is in a database that cannot be written to keep it",
+                           (long long)id);
+    else if (open && !read_only && (forced || (quick && !was_served(&run) && !args->values[OPT_NO_HEADROOM])))
         status = (!args->values[OPT_OUT] && name_page(args, "run", id, usual, err)) ||
                  look_for_headroom(args, &run, store, &ours);
     if (ours.code != ERROR_NONE && (forced || signal_came()))
@@ -135,7 +140,7 @@ static int write_page(const struct arguments *args, struct store *store, const c
     if (output_close(&file, status != 0, err))
         return -1;
     if (!args->values[OPT_QUIET])
-        printf("%s %lld is in %s\n", what, (long long)id, name);
+        printf("%s %lld is in %s\n", what, (long long)id, PRINTABLE(name));
     return 0;
 }
 
@@ -156,7 +161,7 @@ static int take_run(void *state, int columns, char **values, struct error *err)
 {
     struct run_pages *p = state;
     (void)columns;
-    return write_page(p->args, p->store, "run", strtoll(values[0], NULL, 10), page_write, NULL, err);
+    return write_page(p->args, p->store, "run", kept_integer(values[0]), page_write, NULL, err);
 }
 
 /* "sweep:3" and "plan:1": the page of all its points. Returns 1 when the word is a run's. */

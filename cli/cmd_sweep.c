@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/output.h"
+#include "base/printable.h"
 #include "cli/command.h"
 #include "cli/session.h"
 #include "planner/sweep.h"
@@ -274,6 +275,7 @@ static void print_table(const struct sweep *s, const struct sweep_point *points,
         for (size_t i = 0; i < count; i++) {
             char text[128];
             sweep_value_text(s, &points[i], a, text, sizeof text);
+            printable_in_place(text, sizeof text);
             widths[a] = strlen(text) > widths[a] ? strlen(text) : widths[a];
         }
         printf("%-*s  ", (int)widths[a], last_of(s->axes[a].path));
@@ -287,10 +289,11 @@ static void print_table(const struct sweep *s, const struct sweep_point *points,
         for (size_t a = 0; a < s->axis_count; a++) {
             char text[128];
             sweep_value_text(s, &points[i], a, text, sizeof text);
+            printable_in_place(text, sizeof text);
             printf("%-*s  ", (int)widths[a], text);
         }
         if (p->failed) {
-            printf(" %s\n", p->results[p->count - 1].message);
+            printf(" %s\n", PRINTABLE(p->results[p->count - 1].message));
             continue;
         }
         printf("%-10s", slo_word(p));
@@ -318,8 +321,10 @@ static int write_csv(const char *file, const struct sweep *s, const struct sweep
     if (output_open(&o, file, err))
         return -1;
     FILE *out = o.out;
-    for (size_t a = 0; a < s->axis_count; a++)
-        fprintf(out, "%s,", s->axes[a].path);
+    for (size_t a = 0; a < s->axis_count; a++) {
+        printable_csv(out, s->axes[a].path);
+        fputc(',', out);
+    }
     fprintf(out, "replications");
     for (size_t k = 0; k < COLUMNS; k++)
         fprintf(out, ",%s,%s.low,%s.high", columns[k], columns[k], columns[k]);
@@ -328,10 +333,11 @@ static int write_csv(const char *file, const struct sweep *s, const struct sweep
         for (size_t a = 0; a < s->axis_count; a++) {
             char text[512];
             sweep_value_text(s, &points[i], a, text, sizeof text);
-            fputc('"', out);
-            for (const char *c = text; *c; c++)
-                fprintf(out, *c == '"' ? "\"\"" : "%c", *c);
-            fprintf(out, "\",");
+            if (cJSON_IsNumber(cJSON_GetArrayItem(s->axes[a].values, (int)points[i].choice[a])))
+                fputs(text, out);
+            else
+                printable_csv(out, text);
+            fputc(',', out);
         }
         fprintf(out, "%zu", points[i].point.count);
         for (size_t k = 0; k < COLUMNS; k++) {

@@ -5,9 +5,10 @@
 
 #include "reports/store/store.h"
 
-/* Opens the database that --db names, tandem.db where it is NULL; fails where there is none. */
 #define KEPT_USUAL "tandem.db" /* where nothing else is said */
 
+/* Opens the database that --db names, tandem.db where it is NULL, to read only where it cannot be written; fails where
+ * there is none. */
 int kept_open(const char *db, struct store **out, struct error *err);
 
 /* A run's number in a word. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/printable.h"
 #include "cli/progress.h"
 
 enum { SPARKS = 60, FIRST_WIDTH_S = 1 };
@@ -112,7 +113,7 @@ static void print_view(struct run_watch *w, const struct cluster_totals *t, doub
     if (w->lines)
         fprintf(out, "\033[%dA", w->lines);
     double s = sim_time_to_s(t->end), in_system = (double)(m->system.arrivals - m->system.departures);
-    fprintf(out, "%s\033[K\n  ", w->scenario->name);
+    fprintf(out, "%s\033[K\n  ", PRINTABLE(w->scenario->name));
     print_progress(w, t, now, out);
     fprintf(out, "\033[K\n  in simulated time: %.4g requests/s, %.0f output tokens/s\033[K\n",
             s > 0 ? (double)t->finished / s : 0, s > 0 ? (double)m->heads / s : 0);

@@ -55,7 +55,7 @@ build_backend() {
     "$nvcc" --version && "$nvcc" -std=c++17 -O2 -I. -I"$kit/include" -Xcompiler -fPIC,-Wall -gencode arch=compute_90,code=sm_90 \
         -c engine_ref/cuda/engine.cu -o "$kit/engine.o" &&
         gcc -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. -I"$kit/include" -isystem "$home/include" -isystem "$(dirname "$cupti")" engine_ref/cuda/backend.c \
-            engine_ref/cuda/trace.c engine_ref/activity.c engine_ref/profiler.c base/error.c base/array.c "$kit/engine.o" \
+            engine_ref/cuda/trace.c engine_ref/activity.c engine_ref/profiler.c base/error.c base/printable.c base/array.c "$kit/engine.o" \
             $libraries -lcudart_static -lcublas -lcupti -lstdc++ -ldl -lrt -lpthread -lm -o "$kit/tandem-cuda.so.new" && mv "$kit/tandem-cuda.so.new" "$kit/tandem-cuda.so"
 }
 export kit

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/version.h"
+#include "reports/store/kept_value.h"
 
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
 {
@@ -89,7 +90,8 @@ char *trial_result_print(const struct trial_result *r)
 static double number_at(const cJSON *o, const char *key)
 {
     const cJSON *n = cJSON_GetObjectItemCaseSensitive(o, key);
-    return cJSON_IsNumber(n) ? n->valuedouble : 0;
+    double value = cJSON_IsNumber(n) ? n->valuedouble : 0;
+    return value > -9e15 && value < 9e15 ? value : 0;
 }
 
 static void text_at(const cJSON *o, const char *key, char *out, size_t size)
@@ -128,10 +130,11 @@ int trial_result_parse(const char *text, struct trial_result *out, struct error 
         return error_set(err, ERROR_INPUT, "a kept trial has %zu numbers, expected %zu", i, n);
     }
     out->failed = number_at(o, "failed") > 0;
-    out->code = (enum error_code)number_at(o, "code");
-    out->arrived = (uint64_t)number_at(o, "arrived");
-    out->finished = (uint64_t)number_at(o, "finished");
-    out->rejected = (uint64_t)number_at(o, "rejected");
+    double code = number_at(o, "code");
+    out->code = code >= ERROR_NONE && code <= ERROR_RUN ? (enum error_code)code : ERROR_RUN;
+    out->arrived = (uint64_t)fmax(number_at(o, "arrived"), 0);
+    out->finished = (uint64_t)fmax(number_at(o, "finished"), 0);
+    out->rejected = (uint64_t)fmax(number_at(o, "rejected"), 0);
     out->slo_met = number_at(o, "slo_met") > 0;
     out->overloaded = number_at(o, "overloaded") > 0;
     text_at(o, "message", out->message, sizeof out->message);
@@ -149,33 +152,34 @@ int trial_result_parse(const char *text, struct trial_result *out, struct error 
 static int take_id(void *state, int columns, char **values, struct error *err)
 {
     (void)columns, (void)err;
-    *(int64_t *)state = values[0] ? strtoll(values[0], NULL, 10) : 0;
+    *(int64_t *)state = kept_integer(values[0]);
     return 0;
 }
 
+/* In one statement, so that the same plan started twice at once is one. */
 int journal_open(struct journal *j, struct store *store, const char *table, const char *name, const char *specification,
                  bool *resumed, struct error *err)
 {
-    char sql[160];
+    char sql[300], started[32];
+    time_t now = time(NULL);
+    struct tm utc;
+    int64_t begun = 0;
     *j = (struct journal){.store = store, .table = table};
     if (!specification)
         return error_no_memory(err);
+    strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    snprintf(sql, sizeof sql,
+             "INSERT INTO %s (spec, status, name, started_at) SELECT ?1, 'unfinished', ?2, ?3 WHERE NOT EXISTS (SELECT "
+             "1 FROM %s WHERE spec = ?1 AND status = 'unfinished')",
+             table, table);
+    if (store_write(store, err, sql, "sss", specification, name, started) ||
+        store_read(store, take_id, &begun, err, "SELECT changes()", ""))
+        return -1;
+    *resumed = begun == 0;
+    j->id = store_last_id(store);
     snprintf(sql, sizeof sql, "SELECT id FROM %s WHERE spec = ? AND status = 'unfinished' ORDER BY id DESC LIMIT 1",
              table);
-    if (store_read(store, take_id, &j->id, err, sql, "s", specification))
-        return -1;
-    *resumed = j->id > 0;
-    if (*resumed)
-        return 0;
-    char started[32];
-    time_t now = time(NULL);
-    struct tm utc;
-    strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    snprintf(sql, sizeof sql, "INSERT INTO %s (spec, status, name, started_at) VALUES (?, 'unfinished', ?, ?)", table);
-    if (store_write(store, err, sql, "sss", specification, name, started))
-        return -1;
-    j->id = store_last_id(store);
-    return 0;
+    return *resumed ? store_read(store, take_id, &j->id, err, sql, "s", specification) : 0;
 }
 
 struct recalled {
@@ -216,17 +220,22 @@ struct kept {
     const char *point, *result;
 };
 
+/* Who keeps a point first has kept it: when another process was faster, this run of the same trial is dropped. */
 static int write_point(void *state, struct store *store, int64_t run_id, struct error *err)
 {
     struct kept *k = state;
     const char *table = k->journal->table;
-    char sql[200];
-    snprintf(
-        sql, sizeof sql,
-        "INSERT OR REPLACE INTO %s_point (%s_id, point, run_id, status, result) VALUES (?, ?, nullif(?, 0), 'done', "
-        "?)",
-        table, table);
-    return store_write(store, err, sql, "isis", k->journal->id, k->point, run_id, k->result);
+    char sql[400];
+    int64_t written = 0;
+    snprintf(sql, sizeof sql,
+             "INSERT INTO %s_point (%s_id, point, run_id, status, result) VALUES (?, ?, nullif(?, 0), 'done', ?) ON "
+             "CONFLICT DO UPDATE SET run_id = excluded.run_id, status = 'done', result = excluded.result WHERE result "
+             "IS NULL",
+             table, table);
+    if (store_write(store, err, sql, "isis", k->journal->id, k->point, run_id, k->result) ||
+        store_read(store, take_id, &written, err, "SELECT changes()", ""))
+        return -1;
+    return written > 0 || run_id == 0 ? 0 : store_write(store, err, "DELETE FROM run WHERE id = ?", "i", run_id);
 }
 
 static int keep(void *state, const struct trial *t, const struct trial_result *r, struct error *err)

@@ -13,7 +13,10 @@ struct journal {
     int64_t id;        /* there */
 };
 
-/* Finds the plan or sweep of this specification that was not finished, or begins one. The store must outlive it. */
+/* Finds the plan or sweep of this specification that was not finished, or begins one. The store must outlive it.
+ *
+ * Two processes that do so at once work on the same one: each recalls what the other has kept before it starts a batch
+ * of trials, and of a trial that both run the first result is kept. */
 int journal_open(struct journal *j, struct store *store, const char *table, const char *name, const char *specification,
                  bool *resumed, struct error *err);
 

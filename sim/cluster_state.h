@@ -56,8 +56,8 @@ struct cluster {
     struct request_list limbo;     /* who arrived, or was evicted, while no replica was up */
     bool out_of_memory;
     const struct routing_policy *misrouted; /* it chose a station that there is not */
-    gsl_rng *prediction_rng; /* NULL: nothing is foretold */
-    struct delays delays;    /* that requests go through first */
+    gsl_rng *prediction_rng;                /* NULL: nothing is foretold */
+    struct delays delays;                   /* that requests go through first */
     struct request_source *source;
     struct arrival next;
     int more; /* 1: `next` is to come; else as the source said */

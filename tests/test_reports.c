@@ -595,6 +595,7 @@ static void test_a_newer_schema_is_refused(void **state)
     struct error err = {0};
     struct store *s;
     clear_store();
+    assert_int_equal(query("PRAGMA application_id = 0x546e646d"), -1);
     assert_int_equal(query("PRAGMA user_version = 99"), -1);
     assert_int_equal(open_store(&s, &err), -1);
     assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 6"));

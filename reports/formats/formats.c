@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/printable.h"
 #include "reports/formats/perfetto.h"
 #include "reports/stats/metrics.h"
+#include "reports/store/kept_value.h"
 
 /* What of a run every format wants: its row, and single statistics by name. */
 struct kept {
@@ -21,12 +23,12 @@ static int take_run(void *state, int columns, char **values, struct error *err)
     struct kept *k = state;
     (void)columns, (void)err;
     k->found = true;
-    snprintf(k->model, sizeof k->model, "%s", values[0]);
-    snprintf(k->name, sizeof k->name, "%s", values[1]);
-    snprintf(k->started, sizeof k->started, "%s", values[2]);
-    k->arrived = strtod(values[3], NULL);
-    k->finished = strtod(values[4], NULL);
-    k->duration_s = strtod(values[5], NULL);
+    snprintf(k->model, sizeof k->model, "%s", kept_text(values[0]));
+    snprintf(k->name, sizeof k->name, "%s", kept_text(values[1]));
+    snprintf(k->started, sizeof k->started, "%s", kept_text(values[2]));
+    k->arrived = kept_number(values[3]);
+    k->finished = kept_number(values[4]);
+    k->duration_s = kept_number(values[5]);
     return 0;
 }
 
@@ -42,7 +44,7 @@ static int read_kept(struct store *store, int64_t run, struct kept *out, struct 
 static int take_number(void *state, int columns, char **values, struct error *err)
 {
     (void)columns, (void)err;
-    *(double *)state = values[0] ? strtod(values[0], NULL) : NAN;
+    *(double *)state = kept_number(values[0]);
     return 0;
 }
 
@@ -93,7 +95,7 @@ struct exposition {
 static void sample(const struct exposition *x, const char *suffix, const char *le, double v)
 {
     fprintf(x->out, "vllm:%s%s{engine=\"0\",model_name=\"", x->name, suffix);
-    label_text(x->out, x->model);
+    label_text(x->out, PRINTABLE(x->model));
     fputc('"', x->out);
     if (le)
         fprintf(x->out, ",le=\"%s\"", le);
@@ -113,8 +115,11 @@ static int take_bucket(void *state, int columns, char **values, struct error *er
 {
     struct exposition *x = state;
     (void)columns, (void)err;
-    close_buckets(x, strtod(values[0], NULL));
-    x->below += strtod(values[1], NULL);
+    double at = kept_number(values[0]), count = kept_number(values[1]);
+    if (!isfinite(at) || !(count > 0))
+        return 0;
+    close_buckets(x, at);
+    x->below += count;
     return 0;
 }
 
@@ -197,12 +202,9 @@ static int write_prometheus(struct store *store, int64_t run, FILE *out, struct 
     return 0;
 }
 
-static void add(cJSON *o, const char *key, double v)
+static bool add(cJSON *o, const char *key, double v)
 {
-    if (isfinite(v))
-        cJSON_AddNumberToObject(o, key, v);
-    else
-        cJSON_AddNullToObject(o, key);
+    return (isfinite(v) ? cJSON_AddNumberToObject(o, key, v) : cJSON_AddNullToObject(o, key)) != NULL;
 }
 
 static int write_vllm(struct store *store, int64_t run, FILE *out, struct error *err)
@@ -222,33 +224,44 @@ static int write_vllm(struct store *store, int64_t run, FILE *out, struct error 
         return error_no_memory(err);
     double input = metric_of_all(store, run, "prompt_tokens", "sum"),
            output = metric_of_all(store, run, "output_tokens", "sum");
-    cJSON_AddStringToObject(o, "date", k.started);
-    cJSON_AddStringToObject(o, "backend", "tandem");
-    cJSON_AddStringToObject(o, "label", k.name);
-    cJSON_AddStringToObject(o, "model_id", k.model);
-    add(o, "num_prompts", k.arrived);
-    add(o, "duration", k.duration_s);
-    add(o, "completed", k.finished);
-    add(o, "failed", k.arrived - k.finished);
-    add(o, "total_input_tokens", input);
-    add(o, "total_output_tokens", output);
-    add(o, "request_throughput", k.finished / k.duration_s);
-    add(o, "request_goodput", metric_of_all(store, run, "goodput_per_s", "value"));
-    add(o, "output_throughput", output / k.duration_s);
-    add(o, "total_token_throughput", (input + output) / k.duration_s);
+    bool whole = cJSON_AddStringToObject(o, "date", k.started) && cJSON_AddStringToObject(o, "backend", "tandem") &&
+                 cJSON_AddStringToObject(o, "label", k.name) && cJSON_AddStringToObject(o, "model_id", k.model);
+    whole = add(o, "num_prompts", k.arrived) && whole;
+    whole = add(o, "duration", k.duration_s) && whole;
+    whole = add(o, "completed", k.finished) && whole;
+    whole = add(o, "failed", k.arrived - k.finished) && whole;
+    whole = add(o, "total_input_tokens", input) && whole;
+    whole = add(o, "total_output_tokens", output) && whole;
+    whole = add(o, "request_throughput", k.finished / k.duration_s) && whole;
+    whole = add(o, "request_goodput", metric_of_all(store, run, "goodput_per_s", "value")) && whole;
+    whole = add(o, "output_throughput", output / k.duration_s) && whole;
+    whole = add(o, "total_token_throughput", (input + output) / k.duration_s) && whole;
     for (size_t i = 0; i < sizeof latencies / sizeof *latencies; i++)
         for (size_t s = 0; s < sizeof statistics / sizeof *statistics; s++) {
             char key[40];
             snprintf(key, sizeof key, "%s_%s_ms", statistics[s].prefix, latencies[i].name);
-            add(o, key, 1e3 * metric_of_all(store, run, latencies[i].metric, statistics[s].statistic));
+            whole = add(o, key, 1e3 * metric_of_all(store, run, latencies[i].metric, statistics[s].statistic)) && whole;
         }
-    char *text = cJSON_Print(o);
+    char *text = whole ? cJSON_Print(o) : NULL;
     cJSON_Delete(o);
     if (!text)
         return error_no_memory(err);
     fprintf(out, "%s\n", text);
     free(text);
     return 0;
+}
+
+/* Text in Markdown, where nothing of it is markup, HTML or a link. */
+static void markdown_text(FILE *out, const char *text)
+{
+    for (const char *c = PRINTABLE(text); *c; c++) {
+        if (*c == '<' || *c == '>' || *c == '&')
+            fputs(*c == '<' ? "&lt;" : *c == '>' ? "&gt;" : "&amp;", out);
+        else if (*c == ':' && c[1] == '/') /* else a bare address becomes a link */
+            fputs("&#58;", out);
+        else
+            fprintf(out, strchr("\\`*_{}[]()#|~!$", *c) ? "\\%c" : "%c", *c);
+    }
 }
 
 static int write_markdown(struct store *store, int64_t run, FILE *out, struct error *err)
@@ -261,10 +274,12 @@ static int write_markdown(struct store *store, int64_t run, FILE *out, struct er
     struct kept k;
     if (read_kept(store, run, &k, err))
         return -1;
-    fprintf(out,
-            "## %s%s\n\n%s, %.0f of %.0f requests served, %.1f simulated seconds; %.0f cut as warm-up\n\n| seconds |",
-            metric_of(store, run, "overloaded", "value") > 0 ? "OVERLOADED: " : "", k.name, k.model, k.finished,
-            k.arrived, k.duration_s, metric_of(store, run, "warmup_requests", "value"));
+    fprintf(out, "## %s", metric_of(store, run, "overloaded", "value") > 0 ? "OVERLOADED: " : "");
+    markdown_text(out, k.name);
+    fputs("\n\n", out);
+    markdown_text(out, k.model);
+    fprintf(out, ", %.0f of %.0f requests served, %.1f simulated seconds; %.0f cut as warm-up\n\n| seconds |",
+            k.finished, k.arrived, k.duration_s, metric_of(store, run, "warmup_requests", "value"));
     for (size_t s = 0; s < sizeof statistics / sizeof *statistics; s++)
         fprintf(out, " %s |", statistics[s]);
     fputs("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n", out);
@@ -295,24 +310,35 @@ struct rows {
     long count;
 };
 
+static bool is_number_column(int column)
+{
+    return column == 0 || (column >= NUMBERS_FROM && column <= NUMBERS_TO);
+}
+
+/* What is in a column of numbers and is none is absent. */
+static const char *cell_text(int column, const char *value)
+{
+    return is_number_column(column) ? kept_json_number(value) : value;
+}
+
 static int write_json_row(void *state, int columns, char **values, struct error *err)
 {
     struct rows *r = state;
     cJSON *row = cJSON_CreateObject();
-    for (int i = 0; i < columns; i++) {
-        bool number = i == 0 || (i >= NUMBERS_FROM && i <= NUMBERS_TO);
-        if (!values[i])
-            cJSON_AddNullToObject(row, metric_columns[i]);
-        else if (number)
-            cJSON_AddRawToObject(row, metric_columns[i], values[i]);
-        else
-            cJSON_AddStringToObject(row, metric_columns[i], values[i]);
+    bool whole = row != NULL;
+    for (int i = 0; i < columns && whole; i++) {
+        const char *text = cell_text(i, values[i]);
+        whole = (!text                 ? cJSON_AddNullToObject(row, metric_columns[i])
+                 : is_number_column(i) ? cJSON_AddRawToObject(row, metric_columns[i], text)
+                                       : cJSON_AddStringToObject(row, metric_columns[i], text)) != NULL;
     }
-    char *text = cJSON_PrintUnformatted(row);
-    fprintf(r->out, "%s\n    %s", r->count++ ? "," : "[", text ? text : "{}");
-    free(text);
+    char *text = whole ? cJSON_PrintUnformatted(row) : NULL;
     cJSON_Delete(row);
-    return text ? 0 : error_no_memory(err);
+    if (!text)
+        return error_no_memory(err);
+    fprintf(r->out, "%s\n    %s", r->count++ ? "," : "[", text);
+    free(text);
+    return 0;
 }
 
 static int write_csv_row(void *state, int columns, char **values, struct error *err)
@@ -321,8 +347,14 @@ static int write_csv_row(void *state, int columns, char **values, struct error *
     (void)err;
     if (r->count++ == 0)
         fputs("run_id,name,scope,statistic,value,ci_low,ci_high,unit\n", r->out);
-    for (int i = 0; i < columns; i++)
-        fprintf(r->out, "%s%s", values[i] ? values[i] : "", i + 1 < columns ? "," : "\n");
+    for (int i = 0; i < columns; i++) {
+        const char *text = kept_text(cell_text(i, values[i]));
+        if (is_number_column(i))
+            fputs(text, r->out);
+        else
+            printable_csv(r->out, text);
+        fputs(i + 1 < columns ? "," : "\n", r->out);
+    }
     return 0;
 }
 
@@ -331,9 +363,11 @@ static int write_text_row(void *state, int columns, char **values, struct error 
     struct rows *r = state;
     (void)columns, (void)err;
     r->count++;
-    fprintf(r->out, "%-34s %-16s %-6s ", values[1], values[2], values[3]);
-    if (values[4])
-        fprintf(r->out, "%14.6g %s\n", strtod(values[4], NULL), values[7]);
+    double value = kept_number(values[4]);
+    fprintf(r->out, "%-34s %-16s %-6s ", PRINTABLE(kept_text(values[1])), PRINTABLE(kept_text(values[2])),
+            PRINTABLE(kept_text(values[3])));
+    if (isfinite(value))
+        fprintf(r->out, "%14.6g %s\n", value, PRINTABLE(kept_text(values[7])));
     else
         fprintf(r->out, "%14s\n", "-");
     return 0;

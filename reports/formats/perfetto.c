@@ -51,15 +51,23 @@ static int lane_for(struct lanes *l, int64_t start, int64_t end)
     return (int)lane;
 }
 
+static void microseconds(FILE *out, int64_t ns)
+{
+    long long size = llabs((long long)ns);
+    fprintf(out, "%s%lld.%03lld", ns < 0 ? "-" : "", size / 1000, size % 1000);
+}
+
 static void begin(struct trace *t, char phase, int64_t process, int64_t lane, int64_t ns)
 {
-    fprintf(t->out, "%s{\"ph\":\"%c\",\"pid\":%lld,\"tid\":%lld,\"ts\":%lld.%03lld", t->events++ ? ",\n" : "\n", phase,
-            (long long)process, (long long)lane, (long long)(ns / 1000), (long long)(ns % 1000));
+    fprintf(t->out, "%s{\"ph\":\"%c\",\"pid\":%lld,\"tid\":%lld,\"ts\":", t->events++ ? ",\n" : "\n", phase,
+            (long long)process, (long long)lane);
+    microseconds(t->out, ns);
 }
 
 static void duration(struct trace *t, int64_t ns)
 {
-    fprintf(t->out, ",\"dur\":%lld.%03lld", (long long)(ns / 1000), (long long)(ns % 1000));
+    fputs(",\"dur\":", t->out);
+    microseconds(t->out, ns);
 }
 
 static void name_process(struct trace *t, int64_t process, const char *name, int order)
@@ -90,11 +98,6 @@ static void flow(struct trace *t, char phase, int64_t process, int64_t lane, int
             phase == 'f' ? ",\"bp\":\"e\"" : "");
 }
 
-static int64_t ns_of(const char *seconds)
-{
-    return llround(kept_number(seconds) * 1e9);
-}
-
 static int take_request(void *state, int columns, char **values, struct error *err)
 {
     struct trace *t = state;
@@ -103,15 +106,15 @@ static int take_request(void *state, int columns, char **values, struct error *e
     if (!grown)
         return error_no_memory(err);
     t->requests = grown;
-    int64_t arrival = ns_of(values[2]);
+    int64_t arrival = kept_ns(values[2]);
     grown[t->request_count++] =
-        (struct kept_request){.id = strtoll(values[0], NULL, 10),
-                              .replica = strtoll(values[1], NULL, 10),
+        (struct kept_request){.id = kept_integer(values[0]),
+                              .replica = kept_integer(values[1]),
                               .arrival = arrival,
-                              .queued = arrival + strtoll(values[6], NULL, 10),
-                              .scheduled = arrival + strtoll(values[6], NULL, 10) + ns_of(values[3]),
-                              .first = arrival + ns_of(values[4]),
-                              .last = arrival + ns_of(values[5])};
+                              .queued = arrival + kept_integer(values[6]),
+                              .scheduled = arrival + kept_integer(values[6]) + kept_ns(values[3]),
+                              .first = arrival + kept_ns(values[4]),
+                              .last = arrival + kept_ns(values[5])};
     return 0;
 }
 
@@ -128,7 +131,9 @@ static int write_request(void *state, int columns, char **values, struct error *
 {
     struct trace *t = state;
     (void)columns;
-    struct kept_request *r = find_request(t, strtoll(values[0], NULL, 10));
+    struct kept_request *r = find_request(t, kept_integer(values[0]));
+    if (!r)
+        return 0;
     int lane = lane_for(&t->lanes, r->arrival, r->last);
     if (lane < 0)
         return error_no_memory(err);
@@ -136,10 +141,11 @@ static int write_request(void *state, int columns, char **values, struct error *
     begin(t, 'X', REQUESTS_PROCESS, lane, r->arrival);
     duration(t, r->last - r->arrival);
     fprintf(t->out,
-            ",\"cat\":\"request\",\"name\":\"request %lld\",\"args\":{\"prompt_tokens\":%s,\"output_tokens\":%s,"
-            "\"replica\":%lld,\"ttft_ms\":%.6g,\"e2e_ms\":%.6g,\"preemptions\":%s}}",
-            (long long)r->id, values[1], values[2], (long long)r->replica, (double)(r->first - r->arrival) * 1e-6,
-            (double)(r->last - r->arrival) * 1e-6, values[3]);
+            ",\"cat\":\"request\",\"name\":\"request %lld\",\"args\":{\"prompt_tokens\":%lld,\"output_tokens\":%lld,"
+            "\"replica\":%lld,\"ttft_ms\":%.6g,\"e2e_ms\":%.6g,\"preemptions\":%lld}}",
+            (long long)r->id, (long long)kept_integer(values[1]), (long long)kept_integer(values[2]),
+            (long long)r->replica, (double)(r->first - r->arrival) * 1e-6, (double)(r->last - r->arrival) * 1e-6,
+            (long long)kept_integer(values[3]));
     phase_slice(t, lane, "delay", r->arrival, r->queued);
     phase_slice(t, lane, "queue", r->queued, r->scheduled);
     phase_slice(t, lane, "prefill", r->scheduled, r->first);
@@ -149,26 +155,25 @@ static int write_request(void *state, int columns, char **values, struct error *
 }
 
 /* Whose prompts ran in an iteration: their flows pass through it. */
-static void write_prompt_flows(struct trace *t, const char *prompts, int64_t process, int lane, int64_t start)
+static void write_prompt_flows(struct trace *t, const cJSON *list, int64_t process, int lane, int64_t start)
 {
-    cJSON *list = cJSON_Parse(prompts);
     const cJSON *p;
     cJSON_ArrayForEach(p, list)
     {
         const cJSON *id = cJSON_GetArrayItem(p, 0);
-        if (cJSON_IsNumber(id) && find_request(t, (int64_t)id->valuedouble))
-            flow(t, 't', process, lane, start, (int64_t)id->valuedouble);
+        double number = cJSON_IsNumber(id) ? id->valuedouble : NAN;
+        if (fabs(number) < (double)KEPT_INTEGER_MAX && find_request(t, (int64_t)number))
+            flow(t, 't', process, lane, start, (int64_t)number);
     }
-    cJSON_Delete(list);
 }
 
 static int write_iteration(void *state, int columns, char **values, struct error *err)
 {
     struct trace *t = state;
     (void)columns;
-    int64_t replica = strtoll(values[0], NULL, 10), start = strtoll(values[1], NULL, 10),
-            end = strtoll(values[2], NULL, 10), process = FIRST_REPLICA_PROCESS + replica;
-    long long decodes = strtoll(values[3], NULL, 10), prompt_tokens = strtoll(values[5], NULL, 10);
+    int64_t replica = kept_integer(values[0]), start = kept_integer(values[1]), end = kept_integer(values[2]),
+            process = FIRST_REPLICA_PROCESS + replica;
+    long long decodes = kept_integer(values[3]), prompt_tokens = kept_integer(values[5]);
     if (replica != t->replica) {
         char name[40];
         snprintf(name, sizeof name, "replica %lld", (long long)replica);
@@ -183,16 +188,19 @@ static int write_iteration(void *state, int columns, char **values, struct error
     int lane = lane_for(&t->lanes, start, end);
     if (lane < 0)
         return error_no_memory(err);
+    cJSON *prompts = cJSON_ParseWithOpts(kept_text(values[7]), NULL, 1);
     begin(t, 'X', process, lane, start);
     duration(t, end - start);
     fprintf(t->out,
-            ",\"cat\":\"iteration\",\"name\":\"%s\",\"args\":{\"decodes\":%lld,\"decode_kv_tokens\":%s,"
-            "\"prompt_tokens\":%lld,\"computed_tokens\":%s,\"prompts\":%s}}",
+            ",\"cat\":\"iteration\",\"name\":\"%s\",\"args\":{\"decodes\":%lld,\"decode_kv_tokens\":%lld,"
+            "\"prompt_tokens\":%lld,\"computed_tokens\":%lld,\"prompts\":%s}}",
             prompt_tokens == 0 ? "decode"
             : decodes == 0     ? "prefill"
                                : "prefill + decode",
-            decodes, values[4], prompt_tokens, values[6], values[7]);
-    write_prompt_flows(t, values[7], process, lane, start);
+            decodes, (long long)kept_integer(values[4]), prompt_tokens, (long long)kept_integer(values[6]),
+            cJSON_IsArray(prompts) ? values[7] : "[]");
+    write_prompt_flows(t, cJSON_IsArray(prompts) ? prompts : NULL, process, lane, start);
+    cJSON_Delete(prompts);
     return 0;
 }
 
@@ -211,16 +219,23 @@ static void end_flows(struct trace *t)
 static int write_counter(void *state, int columns, char **values, struct error *err)
 {
     struct trace *t = state;
-    (void)columns, (void)err;
-    begin(t, 'C', COUNTERS_PROCESS, 0, ns_of(values[1]));
-    fprintf(t->out, ",\"name\":\"%s\",\"args\":{\"value\":%s}}", values[0], values[2] ? values[2] : "0");
+    cJSON *name = cJSON_CreateString(kept_text(values[0]));
+    char *quoted = name ? cJSON_PrintUnformatted(name) : NULL;
+    const char *value = kept_json_number(values[2]);
+    (void)columns;
+    cJSON_Delete(name);
+    if (!quoted)
+        return error_no_memory(err);
+    begin(t, 'C', COUNTERS_PROCESS, 0, kept_ns(values[1]));
+    fprintf(t->out, ",\"name\":%s,\"args\":{\"value\":%s}}", quoted, value ? value : "0");
+    free(quoted);
     return 0;
 }
 
 static int count_rows(void *state, int columns, char **values, struct error *err)
 {
     (void)columns, (void)err;
-    *(bool *)state = strcmp(values[0], "0") != 0;
+    *(bool *)state = kept_integer(values[0]) != 0;
     return 0;
 }
 
@@ -247,11 +262,11 @@ static int write_events(struct trace *t, struct store *store, int64_t run, struc
 static char *describe(const struct kept_run *run)
 {
     cJSON *about = cJSON_CreateObject();
-    cJSON_AddStringToObject(about, "name", run->texts[RUN_NAME]);
-    cJSON_AddStringToObject(about, "model", run->texts[RUN_MODEL]);
-    cJSON_AddStringToObject(about, "device", run->texts[RUN_DEVICE]);
-    cJSON_AddStringToObject(about, "tandem", run->texts[RUN_VERSION]);
-    char *text = cJSON_PrintUnformatted(about);
+    bool whole = cJSON_AddStringToObject(about, "name", run->texts[RUN_NAME]) &&
+                 cJSON_AddStringToObject(about, "model", run->texts[RUN_MODEL]) &&
+                 cJSON_AddStringToObject(about, "device", run->texts[RUN_DEVICE]) &&
+                 cJSON_AddStringToObject(about, "tandem", run->texts[RUN_VERSION]);
+    char *text = whole ? cJSON_PrintUnformatted(about) : NULL;
     cJSON_Delete(about);
     return text;
 }
@@ -268,6 +283,8 @@ static int read_requests(struct trace *t, struct store *store, int64_t run, stru
         store_read(store, count_rows, &iterations, err, "SELECT EXISTS (SELECT 1 FROM iteration WHERE run_id = ?)", "i",
                    run))
         return -1;
+    if (t->request_count)
+        qsort(t->requests, t->request_count, sizeof *t->requests, compare_requests);
     return t->request_count || iterations
                ? 0
                : error_set(err, ERROR_INPUT,

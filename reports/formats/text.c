@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/printable.h"
+
 static void print_seconds(FILE *out, double ns)
 {
     double s = ns * 1e-9;
@@ -60,7 +62,7 @@ static void print_attainment(FILE *out, const struct scenario *s, const struct s
     fprintf(out, "    %s ", mark(&v->attainment[scope], asked > 0));
     print_share(out, v->attainment[scope].value);
     fprintf(out, " of requests%s%s met every limit", scope ? " of class " : "",
-            scope ? s->slo.classes[scope].name : "");
+            scope ? PRINTABLE(s->slo.classes[scope].name) : "");
     if (asked > 0)
         fprintf(out, "  (asked: %g %%)", 100 * asked);
     fprintf(out, "\n");
@@ -74,7 +76,7 @@ static void print_limit(FILE *out, const struct scenario *s, const struct slo_li
     else
         fprintf(out, "%s", r->judged ? "  not served" : "   no value");
     fprintf(out, "  (limit %g s%s%s)\n", l->limit_s, l->scope ? ", class " : "",
-            l->scope ? s->slo.classes[l->scope].name : "");
+            l->scope ? PRINTABLE(s->slo.classes[l->scope].name) : "");
 }
 
 static void print_windows(FILE *out, const struct scenario *s, const struct slo_verdict *v)
@@ -94,7 +96,7 @@ static void print_unserved(FILE *out, const struct slo_verdict *v)
         return;
     fprintf(out, "    %llu of %llu requests (%.2f %%) were not served and count as infinitely late; the first: %s\n",
             (unsigned long long)v->unserved, (unsigned long long)v->arrived,
-            100 * (double)v->unserved / (double)v->arrived, v->reason ? v->reason : "the run ended before");
+            100 * (double)v->unserved / (double)v->arrived, v->reason ? PRINTABLE(v->reason) : "the run ended before");
 }
 
 static void print_slo(FILE *out, const struct scenario *s, const struct run_summary *r)
@@ -109,7 +111,7 @@ static void print_slo(FILE *out, const struct scenario *s, const struct run_summ
                      : "NOT JUDGED",
             r->overloaded && v->missed == 0 ? " while the queue grows" : "");
     if (v->unjudged)
-        fprintf(out, ": no value to judge %s by", v->unjudged_first);
+        fprintf(out, ": no value to judge %s by", PRINTABLE(v->unjudged_first));
     if (v->unjudged > 1)
         fprintf(out, ", and %zu more", v->unjudged - 1);
     fprintf(out, "\n");
@@ -141,11 +143,11 @@ static void print_where_time_went(FILE *out, const struct run_summary *r)
 static void print_costs(FILE *out, const struct scenario *s, const struct run_summary *r)
 {
     bool told_apart = false;
-    fprintf(out, "  costs      %s", scenario_cost(s)->device.source);
+    fprintf(out, "  costs      %s", PRINTABLE(scenario_cost(s)->device.source));
     for (size_t i = 0; i < s->cluster.pool_count; i++) {
         told_apart |= !s->pools[i].cost.estimated;
         if (strcmp(s->pools[i].cost.device.source, s->pools[i ? i - 1 : 0].cost.device.source) != 0)
-            fprintf(out, "; %s", s->pools[i].cost.device.source);
+            fprintf(out, "; %s", PRINTABLE(s->pools[i].cost.device.source));
     }
     for (int i = 0; told_apart && i < COST_SOURCES; i++)
         fprintf(out, "%s%.1f %% %s", i ? ", " : "; of busy time ", 100 * r->source_share[i], cost_source_names[i]);
@@ -159,9 +161,9 @@ static void print_title(FILE *out, const struct scenario *s, const struct run_su
         fprintf(out,
                 "OVERLOADED: the queue of %s grew as long as requests came; latencies say how long the run was, not "
                 "how good the service is.\n",
-                r->overloaded_station);
+                PRINTABLE(r->overloaded_station));
     const struct cluster_config *c = &s->cluster;
-    fprintf(out, "%s: %s", s->name, scenario_cost(s)->model.name);
+    fprintf(out, "%s: %s", PRINTABLE(s->name), PRINTABLE(scenario_cost(s)->model.name));
     for (size_t i = 0; i < c->pool_count; i++) {
         const struct cost_model *cost = &s->pools[i].cost;
         bool alone = c->pool_count == 1, other = strcmp(cost->model.name, scenario_cost(s)->model.name) != 0;
@@ -169,11 +171,11 @@ static void print_title(FILE *out, const struct scenario *s, const struct run_su
                 i       ? ", "
                 : alone ? ""
                         : ", ",
-                alone ? "" : c->pools[i].name, other ? " with " : "", other ? cost->model.name : "",
-                pool_replicas(&c->pools[i]) * cost->parallel.tensor, cost->device.name,
-                alone && cost->parallel.tensor > 1 ? " (tensor parallel)" : "", alone ? ", " : " (",
-                c->pools[i].replica.batching->name, i ? "" : ", ", i ? "" : c->routers[0].policy->name,
-                alone ? "" : ")");
+                alone ? "" : PRINTABLE(c->pools[i].name), other ? " with " : "",
+                other ? PRINTABLE(cost->model.name) : "", pool_replicas(&c->pools[i]) * cost->parallel.tensor,
+                PRINTABLE(cost->device.name), alone && cost->parallel.tensor > 1 ? " (tensor parallel)" : "",
+                alone ? ", " : " (", PRINTABLE(c->pools[i].replica.batching->name), i ? "" : ", ",
+                i ? "" : PRINTABLE(c->routers[0].policy->name), alone ? "" : ")");
     }
     fprintf(out, "\n");
 }
@@ -189,10 +191,10 @@ static void print_requests(FILE *out, const struct cluster_totals *t, const stru
             (unsigned long long)t->unfinished, (unsigned long long)t->peak_in_flight);
     if (t->rejected)
         fprintf(out, "  rejected   %llu requests, the first one because: %s\n", (unsigned long long)t->rejected,
-                m->reject_reason ? m->reject_reason : "?");
+                m->reject_reason ? PRINTABLE(m->reject_reason) : "?");
     if (t->lost)
         fprintf(out, "  lost       %llu requests, the first one because: %s\n", (unsigned long long)t->lost,
-                m->lose_reason ? m->lose_reason : "?");
+                m->lose_reason ? PRINTABLE(m->lose_reason) : "?");
 }
 
 /* Load first: a batching server is busy nearly always, whatever its load. */
@@ -208,8 +210,8 @@ static void print_kv_size(FILE *out, const struct kv_size *kv, bool named)
     fprintf(out,
             "  KV pool    %s%s%llu blocks, %llu tokens a replica: %.2f requests of %u tokens at once (the model's "
             "longest)",
-            named ? kv->pool : "", named ? ": " : "", (unsigned long long)kv->blocks, (unsigned long long)kv->tokens,
-            kv->at_longest, kv->longest_tokens);
+            named ? PRINTABLE(kv->pool) : "", named ? ": " : "", (unsigned long long)kv->blocks,
+            (unsigned long long)kv->tokens, kv->at_longest, kv->longest_tokens);
     if (isfinite(kv->at_mean))
         fprintf(out, ", %.1f of the mean length", kv->at_mean);
     fprintf(out, "\n");
@@ -248,7 +250,7 @@ static void print_queueing(FILE *out, const struct station_summary *t)
 
 static void print_delay(FILE *out, const struct station_summary *t)
 {
-    fprintf(out, "  %-10s %s", "delay", t->name + sizeof "delay:" - 1);
+    fprintf(out, "  %-10s %s ", "delay", PRINTABLE(t->name + sizeof "delay:" - 1));
     if (isfinite(t->utilization))
         fprintf(out, "ρ %.3f, ", t->utilization);
     fprintf(out, "L %.2f, Lq %.2f, W %.3f s, Wq %.3f s\n", t->number, t->queue_number, t->stay_s, t->wait_s);

@@ -5,7 +5,7 @@
 
 #include "reports/pages/html.h"
 
-enum { WIDTH = 460, HEIGHT = 300, LEFT = 62, RIGHT = 14, TOP = 30, BOTTOM = 44 };
+enum { WIDTH = 460, HEIGHT = 300, LEFT = 62, RIGHT = 14, TOP = 30, BOTTOM = 44, TICKS_MAX = 100 };
 
 /* Where a value lies on an axis: 0 at its low end, 1 at its high end. */
 static double share(const struct chart_axis *a, double value)
@@ -53,15 +53,25 @@ static double before_first(const struct chart_axis *a)
     return a->logarithmic ? pow(10, floor(log10(a->low)) - 1) : a->low - (a->high - a->low) / 1e6;
 }
 
+/* Whether there is a tick after `from`, and where: none on an axis whose ends are too far apart, or too large, to tell.
+ */
+static bool step_tick(const struct chart_axis *a, double from, double *next)
+{
+    *next = next_tick(a, from);
+    return isfinite(*next) && *next > from && *next <= a->high * (1 + 1e-9);
+}
+
 static void draw_ticks(const struct chart *c)
 {
-    for (double t = next_tick(&c->x, before_first(&c->x)); t <= c->x.high * (1 + 1e-9); t = next_tick(&c->x, t))
+    double t = before_first(&c->x);
+    for (int i = 0; i < TICKS_MAX && step_tick(&c->x, t, &t); i++)
         if (t >= c->x.low * (1 - 1e-9)) {
             fprintf(c->out, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" stroke=\"var(--grid)\"/>", at_x(c, t),
                     at_x(c, t), TOP, HEIGHT - BOTTOM);
             label(c->out, at_x(c, t), HEIGHT - BOTTOM + 16, "middle", t);
         }
-    for (double t = next_tick(&c->y, before_first(&c->y)); t <= c->y.high * (1 + 1e-9); t = next_tick(&c->y, t))
+    t = before_first(&c->y);
+    for (int i = 0; i < TICKS_MAX && step_tick(&c->y, t, &t); i++)
         if (t >= c->y.low * (1 - 1e-9)) {
             fprintf(c->out, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"var(--grid)\"/>", LEFT,
                     WIDTH - RIGHT, at_y(c, t), at_y(c, t));

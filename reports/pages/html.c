@@ -3,29 +3,51 @@
 
 #include <math.h>
 
+#include "base/printable.h"
+
 /* Made from page.css, page.js and vendor/uplot. Colours are told apart by people who see red and green alike, too
  * (Okabe and Ito 2008). */
 extern const char page_css[], page_js[], uplot_js[], uplot_css[], uplot_licence[];
 
+/* A character that would change how others are read, or that is none; its length. */
+static size_t hidden(const char *text)
+{
+    unsigned long code = 0;
+    size_t length = utf8_next(text, &code);
+    return length == 0 ? 1 : printable_code(code) || code == '\n' || code == '\t' ? 0 : length;
+}
+
+static void html_character(FILE *out, char c)
+{
+    switch (c) {
+    case '&':
+        fputs("&amp;", out);
+        break;
+    case '<':
+        fputs("&lt;", out);
+        break;
+    case '>':
+        fputs("&gt;", out);
+        break;
+    case '"':
+        fputs("&quot;", out);
+        break;
+    default:
+        fputc(c, out);
+    }
+}
+
 void html_text(FILE *out, const char *text)
 {
-    for (; *text; text++)
-        switch (*text) {
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        default:
-            fputc(*text, out);
-        }
+    while (*text) {
+        unsigned long code = 0;
+        size_t skip = hidden(text), length = utf8_next(text, &code);
+        if (skip)
+            fprintf(out, length ? "\\u{%lx}" : "�", code);
+        for (size_t i = 0; !skip && i < length; i++)
+            html_character(out, text[i]);
+        text += skip ? skip : length;
+    }
 }
 
 void html_begin(FILE *out, const char *title)

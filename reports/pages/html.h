@@ -18,7 +18,8 @@ void html_series_library(FILE *out);
 
 void html_heading(FILE *out, const char *id, const char *title);
 
-/* Text with &, <, > and quotes escaped. */
+/* Text with &, <, > and quotes escaped, and characters that hide or turn others round written as \u{..}. What is
+ * not UTF-8, as where a text was cut, is the replacement character. */
 void html_text(FILE *out, const char *text);
 
 /* Seconds as people read them: "1.23 ms"; "–" where there is none. */

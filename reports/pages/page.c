@@ -77,9 +77,9 @@ static int take_headroom(void *state, int columns, char **values, struct error *
     double base = kept_number(values[1]), factor = kept_number(values[2]), holds = kept_number(values[3]),
            breaks = kept_number(values[4]);
     h->found = true;
-    if (strcmp(values[0], "unbounded") == 0)
+    if (strcmp(kept_text(values[0]), "unbounded") == 0)
         fprintf(h->out, "<p>The SLO is kept at any rate that was tried, up to %.3g times this one.</p>\n", holds);
-    else if (strcmp(values[0], "none") == 0)
+    else if (strcmp(kept_text(values[0]), "none") == 0)
         fputs("<p>The SLO breaks however few requests come.</p>\n", h->out);
     else {
         fprintf(h->out, "<p>It %s <b>%.3g requests/s</b>%s, %.3g times the rate it has",
@@ -292,8 +292,8 @@ static void write_limits(struct page *p)
     cJSON_ArrayForEach(class, cJSON_GetObjectItemCaseSensitive(slo, "classes"))
     {
         char scope[64], whose[64];
-        snprintf(scope, sizeof scope, "class:%s", class->string);
-        snprintf(whose, sizeof whose, " (class %s)", class->string);
+        snprintf(scope, sizeof scope, "class:%s", kept_text(class->string));
+        snprintf(whose, sizeof whose, " (class %s)", kept_text(class->string));
         write_scope(p, class, scope, whose);
     }
     const cJSON *goodput = cJSON_GetObjectItemCaseSensitive(slo, "goodput_per_s");

@@ -70,8 +70,13 @@ void page_provenance(struct page *p)
 {
     FILE *out = p->out;
     html_heading(out, "provenance", "What this rests on");
-    fprintf(out, "<p>Run %lld, tandem %s, %s, seed %s. Costs: ", (long long)p->run->id, p->run->texts[RUN_VERSION],
-            p->run->texts[RUN_STARTED], p->run->texts[RUN_SEED]);
+    fprintf(out, "<p>Run %lld, tandem ", (long long)p->run->id);
+    html_text(out, p->run->texts[RUN_VERSION]);
+    fputs(", ", out);
+    html_text(out, p->run->texts[RUN_STARTED]);
+    fputs(", seed ", out);
+    html_text(out, p->run->texts[RUN_SEED]);
+    fputs(". Costs: ", out);
     html_text(out, p->run->texts[RUN_SOURCE]);
     fprintf(out,
             ".</p>\n<table><tr><th>busy time costed</th><th>share</th></tr>"

@@ -29,8 +29,8 @@ static int take_cell(void *state, int columns, char **values, struct error *err)
     if (!grown)
         return error_no_memory(err);
     c->items = grown;
-    grown[c->count++] = (struct cell){.decodes = strtoll(values[0], NULL, 10),
-                                      .prompt_tokens = strtoll(values[1], NULL, 10),
+    grown[c->count++] = (struct cell){.decodes = kept_integer(values[0]),
+                                      .prompt_tokens = kept_integer(values[1]),
                                       .iterations = kept_number(values[2]),
                                       .ns = kept_number(values[3]),
                                       .tokens = kept_number(values[4]),

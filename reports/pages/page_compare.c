@@ -87,8 +87,11 @@ static void write_conditions(const struct comparison_page *p, size_t run)
         html_text(p->out, c->workload);
         fputs(".</p>\n", p->out);
     }
-    if (*c->seeds)
-        fprintf(p->out, "<p>Their seeds differ, %s: requests are alike, not the same.</p>\n", c->seeds);
+    if (*c->seeds) {
+        fputs("<p>Their seeds differ, ", p->out);
+        html_text(p->out, c->seeds);
+        fputs(": requests are alike, not the same.</p>\n", p->out);
+    }
     for (int i = 0; i < 2; i++) {
         if (c->overloaded[i])
             fprintf(p->out, "<p><b>%c is overloaded</b>: its latencies say how long the run was.</p>\n",

@@ -27,10 +27,12 @@ static int take_plan(void *state, int columns, char **values, struct error *err)
     struct plan_page *p = state;
     (void)columns;
     p->name = strdup(values[0] ? values[0] : "plan");
-    p->status = strdup(values[1]);
-    p->spec = cJSON_Parse(values[2]);
+    p->status = strdup(kept_text(values[1]));
+    p->spec = cJSON_Parse(kept_text(values[2]));
     p->result = values[3] ? cJSON_Parse(values[3]) : NULL;
-    return p->name && p->status && p->spec ? 0 : error_no_memory(err);
+    if (!p->name || !p->status)
+        return error_no_memory(err);
+    return p->spec ? 0 : error_set(err, ERROR_INPUT, "the plan as it was kept is not JSON");
 }
 
 static double number_in(const cJSON *object, const char *key)
@@ -57,7 +59,7 @@ static const char *text_in(const cJSON *object, const char *key)
 static const cJSON *family_of(const struct plan_page *p, const char *role)
 {
     double at = number_in(p->result, role);
-    return isfinite(at) ? cJSON_GetArrayItem(p->families, (int)at) : NULL;
+    return at >= 0 && at < 1e9 ? cJSON_GetArrayItem(p->families, (int)at) : NULL;
 }
 
 /* The size with so many units. */
@@ -89,7 +91,7 @@ static int add_settings(struct plan_page *p, struct error *err)
     cJSON_ArrayForEach(axis, cJSON_GetObjectItemCaseSensitive(p->spec, "search"))
     {
         if (p->settings < STUDY_COLUMNS_MAX - OUTCOMES)
-            p->paths[p->settings++] = axis->string;
+            p->paths[p->settings++] = kept_text(axis->string);
     }
     for (size_t a = 0; a < p->settings; a++)
         if (!study_add_column(&p->study, p->paths[a], true))
@@ -138,7 +140,8 @@ static int add_size(struct plan_page *p, const cJSON *family, size_t number, con
                  : strcmp(verdict, "holds") == 0  ? STUDY_MET
                  : strcmp(verdict, "breaks") == 0 ? STUDY_MISSED
                                                   : STUDY_AT_TIMES;
-    point->replications = (size_t)number_in(size, "replications");
+    double replications = number_in(size, "replications");
+    point->replications = replications > 0 && replications < 1e9 ? (size_t)replications : 0;
     snprintf(point->label, sizeof point->label, "%.0f × family %zu", number_in(size, "units"), number);
     snprintf(point->link, sizeof point->link, "#family-%zu", number);
     return 0;
@@ -296,7 +299,8 @@ static void write_headroom(const struct plan_page *p)
     cJSON_ArrayForEach(input, headroom)
     {
         double v = number_in(headroom, input->string);
-        draw_headroom(p->out, input->string, v, number_at(input, 1), number_at(input, 2), 12 + HEADROOM_LINE * row++);
+        draw_headroom(p->out, kept_text(input->string), v, number_at(input, 1), number_at(input, 2),
+                      12 + HEADROOM_LINE * row++);
     }
     fputs("</svg>\n", p->out);
     const cJSON *lost = cJSON_GetObjectItemCaseSensitive(p->result, "one_lost");

@@ -47,7 +47,7 @@ static void write_numbers(FILE *out, const double *values, size_t count)
 {
     fputc('[', out);
     for (size_t i = 0; i < count; i++)
-        fprintf(out, "%s%.6g", i ? "," : "", values[i]);
+        fprintf(out, isfinite(values[i]) ? "%s%.6g" : "%snull", i ? "," : "", values[i]);
     fputc(']', out);
 }
 
@@ -91,7 +91,7 @@ static void write_table(FILE *out, struct curve *all)
         if (all[i].count == 0)
             continue;
         thin(&all[i], TABLE_POINTS);
-        rows = all[i].count;
+        rows = all[i].count > rows ? all[i].count : rows;
         fprintf(out, "<th>%s</th>", shown[i].title);
     }
     fputs("</tr>\n", out);
@@ -101,8 +101,8 @@ static void write_table(FILE *out, struct curve *all)
             if (all[i].count == 0)
                 continue;
             if (first)
-                fprintf(out, "<tr><td>%.6g</td>", all[i].x[r]);
-            fprintf(out, "<td>%.5g</td>", all[i].y[r]);
+                fprintf(out, r < all[i].count ? "<tr><td>%.6g</td>" : "<tr><td>–</td>", all[i].x[r % all[i].count]);
+            fprintf(out, r < all[i].count ? "<td>%.5g</td>" : "<td>–</td>", all[i].y[r % all[i].count]);
             first = false;
         }
         fputs("</tr>\n", out);

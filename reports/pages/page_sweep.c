@@ -61,9 +61,11 @@ static int take_sweep(void *state, int columns, char **values, struct error *err
     struct sweep_page *p = state;
     (void)columns;
     p->name = strdup(values[0] ? values[0] : "sweep");
-    p->status = strdup(values[1]);
-    p->spec = cJSON_Parse(values[2]);
-    return p->name && p->status && p->spec ? 0 : error_no_memory(err);
+    p->status = strdup(kept_text(values[1]));
+    p->spec = cJSON_Parse(kept_text(values[2]));
+    if (!p->name || !p->status)
+        return error_no_memory(err);
+    return p->spec ? 0 : error_set(err, ERROR_INPUT, "the sweep as it was kept is not JSON");
 }
 
 static struct study_point *same_point(struct sweep_page *p, const double *settings, size_t *index)
@@ -86,9 +88,12 @@ static int take_run(void *state, int columns, char **values, struct error *err)
     struct sweep_page *p = state;
     double settings[STUDY_COLUMNS_MAX];
     size_t index;
-    cJSON *scenario = cJSON_Parse(values[1]);
+    cJSON *scenario = cJSON_Parse(kept_text(values[1]));
     (void)columns;
-    bool whole = scenario != NULL;
+    if (!scenario)
+        return error_set(err, ERROR_INPUT, "run %lld: its kept scenario is not JSON",
+                         (long long)kept_integer(values[0]));
+    bool whole = true;
     for (size_t a = 0; a < p->axis_count && whole; a++) {
         char *words = study_words_at(scenario, p->paths[a]);
         settings[a] = words ? study_name(&p->study.columns[a], words) : -1;
@@ -104,7 +109,7 @@ static int take_run(void *state, int columns, char **values, struct error *err)
     if (!whole || !runs || !points || !same_point(p, settings, &index))
         return error_no_memory(err);
     struct sums *s = &p->sums[index];
-    runs[p->run_count] = strtoll(values[0], NULL, 10);
+    runs[p->run_count] = kept_integer(values[0]);
     points[p->run_count++] = index;
     s->first_run = s->runs ? s->first_run : runs[p->run_count - 1];
     s->runs++;
@@ -126,12 +131,13 @@ static int take_outcome(void *state, int columns, char **values, struct error *e
 {
     struct sweep_page *p = state;
     (void)columns, (void)err;
-    struct sums *s = sums_of(p, strtoll(values[0], NULL, 10));
+    struct sums *s = sums_of(p, kept_integer(values[0]));
     double v = kept_number(values[3]);
-    if (s && strcmp(values[1], "overloaded") == 0)
+    const char *name = kept_text(values[1]), *statistic = kept_text(values[2]);
+    if (s && strcmp(name, "overloaded") == 0)
         s->overloaded += v > 0;
     for (size_t k = 0; s && k < OUTCOMES && isfinite(v); k++)
-        if (strcmp(values[1], outcomes[k].name) == 0 && strcmp(values[2], outcomes[k].statistic) == 0) {
+        if (strcmp(name, outcomes[k].name) == 0 && strcmp(statistic, outcomes[k].statistic) == 0) {
             s->n[k]++;
             s->sum[k] += v;
             s->squares[k] += v * v;
@@ -142,7 +148,7 @@ static int take_outcome(void *state, int columns, char **values, struct error *e
 /* Values in a list keep its order. */
 static int add_axis(struct sweep_page *p, const cJSON *axis, struct error *err)
 {
-    struct study_column *c = study_add_column(&p->study, axis->string, true);
+    struct study_column *c = study_add_column(&p->study, kept_text(axis->string), true);
     const cJSON *value;
     bool whole = c != NULL;
     for (value = cJSON_IsArray(axis) ? axis->child : NULL; value && whole; value = value->next) {
@@ -164,7 +170,7 @@ static int read_sweep(struct sweep_page *p, struct store *store, int64_t id, str
     {
         if (p->axis_count == STUDY_COLUMNS_MAX - OUTCOMES)
             break;
-        snprintf(p->paths[p->axis_count++], sizeof p->paths[0], "%s", axis->string);
+        snprintf(p->paths[p->axis_count++], sizeof p->paths[0], "%s", kept_text(axis->string));
         if (add_axis(p, axis, err))
             return -1;
     }

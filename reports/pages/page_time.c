@@ -121,7 +121,7 @@ static int take_part(void *state, int columns, char **values, struct error *err)
     struct timeline *t = state;
     (void)columns, (void)err;
     for (int i = 0; i < PART_COUNT; i++)
-        if (strcmp(values[0], time_part_names[i]) == 0)
+        if (strcmp(kept_text(values[0]), time_part_names[i]) == 0)
             t->ns[i] = kept_number(values[1]);
     return 0;
 }
@@ -136,7 +136,7 @@ static int take_slow(void *state, int columns, char **values, struct error *err)
     char total[32], first[32];
     if (store_read(p->run->store, take_part, &t, err,
                    "SELECT part, ns FROM time_parts WHERE run_id = ? AND request_id = ?", "ii", p->run->id,
-                   (int64_t)kept_number(values[0])))
+                   kept_integer(values[0])))
         return -1;
     if (s->shown++ == 0) {
         html_heading(p->out, "slowest", "The slowest requests that were kept");
@@ -146,9 +146,10 @@ static int take_slow(void *state, int columns, char **values, struct error *err)
     html_seconds(total, sizeof total, e2e);
     html_seconds(first, sizeof first, kept_number(values[3]));
     fprintf(p->out,
-            "<div class=\"bar\"><span>request %s<small>%s prompt, %s output tokens; first after %s, last after "
+            "<div class=\"bar\"><span>request %lld<small>%lld prompt, %lld output tokens; first after %s, last after "
             "%s</small></span><div>",
-            values[0], values[1], values[2], first, total);
+            (long long)kept_integer(values[0]), (long long)kept_integer(values[1]), (long long)kept_integer(values[2]),
+            first, total);
     for (int i = 0; i < PART_COUNT; i++)
         if (t.ns[i] > 0)
             fprintf(p->out, "<i class=\"p%d\" style=\"width:%.3f%%\" title=\"%s: %.3g s\"></i>", i,

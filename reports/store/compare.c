@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "reports/stats/inference.h"
+#include "reports/store/kept_value.h"
 
 enum { BATCHES = 32, PAIRED = 3 };
 
@@ -39,8 +40,8 @@ static int take_value(void *state, int columns, char **values, struct error *err
 {
     struct value *v = state;
     (void)columns, (void)err;
-    v->at = values[0] ? strtod(values[0], NULL) : NAN;
-    v->half = values[1] && values[2] ? (strtod(values[2], NULL) - strtod(values[1], NULL)) / 2 : NAN;
+    v->at = kept_number(values[0]);
+    v->half = (kept_number(values[2]) - kept_number(values[1])) / 2;
     return 0;
 }
 
@@ -67,7 +68,7 @@ static int take_pair(void *state, int columns, char **values, struct error *err)
         if (!grown)
             return error_no_memory(err);
         p->differences[i] = grown;
-        grown[p->count] = values[i] ? strtod(values[i], NULL) : NAN;
+        grown[p->count] = kept_number(values[i]);
     }
     p->count++;
     return 0;
@@ -155,15 +156,15 @@ static int take_asked(void *state, int columns, char **values, struct error *err
 {
     struct asked_run *r = state;
     (void)columns;
-    r->scenario = cJSON_Parse(values[0]);
-    snprintf(r->seed, sizeof r->seed, "%s", values[1]);
-    return r->scenario ? 0 : error_no_memory(err);
+    r->scenario = cJSON_Parse(kept_text(values[0]));
+    snprintf(r->seed, sizeof r->seed, "%s", kept_text(values[1]));
+    return r->scenario ? 0 : error_set(err, ERROR_INPUT, "the kept scenario of a run is not JSON");
 }
 
 static int take_single(void *state, int columns, char **values, struct error *err)
 {
     (void)columns, (void)err;
-    *(double *)state = values[0] ? strtod(values[0], NULL) : NAN;
+    *(double *)state = kept_number(values[0]);
     return 0;
 }
 

@@ -13,11 +13,6 @@ enum { TAIL_POINTS_MAX = 600 };
 
 static const double TAIL_LEAST = 1e-4;
 
-double kept_number(const char *text)
-{
-    return text ? strtod(text, NULL) : NAN;
-}
-
 static int take_metric(void *state, int columns, char **values, struct error *err)
 {
     struct kept_run *r = state;
@@ -27,10 +22,10 @@ static int take_metric(void *state, int columns, char **values, struct error *er
         return error_no_memory(err);
     r->rows = grown;
     struct metric_row *m = &grown[r->count++];
-    *m = (struct metric_row){.name = strdup(values[0]),
-                             .scope = strdup(values[1]),
-                             .statistic = strdup(values[2]),
-                             .unit = strdup(values[6]),
+    *m = (struct metric_row){.name = strdup(kept_text(values[0])),
+                             .scope = strdup(kept_text(values[1])),
+                             .statistic = strdup(kept_text(values[2])),
+                             .unit = strdup(kept_text(values[6])),
                              .value = kept_number(values[3]),
                              .low = kept_number(values[4]),
                              .high = kept_number(values[5])};
@@ -41,12 +36,14 @@ static int take_run(void *state, int columns, char **values, struct error *err)
 {
     struct kept_run *r = state;
     (void)columns;
-    for (int i = 0; i < RUN_TEXTS; i++)
-        if (values[i] && !(r->texts[i] = strdup(values[i])))
+    for (int i = 0; i < RUN_TEXTS; i++) {
+        bool optional = i == RUN_SLO_MET || i == RUN_SLO_BINDING || i == RUN_UNSERVED_REASON;
+        if ((values[i] || !optional) && !(r->texts[i] = strdup(kept_text(values[i]))))
             return error_no_memory(err);
+    }
     r->wall_s = kept_number(values[RUN_TEXTS]);
-    r->scenario = cJSON_Parse(values[RUN_TEXTS + 1]);
-    return r->scenario ? 0 : error_no_memory(err);
+    r->scenario = cJSON_Parse(kept_text(values[RUN_TEXTS + 1]));
+    return r->scenario ? 0 : error_set(err, ERROR_INPUT, "run %lld: its kept scenario is not JSON", (long long)r->id);
 }
 
 int kept_run_read(struct kept_run *r, struct store *store, int64_t id, struct error *err)
@@ -121,7 +118,7 @@ int kept_run_check_plugins(const struct kept_run *r, struct error *err)
 static int take_id(void *state, int columns, char **values, struct error *err)
 {
     (void)columns, (void)err;
-    *(int64_t *)state = values[0] ? strtoll(values[0], NULL, 10) : 0;
+    *(int64_t *)state = kept_integer(values[0]);
     return 0;
 }
 

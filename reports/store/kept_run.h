@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/json.h"
+#include "reports/store/kept_value.h"
 #include "reports/store/store.h"
 
 /* Of the table `metric`. */
@@ -33,7 +34,7 @@ enum run_text {
 struct kept_run {
     struct store *store;
     int64_t id;
-    char *texts[RUN_TEXTS];
+    char *texts[RUN_TEXTS]; /* "" where there is none; NULL for the SLO's and the reason */
     double wall_s;
     cJSON *scenario;
     struct metric_row *rows; /* [count] */
@@ -87,8 +88,5 @@ int curve_read(struct curve *c, struct store *store, struct error *err, const ch
 /* Share of a metric's values, without the warm-up that was cut, that are larger than x, at no more than a few hundred
  * x, down to one in ten thousand. */
 int curve_read_tail(struct curve *c, const struct kept_run *r, const char *metric, struct error *err);
-
-/* A number as the database gives it; NAN for NULL. */
-double kept_number(const char *text);
 
 #endif

@@ -1,4 +1,4 @@
--- Tandem's results, schema version 6 (PRAGMA user_version). Names may grow, not shrink.
+-- Tandem's results, schema version 6 (PRAGMA user_version; PRAGMA application_id is 0x546e646d, "Tndm"). Names may grow, not shrink.
 CREATE TABLE run (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, scenario TEXT NOT NULL, scenario_hash TEXT NOT NULL, seed INTEGER NOT NULL,
     program_version TEXT NOT NULL, status TEXT NOT NULL, started_at TEXT NOT NULL, wall_s REAL NOT NULL,

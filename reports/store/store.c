@@ -6,8 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-enum { SCHEMA_VERSION = 6 };
+#include "base/printable.h"
+
+enum {
+    SCHEMA_VERSION = 6,
+    APPLICATION_ID = 0x546e646d, /* "Tndm" in the file's header */
+    PATIENCE_MS = 60000          /* for another process that writes */
+};
 
 extern const char schema_sql[]; /* made from schema.sql */
 
@@ -20,7 +28,14 @@ void store_forget_last(struct store *s)
 
 int store_fail(struct store *s, struct error *err)
 {
-    return error_set(err, ERROR_IO, "%s: %s", s->file, s->db ? sqlite3_errmsg(s->db) : "out of memory");
+    int code = s->db ? sqlite3_errcode(s->db) & 0xff : SQLITE_NOMEM;
+    if (code == SQLITE_NOMEM)
+        return error_no_memory(err);
+    if (code == SQLITE_NOTADB)
+        return error_set(err, ERROR_INPUT, "%s: is not an SQLite database, expected one that tandem made", s->file);
+    if (code == SQLITE_CORRUPT)
+        return error_set(err, ERROR_INPUT, "%s: is damaged: %s", s->file, sqlite3_errmsg(s->db));
+    return error_set(err, ERROR_IO, "%s: %s", s->file, sqlite3_errmsg(s->db));
 }
 
 int store_execute(struct store *s, const char *sql, struct error *err)
@@ -28,16 +43,57 @@ int store_execute(struct store *s, const char *sql, struct error *err)
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : store_fail(s, err);
 }
 
-static int schema_version(struct store *s, int *out, struct error *err)
+/* A number that a query or pragma gives. */
+static int read_integer(struct store *s, const char *sql, int *out, struct error *err)
 {
     sqlite3_stmt *q = NULL;
-    if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &q, NULL) != SQLITE_OK || sqlite3_step(q) != SQLITE_ROW) {
-        sqlite3_finalize(q);
-        return store_fail(s, err);
-    }
-    *out = sqlite3_column_int(q, 0);
+    int status = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW
+                     ? 0
+                     : store_fail(s, err);
+    *out = status ? 0 : sqlite3_column_int(q, 0);
     sqlite3_finalize(q);
+    return status;
+}
+
+/* Whose file it is, and of which version; nothing is written before that is known. */
+struct file_origin {
+    int application, version, tables, ours; /* how many tables it has, and how many of two of ours */
+};
+
+static int read_origin(struct store *s, struct file_origin *o, struct error *err)
+{
+    return read_integer(s, "PRAGMA application_id", &o->application, err) ||
+                   read_integer(s, "PRAGMA user_version", &o->version, err) ||
+                   read_integer(s, "SELECT count(*) FROM sqlite_master", &o->tables, err) ||
+                   read_integer(s,
+                                "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('run', 'metric')",
+                                &o->ours, err)
+               ? -1
+               : 0;
+}
+
+/* Files from before there was an application ID are known by their tables. */
+static int check_origin(struct store *s, const struct file_origin *o, struct error *err)
+{
+    bool empty = o->tables == 0 && o->version == 0 && o->application == 0;
+    bool older = o->application == 0 && o->version > 0 && o->ours == 2;
+    if (!empty && !older && o->application != APPLICATION_ID)
+        return error_set(err, ERROR_INPUT,
+                         "%s: is a database of another program (application ID %d, %d tables and views), to which "
+                         "nothing is written; name another file",
+                         s->file, o->application, o->tables);
+    if (o->version > SCHEMA_VERSION)
+        return error_set(err, ERROR_INPUT, "%s: has schema version %d, this program knows up to %d", s->file,
+                         o->version, SCHEMA_VERSION);
+    if (!empty && o->version < 1)
+        return error_set(err, ERROR_INPUT, "%s: has schema version %d, expected 1 to %d", s->file, o->version,
+                         SCHEMA_VERSION);
     return 0;
+}
+
+static bool is_current(const struct file_origin *o)
+{
+    return o->version == SCHEMA_VERSION && o->application == APPLICATION_ID;
 }
 
 /* From each version to the next, from 1 on. */
@@ -68,7 +124,8 @@ static const char *const migrations[SCHEMA_VERSION] = {
      * to 0.1 %. A run without an SLO has met none. */
     [4] = "ALTER TABLE run ADD COLUMN lost INTEGER NOT NULL DEFAULT 0; ALTER TABLE run ADD COLUMN unserved_reason TEXT;"
           "UPDATE run SET lost = arrived - finished - rejected - unfinished;"
-          "UPDATE run SET slo_met = NULL WHERE json_type(scenario, '$.slo') IS NULL;"
+          "UPDATE run SET slo_met = NULL WHERE CASE WHEN json_valid(scenario) THEN json_type(scenario, '$.slo') END IS "
+          "NULL;"
           "CREATE TABLE slo_target (run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, scope TEXT NOT NULL,"
           "name TEXT NOT NULL, statistic TEXT NOT NULL, asked REAL NOT NULL, value REAL, margin REAL, met INTEGER,"
           "PRIMARY KEY (run_id, scope, name, statistic)) WITHOUT ROWID;"
@@ -100,50 +157,157 @@ static const char *const migrations[SCHEMA_VERSION] = {
 /* Under the write lock, so that two processes that open a new file at once make one schema. */
 static int migrate(struct store *s, struct error *err)
 {
-    int version = 0;
-    char pragma[48];
-    snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d", SCHEMA_VERSION);
-    if (store_execute(s, "BEGIN IMMEDIATE", err) || schema_version(s, &version, err))
+    struct file_origin o;
+    char pragmas[96];
+    snprintf(pragmas, sizeof pragmas, "PRAGMA user_version = %d; PRAGMA application_id = %d", SCHEMA_VERSION,
+             APPLICATION_ID);
+    if (store_execute(s, "BEGIN IMMEDIATE", err) || read_origin(s, &o, err) || check_origin(s, &o, err))
         return -1;
-    if (version > SCHEMA_VERSION)
-        return error_set(err, ERROR_INPUT, "%s: has schema version %d, this program knows up to %d", s->file, version,
-                         SCHEMA_VERSION);
-    if (version == 0 && store_execute(s, schema_sql, err))
+    if (o.version == 0 && store_execute(s, schema_sql, err))
         return -1;
-    for (int from = version; from > 0 && from < SCHEMA_VERSION; from++)
+    for (int from = o.version; from > 0 && from < SCHEMA_VERSION; from++)
         if (store_execute(s, migrations[from], err))
             return -1;
-    return store_execute(s, pragma, err) || store_execute(s, "COMMIT", err) ? -1 : 0;
+    return store_execute(s, pragmas, err) || store_execute(s, "COMMIT", err) ? -1 : 0;
 }
 
-int store_open(const char *file, struct store **out, struct error *err)
+/* SQLite does not wait for the lock by which a new file gets its write-ahead log: who fails to get it tries again. */
+static int use_write_ahead_log(struct store *s, struct error *err)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    for (int waited_ms = 0;; waited_ms += 5) {
+        if (store_execute(s, "PRAGMA journal_mode = WAL", err) == 0)
+            return 0;
+        int code = sqlite3_errcode(s->db) & 0xff;
+        if ((code != SQLITE_BUSY && code != SQLITE_LOCKED) || waited_ms >= PATIENCE_MS)
+            return -1;
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* A file from elsewhere can call no function and run no trigger of its own making. */
+static int set_up(struct store *s, struct error *err)
+{
+    sqlite3_busy_timeout(s->db, PATIENCE_MS);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    return store_execute(s,
+                         "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON;"
+                         "PRAGMA cache_size = -16000;",
+                         err);
+}
+
+static int open_to_write(struct store *s, struct error *err)
+{
+    struct file_origin o;
+    if (sqlite3_open(s->file, &s->db) != SQLITE_OK)
+        return store_fail(s, err);
+    return set_up(s, err) || read_origin(s, &o, err) || check_origin(s, &o, err) || use_write_ahead_log(s, err) ||
+                   store_execute(s, "PRAGMA synchronous = NORMAL", err) || (!is_current(&o) && migrate(s, err))
+               ? -1
+               : 0;
+}
+
+static int check_to_read(struct store *s, struct error *err)
+{
+    struct file_origin o;
+    if (set_up(s, err) || read_origin(s, &o, err) || check_origin(s, &o, err))
+        return -1;
+    return o.version == SCHEMA_VERSION
+               ? 0
+               : error_set(err, ERROR_INPUT,
+                           "%s: has schema version %d, older than %d, and cannot be written to bring it up to date; a "
+                           "copy that can be written will do",
+                           s->file, o.version, SCHEMA_VERSION);
+}
+
+static char *with_ending(const char *file, const char *before, const char *after)
+{
+    size_t size = strlen(before) + 3 * strlen(file) + strlen(after) + 1, used = strlen(before);
+    char *out = malloc(size);
+    if (!out)
+        return NULL;
+    memcpy(out, before, used);
+    for (const char *c = file; *c; c++) {
+        bool plain = !*before || !strchr("%?#", *c);
+        used += (size_t)snprintf(out + used, size - used, plain ? "%c" : "%%%02X", (unsigned char)*c);
+    }
+    snprintf(out + used, size - used, "%s", after);
+    return out;
+}
+
+/* In a folder that cannot be written SQLite cannot read a file with a write-ahead log, unless it is told that nobody
+ * else changes it; that is only true where no log is left. */
+static int open_to_read(struct store *s, struct error *err)
+{
+    s->read_only = true;
+    char *log = with_ending(s->file, "", "-wal"), *still = with_ending(s->file, "file:", "?immutable=1");
+    int status = log && still ? 0 : error_no_memory(err);
+    if (status == 0 && sqlite3_open_v2(s->file, &s->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
+        status = store_fail(s, err);
+    if (status == 0 && check_to_read(s, err)) {
+        int code = sqlite3_errcode(s->db) & 0xff;
+        status = -1;
+        bool unshared = code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
+        if (unshared && access(log, F_OK) == 0)
+            error_set(
+                err, ERROR_INPUT,
+                "%s: has a log next to it, which can be read only in a folder that can be written; copy both there",
+                s->file);
+        else if (unshared) {
+            sqlite3_close(s->db);
+            s->db = NULL;
+            *err = (struct error){0};
+            status = sqlite3_open_v2(still, &s->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) == SQLITE_OK
+                         ? check_to_read(s, err)
+                         : store_fail(s, err);
+        }
+    }
+    free(log);
+    free(still);
+    return status;
+}
+
+static int open_by(int (*opener)(struct store *s, struct error *err), const char *file, struct store **out,
+                   struct error *err)
 {
     struct store *s = calloc(1, sizeof *s);
     if (!s)
         return error_no_memory(err);
     s->buckets_a_row = 1;
     s->file = strdup(file);
-    if (!s->file) {
-        free(s);
-        return error_no_memory(err);
-    }
-    int version = 0, status = 0;
-    if (sqlite3_open(file, &s->db) != SQLITE_OK)
-        status = store_fail(s, err);
-    else {
-        sqlite3_busy_timeout(s->db, 60000);
-        status = store_execute(s,
-                               "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
-                               "PRAGMA cache_size = -16000;",
-                               err) ||
-                 schema_version(s, &version, err) || (version != SCHEMA_VERSION && migrate(s, err));
-    }
-    if (status) {
+    if (!s->file ? error_no_memory(err) : opener(s, err)) {
         store_close(s);
         return -1;
     }
     *out = s;
     return 0;
+}
+
+int store_open(const char *file, struct store **out, struct error *err)
+{
+    return open_by(open_to_write, file, out, err);
+}
+
+/* The log and its index are files of the same folder. */
+static bool can_be_written(const char *file)
+{
+    char folder[4096];
+    const char *slash = strrchr(file, '/');
+    int length = slash ? (int)(slash - file) + 1 : 1;
+    if (snprintf(folder, sizeof folder, "%.*s", length, slash ? file : ".") >= (int)sizeof folder)
+        return false;
+    return access(file, W_OK) == 0 && access(folder, W_OK) == 0;
+}
+
+int store_open_kept(const char *file, struct store **out, struct error *err)
+{
+    return open_by(can_be_written(file) ? open_to_write : open_to_read, file, out, err);
+}
+
+bool store_is_read_only(const struct store *s)
+{
+    return s->read_only;
 }
 
 void store_close(struct store *s)
@@ -242,6 +406,40 @@ int64_t store_last_id(const struct store *s)
 
 enum { READ_COLUMNS = 16 };
 
+/* Bytes that are not UTF-8 become question marks. The copy is put into `copies`, where one was needed. */
+static int read_text(struct store *s, sqlite3_stmt *q, int column, char **copy, char **out, struct error *err)
+{
+    *out = (char *)(uintptr_t)sqlite3_column_text(q, column);
+    if (!*out)
+        return sqlite3_column_type(q, column) == SQLITE_NULL || sqlite3_errcode(s->db) != SQLITE_NOMEM
+                   ? 0
+                   : error_no_memory(err);
+    size_t at = utf8_check(*out);
+    if (!(*out)[at])
+        return 0;
+    if (!(*copy = strdup(*out)))
+        return error_no_memory(err);
+    *out = *copy;
+    for (; (*copy)[at]; at += utf8_check(*copy + at))
+        (*copy)[at] = '?';
+    return 0;
+}
+
+static int pass_row(struct store *s, sqlite3_stmt *q,
+                    int (*row)(void *state, int columns, char **values, struct error *err), void *state,
+                    struct error *err)
+{
+    char *texts[READ_COLUMNS] = {NULL}, *copies[READ_COLUMNS] = {NULL};
+    int columns = sqlite3_column_count(q), status = 0;
+    for (int i = 0; i < columns && i < READ_COLUMNS && status == 0; i++)
+        status = read_text(s, q, i, &copies[i], &texts[i], err);
+    if (status == 0)
+        status = row(state, columns, texts, err);
+    for (int i = 0; i < READ_COLUMNS; i++)
+        free(copies[i]);
+    return status;
+}
+
 int store_read(struct store *s, int (*row)(void *state, int columns, char **values, struct error *err), void *state,
                struct error *err, const char *sql, const char *types, ...)
 {
@@ -252,13 +450,8 @@ int store_read(struct store *s, int (*row)(void *state, int columns, char **valu
     if (!q)
         return store_fail(s, err);
     int status = 0, step = SQLITE_DONE;
-    while (status == 0 && (step = sqlite3_step(q)) == SQLITE_ROW) {
-        char *texts[READ_COLUMNS];
-        int columns = sqlite3_column_count(q);
-        for (int i = 0; i < columns && i < READ_COLUMNS; i++)
-            texts[i] = (char *)(uintptr_t)sqlite3_column_text(q, i);
-        status = row(state, columns, texts, err);
-    }
+    while (status == 0 && (step = sqlite3_step(q)) == SQLITE_ROW)
+        status = pass_row(s, q, row, state, err);
     if (status == 0 && step != SQLITE_DONE)
         status = store_fail(s, err);
     sqlite3_finalize(q);

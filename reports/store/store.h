@@ -4,13 +4,21 @@
 #ifndef TANDEM_REPORTS_STORE_STORE_H
 #define TANDEM_REPORTS_STORE_STORE_H
 
+#include <stdbool.h>
+
 #include "reports/stats/latencies.h"
 #include "reports/stats/metrics.h"
 
 struct store;
 
-/* Opens or makes the file and brings its schema up to date. Fails on a file of a newer version. */
+/* Opens or makes the file and brings its schema up to date. Fails on a file of a newer version, and on one of another
+ * program, to which nothing is written. */
 int store_open(const char *file, struct store **out, struct error *err);
+
+/* Opens a file that is there: as store_open where it can be written, else for reading only. Fails where its schema is
+ * older and it cannot be written. */
+int store_open_kept(const char *file, struct store **out, struct error *err);
+bool store_is_read_only(const struct store *store);
 
 /* Closes; a run that was begun and not finished leaves no trace. */
 void store_close(struct store *store);
@@ -34,7 +42,8 @@ int64_t store_save_run(struct store *store, const struct scenario *s, const stru
 int store_write(struct store *store, struct error *err, const char *sql, const char *types, ...);
 int64_t store_last_id(const struct store *store);
 
-/* Calls `row` with every row of a query, as text (NULL for NULL); stops when it returns other than 0. */
+/* Calls `row` with every row of a query, as text (NULL for NULL; bytes that are not UTF-8 as question marks); stops
+ * when it returns other than 0. What a cell says is read by kept_value.h. */
 int store_read(struct store *store, int (*row)(void *state, int columns, char **values, struct error *err), void *state,
                struct error *err, const char *sql, const char *types, ...);
 

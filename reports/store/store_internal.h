@@ -16,6 +16,7 @@ struct store {
     sqlite3_stmt *last;    /* the statement inserted with last, for when the next row goes to the same table */
     const char *last_sql;
     size_t buckets_a_row; /* of histograms */
+    bool read_only;
 };
 
 /* Fills err with what SQLite says; returns -1. */
