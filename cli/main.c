@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <gsl/gsl_errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -154,6 +155,13 @@ static bool asks_help(int argc, char **argv)
     return false;
 }
 
+/* No library that is used here ends the program, or leaves out in silence what it has no memory for. */
+static void prepare_libraries(void)
+{
+    json_note_failures();
+    gsl_set_error_handler_off();
+}
+
 /* Plug-ins are loaded before any scenario is compiled, and before any thread that simulates is started. */
 static int run_command(const struct command *c, int argc, char **argv, struct error *err)
 {
@@ -162,7 +170,9 @@ static int run_command(const struct command *c, int argc, char **argv, struct er
         return EXIT_BAD_INPUT;
     if (!c->joins && load_plugins(&args, err))
         return exit_for(err);
-    return c->run(&args, err);
+    int status = c->run(&args, err);
+    bool done = status == EXIT_DONE || status == EXIT_SLO_MISSED;
+    return done && memory_check(err) ? EXIT_FAILED : status;
 }
 
 static const char *command_name(const void *names, size_t index)
@@ -174,6 +184,7 @@ static const char *command_name(const void *names, size_t index)
 int main(int argc, char **argv)
 {
     struct error err = {0};
+    prepare_libraries();
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help();
         return argc < 2 ? EXIT_BAD_INPUT : EXIT_DONE;

@@ -157,8 +157,10 @@ int point_confirm(struct point *p, const struct effort *effort, struct trial_poo
 struct estimate point_mean(const struct point *p, const char *name, double confidence)
 {
     double *values = malloc((p->count + 1) * sizeof *values);
-    if (!values)
+    if (!values) {
+        memory_note_failure();
         return (struct estimate){NAN, NAN, NAN};
+    }
     size_t n = 0;
     double endless = 0;
     for (size_t i = 0; i < p->count; i++)

@@ -160,8 +160,8 @@ int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct t
     struct error own = {0};
     *out = (struct trial_result){0};
     if (open_and_run(t, stop, out, &own) == 0)
-        return 0;
-    if (own.code == ERROR_MEMORY || (stop && *stop)) {
+        return memory_check(err);
+    if (memory_check(&own) || own.code == ERROR_MEMORY || (stop && *stop)) {
         *err = own;
         return -1;
     }

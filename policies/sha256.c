@@ -81,7 +81,8 @@ int sha256_of_file(const char *path, char hex[65], struct error *err)
     errno = 0;
     FILE *file = fopen(path, "rb");
     if (!file)
-        return error_set(err, ERROR_INPUT, "%s: cannot be read: %s", path, strerror(errno));
+        return errno == ENOMEM ? error_no_memory(err)
+                               : error_set(err, ERROR_INPUT, "%s: cannot be read: %s", path, strerror(errno));
     while ((got = fread(block, 1, BLOCK, file)) == BLOCK) {
         digest_block(hash, block);
         length += BLOCK;

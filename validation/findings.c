@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* getline */
 #include "validation/findings.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,18 +59,19 @@ static void write_latencies(FILE *out, const char *name, const struct latencies 
 int findings_keep(const char *file, const char *key, const struct finding *f, const struct latencies *measured,
                   const struct latencies *simulated, struct error *err)
 {
-    FILE *out = fopen(file, "a");
     struct finding copy = *f;
     double *places[3 * GRID + SINGLES], numbers[3 * GRID + SINGLES];
     size_t count = places_of(&copy, places);
     cJSON *quoted = cJSON_CreateString(key);
     char *text = quoted ? cJSON_PrintUnformatted(quoted) : NULL;
     cJSON_Delete(quoted);
+    FILE *out = fopen(file, "a");
     if (!out || !text) {
+        int reason = text ? errno : ENOMEM;
         free(text);
         if (out)
             fclose(out);
-        return error_set(err, ERROR_IO, "%s: cannot be written", file);
+        return reason == ENOMEM ? error_no_memory(err) : error_set(err, ERROR_IO, "%s: cannot be written", file);
     }
     for (size_t i = 0; i < count; i++)
         numbers[i] = *places[i];
@@ -119,11 +121,14 @@ static int take(const cJSON *line, struct finding *f, struct latencies *measured
 int findings_recall(const char *file, const char *key, bool *found, struct finding *f, struct latencies *measured,
                     struct latencies *simulated, struct error *err)
 {
+    errno = 0;
     FILE *in = fopen(file, "r");
     char *text = NULL;
     size_t room = 0;
     int status = 0;
     *found = false;
+    if (!in && errno == ENOMEM)
+        return error_no_memory(err);
     while (in && status == 0 && !*found && getline(&text, &room, in) > 0) {
         cJSON *line = cJSON_Parse(text); /* NULL: it was stopped in this line */
         const cJSON *its = cJSON_GetObjectItemCaseSensitive(line, "key");
@@ -132,7 +137,12 @@ int findings_recall(const char *file, const char *key, bool *found, struct findi
             status = take(line, f, measured, simulated, err);
         }
         cJSON_Delete(line);
+        if (status == 0)
+            status = memory_check(err);
+        errno = 0;
     }
+    if (status == 0 && in && !*found && errno == ENOMEM)
+        status = error_no_memory(err);
     free(text);
     if (in)
         fclose(in);
