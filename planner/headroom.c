@@ -57,7 +57,7 @@ int headroom_find(const struct plan *plan, struct trial_pool *pool, struct headr
     if (status == 0 && out->rate.failed && out->rate.kind == CAPACITY_NONE)
         status = error_set(err, ERROR_INPUT, "%s", out->rate.message);
     free(scenario);
-    return status;
+    return status ? -1 : memory_check(err);
 }
 
 int headroom_keep(const struct headroom *h, struct store *store, int64_t run_id, struct error *err)
