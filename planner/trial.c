@@ -161,7 +161,8 @@ int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct t
     *out = (struct trial_result){0};
     if (open_and_run(t, stop, out, &own) == 0)
         return memory_check(err);
-    if (memory_check(&own) || own.code == ERROR_MEMORY || (stop && *stop)) {
+    bool its_fault = own.code == ERROR_INPUT || own.code == ERROR_RUN; /* not the memory's, nor a file's */
+    if (memory_check(&own) || !its_fault || (stop && *stop)) {
         *err = own;
         return -1;
     }
