@@ -24,7 +24,7 @@ FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/engines/*.json profiles/techniques/*.json \
            workloads/scenarios/*.json planner/plans/*.json)
-FORMATTED := $(foreach room,$(ROOMS) include/tandem engine_ref/cuda planner/mpi tests tests/fuzz tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
+FORMATTED := $(foreach room,$(ROOMS) include/tandem engine_ref/cuda planner/mpi tests tests/fuzz tests/faults tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
 
 # The engine's CUDA backend, a shared object beside the program; CUDA= leaves it out. Toolkits differ in where they keep
 # CUPTI, and some come without: it is looked for, and without it or cuBLAS there is no backend.
@@ -50,7 +50,7 @@ MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-.PHONY: all lib demo check test recompute mutants gpu-kit bench asan fuzz lint format install install-lib uninstall deps deps-if-missing testers clean help
+.PHONY: all lib demo check test recompute mutants faults gpu-kit bench asan fuzz lint format install install-lib uninstall deps deps-if-missing testers clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
@@ -233,6 +233,14 @@ gpu-kit: $(OBJECTS) $(BUILD)/tandem-cuda.so ## gather what engine_ref/gpu_check.
 	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/lib' $(OBJECTS) $(ALL_LIBS) -o $(KIT)/tandem
 	$(Q)for l in $(KIT_LIBRARIES); do cp -L $$(ldd $(KIT)/tandem | sed -n "s|.*=> \(/[^ ]*/$$l[.-][^ ]*\) .*|\1|p" | head -1) $(KIT)/lib/ || exit 1; done
 	$(Q)cp $(BUILD)/tandem-cuda.so $(KIT)/ && du -sh $(KIT)
+
+FAULTS ?=
+faults: $(BUILD)/tandem $(BUILD)/failing_malloc.so ## fail each allocation of every command once (hours; FAULTS="--sites 1": minutes)
+	@tests/faults/run $(BUILD)/failing_malloc.so $(BUILD)/tandem $(FAULTS)
+
+$(BUILD)/failing_malloc.so: tests/faults/failing_malloc.c
+	@mkdir -p $(@D); echo "  $@"
+	$(Q)$(CC) -std=c17 -O1 -g -fPIC -shared $(WARNINGS) $(WERROR) $< -o $@
 
 bench: $(BENCHES) ## speed and memory of many workloads, and of event lists; writes build/bench.json
 	@$(BUILD)/tests/bench/event_lists

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
+
 void *array_grow(void *items, size_t *capacity, size_t needed, size_t item_size)
 {
     if (needed <= *capacity)
@@ -12,8 +14,10 @@ void *array_grow(void *items, size_t *capacity, size_t needed, size_t item_size)
     if (wanted < needed)
         wanted = needed;
     char *grown = realloc(items, wanted * item_size);
-    if (!grown)
+    if (!grown) {
+        memory_note_failure();
         return NULL;
+    }
     memset(grown + *capacity * item_size, 0, (wanted - *capacity) * item_size);
     *capacity = wanted;
     return grown;

@@ -6,6 +6,8 @@
 #ifndef TANDEM_BASE_ERROR_H
 #define TANDEM_BASE_ERROR_H
 
+#include <stdbool.h>
+
 enum error_code { ERROR_NONE, ERROR_INPUT, ERROR_IO, ERROR_MEMORY, ERROR_RUN };
 
 struct error {
@@ -19,5 +21,17 @@ int error_set(struct error *err, enum error_code code, const char *format, ...) 
 
 /* Sets ERROR_MEMORY with the sentence for a failed allocation. Returns -1. */
 int error_no_memory(struct error *err);
+
+/* Of a file that could not be opened: blames its name, or the memory if that was short. Returns -1. */
+int error_not_opened(struct error *err, const char *file);
+
+/* Where a failed allocation cannot be reported on the spot (cJSON's, an array's inside a policy), it is noted for the
+ * calling thread. Until that is forgotten, error_set blames no input: what looks wrong there may only be missing. */
+void memory_note_failure(void);
+bool memory_has_failed(void);
+void memory_forget_failure(void);
+
+/* Ends a piece of work whose status is 0: with an error, if an allocation of this thread failed during it. */
+int memory_check(struct error *err) __attribute__((warn_unused_result));
 
 #endif

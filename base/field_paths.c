@@ -145,6 +145,8 @@ static void walk(struct walk *w, const struct field *f, const char *path, const 
     struct children *below = row.like ? NULL : calloc(1, sizeof *below);
     if (below)
         add_children(below, f, NULL, false);
+    else if (!row.like)
+        memory_note_failure();
     for (size_t i = 0; below && i < below->count; i++) {
         char longer[PATH_MAX_BYTES];
         snprintf(longer, sizeof longer, "%s%s%s%s", path, f->kind == FIELD_LIST ? "[]" : "", path[0] ? "." : "",

@@ -67,6 +67,19 @@ static int check_duplicates(const cJSON *node, const char *name, const char *pat
     return 0;
 }
 
+static void *allocate_noting(size_t size)
+{
+    void *block = malloc(size);
+    if (!block)
+        memory_note_failure();
+    return block;
+}
+
+void json_note_failures(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = allocate_noting, .free_fn = free});
+}
+
 int json_parse(const char *text, const char *name, struct json *root, struct error *err)
 {
     const char *end = NULL;
@@ -118,7 +131,7 @@ int json_load(const char *file, struct json *root, struct error *err)
 {
     FILE *in = fopen(file, "rb");
     if (!in)
-        return error_set(err, ERROR_INPUT, "%s: cannot be opened: %s", file, strerror(errno));
+        return error_not_opened(err, file);
     char *text = NULL;
     int status = read_text(in, file, &text, err);
     fclose(in);
@@ -250,6 +263,8 @@ int json_set_path(struct json *root, const char *path, const char *text, struct 
     for (;;) {
         char key[100];
         size_t length = strcspn(rest, ".");
+        if (!at && path != rest)
+            return error_no_memory(err);
         if (length == 0 || length >= sizeof key || !cJSON_IsObject(at))
             return error_set(err, ERROR_INPUT, "--set %s: not a path of object keys joined by dots", path);
         memcpy(key, rest, length);
@@ -259,22 +274,29 @@ int json_set_path(struct json *root, const char *path, const char *text, struct 
             cJSON *value = cJSON_ParseWithOpts(text, NULL, 1);
             if (!value)
                 value = cJSON_CreateString(text);
-            if (!value)
+            if (!value || memory_has_failed()) {
+                cJSON_Delete(value);
                 return error_no_memory(err);
+            }
             if (check_utf8(text, option, err) || check_duplicates(value, "--set", path, err)) {
                 cJSON_Delete(value);
                 return -1;
             }
             cJSON_DeleteItemFromObjectCaseSensitive(at, key);
-            cJSON_AddItemToObject(at, key, value);
-            return 0;
+            if (cJSON_AddItemToObject(at, key, value))
+                return 0;
+            cJSON_Delete(value);
+            return error_no_memory(err);
         }
         rest++;
         cJSON *child = cJSON_GetObjectItemCaseSensitive(at, key);
         if (cJSON_IsString(child)) { /* "batching": "continuous" opens up to { "name": "continuous" } */
             cJSON *object = cJSON_CreateObject();
-            cJSON_AddStringToObject(object, "name", child->valuestring);
-            cJSON_ReplaceItemInObjectCaseSensitive(at, key, object);
+            if (!cJSON_AddStringToObject(object, "name", child->valuestring) ||
+                !cJSON_ReplaceItemInObjectCaseSensitive(at, key, object)) {
+                cJSON_Delete(object);
+                return error_no_memory(err);
+            }
             child = object;
         }
         at = child ? child : cJSON_AddObjectToObject(at, key);

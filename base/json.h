@@ -9,6 +9,10 @@
 
 #include "base/error.h"
 
+/* From then on, an allocation that cJSON misses in any thread is noted there (memory_note_failure). A program calls it
+ * before all else: the library does not, whose host may have hooks of its own. Its texts are still freed by free(). */
+void json_note_failures(void);
+
 /* A place in a document. Copies freely; the document's root owns the nodes. */
 struct json {
     const cJSON *node; /* NULL where the member is absent */

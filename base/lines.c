@@ -227,7 +227,7 @@ struct lines *lines_open(const char *file, struct error *err)
     }
     l->in = fopen(file, "rb");
     if (!l->in)
-        error_set(err, ERROR_INPUT, "%s: cannot be opened: %s", file, strerror(errno));
+        error_not_opened(err, file);
     if (l->in && begin(l, err) == 0)
         return l;
     lines_close(l);

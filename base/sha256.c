@@ -99,7 +99,8 @@ int sha256_of_file(const char *path, char hex[65], struct error *err)
     int status = 0;
     FILE *file = fopen(path, "rb");
     if (!file)
-        return error_set(err, ERROR_INPUT, "%s: cannot be read: %s", path, strerror(errno));
+        return errno == ENOMEM ? error_no_memory(err)
+                               : error_set(err, ERROR_INPUT, "%s: cannot be read: %s", path, strerror(errno));
     memcpy(hash, first_hash, sizeof hash);
     do {
         got = fread(block, 1, BLOCK, file);

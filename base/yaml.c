@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/yaml.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/error.h"
 
 enum { DEPTH_MAX = 8, LINE_BYTES = 1024, KEY_BYTES = 64 };
 
@@ -59,6 +62,8 @@ int yaml_text(const char *file, const char *path, char *out, size_t size)
     struct where where = {0};
     int found = 0;
     FILE *in = fopen(file, "r");
+    if (!in && errno == ENOMEM)
+        memory_note_failure(); /* the file may be there, and say it */
     while (in && !found && fgets(line, sizeof line, in)) {
         size_t indent = strspn(line, " ");
         char *value = line[indent] == '#' || line[indent] == '-' ? NULL : cut(line);

@@ -259,14 +259,14 @@ static void print_names(const struct field *f)
 static int print_schema(const struct field *f, struct error *err)
 {
     cJSON *schema = field_schema(f);
-    char *text = schema ? cJSON_Print(schema) : NULL;
+    char *text = schema && !memory_has_failed() ? cJSON_Print(schema) : NULL;
     cJSON_Delete(schema);
     if (!text) {
         error_no_memory(err);
         return EXIT_FAILED;
     }
     printf("%s\n", text);
-    cJSON_free(text);
+    free(text);
     return EXIT_DONE;
 }
 
@@ -283,7 +283,7 @@ static int describe_scenario(const struct arguments *args, const char *path, str
 {
     struct field f;
     if (field_at_path(&scenario_field, scenario_field.is.name, path, &f, err))
-        return EXIT_BAD_INPUT;
+        return exit_for(err);
     if (args->values[AS_SCHEMA])
         return print_schema(&f, err);
     if (args->values[AS_MARKDOWN])

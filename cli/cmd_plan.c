@@ -297,7 +297,7 @@ static int keep_answer(const struct arguments *args, const struct plan_search *s
                        struct journal *journal, struct error *err)
 {
     cJSON *json = plan_answer_json(s, a);
-    char *text = json ? cJSON_Print(json) : NULL;
+    char *text = json && !memory_has_failed() ? cJSON_Print(json) : NULL;
     cJSON_Delete(json);
     if (!text)
         return error_no_memory(err);

@@ -124,6 +124,8 @@ static cJSON *parse_list(const char *path, const char *text, struct error *err)
         const char *end = value_end(start);
         char *word = strndup(start, (size_t)(end - start));
         cJSON *value = word ? parse_value(word) : NULL;
+        if (!word)
+            memory_note_failure();
         if (!value) {
             error_set(err, ERROR_INPUT,
                       "--vary %s: found \"%s\", expected values parted by commas (numbers, words, JSON; a word that "
@@ -361,6 +363,8 @@ static int sweep_and_print(const struct arguments *args, const struct sweep *s, 
     double started = wall_clock_s();
     int status = sweep_points_make(s, &points, &count, err) || sweep_run(s, points, count, pool, err) ? -1 : 0;
     progress_end(&session->progress);
+    if (status == 0)
+        status = memory_check(err);
     if (status == 0 && journal)
         status = journal_finish(journal, "done", NULL, err);
     if (status == 0 && args->values[OPT_CSV])

@@ -23,14 +23,17 @@ static const struct option_spec options[] = {
     {0},
 };
 
-static void print_tokens(const char *name, const struct samples *s)
+static int print_tokens(const char *name, const struct samples *s, struct error *err)
 {
     struct summary sum;
-    if (samples_summarise(s, 0, &sum) || sum.count == 0)
-        return;
+    if (samples_summarise(s, 0, &sum))
+        return error_no_memory(err);
+    if (sum.count == 0)
+        return 0;
     printf("%-14s mean %10.1f  sd %10.1f  min %8.0f  p50 %8.0f  p90 %8.0f  p99 %8.0f  max %8.0f\n", name,
            sum.at[STAT_MEAN].value, sum.at[STAT_SD].value, sum.at[STAT_MIN].value, sum.at[STAT_P50].value,
            sum.at[STAT_P90].value, sum.at[STAT_P99].value, sum.at[STAT_MAX].value);
+    return 0;
 }
 
 struct totals {
@@ -93,15 +96,14 @@ static void print_reading(const struct trace_reading *r, const struct totals *t)
     print_blocks(r, t);
 }
 
-static void print_totals(const struct totals *t)
+static int print_totals(const struct totals *t, struct error *err)
 {
     double n = t->count - 1, mean = n > 0 ? t->gaps_s / n : 0;
     printf("requests       %.0f in %.3f s\n", t->count, sim_time_to_s(t->last));
     if (n > 1 && mean > 0)
         printf("arrivals       %.3f requests/s, inter-arrival CV %.2f\n", 1 / mean,
                sqrt(fmax(0, t->squares / n - mean * mean)) / mean);
-    print_tokens("prompt tokens", &t->prompt);
-    print_tokens("output tokens", &t->output);
+    return print_tokens("prompt tokens", &t->prompt, err) || print_tokens("output tokens", &t->output, err) ? -1 : 0;
 }
 
 static int stat_source(struct request_source *source, struct error *err)
@@ -119,7 +121,7 @@ static int stat_source(struct request_source *source, struct error *err)
     if (got == 0) {
         struct trace_reading reading = trace_reading(source);
         print_reading(&reading, &totals);
-        print_totals(&totals);
+        got = print_totals(&totals, err);
     }
     samples_release(&totals.prompt);
     samples_release(&totals.output);

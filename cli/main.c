@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <gsl/gsl_errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -158,6 +159,13 @@ static bool asks_help(int argc, char **argv)
     return false;
 }
 
+/* No library that is used here ends the program, or leaves out in silence what it has no memory for. */
+static void prepare_libraries(void)
+{
+    json_note_failures();
+    gsl_set_error_handler_off();
+}
+
 /* Plug-ins are loaded before any scenario is compiled, and before any thread that simulates is started. */
 static int run_command(const struct command *c, int argc, char **argv, struct error *err)
 {
@@ -166,7 +174,9 @@ static int run_command(const struct command *c, int argc, char **argv, struct er
         return EXIT_BAD_INPUT;
     if (!c->joins && load_plugins(&args, err))
         return exit_for(err);
-    return c->run(&args, err);
+    int status = c->run(&args, err);
+    bool done = status == EXIT_DONE || status == EXIT_SLO_MISSED;
+    return done && memory_check(err) ? EXIT_FAILED : status;
 }
 
 static const char *command_name(const void *names, size_t index)
@@ -216,6 +226,7 @@ int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
     keep_standard_streams();
+    prepare_libraries();
     for (const struct command *const *c = commands; *c; c++)
         if (strcmp((*c)->name, word) == 0) {
             signals_begin((*c)->name);

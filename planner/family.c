@@ -74,7 +74,7 @@ static int choose(const struct plan *p, size_t index, struct family *f, struct e
     }
     if (p->axis_count == 0)
         snprintf(f->label, sizeof f->label, "the scenario");
-    return 0;
+    return memory_check(err); /* a label may lack a value */
 }
 
 static void multiply(cJSON *object, size_t units, double otherwise)
@@ -117,7 +117,7 @@ char *family_scenario(const struct plan *p, const struct family *f, size_t units
     double before = cJSON_IsNumber(scale) ? scale->valuedouble : 1;
     cJSON_DeleteItemFromObjectCaseSensitive(workload, "rate_scale");
     cJSON_AddNumberToObject(workload, "rate_scale", before * p->rate_per_s / p->base_rate);
-    char *text = root ? cJSON_PrintUnformatted(root) : NULL;
+    char *text = root && !memory_has_failed() ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);
     return text;
 }
@@ -181,7 +181,7 @@ static int check(const struct plan *p, struct family *f, struct error *err)
     int status = json_parse(text, "scenario", &root, &own) || scenario_compile(&s, root, &own) ? -1 : 0;
     if (status) { /* what does not fit or go together is no candidate; the text names it */
         refuse(f, own.text);
-        status = own.code == ERROR_MEMORY ? error_no_memory(err) : 0;
+        status = own.code == ERROR_MEMORY ? error_no_memory(err) : memory_check(err);
     } else {
         if (s.slo.count == 0 && s.slo.goodput_per_s == 0)
             status = error_set(err, ERROR_INPUT, "slo: asks for nothing; a plan needs limits to meet");

@@ -17,8 +17,10 @@ cJSON *headroom_plan(cJSON *scenario)
         cJSON_AddStringToObject(plan, "name", name->valuestring);
     if (cJSON_IsNumber(seed))
         cJSON_AddNumberToObject(plan, "seed", seed->valuedouble);
-    cJSON_AddItemToObject(plan, "scenario", scenario);
-    return plan;
+    if (!memory_has_failed() && cJSON_AddItemToObject(plan, "scenario", scenario))
+        return plan;
+    cJSON_Delete(plan);
+    return NULL;
 }
 
 /* What the formula says of it; fails only where the scenario is wrong. */
@@ -31,7 +33,7 @@ static int ask_formula(const char *text, struct analytic_estimate *e, bool *know
         return -1;
     *known = analytic_of(&s, e, &ignored) == 0 && e->capacity_per_s > 0 && isfinite(e->capacity_per_s);
     scenario_release(&s);
-    return 0;
+    return ignored.code == ERROR_MEMORY ? error_no_memory(err) : memory_check(err);
 }
 
 int headroom_find(const struct plan *plan, struct trial_pool *pool, struct headroom *out, struct error *err)
@@ -55,7 +57,7 @@ int headroom_find(const struct plan *plan, struct trial_pool *pool, struct headr
     if (status == 0 && out->rate.failed && out->rate.kind == CAPACITY_NONE)
         status = error_set(err, ERROR_INPUT, "%s", out->rate.message);
     free(scenario);
-    return status;
+    return status ? -1 : memory_check(err);
 }
 
 int headroom_keep(const struct headroom *h, struct store *store, int64_t run_id, struct error *err)

@@ -82,7 +82,7 @@ char *trial_result_print(const struct trial_result *r)
     cJSON_AddNumberToObject(o, "rejected", (double)r->rejected);
     cJSON_AddNumberToObject(o, "slo_met", r->slo_met);
     cJSON_AddNumberToObject(o, "overloaded", r->overloaded);
-    char *text = o ? cJSON_PrintUnformatted(o) : NULL;
+    char *text = o && !memory_has_failed() ? cJSON_PrintUnformatted(o) : NULL;
     cJSON_Delete(o);
     return text;
 }
@@ -146,7 +146,7 @@ int trial_result_parse(const char *text, struct trial_result *out, struct error 
             parse_held(item, &out->held[out->pool_count++]);
     }
     cJSON_Delete(o);
-    return 0;
+    return memory_check(err);
 }
 
 static int take_id(void *state, int columns, char **values, struct error *err)

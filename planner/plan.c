@@ -160,7 +160,7 @@ static int read_plan(struct plan *p, struct error *err)
 int plan_read(struct plan *out, struct json root, struct error *err)
 {
     *out = (struct plan){.root = root};
-    if (read_plan(out, err) == 0)
+    if (read_plan(out, err) == 0 && memory_check(err) == 0)
         return 0;
     plan_release(out);
     return -1;

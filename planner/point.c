@@ -101,13 +101,22 @@ static double clipped(double margin)
     return fmax(-1, fmin(1, margin));
 }
 
+/* One number of every result. Without memory it is NULL, and so noted: a verdict has no way to say it. */
+static double *values_of(const struct point *p)
+{
+    double *values = malloc((p->count + 1) * sizeof *values);
+    if (!values)
+        memory_note_failure();
+    return values;
+}
+
 static void look(struct point *p, const struct effort *effort)
 {
     if (p->failed) {
         p->verdict = BREAKS;
         return;
     }
-    double *margins = malloc((p->count + 1) * sizeof *margins);
+    double *margins = values_of(p);
     for (size_t i = 0; margins && i < p->count; i++)
         margins[i] = clipped(p->results[i].margin);
     int sign = margins ? inference_sign(margins, p->count, 1 - error_of_look(effort, p->count)) : 0;
@@ -156,7 +165,7 @@ int point_confirm(struct point *p, const struct effort *effort, struct trial_poo
 
 struct estimate point_mean(const struct point *p, const char *name, double confidence)
 {
-    double *values = malloc((p->count + 1) * sizeof *values);
+    double *values = values_of(p);
     if (!values)
         return (struct estimate){NAN, NAN, NAN};
     size_t n = 0;
@@ -173,7 +182,7 @@ struct estimate point_mean(const struct point *p, const char *name, double confi
 
 struct estimate point_margin(const struct point *p, double confidence)
 {
-    double *values = malloc((p->count + 1) * sizeof *values);
+    double *values = values_of(p);
     size_t n = 0;
     for (size_t i = 0; values && i < p->count; i++)
         if (!p->results[i].failed)
@@ -191,7 +200,7 @@ static int compare_doubles(const void *a, const void *b)
 
 double point_typical_margin(const struct point *p)
 {
-    double *values = malloc((p->count + 1) * sizeof *values), median = NAN;
+    double *values = values_of(p), median = NAN;
     size_t n = 0;
     for (size_t i = 0; values && i < p->count; i++)
         if (!p->results[i].failed)

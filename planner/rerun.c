@@ -116,7 +116,7 @@ char *rerun_command(const struct plan *plan, const struct family *family, size_t
     append(&t, " --set", 6);
     append_word(&t, seed);
     cJSON_Delete(root);
-    if (t.out_of_memory) {
+    if (t.out_of_memory || memory_has_failed()) {
         free(t.at);
         return NULL;
     }

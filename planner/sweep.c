@@ -143,7 +143,7 @@ static int read_sweep(struct sweep *s, struct error *err)
 int sweep_read(struct sweep *out, struct json root, struct error *err)
 {
     *out = (struct sweep){.root = root};
-    if (read_sweep(out, err) == 0)
+    if (read_sweep(out, err) == 0 && memory_check(err) == 0)
         return 0;
     sweep_release(out);
     return -1;

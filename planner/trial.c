@@ -160,8 +160,9 @@ int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct t
     struct error own = {0};
     *out = (struct trial_result){0};
     if (open_and_run(t, stop, out, &own) == 0)
-        return 0;
-    if (own.code == ERROR_MEMORY || (stop && *stop)) {
+        return memory_check(err);
+    bool its_fault = own.code == ERROR_INPUT || own.code == ERROR_RUN; /* not the memory's, nor a file's */
+    if (memory_check(&own) || !its_fault || (stop && *stop)) {
         *err = own;
         return -1;
     }

@@ -53,7 +53,7 @@ cJSON *profile_import(const struct import_options *o, const struct import_format
     cJSON *tables = cJSON_CreateArray();
     int status = (*format)->import(o, profile, tables, err);
     cJSON_AddItemToObject(profile, "tables", tables);
-    if (status == 0)
+    if (status == 0 && memory_check(err) == 0)
         return profile;
     cJSON_Delete(profile);
     return NULL;

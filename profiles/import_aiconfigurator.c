@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* AIConfigurator's tables of one system and engine: kernels by shape, for every model. Files that are absent are left
  * out; nccl_perf.csv and system.yaml may lie one folder up. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,8 @@ static void add_source(const struct import_options *o, cJSON *profile)
     char file[1024], text[320], line[256] = "", framework[64] = "", version[64] = "", gpu[96] = "";
     import_file(o->path, kernel_file_names[KERNELS_GEMM], file, sizeof file);
     FILE *in = fopen(file, "r");
+    if (!in && errno == ENOMEM)
+        memory_note_failure();
     if (in && fgets(line, sizeof line, in) && strncmp(line, "framework,version,device,", 25) == 0 &&
         fgets(line, sizeof line, in))
         sscanf(line, "%63[^,],%63[^,],%95[^,]", framework, version, gpu);

@@ -2,6 +2,7 @@
 /* Splitwise's perf_model.csv (Mutinifni/splitwise-sim, MIT): times of whole iterations in ms, by model, machine and
  * tensor-parallel degree. A prompt's time is by the tokens of all prompts in it; a token's is the mean over its
  * outputs, so it stands for a context in the middle of them. */
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,8 @@ static bool matches(const char *path)
 {
     char line[512] = "";
     FILE *in = fopen(path, "r");
+    if (!in && errno == ENOMEM)
+        memory_note_failure();
     bool named = in && fgets(line, sizeof line, in) && strstr(line, "prompt_time") && strstr(line, "token_time");
     if (in)
         fclose(in);

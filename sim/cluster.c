@@ -364,7 +364,7 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
                  : event.slot == slot_of_fleet(c) ? cluster_step_fleet(c, event_at, err)
                                                   : act(c, event.slot, event_at, err))
             return -1;
-        if (c->out_of_memory)
+        if (c->out_of_memory || memory_has_failed())
             return error_no_memory(err);
         if (c->misrouted)
             return error_set(err, ERROR_RUN, "routing policy %s: chose a station that there is not",

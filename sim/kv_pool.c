@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "base/random.h"
 
 enum { QUEUE_FIRST = 64 };
@@ -62,8 +63,10 @@ void kv_pool_dequeue(struct kv_pool *pool, uint64_t blocks)
 static bool grow_queue(struct kv_pool *pool)
 {
     struct kv_segment *grown = calloc(2 * pool->queue_capacity, sizeof *grown);
-    if (!grown)
+    if (!grown) {
+        memory_note_failure(); /* else only fewer prefixes would be found */
         return false;
+    }
     for (uint64_t i = pool->head; i < pool->tail; i++)
         grown[i & (2 * pool->queue_capacity - 1)] = *segment_at(pool, i);
     free(pool->queue);

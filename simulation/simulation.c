@@ -24,6 +24,10 @@ int simulation_open(struct json root, struct simulation **out, struct error *err
         free(s);
         return -1;
     }
+    if (memory_check(err)) { /* what was taken for absent may have been lost */
+        simulation_close(s);
+        return -1;
+    }
     *out = s;
     return 0;
 }
@@ -65,7 +69,7 @@ int simulation_run(struct simulation *s, const struct simulation_options *o, str
     double started = wall_clock_s();
     o = o ? o : &usual;
     if (run_metrics_init(&s->metrics, &s->scenario, err) || direct_rows(s, o, err) || run(s, o, &totals, err) ||
-        run_metrics_summarise(&s->metrics, &s->scenario, &totals, &s->summary, err))
+        run_metrics_summarise(&s->metrics, &s->scenario, &totals, &s->summary, err) || memory_check(err))
         return -1;
     s->wall_s = wall_clock_s() - started;
     return 0;

@@ -32,7 +32,7 @@ int tandem_api_major(void)
     return TANDEM_API_MAJOR;
 }
 
-/* Tells the caller, in the public words. Returns -1. */
+/* Tells the caller, in the public words; the next call begins with memory. Returns -1. */
 static int fail(const struct error *own, tandem_error *err)
 {
     static const int codes[] = {[ERROR_NONE] = TANDEM_FAILED,
@@ -40,6 +40,7 @@ static int fail(const struct error *own, tandem_error *err)
                                 [ERROR_IO] = TANDEM_IO,
                                 [ERROR_MEMORY] = TANDEM_NO_MEMORY,
                                 [ERROR_RUN] = TANDEM_FAILED};
+    memory_forget_failure();
     if (!err)
         return -1;
     err->code = codes[own->code];
@@ -49,6 +50,7 @@ static int fail(const struct error *own, tandem_error *err)
 
 static int succeed(tandem_error *err)
 {
+    memory_forget_failure();
     if (err)
         *err = (tandem_error){.code = TANDEM_OK};
     return 0;

@@ -208,6 +208,65 @@ static void test_fields_as_a_schema(void **state)
     cJSON_Delete(schema);
 }
 
+/* A program whose memory ran out does not say that its input is wrong. */
+static void test_what_failed_for_lack_of_memory_is_no_wrong_input(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    expect_ok(memory_check(&err), &err);
+    memory_note_failure();
+    assert_int_equal(error_set(&err, ERROR_INPUT, "scenario: not valid JSON"), -1);
+    assert_int_equal(err.code, ERROR_MEMORY);
+    assert_string_equal(err.text, "out of memory");
+    error_set(&err, ERROR_IO, "disk full"); /* that is another matter */
+    assert_int_equal(err.code, ERROR_IO);
+    assert_int_equal(memory_check(&err), -1);
+    memory_forget_failure();
+    expect_ok(memory_check(&err), &err);
+    error_set(&err, ERROR_INPUT, "scenario: not valid JSON");
+    assert_int_equal(err.code, ERROR_INPUT);
+    error_no_memory(&err); /* counts even where nobody looks at the error */
+    assert_true(memory_has_failed());
+    memory_forget_failure();
+}
+
+static int allocations_left;
+
+static void *allocate_so_many(size_t size)
+{
+    if (allocations_left-- > 0)
+        return malloc(size);
+    memory_note_failure();
+    return NULL;
+}
+
+/* Every allocation of cJSON's fails once: a value is set whole, or not at all. */
+static void test_a_setting_without_memory_changes_nothing(void **state)
+{
+    (void)state;
+    for (int n = 0; n < 100; n++) {
+        struct error err = {0};
+        struct json root;
+        expect_ok(json_parse("{\"policy\":{\"batching\":\"continuous\"}}", "test", &root, &err), &err);
+        allocations_left = n;
+        cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = allocate_so_many, .free_fn = free});
+        int status = json_set_path(&root, "policy.batching.sizes", "[\"a\",{\"b\":2}]", &err);
+        bool enough = allocations_left >= 0;
+        cJSON_InitHooks(NULL);
+        const cJSON *batching = cJSON_GetObjectItem(cJSON_GetObjectItem(root.node, "policy"), "batching");
+        if (enough)
+            assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(batching, "sizes")), 2);
+        else
+            assert_int_equal(err.code, ERROR_MEMORY);
+        assert_int_equal(status, enough ? 0 : -1);
+        memory_forget_failure();
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        if (enough)
+            return;
+    }
+    fail();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +278,8 @@ int main(void)
         cmocka_unit_test(test_fields_that_are_wrong),
         cmocka_unit_test(test_fields_as_rows_of_paths),
         cmocka_unit_test(test_fields_as_a_schema),
+        cmocka_unit_test(test_what_failed_for_lack_of_memory_is_no_wrong_input),
+        cmocka_unit_test(test_a_setting_without_memory_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

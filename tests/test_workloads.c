@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Traces and generators: values by hand, and a sentence with file, line and column for what is wrong. */
+#include <gsl/gsl_randist.h>
 #include <math.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -7,6 +8,7 @@
 #include "base/random.h"
 #include "sim/predictor.h"
 #include "tests/harness.h"
+#include "workloads/population.h"
 #include "workloads/trace.h"
 
 #define FILE_NAME "build/test_trace"
@@ -386,6 +388,38 @@ static void test_lengths_are_scaled(void **state)
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
 }
 
+/* Our own table of chances is the one that GSL makes: the same draws of the same stream. */
+static void test_clients_are_drawn_as_gsl_draws_them(void **state)
+{
+    (void)state;
+    static const double shares[] = {3, 0, 1, 0.5, 7, 1, 1};
+    struct json root;
+    struct error err = {0};
+    struct population *p;
+    struct arrival a = {0};
+    double weights[97];
+    for (size_t i = 0; i < 97; i++)
+        weights[i] = pow((double)(i + 1), -1.1);
+    expect_ok(json_parse("{\"clients\":{\"count\":97,\"skew\":1.1},\"priorities\":[3,0,1,0.5,7,1,1]}", "test", &root,
+                         &err),
+              &err);
+    expect_ok(population_create(&root, 5, &p, &err), &err);
+    gsl_rng *clients = random_stream_create(5, "clients"), *priorities = random_stream_create(5, "priorities");
+    gsl_ran_discrete_t *of_clients = gsl_ran_discrete_preproc(97, weights),
+                       *of_priorities = gsl_ran_discrete_preproc(7, shares);
+    for (int i = 0; i < 20000; i++) {
+        population_apply(p, &a);
+        assert_int_equal(a.origin.client, gsl_ran_discrete(clients, of_clients));
+        assert_int_equal(a.origin.priority, gsl_ran_discrete(priorities, of_priorities));
+    }
+    gsl_ran_discrete_free(of_clients);
+    gsl_ran_discrete_free(of_priorities);
+    gsl_rng_free(clients);
+    gsl_rng_free(priorities);
+    population_destroy(p);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_a_workload_that_contradicts_itself_is_named),
         cmocka_unit_test(test_generators_have_the_moments_they_name),
         cmocka_unit_test(test_streams_are_independent_and_seeded),
+        cmocka_unit_test(test_clients_are_drawn_as_gsl_draws_them),
         cmocka_unit_test(test_repeat_and_rate_scale),
         cmocka_unit_test(test_the_azure_and_mooncake_traces),
     };

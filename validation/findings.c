@@ -82,18 +82,20 @@ static FILE *append_to(const char *file)
 int findings_keep(const char *file, const char *key, const struct finding *f, const struct latencies *measured,
                   const struct latencies *simulated, struct error *err)
 {
-    FILE *out = append_to(file);
     struct finding copy = *f;
     double *places[3 * GRID + SINGLES], numbers[3 * GRID + SINGLES];
     size_t count = places_of(&copy, places);
     cJSON *quoted = cJSON_CreateString(key);
     char *text = quoted ? cJSON_PrintUnformatted(quoted) : NULL;
     cJSON_Delete(quoted);
+    FILE *out = append_to(file);
     if (!out || !text) {
+        int reason = text ? errno : ENOMEM;
         cJSON_free(text);
         if (out)
             fclose(out);
-        return text ? cannot(file, "written", err) : error_no_memory(err);
+        errno = reason;
+        return reason == ENOMEM ? error_no_memory(err) : cannot(file, "written", err);
     }
     for (size_t i = 0; i < count; i++)
         numbers[i] = *places[i];
@@ -145,11 +147,14 @@ static int take(const cJSON *line, struct finding *f, struct latencies *measured
 int findings_recall(const char *file, const char *key, bool *found, struct finding *f, struct latencies *measured,
                     struct latencies *simulated, struct error *err)
 {
+    errno = 0;
     FILE *in = fopen(file, "r");
     char *text = NULL;
     size_t room = 0;
     int status = 0;
     *found = false;
+    if (!in && errno == ENOMEM)
+        return error_no_memory(err);
     if (!in && errno != ENOENT)
         return cannot(file, "read", err);
     while (in && status == 0 && !*found && getline(&text, &room, in) > 0) {
@@ -160,7 +165,12 @@ int findings_recall(const char *file, const char *key, bool *found, struct findi
             status = take(line, f, measured, simulated, err);
         }
         cJSON_Delete(line);
+        if (status == 0)
+            status = memory_check(err);
+        errno = 0;
     }
+    if (status == 0 && in && !*found && errno == ENOMEM)
+        status = error_no_memory(err);
     free(text);
     if (in && status == 0 && !*found && !feof(in))
         status = cannot(file, "read", err);

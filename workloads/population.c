@@ -21,10 +21,71 @@ struct population {
     uint32_t prefix_tokens;
 };
 
+/* Walker's alias method (1977; Knuth, volume 2, 3.4.1): in every column, of width 1/count, at most two of them share.
+ * Each that has too little is filled up by one that has more than that. `open` holds those with too little from its
+ * start on and those with enough from its end. */
+static void fill_columns(gsl_ran_discrete_t *out, double *share, size_t *open)
+{
+    size_t count = out->K, few = 0, many = count;
+    double mean = 1 / (double)count;
+    for (size_t k = 0; k < count; k++)
+        open[share[k] < mean ? few++ : --many] = k;
+    while (few > 0) {
+        size_t needy = open[--few];
+        out->A[needy] = needy;
+        out->F[needy] = 1;
+        if (many == count)
+            continue;
+        size_t giver = open[many++];
+        double given = mean - share[needy];
+        out->A[needy] = giver;
+        out->F[needy] = (double)count * share[needy];
+        share[giver] -= given;
+        if (share[giver] < mean) {
+            open[few++] = giver;
+        } else if (share[giver] > mean) {
+            open[--many] = giver;
+        } else {
+            out->A[giver] = giver;
+            out->F[giver] = 1;
+        }
+    }
+    for (; many < count; many++) {
+        out->A[open[many]] = open[many];
+        out->F[open[many]] = 1;
+    }
+    for (size_t k = 0; k < count; k++)
+        out->F[k] = (out->F[k] + (double)k) / (double)count;
+}
+
+/* The table that gsl_ran_discrete_preproc makes, which does not survive it when memory is short. */
+static gsl_ran_discrete_t *chances_create(const double *weights, size_t count)
+{
+    gsl_ran_discrete_t *out = malloc(sizeof *out);
+    size_t *others = malloc(count * sizeof *others), *open = malloc(count * sizeof *open);
+    double *limits = malloc(count * sizeof *limits), *share = malloc(count * sizeof *share), total = 0;
+    bool made = out && others && open && limits && share;
+    for (size_t k = 0; k < count; k++)
+        total += weights[k];
+    for (size_t k = 0; made && k < count; k++)
+        share[k] = weights[k] / total;
+    if (made) {
+        *out = (gsl_ran_discrete_t){.K = count, .A = others, .F = limits};
+        fill_columns(out, share, open);
+    } else {
+        free(out);
+        free(others);
+        free(limits);
+    }
+    free(open);
+    free(share);
+    return made ? out : NULL;
+}
+
 static int lottery_create(struct lottery *c, const double *weights, size_t count, uint64_t seed, const char *purpose,
                           struct error *err)
 {
-    c->chances = gsl_ran_discrete_preproc(count, weights);
+    c->chances = chances_create(weights, count);
     c->rng = random_stream_create(seed, purpose);
     return c->chances && c->rng ? 0 : error_no_memory(err);
 }

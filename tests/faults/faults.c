@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A library to preload: the FAULT_AT-th call of FAULT (fread, write, fsync, rename or close) fails with FAULT_ERRNO, once,
- * counting what concerns files whose path has FAULT_PATH in it. */
+/* A library to preload: the FAULT_AT-th call of FAULT (fread, write, fsync, rename or close) fails with FAULT_ERRNO,
+ * once, counting what concerns files whose path has FAULT_PATH in it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
