@@ -320,7 +320,7 @@ static int make_folder(struct validator *v, struct error *err)
         return -1;
     }
     for (int i = 0; i < 2; i++) {
-        snprintf(v->profiles[i], sizeof v->profiles[i], "%s/%d.json", v->folder, i);
+        snprintf(v->profiles[i], sizeof v->profiles[i], "%s/%c.json", v->folder, "01"[i]);
         v->places[i + 1] = temporary_note(v->profiles[i]);
     }
     return 0;
