@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local bool memory_failed; /* a thread's own, as errno is */
-
 #include "base/printable.h"
+
+static _Thread_local bool memory_failed; /* a thread's own, as errno is */
 
 int error_set(struct error *err, enum error_code code, const char *format, ...)
 {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "cli/command.h"
 #include "cli/signals.h"
 #include "engine_ref/selfcheck.h"
@@ -223,7 +224,7 @@ static int run_profile(const struct arguments *args, struct error *err)
     int status = profile ? profile_write(profile, file, err) : -1;
     cJSON_Delete(profile);
     if (status == 0)
-        printf("%s: tables of %s; simulate with --set device=%s\n", file, model, file);
+        printf("%s: tables of %s; simulate with --set device=%s\n", PRINTABLE(file), PRINTABLE(model), PRINTABLE(file));
     return status;
 }
 
@@ -299,7 +300,8 @@ static int serve_and_keep(const struct arguments *args, struct simulation *s, st
         text_print_summary(stdout, &s->scenario, &s->summary, &s->metrics, s->wall_s);
         print_engine(server, s->wall_s);
     }
-    printf("  kept       run %lld in %s\n", (long long)id, args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db");
+    printf("  kept       run %lld in %s\n", (long long)id,
+           PRINTABLE(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db"));
     if (s->summary.totals.stopped)
         return error_set(err, ERROR_RUN, "interrupted; what had finished was kept with status \"interrupted\"");
     return 0;

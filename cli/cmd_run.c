@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "cli/command.h"
 #include "cli/signals.h"
 #include "cli/watch.h"
@@ -63,7 +64,7 @@ static int run_and_keep(const struct arguments *args, struct simulation *s, stru
         text_print_summary(stdout, &s->scenario, summary, &s->metrics, s->wall_s);
         if (store)
             printf("  kept       run %lld in %s\n", (long long)id,
-                   args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db");
+                   PRINTABLE(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db"));
     }
     if (summary->totals.stopped) {
         error_set(err, ERROR_RUN,

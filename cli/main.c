@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/nearest.h"
+#include "base/printable.h"
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/signals.h"
@@ -242,7 +243,7 @@ int main(int argc, char **argv)
         return finish("", EXIT_DONE, false);
     }
     const char *meant = nearest_name(word, command_name, NULL);
-    fprintf(stderr, "tandem: unknown command \"%s\"%s%s%s; see tandem --help\n", word, meant ? "; did you mean \"" : "",
-            meant ? meant : "", meant ? "\"?" : "");
+    fprintf(stderr, "tandem: unknown command \"%s\"%s%s%s; see tandem --help\n", PRINTABLE(word),
+            meant ? "; did you mean \"" : "", meant ? meant : "", meant ? "\"?" : "");
     return EXIT_BAD_INPUT;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/beside.h"
+#include "base/printable.h"
 #include "planner/parallel.h"
 #include "planner/ranks.h"
 
@@ -117,7 +118,7 @@ int session_open(struct session *s, const struct session_wishes *w, struct error
     s->pool.memory = &s->memory;
     signals_say("; the same command goes on where it stopped");
     if (resumed && !w->quiet)
-        fprintf(stderr, "goes on where %s %lld in %s stopped\n", w->table, (long long)s->journal.id, w->db);
+        fprintf(stderr, "goes on where %s %lld in %s stopped\n", w->table, (long long)s->journal.id, PRINTABLE(w->db));
     return 0;
 }
 

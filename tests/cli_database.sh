@@ -79,7 +79,7 @@ if as "$tandem" --version >/dev/null 2>&1 && ! as touch closed/x 2>/dev/null; th
     fails 2 "has a log next to it" as "$tandem" report --format csv --db logged/kept.db
     fails 1 "readonly" as "$tandem" run default $small --db closed/kept.db
 else
-    echo "skipped: nobody here whom a file can be closed to"
+    echo "skipped a part: nobody here whom a file can be closed to"
 fi
 
 # Files of every earlier schema are brought up to date, and reported on. Each is made of a new one, whose later columns

@@ -2,20 +2,13 @@
 # SPDX-License-Identifier: MIT
 # Where output goes, that it is there whole or not at all, and how signals end commands.
 set -euo pipefail
+. "$(dirname "$0")/functions.sh"
 tandem=$(realpath "$1")
 source=$PWD
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 
-fails_with() { # STATUS WORDS COMMAND…
-    local expected=$1 words=$2 status=0
-    shift 2
-    "$@" >out.txt 2>err.txt || status=$?
-    [ "$status" = "$expected" ] || { echo "expected status $expected, found $status: $*"; cat err.txt; exit 1; }
-    grep -qF -- "$words" err.txt || { echo "expected \"$words\": $*"; cat err.txt; exit 1; }
-    [ "$(wc -l <err.txt)" = 1 ] || { echo "expected one sentence: $*"; cat err.txt; exit 1; }
-}
 nothing_beside() { [ -z "$(find . -name '.tandem-*')" ]; }
 
 small="--set workload.requests=300 --quiet"

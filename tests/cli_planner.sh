@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # sweep and plan on the command line: tables, resumption after a kill, MPI ranks of which one dies, exit statuses.
 set -euo pipefail
+. "$(dirname "$0")/functions.sh"
 tandem=$(realpath "$1")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -16,27 +17,23 @@ says() { # STATUS TEXT COMMAND...: it fails so, with this in its one sentence
     echo "expected status $status and \"$text\", found $got and:" && cat err.txt && exit 1
 }
 
-count() { # SQL FILE
-    python3 -c 'import sqlite3, sys; print(sqlite3.connect(sys.argv[2]).execute(sys.argv[1]).fetchone()[0])' "$1" "$2"
-}
-
 until_some_points() { # FILE: of a sweep that runs
     for _ in $(seq 200); do
         sleep 0.05
-        [ -e "$1" ] && [ "$(count 'SELECT count(*) FROM sweep_point' "$1" 2>/dev/null || echo 0)" -gt 4 ] && return
+        [ -e "$1" ] && [ "$(query "$1" 'SELECT count(*) FROM sweep_point' 2>/dev/null || echo 0)" -gt 4 ] && return
     done
 }
 
 # Every point is a run; ranges; the same points whatever the number of threads.
 "$tandem" sweep default $small --vary workload.arrivals.rate_per_s=2..8:3 --vary policy.batching=chunked_prefill,prefill_first --csv a.csv -j 1 >out.txt
 grep -q '6 points, 6 runs' out.txt
-[ "$(count 'SELECT count(*) FROM sweep_point p JOIN run r ON r.id = p.run_id' tandem.db)" = 6 ]
+[ "$(query tandem.db 'SELECT count(*) FROM sweep_point p JOIN run r ON r.id = p.run_id')" = 6 ]
 "$tandem" sweep default $small --vary workload.arrivals.rate_per_s=2..8:3 --vary policy.batching=chunked_prefill,prefill_first --csv b.csv --no-db >out.txt
 cmp a.csv b.csv
 
 # A point keeps the rows that its scenario asks for, iterations, too.
 "$tandem" sweep default $small --vary cluster.replicas=1,2 --set workload.requests=50 --set output.iterations=true --db rows.db >out.txt
-[ "$(count 'SELECT count(DISTINCT run_id) FROM iteration' rows.db)" = 2 ]
+[ "$(query rows.db 'SELECT count(DISTINCT run_id) FROM iteration')" = 2 ]
 
 # The best of them, with paired differences; a precision.
 "$tandem" sweep default $small --no-db --vary policy.batching=continuous,prefill_first,chunked_prefill --best least --metric e2e_s.mean --set workload.arrivals.rate_per_s=10 >out.txt
@@ -64,11 +61,11 @@ many="--vary workload.arrivals.rate_per_s=2..8:300 --set workload.requests=1000 
 until_some_points k.db
 kill -9 $job
 wait $job 2>/dev/null || true
-[ "$(count 'SELECT count(*) < 300 FROM sweep_point' k.db)" = 1 ]
+[ "$(query k.db 'SELECT count(*) < 300 FROM sweep_point')" = 1 ]
 "$tandem" sweep default $many >out.txt 2>err.txt
 grep -q 'goes on where sweep 1' err.txt
-[ "$(count 'SELECT count(*) FROM sweep_point' k.db)" = 300 ] && [ "$(count 'SELECT count(*) FROM run' k.db)" = 300 ]
-[ "$(count 'SELECT count(*) FROM sweep' k.db)" = 1 ]
+[ "$(query k.db 'SELECT count(*) FROM sweep_point')" = 300 ] && [ "$(query k.db 'SELECT count(*) FROM run')" = 300 ]
+[ "$(query k.db 'SELECT count(*) FROM sweep')" = 1 ]
 
 says 2 'default is a scenario itself' "$tandem" sweep default --set scenario.workload.requests=5 --vary cluster.replicas=1,2
 says 2 '--vary cluster.replicas: expected PATH=VALUES' "$tandem" sweep default --vary cluster.replicas
@@ -124,8 +121,8 @@ chosen = plan["families"][plan["recommendation"]]
 assert chosen["fate"] == "found" and chosen["units"] >= 1, chosen["label"]
 assert plan["headroom"]["rate"][1] >= 1, plan["headroom"]
 P
-[ "$(count "SELECT count(*) FROM plan WHERE status = 'done' AND name = 'small'" tandem.db)" = 1 ]
-[ "$(count 'SELECT count(*) > 20 FROM plan_point' tandem.db)" = 1 ]
+[ "$(query tandem.db "SELECT count(*) FROM plan WHERE status = 'done' AND name = 'small'")" = 1 ]
+[ "$(query tandem.db 'SELECT count(*) > 20 FROM plan_point')" = 1 ]
 got=0; "$tandem" plan plan.json --quiet --no-db --set constraints.gpus=1 >out.txt || got=$?
 [ "$got" = 3 ] && grep -q 'NOTHING MEETS THE SLO' out.txt && grep -q 'Closest comes' out.txt
 says 2 'prices_per_h: has no price for l40s' "$tandem" plan plan.json --quiet --no-db --set 'prices_per_h={"h100-sxm":3}'

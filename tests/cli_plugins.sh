@@ -3,20 +3,12 @@
 # Plug-ins: policies of shared objects on every axis, under every command, loaded where the command line names them and
 # nowhere else.
 set -eu
+. "$(dirname "$0")/functions.sh"
 tandem=$(realpath "$1")
 source=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-
-fails_with() { # STATUS TEXT COMMAND...
-    local status=$1 text=$2 out got=0
-    shift 2
-    out=$("$@" 2>&1 >/dev/null) || got=$?
-    [ "$got" = "$status" ] || { echo "expected status $status, found $got: $*: $out"; exit 1; }
-    grep -qF -- "$text" <<<"$out" || { echo "expected \"$text\", found: $out"; exit 1; }
-    [ "$(wc -l <<<"$out")" = 1 ] || { echo "expected one line, found: $out"; exit 1; }
-}
 
 make_plugin() { # FILE.so OPTIONS... with the source on standard input, or named
     local out=$1
@@ -30,10 +22,6 @@ import sqlite3, sys
 for row in sqlite3.connect(sys.argv[1]).execute("SELECT name, scope, statistic, value FROM metric ORDER BY 1, 2, 3"):
     print(*map(repr, row))
 P
-}
-
-query() { # DATABASE SQL
-    python3 -c 'import sqlite3, sys; print(*(r[0] for r in sqlite3.connect(sys.argv[1]).execute(sys.argv[2])), sep="\n")' "$@"
 }
 
 small="--set workload.requests=300"

@@ -2,20 +2,12 @@
 # SPDX-License-Identifier: MIT
 # The program as a user meets it: summaries, rows, exit statuses, sentences for bad input.
 set -eu
+. "$(dirname "$0")/functions.sh"
 tandem=$(realpath "$1")
 source=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-
-fails_with() { # STATUS TEXT COMMAND...
-    local status=$1 text=$2 out got=0
-    shift 2
-    out=$("$@" 2>&1 >/dev/null) || got=$?
-    [ "$got" = "$status" ] || { echo "expected status $status, found $got: $*"; exit 1; }
-    grep -qF -- "$text" <<<"$out" || { echo "expected \"$text\", found: $out"; exit 1; }
-    [ "$(wc -l <<<"$out")" = 1 ] || { echo "expected one line, found: $out"; exit 1; }
-}
 
 small="--set workload.requests=300"
 "$tandem" run default $small >out.txt

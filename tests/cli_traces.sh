@@ -2,19 +2,11 @@
 # SPDX-License-Identifier: MIT
 # Traces as a user meets them: what they are taken for, and one sentence for what is not one.
 set -eu
+. "$(dirname "$0")/functions.sh"
 tandem=$(realpath "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-
-fails_with() { # STATUS TEXT COMMAND...
-    local status=$1 text=$2 out got=0
-    shift 2
-    out=$("$@" 2>&1 >/dev/null) || got=$?
-    [ "$got" = "$status" ] || { echo "expected status $status, found $got: $*"; exit 1; }
-    grep -qF -- "$text" <<<"$out" || { echo "expected \"$text\", found: $out"; exit 1; }
-    [ "$(wc -l <<<"$out")" = 1 ] || { echo "expected one line, found: $out"; exit 1; }
-}
 
 says() { # TEXT COMMAND...
     local text=$1 out

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Sweeps on three ranks of an MPI job: the same table as on threads, and nothing lost when a rank dies.
 set -euo pipefail
+. "$(dirname "$0")/functions.sh"
 tandem=$(realpath "$1")
 source=$PWD
 folder=$(mktemp -d)
@@ -13,10 +14,6 @@ elif ! mpirun --version 2>/dev/null | grep -q 'Open MPI'; then
     echo "skipped: mpirun is not Open MPI's" && exit
 fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-
-count() { # SQL FILE
-    python3 -c 'import sqlite3, sys; print(sqlite3.connect(sys.argv[2]).execute(sys.argv[1]).fetchone()[0])' "$1" "$2"
-}
 
 points="--vary workload.arrivals.rate_per_s=2..8:3 --vary policy.batching=chunked_prefill,prefill_first"
 "$tandem" sweep default --set workload.requests=500 $points --csv threads.csv --no-db --quiet >out.txt
@@ -41,12 +38,12 @@ for _ in range(3000):
 os.kill(int(open("rank.2").read()), signal.SIGKILL)
 END
     wait $job || true
-    [ "$(count "SELECT count(*) FROM sweep WHERE status = 'done'" "$db")" = 1 ]
+    [ "$(query "$db" "SELECT count(*) FROM sweep WHERE status = 'done'")" = 1 ]
 }
 dies 5 m.db --vary workload.arrivals.rate_per_s=2..8:100 --set workload.requests=20000
-[ "$(count 'SELECT count(*) FROM sweep_point' m.db)" = 100 ] && [ "$(count 'SELECT count(DISTINCT run_id) FROM sweep_point' m.db)" = 100 ]
+[ "$(query m.db 'SELECT count(*) FROM sweep_point')" = 100 ] && [ "$(query m.db 'SELECT count(DISTINCT run_id) FROM sweep_point')" = 100 ]
 dies 2 last.db --vary workload.arrivals.rate_per_s=2..8:3 --set workload.requests=300000 # it has answered all that it was asked
-[ "$(count 'SELECT count(*) FROM sweep_point' last.db)" = 3 ]
+[ "$(query last.db 'SELECT count(*) FROM sweep_point')" = 3 ]
 
 # Every rank loads the plug-in that the command line names, and has the same one. Rank 2 finds another one in its folder,
 # or none: rank 0 says so, once.

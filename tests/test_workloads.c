@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Traces and generators: values by hand, and a sentence with file, line and column for what is wrong. */
-#include <gsl/gsl_randist.h>
+#include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -388,34 +388,40 @@ static void test_lengths_are_scaled(void **state)
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
 }
 
-/* Our own table of chances is the one that GSL makes: the same draws of the same stream. */
-static void test_clients_are_drawn_as_gsl_draws_them(void **state)
+/* As often as their weights say, by Pearson's test at one in a million; who has weight 0 never comes. */
+static void test_clients_and_priorities_come_by_their_weights(void **state)
 {
     (void)state;
-    static const double shares[] = {3, 0, 1, 0.5, 7, 1, 1};
+    enum { DRAWS = 200000, CLIENTS = 97, PRIORITIES = 7 };
+    static const double shares[PRIORITIES] = {3, 0, 1, 0.5, 7, 1, 0};
+    double clients[CLIENTS] = {0}, priorities[PRIORITIES] = {0}, all = 0, statistic = 0;
     struct json root;
     struct error err = {0};
     struct population *p;
     struct arrival a = {0};
-    double weights[97];
-    for (size_t i = 0; i < 97; i++)
-        weights[i] = pow((double)(i + 1), -1.1);
-    expect_ok(json_parse("{\"clients\":{\"count\":97,\"skew\":1.1},\"priorities\":[3,0,1,0.5,7,1,1]}", "test", &root,
+    expect_ok(json_parse("{\"clients\":{\"count\":97,\"skew\":1.1},\"priorities\":[3,0,1,0.5,7,1,0]}", "test", &root,
                          &err),
               &err);
     expect_ok(population_create(&root, 5, &p, &err), &err);
-    gsl_rng *clients = random_stream_create(5, "clients"), *priorities = random_stream_create(5, "priorities");
-    gsl_ran_discrete_t *of_clients = gsl_ran_discrete_preproc(97, weights),
-                       *of_priorities = gsl_ran_discrete_preproc(7, shares);
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < DRAWS; i++) {
         population_apply(p, &a);
-        assert_int_equal(a.origin.client, gsl_ran_discrete(clients, of_clients));
-        assert_int_equal(a.origin.priority, gsl_ran_discrete(priorities, of_priorities));
+        clients[a.origin.client]++;
+        priorities[a.origin.priority]++;
     }
-    gsl_ran_discrete_free(of_clients);
-    gsl_ran_discrete_free(of_priorities);
-    gsl_rng_free(clients);
-    gsl_rng_free(priorities);
+    for (size_t i = 0; i < CLIENTS; i++)
+        all += pow((double)(i + 1), -1.1);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        double expected = DRAWS * pow((double)(i + 1), -1.1) / all;
+        statistic += (clients[i] - expected) * (clients[i] - expected) / expected;
+    }
+    assert_true(gsl_cdf_chisq_Q(statistic, CLIENTS - 1) > 1e-6);
+    statistic = 0;
+    for (size_t i = 0; i < PRIORITIES; i++) {
+        double expected = DRAWS * shares[i] / 12.5;
+        assert_true(expected > 0 || priorities[i] == 0);
+        statistic += expected > 0 ? (priorities[i] - expected) * (priorities[i] - expected) / expected : 0;
+    }
+    assert_true(gsl_cdf_chisq_Q(statistic, PRIORITIES - 3) > 1e-6);
     population_destroy(p);
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
 }
@@ -434,7 +440,7 @@ int main(void)
         cmocka_unit_test(test_a_workload_that_contradicts_itself_is_named),
         cmocka_unit_test(test_generators_have_the_moments_they_name),
         cmocka_unit_test(test_streams_are_independent_and_seeded),
-        cmocka_unit_test(test_clients_are_drawn_as_gsl_draws_them),
+        cmocka_unit_test(test_clients_and_priorities_come_by_their_weights),
         cmocka_unit_test(test_repeat_and_rate_scale),
         cmocka_unit_test(test_the_azure_and_mooncake_traces),
     };

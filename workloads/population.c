@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "workloads/population.h"
 
-#include <gsl/gsl_randist.h>
+#include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -12,7 +12,8 @@ enum { DRAWN_MAX = 1000000 };
 
 /* One of several, drawn with unequal chances. */
 struct lottery {
-    gsl_ran_discrete_t *chances; /* NULL: not asked for */
+    double *until; /* [count] sums of the chances, the last is 1; NULL: not asked for */
+    size_t count;
     gsl_rng *rng;
 };
 
@@ -21,86 +22,42 @@ struct population {
     uint32_t prefix_tokens;
 };
 
-/* Walker's alias method (1977; Knuth, volume 2, 3.4.1): in every column, of width 1/count, at most two of them share.
- * Each that has too little is filled up by one that has more than that. `open` holds those with too little from its
- * start on and those with enough from its end. */
-static void fill_columns(gsl_ran_discrete_t *out, double *share, size_t *open)
-{
-    size_t count = out->K, few = 0, many = count;
-    double mean = 1 / (double)count;
-    for (size_t k = 0; k < count; k++)
-        open[share[k] < mean ? few++ : --many] = k;
-    while (few > 0) {
-        size_t needy = open[--few];
-        out->A[needy] = needy;
-        out->F[needy] = 1;
-        if (many == count)
-            continue;
-        size_t giver = open[many++];
-        double given = mean - share[needy];
-        out->A[needy] = giver;
-        out->F[needy] = (double)count * share[needy];
-        share[giver] -= given;
-        if (share[giver] < mean) {
-            open[few++] = giver;
-        } else if (share[giver] > mean) {
-            open[--many] = giver;
-        } else {
-            out->A[giver] = giver;
-            out->F[giver] = 1;
-        }
-    }
-    for (; many < count; many++) {
-        out->A[open[many]] = open[many];
-        out->F[open[many]] = 1;
-    }
-    for (size_t k = 0; k < count; k++)
-        out->F[k] = (out->F[k] + (double)k) / (double)count;
-}
-
-/* The table that gsl_ran_discrete_preproc makes, which does not survive it when memory is short. */
-static gsl_ran_discrete_t *chances_create(const double *weights, size_t count)
-{
-    gsl_ran_discrete_t *out = malloc(sizeof *out);
-    size_t *others = malloc(count * sizeof *others), *open = malloc(count * sizeof *open);
-    double *limits = malloc(count * sizeof *limits), *share = malloc(count * sizeof *share), total = 0;
-    bool made = out && others && open && limits && share;
-    for (size_t k = 0; k < count; k++)
-        total += weights[k];
-    for (size_t k = 0; made && k < count; k++)
-        share[k] = weights[k] / total;
-    if (made) {
-        *out = (gsl_ran_discrete_t){.K = count, .A = others, .F = limits};
-        fill_columns(out, share, open);
-    } else {
-        free(out);
-        free(others);
-        free(limits);
-    }
-    free(open);
-    free(share);
-    return made ? out : NULL;
-}
-
-static int lottery_create(struct lottery *c, const double *weights, size_t count, uint64_t seed, const char *purpose,
+static int lottery_create(struct lottery *l, const double *weights, size_t count, uint64_t seed, const char *purpose,
                           struct error *err)
 {
-    c->chances = chances_create(weights, count);
-    c->rng = random_stream_create(seed, purpose);
-    return c->chances && c->rng ? 0 : error_no_memory(err);
+    double sum = 0;
+    l->count = count;
+    l->until = malloc(count * sizeof *l->until);
+    l->rng = random_stream_create(seed, purpose);
+    if (!l->until || !l->rng)
+        return error_no_memory(err);
+    for (size_t i = 0; i < count; i++)
+        l->until[i] = sum += weights[i];
+    for (size_t i = 0; i < count; i++)
+        l->until[i] /= sum;
+    return 0;
 }
 
-static void lottery_release(struct lottery *c)
+static void lottery_release(struct lottery *l)
 {
-    if (c->chances)
-        gsl_ran_discrete_free(c->chances);
-    if (c->rng)
-        gsl_rng_free(c->rng);
+    free(l->until);
+    if (l->rng)
+        gsl_rng_free(l->rng);
 }
 
-static uint32_t draw(struct lottery *c)
+/* The first whose sum is above a number drawn from 0 to 1, by halving: one of weight 0 never is. */
+static uint32_t draw(struct lottery *l)
 {
-    return (uint32_t)gsl_ran_discrete(c->rng, c->chances);
+    double luck = gsl_rng_uniform(l->rng);
+    size_t first = 0, last = l->count - 1;
+    while (first < last) {
+        size_t middle = first + (last - first) / 2;
+        if (l->until[middle] > luck)
+            last = middle;
+        else
+            first = middle + 1;
+    }
+    return (uint32_t)first;
 }
 
 /* One of `count`, the i-th (from 1) with a chance as i^−skew (Zipf). */
@@ -234,11 +191,11 @@ void population_destroy(struct population *p)
 
 void population_apply(struct population *p, struct arrival *a)
 {
-    if (p->priorities.chances)
+    if (p->priorities.until)
         a->origin.priority = draw(&p->priorities);
-    if (p->clients.chances)
+    if (p->clients.until)
         a->origin.client = draw(&p->clients);
-    if (p->groups.chances) {
+    if (p->groups.until) {
         a->origin.prefix_group = draw(&p->groups) + 1;
         a->origin.prefix_tokens = p->prefix_tokens;
         a->prompt_tokens += p->prefix_tokens;
