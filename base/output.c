@@ -130,8 +130,10 @@ int output_open(struct output *o, const char *name, struct error *err)
     if (open_descriptor(o))
         return cannot_write(o, errno, err);
     o->out = fopencookie(o, "w", functions);
-    if (o->out)
+    if (o->out) {
+        setvbuf(o->out, o->buffer, _IOFBF, sizeof o->buffer);
         return 0;
+    }
     close(o->fd);
     if (o->place >= 0)
         drop_beside(o);
@@ -153,6 +155,7 @@ static bool sync_fails(int fd)
 int output_close(struct output *o, bool failed, struct error *err)
 {
     bool replaces = o->place >= 0;
+    failed = failed || memory_check(err);
     note_reason(o, fclose(o->out) != 0);
     if (replaces && !failed && !o->reason)
         note_reason(o, sync_fails(o->fd));

@@ -20,14 +20,16 @@ struct output {
     int fd, reason;              /* errno of what failed first, or 0 */
     char target[TEMPORARY_PATH]; /* where it goes in the end; "" when it is written through */
     char beside[TEMPORARY_PATH];
-    int place; /* of `beside` among temporaries */
+    int place;            /* of `beside` among temporaries */
+    char buffer[1 << 14]; /* of `out`: a stream that finds no memory for its own may lose what is written first */
 };
 
 /* `name` must live, and the struct must not be moved, until it is closed. Returns 0, or -1 with nothing to close. */
 int output_open(struct output *o, const char *name, struct error *err);
 
 /* `failed`: what was to be written could not be made, and `err` says why. Returns 0, or -1 when it failed or could not
- * be written; the old file stays then. */
+ * be written, or when an allocation of this thread has failed, so that something may be missing in it (error.h); the
+ * old file stays then. */
 int output_close(struct output *o, bool failed, struct error *err);
 
 /* A file that holds the text. */

@@ -367,8 +367,6 @@ static int sweep_and_print(const struct arguments *args, const struct sweep *s, 
         status = memory_check(err);
     if (status == 0 && journal)
         status = journal_finish(journal, "done", NULL, err);
-    if (status == 0 && args->values[OPT_CSV])
-        status = write_csv(args->values[OPT_CSV], s, points, count, err);
     for (size_t i = 0; status == 0 && i < count; i++)
         failed += points[i].point.failed;
     if (status == 0) {
@@ -378,6 +376,8 @@ static int sweep_and_print(const struct arguments *args, const struct sweep *s, 
         printf("\n%zu points, %llu runs of %.3g million requests in %s\n", count, (unsigned long long)pool->trials,
                (double)pool->requests * 1e-6, wall);
     }
+    if (status == 0 && args->values[OPT_CSV])
+        status = write_csv(args->values[OPT_CSV], s, points, count, err);
     if (status == 0 && failed == count)
         status = error_set(err, ERROR_INPUT, "none of the points can be run: %s",
                            points[0].point.results[points[0].point.count - 1].message);

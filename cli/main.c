@@ -163,6 +163,8 @@ static bool asks_help(int argc, char **argv)
 /* No library that is used here ends the program, or leaves out in silence what it has no memory for. */
 static void prepare_libraries(void)
 {
+    static char buffer[1 << 16]; /* a stream that finds no memory for its own may lose what is written first */
+    setvbuf(stdout, buffer, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, sizeof buffer);
     json_note_failures();
     gsl_set_error_handler_off();
 }

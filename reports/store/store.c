@@ -342,27 +342,31 @@ struct row_sink store_sink(struct store *s)
     return row_spool_sink(&s->rows);
 }
 
-static void bind(sqlite3_stmt *q, const char *types, va_list values)
+/* A value that finds no memory is not bound as NULL in silence. */
+static int bind(sqlite3_stmt *q, const char *types, va_list values)
 {
-    for (int i = 1; types[i - 1]; i++) {
+    int status = SQLITE_OK;
+    for (int i = 1; types[i - 1] && status == SQLITE_OK; i++) {
         if (types[i - 1] == 'i') {
-            sqlite3_bind_int64(q, i, va_arg(values, int64_t));
+            status = sqlite3_bind_int64(q, i, va_arg(values, int64_t));
         } else if (types[i - 1] == 's') {
-            sqlite3_bind_text(q, i, va_arg(values, const char *), -1, SQLITE_TRANSIENT);
+            status = sqlite3_bind_text(q, i, va_arg(values, const char *), -1, SQLITE_TRANSIENT);
         } else {
             double value = va_arg(values, double);
             if (isfinite(value))
-                sqlite3_bind_double(q, i, value);
+                status = sqlite3_bind_double(q, i, value);
         }
     }
+    return status;
 }
 
 static sqlite3_stmt *prepare(struct store *s, const char *sql, const char *types, va_list values)
 {
     sqlite3_stmt *q = NULL;
-    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK)
-        bind(q, types, values);
-    return q;
+    if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK && bind(q, types, values) == SQLITE_OK)
+        return q;
+    sqlite3_finalize(q);
+    return NULL;
 }
 
 static int run_statement(struct store *s, sqlite3_stmt *q, struct error *err)
@@ -382,9 +386,9 @@ int store_insert(struct store *s, struct error *err, const char *sql, const char
     }
     va_list values;
     va_start(values, types);
-    bind(s->last, types, values);
+    int bound = bind(s->last, types, values);
     va_end(values);
-    int status = sqlite3_step(s->last) == SQLITE_DONE ? 0 : store_fail(s, err);
+    int status = bound == SQLITE_OK && sqlite3_step(s->last) == SQLITE_DONE ? 0 : store_fail(s, err);
     sqlite3_reset(s->last);
     sqlite3_clear_bindings(s->last);
     return status;
