@@ -26,7 +26,8 @@ enum {
     OPT_THREADS,
     OPT_POLICIES,
     OPT_REPEATS,
-    OPT_BACKEND
+    OPT_BACKEND,
+    OPT_NO_HASHES
 };
 
 static const struct option_spec options[] = {
@@ -48,6 +49,7 @@ static const struct option_spec options[] = {
      "engine: so many times a profile, and each policy served and simulated (default 3); kept in "
      "engine-validation.points until all are there, so that an interrupted one goes on"},
     {"--backend", "NAME", "engine: cpu, cpu-reference, or cuda where it is built in"},
+    {"--no-hashes", NULL, "measured: leave the folder's prefix_hashes.jsonl out, so that no prompts share prefixes"},
     PLUGIN_OPTION,
     {0},
 };
@@ -123,6 +125,24 @@ static void print_comparison(const struct comparison *c)
         for (int i = 0; i < MEASURED_STATISTICS; i++)
             printf("%-5s %-6s %12.2f %12.2f %+8.2f %%\n", labels[m], measured_statistics[i], c->measured[m][i] * 1e3,
                    c->simulated[m][i] * 1e3, 100 * c->error[m][i]);
+}
+
+static void print_means(const char *label, const struct error_means *means)
+{
+    printf("%-8s %+7.2f %% TTFT %+7.2f %% TPOT %+7.2f %% E2E;", label, 100 * means->by_metric[0],
+           100 * means->by_metric[1], 100 * means->by_metric[2]);
+    for (int i = 0; i < MEASURED_STATISTICS; i++)
+        printf(" %+.2f %% %s%s", 100 * means->by_statistic[i], measured_statistics[i],
+               i + 1 < MEASURED_STATISTICS ? "," : ";");
+    printf(" %+.2f %% all\n", 100 * means->all);
+}
+
+/* Signed means beside absolute ones: two errors that cancel look like none in a signed mean alone. */
+static void print_verdict(const struct comparison *c)
+{
+    struct error_means with_sign = latencies_signed_means(c), absolute = latencies_absolute_means(c);
+    print_means("signed", &with_sign);
+    print_means("absolute", &absolute);
     printf("mean absolute error %.2f %%, worst %.2f %%\n", 100 * c->mean_absolute, 100 * c->worst_absolute);
 }
 
@@ -136,6 +156,7 @@ static int compare_measured(const char *folder, struct simulation *s, const char
     if (status == 0 && run_id >= 0) {
         latencies_compare(&measured, &simulated, &comparison);
         print_comparison(&comparison);
+        print_verdict(&comparison);
         status = store && store_save_validation(store, run_id, folder, &comparison, err);
         if (status == 0 && plot)
             status = plot_server(plot, folder, &measured, &simulated, &comparison, err);
@@ -227,19 +248,50 @@ static int validate_points(const struct arguments *args, struct store *store, st
     return status;
 }
 
-static int validate_server(const struct arguments *args, struct store *store, struct error *err)
+/* The run's scenario, opened; with prefix hashes where the folder has them and they are wanted. */
+static int open_server(const struct arguments *args, bool hashes, bool *found, struct simulation **s, struct error *err)
 {
     struct json root;
-    struct simulation *s = NULL;
     if (measured_scenario(args->words[1], args->values[OPT_PROFILE], &root, err))
         return -1;
-    if (apply_settings(args, &root, err)) {
+    int status = hashes ? measured_share_prefixes(args->words[1], &root, found, err) : 0;
+    if (status || apply_settings(args, &root, err)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return -1;
     }
-    if (simulation_open(root, &s, err))
+    return simulation_open(root, s, err);
+}
+
+/* What the figures would be if no prompts shared prefixes. */
+static int print_without_hashes(const struct arguments *args, struct error *err)
+{
+    struct simulation *s = NULL;
+    struct latencies measured = {0}, simulated = {0};
+    struct comparison comparison;
+    if (open_server(args, false, NULL, &s, err))
         return -1;
-    int status = compare_measured(args->words[1], s, args->values[OPT_PLOT], store, err);
+    int status = measured_read(args->words[1], &measured, err) || measured_simulate(s, NULL, &simulated, err) ? -1 : 0;
+    simulation_close(s);
+    if (status == 0) {
+        latencies_compare(&measured, &simulated, &comparison);
+        printf("without prefix hashes:\n");
+        print_verdict(&comparison);
+        printf("with prefix hashes:\n");
+    }
+    latencies_release(&measured);
+    latencies_release(&simulated);
+    return status;
+}
+
+static int validate_server(const struct arguments *args, struct store *store, struct error *err)
+{
+    struct simulation *s = NULL;
+    bool found = false;
+    if (open_server(args, !args->values[OPT_NO_HASHES], &found, &s, err))
+        return -1;
+    int status = found ? print_without_hashes(args, err) : 0;
+    if (status == 0)
+        status = compare_measured(args->words[1], s, args->values[OPT_PLOT], store, err);
     simulation_close(s);
     return status;
 }

@@ -121,6 +121,40 @@ done >measured/requests.jsonl
 [ "$(grep -c '<svg' measured.html)" = 3 ] && grep -q 'prefers-color-scheme' measured.html && [ ! -e measured.html.new ]
 fails_with 1 'no/such/page.html: cannot be written' "$tandem" validate measured measured --profile h100-sxm --no-db --plot no/such/page.html
 fails_with 2 'needs --profile DEVICE' "$tandem" validate measured measured
+# Hashes of the prompts' blocks beside the run: six blocks of the five prompts are the same, so first tokens come earlier
+# than without. Both figures are printed, the one with hashes last; the other is all there is without the file, or with
+# --no-hashes.
+"$tandem" validate measured measured --profile h100-sxm --no-db >plain.txt
+for i in 0 1 2 3 4; do
+    echo "{\"arrival_s\": $i, \"prompt_tokens\": 100, \"output_tokens\": 5, \"hash_tokens\": 16, \"hash_ids\": [1, 2, 3, 4, 5, 6]}"
+done >measured/prefix_hashes.jsonl
+"$tandem" validate measured measured --profile h100-sxm --no-db >hashed.txt
+"$tandem" validate measured measured --profile h100-sxm --no-db --no-hashes >left_out.txt
+cmp plain.txt left_out.txt
+[ "$(head -4 hashed.txt)" = "without prefix hashes:
+$(tail -3 plain.txt)" ]
+[ "$(sed -n 5p hashed.txt)" = 'with prefix hashes:' ]
+python3 - <<'P'
+plain, hashed = ([l.split() for l in open(f)] for f in ("plain.txt", "hashed.txt"))
+ttft = lambda rows: float([r for r in rows if r[:2] == ["TTFT", "mean"]][0][3])
+assert ttft(hashed) < ttft(plain), (ttft(hashed), ttft(plain))
+errors = {(r[0], r[1]): float(r[4]) for r in hashed if r and r[0] in ("TTFT", "TPOT", "E2E")}
+signed, absolute = (next(r for r in hashed[5:] if r and r[0] == name) for name in ("signed", "absolute"))
+mean = lambda f, rows: sum(f(e) for e in rows) / len(rows)
+for row, f in ((signed, float), (absolute, abs)): # of each metric, of each statistic, and of all
+    of = lambda name: [e for k, e in errors.items() if name in k]
+    expected = [mean(f, of(n)) for n in ("TTFT", "TPOT", "E2E", "mean", "p50", "p90", "p95", "p99")]
+    expected.append(mean(f, list(errors.values())))
+    found = [float(w) for w in row[1:] if w[0] in "+-"]
+    assert len(found) == 9 and all(abs(a - b) < 0.011 for a, b in zip(found, expected)), (found, expected)
+P
+sed -i '3s/"prompt_tokens": 100/"prompt_tokens": 99/' measured/prefix_hashes.jsonl
+fails_with 2 'measured/prefix_hashes.jsonl:3: expected the request of measured/requests.jsonl:3, of 100 prompt and 5 output tokens, found 99 and 5' \
+    "$tandem" validate measured measured --profile h100-sxm --no-db
+head -2 measured/prefix_hashes.jsonl >fewer && mv fewer measured/prefix_hashes.jsonl
+fails_with 2 'measured/prefix_hashes.jsonl: expected as many requests as in measured/requests.jsonl, found fewer' \
+    "$tandem" validate measured measured --profile h100-sxm --no-db
+rm measured/prefix_hashes.jsonl
 sed -i 's/"queued_ts": 3.0/"queued_ts": "x"/' measured/requests.jsonl
 fails_with 2 'measured/requests.jsonl:4: queued_ts: expected a number from 0 to 1e+12, found "x"' \
     "$tandem" validate measured measured --profile h100-sxm --no-db

@@ -190,6 +190,75 @@ int measured_scenario(const char *folder, const char *device, struct json *out, 
     return status ? -1 : 0;
 }
 
+static int read_lengths(const struct line *line, const char *file, const char *const keys[2], long long *out,
+                        struct error *err)
+{
+    char place[600];
+    struct json root;
+    snprintf(place, sizeof place, "%s:%ld", file, line->number);
+    if (json_parse(line->text, place, &root, err))
+        return -1;
+    int status = json_read_integer(&root, keys[0], true, 0, 100000000, &out[0], err) ||
+                 json_read_integer(&root, keys[1], true, 1, 100000000, &out[1], err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    return status ? -1 : 0;
+}
+
+/* One line of each file: 1 when both hold the same request, 0 at the end of both. */
+static int same_request(struct lines *served, const char *requests, struct lines *hashed, const char *hashes,
+                        struct error *err)
+{
+    static const char *const stamped[2] = {"input_toks", "output_toks"}, *const traced[2] = {"prompt_tokens",
+                                                                                             "output_tokens"};
+    struct line a, b;
+    long long of_server[2], of_trace[2];
+    int got = lines_next(served, &a, err), more = got < 0 ? -1 : lines_next(hashed, &b, err);
+    if (got < 0 || more < 0)
+        return -1;
+    if (got != more)
+        return error_set(err, ERROR_INPUT, "%s: expected as many requests as in %s, found %s", hashes, requests,
+                         more ? "more" : "fewer");
+    if (got == 0)
+        return 0;
+    if (read_lengths(&a, requests, stamped, of_server, err) || read_lengths(&b, hashes, traced, of_trace, err))
+        return -1;
+    if (of_server[0] != of_trace[0] || of_server[1] != of_trace[1])
+        return error_set(
+            err, ERROR_INPUT,
+            "%s:%ld: expected the request of %s:%ld, of %lld prompt and %lld output tokens, found %lld and "
+            "%lld",
+            hashes, b.number, requests, a.number, of_server[0], of_server[1], of_trace[0], of_trace[1]);
+    return 1;
+}
+
+static int check_same_requests(const char *requests, const char *hashes, struct error *err)
+{
+    struct lines *served = lines_open(requests, err), *hashed = served ? lines_open(hashes, err) : NULL;
+    int same = hashed ? 1 : -1;
+    while (same == 1)
+        same = same_request(served, requests, hashed, hashes, err);
+    if (served)
+        lines_close(served);
+    if (hashed)
+        lines_close(hashed);
+    return same;
+}
+
+int measured_share_prefixes(const char *folder, struct json *scenario, bool *found, struct error *err)
+{
+    char requests[512], hashes[512];
+    snprintf(requests, sizeof requests, "%s/requests.jsonl", folder);
+    snprintf(hashes, sizeof hashes, "%s/prefix_hashes.jsonl", folder);
+    *found = access(hashes, R_OK) == 0;
+    if (!*found)
+        return 0;
+    cJSON *workload = cJSON_GetObjectItem((cJSON *)(uintptr_t)scenario->node, "workload");
+    cJSON *trace = cJSON_CreateString(hashes);
+    if (!trace || !cJSON_ReplaceItemInObject(workload, "trace", trace))
+        return error_no_memory(err);
+    return check_same_requests(requests, hashes, err);
+}
+
 /* Keeps what is compared. */
 struct collector {
     struct latencies *simulated;

@@ -3,7 +3,8 @@
  *
  * A measured run is a folder with requests.jsonl (one request a line: input_toks, output_toks, arrival_time on the wall
  * clock, queued_ts, first_token_ts and last_token_ts on a monotonic one) and meta.json (the engine's settings), as
- * LLMServingSim's benchmark of a vLLM server writes them. */
+ * LLMServingSim's benchmark of a vLLM server writes them; prefix_hashes.jsonl beside them says which prompts share
+ * prefixes. */
 #ifndef TANDEM_VALIDATION_MEASURED_H
 #define TANDEM_VALIDATION_MEASURED_H
 
@@ -20,6 +21,11 @@ int measured_read(const char *folder, struct latencies *out, struct error *err);
  * config.json, where there is one; the engine preset is vllm-0.19 for any vLLM;
  * `device` is a device or profile. The caller owns out. */
 int measured_scenario(const char *folder, const char *device, struct json *out, struct error *err);
+
+/* Where the folder holds prefix_hashes.jsonl (the same requests in the same order, with hashes of their blocks), makes
+ * it the scenario's trace: prompts share what the server's shared. Fails when its lengths are not those that the server
+ * took. *found says whether there was one. */
+int measured_share_prefixes(const char *folder, struct json *scenario, bool *found, struct error *err);
 
 /* Runs the scenario, which the simulation has open, and collects its latencies; every request gets a row in `store`,
  * unless that is NULL. A rejected request is an error: the server took it. */

@@ -61,3 +61,28 @@ void latencies_compare(struct latencies *measured, struct latencies *simulated, 
         }
     }
 }
+
+static void add_to_means(struct error_means *means, int metric, int statistic, double error)
+{
+    means->by_metric[metric] += error / MEASURED_STATISTICS;
+    means->by_statistic[statistic] += error / MEASURED_METRICS;
+    means->all += error / (MEASURED_METRICS * MEASURED_STATISTICS);
+}
+
+struct error_means latencies_signed_means(const struct comparison *c)
+{
+    struct error_means means = {0};
+    for (int m = 0; m < MEASURED_METRICS; m++)
+        for (int i = 0; i < MEASURED_STATISTICS; i++)
+            add_to_means(&means, m, i, c->error[m][i]);
+    return means;
+}
+
+struct error_means latencies_absolute_means(const struct comparison *c)
+{
+    struct error_means means = {0};
+    for (int m = 0; m < MEASURED_METRICS; m++)
+        for (int i = 0; i < MEASURED_STATISTICS; i++)
+            add_to_means(&means, m, i, fabs(c->error[m][i]));
+    return means;
+}

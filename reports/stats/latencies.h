@@ -30,4 +30,13 @@ struct comparison {
 /* Percentiles are interpolated between order statistics, as numpy does. Sorts both. */
 void latencies_compare(struct latencies *measured, struct latencies *simulated, struct comparison *out);
 
+/* Means of a comparison's errors: of a metric over its statistics, of a statistic over the metrics, and of all. */
+struct error_means {
+    double by_metric[MEASURED_METRICS], by_statistic[MEASURED_STATISTICS], all;
+};
+
+/* Signed errors cancel where some are above and some below; absolute ones do not. */
+struct error_means latencies_signed_means(const struct comparison *c);
+struct error_means latencies_absolute_means(const struct comparison *c);
+
 #endif
