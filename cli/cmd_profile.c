@@ -9,6 +9,7 @@
 #include "profiles/cost.h"
 #include "profiles/fit_kernels.h"
 #include "profiles/import.h"
+#include "profiles/physics.h"
 #include "profiles/shipped.h"
 #include "validation/measured.h"
 
@@ -211,6 +212,36 @@ static int check_table(const struct cost_table *t, struct error *err)
 }
 
 /* Leave-one-out errors of every table, one line an axis. */
+/* The model that a profile's tables without a shape were measured on; false where there is none. */
+static bool own_work(const struct device *d, struct model *m, struct work *work)
+{
+    struct error ignored = {0};
+    struct parallel parallel = tensor_parallel(d->tensor_parallel);
+    return d->model[0] && model_load(d->model, m, &ignored) == 0 && work_of_model(m, &parallel, work, &ignored) == 0;
+}
+
+/* Points that are faster than the datasheet allows, table by table. */
+static void print_physics(const struct device *d)
+{
+    struct model m = {0};
+    struct work work;
+    bool own = own_work(d, &m, &work);
+    for (size_t i = 0; i < d->table_count; i++) {
+        const struct cost_table *t = &d->tables[i];
+        struct physics_report r = physics_check_table(d, own ? &work : NULL, m.dtype, t);
+        char shape[96];
+        shape_text(t, shape, sizeof shape);
+        if (r.below == 0)
+            continue;
+        printf("below the datasheet: %s%s%s: %zu of %zu points take less than peak arithmetic and bandwidth allow, the "
+               "lowest %.0f %% of it at ",
+               t->op, *shape ? ", " : "", shape, r.below, r.points, 100 * r.lowest);
+        for (size_t a = 0; a < t->axis_count; a++)
+            printf("%s%g", a ? ", " : "", r.lowest_at[a]);
+        printf("\n");
+    }
+}
+
 static int check(const struct arguments *args, struct error *err)
 {
     struct device d;
@@ -231,6 +262,8 @@ static int check(const struct arguments *args, struct error *err)
             "p90", "worst", "worst within");
     for (size_t i = 0; status == 0 && i < d.table_count; i++)
         status = check_table(&d.tables[i], err);
+    if (status == 0)
+        print_physics(&d);
     device_release(&d);
     return status;
 }

@@ -112,6 +112,22 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
            json_read_number(o, "power_w", false, 0, 1e6, &d->power_w, err);
 }
 
+/* Another line for decodes from so many sequences on. */
+static int read_many_decodes(const struct json *o, struct device *d, struct error *err)
+{
+    static const char *const keys[] = {"sequences", "decode_base_ns", "ns_per_decode_sequence", "ns_per_kv_token",
+                                       NULL};
+    struct json many = json_member(o, "many_decodes");
+    if (!many.node)
+        return 0;
+    return json_check_keys(&many, keys, err) ||
+           json_read_number(&many, "sequences", true, 1, 1e9, &d->many_from, err) ||
+           json_read_number(&many, "decode_base_ns", false, -1e12, 1e12, &d->many_decodes.base_ns, err) ||
+           json_read_number(&many, "ns_per_decode_sequence", false, 0, 1e9, &d->many_decodes.ns_per_decode_sequence,
+                            err) ||
+           json_read_number(&many, "ns_per_kv_token", false, 0, 1e9, &d->many_decodes.ns_per_kv_token, err);
+}
+
 static int read_linear(const struct json *o, struct device *d, struct error *err)
 {
     static const char *const keys[] = {"name",
@@ -119,6 +135,9 @@ static int read_linear(const struct json *o, struct device *d, struct error *err
                                        "memory_bytes",
                                        "base_ns",
                                        "ns_per_prefill_token",
+                                       "ns_per_prefill_token_squared",
+                                       "decode_base_ns",
+                                       "many_decodes",
                                        "ns_per_decode_sequence",
                                        "ns_per_kv_token",
                                        "source",
@@ -128,8 +147,11 @@ static int read_linear(const struct json *o, struct device *d, struct error *err
            json_read_number(o, "memory_bytes", false, 1, 1e18, &d->memory_bytes, err) ||
            json_read_number(o, "base_ns", false, 0, 1e12, &d->base_ns, err) ||
            json_read_number(o, "ns_per_prefill_token", false, 0, 1e9, &d->ns_per_prefill_token, err) ||
-           json_read_number(o, "ns_per_decode_sequence", false, 0, 1e9, &d->ns_per_decode_sequence, err) ||
-           json_read_number(o, "ns_per_kv_token", false, 0, 1e9, &d->ns_per_kv_token, err);
+           json_read_number(o, "ns_per_prefill_token_squared", false, 0, 1e9, &d->ns_per_prefill_token_squared, err) ||
+           json_read_number(o, "decode_base_ns", false, -1e12, 1e12, &d->decodes.base_ns, err) ||
+           json_read_number(o, "ns_per_decode_sequence", false, 0, 1e9, &d->decodes.ns_per_decode_sequence, err) ||
+           json_read_number(o, "ns_per_kv_token", false, 0, 1e9, &d->decodes.ns_per_kv_token, err) ||
+           read_many_decodes(o, d, err);
 }
 
 static int read_device(const struct json *root, struct device *d, struct error *err);

@@ -35,7 +35,11 @@ struct device {
     double price_per_hour, power_w;
     char source[256];
     /* DEVICE_LINEAR */
-    double base_ns, ns_per_prefill_token, ns_per_decode_sequence, ns_per_kv_token;
+    double base_ns, ns_per_prefill_token, ns_per_prefill_token_squared;
+    struct linear_decodes {
+        double base_ns, ns_per_decode_sequence, ns_per_kv_token; /* base_ns: beside the device's */
+    } decodes, many_decodes;
+    double many_from; /* sequences from which many_decodes holds; 0: decodes always does */
     /* DEVICE_TABLES; tables without a shape are of this model and degree. No model: all tables have shapes. */
     char model[64];
     uint32_t tensor_parallel;
