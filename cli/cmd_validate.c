@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/validate_distserve.h"
 #include "cli/validate_engine.h"
 #include "planner/parallel.h"
 #include "reports/store/store.h"
@@ -32,7 +33,7 @@ enum {
 
 static const struct option_spec options[] = {
     {"--profile", "DEVICE", "measured: the device or profile that costs come from"},
-    {"--set", "PATH=VALUE", "measured, engine: override a value of the scenario; may be repeated"},
+    {"--set", "PATH=VALUE", "measured, distserve, engine: override a value of the scenario; may be repeated"},
     {"--plot", "FILE", "measured, engine: write the comparison as an HTML page with charts"},
     {"--db", "FILE", "measured: results database (default tandem.db)"},
     {"--no-db", NULL, "measured: keep nothing"},
@@ -325,6 +326,13 @@ static int validate_served(const struct arguments *args, struct error *err)
     return validate_engine(args, &wishes, err);
 }
 
+static int validate_published(const struct arguments *args, struct error *err)
+{
+    if (need_words(args, 2, 2, command_validate.usage, err))
+        return -1;
+    return validate_distserve(args, args->words[1], err);
+}
+
 static int run(const struct arguments *args, struct error *err)
 {
     const char *what = args->word_count ? args->words[0] : "";
@@ -334,13 +342,15 @@ static int run(const struct arguments *args, struct error *err)
         return validate_measured(args, err) ? exit_for(err) : EXIT_DONE;
     if (strcmp(what, "engine") == 0)
         return validate_served(args, err) ? exit_for(err) : EXIT_DONE;
-    error_set(err, ERROR_INPUT, "validate %s: expected theory, measured or engine", what);
+    if (strcmp(what, "distserve") == 0)
+        return validate_published(args, err) ? exit_for(err) : EXIT_DONE;
+    error_set(err, ERROR_INPUT, "validate %s: expected theory, measured, distserve or engine", what);
     return EXIT_BAD_INPUT;
 }
 
 const struct command command_validate = {
     .name = "validate",
-    .usage = "validate theory | measured FOLDER|CSV | engine [SCENARIO]",
+    .usage = "validate theory | measured FOLDER|CSV | distserve FOLDER | engine [SCENARIO]",
     .summary = "hold the simulator against closed forms, measured servers, and the engine",
     .options = options,
     .run = run,

@@ -160,6 +160,10 @@ fails_with 2 'measured/requests.jsonl:4: queued_ts: expected a number from 0 to 
     "$tandem" validate measured measured --profile h100-sxm --no-db
 fails_with 2 'nowhere/meta.json: cannot be opened' "$tandem" validate measured nowhere --profile h100-sxm
 
+fails_with 2 'nowhere: cannot be opened' "$tandem" validate distserve nowhere
+fails_with 2 'measured: holds no runs; expected files like vllm-300-3.jsonl' "$tandem" validate distserve measured
+fails_with 2 'expected theory, measured, distserve or engine' "$tandem" validate measure
+
 # Operating points, on a device of 1000 ns an iteration, 10 a prompt token, 100 a decode and 1 a KV token: a prompt of 10
 # takes 1100 ns, its two decodes 1111 and 1112; a TPOT is kept in whole nanoseconds, 1111.
 cat >points.csv <<'C'
@@ -208,6 +212,7 @@ cat >tables.json <<'EOF'
  "tables": [{"op": "qkv_proj", "axes": [{"name": "tokens", "at": [1, 2, 4, 8]}], "ns": [10, 12, 20, 30]}]}
 EOF
 "$tandem" profile check tables.json >check.txt
+grep -q '^below the datasheet: [a-z_]*: [0-9]* of [0-9]* points take less than peak arithmetic and bandwidth allow, the lowest [0-9]* % of it at ' check.txt
 grep -q "^small: made up$" check.txt
 grep -qE '^qkv_proj +tokens +4 1 … 8 +2 +10.56 +11.00 +11.11 +1 +20.00 +20.00 +20.00  at 2$' check.txt
 mkdir bundle && printf 'layer,tokens,time_us\nqkv_proj,1,5.5\nqkv_proj,2,\n' >bundle/dense.csv

@@ -159,6 +159,30 @@ static void test_linear_cost_by_hand(void **state)
     cost_model_release(&cm);
 }
 
+/* tests/data/line_squared.json: 8 prompt tokens after 4 take 1000 + 8·10 + 2·(12² − 4²) + 4 = 1340, and the whole
+ * prompt of 12 in two chunks has 2·12² of squares. Two decodes over 50: 1000 − 100 + 200 + 50 = 1150; of three over 60,
+ * of which there are many: 1000 + 50 + 30 + 120 = 1200. */
+static void test_a_stated_line_has_squares_and_another_line_for_many_decodes(void **state)
+{
+    (void)state;
+    struct cost_model cm;
+    struct error err = {0};
+    expect_ok(create_cost(&cm, "ideal", "tests/data/line_squared.json", 1, NULL, &err), &err);
+    requests[0] = (struct request){.prompt_tokens = 50, .computed = 4};
+    struct batch b = {.items = items, .capacity = 4};
+    batch_add(&b, &requests[0], 8);
+    assert_int_equal(cost_of(&cm, &b).total, 1340 << FINE_BITS);
+    b.count = 0;
+    requests[0].computed = 0;
+    batch_add(&b, &requests[0], 4);
+    assert_int_equal(cost_of(&cm, &b).total, (1000 + 40 + 32) << FINE_BITS);
+    struct batch two = {.decodes = 2, .decode_kv = 48, .items = items, .capacity = 4};
+    assert_int_equal(cost_of(&cm, &two).total, 1150 << FINE_BITS);
+    struct batch three = {.decodes = 3, .decode_kv = 57, .items = items, .capacity = 4};
+    assert_int_equal(cost_of(&cm, &three).total, 1200 << FINE_BITS);
+    cost_model_release(&cm);
+}
+
 /* Sizes 1, 2, 4, 8: 3 rows run as 4, 9 as they are; so 3 decodes cost what 4 rows of token-wise work do, with the head,
  * attention and host work of 3. */
 static void test_batches_are_padded_to_captured_sizes(void **state)
@@ -860,6 +884,7 @@ int main(void)
         cmocka_unit_test(test_peaks_by_format),
         cmocka_unit_test(test_tensor_parallel_shards_and_communicates),
         cmocka_unit_test(test_linear_cost_by_hand),
+        cmocka_unit_test(test_a_stated_line_has_squares_and_another_line_for_many_decodes),
         cmocka_unit_test(test_batches_are_padded_to_captured_sizes),
         cmocka_unit_test(test_output_head_runs_for_unfinished_prompts_where_the_engine_does_so),
         cmocka_unit_test(test_packed_prefill_costs_rows),
