@@ -165,6 +165,23 @@ static int read_base(const struct json *at, struct device *d, struct error *err)
                                     : json_complain(at, "a device's name or path, or a device", err);
 }
 
+static void reverse(struct cost_table *tables, size_t first, size_t end)
+{
+    for (; first + 1 < end; first++, end--) {
+        struct cost_table kept = tables[first];
+        tables[first] = tables[end - 1];
+        tables[end - 1] = kept;
+    }
+}
+
+/* A profile's own tables, from `own` on, go before its base's: the first one with a shape is used. */
+static void put_first(struct cost_table *tables, size_t own, size_t count)
+{
+    reverse(tables, 0, own);
+    reverse(tables, own, count);
+    reverse(tables, 0, count);
+}
+
 static int read_tables(const struct json *o, struct device *d, struct error *err)
 {
     static const char *const keys[] = {"name",
@@ -189,8 +206,9 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
     struct json at = json_member(o, "base");
     if (read_base(&at, d, err))
         return -1;
-    if (d->kind != DEVICE_ROOFLINE)
-        return json_complain(&at, "a roofline device", err);
+    if (d->kind == DEVICE_LINEAR || d->model[0])
+        return json_complain(&at, "a roofline device, or a profile whose tables all have shapes", err);
+    size_t of_base = d->table_count;
     d->kind = DEVICE_TABLES;
     d->tensor_parallel = (uint32_t)tp;
     d->host_ns = d->host_ns_per_sequence = d->eager_layer_ns = 0;
@@ -217,6 +235,7 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
         if (!t->shape.any && !d->model[0])
             return json_complain(&table, "a table with a \"shape\", since the profile names no \"model\"", err);
     }
+    put_first(d->tables, of_base, d->table_count);
     return 0;
 }
 

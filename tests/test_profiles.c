@@ -183,6 +183,40 @@ static void test_a_stated_line_has_squares_and_another_line_for_many_decodes(voi
     cost_model_release(&cm);
 }
 
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* A profile of one model on top of measured collectives: both are there, its own tables first. One whose base names a
+ * model is refused. */
+static void test_a_base_may_hold_tables_with_shapes(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct device d;
+    write_text("build/links.json",
+               "{\"name\": \"links\", \"kind\": \"tables\", \"base\": \"rtx-4090\", \"tables\": [{\"op\": "
+               "\"all_reduce\", \"shape\": {\"gpus\": 2}, \"axes\": [{\"name\": \"bytes\", \"at\": [1, 2]}], \"ns\": "
+               "[5, 6]}, {\"op\": \"all_reduce\", \"shape\": {\"gpus\": 4}, \"axes\": [{\"name\": \"bytes\", \"at\": "
+               "[1, 2]}], \"ns\": [7, 8]}]}");
+    write_text("build/on_links.json",
+               "{\"name\": \"own\", \"kind\": \"tables\", \"base\": \"build/links.json\", \"model\": \"llama-3.1-8b\", "
+               "\"tables\": [{\"op\": \"norm\", \"axes\": [{\"name\": \"tokens\", \"at\": [1, 2]}], \"ns\": [1, 2]}]}");
+    expect_ok(device_load("build/on_links.json", &d, &err), &err);
+    assert_int_equal(d.table_count, 3);
+    assert_string_equal(d.tables[0].op, "norm");
+    assert_true(d.tables[1].shape.gpus == 2 && d.tables[2].shape.gpus == 4 && d.tables[2].ns[1] == 8);
+    device_release(&d);
+    write_text("build/on_own.json", "{\"name\": \"x\", \"kind\": \"tables\", \"base\": \"build/on_links.json\", "
+                                    "\"tables\": []}");
+    assert_int_equal(device_load("build/on_own.json", &d, &err), -1);
+    assert_non_null(strstr(err.text, "base: expected a roofline device, or a profile whose tables all have shapes"));
+}
+
 /* Sizes 1, 2, 4, 8: 3 rows run as 4, 9 as they are; so 3 decodes cost what 4 rows of token-wise work do, with the head,
  * attention and host work of 3. */
 static void test_batches_are_padded_to_captured_sizes(void **state)
@@ -884,6 +918,7 @@ int main(void)
         cmocka_unit_test(test_peaks_by_format),
         cmocka_unit_test(test_tensor_parallel_shards_and_communicates),
         cmocka_unit_test(test_linear_cost_by_hand),
+        cmocka_unit_test(test_a_base_may_hold_tables_with_shapes),
         cmocka_unit_test(test_a_stated_line_has_squares_and_another_line_for_many_decodes),
         cmocka_unit_test(test_batches_are_padded_to_captured_sizes),
         cmocka_unit_test(test_output_head_runs_for_unfinished_prompts_where_the_engine_does_so),
