@@ -53,7 +53,7 @@ static bool read_name(const char *file, struct distserve_run *run)
         run->name[end])
         return false;
     if (prefill_stages != 1 || decode_stages != 1)
-        run->refused = "the fitted costs do not tell pipeline stages apart";
+        run->refused = "what its pools ran on is not known";
     else if (run->prefill_tp < 1 || run->prefill_tp > 2 || run->decode_tp < 1 || run->decode_tp > 2)
         run->refused = "the KV tokens of its tensor parallel degree are not known";
     return true;
