@@ -60,6 +60,32 @@ static int read_back(const cJSON *profile, const char *file, struct device *out,
     return status;
 }
 
+/* The model that a profile's tables without a shape were measured on; false where there is none. */
+static bool own_work(const struct device *d, struct model *m, struct work *work)
+{
+    struct error ignored = {0};
+    struct parallel parallel = tensor_parallel(d->tensor_parallel);
+    return d->model[0] && model_load(d->model, m, &ignored) == 0 && work_of_model(m, &parallel, work, &ignored) == 0;
+}
+
+/* How many of a new profile's points are faster than the datasheet allows; nothing where none is. */
+static void count_below(const struct device *d, const char *file)
+{
+    struct model m = {0};
+    struct work work;
+    bool own = own_work(d, &m, &work);
+    size_t points = 0, below = 0;
+    for (size_t i = 0; i < d->table_count; i++) {
+        struct physics_report r = physics_check_table(d, own ? &work : NULL, m.dtype, &d->tables[i]);
+        points += r.points;
+        below += r.below;
+    }
+    if (below > 0)
+        printf("%zu of %zu points take less than peak arithmetic and bandwidth of the datasheet allow; `tandem profile "
+               "check %s` says which\n",
+               below, points, file);
+}
+
 static int import(const struct arguments *args, uint32_t tp, struct error *err)
 {
     struct import_options o = {.path = args->words[1],
@@ -85,6 +111,7 @@ static int import(const struct arguments *args, uint32_t tp, struct error *err)
         snprintf(of, sizeof of, "of %s, tensor parallel %u", o.model, tp);
     printf("wrote %s from %s: %zu tables %s; `tandem profile check %s` shows their errors\n", file, format->name,
            d.table_count, of, file);
+    count_below(&d, file);
     device_release(&d);
     return 0;
 }
@@ -212,14 +239,6 @@ static int check_table(const struct cost_table *t, struct error *err)
 }
 
 /* Leave-one-out errors of every table, one line an axis. */
-/* The model that a profile's tables without a shape were measured on; false where there is none. */
-static bool own_work(const struct device *d, struct model *m, struct work *work)
-{
-    struct error ignored = {0};
-    struct parallel parallel = tensor_parallel(d->tensor_parallel);
-    return d->model[0] && model_load(d->model, m, &ignored) == 0 && work_of_model(m, &parallel, work, &ignored) == 0;
-}
-
 /* Points that are faster than the datasheet allows, table by table. */
 static void print_physics(const struct device *d)
 {

@@ -215,6 +215,13 @@ EOF
 grep -q '^below the datasheet: [a-z_]*: [0-9]* of [0-9]* points take less than peak arithmetic and bandwidth allow, the lowest [0-9]* % of it at ' check.txt
 grep -q "^small: made up$" check.txt
 grep -qE '^qkv_proj +tokens +4 1 … 8 +2 +10.56 +11.00 +11.11 +1 +20.00 +20.00 +20.00  at 2$' check.txt
+# 50 MB of weights in 1 µs are more than an RTX 4090 can read; in 100 µs they are not.
+mkdir fast && printf 'layer,tokens,time_us\nqkv_proj,1,1\nqkv_proj,2,100\n' >fast/dense.csv
+printf 'layer,sequences,time_us\nlm_head,1,2000\nlm_head,2,2001\n' >fast/per_sequence.csv
+printf 'prefill_chunk,kv_prefill,n_decode,kv_decode,time_us\n16,0,0,0,50\n32,0,0,0,60\n0,0,1,16,50\n0,0,2,16,60\n' >fast/attention.csv
+"$tandem" profile import fast --base rtx-4090 --out fast.json >imported.txt
+grep -q '^1 of [0-9]* points take less than peak arithmetic and bandwidth of the datasheet allow; `tandem profile check fast.json` says which$' imported.txt
+"$tandem" profile check fast.json | grep -q '^below the datasheet: qkv_proj: 1 of 2 points take less than peak arithmetic and bandwidth allow, the lowest 2 % of it at 1$'
 mkdir bundle && printf 'layer,tokens,time_us\nqkv_proj,1,5.5\nqkv_proj,2,\n' >bundle/dense.csv
 fails_with 2 'bundle/dense.csv:3: time_us: expected a number of at least 0, found ""' "$tandem" profile import bundle
 printf 'layer,time_us\n' >bundle/dense.csv
