@@ -247,17 +247,22 @@ static sim_time next_arrival(const struct cluster *c)
     return c->more == 1 && c->next.at < c->delays.next ? c->next.at : c->delays.next;
 }
 
-/* All arrivals of this instant, and the one after them; and who leaves the delay stations now. */
+/* All arrivals of this instant, and the one after them; and who leaves the delay stations now: a client whose request
+ * is shed then may send its next one at once. */
 static int take_arrivals(struct cluster *c, sim_time now, size_t after, struct error *err)
 {
-    while (c->more == 1 && c->next.at <= now) {
-        if (cluster_arrive(c, &c->next, after, err))
-            return -1;
-        c->more = c->source->next(c->source->state, &c->next, err);
-    }
-    for (struct request *r; (r = delays_take(&c->delays, now));)
-        if (cluster_come_from_delays(c, r, now, after, err))
-            return -1;
+    do {
+        while (c->more == 1 && c->next.at <= now) {
+            if (cluster_arrive(c, &c->next, after, err))
+                return -1;
+            c->more = c->source->next(c->source->state, &c->next, err);
+        }
+        for (struct request *r; (r = delays_take(&c->delays, now));)
+            if (cluster_come_from_delays(c, r, now, after, err))
+                return -1;
+        if (c->delays.count > 0 && c->more == SOURCE_WAITS)
+            c->more = c->source->next(c->source->state, &c->next, err);
+    } while (c->more == 1 && c->next.at <= now);
     return c->more < 0 ? -1 : 0;
 }
 
