@@ -117,10 +117,9 @@ const struct field fleet_fields[] = {FAILURES_AND_SCALING(NULL),
                                      {.is.name = NULL}};
 
 static const struct field pool_shedding_fields[] = {
-    {.is = {.name = "name", .help = "KV that a request needs to be admitted (docs/policies/admission.md)"},
-     .kind = FIELD_CHOICE,
-     .otherwise = "the policy's",
-     .choices = kv_admissions},
+    {.is = {"name", PARAM_TEXT, "", 0, 0, 0, "KV that a request needs to be admitted (docs/policies/admission.md)",
+            NULL, NULL},
+     .otherwise = "the policy's"},
     SHEDDING,
     {.is.name = NULL}};
 
