@@ -142,6 +142,37 @@ static double weigh(const struct plan *p, const struct cost_model *cost, double 
     return price;
 }
 
+/* Of the objective, what a replica of a pool counts. */
+static double weight_of(const struct plan *p, const struct pool *pool)
+{
+    struct held_gpus held = {.price_per_h = pool->cost.device.price_per_hour};
+    snprintf(held.device, sizeof held.device, "%s", pool->cost.device_name);
+    return pool->cost.parallel.tensor * (p->objective == OBJECTIVE_COST   ? plan_price(p, &held)
+                                         : p->objective == OBJECTIVE_GPUS ? 1
+                                                                          : pool->cost.device.power_w);
+}
+
+/* The share of the objective that is held at least, where autoscaling gives up all that it may: of a fleet the least
+ * replicas, which are those of its first pools. */
+static double least_share(const struct plan *p, const struct scenario *s)
+{
+    const struct cluster_config *c = &s->cluster;
+    double least = 0, all = 0;
+    for (size_t i = 0, pool = 0; i < c->fleet_count; i++) {
+        const struct fleet_config *f = &c->fleets[i];
+        size_t kept = f->scaling ? f->least : f->count;
+        for (size_t end = pool + f->pools; pool < end; pool++) {
+            const struct pool_config *config = &c->pools[pool];
+            size_t replicas = config->stations / config->ranks, held = kept < replicas ? kept : replicas;
+            double weight = weight_of(p, &s->pools[pool]) * (double)pool_replicas(config) / (double)replicas;
+            kept -= held;
+            least += weight * (double)held;
+            all += weight * (double)replicas;
+        }
+    }
+    return all > 0 ? least / all : 0;
+}
+
 /* What one unit costs, and what it may bear at most. */
 static int weigh_unit(const struct plan *p, const struct scenario *s, struct family *f, struct error *err)
 {
@@ -161,8 +192,8 @@ static int weigh_unit(const struct plan *p, const struct scenario *s, struct fam
     f->unit_objective = p->objective == OBJECTIVE_COST   ? f->unit_cost_per_h
                         : p->objective == OBJECTIVE_GPUS ? f->unit_gpus
                                                          : f->unit_power_w;
-    f->scaled = c->fleet.scaling != NULL;
-    f->least_objective = f->scaled ? f->unit_objective * (double)c->fleet.least / (double)cluster_replicas(c) : 0;
+    f->scaled = cluster_scales(c);
+    f->least_objective = f->scaled ? f->unit_objective * least_share(p, s) : 0;
     struct analytic_estimate e;
     if (analytic_of(s, &e, err))
         return -1;

@@ -38,7 +38,8 @@ struct replica_view {
     uint64_t decode_steps; /* iterations so far in which all that decoded took part */
     uint32_t evicted;      /* preempted while the batch at hand is formed */
     enum kv_admission admission;
-    bool decodes_elsewhere; /* a request leaves with its first token: only its prompt's KV is ever held here */
+    bool decodes_elsewhere; /* a request leaves with its first token, or, where it comes back, with its next one: only
+                               KV of what it has until then is ever held here */
     struct kv_layout kv;
     uint64_t kv_total_blocks, kv_free_blocks;
     bool finds_prefixes; /* prefix caching: KV that others have computed is found again */
@@ -181,7 +182,7 @@ void view_hold(const struct replica_view *view, struct batch *out, bool full);
  * will hold of the request, or a request that fits could wait for ever. */
 static inline uint32_t view_admission_tokens(const struct replica_view *view, const struct request *r, uint32_t needed)
 {
-    uint32_t longest = view->decodes_elsewhere ? 0 : r->max_output_tokens;
+    uint32_t longest = view->decodes_elsewhere ? r->generated : r->max_output_tokens; /* it may have come back */
     uint32_t predicted = r->prompt_tokens + (view->decodes_elsewhere ? 0 : r->predicted_tokens);
     return view->admission == ADMIT_RESERVE_MAX                       ? r->prompt_tokens + longest
            : view->admission == ADMIT_PREDICTED && predicted > needed ? predicted

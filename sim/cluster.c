@@ -32,26 +32,7 @@ static bool is_busy(const struct cluster *c, const struct replica *r)
     return busy;
 }
 
-static void cut_station(struct cluster *c, const struct station *s, sim_time from)
-{
-    for (size_t i = 0; i < s->pool->tied; i++)
-        cluster_cut_short(c, replica_index(s->replicas[i]), from);
-}
-
-static void on_hand_over(void *owner, struct replica *from, struct request *r, sim_time now)
-{
-    struct cluster *c = owner;
-    struct kv_transfers *t = &c->transfers;
-    size_t to = cluster_choose_decoder(c, r);
-    (void)from;
-    replica_expect(c->stations[to].replicas[0], r);
-    bool first = t->queued[to].count == 0; /* else the first one cannot be pulled yet */
-    request_list_insert(&t->queued[to], r, NULL);
-    if (first)
-        cut_station(c, &c->stations[to], now);
-}
-
-static size_t running_on(const struct station *s)
+size_t cluster_running_on(const struct station *s)
 {
     size_t count = s->pipeline.prompts.count;
     for (size_t i = 0; i < s->pool->tied; i++)
@@ -65,7 +46,7 @@ static void join_arrived(void *owner, struct replica *r, sim_time at)
     struct cluster *c = owner;
     const struct station *s = station_of(c, r);
     struct request_list *arrived = &c->transfers.arrived[replica_station(r)];
-    size_t tied = s->pool->tied, share = (running_on(s) + arrived->count + tied - 1) / tied;
+    size_t tied = s->pool->tied, share = (cluster_running_on(s) + arrived->count + tied - 1) / tied;
     for (struct request *q; (tied == 1 || replica_running(r) < share) && (q = arrived->head);) {
         request_list_remove(arrived, q);
         if (replica_take_over(r, q, at))
@@ -82,7 +63,7 @@ static void receive(struct cluster *c, struct replica *r, sim_time now)
     size_t to = replica_station(r), most = s->pool->max_sequences * s->pool->tied;
     if (!replica_has_formed_next(r))
         join_arrived(c, r, now);
-    while (t->queued[to].count > 0 && running_on(s) + t->under_way[to] + t->arrived[to].count < most &&
+    while (t->queued[to].count > 0 && cluster_running_on(s) + t->under_way[to] + t->arrived[to].count < most &&
            replica_reserve_inbound(r, t->queued[to].head, now))
         if (kv_transfers_start(t, to, now)) {
             c->out_of_memory = true;
@@ -195,7 +176,8 @@ static void start(struct cluster *c, struct replica *r, sim_time now)
 {
     const struct station *s = station_of(c, r);
     size_t index = replica_index(r);
-    if (!serves(c, index) && c->fleet.states[index] != REPLICA_DRAINING) {
+    enum replica_state state = state_of(s);
+    if (state != REPLICA_UP && state != REPLICA_DRAINING) {
         set_event(c, index, SIM_TIME_NEVER);
         return;
     }
@@ -226,11 +208,20 @@ void cluster_wake_touched(struct cluster *c, sim_time now)
     }
 }
 
+static void count_up(const struct cluster *c, struct cluster_state *state)
+{
+    for (size_t i = 0; i < c->station_count; i++)
+        if (state_of(&c->stations[i]) == REPLICA_UP) {
+            state->replicas_up++;
+            state->batches_up += c->stations[i].pool->tied;
+        }
+}
+
 /* Everything before this instant has been applied when it is told. */
 static void probe(struct cluster *c)
 {
-    struct cluster_state state = {.at = c->next_probe,
-                                  .replicas_up = c->config->fleet.asked ? c->fleet.serving_count : c->replica_count};
+    struct cluster_state state = {.at = c->next_probe};
+    count_up(c, &state);
     for (size_t i = 0; i < c->replica_count; i++) {
         replica_catch_up(c->replicas[i], c->next_probe);
         state.busy_more += replica_busy_more(c->replicas[i], c->next_probe);
@@ -256,17 +247,22 @@ static sim_time next_arrival(const struct cluster *c)
     return c->more == 1 && c->next.at < c->delays.next ? c->next.at : c->delays.next;
 }
 
-/* All arrivals of this instant, and the one after them; and who leaves the delay stations now. */
+/* All arrivals of this instant, and the one after them; and who leaves the delay stations now: a client whose request
+ * is shed then may send its next one at once. */
 static int take_arrivals(struct cluster *c, sim_time now, size_t after, struct error *err)
 {
-    while (c->more == 1 && c->next.at <= now) {
-        if (cluster_arrive(c, &c->next, after, err))
-            return -1;
-        c->more = c->source->next(c->source->state, &c->next, err);
-    }
-    for (struct request *r; (r = delays_take(&c->delays, now));)
-        if (cluster_come_from_delays(c, r, now, after, err))
-            return -1;
+    do {
+        while (c->more == 1 && c->next.at <= now) {
+            if (cluster_arrive(c, &c->next, after, err))
+                return -1;
+            c->more = c->source->next(c->source->state, &c->next, err);
+        }
+        for (struct request *r; (r = delays_take(&c->delays, now));)
+            if (cluster_come_from_delays(c, r, now, after, err))
+                return -1;
+        if (c->delays.count > 0 && c->more == SOURCE_WAITS)
+            c->more = c->source->next(c->source->state, &c->next, err);
+    } while (c->more == 1 && c->next.at <= now);
     return c->more < 0 ? -1 : 0;
 }
 
@@ -289,24 +285,6 @@ int cluster_hear_from_clients(struct cluster *c, size_t replica, sim_time now, s
     return take_arrivals(c, now, replica, err);
 }
 
-/* Transfers that end now: the source has its blocks again, the request decodes from the next iteration on. Replicas
- * that had something to do at this instant have done it. */
-static void end_transfers(struct cluster *c, sim_time now)
-{
-    struct kv_transfers *t = &c->transfers;
-    size_t to = 0;
-    c->totals.end = now;
-    for (struct request *r; (r = kv_transfers_take(t, now, &to));) {
-        struct station *source = &c->stations[r->source];
-        replica_catch_up(source->replicas[0], now + 1); /* what it took before is counted before */
-        replica_release_source(source->replicas[0], r, now);
-        cut_station(c, source, now + 1);
-        cut_station(c, &c->stations[to], now + 1);
-    }
-    set_event(c, slot_of_transfers(c), kv_transfers_next(t));
-    cluster_wake_touched(c, now);
-}
-
 static int act(struct cluster *c, size_t replica, sim_time now, struct error *err)
 {
     struct replica **group = &c->replicas[replica], *r = *group;
@@ -315,7 +293,7 @@ static int act(struct cluster *c, size_t replica, sim_time now, struct error *er
     for (size_t i = 0; i < ranks; i++)
         if (replica_is_busy(group[i]))
             replica_finish(group[i], now);
-    bool idle = cluster_settle_fleet(c, r, now);
+    bool idle = cluster_settle_fleet(c, station_of(c, r), now);
     if (cluster_hear_from_clients(c, replica, now, err))
         return -1;
     if (!idle)
@@ -336,6 +314,11 @@ static void end_with_last_iteration(struct cluster *c)
     }
 }
 
+static struct fleet *fleet_at(struct cluster *c, size_t slot)
+{
+    return &c->fleets[slot - c->replica_count - 1];
+}
+
 /* At one instant probes come first, then arrivals, then ends of delays, then replicas in order of index: a batch formed
  * then can hold what has just arrived. */
 static int loop(struct cluster *c, const struct run_control *control, struct error *err)
@@ -347,7 +330,7 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
         sim_time arrives_at = next_arrival(c);
         bool arrival = arrives_at <= event_at && arrives_at != SIM_TIME_NEVER;
         sim_time earliest = arrival ? arrives_at : event_at;
-        if (earliest == SIM_TIME_NEVER || (c->config->fleet.asked && c->more != 1 && c->in_flight == 0)) {
+        if (earliest == SIM_TIME_NEVER || (c->fleet_count > 0 && c->more != 1 && c->in_flight == 0)) {
             end_with_last_iteration(c);
             return c->in_flight > 0 ? cluster_stalled(c, err) : 0;
         }
@@ -359,9 +342,9 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
         while (c->config->probe_interval > 0 && c->next_probe <= earliest)
             probe(c);
         if (!arrival && event.slot == slot_of_transfers(c))
-            end_transfers(c, event_at);
+            cluster_end_transfers(c, event_at);
         else if (arrival                          ? arrive_together(c, err)
-                 : event.slot == slot_of_fleet(c) ? cluster_step_fleet(c, event_at, err)
+                 : event.slot >= c->replica_count ? cluster_step_fleet(c, fleet_at(c, event.slot), event_at, err)
                                                   : act(c, event.slot, event_at, err))
             return -1;
         if (c->out_of_memory || memory_has_failed())
@@ -373,13 +356,21 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
     return -1;
 }
 
+static bool decoders_may_fail(const struct cluster *c)
+{
+    bool fails = false;
+    for (size_t i = c->routers[1].first; i < c->station_count; i++)
+        fails |= c->stations[i].decodes && c->stations[i].fleet && fleet_may_fail(c->stations[i].fleet->config);
+    return fails;
+}
+
 /* What a replica asks its cluster, by what its station is. */
 static void connect(struct cluster *c, struct replica *r, const struct station *s)
 {
     bool hands_over = c->config->step_count > 1 && !s->decodes, paired = s->pair.members;
     const struct replica_host host = {.owner = c,
                                       .recycle = cluster_recycle,
-                                      .hand_over = hands_over ? on_hand_over : NULL,
+                                      .hand_over = hands_over ? cluster_hand_over : NULL,
                                       .keeps = c->config->mixed.asked && hands_over ? cluster_keeps_in_mixed_pool
                                                : paired                             ? keeps_in_pair
                                                                                     : NULL,
@@ -388,10 +379,11 @@ static void connect(struct cluster *c, struct replica *r, const struct station *
                                                             : NULL,
                                       .step = c->config->step ||
                                               paired, /* any iteration of one may change what the other has */
+                                      .takes_back = hands_over && decoders_may_fail(c),
                                       .passes_prompts = passes_prompts(s)};
     replica_connect(r, &host);
-    if (c->config->fleet.asked)
-        replica_set_failure(r, fleet_fails_at(&c->fleet, replica_index(r)));
+    if (s->fleet)
+        replica_set_failure(r, fleet_fails_at(s->fleet, s->fleet_place));
 }
 
 static int prepare_replica(struct cluster *c, const struct station *s, size_t index, bool leads, struct error *err)
@@ -424,6 +416,38 @@ static int prepare_station(struct cluster *c, struct station *s, struct error *e
     return 0;
 }
 
+/* Replicas of fleets: each has as many stations as ranks. */
+static int prepare_fleets(struct cluster *c)
+{
+    const struct pool_config *pool = c->config->pools;
+    size_t station = 0, place = 0;
+    if (c->config->fleet_count == 0)
+        return 0;
+    if (!(c->fleet_stations = calloc(c->station_count, sizeof *c->fleet_stations)))
+        return -1;
+    for (size_t i = 0; i < c->config->fleet_count; i++) {
+        struct fleet *f = &c->fleets[i];
+        const struct fleet_config *config = &c->config->fleets[i];
+        c->fleet_count++;
+        if (fleet_init(f, config, c->config->seed))
+            return -1;
+        await_fleet(c, f);
+        for (const struct pool_config *end = pool + config->pools; pool < end; pool++)
+            for (size_t k = 0; k < pool->stations; k++, station++) {
+                if (k % pool->ranks == 0)
+                    c->fleet_stations[place++] = &c->stations[station];
+                c->stations[station].fleet = f;
+                c->stations[station].fleet_place = place - 1 - config->first;
+            }
+    }
+    for (size_t step = 0; step < c->config->step_count; step++)
+        if (!(c->routers[step].open = calloc(c->routers[step].count, sizeof *c->routers[step].open)))
+            return -1;
+    for (size_t i = 0; i < c->fleet_count; i++)
+        cluster_open_stations(c, &c->fleets[i]);
+    return 0;
+}
+
 /* Stations, in order of pools and of steps. */
 static int prepare_stations(struct cluster *c, struct error *err)
 {
@@ -443,6 +467,8 @@ static int prepare_stations(struct cluster *c, struct error *err)
         }
         router->count = station - router->first;
     }
+    if (prepare_fleets(c))
+        return error_no_memory(err);
     for (size_t i = 0; i < c->station_count; i++)
         if (prepare_station(c, &c->stations[i], err))
             return -1;
@@ -465,14 +491,9 @@ static int prepare(struct cluster *c, struct error *err)
     c->touched = calloc(count, sizeof *c->touched);
     c->is_touched = calloc(count, sizeof *c->is_touched);
     c->listening = calloc((count + 63) / 64, sizeof *c->listening);
-    if (min_index_init(&c->events, count + 2) || min_index_init(&c->ranks, c->station_count) || !c->replicas ||
-        !c->stations || !c->touched || !c->is_touched || !c->listening)
+    if (min_index_init(&c->events, count + 1 + c->config->fleet_count) || min_index_init(&c->ranks, c->station_count) ||
+        !c->replicas || !c->stations || !c->touched || !c->is_touched || !c->listening)
         return error_no_memory(err);
-    if (c->config->fleet.asked) {
-        if (fleet_init(&c->fleet, &c->config->fleet, count, c->config->seed))
-            return error_no_memory(err);
-        set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
-    }
     if (delays_init(&c->delays, c->config->delays, c->config->delay_count, c->config->seed, c->observer))
         return error_no_memory(err);
     if (c->config->step_count > 1 && kv_transfers_init(&c->transfers, &c->config->wire, c->station_count))
@@ -495,8 +516,9 @@ static void sum_up(struct cluster *c)
         t->kv_block_ns += own.kv_block_ns;
     }
     for (size_t i = 0; i < c->replica_count; i++) {
-        size_t pool = (size_t)(station_of(c, c->replicas[i])->pool - c->config->pools);
-        t->held_s[pool] += sim_time_to_s(c->config->fleet.asked ? fleet_held(&c->fleet, i, t->end) : t->end);
+        const struct station *s = station_of(c, c->replicas[i]);
+        t->held_s[s->pool - c->config->pools] +=
+            sim_time_to_s(s->fleet ? fleet_held(s->fleet, s->fleet_place, t->end) : t->end);
     }
     for (size_t i = 0; i < c->station_count; i++) {
         struct bubbles b = pipeline_bubbles(&c->stations[i].pipeline);
@@ -520,7 +542,11 @@ static void release(struct cluster *c)
     min_index_release(&c->events);
     min_index_release(&c->ranks);
     kv_transfers_release(&c->transfers);
-    fleet_release(&c->fleet);
+    for (size_t i = 0; i < c->fleet_count; i++)
+        fleet_release(&c->fleets[i]);
+    for (size_t i = 0; i < MOST_STEPS; i++)
+        free(c->routers[i].open);
+    free(c->fleet_stations);
     delays_release(&c->delays);
     if (c->prediction_rng)
         gsl_rng_free(c->prediction_rng);

@@ -60,10 +60,11 @@ struct cluster_config {
     struct mixed_pool mixed;
     const struct predictor *predictor; /* NULL: nothing is foretold */
     const struct param_set *predictor_params;
-    bool step;                 /* every replica runs one iteration at a time, never a stretch */
-    uint64_t seed;             /* of the predictor's stream */
-    sim_time probe_interval;   /* between calls of observer.probed; 0: none */
-    struct fleet_config fleet; /* failures, autoscaling, admission: of replicas that are by themselves */
+    bool step;                              /* every replica runs one iteration at a time, never a stretch */
+    uint64_t seed;                          /* of the predictor's stream */
+    sim_time probe_interval;                /* between calls of observer.probed; 0: none */
+    struct fleet_config fleets[MOST_POOLS]; /* [fleet_count] of all pools, in order */
+    size_t fleet_count;                     /* 0: all replicas are up all the time, and take all requests */
 };
 
 /* What runs batches in a pool: micro-batches and both of a pair count by themselves. */
@@ -73,6 +74,10 @@ static inline size_t pool_replicas(const struct pool_config *p)
 }
 
 size_t cluster_replicas(const struct cluster_config *c);
+
+/* Whether the number of some replicas follows the load. */
+bool cluster_scales(const struct cluster_config *c);
+
 size_t cluster_stations(const struct cluster_config *c);
 
 /* The pool of a station; stations are counted pool by pool. */

@@ -25,6 +25,14 @@ const struct pool_config *cluster_pool_of(const struct cluster_config *c, size_t
     return p;
 }
 
+bool cluster_scales(const struct cluster_config *c)
+{
+    bool scales = false;
+    for (size_t i = 0; i < c->fleet_count; i++)
+        scales |= c->fleets[i].scaling != NULL;
+    return scales;
+}
+
 double cluster_held_s(const struct cluster_config *c, const struct cluster_totals *t)
 {
     double held = 0;

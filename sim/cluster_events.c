@@ -5,7 +5,7 @@ void cluster_rank(struct cluster *c, const struct replica *r)
 {
     if (c->rank && !station_of(c, r)->decodes)
         min_index_set(&c->ranks, replica_station(r),
-                      serves(c, replica_index(r)) ? c->rank(replica_load(r)) : MIN_INDEX_NONE);
+                      state_of(station_of(c, r)) == REPLICA_UP ? c->rank(replica_load(r)) : MIN_INDEX_NONE);
 }
 
 void cluster_touch(struct cluster *c, size_t replica)
@@ -31,7 +31,8 @@ void cluster_listen(struct cluster *c, const struct replica *r)
         return;
     size_t index = replica_index(r);
     uint64_t bit = (uint64_t)1 << index % 64, *word = &c->listening[index / 64];
-    *word = serves(c, index) && (!replica_is_busy(r) || replica_can_be_cut(r)) ? *word | bit : *word & ~bit;
+    *word = state_of(station_of(c, r)) == REPLICA_UP && (!replica_is_busy(r) || replica_can_be_cut(r)) ? *word | bit
+                                                                                                       : *word & ~bit;
 }
 
 /* Tells all who listen, in order of index. One that is cut looks at the queue next of its own accord. `after` and

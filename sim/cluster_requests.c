@@ -82,18 +82,52 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
     return r;
 }
 
+/* Stations of a step that a request may be sent to, and where its router stands among them. */
+struct span_of_stations {
+    size_t first, count;
+    const size_t *only; /* [count] of them, which are up; NULL: all `count` from the first on */
+    uint64_t *cursor;
+};
+
+static size_t station_at(const struct span_of_stations *span, size_t index)
+{
+    return span->only ? span->only[index] : span->first + index;
+}
+
+/* Those that are up, of the span's. */
+static void narrow(const struct router *router, struct span_of_stations *span)
+{
+    size_t end = span->first + span->count, from = 0, count = 0;
+    while (from < router->open_count && router->open[from] < span->first)
+        from++;
+    while (from + count < router->open_count && router->open[from + count] < end)
+        count++;
+    span->only = &router->open[from];
+    span->count = count;
+}
+
+/* Whether they are up or not. */
+static struct span_of_stations all_stations_for(struct router *router, const struct request *r)
+{
+    const struct flow_choice *choice = &router->config->choice;
+    if (choice->by == CHOOSE_ANY)
+        return (struct span_of_stations){router->first, router->count, NULL, &router->cursors[0]};
+    size_t pool = flow_choice_of(choice, r), first = router->pool_first[pool];
+    size_t end = pool + 1 < choice->pools ? router->pool_first[pool + 1] : router->first + router->count;
+    return (struct span_of_stations){first, end - first, NULL, &router->cursors[pool]};
+}
+
 /* Stations that a routing policy chooses among. */
 struct routed {
     struct cluster *c;
-    size_t first;       /* station */
-    const size_t *only; /* those of them that are up; NULL: all */
+    const struct span_of_stations *span;
 };
 
 /* The first replica of a station stands for it. */
 static struct replica *routed_replica(void *replicas, size_t index)
 {
     const struct routed *r = replicas;
-    return r->c->stations[r->first + (r->only ? r->only[index] : index)].replicas[0];
+    return r->c->stations[station_at(r->span, index)].replicas[0];
 }
 
 static const struct replica_load *load_of(void *replicas, size_t index)
@@ -113,27 +147,10 @@ static uint64_t kv_tokens_of(void *replicas, size_t index)
     return replica_kv_tokens(routed_replica(replicas, index));
 }
 
-/* Stations of a step that a request may be sent to, and where its router stands among them. */
-struct span_of_stations {
-    size_t first, count;
-    uint64_t *cursor;
-};
-
-static struct span_of_stations stations_for(struct router *router, const struct request *r)
-{
-    const struct flow_choice *choice = &router->config->choice;
-    if (choice->by == CHOOSE_ANY)
-        return (struct span_of_stations){router->first, router->count, &router->cursors[0]};
-    size_t pool = flow_choice_of(choice, r), first = router->pool_first[pool];
-    size_t end = pool + 1 < choice->pools ? router->pool_first[pool + 1] : router->first + router->count;
-    return (struct span_of_stations){first, end - first, &router->cursors[pool]};
-}
-
-/* One of the stations, counted from the span's first one. */
 static size_t choose_by_policy(struct cluster *c, const struct router *router, const struct request *r,
-                               const struct span_of_stations *span, const size_t *only)
+                               const struct span_of_stations *span)
 {
-    struct routed routed = {.c = c, .first = span->first, .only = only};
+    struct routed routed = {.c = c, .span = span};
     struct routing_view view = {.params = router->config->params,
                                 .load = load_of,
                                 .cached_tokens = cached_tokens_of,
@@ -141,9 +158,9 @@ static size_t choose_by_policy(struct cluster *c, const struct router *router, c
                                 .replicas = &routed};
     size_t chosen = router->config->policy->choose(span->cursor, span->count, r, &view);
     if (chosen < span->count)
-        return chosen;
+        return station_at(span, chosen);
     c->misrouted = router->config->policy; /* the run ends with this event */
-    return 0;
+    return station_at(span, 0);
 }
 
 static const struct replica_load *station_load(const struct station *s)
@@ -154,52 +171,59 @@ static const struct replica_load *station_load(const struct station *s)
 /* The station of least rank, the first of several. */
 static size_t least_of_rank(const struct cluster *c, const struct router *router, const struct span_of_stations *span)
 {
-    size_t least = span->first;
-    for (size_t i = span->first + 1; i < span->first + span->count; i++)
-        if (router->config->policy->rank(station_load(&c->stations[i])) <
+    size_t least = station_at(span, 0);
+    for (size_t i = 1; i < span->count; i++) {
+        size_t station = station_at(span, i);
+        if (router->config->policy->rank(station_load(&c->stations[station])) <
             router->config->policy->rank(station_load(&c->stations[least])))
-            least = i;
+            least = station;
+    }
     return least;
 }
 
-/* The station where a request enters; replicas that come and go are stations by themselves. */
-static size_t choose_entrance(struct cluster *c, const struct request *r)
+struct station *cluster_choose(struct cluster *c, size_t step, const struct request *r)
 {
-    struct router *router = &c->routers[0];
-    struct span_of_stations span = stations_for(router, r);
-    if (c->queue_is_shared || span.count == 1)
-        return span.first;
-    const size_t *only = c->config->fleet.asked ? c->fleet.serving : NULL;
-    if (only && (span.count = c->fleet.serving_count) == 1)
-        return only[0];
-    if (router->config->policy->rank)
-        return span.count < router->count && !only ? least_of_rank(c, router, &span)
-                                                   : (size_t)min_index_first(&c->ranks).slot;
-    size_t chosen = choose_by_policy(c, router, r, &span, only);
-    return only ? only[chosen] : span.first + chosen;
+    struct router *router = &c->routers[step];
+    struct span_of_stations span = all_stations_for(router, r);
+    if (step == 0 && c->queue_is_shared)
+        return &c->stations[span.first];
+    bool all = span.count == router->count;
+    if (router->open)
+        narrow(router, &span);
+    if (span.count <= 1)
+        return span.count ? &c->stations[station_at(&span, 0)] : NULL;
+    if (!router->config->policy->rank)
+        return &c->stations[choose_by_policy(c, router, r, &span)];
+    return &c->stations[step == 0 && all ? (size_t)min_index_first(&c->ranks).slot : least_of_rank(c, router, &span)];
 }
 
-size_t cluster_choose_decoder(struct cluster *c, const struct request *r)
+struct fleet *cluster_fleet_of(struct cluster *c, size_t step, const struct request *r)
 {
-    struct router *router = &c->routers[1];
-    struct span_of_stations span = stations_for(router, r);
-    if (span.count > 1 && !router->config->policy->rank)
-        return span.first + choose_by_policy(c, router, r, &span, NULL);
-    return least_of_rank(c, router, &span);
+    return c->stations[all_stations_for(&c->routers[step], r).first].fleet;
+}
+
+size_t cluster_unrouted(struct cluster *c, const struct fleet *f)
+{
+    const struct station *first = c->fleet_stations[f->config->first];
+    size_t step = first->decodes, station = (size_t)(first - c->stations), count = 0;
+    for (const struct request *r = c->routers[step].unrouted.head; r; r = r->next) {
+        struct span_of_stations span = all_stations_for(&c->routers[step], r);
+        count += span.first <= station && station < span.first + span.count;
+    }
+    return count;
 }
 
 /* Where a prompt goes that was routed to `chosen`, in a mixed pool: the station of the second step with fewest prompt
  * tokens before it, if the one chosen has too many and that one fewer. */
-static size_t relieve(const struct cluster *c, size_t chosen)
+static struct station *relieve(const struct cluster *c, struct station *chosen)
 {
-    uint64_t least = station_load(&c->stations[chosen])->prompt_tokens;
-    if (!c->config->mixed.asked || least <= c->config->mixed.prefill_above)
+    if (!c->config->mixed.asked || (chosen && station_load(chosen)->prompt_tokens <= c->config->mixed.prefill_above))
         return chosen;
-    for (size_t i = c->routers[1].first; i < c->station_count; i++)
-        if (station_load(&c->stations[i])->prompt_tokens < least) {
-            least = station_load(&c->stations[i])->prompt_tokens;
-            chosen = i;
-        }
+    for (size_t i = c->routers[1].first; chosen && i < c->station_count; i++) {
+        struct station *s = &c->stations[i];
+        if (state_of(s) == REPLICA_UP && station_load(s)->prompt_tokens < station_load(chosen)->prompt_tokens)
+            chosen = s;
+    }
     return chosen;
 }
 
@@ -208,22 +232,35 @@ bool cluster_keeps_in_mixed_pool(void *owner, const struct replica *r, struct re
     const struct cluster *c = owner;
     (void)r, (void)q, (void)now;
     for (size_t i = c->routers[1].first; i < c->station_count; i++)
-        if (station_load(&c->stations[i])->outstanding_tokens <= c->config->mixed.decode_above)
+        if (state_of(&c->stations[i]) == REPLICA_UP &&
+            station_load(&c->stations[i])->outstanding_tokens <= c->config->mixed.decode_above)
             return false;
     return true;
 }
 
-/* Why the replica would take nobody more now; NULL when it would. */
-static const char *sheds(const struct cluster *c, const struct replica *r, const struct request *q)
+/* Of all stations where they share a queue: what is taken out of one's load was put into another's. */
+static uint64_t outstanding_tokens(const struct cluster *c, const struct station *s)
 {
-    const struct fleet_config *f = &c->config->fleet;
-    size_t share = c->queue_is_shared && c->fleet.serving_count > 0 ? c->fleet.serving_count : 1;
-    if (!f->asked)
+    uint64_t tokens = 0;
+    if (!shares_queue(c, s))
+        return station_load(s)->outstanding_tokens;
+    for (size_t i = 0; i < c->routers[0].count; i++)
+        tokens += station_load(&c->stations[i])->outstanding_tokens;
+    return tokens;
+}
+
+const char *cluster_sheds(const struct cluster *c, const struct station *s, const struct request *r)
+{
+    if (!s->fleet)
         return NULL;
-    if (replica_waiting(r) / share >= f->most_waiting)
+    const struct fleet_config *f = s->fleet->config;
+    size_t share = shares_queue(c, s) && c->routers[0].open_count > 0 ? c->routers[0].open_count : 1;
+    size_t to_receive = s->decodes ? c->transfers.queued[s - c->stations].count : 0;
+    if ((replica_waiting(s->replicas[0]) + to_receive) / share >= f->most_waiting)
         return "shed: too many wait";
-    uint64_t tokens = (uint64_t)q->prompt_tokens + q->max_output_tokens;
-    return replica_load(r)->outstanding_tokens + tokens > f->most_outstanding_tokens
+    uint64_t tokens = (uint64_t)(r->generated == 0 ? r->prompt_tokens : 0) + r->max_output_tokens;
+    return f->most_outstanding_tokens < UINT64_MAX &&
+                   outstanding_tokens(c, s) / share + tokens > f->most_outstanding_tokens
                ? "shed: too many outstanding tokens"
                : NULL;
 }
@@ -232,7 +269,7 @@ static const char *sheds(const struct cluster *c, const struct replica *r, const
 static int enqueue(struct cluster *c, struct replica *replica, struct request *r, sim_time now, size_t after,
                    struct error *err)
 {
-    bool central = c->queue_is_shared;
+    bool central = shares_queue(c, station_of(c, replica));
     r->replica = replica_index(replica);
     if (replica_enqueue(replica, r, now))
         return error_no_memory(err);
@@ -247,11 +284,6 @@ static int enqueue(struct cluster *c, struct replica *replica, struct request *r
     return 0;
 }
 
-static bool nobody_serves(const struct cluster *c)
-{
-    return c->config->fleet.asked && c->fleet.serving_count == 0 && !c->queue_is_shared;
-}
-
 static void reject(struct cluster *c, struct request *r, const char *reason)
 {
     tell_rejected(c->observer, r, reason);
@@ -260,29 +292,30 @@ static void reject(struct cluster *c, struct request *r, const char *reason)
     c->totals.rejected++;
 }
 
-/* Why some pool of a step could never hold it, or NULL. */
-static const char *some_pool_refuses(const struct cluster *c, size_t step, const struct request *r)
+/* Why some pool of a step that it may be sent to could never hold it, or NULL. */
+static const char *some_pool_refuses(struct cluster *c, size_t step, const struct request *r)
 {
-    const struct router *router = &c->routers[step];
+    struct span_of_stations span = all_stations_for(&c->routers[step], r);
     const char *reason = NULL;
-    for (size_t i = router->first; !reason && i < router->first + router->count; i += c->stations[i].pool->stations)
+    for (size_t i = span.first; !reason && i < span.first + span.count; i += c->stations[i].pool->stations)
         reason = replica_refuses(c->stations[i].replicas[0], r);
     return reason;
 }
 
 /* Why it is rejected for its lengths. Whoever it may still be sent to must be able to hold it: any station that
  * decodes, and any station at all where its own is not known yet (NULL), or may fail or be given up. */
-static const char *refused(const struct cluster *c, const struct station *station, const struct request *r)
+static const char *refused(struct cluster *c, const struct station *station, const struct request *r)
 {
     const char *reason =
-        !station || c->config->fleet.asked ? some_pool_refuses(c, 0, r) : replica_refuses(station->replicas[0], r);
-    return !reason && c->config->step_count > 1 && !(station && station->decodes) ? some_pool_refuses(c, 1, r) : reason;
+        !station || c->fleet_count > 0 ? some_pool_refuses(c, 0, r) : replica_refuses(station->replicas[0], r);
+    bool decodes_there = station && station->decodes && c->fleet_count == 0;
+    return !reason && c->config->step_count > 1 && !decodes_there ? some_pool_refuses(c, 1, r) : reason;
 }
 
 /* Whose queue a request that has been routed stands in, as observers know it; NULL: the router's. */
 static size_t queue_of(const struct cluster *c, const struct replica *replica)
 {
-    return !replica || c->queue_is_shared ? ROUTER_QUEUE : replica_station(replica);
+    return !replica || shares_queue(c, station_of(c, replica)) ? ROUTER_QUEUE : replica_station(replica);
 }
 
 /* Tells of a request that comes to the router, which the replica that it is sent to may not take (`reason`). Returns
@@ -301,25 +334,36 @@ static bool take_in(struct cluster *c, struct request *r, const struct replica *
     return !reason;
 }
 
+/* Its station may give it up, or be up only later (NULL). */
+static int tell_fleet(struct cluster *c, const struct station *s, struct request *r, struct error *err)
+{
+    struct fleet *f = c->fleet_count == 0 ? NULL : s ? s->fleet : cluster_fleet_of(c, 0, r);
+    if (!f)
+        return 0;
+    if (fleet_wait(f, r))
+        return error_no_memory(err);
+    if (f->waiting_count == 1)
+        await_fleet(c, f);
+    return 0;
+}
+
 /* A request comes to the router, at its arrival or later. */
 static int come(struct cluster *c, struct request *r, sim_time now, size_t after, bool arrives, struct error *err)
 {
-    bool waits = nobody_serves(c);
-    c->fleet.arrived++;
-    const struct station *station = &c->stations[waits ? 0 : relieve(c, choose_entrance(c, r))];
-    struct replica *replica = waits ? NULL : station->replicas[0];
+    struct station *station = relieve(c, cluster_choose(c, 0, r));
+    struct replica *replica = station ? station->replicas[0] : NULL;
     const char *reason = arrives ? refused(c, station, r) : NULL;
-    if (!reason && replica)
-        reason = sheds(c, replica, r);
+    if (c->fleet_count > 0)
+        (station ? station->fleet : cluster_fleet_of(c, 0, r))->arrived++;
+    if (!reason && station)
+        reason = cluster_sheds(c, station, r);
     if (!take_in(c, r, replica, reason, arrives))
         return 0;
-    if (c->config->fleet.asked && fleet_wait(&c->fleet, r))
-        return error_no_memory(err);
-    if (c->fleet.waiting_count == 1)
-        set_event(c, slot_of_fleet(c), fleet_next(&c->fleet));
+    if (tell_fleet(c, station, r, err))
+        return -1;
     if (replica)
         return enqueue(c, replica, r, now, after, err);
-    request_list_insert(&c->limbo, r, NULL);
+    request_list_insert(&c->routers[0].unrouted, r, NULL);
     return 0;
 }
 
@@ -354,16 +398,16 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, str
 /* A request that lost its replica, or waited for one to come up. */
 int cluster_route_again(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err)
 {
+    struct station *station = relieve(c, cluster_choose(c, 0, r));
     r->replica = SIZE_MAX;
     r->entered = now;
-    if (nobody_serves(c)) {
-        request_list_insert(&c->limbo, r, NULL);
+    if (!station) {
+        request_list_insert(&c->routers[0].unrouted, r, NULL);
         return 0;
     }
-    struct replica *replica = c->stations[choose_entrance(c, r)].replicas[0];
-    if (!c->queue_is_shared)
-        tell_routed(c->observer, replica_station(replica), r, now);
-    return enqueue(c, replica, r, now, after, err);
+    if (!shares_queue(c, station))
+        tell_routed(c->observer, (size_t)(station - c->stations), r, now);
+    return enqueue(c, station->replicas[0], r, now, after, err);
 }
 
 void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char *reason)

@@ -16,9 +16,10 @@ static int complain(const struct request *r, sim_time now, const struct replica 
 
 bool cluster_can_go_on(const struct cluster *c)
 {
-    bool only_looks =
-        c->config->fleet.asked && c->more != 1 && c->delays.next == SIM_TIME_NEVER && !fleet_awaits_change(&c->fleet);
-    for (size_t i = 0; only_looks && i < c->replica_count; i++)
+    bool only_looks = c->fleet_count > 0 && c->more != 1 && c->delays.next == SIM_TIME_NEVER;
+    for (size_t i = 0; only_looks && i < c->fleet_count; i++)
+        only_looks = !fleet_awaits_change(&c->fleets[i]);
+    for (size_t i = 0; only_looks && i <= slot_of_transfers(c); i++)
         only_looks = min_index_key(&c->events, i) == MIN_INDEX_NONE;
     return !only_looks;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* cluster_state.h — a cluster while it runs, and what the files of it do for one another: cluster.c has the event loop,
  * cluster_requests.c takes requests in and routes them, cluster_events.c says who looks at its queue next,
- * cluster_fleet.c has replicas come and go, and cluster_stall.c names who waits when nothing can happen any more. */
+ * cluster_transfers.c moves requests from stations that prefill to stations that decode, cluster_fleet.c has replicas
+ * come and go, and cluster_stall.c names who waits when nothing can happen any more. */
 #ifndef TANDEM_SIM_CLUSTER_STATE_H
 #define TANDEM_SIM_CLUSTER_STATE_H
 
@@ -21,6 +22,9 @@ struct station {
     bool plain;                   /* one replica that serves whole requests */
     struct pipeline pipeline;     /* no stages: none */
     struct pair pair;             /* no members: none */
+    struct fleet *fleet;          /* of its pool; NULL: it is up all the time */
+    size_t fleet_place;           /* of the replica that it is, or is a rank of, among those of the fleet */
+    size_t sent_later;            /* requests that left it to decode, whose KV it still holds */
 };
 
 /* Into a step of the flow. */
@@ -29,6 +33,9 @@ struct router {
     size_t first, count;           /* stations that it chooses among */
     size_t pool_first[MOST_POOLS]; /* of each of its pools, the first station */
     uint64_t cursors[MOST_POOLS];  /* of each of its pools, where what a request is decides the pool; else the first */
+    size_t *open;                  /* [open_count] of them, those that are up, in order; NULL: all are, all the time */
+    size_t open_count;
+    struct request_list unrouted; /* requests that none is up for */
 };
 
 struct cluster {
@@ -51,9 +58,10 @@ struct cluster {
     size_t *touched; /* [replica_count] ring: idle ones that have something to look at at this instant, each once */
     size_t touched_first, touched_count;
     bool *is_touched;
-    struct kv_transfers transfers; /* to stations that decode */
-    struct fleet fleet;            /* where one is asked for */
-    struct request_list limbo;     /* who arrived, or was evicted, while no replica was up */
+    struct kv_transfers transfers;   /* to stations that decode */
+    struct fleet fleets[MOST_POOLS]; /* [fleet_count] as configured */
+    size_t fleet_count;
+    struct station **fleet_stations; /* by place in fleets one after another: the first station of each replica */
     bool out_of_memory;
     const struct routing_policy *misrouted; /* it chose a station that there is not */
     gsl_rng *prediction_rng;                /* NULL: nothing is foretold */
@@ -72,9 +80,9 @@ static inline size_t slot_of_transfers(const struct cluster *c)
     return c->replica_count;
 }
 
-static inline size_t slot_of_fleet(const struct cluster *c)
+static inline size_t slot_of_fleet(const struct cluster *c, const struct fleet *f)
 {
-    return c->replica_count + 1;
+    return c->replica_count + 1 + (size_t)(f - c->fleets);
 }
 
 static inline struct station *station_of(const struct cluster *c, const struct replica *r)
@@ -82,9 +90,15 @@ static inline struct station *station_of(const struct cluster *c, const struct r
     return &c->stations[replica_station(r)];
 }
 
-static inline bool serves(const struct cluster *c, size_t replica)
+static inline enum replica_state state_of(const struct station *s)
 {
-    return !c->config->fleet.asked || c->fleet.states[replica] == REPLICA_UP;
+    return s->fleet ? s->fleet->states[s->fleet_place] : REPLICA_UP;
+}
+
+/* Whether it takes from the queue of all stations of the first step. */
+static inline bool shares_queue(const struct cluster *c, const struct station *s)
+{
+    return c->queue_is_shared && !s->decodes;
 }
 
 static inline void set_event(struct cluster *c, size_t slot, sim_time at)
@@ -112,6 +126,11 @@ void cluster_notice_all(struct cluster *c, sim_time now, size_t after);
 /* What runs ends with the first iteration that ends at `from` or later. */
 void cluster_cut_short(struct cluster *c, size_t replica, sim_time from);
 
+static inline void await_fleet(struct cluster *c, const struct fleet *f)
+{
+    set_event(c, slot_of_fleet(c, f), fleet_next(f));
+}
+
 /* Requests (cluster_requests.c). `after` and the replicas before it have had their turn at this instant. The second
  * takes one in that has left the delay stations. */
 int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, struct error *err);
@@ -121,15 +140,57 @@ void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char
 void cluster_recycle(void *owner, struct request *r);
 void cluster_free_requests(struct cluster *c);
 
-/* The station that decodes a request whose prompt is through; whether, in a mixed pool, all of these are too busy to
- * take it over. */
-size_t cluster_choose_decoder(struct cluster *c, const struct request *r);
+/* The station of a step that its router sends a request to, of those that are up; NULL: none is. */
+struct station *cluster_choose(struct cluster *c, size_t step, const struct request *r);
+
+/* The fleet that a request counts for which no station is up for. */
+struct fleet *cluster_fleet_of(struct cluster *c, size_t step, const struct request *r);
+
+/* Requests that wait since none of these stations is up. */
+size_t cluster_unrouted(struct cluster *c, const struct fleet *f);
+
+/* Why the station takes no request more now; NULL: it does. */
+const char *cluster_sheds(const struct cluster *c, const struct station *s, const struct request *r);
+
+/* Whether, in a mixed pool, all stations that decode are too busy to take a request over. */
 bool cluster_keeps_in_mixed_pool(void *owner, const struct replica *r, struct request *q, sim_time now);
 
-/* Replicas that come and go (cluster_fleet.c). The first says, before a replica starts again, whether it does not; the
- * second is the fleet's slot of the event list. */
-bool cluster_settle_fleet(struct cluster *c, struct replica *r, sim_time now);
-int cluster_step_fleet(struct cluster *c, sim_time now, struct error *err);
+/* From stations that prefill to stations that decode (cluster_transfers.c). */
+
+/* A request's prompt is through: it goes to a station that decodes. */
+void cluster_hand_over(void *owner, struct replica *from, struct request *r, sim_time now);
+
+/* A request whose KV is where it was prefilled waits at a station that decodes, or for one to come up. What runs there
+ * ends at `from` or later. */
+void cluster_await_transfer(struct cluster *c, struct request *r, sim_time from);
+
+/* Transfers that end now. */
+void cluster_end_transfers(struct cluster *c, sim_time now);
+
+/* A station has failed: all transfers from and to it end, and so do waits for them. Requests whose KV is gone with it
+ * are put into `gone`, those whose KV still is where they were prefilled into `left`. */
+void cluster_break_transfers(struct cluster *c, struct station *s, sim_time now, struct request_list *gone,
+                             struct request_list *left);
+
+/* What a request holds where it was prefilled is given back. */
+void cluster_drop_source(struct cluster *c, struct request *r, sim_time now);
+
+/* Requests whose KV is there, on its way, or to come. */
+size_t cluster_to_receive(const struct cluster *c, const struct station *s);
+
+/* Requests that are admitted there, whichever of its replicas has them. */
+size_t cluster_running_on(const struct station *s);
+
+/* What runs on the station ends with the first iteration that ends at `from` or later. */
+void cluster_cut_station(struct cluster *c, const struct station *s, sim_time from);
+
+/* Replicas that come and go (cluster_fleet.c). The first says whether the replica of this station drains and has
+ * nothing left: it is off then. The second is a fleet's slot of the event list. */
+bool cluster_settle_fleet(struct cluster *c, const struct station *s, sim_time now);
+int cluster_step_fleet(struct cluster *c, struct fleet *f, sim_time now, struct error *err);
+
+/* Which stations of its step are up has changed. */
+void cluster_open_stations(struct cluster *c, const struct fleet *f);
 
 /* Whether anything but an autoscaler's looks is to come (cluster_stall.c). Asked where those alone would go on for
  * ever. */

@@ -6,16 +6,22 @@
 
 #include "base/random.h"
 
+bool fleet_may_fail(const struct fleet_config *c)
+{
+    return c->mtbf_s > 0 || c->outage_count > 0;
+}
+
 static void set_event(struct fleet *f, size_t slot, sim_time at)
 {
     min_index_set(&f->events, slot, at == SIM_TIME_NEVER ? MIN_INDEX_NONE : (uint64_t)at);
 }
 
-/* An exponential time whose value depends on the seed, the replica and how many came before it alone: replicas fail
- * alike under every policy. */
+/* An exponential time whose value depends on the seed, the replica's place in the cluster and how many came before it
+ * alone: replicas fail alike under every policy, and whether a pool or the cluster says so. */
 static sim_time draw(struct fleet *f, size_t replica, double mean_s)
 {
-    uint64_t bits = random_mix(f->seed ^ random_mix(replica * 0x9e3779b97f4a7c15u + ++f->draws[replica]));
+    uint64_t bits =
+        random_mix(f->seed ^ random_mix((f->config->first + replica) * 0x9e3779b97f4a7c15u + ++f->draws[replica]));
     double uniform = ((double)(bits >> 11) + 0.5) * 0x1p-53;
     return sim_time_from_s(fmin(-log(uniform) * mean_s, 1e9));
 }
@@ -41,10 +47,7 @@ static void await_failure(struct fleet *f, size_t replica, sim_time from)
 static void mark_up(struct fleet *f, size_t replica)
 {
     f->states[replica] = REPLICA_UP;
-    size_t at = f->serving_count++;
-    for (; at > 0 && f->serving[at - 1] > replica; at--)
-        f->serving[at] = f->serving[at - 1];
-    f->serving[at] = replica;
+    f->serving_count++;
 }
 
 static void serve(struct fleet *f, size_t replica, sim_time now)
@@ -53,28 +56,19 @@ static void serve(struct fleet *f, size_t replica, sim_time now)
     await_failure(f, replica, now);
 }
 
-static void serve_no_more(struct fleet *f, size_t replica)
+int fleet_init(struct fleet *f, const struct fleet_config *config, uint64_t seed)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < f->serving_count; i++)
-        if (f->serving[i] != replica)
-            f->serving[kept++] = f->serving[i];
-    f->serving_count = kept;
-}
-
-int fleet_init(struct fleet *f, const struct fleet_config *config, size_t replicas, uint64_t seed)
-{
+    size_t replicas = config->count;
     *f = (struct fleet){.config = config, .count = replicas, .seed = random_mix(seed ^ 0x666c656574u)};
     f->states = calloc(replicas, sizeof *f->states);
-    f->serving = calloc(replicas, sizeof *f->serving);
     f->held_since = calloc(replicas, sizeof *f->held_since);
     f->held = calloc(replicas, sizeof *f->held);
     f->draws = calloc(replicas, sizeof *f->draws);
     f->repaired_at = calloc(replicas, sizeof *f->repaired_at);
     f->want_count = config->scaling ? (size_t)(config->slow_down / config->interval) + 1 : 1;
     f->wants = calloc(f->want_count, sizeof *f->wants);
-    if (min_index_init(&f->events, replicas + 1) || !f->states || !f->serving || !f->held_since || !f->held ||
-        !f->draws || !f->repaired_at || !f->wants)
+    if (min_index_init(&f->events, replicas + 1) || !f->states || !f->held_since || !f->held || !f->draws ||
+        !f->repaired_at || !f->wants)
         return -1;
     size_t first = config->scaling ? config->least : replicas;
     for (size_t i = 0; i < replicas; i++) {
@@ -92,7 +86,6 @@ void fleet_release(struct fleet *f)
 {
     min_index_release(&f->events);
     free(f->states);
-    free(f->serving);
     free(f->held_since);
     free(f->held);
     free(f->draws);
@@ -144,7 +137,7 @@ enum fleet_event fleet_take(struct fleet *f, sim_time now, size_t *replica)
         serve(f, first.slot, now);
         return FLEET_UP;
     case REPLICA_UP:
-        serve_no_more(f, first.slot);
+        f->serving_count--;
         break;
     case REPLICA_DRAINING:
     case REPLICA_OFF:
@@ -208,7 +201,7 @@ enum fleet_event fleet_adjust(struct fleet *f, sim_time now, size_t least_loaded
     }
     *replica = least_loaded;
     f->states[least_loaded] = REPLICA_DRAINING;
-    serve_no_more(f, least_loaded);
+    f->serving_count--;
     return FLEET_DRAIN;
 }
 

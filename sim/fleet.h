@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fleet.h — which replicas there are at an instant: they fail and come back, are started and given up.
+/* fleet.h — which replicas of a pool there are at an instant, or of several pools behind one router: they fail and come
+ * back, are started and given up. A replica counts as a whole here, with all its pipeline stages or attention ranks.
  *
  * A replica that fails stops at that instant and loses all KV: the iteration that runs is void. What it had is routed
  * again and computed again, or lost. One that is given up gets nothing more, serves what it has, and is then off. All
@@ -16,12 +17,14 @@
 enum { OUTAGES_MAX = 256 };
 
 struct outage {
-    size_t replica;
+    size_t replica; /* of the fleet */
     sim_time at, lasts;
 };
 
 struct fleet_config {
-    bool asked;            /* anything of it */
+    size_t pools;          /* it has the replicas of the cluster's next so many pools */
+    size_t first, count;   /* these replicas, of all of the cluster's */
+    bool asked;            /* anything of the rest; else all replicas are up all the time */
     double mtbf_s, mttr_s; /* means of exponential times from repair to failure and back; mtbf 0: none by chance */
     struct outage outages[OUTAGES_MAX]; /* by appointment */
     size_t outage_count;
@@ -34,11 +37,25 @@ struct fleet_config {
     sim_time patience; /* who has not been in a batch so long after arrival gives up; SIM_TIME_NEVER: nobody */
 };
 
-/* "failures", "autoscaling" and "admission" of a cluster. */
-extern const struct field fleet_fields[];
+/* "failures", "autoscaling" and "admission" of a cluster; and of a pool, whose "admission" may say, too, what KV a
+ * request needs to be admitted. */
+extern const struct field fleet_fields[], pool_fleet_fields[];
 
-/* Reads them of a cluster of so many replicas. */
-int fleet_read(struct fleet_config *out, const struct json *cluster, size_t replicas, struct error *err);
+/* What is said of a fleet: of its pool, else of its cluster; node NULL where neither says anything. */
+struct fleet_said {
+    struct json failures, scaling, admission;
+    bool failures_of_cluster; /* the schedule counts the replicas of the whole cluster */
+    bool says_itself;         /* the pool, anything of it */
+};
+
+/* What a pool says, else its cluster. */
+struct fleet_said fleet_said_of(const struct json *pool, const struct json *cluster);
+
+/* Reads it. out->pools, first and count are set; the cluster has `replicas` in all. */
+int fleet_read(struct fleet_config *out, const struct fleet_said *said, size_t replicas, struct error *err);
+
+/* Whether a replica of it may ever fail. */
+bool fleet_may_fail(const struct fleet_config *c);
 
 enum replica_state { REPLICA_UP, REPLICA_STARTING, REPLICA_DRAINING, REPLICA_OFF, REPLICA_FAILED };
 
@@ -46,7 +63,7 @@ enum fleet_event {
     FLEET_NOTHING,
     FLEET_FAILED, /* the replica */
     FLEET_UP,     /* it serves again, or for the first time */
-    FLEET_LOOK,   /* time for fleet_scale */
+    FLEET_LOOK,   /* time for fleet_look */
     FLEET_OFF,    /* it was never more than started */
     FLEET_DRAIN   /* it gets nothing more */
 };
@@ -61,7 +78,6 @@ struct impatient {
 struct fleet {
     const struct fleet_config *config;
     enum replica_state *states; /* [count] */
-    size_t *serving;            /* [serving_count] those that are up, by index */
     size_t count, serving_count, starting;
     struct min_index events; /* by replica: when its state changes; [count]: the next look */
     sim_time *held_since;    /* [count] */
@@ -75,7 +91,7 @@ struct fleet {
     size_t first_waiting, waiting_count, waiting_capacity;
 };
 
-int fleet_init(struct fleet *f, const struct fleet_config *config, size_t replicas, uint64_t seed);
+int fleet_init(struct fleet *f, const struct fleet_config *config, uint64_t seed);
 void fleet_release(struct fleet *f);
 
 /* When the next event is due; SIM_TIME_NEVER for none. */

@@ -57,3 +57,11 @@ struct request *kv_transfers_take(struct kv_transfers *t, sim_time now, size_t *
     }
     return r;
 }
+
+struct request *kv_transfers_cancel(struct kv_transfers *t, size_t station, sim_time now, size_t *to)
+{
+    struct request *r = link_cancel(&t->link, station, station, now, to);
+    if (r)
+        t->under_way[*to]--;
+    return r;
+}

@@ -55,4 +55,8 @@ static inline sim_time kv_transfers_next(const struct kv_transfers *t)
 /* The next request whose KV has arrived by now, and where; it is in that station's list then. NULL: none. */
 struct request *kv_transfers_take(struct kv_transfers *t, sim_time now, size_t *to);
 
+/* Ends a transfer from or to the station: the request whose KV it was of, and where it was to go. NULL: there is none.
+ */
+struct request *kv_transfers_cancel(struct kv_transfers *t, size_t station, sim_time now, size_t *to);
+
 #endif

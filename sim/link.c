@@ -82,7 +82,7 @@ static void finish_sending(struct link *l, sim_time now)
             l->transfers[i] = l->transfers[i + 1];
         l->sending[t.from]--;
         l->receiving[t.to]--;
-        l->arrivals[l->arrival_count++] = (struct link_arrival){t.sent + l->config.latency, t.to, t.what};
+        l->arrivals[l->arrival_count++] = (struct link_arrival){t.sent + l->config.latency, t.from, t.to, t.what};
         settle(l, t.sent);
     }
 }
@@ -109,16 +109,49 @@ int link_send(struct link *l, size_t from, size_t to, double bytes, void *what, 
     return 0;
 }
 
+static void *take_arrival(struct link *l, size_t index, size_t *to)
+{
+    struct link_arrival taken = l->arrivals[index];
+    for (l->arrival_count--; index < l->arrival_count; index++)
+        l->arrivals[index] = l->arrivals[index + 1];
+    *to = taken.to;
+    return taken.what;
+}
+
 void *link_arrived(struct link *l, sim_time now, size_t *to)
 {
     finish_sending(l, now);
     if (l->arrival_count == 0 || l->arrivals[0].at > now)
         return NULL;
-    struct link_arrival first = l->arrivals[0];
-    l->arrival_count--;
-    for (size_t i = 0; i < l->arrival_count; i++)
-        l->arrivals[i] = l->arrivals[i + 1];
+    void *what = take_arrival(l, 0, to);
     settle(l, now);
-    *to = first.to;
-    return first.what;
+    return what;
+}
+
+/* Takes a transfer out whose bytes are not all sent. */
+static void *take_transfer(struct link *l, size_t index, size_t *to)
+{
+    struct link_transfer taken = l->transfers[index];
+    for (l->count--; index < l->count; index++)
+        l->transfers[index] = l->transfers[index + 1];
+    if (taken.bytes_per_s > 0) {
+        l->sending[taken.from]--;
+        l->receiving[taken.to]--;
+    }
+    *to = taken.to;
+    return taken.what;
+}
+
+void *link_cancel(struct link *l, size_t source, size_t destination, sim_time now, size_t *to)
+{
+    void *what = NULL;
+    finish_sending(l, now);
+    for (size_t i = 0; !what && i < l->arrival_count; i++)
+        if (l->arrivals[i].from == source || l->arrivals[i].to == destination)
+            what = take_arrival(l, i, to);
+    for (size_t i = 0; !what && i < l->count; i++)
+        if (l->transfers[i].from == source || l->transfers[i].to == destination)
+            what = take_transfer(l, i, to);
+    settle(l, now);
+    return what;
 }

@@ -38,7 +38,7 @@ struct link {
     size_t count, capacity;
     struct link_arrival {
         sim_time at;
-        size_t to;
+        size_t from, to;
         void *what;
     } * arrivals; /* [arrival_count] sent, in order of arrival */
     size_t arrival_count, arrival_capacity;
@@ -60,5 +60,9 @@ static inline sim_time link_next(const struct link *l)
 
 /* Takes the next transfer that has arrived by `now`: its payload, and where it went. NULL: none has; ask until then. */
 void *link_arrived(struct link *l, sim_time now, size_t *to);
+
+/* Ends a transfer from the source or to the destination, whether it waits, is under way, or has its last byte sent but
+ * not arrived. Returns its payload, and where it was to go; NULL: there is none. */
+void *link_cancel(struct link *l, size_t source, size_t destination, sim_time now, size_t *to);
 
 #endif

@@ -16,6 +16,9 @@
 /* Stands for it where a request goes through delay stations first. */
 #define DELAY_STATIONS (SIZE_MAX - 1)
 
+/* Stands for it where a request has left a replica that prefilled it, and has not joined one that decodes it. */
+#define KV_TRANSFERS (SIZE_MAX - 2)
+
 /* Iterations back to back with the same batch: one, or many when all in it decode. */
 struct iteration_record {
     size_t replica;
@@ -37,7 +40,8 @@ struct cluster_state {
      * to their end of those that were told to it; and output tokens of these. */
     sim_time busy_more;
     uint64_t tokens_less;
-    size_t replicas_up;
+    size_t replicas_up; /* a pipeline counts once */
+    size_t batches_up;  /* that they can have in flight */
 };
 
 /* Who listens; what it does not want to hear is NULL. */
@@ -62,9 +66,9 @@ struct observer {
      * that iterated() implies. */
     void (*gap)(void *state, sim_time at, sim_time gap, uint64_t count);
     void (*finished)(void *state, size_t replica, const struct request *r);
-    /* Replicas that fail, or are given up: a request left one that it had not finished on; it was put in a replica's
-     * queue some time after its arrival; it will never finish, for a reason that is a constant string. The replica
-     * is ROUTER_QUEUE where it waits at the router. */
+    /* Replicas that fail, or are given up: a request left one that it had not finished on, or, of KV_TRANSFERS, lost
+     * its KV before it could join one; it was put in a replica's queue some time after its arrival; it will never
+     * finish, for a reason that is a constant string. The replica is ROUTER_QUEUE where it waits at the router. */
     void (*evicted)(void *state, size_t replica, const struct request *r, sim_time at);
     void (*routed)(void *state, size_t replica, const struct request *r, sim_time at);
     void (*lost)(void *state, const struct request *r, sim_time at, const char *reason);

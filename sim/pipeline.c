@@ -7,13 +7,16 @@ int pipeline_init(struct pipeline *p, size_t stages, const struct executor *exec
 {
     *p = (struct pipeline){.stages = stages, .executors = executors, .link = *link};
     p->free_at = calloc(stages, sizeof *p->free_at);
-    return p->free_at ? 0 : -1;
+    p->work = calloc(stages * stages, sizeof *p->work);
+    return p->free_at && p->work ? 0 : -1;
 }
 
 void pipeline_release(struct pipeline *p)
 {
     free(p->free_at);
+    free(p->work);
     p->free_at = NULL;
+    p->work = NULL;
 }
 
 static sim_time sending(const struct pipeline *p, const struct batch *batch)
@@ -55,18 +58,33 @@ static void run(void *state, const struct batch *batch, struct iteration_cost *o
     struct pipeline *p = state;
     sim_time at = p->now;
     fine_time prefill = 0;
+    struct stage_work *work = &p->work[p->started++ % p->stages * p->stages];
     *out = (struct iteration_cost){0};
     for (size_t s = 0; s < p->stages; s++) {
         struct iteration_cost cost;
         p->executors[s].run(p->executors[s].state, batch, &cost);
         sim_time start = at > p->free_at[s] ? at : p->free_at[s], lasts = (sim_time)(cost.total >> FINE_BITS);
         p->busy += lasts;
+        work[s] = (struct stage_work){start, start + lasts};
         p->free_at[s] = start + lasts;
         at = start + lasts + (s + 1 < p->stages ? sending(p, batch) : 0);
         add_parts(out, &cost, &prefill);
     }
     note_active(p, at);
     close_sum(out, at - p->now, prefill);
+}
+
+void pipeline_stop(struct pipeline *p, sim_time now)
+{
+    for (size_t i = 0; i < p->stages * p->stages; i++) {
+        struct stage_work *w = &p->work[i];
+        if (w->end > now)
+            p->busy -= w->end - (w->start > now ? w->start : now);
+        *w = (struct stage_work){0, 0};
+    }
+    for (size_t s = 0; s < p->stages; s++)
+        p->free_at[s] = now;
+    p->empty_at = p->empty_at < now ? p->empty_at : now;
 }
 
 /* Through empty stages. */

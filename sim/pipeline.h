@@ -23,7 +23,13 @@ struct pipeline {
     /* Prompts between two chunks, in order of admission, where the policy lets chunks follow each other through the
      * stages: the micro-batch that starts next takes them. */
     struct request_list prompts;
-    sim_time busy;   /* Σ over stages */
+    sim_time busy; /* Σ over stages */
+    /* [stages · stages] when each stage starts and ends with each of the last `stages` micro-batches: no more can be in
+     * flight. */
+    struct stage_work {
+        sim_time start, end;
+    } * work;
+    size_t started;  /* micro-batches */
     sim_time active; /* with something in flight, up to active_from */
     sim_time active_from, empty_at;
 };
@@ -35,6 +41,9 @@ void pipeline_release(struct pipeline *p);
 
 /* Runs micro-batches in p; p must outlive it. What one costs is the time from p->now until it leaves the last stage. */
 struct executor pipeline_executor(struct pipeline *p);
+
+/* The stages stop at `now`: what they do after it they do not do. */
+void pipeline_stop(struct pipeline *p, sim_time now);
 
 /* Stage-seconds of bubbles while something was in flight, over all stage-seconds of that time. */
 struct bubbles {

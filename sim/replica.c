@@ -116,7 +116,7 @@ static uint64_t most_blocks(const struct replica *r, uint64_t tokens)
 const char *replica_refuses(const struct replica *r, const struct request *request)
 {
     uint64_t tokens = (uint64_t)request->prompt_tokens + request->max_output_tokens;
-    uint64_t kept = r->view.decodes_elsewhere ? request->prompt_tokens : tokens;
+    uint64_t kept = r->view.decodes_elsewhere && !r->host.takes_back ? request->prompt_tokens : tokens;
     if (request->prompt_tokens == 0)
         return "empty prompt";
     if (request->output_tokens == 0)
@@ -165,36 +165,55 @@ void replica_drop(struct replica *r, struct request *request)
 
 void replica_abort(struct replica *r, sim_time now)
 {
+    if (!r->busy) {
+        if (r->running.count > 0)
+            replica_wait(r, now); /* a micro-batch, for its first stage */
+        return;
+    }
     replica_catch_up(r, now + 1);
-    assert(r->busy && !r->counted);
+    assert(!r->counted && !r->told);
     for (struct request *q = r->running.head; q; q = q->next)
         q->parts[PART_PREEMPTED] += now - r->stretch.start;
     r->busy = false;
 }
 
-int replica_evict(struct replica *r, sim_time now, struct request_list *out, struct error *err)
+/* A request that runs here has lost its KV. */
+static void lose_kv(struct replica *r, struct request *q, sim_time now, struct request_list *out)
 {
-    assert(!r->busy && !replica_arranges(r));
+    if (q->decode.in)
+        decode_set_leave(&r->decodes, q);
+    q->prefilling = false;
+    q->computed = 0;
+    q->waiting_since = now;
+    kv_pool_release(r->kv, q, now);
+    unload(r, q);
+    request_list_insert(out, q, NULL);
+}
+
+int replica_evict(struct replica *r, struct request_list *prompts, sim_time now, struct request_list *out,
+                  struct error *err)
+{
+    assert(!r->busy);
     batch_clear(&r->next);
     r->next_formed = false;
     r->view.prefilling_count = 0;
     for (struct request *q; (q = r->running.head);) {
-        if (q->decode.in)
-            decode_set_leave(&r->decodes, q);
-        q->prefilling = false;
-        q->computed = 0;
-        q->waiting_since = now;
-        kv_pool_release(r->kv, q, now);
         request_list_remove(&r->running, q);
-        unload(r, q);
-        request_list_insert(out, q, NULL);
+        lose_kv(r, q, now, out);
+    }
+    for (struct request *q; (q = prompts->head);) {
+        request_list_remove(prompts, q);
+        replica_book_chunk(q, now);
+        lose_kv(r, q, now, out);
     }
     for (struct request *q; !r->view.shared_queue && (q = r->view.waiting->head);) {
         replica_drop(r, q);
         request_list_insert(out, q, NULL);
     }
-    kv_pool_release_parked(r->kv, now);
-    kv_pool_forget(r->kv, now);
+    if (r->kv == &r->own_kv) {
+        kv_pool_release_parked(r->kv, now);
+        kv_pool_forget(r->kv, now);
+    }
     r->extra = 0;
     r->carry = 0;
     replica_sync_view(r);
@@ -260,13 +279,14 @@ bool replica_make_room(struct replica *r)
 
 static struct kv_holding holding_of(const struct request *q)
 {
-    return (struct kv_holding){q->kv_blocks, q->kv_window, q->units, q->unit_blocks};
+    return (struct kv_holding){q->kv_blocks, q->kv_window, q->kv_left, q->units, q->unit_blocks};
 }
 
 static void set_holding(struct request *q, struct kv_holding h)
 {
     q->kv_blocks = h.blocks;
     q->kv_window = h.window;
+    q->kv_left = h.left;
     q->units = h.units;
     q->unit_blocks = h.unit_blocks;
 }
@@ -283,18 +303,28 @@ bool replica_reserve_inbound(struct replica *r, struct request *request, sim_tim
     return reserved;
 }
 
+void replica_cancel_inbound(struct replica *r, struct request *request, sim_time now)
+{
+    kv_pool_release(r->kv, request, now);
+    set_holding(request, request->source_kv);
+    replica_sync_view(r);
+}
+
+void replica_give_back(struct replica *r, struct request *request, sim_time now)
+{
+    if (r->view.finds_prefixes)
+        kv_pool_share(r->kv, request, request->computed, now);
+    kv_pool_release(r->kv, request, now);
+    replica_sync_view(r);
+}
+
 /* To the pool it is as if the request had finished: others may find what it computed. */
 void replica_release_source(struct replica *r, struct request *request, sim_time now)
 {
     struct kv_holding here = holding_of(request);
-    uint32_t left = request->kv_left;
     set_holding(request, request->source_kv);
-    if (r->view.finds_prefixes)
-        kv_pool_share(r->kv, request, request->computed, now);
-    kv_pool_release(r->kv, request, now);
+    replica_give_back(r, request, now);
     set_holding(request, here);
-    request->kv_left = left;
-    replica_sync_view(r);
 }
 
 int replica_join(struct replica *r, struct request *request, sim_time at)
@@ -353,8 +383,21 @@ int replica_take_prompts(struct replica *r, struct request_list *prompts)
     return 0;
 }
 
+/* The replica fails before the micro-batch has left the last stage: no chunk that follows could end, either. */
+static void keep_void_chunks(struct replica *r, sim_time now)
+{
+    for (size_t i = 0; i < r->view.prefilling_count; i++) {
+        replica_book_chunk(r->prefilling[i], now);
+        r->prefilling[i]->chunk_end = SIM_TIME_NEVER;
+    }
+}
+
 void replica_pass_prompts(struct replica *r, struct request_list *prompts, sim_time now, sim_time end)
 {
+    if (end > r->fails_at) {
+        keep_void_chunks(r, now);
+        return;
+    }
     r->told_tokens = batch_outputs(&r->batch);
     replica_tell(r, 1, end);
     r->told = true;

@@ -60,6 +60,7 @@ struct replica_host {
      * May be NULL. */
     void (*receive)(void *owner, struct replica *r, sim_time at);
     bool step;           /* one iteration at a time, whatever the replica's configuration says */
+    bool takes_back;     /* who decodes elsewhere may come back, and be computed again with all its tokens so far */
     bool passes_prompts; /* it is a micro-batch of a pipeline in which chunks of a prompt follow each other */
 };
 
@@ -93,13 +94,15 @@ int replica_enqueue(struct replica *r, struct request *request, sim_time now);
 /* Takes a request that waits here out of the queue. */
 void replica_drop(struct replica *r, struct request *request);
 
-/* The replica fails in the middle of an iteration: those that have ended are applied, the one that runs is void. Its
- * time is booked as preempted. The replica is then not busy; replica_evict is to follow. */
+/* The replica fails: of what it runs, iterations that have ended are applied, the one that runs is void, and its time
+ * is booked as preempted. The replica is then not busy; replica_evict is to follow. */
 void replica_abort(struct replica *r, sim_time now);
 
-/* Everything is gone: KV, batches, and who was here, first those that ran, who are put into `out`. Not while busy, nor
- * for replicas that are tied or keep account of what they serve. Its policy starts anew. */
-int replica_evict(struct replica *r, sim_time now, struct request_list *out, struct error *err);
+/* Everything is gone: KV, batches, and who was here, first those that ran, who are put into `out`. Not while busy. Its
+ * policy and its order start anew. Of replicas that are tied the leader comes last, since the KV is its own; `prompts`
+ * are those between two chunks, which nobody has; the list is empty then. */
+int replica_evict(struct replica *r, struct request_list *prompts, sim_time now, struct request_list *out,
+                  struct error *err);
 
 /* Of a replica that has caught up to `now`, how long its iteration has gone on; less than 0, how long it goes on after
  * `now`, where observers know of it. And the output tokens that they know of, and that come after `now`. */
@@ -111,6 +114,12 @@ uint32_t replica_cached_tokens(const struct replica *r, const struct request *re
 
 /* A request whose KV is to come from another replica: takes blocks for it, if there are enough. */
 bool replica_reserve_inbound(struct replica *r, struct request *request, sim_time now);
+
+/* The request comes no more: its blocks here are free, and what it holds is what it held where it comes from. */
+void replica_cancel_inbound(struct replica *r, struct request *request, sim_time now);
+
+/* A request that is not here, but has blocks of this replica, gives them back. */
+void replica_give_back(struct replica *r, struct request *request, sim_time now);
 
 /* It has come: it decodes from the iteration on that starts at `at` and whose batch is not formed yet. Returns -1 when
  * memory is short. */
@@ -197,6 +206,8 @@ uint64_t replica_own_blocks_in_use(const struct replica *r);
 
 /* A request that decodes elsewhere now is to come: it counts in the load. */
 void replica_expect(struct replica *r, const struct request *request);
+/* It does not come any more. */
+void replica_expect_no_more(struct replica *r, const struct request *request);
 /* A request whose KV is to come waits for blocks here. */
 void replica_await_blocks(struct replica *r, bool awaited);
 /* Nothing has been preempted since: it could not look. */

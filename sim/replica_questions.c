@@ -135,6 +135,13 @@ void replica_expect(struct replica *r, const struct request *request)
     r->load->predicted_kv_tokens += (uint64_t)request->prompt_tokens + request->predicted_tokens;
 }
 
+void replica_expect_no_more(struct replica *r, const struct request *request)
+{
+    r->load->outstanding_requests--;
+    r->load->outstanding_tokens -= request->max_output_tokens;
+    r->load->predicted_kv_tokens -= (uint64_t)request->prompt_tokens + request->predicted_tokens;
+}
+
 void replica_await_blocks(struct replica *r, bool awaited)
 {
     r->blocks_awaited = awaited;

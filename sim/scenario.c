@@ -209,8 +209,12 @@ static int read_admission(const struct json *policy, const struct pool *pool, st
                           struct error *err)
 {
     struct json at = own_or_common(pool, policy, "admission");
+    bool sheds_alone = pool->at.node && cJSON_IsObject(at.node) && !json_member(&at, "name").node; /* sim/fleet.h */
     int admission = c->batching->admission;
-    if (field_read_choice(&at, &admission_field, &admission, err))
+    if (sheds_alone)
+        at = json_member(policy, "admission");
+    if (cJSON_IsObject(at.node) ? choice_read(&at, kv_admissions, &admission, err)
+                                : field_read_choice(&at, &admission_field, &admission, err))
         return -1;
     c->admission = (enum kv_admission)admission;
     return 0;
@@ -271,7 +275,7 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
     c->order_params = &s->order_params;
     s->cluster.predictor_params = &s->predictor_params;
     s->cluster.seed = s->seed;
-    if (c->order->arrange && s->cluster.fleet.asked)
+    if (c->order->arrange && s->cluster.fleet_count > 0)
         return json_complain(
             &at,
             "an order of keys with failures, autoscaling or admission, since this one keeps account of "

@@ -6,6 +6,7 @@
 
 #include <gsl/gsl_rng.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { RANDOM_REPLICAS_MAX = 4, RANDOM_STATIONS_MAX = 16 };
 
@@ -25,10 +26,49 @@ static inline void draw(gsl_rng *rng, unsigned *numbers, size_t count)
 /* A cluster of two or three named pools, in one step of the flow or in two, now and then behind delay stations. */
 struct random_pools {
     bool ranks, tied, split; /* attention ranks; pipelines; prefill and decode apart */
-    bool fleet;
-    unsigned devices; /* the first so many of those below */
-    char text[1800];
+    bool fleet;              /* replicas come and go */
+    unsigned devices;        /* the first so many of those below */
+    char text[3200];
 };
+
+/* What a pool says itself of replicas that come and go; one that serves before another, or alone, may lose patience. */
+static inline const char *random_fleet(gsl_rng *rng)
+{
+    static const char *const fleets[] = {
+        "",
+        "",
+        ", \"failures\": {\"mtbf_s\": 3, \"mttr_s\": 0.4}",
+        ", \"failures\": {\"mtbf_s\": 3, \"mttr_s\": 0.4, \"requests\": \"lost\"}",
+        ", \"failures\": {\"schedule\": [{\"replica\": 0, \"at_s\": 0.3, \"for_s\": 0.5}]}, \"admission\": "
+        "{\"most_waiting\": "
+        "15}",
+        ", \"autoscaling\": {\"policy\": {\"name\": \"concurrency\", \"target\": 4}, \"interval_s\": 0.1, "
+        "\"cold_start_s\": 0.15, \"slow_down_s\": 0.1}",
+        ", \"autoscaling\": {\"policy\": \"waiting\", \"interval_s\": 0.07, \"cold_start_s\": 0.05, \"slow_down_s\": "
+        "0}, "
+        "\"failures\": {\"mtbf_s\": 3, \"mttr_s\": 0.2}, \"admission\": {\"most_outstanding_tokens\": 9000}",
+    };
+    return fleets[below(rng, 7)];
+}
+
+/* What a cluster says of them. */
+static inline const char *random_common_fleet(gsl_rng *rng)
+{
+    static const char *const fleets[] = {
+        "",
+        "",
+        "",
+        ", \"failures\": {\"mtbf_s\": 5, \"mttr_s\": 0.4}",
+        ", \"failures\": {\"mtbf_s\": 5, \"mttr_s\": 1, \"requests\": \"lost\"}",
+        ", \"failures\": {\"mtbf_s\": 5, \"mttr_s\": 0.4}, \"autoscaling\": {\"policy\": \"waiting\", \"interval_s\": "
+        "0.07, "
+        "\"cold_start_s\": 0.05, \"slow_down_s\": 0}, \"admission\": {\"most_waiting\": 20}",
+        ", \"autoscaling\": {\"policy\": {\"name\": \"rate\", \"rate_per_s\": 10}, \"interval_s\": 0.1, "
+        "\"cold_start_s\": "
+        "0.15, \"slow_down_s\": 0.3}",
+    };
+    return fleets[below(rng, 7)];
+}
 
 static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char *routing, bool central)
 {
@@ -58,10 +98,11 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
         used +=
             (size_t)snprintf(p->text + used, sizeof p->text - used,
                              "%s\"%c\": {\"device\": \"%s\", \"replicas\": %u%s%s, \"batching\": {\"name\": \"%s\", "
-                             "\"max_sequences\": %u}}",
+                             "\"max_sequences\": %u}%s}",
                              i ? ", " : "", (int)('a' + i), devices[d[0] % p->devices],
                              1 + d[1] % (RANDOM_REPLICAS_MAX / 2), shape, blocks,
-                             d[2] % 2 ? "chunked_prefill" : "unified_budget", 1 + d[3] % 24);
+                             d[2] % 2 ? "chunked_prefill" : "unified_budget", 1 + d[3] % 24,
+                             p->fleet ? random_fleet(rng) : "");
     }
     unsigned d[8];
     const char *delays = "";
@@ -84,12 +125,19 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
                  !central && d[2] % 3 == 0
                      ? ", \"mixed_pool\": {\"prefill_above_tokens\": 300, \"decode_above_tokens\": 500}"
                      : "");
+    if (p->split)
+        used += strlen(p->text + used);
     else
-        snprintf(p->text + used, sizeof p->text - used, "}, \"flow\": [%s%s], \"routing\": \"%s\"%s", delays,
-                 steps[p->fleet || d[0] % 3 ? 0 : 1 + d[1] % 2][count - 2], routing,
-                 p->fleet ? ", \"failures\": {\"mtbf_s\": 5, \"mttr_s\": 0.4}, \"autoscaling\": {\"policy\": "
-                            "\"waiting\", \"interval_s\": 0.07, \"cold_start_s\": 0.05, \"slow_down_s\": 0}"
-                          : "");
+        used += (size_t)snprintf(p->text + used, sizeof p->text - used, "}, \"flow\": [%s%s], \"routing\": \"%s\"",
+                                 delays, steps[d[0] % 3 ? 0 : 1 + d[1] % 2][count - 2], routing);
+    if (p->fleet)
+        snprintf(p->text + used, sizeof p->text - used, "%s", random_common_fleet(rng));
+}
+
+/* Whether an order keeps no account of what is served. */
+static inline bool is_keyed(unsigned order)
+{
+    return order < 7 || order == 8 || order == 11;
 }
 
 /* Writes a scenario as JSON. */
@@ -139,7 +187,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};
     unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
-    char policy[200], cluster[1900], prompts_alone[40] = "";
+    char policy[200], cluster[3300], prompts_alone[40] = "";
     unsigned order = below(rng, 14), routing = below(rng, 10);
     if (routing == 2 && order >= 7 && order != 8 && order != 11)
         order = 0;                   /* a shared queue takes orders of keys */
@@ -165,8 +213,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     if (pooled) {
         if (routing == 2 && !named.split)
             routing = 0; /* the pools of a step share no queue */
-        named.fleet =
-            !named.split && !named.tied && !ranks && below(rng, 2) && (order < 7 || order == 8 || order == 11);
+        named.fleet = below(rng, 2) && is_keyed(order);
         named.devices = ranks ? 2 : device == 4 ? 4 : 3; /* tables are of one model */
         random_pools(rng, &named, routings[routing], routing == 2);
         snprintf(cluster, sizeof cluster, "%s", named.text);
@@ -184,12 +231,12 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         snprintf(cluster, sizeof cluster,
                  "\"placement\": {\"name\": \"%s\", \"prefill\": {\"replicas\": %u, \"pipeline_parallel\": %u%s}, "
                  "\"decode\": {\"replicas\": %u, \"pipeline_parallel\": %u, \"batching\": {\"name\": \"%s\", "
-                 "\"max_sequences\": %u}}, \"link\": "
+                 "\"max_sequences\": %u}%s}, \"link\": "
                  "{\"bytes_per_s\": %u, \"layerwise\": %s, \"discipline\": \"%s\"}%s}",
                  placements[placed], 1 + d[2] % (RANDOM_REPLICAS_MAX / 2), pools[0], prompts_alone,
                  1 + d[3] % (RANDOM_REPLICAS_MAX / 2), pools[1], d[4] % 2 ? "chunked_prefill" : "unified_budget",
-                 1 + d[5] % 24, d[6] % 2 ? 2000000000 : 200000000, d[7] % 2 ? "true" : "false",
-                 d[8] % 3 ? "shared" : "fifo",
+                 1 + d[5] % 24, is_keyed(order) ? random_fleet(rng) : "", d[6] % 2 ? 2000000000 : 200000000,
+                 d[7] % 2 ? "true" : "false", d[8] % 3 ? "shared" : "fifo",
                  placed == 2 ? ", \"prefill_above_tokens\": 300, \"decode_above_tokens\": 500" : "");
     else {
         static const char *const fleets[] = {
@@ -204,10 +251,11 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
             "\"slow_down_s\": 0}, \"failures\": {\"mtbf_s\": 5, \"mttr_s\": 0.2}, \"admission\": {\"most_waiting\": "
             "20}",
         };
-        bool keyed = order < 7 || order == 8 || order == 11;
         snprintf(cluster, sizeof cluster, "\"replicas\": %u%s", 1 + d[2] % RANDOM_REPLICAS_MAX,
-                 fleets[keyed && d[3] % 2 ? d[4] % 6 : 0]);
+                 fleets[is_keyed(order) && d[3] % 2 ? d[4] % 6 : 0]);
     }
+    if ((staged || ranks || split) && !pooled && is_keyed(order) && below(rng, 2))
+        snprintf(cluster + strlen(cluster), sizeof cluster - strlen(cluster), "%s", random_common_fleet(rng));
     static const char *const populations[] = {"", "", "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",
                                               "\"priorities\": [1, 2], \"prefixes\": {\"groups\": 1, \"tokens\": 100},",
                                               "\"clients\": {\"count\": 4, \"skew\": 1},"};

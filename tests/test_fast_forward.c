@@ -124,7 +124,7 @@ static void test_fast_forward_equals_stepping(void **state)
     gsl_rng *rng = random_stream_create(20261125, "fast forward");
     uint64_t preemptions = 0, iterations = 0;
     for (int i = 0; i < SCENARIOS; i++) {
-        char text[4000];
+        char text[6000];
         random_scenario(rng, text, sizeof text);
         run(text, true, &stepped);
         run(text, false, &fast);

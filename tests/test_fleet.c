@@ -169,10 +169,10 @@ static void test_availability_by_chance(void **state)
 {
     (void)state;
     static struct fleet f;
-    struct fleet_config config = {.asked = true, .mtbf_s = 90, .mttr_s = 10, .patience = SIM_TIME_NEVER};
+    struct fleet_config config = {.count = 1, .asked = true, .mtbf_s = 90, .mttr_s = 10, .patience = SIM_TIME_NEVER};
     sim_time now = 0, end = sim_time_from_s(40000), up = 0;
     size_t replica = 0, failures = 0;
-    assert_int_equal(fleet_init(&f, &config, 1, 7), 0);
+    assert_int_equal(fleet_init(&f, &config, 7), 0);
     while (fleet_next(&f) < end) {
         sim_time next = fleet_next(&f);
         up += f.serving_count ? next - now : 0;

@@ -55,7 +55,7 @@ struct origin {
 
 /* What a request holds of a pool, as its own fields of these names say. */
 struct kv_holding {
-    uint32_t blocks, window, units, unit_blocks;
+    uint32_t blocks, window, left, units, unit_blocks;
 };
 
 struct request {

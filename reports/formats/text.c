@@ -274,10 +274,10 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
     const struct cluster_totals *t = &r->totals;
     print_title(out, s, r);
     print_requests(out, t, m);
-    if (s->cluster.fleet.asked)
+    if (s->cluster.fleet_count > 0)
         fprintf(out, "  fleet      %.2f of %zu replicas held on average (%.2f replica hours), %llu failures\n",
-                cluster_held_s(&s->cluster, t) / r->duration_s, cluster_replicas(&s->cluster),
-                cluster_held_s(&s->cluster, t) / 3600, (unsigned long long)t->failures);
+                cluster_replica_held_s(&s->cluster, t) / r->duration_s, cluster_stations(&s->cluster),
+                cluster_replica_held_s(&s->cluster, t) / 3600, (unsigned long long)t->failures);
     fprintf(out, "  simulated  %.1f s in %.2f s of wall time (%.0f requests/s, %llu iterations)\n", r->duration_s,
             wall_s, (double)t->arrived / wall_s, (unsigned long long)t->iterations);
     print_load(out, r);

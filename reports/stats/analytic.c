@@ -44,7 +44,7 @@ static bool can_be_served(const struct cluster_config *c, const struct arrival *
     for (size_t i = 0; i < c->pool_count; i++) {
         const struct replica_config *r = &c->pools[i].replica;
         bool enters = i < entrances, prompt_alone = enters && apart && !c->mixed.asked;
-        if (i == 0 || !enters || c->fleet.asked)
+        if (i == 0 || !enters || c->fleet_count > 0)
             fits &= blocks_of(r, prompt_alone ? a->prompt_tokens : tokens) <= (double)r->kv_blocks;
     }
     return fits && a->prompt_tokens > 0 && a->output_tokens > 0 && tokens <= c->pools[0].replica.max_tokens;

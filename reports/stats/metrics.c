@@ -28,7 +28,7 @@ static void set_station(const struct scenario *s, size_t station, struct replica
 int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct error *err)
 {
     *m = (struct run_metrics){.replica_count = cluster_stations(&s->cluster),
-                              .fleet = s->cluster.fleet.asked,
+                              .fleet = s->cluster.fleet_count > 0,
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries,
                               .iterations_kept = s->iterations,
@@ -96,7 +96,7 @@ static void on_probe(void *state, const struct cluster_state *cluster)
     struct run_metrics *m = state;
     if (!m->sink.state)
         return;
-    double interval = sim_time_to_s(m->timeseries), up = (double)cluster->replicas_up;
+    double interval = sim_time_to_s(m->timeseries), up = (double)cluster->batches_up;
     sim_time busy = (sim_time)m->system.busy_ns + cluster->busy_more;
     uint64_t tokens = m->heads - cluster->tokens_less;
     uint64_t delayed = 0;
@@ -113,7 +113,7 @@ static void on_probe(void *state, const struct cluster_state *cluster)
         {"output_tokens_per_s", (double)(tokens - m->point_tokens) / interval},
         {"busy",
          up > 0 ? fmax(fmin(sim_time_to_s(busy - m->point_busy) / (interval * up), 1), 0) : 0}, /* up may change */
-        {"replicas_up", up},
+        {"replicas_up", (double)cluster->replicas_up},
     };
     size_t count = sizeof points / sizeof *points - !m->fleet; /* else the last one says nothing */
     for (size_t i = 0; i < count; i++)
@@ -277,9 +277,14 @@ static void on_scheduled(void *state, size_t replica, const struct request *r)
 
 static void on_evicted(void *state, size_t replica, const struct request *r, sim_time at)
 {
-    struct replica_metrics *of = &((struct run_metrics *)state)->replicas[replica];
+    struct run_metrics *m = state;
+    if (replica == KV_TRANSFERS) {
+        m->taken_over++; /* it waits to decode no more */
+        return;
+    }
+    struct replica_metrics *of = &m->replicas[replica];
     if (present(&of->system) > 0)
-        station_leave(&of->system, at, at - r->entered, 0);
+        station_leave(&of->system, at, at - (r->taken_over > 0 ? r->taken_over : r->entered), 0);
     if (!r->scheduled && present(&of->queue) > 0)
         station_leave(&of->queue, at, at - r->entered, 0);
 }
@@ -486,20 +491,25 @@ static void on_finish(void *state, size_t replica, const struct request *r)
         m->sink.add_request(m->sink.state, replica, r);
 }
 
+static sim_time later(sim_time a, sim_time b)
+{
+    return a > b ? a : b;
+}
+
 static void on_handed_over(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
     queue_growth_arrive(&m->decode_growth, m->handed_over++ - m->taken_over);
     if (present(&m->replicas[replica].system) > 0)
         station_leave(&m->replicas[replica].system, r->last_token, r->last_token - r->entered,
-                      sim_time_to_s(r->last_token - r->first_scheduled));
+                      sim_time_to_s(r->last_token - later(r->first_scheduled, r->entered)));
 }
 
 static void on_taken_over(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
     m->taken_over++;
-    queue_growth_serve(&m->decode_growth, r->id, r->first_token, r->taken_over - r->first_token);
+    queue_growth_serve(&m->decode_growth, r->id, r->waiting_since, r->taken_over - r->waiting_since);
     station_enter(&m->replicas[replica].system, r->taken_over);
 }
 

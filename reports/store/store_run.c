@@ -537,10 +537,10 @@ static int save_plugins(struct store *s, sqlite3_int64 run, const struct cluster
     for (size_t i = 0; i < c->step_count; i++)
         if (save_plugin(s, run, AXIS_ROUTING, c->routers[i].policy, err))
             return -1;
-    return save_plugin(s, run, AXIS_PREDICTOR, c->predictor, err) ||
-                   save_plugin(s, run, AXIS_AUTOSCALING, c->fleet.scaling, err)
-               ? -1
-               : 0;
+    for (size_t i = 0; i < c->fleet_count; i++)
+        if (save_plugin(s, run, AXIS_AUTOSCALING, c->fleets[i].scaling, err))
+            return -1;
+    return save_plugin(s, run, AXIS_PREDICTOR, c->predictor, err);
 }
 
 static int save_all(struct store *s, const struct scenario *sc, const struct run_metrics *m,
