@@ -107,6 +107,8 @@ static int complain_of_reading(const char *file, struct error *err)
     return error_set(err, ERROR_IO, "%s: cannot be read: %s", file, strerror(errno));
 }
 
+enum { JSON_FILE_MAX = 64 << 20 }; /* a document takes up to forty times its file's size in memory */
+
 /* All of the file, followed by a NUL; the caller's to free, also after a failure. */
 static int read_text(FILE *in, const char *file, char **text, struct error *err)
 {
@@ -122,6 +124,9 @@ static int read_text(FILE *in, const char *file, char **text, struct error *err)
         if (memchr(grown + length, 0, got))
             return error_set(err, ERROR_INPUT, "%s: holds a NUL byte, expected JSON text", file);
         length += got;
+        if (length > JSON_FILE_MAX)
+            return error_set(err, ERROR_INPUT, "%s: is longer than %d bytes, which is more than a JSON document may be",
+                             file, JSON_FILE_MAX);
         grown[length] = 0;
     } while (got > 0);
     return 0;

@@ -28,6 +28,7 @@ struct arguments {
     int vary_count;
     const char *plugins[PLUGINS_MAX]; /* every --plugin PATH, in order */
     int plugin_count;
+    const char *max_memory; /* what --max-memory says, or NULL */
 };
 
 /* A row of the options of every command that compiles scenarios, or lists policies. */

@@ -10,6 +10,7 @@
 #include "base/printable.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/memory_limit.h"
 #include "cli/signals.h"
 #include "workloads/source.h"
 
@@ -82,6 +83,8 @@ int load_plugins(const struct arguments *args, struct error *err)
     return 0;
 }
 
+static const struct option_spec shared_options[] = {MEMORY_LIMIT_OPTION, {0}};
+
 static void print_help(void)
 {
     printf("tandem %s — simulate and plan the serving of large language models\n\n", TANDEM_VERSION);
@@ -90,17 +93,23 @@ static void print_help(void)
     printf("\ntandem COMMAND --help says more. Exit status: 0 done, 1 the run failed, 2 bad input, 3 SLO not met.\n");
 }
 
-static void print_command_help(const struct command *c)
+static void print_options(const struct option_spec *o)
 {
-    printf("usage: tandem %s\n\n%s\n", c->usage, c->summary);
-    for (const struct option_spec *o = c->options; o->name; o++)
+    for (; o->name; o++)
         printf("\n  %s%s%s\n      %s\n", o->name, o->value ? " " : "", o->value ? o->value : "", o->help);
 }
 
-static int find_option(const struct command *c, const char *text, size_t length)
+static void print_command_help(const struct command *c)
 {
-    for (int i = 0; c->options[i].name; i++)
-        if (strlen(c->options[i].name) == length && strncmp(c->options[i].name, text, length) == 0)
+    printf("usage: tandem %s\n\n%s\n", c->usage, c->summary);
+    print_options(c->options);
+    print_options(shared_options);
+}
+
+static int find_option(const struct option_spec *options, const char *text, size_t length)
+{
+    for (int i = 0; options[i].name; i++)
+        if (strlen(options[i].name) == length && strncmp(options[i].name, text, length) == 0)
             return i;
     return -1;
 }
@@ -109,31 +118,36 @@ static int find_option(const struct command *c, const char *text, size_t length)
 static int take_option(const struct command *c, int argc, char **argv, int *i, struct arguments *out, struct error *err)
 {
     const char *text = argv[*i], *equals = strchr(text, '=');
-    int option = find_option(c, text, equals ? (size_t)(equals - text) : strlen(text));
-    if (option < 0)
+    size_t length = equals ? (size_t)(equals - text) : strlen(text);
+    int own = find_option(c->options, text, length), shared = find_option(shared_options, text, length);
+    if (own < 0 && shared < 0)
         return error_set(err, ERROR_INPUT, "unknown option %s; see tandem %s --help", text, c->name);
+    const struct option_spec *option = own >= 0 ? &c->options[own] : &shared_options[shared];
     const char *value = equals ? equals + 1 : "";
-    if (c->options[option].value && !equals) {
+    if (option->value && !equals) {
         if (*i + 1 == argc)
-            return error_set(err, ERROR_INPUT, "%s: expected %s after it", text, c->options[option].value);
+            return error_set(err, ERROR_INPUT, "%s: expected %s after it", text, option->value);
         value = argv[++*i];
     }
-    if (strcmp(c->options[option].name, "--set") == 0) {
+    if (strcmp(option->name, "--set") == 0) {
         if (out->set_count == SETS_MAX)
             return error_set(err, ERROR_INPUT, "more than %d --set options", SETS_MAX);
         out->sets[out->set_count++] = value;
     }
-    if (strcmp(c->options[option].name, "--vary") == 0) {
+    if (strcmp(option->name, "--vary") == 0) {
         if (out->vary_count == SETS_MAX)
             return error_set(err, ERROR_INPUT, "more than %d --vary options", SETS_MAX);
         out->varied[out->vary_count++] = value;
     }
-    if (strcmp(c->options[option].name, "--plugin") == 0) {
+    if (strcmp(option->name, "--plugin") == 0) {
         if (out->plugin_count == PLUGINS_MAX)
             return error_set(err, ERROR_INPUT, "more than %d --plugin options", PLUGINS_MAX);
         out->plugins[out->plugin_count++] = value;
     }
-    out->values[option] = value;
+    if (own < 0)
+        out->max_memory = value;
+    else
+        out->values[own] = value;
     return 0;
 }
 
@@ -175,6 +189,8 @@ static int run_command(const struct command *c, int argc, char **argv, struct er
     struct arguments args = {0};
     if (parse(c, argc, argv, &args, err))
         return EXIT_BAD_INPUT;
+    if (args.max_memory && memory_limit_set(args.max_memory, argv, err))
+        return exit_for(err);
     if (!c->joins && load_plugins(&args, err))
         return exit_for(err);
     int status = c->run(&args, err);
@@ -221,7 +237,7 @@ static int run_or_help(const struct command *c, int argc, char **argv)
     int status = run_command(c, argc, argv, &err);
     bool told = err.code != ERROR_NONE && (status == EXIT_FAILED || status == EXIT_BAD_INPUT);
     if (told)
-        fprintf(stderr, "tandem %s: %s\n", c->name, err.text);
+        fprintf(stderr, "tandem %s: %s%s\n", c->name, err.text, err.code == ERROR_MEMORY ? memory_limit_said() : "");
     return finish(c->name, status, told);
 }
 
