@@ -32,6 +32,6 @@ python3 -c 'print("[" + "1, " * 24000000 + "1]")' >long.json
 fails_with 2 'long.json: is longer than 67108864 bytes' "$tandem" run long.json --no-db
 
 # Thirty requests in 95 years, judged by the minute.
-"$tandem" run overload.json --no-db --quiet --max-memory 64M --set workload.requests=30 \
+"$tandem" run overload.json --no-db --max-memory 64M --set workload.requests=30 \
     --set workload.arrivals.rate_per_s=1e-8 --set slo.ttft_s.p99=1 --set slo.windows.length_s=60 >years.txt
 grep -q '30 of 30 windows of 60 s kept everything' years.txt
