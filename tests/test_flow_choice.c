@@ -137,8 +137,6 @@ static void test_what_makes_no_sense_is_refused(void **state)
         {"\"flow\": [{\"by\": \"random\", \"to\": [\"a\", \"b\"], \"shares\": [0, 0]}]", "a weight above 0"},
         {"\"flow\": [{\"by\": \"random\", \"to\": [\"a\", \"c\"]}]", "stands nowhere else"},
         {"\"flow\": [{\"by\": \"random\", \"to\": [\"a\"]}]", "every pool"},
-        {"\"flow\": [{\"by\": \"random\", \"to\": [\"a\", \"b\"]}], \"failures\": {\"mtbf_s\": 5}",
-         "no choice of a pool with failures"},
         {"\"flow\": [\"a\", \"b\"]", "the same model in all pools"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
