@@ -156,13 +156,20 @@ static int read_linear(const struct json *o, struct device *d, struct error *err
 
 static int read_device(const struct json *root, struct device *d, struct error *err);
 
-/* A shipped device or a path, or a device written out. */
+enum { BASES_MAX = 8 };
+
+/* A shipped device or a path, or a device written out, which may have a base, too. */
 static int read_base(const struct json *at, struct device *d, struct error *err)
 {
-    if (cJSON_IsString(at->node))
-        return device_load(at->node->valuestring, d, err);
-    return cJSON_IsObject(at->node) ? read_device(at, d, err)
-                                    : json_complain(at, "a device's name or path, or a device", err);
+    static _Thread_local int above; /* bases that are being read */
+    if (above == BASES_MAX)
+        return json_complain(at, "at most 8 bases in a row, none of which leads back to itself", err);
+    above++;
+    int status = cJSON_IsString(at->node)   ? device_load(at->node->valuestring, d, err)
+                 : cJSON_IsObject(at->node) ? read_device(at, d, err)
+                                            : json_complain(at, "a device's name or path, or a device", err);
+    above--;
+    return status;
 }
 
 static void reverse(struct cost_table *tables, size_t first, size_t end)

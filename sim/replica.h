@@ -99,7 +99,7 @@ void replica_drop(struct replica *r, struct request *request);
 void replica_abort(struct replica *r, sim_time now);
 
 /* Everything is gone: KV, batches, and who was here, first those that ran, who are put into `out`. Not while busy. Its
- * policy and its order start anew. Of replicas that are tied the leader comes last, since the KV is its own; `prompts`
+ * policy starts anew. Of replicas that are tied the leader comes last, since the KV is its own; `prompts`
  * are those between two chunks, which nobody has; the list is empty then. */
 int replica_evict(struct replica *r, struct request_list *prompts, sim_time now, struct request_list *out,
                   struct error *err);

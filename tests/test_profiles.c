@@ -217,6 +217,20 @@ static void test_a_base_may_hold_tables_with_shapes(void **state)
     assert_non_null(strstr(err.text, "base: expected a roofline device, or a profile whose tables all have shapes"));
 }
 
+static void test_a_base_leads_somewhere(void **state)
+{
+    (void)state;
+    struct device d;
+    struct error err = {0};
+    write_text("build/circle.json",
+               "{\"name\": \"x\", \"kind\": \"tables\", \"base\": \"build/circle.json\", \"tables\": []}");
+    assert_int_equal(device_load("build/circle.json", &d, &err), -1);
+    assert_non_null(strstr(err.text, "base: expected at most 8 bases in a row"));
+    err = (struct error){0};
+    assert_int_equal(device_load("build/links.json", &d, &err), 0); /* another file is read as before */
+    device_release(&d);
+}
+
 /* Sizes 1, 2, 4, 8: 3 rows run as 4, 9 as they are; so 3 decodes cost what 4 rows of token-wise work do, with the head,
  * attention and host work of 3. */
 static void test_batches_are_padded_to_captured_sizes(void **state)
@@ -919,6 +933,7 @@ int main(void)
         cmocka_unit_test(test_tensor_parallel_shards_and_communicates),
         cmocka_unit_test(test_linear_cost_by_hand),
         cmocka_unit_test(test_a_base_may_hold_tables_with_shapes),
+        cmocka_unit_test(test_a_base_leads_somewhere),
         cmocka_unit_test(test_a_stated_line_has_squares_and_another_line_for_many_decodes),
         cmocka_unit_test(test_batches_are_padded_to_captured_sizes),
         cmocka_unit_test(test_output_head_runs_for_unfinished_prompts_where_the_engine_does_so),
