@@ -2,16 +2,14 @@
 #include "validation/distserve.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/array.h"
 #include "base/lines.h"
 #include "base/output.h"
-#include "base/temporary.h"
+#include "validation/scratch.h"
 
 /* Of the authors' serving benchmark: limits of the SLO (s); how both servers were started; the KV tokens that they
  * found to fit, by tensor parallel degree (simdistserve/estimators/profile_data/max_num_tokens.csv). */
@@ -238,12 +236,6 @@ static cJSON *device_of(const struct fitted *f, enum distserve_costs costs)
     return root;
 }
 
-/* Devices of a run, in a folder of their own while it is simulated. */
-struct devices {
-    char folder[64], prefill[80], decode[80];
-    int places[3];
-};
-
 static int write_device(const char *folder, const char *system, unsigned degree, enum distserve_costs costs,
                         const char *file, struct error *err)
 {
@@ -260,35 +252,15 @@ static int write_device(const char *folder, const char *system, unsigned degree,
     return status;
 }
 
+/* The device that prefills comes first, and the one that decodes, or does both, second. */
 static int make_devices(const char *folder, const struct distserve_run *run, enum distserve_costs costs,
-                        struct devices *d, struct error *err)
+                        const struct scratch *s, struct error *err)
 {
     const char *system = run->disaggregated ? "distserve" : "vllm";
-    *d = (struct devices){.folder = "/tmp/tandem-distserve-XXXXXX", .places = {-1, -1, -1}};
-    if (!mkdtemp(d->folder)) {
-        d->folder[0] = 0;
-        return error_set(err, ERROR_IO, "a folder in /tmp cannot be made: %s", strerror(errno));
-    }
-    snprintf(d->prefill, sizeof d->prefill, "%s/prefill.json", d->folder);
-    snprintf(d->decode, sizeof d->decode, "%s/decode.json", d->folder);
-    d->places[0] = temporary_note(d->folder);
-    d->places[1] = temporary_note(d->prefill);
-    d->places[2] = temporary_note(d->decode);
-    return write_device(folder, system, run->prefill_tp, costs, d->prefill, err) ||
-                   write_device(folder, system, run->decode_tp, costs, d->decode, err)
+    return write_device(folder, system, run->prefill_tp, costs, s->profiles[0], err) ||
+                   write_device(folder, system, run->decode_tp, costs, s->profiles[1], err)
                ? -1
                : 0;
-}
-
-static void remove_devices(const struct devices *d)
-{
-    if (!d->folder[0])
-        return;
-    unlink(d->prefill);
-    unlink(d->decode);
-    rmdir(d->folder);
-    for (int i = 3; i-- > 0;)
-        temporary_forget(d->places[i]);
 }
 
 static void add_batching(cJSON *at, const char *name, const char *limit, double tokens, double sequences)
@@ -305,12 +277,12 @@ static void add_blocks(cJSON *at, unsigned degree)
 }
 
 /* Prompts go to one pool; decodes that find no memory are swapped out. */
-static void add_pools(cJSON *root, cJSON *policy, const struct distserve_run *run, const struct devices *d)
+static void add_pools(cJSON *root, cJSON *policy, const struct distserve_run *run, const struct scratch *devices)
 {
     cJSON *placement = cJSON_AddObjectToObject(cJSON_AddObjectToObject(root, "cluster"), "placement");
     cJSON_AddStringToObject(placement, "name", "disaggregated");
     cJSON *prefill = cJSON_AddObjectToObject(placement, "prefill");
-    cJSON_AddStringToObject(prefill, "device", d->prefill);
+    cJSON_AddStringToObject(prefill, "device", devices->profiles[0]);
     add_blocks(prefill, run->prefill_tp);
     add_batching(prefill, "prefill_first", "max_batched_tokens", PREFILL_TOKENS, PREFILL_SEQUENCES);
     cJSON *decode = cJSON_AddObjectToObject(placement, "decode");
@@ -322,19 +294,19 @@ static void add_pools(cJSON *root, cJSON *policy, const struct distserve_run *ru
     cJSON_AddNumberToObject(cJSON_AddObjectToObject(placement, "link"), "bytes_per_s", nvlink_bytes_per_s);
 }
 
-static struct json scenario_of(const char *folder, const struct distserve_run *run, const struct devices *d)
+static struct json scenario_of(const char *folder, const struct distserve_run *run, const struct scratch *devices)
 {
     char trace[1024];
     path_of(folder, run, trace, sizeof trace);
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "name", run->name);
     cJSON_AddStringToObject(root, "model", model);
-    cJSON_AddStringToObject(root, "device", d->decode);
+    cJSON_AddStringToObject(root, "device", devices->profiles[1]);
     cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "workload"), "trace", trace);
     cJSON *policy = cJSON_AddObjectToObject(root, "policy");
     cJSON_AddNumberToObject(policy, "kv_block_tokens", BLOCK_TOKENS);
     if (run->disaggregated) {
-        add_pools(root, policy, run, d);
+        add_pools(root, policy, run, devices);
     } else {
         add_batching(policy, "prefill_first", "max_batched_tokens", VLLM_TOKENS, SEQUENCES);
         add_blocks(policy, run->decode_tp);
@@ -376,8 +348,8 @@ static int simulate_scenario(struct json root, struct distserve_run *run, struct
 static int simulate(const char *folder, struct distserve_run *run, enum distserve_costs costs,
                     const struct distserve_change *change, struct error *err)
 {
-    struct devices devices;
-    int status = make_devices(folder, run, costs, &devices, err);
+    struct scratch devices = {0};
+    int status = scratch_make(&devices, err) || make_devices(folder, run, costs, &devices, err) ? -1 : 0;
     if (status == 0) {
         struct json root = scenario_of(folder, run, &devices);
         status = change ? change->apply(change->state, &root, err) : 0;
@@ -386,7 +358,7 @@ static int simulate(const char *folder, struct distserve_run *run, enum distserv
         else
             status = simulate_scenario(root, run, &run->simulated[costs], err);
     }
-    remove_devices(&devices);
+    scratch_remove(&devices);
     return status;
 }
 

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/temporary.h"
 #include "base/version.h"
 #include "engine_ref/server.h"
 #include "engine_ref/sweep.h"
@@ -16,6 +15,7 @@
 #include "policies/plugins.h"
 #include "profiles/import.h"
 #include "simulation/simulation.h"
+#include "validation/scratch.h"
 
 const struct engine_policy engine_policies[ENGINE_POLICIES] = {
     {"static_padded", "policy.batching", "{\"name\": \"static_padded\", \"max_sequences\": 16}", true},
@@ -30,18 +30,14 @@ const struct engine_policy engine_policies[ENGINE_POLICIES] = {
     {"disaggregated", "cluster.placement", "{\"name\": \"disaggregated\", \"link\": {\"bytes_per_s\": 2e9}}", true},
 };
 
-enum { PROFILE_FOLDER = 400 };
-
 /* A validation while it goes on. */
 struct validator {
     const struct engine_validation_options *o;
     struct engine_validation *out;
-    char *scenario;                       /* as JSON */
-    char *plugins;                        /* that policies may be of */
-    char folder[PROFILE_FOLDER];          /* nobody else can write in it; "" when there is none */
-    char profiles[2][PROFILE_FOLDER + 8]; /* files in it: measured before a policy is served, and after */
-    int places[3];                        /* of them among temporaries */
-    bool profiled;                        /* the first of them is there, of just now */
+    char *scenario;         /* as JSON */
+    char *plugins;          /* that policies may be of */
+    struct scratch scratch; /* profiles measured before a policy is served, and after */
+    bool profiled;          /* the first of them is there, of just now */
     int64_t started_ns;
     size_t done; /* policies served, in all repeats */
     struct weights weights;
@@ -120,7 +116,8 @@ static int serve(const struct validator *v, const struct engine_policy *policy, 
     struct simulation *s = NULL, *priced_by = NULL;
     struct server server;
     const struct server_options o = {.backend = v->o->backend, .weights = &v->weights};
-    int status = open_scenario(v, policy, NULL, &s, err) || open_scenario(v, policy, v->profiles[0], &priced_by, err) ||
+    int status = open_scenario(v, policy, NULL, &s, err) ||
+                         open_scenario(v, policy, v->scratch.profiles[0], &priced_by, err) ||
                          server_open(&server, &s->scenario, &o, err)
                      ? -1
                      : 0;
@@ -208,9 +205,9 @@ static int compare(struct validator *v, size_t i, struct finding *f, struct erro
     latencies_release(measured);
     latencies_release(late);
     memset(f->priced, 0, sizeof f->priced);
-    if (serve(v, policy, measured, &real, f->priced, err) || measure_profile(v, v->profiles[1], err) ||
-        simulate(v, policy, v->profiles[0], &early, &first, err) ||
-        simulate(v, policy, v->profiles[1], late, &second, err)) {
+    if (serve(v, policy, measured, &real, f->priced, err) || measure_profile(v, v->scratch.profiles[1], err) ||
+        simulate(v, policy, v->scratch.profiles[0], &early, &first, err) ||
+        simulate(v, policy, v->scratch.profiles[1], late, &second, err)) {
         latencies_release(&early);
         return -1;
     }
@@ -223,9 +220,9 @@ static int compare(struct validator *v, size_t i, struct finding *f, struct erro
     f->throughput_error = f->simulated_rate / f->measured_rate - 1;
     f->measured_e2e_s = mean_e2e_s(&real);
     f->simulated_e2e_s = (mean_e2e_s(&first) + mean_e2e_s(&second)) / 2;
-    return rename(v->profiles[1], v->profiles[0]) == 0
+    return rename(v->scratch.profiles[1], v->scratch.profiles[0]) == 0
                ? 0
-               : error_set(err, ERROR_IO, "%s: cannot be renamed: %s", v->profiles[1], strerror(errno));
+               : error_set(err, ERROR_IO, "%s: cannot be renamed: %s", v->scratch.profiles[1], strerror(errno));
 }
 
 /* All that decides what is found, but for the machine. The caller frees it; NULL when memory is short. */
@@ -251,7 +248,7 @@ static void tell_next(const struct validator *v, size_t i, size_t repeat, bool k
 
 static int find_anew(struct validator *v, size_t i, const char *key, struct finding *f, struct error *err)
 {
-    int status = v->profiled ? 0 : measure_profile(v, v->profiles[0], err);
+    int status = v->profiled ? 0 : measure_profile(v, v->scratch.profiles[0], err);
     v->profiled = true;
     if (status == 0)
         status = compare(v, i, f, err);
@@ -303,40 +300,6 @@ static int find_all(struct validator *v, struct error *err)
     return 0;
 }
 
-/* A folder of our own for profiles that are only needed meanwhile. */
-static int make_folder(struct validator *v, struct error *err)
-{
-    const char *within = getenv("TMPDIR");
-    char random[33] = "";
-    int length = -1;
-    if (temporary_random_name(random, sizeof random) == 0)
-        length = snprintf(v->folder, sizeof v->folder, "%s/tandem-%s", within && *within ? within : "/tmp", random);
-    bool fits = length >= 0 && (size_t)length < sizeof v->folder;
-    v->places[0] = fits ? temporary_note(v->folder) : -1;
-    if (!fits || mkdir(v->folder, 0700)) {
-        temporary_forget(v->places[0]);
-        error_set(err, ERROR_IO, "%.200s: no folder can be made there: %s", v->folder, strerror(errno));
-        v->folder[0] = 0;
-        return -1;
-    }
-    for (int i = 0; i < 2; i++) {
-        snprintf(v->profiles[i], sizeof v->profiles[i], "%s/%c.json", v->folder, "01"[i]);
-        v->places[i + 1] = temporary_note(v->profiles[i]);
-    }
-    return 0;
-}
-
-static void remove_folder(struct validator *v)
-{
-    if (!v->folder[0])
-        return;
-    for (int i = 0; i < 2; i++)
-        remove(v->profiles[i]);
-    remove(v->folder);
-    for (int i = 0; i < 3; i++)
-        temporary_forget(v->places[i]);
-}
-
 int engine_validate(const struct engine_validation_options *o, struct engine_validation *out, struct error *err)
 {
     *out = (struct engine_validation){.policy_count = o->policy_count, .repeats = o->repeats};
@@ -347,8 +310,8 @@ int engine_validate(const struct engine_validation_options *o, struct engine_val
     v.plugins = plugins_text();
     int status = out->found && v.scenario && v.plugins ? 0 : error_no_memory(err);
     if (status == 0)
-        status = make_folder(&v, err) || make_weights(&v, err) || find_all(&v, err) ? -1 : 0;
-    remove_folder(&v);
+        status = scratch_make(&v.scratch, err) || make_weights(&v, err) || find_all(&v, err) ? -1 : 0;
+    scratch_remove(&v.scratch);
     weights_release(&v.weights);
     cJSON_free(v.scenario);
     free(v.plugins);
