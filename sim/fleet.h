@@ -46,6 +46,7 @@ struct fleet_said {
     struct json failures, scaling, admission;
     bool failures_of_cluster; /* the schedule counts the replicas of the whole cluster */
     bool says_itself;         /* the pool, anything of it */
+    bool sheds_itself;        /* the pool, when a replica takes a request */
 };
 
 /* What a pool says, else its cluster. */

@@ -227,13 +227,13 @@ struct fleet_said fleet_said_of(const struct json *pool, const struct json *clus
                               .scaling = json_member(pool, "autoscaling"),
                               .admission = json_member(pool, "admission"),
                               .failures_of_cluster = !json_member(pool, "failures").node};
-    bool own = sheds(&said.admission);
-    said.says_itself = said.failures.node || said.scaling.node || own;
+    said.sheds_itself = sheds(&said.admission);
+    said.says_itself = said.failures.node || said.scaling.node || said.sheds_itself;
     if (!said.failures.node)
         said.failures = json_member(cluster, "failures");
     if (!said.scaling.node)
         said.scaling = json_member(cluster, "autoscaling");
-    if (!own)
+    if (!said.sheds_itself)
         said.admission = json_member(cluster, "admission");
     return said;
 }

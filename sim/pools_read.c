@@ -661,7 +661,7 @@ static int check_fleet(const struct scenario *s, size_t step, const struct fleet
                              "no failures and no autoscaling with redundant_kv, whose pairs always are two", err);
     if (patience.node && s->cluster.delay_count > 0)
         return json_complain(&patience, "no \"give_up_s\" with pools of kind \"delay\"", err);
-    return step > 0 && patience.node && said->says_itself
+    return step > 0 && patience.node && said->sheds_itself
                ? json_complain(&patience,
                                "no \"give_up_s\" in a pool that decodes: its requests have been in a batch before", err)
                : 0;
@@ -688,8 +688,7 @@ static int read_fleet(struct scenario *s, const struct json *cluster, size_t ste
     return check_fleet(s, step, &said, pool, err) || fleet_read(f, &said, replicas, err) ? -1 : 0;
 }
 
-/* The pools of a step are one fleet, unless what a request is decides its pool, or one of them says something itself.
- */
+/* The pools of a step are one fleet, unless a request decides its pool, or one of them says something itself. */
 static bool is_one_fleet(const struct scenario *s, const struct json *cluster, size_t step, size_t pool)
 {
     const struct router_config *router = &s->cluster.routers[step];

@@ -106,6 +106,25 @@ static void test_a_clusters_schedule_counts_all_pools(void **state)
     assert_int_equal(r.totals.end, 4766);
 }
 
+/* Patience that the cluster states holds where requests come in; a pool that decodes may still say that it fails. */
+static void test_a_clusters_patience_is_not_asked_of_pools_that_decode(void **state)
+{
+    (void)state;
+    struct run_summary r;
+    run_cluster(
+        "\"pools\": {\"p\": {}, \"d\": {\"replicas\": 2, \"failures\": {\"schedule\": [{\"replica\": 0, \"at_s\": "
+        "2e-6, \"for_s\": 1}]}}}, \"flow\": [\"p\", \"d\"], \"links\": {\"kv\": {\"bytes_per_s\": 1e9, "
+        "\"latency_ns\": 500}}, \"admission\": {\"give_up_s\": 1}",
+        &r);
+    assert_int_equal(r.totals.end, 4766);
+    expect_scenario_refused(
+        "{\"model\": \"ideal\", \"device\": \"ideal-server\", \"cluster\": {\"pools\": {\"p\": {}, \"d\": "
+        "{\"admission\": "
+        "{\"give_up_s\": 1}}}, \"flow\": [\"p\", \"d\"]}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": 1, "
+        "\"lengths\": {\"prompt\": \"fixed\", \"output\": \"fixed\"}}}",
+        "in a pool that decodes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +134,7 @@ int main(void)
         cmocka_unit_test(test_requests_on_their_way_to_a_failed_replica_may_be_lost),
         cmocka_unit_test(test_a_chosen_pool_waits_for_its_own_replicas),
         cmocka_unit_test(test_a_clusters_schedule_counts_all_pools),
+        cmocka_unit_test(test_a_clusters_patience_is_not_asked_of_pools_that_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

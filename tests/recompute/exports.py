@@ -6,6 +6,7 @@ import io
 import json
 import re
 
+import layout
 import names
 from latencies import percentile
 
@@ -98,7 +99,7 @@ def check_gauges(run, findings, samples):
 def check_prometheus_histogram(run, findings, samples, metric, latency):
     count, total = samples[metric + "_count"][0][1], samples[metric + "_sum"][0][1]
     if latency == "itl_s":
-        if run.unserved or run.at("cluster", "failures"):
+        if run.unserved or layout.failures(run):
             return
         values, right = None, sum(r.e2e - r.ttft for r in run.requests)
         number_of = sum(r.output - 1 for r in run.requests)

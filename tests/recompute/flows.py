@@ -46,7 +46,7 @@ def check_values(run, findings):
     if run.lost + run.row[names.UNFINISHED] == 0:
         near("preemptions", float(sum(r.preemptions for r in requests)))
         near("recomputed_tokens", float(sum(r.recomputed for r in requests)))
-    again = run.at("cluster", "failures") or any(r.preemptions for r in requests)  # a request finds what it computed itself
+    again = layout.failures(run) or any(r.preemptions for r in requests)  # a request finds what it computed itself
     if not again and not run.lost + run.row[names.UNFINISHED]:
         near("prefix_hit_rate", ratio(sum(r.cached for r in counted), sum(r.prompt for r in counted)) or 0.0)
     busy = sum(i.end - i.start for i in iterations)
@@ -57,8 +57,10 @@ def check_values(run, findings):
             near("batch_tokens", sum(i.decodes + i.prompt_tokens for i in iterations) / len(iterations))
             padded = sum(i.padded for i in iterations)
             near("padding_waste", (padded - sum(i.decodes + i.prompt_tokens for i in iterations)) / padded)
-        held = run.value("replica_hours") * 3600 if layout.fleet(run) else sum(layout.server_counts(run).values()) * seconds
-        near("utilization", busy * 1e-9 / held)
+        servers = layout.server_counts(run).values()
+        held = run.value("replica_hours") * 3600 * max(servers) if layout.fleet(run) else sum(servers) * seconds
+        if not layout.fleet(run) or len(set(servers)) == 1:  # else replica hours are of replicas that are not alike
+            near("utilization", busy * 1e-9 / held)
     check_totals(run, findings)
     if not layout.fleet(run):
         near("replica_failures", 0.0)
@@ -157,7 +159,7 @@ def check_parts(run, findings):
                       f"request {r.id}: parts {r.parts}")
         for part, value in r.parts.items():
             totals[part] = totals.get(part, 0) + (value if r.arrival >= warmup.instant(run) else 0)
-        if not r.preemptions and not run.at("cluster", "failures"):
+        if not r.preemptions and not layout.failures(run):
             findings.true("parts.preempted", "preempted" not in r.parts, f"request {r.id} was never preempted: {r.parts}")
             if not layout.fleet(run):
                 early = sum(r.parts.get(p, 0) for p in ("delay", "queue", "prefill_own", "prefill_stall", "route"))
@@ -192,7 +194,7 @@ def check_bands(run, findings):
                              math.floor(to * len(values)) - same, math.ceil(to * len(values)) + same)
     if run.value("e2e_s", names.BANDS[0][0], "count") is None:
         return
-    if not any(r.preemptions for r in run.requests) and not run.at("cluster", "failures"):
+    if not any(r.preemptions for r in run.requests) and not layout.failures(run):
         for part in ("delay", "queue", "prefill_own", "prefill_stall"):
             total = sum((run.value("ttft_s", s, "count") or 0) * (run.value("ttft_s_part_" + part, s, "mean") or 0)
                         for s, _, _ in names.BANDS)

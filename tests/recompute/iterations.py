@@ -67,7 +67,7 @@ def timelines(run):
 
 def check_prompts(run, findings, lines):
     """First batch, first token, own prefill and computed tokens of requests that compute their prompt once."""
-    if run.at("cluster", "failures"):
+    if layout.failures(run):
         return
     for r in run.requests:
         line = lines.get(r.id, [])
@@ -99,7 +99,7 @@ def check_ends(run, findings):
 def decode_spans(run):
     """{request: its decode iterations}, for requests that have a token in each iteration of their replica from their first
     token on; None if it is not so for every request of the run."""
-    if overlapping(run) or layout.pools(run) or run.unserved or run.at("cluster", "failures") or run.at("techniques"):
+    if overlapping(run) or layout.pools(run) or run.unserved or layout.failures(run) or run.at("techniques"):
         return None
     rows, spans = by_replica(run), {}
     ends = {replica: [i.end for i in its] for replica, its in rows.items()}
@@ -265,7 +265,7 @@ def check(run, findings, line=None):
         check_decodes(run, findings, spans)
     computed_once = not run.unserved and not any(r.preemptions for r in run.requests)
     padded = run.named("policy", "batching", default="") in WHOLE_BATCH
-    if line is not None and not padded and computed_once and not overlapping(run) and not run.at("cluster", "failures"):
+    if line is not None and not padded and computed_once and not overlapping(run) and not layout.failures(run):
         check_stated_line(run, findings, line)
     check_kv(run, findings, spans)
     return gaps_of(run, spans)

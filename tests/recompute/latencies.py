@@ -4,6 +4,7 @@
 import math
 from fractions import Fraction
 
+import layout
 import names
 import slo
 import warmup
@@ -103,7 +104,7 @@ def check_gaps(run, findings, gaps):
             check_statistics(findings, "all.itl", "itl_s of all requests",
                              lambda statistic: run.value("itl_s", names.ALL, statistic), late + early, names.NANOSECOND)
         check_histogram(run, findings, "itl_s", late + early, early)
-    elif not warmup.instant(run) and not run.unserved and not run.at("cluster", "failures"):
+    elif not warmup.instant(run) and not run.unserved and not layout.failures(run):
         # A request that computes again on another replica has had some of its tokens before.
         count = sum(r.output - 1 for r in run.requests)
         findings.equal("metric.itl.count", "itl_s count", found("count"), float(count))

@@ -7,8 +7,19 @@ def in_flight(run):
     return int(run.at("cluster", "pipeline_parallel", default=1))
 
 
+def speakers(run):
+    """Who may say how replicas come and go: the cluster, and its pools."""
+    placement = run.at("cluster", "placement", default={})
+    apart = [placement.get(p, {}) for p in ("prefill", "decode")] if isinstance(placement, dict) else []
+    return [run.at("cluster", default={}), *apart, *run.at("cluster", "pools", default={}).values()]
+
+
+def failures(run):
+    return any(said.get("failures") for said in speakers(run))
+
+
 def fleet(run):
-    return any(run.at("cluster", key) for key in ("failures", "autoscaling"))
+    return failures(run) or any(said.get("autoscaling") for said in speakers(run))
 
 
 def delays(run):

@@ -148,6 +148,15 @@ def cluster(rng, kind, staged):
     return parts
 
 
+def add_pool_fleets(rng, placement):
+    """Pools that say themselves how their replicas come and go; who decodes has been in a batch, and does not give up."""
+    for name in ("prefill", "decode"):
+        said = fleet(rng) if chance(rng, 0.6) else {}
+        if name == "decode":
+            said.get("admission", {}).pop("give_up_s", None)
+        placement[name].update({key: value for key, value in said.items() if value})
+
+
 def add_delay(rng, cluster):
     """Puts the replicas behind a delay station."""
     service = rng.choice([0, 0.02, {"name": "exponential", "mean": 0.03}, {"name": "lognormal", "median": 0.01, "sigma": 1},
@@ -217,13 +226,16 @@ def serving(rng):
     if routing == "central_queue" and kind in ("mixed_pool", "pair"):
         routing = "random"
     shared = routing == "central_queue" or kind in ("pipeline", "pair") or staged
-    many = fleet(rng) if kind == "colocated" and chance(rng, 0.4) else {}
+    many = fleet(rng) if kind != "pair" and chance(rng, 0.4) else {}
     order = rng.choice(KEYED if shared or many else KEYED + ACCOUNTING)
     work, lines = workload(rng, policy["name"] in WHOLE_BATCH)
     device = rng.choice(DEVICES[:2] if kind == "ranks" else DEVICES[:3] + DEVICES[4:] if kind == "pipeline" or staged else DEVICES)
     block = rng.choice([1, 3, 16, 16, 64])
     longest = 700 + 130 + 150
     parts = cluster(rng, kind, staged)
+    if split and chance(rng, 0.3):
+        add_pool_fleets(rng, parts["placement"])
+        order = rng.choice(KEYED)
     if device == TABLES:
         parts.pop("tensor_parallel", None)  # which its tables were measured without
     scenario = {"model": "qwen3-30b-a3b" if kind == "ranks" else "llama-3.1-8b", "device": device,

@@ -35,7 +35,7 @@ def check_rates(run, findings, width):
     values = run.series.get("output_tokens_per_s", [])
     first = sum(r.output for r in run.requests if values and r.end < values[-1][0])
     last = sum(r.output for r in run.requests if values and r.arrival + r.ttft <= values[-1][0])
-    if values and not run.at("cluster", "failures"):
+    if values and not layout.failures(run):
         total = sum(v for _, v in values) * width * 1e-9
         findings.between("series.output_tokens_per_s", "output tokens in the whole series", total, first - 1e-6, last + 1e-6)
 

@@ -27,7 +27,7 @@ def visits(run):
         stations["delay:" + name] = stations[f"delay:{name}/queue"] = delay_visits(run, servers)
     # Where a request that a mixed pool kept was preempted, it may have left later than with its first token.
     leaves_late = run.named("cluster", "placement", default="") == "mixed_pool" and any(r.preemptions for r in run.requests)
-    if not run.at("cluster", "failures") and not leaves_late:
+    if not layout.failures(run) and not leaves_late:
         first = first_replicas(run)
         for n in range(layout.station_count(run)):
             stations[f"replica:{n}"], stations[f"replica:{n}/queue"] = [], []
