@@ -238,7 +238,6 @@ static int check_table(const struct cost_table *t, struct error *err)
     return 0;
 }
 
-/* Leave-one-out errors of every table, one line an axis. */
 /* Points that are faster than the datasheet allows, table by table. */
 static void print_physics(const struct device *d)
 {
@@ -261,6 +260,7 @@ static void print_physics(const struct device *d)
     }
 }
 
+/* Leave-one-out errors of every table, one line an axis. */
 static int check(const struct arguments *args, struct error *err)
 {
     struct device d;

@@ -13,9 +13,7 @@ enum { USUAL_ROWS = 16384, MOST_SEQUENCES = 1024 };
 static int refuse(const struct scenario *s, struct error *err)
 {
     const struct cluster_config *c = &s->cluster;
-    bool tensor = false, stages = false, ranks = false, swaps = false, fails = false;
-    for (size_t i = 1; c->step_count > 1 && i < c->fleet_count; i++)
-        fails |= fleet_may_fail(&c->fleets[i]);
+    bool tensor = false, stages = false, ranks = false, swaps = false;
     for (size_t i = 0; i < c->pool_count; i++) {
         tensor |= s->pools[i].cost.parallel.tensor > 1;
         stages |= s->pools[i].stages.count > 0;
@@ -28,7 +26,8 @@ static int refuse(const struct scenario *s, struct error *err)
     } cases[] = {
         {c->delay_count > 0, "a pool of kind \"delay\""},
         {c->pool_count > c->step_count, "several pools in one step of its flow"},
-        {fails, "failures in a pool that decodes: tokens do not go back to the engine that prefills"},
+        {cluster_decoders_may_fail(c),
+         "failures in a pool that decodes: tokens do not go back to the engine that prefills"},
         {tensor, "tensor_parallel above 1"},
         {stages, "pipeline_parallel above 1"},
         {ranks, "data_parallel above 1"},

@@ -356,14 +356,6 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
     return -1;
 }
 
-static bool decoders_may_fail(const struct cluster *c)
-{
-    bool fails = false;
-    for (size_t i = c->routers[1].first; i < c->station_count; i++)
-        fails |= c->stations[i].decodes && c->stations[i].fleet && fleet_may_fail(c->stations[i].fleet->config);
-    return fails;
-}
-
 /* What a replica asks its cluster, by what its station is. */
 static void connect(struct cluster *c, struct replica *r, const struct station *s)
 {
@@ -379,7 +371,7 @@ static void connect(struct cluster *c, struct replica *r, const struct station *
                                                             : NULL,
                                       .step = c->config->step ||
                                               paired, /* any iteration of one may change what the other has */
-                                      .takes_back = hands_over && decoders_may_fail(c),
+                                      .takes_back = hands_over && cluster_decoders_may_fail(c->config),
                                       .passes_prompts = passes_prompts(s)};
     replica_connect(r, &host);
     if (s->fleet)

@@ -78,6 +78,10 @@ size_t cluster_replicas(const struct cluster_config *c);
 /* Whether the number of some replicas follows the load. */
 bool cluster_scales(const struct cluster_config *c);
 
+/* Whether a replica that decodes what others prefilled may fail, so that they compute prompts again with all tokens so
+ * far. */
+bool cluster_decoders_may_fail(const struct cluster_config *c);
+
 size_t cluster_stations(const struct cluster_config *c);
 
 /* The pool of a station; stations are counted pool by pool. */

@@ -33,6 +33,14 @@ bool cluster_scales(const struct cluster_config *c)
     return scales;
 }
 
+bool cluster_decoders_may_fail(const struct cluster_config *c)
+{
+    bool fails = false;
+    for (size_t i = 0, pool = 0; c->step_count > 1 && i < c->fleet_count; pool += c->fleets[i++].pools)
+        fails |= pool >= c->routers[0].pools && fleet_may_fail(&c->fleets[i]);
+    return fails;
+}
+
 double cluster_held_s(const struct cluster_config *c, const struct cluster_totals *t)
 {
     double held = 0;

@@ -39,13 +39,13 @@ static double blocks_of(const struct replica_config *c, double tokens)
 static bool can_be_served(const struct cluster_config *c, const struct arrival *a)
 {
     size_t entrances = c->routers[0].pools;
-    bool apart = c->step_count > 1, fits = true;
+    bool prompt_alone = c->step_count > 1 && !c->mixed.asked && !cluster_decoders_may_fail(c), fits = true;
     double tokens = (double)a->prompt_tokens + a->max_output_tokens;
     for (size_t i = 0; i < c->pool_count; i++) {
         const struct replica_config *r = &c->pools[i].replica;
-        bool enters = i < entrances, prompt_alone = enters && apart && !c->mixed.asked;
+        bool enters = i < entrances;
         if (i == 0 || !enters || c->fleet_count > 0)
-            fits &= blocks_of(r, prompt_alone ? a->prompt_tokens : tokens) <= (double)r->kv_blocks;
+            fits &= blocks_of(r, enters && prompt_alone ? a->prompt_tokens : tokens) <= (double)r->kv_blocks;
     }
     return fits && a->prompt_tokens > 0 && a->output_tokens > 0 && tokens <= c->pools[0].replica.max_tokens;
 }
