@@ -72,8 +72,8 @@ struct observer {
     void (*evicted)(void *state, size_t replica, const struct request *r, sim_time at);
     void (*routed)(void *state, size_t replica, const struct request *r, sim_time at);
     void (*lost)(void *state, const struct request *r, sim_time at, const char *reason);
-    /* Disaggregated placement: a request with its first token left the replica that prefilled it, and joined the one
-     * that decodes it. */
+    /* Disaggregated placement: a request that only has to decode left the replica that prefilled it, at
+     * r->waiting_since, and joined the one that decodes it, at r->taken_over. */
     void (*handed_over)(void *state, size_t replica, const struct request *r);
     void (*taken_over)(void *state, size_t replica, const struct request *r);
     /* At every multiple of cluster_config.probe_interval: everything before that instant has been told. */

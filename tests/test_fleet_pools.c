@@ -106,6 +106,25 @@ static void test_a_clusters_schedule_counts_all_pools(void **state)
     assert_int_equal(r.totals.end, 4766);
 }
 
+/* Chunks of 10 tokens leave the 11th to be computed as a decode: prefilled again from 1300 to 2400, the request leaves
+ * the second replica then, though no token came. 40 bytes arrive at 2940, and two decodes follow. */
+static void test_a_request_leaves_when_its_kv_is_there_again(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct simulation *s = open_simulation(
+        "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"pools\": {\"p\": {\"replicas\": "
+        "2, \"failures\": {\"schedule\": [{\"replica\": 0, \"at_s\": 1.3e-6, \"for_s\": 1}]}}, \"d\": {}}, \"flow\": "
+        "[\"p\", \"d\"], \"links\": {\"kv\": {\"bytes_per_s\": 1e9, \"latency_ns\": 500}}}, \"policy\": {\"batching\": "
+        "{\"name\": \"chunked_prefill\", \"token_budget\": 10}, \"kv_block_tokens\": 4}, \"workload\": {\"trace\": "
+        "\"build/test_fleet_pools.jsonl\"}}");
+    expect_ok(simulation_run(s, NULL, &err), &err);
+    assert_int_equal(s->summary.totals.end, 2940 + 1111 + 1112);
+    struct station_summary second = run_metrics_station(&s->metrics, &s->scenario, 1, false, s->summary.duration_s);
+    assert_true(fabs(second.stay_s - 1100e-9) < 1e-15 && second.little_residual < 1e-9);
+    simulation_close(s);
+}
+
 /* Patience that the cluster states holds where requests come in; a pool that decodes may still say that it fails. */
 static void test_a_clusters_patience_is_not_asked_of_pools_that_decode(void **state)
 {
@@ -134,6 +153,7 @@ int main(void)
         cmocka_unit_test(test_requests_on_their_way_to_a_failed_replica_may_be_lost),
         cmocka_unit_test(test_a_chosen_pool_waits_for_its_own_replicas),
         cmocka_unit_test(test_a_clusters_schedule_counts_all_pools),
+        cmocka_unit_test(test_a_request_leaves_when_its_kv_is_there_again),
         cmocka_unit_test(test_a_clusters_patience_is_not_asked_of_pools_that_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

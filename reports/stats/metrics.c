@@ -501,8 +501,8 @@ static void on_handed_over(void *state, size_t replica, const struct request *r)
     struct run_metrics *m = state;
     queue_growth_arrive(&m->decode_growth, m->handed_over++ - m->taken_over);
     if (present(&m->replicas[replica].system) > 0)
-        station_leave(&m->replicas[replica].system, r->last_token, r->last_token - r->entered,
-                      sim_time_to_s(r->last_token - later(r->first_scheduled, r->entered)));
+        station_leave(&m->replicas[replica].system, r->waiting_since, r->waiting_since - r->entered,
+                      sim_time_to_s(r->waiting_since - later(r->first_scheduled, r->entered)));
 }
 
 static void on_taken_over(void *state, size_t replica, const struct request *r)
