@@ -536,6 +536,30 @@ static void test_the_cut_is_an_instant(void **state)
     }
 }
 
+/* 20 requests one by one, 300 at once, of which the first 130 are long, and 80 one by one; each has a server of its
+ * own. MSER-5 would cut what comes before the short ones, and the next instant after that is where the 80 begin: they
+ * met the limit, and many of those before them did not. */
+static void test_the_cut_leaves_half_of_the_run(void **state)
+{
+    (void)state;
+    struct run_summary r;
+    FILE *out = fopen("build/test_half.jsonl", "w");
+    for (int i = 0; i < 400; i++)
+        fprintf(out, "{\"arrival_s\": %.6f, \"prompt_tokens\": %d, \"output_tokens\": 1}\n",
+                i < 20    ? 0.002 * i
+                : i < 320 ? 0.1
+                          : 2 + 0.002 * (i - 320),
+                i < 20 || i >= 150 ? 1000 - i % 3 : 1000000);
+    fclose(out);
+    run_scenario("{\"model\": \"ideal\", \"device\": \"ideal-server\", \"output\": {\"warmup\": \"mser5\"}, "
+                 "\"cluster\": {\"replicas\": 400}, \"workload\": {\"trace\": \"build/test_half.jsonl\"}, \"slo\": "
+                 "{\"ttft_s\": {\"max\": 0.0011}}}",
+                 &r);
+    assert_int_equal(r.warmup.requests, 20);
+    assert_true(r.warmup.at == sim_time_from_s(0.1) && !r.slo.met);
+    assert_int_equal(r.metrics[METRIC_E2E].count, 380);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -559,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_load_and_utilisation_by_hand),
         cmocka_unit_test(test_mfu_and_kv_use_by_hand),
         cmocka_unit_test(test_the_cut_is_an_instant),
+        cmocka_unit_test(test_the_cut_leaves_half_of_the_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -191,8 +191,15 @@ static double model_flops(const struct run_metrics *m, const struct model *model
     return 2 * weights * (double)m->real_tokens + per_score * (double)m->scores / 2 + 2 * head * (double)m->heads;
 }
 
+/* Whether it begins later than the request before it came, so that a cut there is an instant. */
+static bool begins_later(const struct run_sections *s, size_t section)
+{
+    return section == 0 || s->first[section] > s->last[section - 1];
+}
+
 /* The cut for everything: by MSER-5 over the E2E of requests in order of arrival, rounded up to whole sections, and on
- * to the next one that begins later than the request before it came: the cut is an instant. Of a batch job, all of
+ * to the next one at which it can be an instant. Where too many arrive together for that, so that more than half of the
+ * sections would be cut, it goes back to the one before: a verdict is never of a remainder. Of a batch job, all of
  * which is there at the start, nothing is cut. */
 static struct warmup_cut find_cut(const struct run_metrics *m, const struct scenario *s)
 {
@@ -201,9 +208,14 @@ static struct warmup_cut find_cut(const struct run_metrics *m, const struct scen
         return (struct warmup_cut){0};
     uint64_t request = samples_mser5(&m->samples[METRIC_E2E]);
     size_t first = (size_t)((request + sections->width - 1) / sections->width);
-    while (first > 0 && first < sections->count && sections->first[first] == sections->last[first - 1])
+    size_t most = (sections->count + 1) / 2;
+    while (first <= most && first < sections->count && !begins_later(sections, first))
         first++;
-    if (first == 0 || first >= sections->count)
+    if (first > most)
+        first = most;
+    while (first > 0 && (first >= sections->count || !begins_later(sections, first)))
+        first--;
+    if (first == 0)
         return (struct warmup_cut){0};
     return (struct warmup_cut){.requests = first * sections->width, .sections = first, .at = sections->first[first]};
 }

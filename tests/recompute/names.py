@@ -62,6 +62,9 @@ HALF_A_REQUEST, MARGIN_FLOOR = 0.5, -100.0
 # The last row and column of batch cells, which hold all that is larger.
 LAST_CELL = 1 << 20
 
+# A run is cut into at most so many sections.
+SECTIONS = 32
+
 # MSER-5 leaves at least so many means of five; the docs do not say so yet.
 MEANS_LEFT = 4
 

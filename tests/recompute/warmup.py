@@ -51,6 +51,11 @@ def check(run, findings):
     if not is_told(run):
         findings.say("warmup.unstated", "the run does not say when its warm-up ends")
         return
+    width = 5
+    while run.row[names.ARRIVED] > names.SECTIONS * width:
+        width *= 2
+    findings.true("warmup.half", (run.later("warmup") or 0) <= run.row[names.ARRIVED] / 2 + width,
+                  f"{run.later('warmup')} of {run.row[names.ARRIVED]} requests are cut as warm-up, which is more than half")
     early = [r for r in run.requests if r.arrival < instant(run)]
     stated = run.later("warmup")
     if stated is not None and not run.unserved:
