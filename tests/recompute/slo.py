@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import names
 import warmup
+from findings import ratio
 
 METRICS = names.LATENCIES
 LATE = math.inf
@@ -59,7 +60,9 @@ def everybody(run):
     """All requests that count; those without a row are None where the workload's trace is not at hand."""
     if run.offered is not None:
         return Members(warmup.rows(run), unserved(run, run.offered))
-    return Members(warmup.rows(run), [None] * run.unserved)
+    served = warmup.rows(run)
+    late = run.row[names.ARRIVED] - round(run.later("warmup") or 0) - len(served)  # of those that the cut leaves
+    return Members(served, [None] * late)
 
 
 def keeps(request, limits):
@@ -201,7 +204,7 @@ def judge(run):
             verdict[("attainment", scope)] = (None if total == 0 else good >= own["attainment"] * total - 1e-9, True,
                                               share_margin(good, total, own["attainment"]))
     if "goodput_per_s" in rule:
-        value, asked = len(kept) / warmup.seconds(run), rule["goodput_per_s"]
+        value, asked = ratio(len(kept), warmup.seconds(run)) or 0.0, rule["goodput_per_s"]
         verdict[("goodput",)] = (value >= asked, abs(value - asked) > 1e-9 * asked,
                                  math.log(value / asked) if value > 0 else -math.inf)
     if judges_windows(rule):
