@@ -232,6 +232,31 @@ static void test_what_is_no_graph_is_launched_kernel_by_kernel(void **state)
     cost_model_release(&any);
 }
 
+/* 1 000 ns an iteration and 10 a sequence that nothing hides: of 3 decodes 1 030 more, of 3 and a prompt 1 040, whether
+ * or not the engine schedules ahead; and where the host's own 10 ms take longer than the GPU, on top of them. */
+static void test_exposed_host_work_comes_on_top(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    for (int ahead = 0; ahead < 2; ahead++)
+        for (int slow = 0; slow < 2; slow++) {
+            struct engine hidden = {.name = "none", .schedule_ahead = ahead, .host_ns = slow ? 1e7 : 0};
+            struct engine exposed = hidden;
+            struct cost_model without, with;
+            exposed.exposed_ns = 1000;
+            exposed.exposed_ns_per_sequence = 10;
+            expect_ok(create_cost(&without, "llama-3.1-8b", "h100-sxm", 1, &hidden, &err), &err);
+            expect_ok(create_cost(&with, "llama-3.1-8b", "h100-sxm", 1, &exposed, &err), &err);
+            struct batch b = {.decodes = 3, .decode_kv = 300, .items = items, .capacity = 4};
+            assert_int_equal(cost_of(&with, &b).total - cost_of(&without, &b).total, 1030 << FINE_BITS);
+            requests[0] = (struct request){.prompt_tokens = 500};
+            batch_add(&b, &requests[0], 500);
+            assert_int_equal(cost_of(&with, &b).total - cost_of(&without, &b).total, 1040 << FINE_BITS);
+            cost_model_release(&without);
+            cost_model_release(&with);
+        }
+}
+
 /* A decode, a prompt's last chunk and a chunk that leaves its prompt unfinished: three rows of the head, or two; a
  * batch of the unfinished chunk alone has one row or none. The presets' engines all run it so. */
 static void test_output_head_runs_for_unfinished_prompts_where_the_engine_does_so(void **state)
@@ -861,6 +886,7 @@ int main(void)
         cmocka_unit_test(test_tensor_parallel_shards_and_communicates),
         cmocka_unit_test(test_linear_cost_by_hand),
         cmocka_unit_test(test_batches_are_padded_to_captured_sizes),
+        cmocka_unit_test(test_exposed_host_work_comes_on_top),
         cmocka_unit_test(test_output_head_runs_for_unfinished_prompts_where_the_engine_does_so),
         cmocka_unit_test(test_packed_prefill_costs_rows),
         cmocka_unit_test(test_table_interpolation_by_hand),
