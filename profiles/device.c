@@ -62,6 +62,7 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
 {
     static const char *const keys[] = {"name",
                                        "kind",
+                                       "system",
                                        "memory_bytes",
                                        "bandwidth_bytes_per_s",
                                        "peak_flops",
@@ -116,6 +117,7 @@ static int read_linear(const struct json *o, struct device *d, struct error *err
 {
     static const char *const keys[] = {"name",
                                        "kind",
+                                       "system",
                                        "memory_bytes",
                                        "base_ns",
                                        "ns_per_prefill_token",
@@ -145,17 +147,12 @@ static int read_base(const struct json *at, struct device *d, struct error *err)
 
 static int read_tables(const struct json *o, struct device *d, struct error *err)
 {
-    static const char *const keys[] = {"name",
-                                       "kind",
-                                       "base",
-                                       "model",
-                                       "tensor_parallel",
-                                       "source",
-                                       "tables",
-                                       "host_ns",
-                                       "host_ns_per_sequence",
-                                       "eager_layer_ns",
-                                       NULL};
+    static const char *const keys[] = {"name",           "kind",
+                                       "system",         "base",
+                                       "model",          "tensor_parallel",
+                                       "source",         "tables",
+                                       "host_ns",        "host_ns_per_sequence",
+                                       "eager_layer_ns", NULL};
     const char *model = "", *source = "measured tables, source not stated";
     long long tp = 1;
     if (json_check_keys(o, keys, err) || json_read_string(o, "model", false, &model, err) ||
@@ -198,7 +195,7 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
     return 0;
 }
 
-static int read_device(const struct json *root, struct device *d, struct error *err)
+static int read_kind(const struct json *root, struct device *d, struct error *err)
 {
     const char *name = NULL, *kind = "roofline";
     struct json at = json_member(root, "kind");
@@ -224,6 +221,17 @@ static int read_device(const struct json *root, struct device *d, struct error *
     return json_complain(&at, "one of roofline, tables, linear", err);
 }
 
+/* What a device says that it is of goes before what its base is of. */
+static int read_device(const struct json *root, struct device *d, struct error *err)
+{
+    const char *system = NULL;
+    if (read_kind(root, d, err) || json_read_string(root, "system", false, &system, err))
+        return -1;
+    if (system)
+        snprintf(d->system, sizeof d->system, "%s", system);
+    return 0;
+}
+
 int device_take(const struct json *root, const char *name_or_path, struct device *out, struct error *err)
 {
     /* Defaults of a roofline: what well-tuned kernels reach on data-centre GPUs; each device file may say better. */
@@ -241,8 +249,9 @@ int device_take(const struct json *root, const char *name_or_path, struct device
                            .reserved_bytes = 2e9,
                            .tensor_parallel = 1};
     int status = read_device(root, out, err);
-    if (!out->system[0] && !strchr(name_or_path, '/') && !strstr(name_or_path, ".json"))
-        snprintf(out->system, sizeof out->system, "%s", name_or_path);
+    bool shipped = !strchr(name_or_path, '/') && !strstr(name_or_path, ".json");
+    if (!out->system[0])
+        snprintf(out->system, sizeof out->system, "%s", shipped ? name_or_path : out->name);
     if (status)
         device_release(out);
     return status;

@@ -15,7 +15,8 @@ enum device_kind {
 
 struct device {
     char name[64];
-    char system[64]; /* the shipped device at the bottom of it, as named there; "" for one written out */
+    char system[64]; /* what it is a device of: as the file says, else the shipped device at the bottom of it, else its
+                        name */
     enum device_kind kind;
     double memory_bytes, bandwidth_bytes_per_s;
     double peak_flops[DTYPE_COUNT]; /* dense, per second; 0: the device does not have that format */

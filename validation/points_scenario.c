@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* The scenario of a measured operating point. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "profiles/model.h"
+#include "profiles/shipped.h"
+#include "validation/points.h"
+
+struct range {
+    double least, most;
+};
+
+/* InferenceMAX draws lengths between 0.8 of the stated ones and those (its README: RANDOM_RANGE_RATIO 0.8); its points
+ * name a workflow run, or whether they were work in progress. Others state one length. Clients whose requests are all
+ * alike stay in step for ever, which real ones don't: prompts are cut from text that the server splits anew, and
+ * answers end a token earlier or later. Theirs are a hundredth longer or shorter, one token at least. */
+static struct range length_range(const struct point *p, double tokens)
+{
+    double little = fmax(1, round(tokens / 100));
+    if (strstr(p->data_source, "workflow_run_id=") || strstr(p->data_source, "wip="))
+        return (struct range){fmax(1, floor(0.8 * tokens)), tokens};
+    return (struct range){fmax(1, tokens - little), tokens + little};
+}
+
+static void add_length(cJSON *lengths, const char *name, struct range range)
+{
+    cJSON *length = cJSON_AddObjectToObject(lengths, name);
+    cJSON_AddStringToObject(length, "name", "uniform");
+    cJSON_AddNumberToObject(length, "min", range.least);
+    cJSON_AddNumberToObject(length, "max", range.most);
+}
+
+static void add_workload(const struct point *p, cJSON *root)
+{
+    cJSON *workload = cJSON_AddObjectToObject(root, "workload");
+    cJSON *arrivals = cJSON_AddObjectToObject(workload, "arrivals");
+    cJSON_AddStringToObject(arrivals, "name", "closed_loop");
+    cJSON_AddNumberToObject(arrivals, "concurrency", p->concurrency);
+    cJSON_AddNumberToObject(workload, "requests", 10 * p->concurrency);
+    cJSON *lengths = cJSON_AddObjectToObject(workload, "lengths");
+    add_length(lengths, "prompt", length_range(p, p->isl));
+    add_length(lengths, "output", length_range(p, p->osl));
+}
+
+/* Weights as the file says. Four bits are those of experts where a model has any: its attention stays as shipped. */
+static void add_weights(const struct point *p, const struct model *m, cJSON *engine)
+{
+    const char *four = strcmp(p->quantisation, "nvfp4") == 0     ? "fp4"
+                       : strcmp(p->quantisation, "int4_wo") == 0 ? "int4"
+                                                                 : NULL;
+    if (strncmp(p->quantisation, "fp8", 3) == 0)
+        cJSON_AddStringToObject(engine, "weight_dtype", "fp8");
+    else if (four)
+        cJSON_AddStringToObject(engine, m->moe.experts ? "expert_dtype" : "weight_dtype", four);
+}
+
+/* Where TensorRT-LLM is disaggregated, the version is that of Dynamo around it. */
+static void add_engine(const struct point *p, const struct model *m, cJSON *root)
+{
+    char preset[64];
+    bool dynamo = point_is_disaggregated(p) && strcmp(p->backend, "trtllm") == 0;
+    cJSON *engine = cJSON_AddObjectToObject(root, "engine");
+    if (engine_preset(p->backend, dynamo ? "newest" : p->version, preset, sizeof preset))
+        cJSON_AddStringToObject(engine, "preset", preset);
+    add_weights(p, m, engine);
+}
+
+static void add_degrees(const struct point_pool *pool, cJSON *at)
+{
+    cJSON_AddNumberToObject(at, "tensor_parallel", pool->tp);
+    if (pool->attention_dp > 1)
+        cJSON_AddNumberToObject(at, "data_parallel", pool->attention_dp);
+    if (pool->moe_ep > 1)
+        cJSON_AddNumberToObject(at, "expert_parallel", pool->moe_ep);
+}
+
+static void add_replicas(const struct point_pool *pool, const char *name, cJSON *placement)
+{
+    cJSON *at = cJSON_AddObjectToObject(placement, name);
+    cJSON_AddNumberToObject(at, "replicas", fmax(pool->workers, 1));
+    add_degrees(pool, at);
+}
+
+static void add_cluster(const struct point *p, cJSON *root)
+{
+    cJSON *cluster = cJSON_AddObjectToObject(root, "cluster");
+    if (!point_is_disaggregated(p)) {
+        add_degrees(&p->serve, cluster);
+        return;
+    }
+    cJSON *placement = cJSON_AddObjectToObject(cluster, "placement");
+    cJSON_AddStringToObject(placement, "name", "disaggregated");
+    add_replicas(&p->prefill, "prefill", placement);
+    add_replicas(&p->decode, "decode", placement);
+}
+
+/* SGLang's prompts go before decodes and do not share their iterations. */
+static void add_policy(const struct point *p, cJSON *root)
+{
+    cJSON *batching = cJSON_AddObjectToObject(cJSON_AddObjectToObject(root, "policy"), "batching");
+    if (strcmp(p->backend, "sglang") == 0) {
+        cJSON_AddStringToObject(batching, "name", "prefill_first");
+        cJSON_AddNumberToObject(batching, "max_batched_tokens", fmax(8192, length_range(p, p->isl).most));
+    } else {
+        cJSON_AddStringToObject(batching, "name", "unified_budget");
+        cJSON_AddNumberToObject(batching, "token_budget", 8192);
+    }
+    cJSON_AddNumberToObject(batching, "max_sequences", fmax(256, p->concurrency));
+}
+
+int point_scenario(const struct point *p, const char *device, cJSON **out, struct error *err)
+{
+    char name[POINT_TEXT];
+    struct model model;
+    shipped_resolve("model", p->model_path, name, sizeof name);
+    if (model_load(name, &model, err))
+        return -1;
+    cJSON *root = cJSON_CreateObject();
+    if (!root)
+        return error_no_memory(err);
+    cJSON_AddStringToObject(root, "name", p->id);
+    cJSON_AddStringToObject(root, "model", name);
+    cJSON_AddStringToObject(root, "device", device);
+    add_engine(p, &model, root);
+    add_workload(p, root);
+    add_cluster(p, root);
+    add_policy(p, root);
+    cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "output"), "warmup", "none");
+    *out = root;
+    return 0;
+}
