@@ -136,8 +136,7 @@ c,vllm,x/Unheard-Of,line2,agg,10,3,,1,1,1,,1,3
 d,vllm,x/Ideal,line2,agg,1e8,3,,1,1,1,,1,4
 e,vllm,x/Ideal,line3,agg,10,3,,1,1,1,,1,5
 C
-"$tandem" validate measured points.csv --profile "$source/tests/data/line2.json" --set workload.lengths.prompt.min=10 \
-    --set workload.lengths.prompt.max=10 --set workload.lengths.output.min=3 --set workload.lengths.output.max=3 \
+"$tandem" validate measured points.csv --profile "$source/tests/data/line2.json" --set cluster.pools.front_end.service_s=0 \
     --db points.db --csv rows.csv >points.txt
 grep -q '^left out: 1 points, disaggregated, and the number of workers is not given' points.txt
 grep -q '^left out: 1 points, measured on another system' points.txt

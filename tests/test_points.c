@@ -180,16 +180,16 @@ static void test_disaggregated_points_become_two_pools(void **state)
     assert_string_equal(point_refused(&p.items[1], "h200-sxm"),
                         "disaggregated, and the number of workers is not given");
     cJSON *root = scenario_of(&p.items[0]);
-    assert_string_equal(text(root, "cluster.placement.name"), "disaggregated");
-    assert_true(number(root, "cluster.placement.prefill.replicas") == 2);
-    assert_true(number(root, "cluster.placement.prefill.tensor_parallel") == 4);
-    assert_true(number(root, "cluster.placement.decode.data_parallel") == 8);
-    assert_true(number(root, "cluster.placement.decode.expert_parallel") == 8);
+    assert_int_equal(cJSON_GetArraySize(at(root, "cluster.flow")), 3);
+    assert_true(number(root, "cluster.pools.prefill.replicas") == 2);
+    assert_true(number(root, "cluster.pools.prefill.tensor_parallel") == 4);
+    assert_true(number(root, "cluster.pools.decode.data_parallel") == 8);
+    assert_true(number(root, "cluster.pools.decode.expert_parallel") == 8);
     cJSON_Delete(root);
     points_release(&p);
 }
 
-/* InferenceMAX: 800 to 1000 and 80 to 100. Others: a hundredth of 1000, and one token of 100. */
+/* InferenceMAX: 800 to 1000 and 80 to 100. Others: 1000 and 100; all come through one front end. */
 static void test_clients_are_not_all_alike(void **state)
 {
     (void)state;
@@ -198,16 +198,16 @@ static void test_clients_are_not_all_alike(void **state)
                     SERVED("b", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "6,6"),
                 &p);
     cJSON *root = scenario_of(&p.items[0]);
-    assert_true(number(root, "workload.lengths.prompt.min") == 800 &&
-                number(root, "workload.lengths.prompt.max") == 1000);
-    assert_true(number(root, "workload.lengths.output.min") == 80 &&
-                number(root, "workload.lengths.output.max") == 100);
+    assert_true(number(root, "workload.lengths.prompt.min") == 800);
+    assert_true(number(root, "workload.lengths.prompt.max") == 1000);
+    assert_true(number(root, "workload.lengths.output.min") == 80);
+    assert_true(number(root, "workload.lengths.output.max") == 100);
     cJSON_Delete(root);
     root = scenario_of(&p.items[1]);
-    assert_true(number(root, "workload.lengths.prompt.min") == 990 &&
-                number(root, "workload.lengths.prompt.max") == 1010);
-    assert_true(number(root, "workload.lengths.output.min") == 99 &&
-                number(root, "workload.lengths.output.max") == 101);
+    assert_true(number(root, "workload.lengths.prompt.tokens") == 1000);
+    assert_true(number(root, "workload.lengths.output.tokens") == 100);
+    assert_true(number(root, "cluster.pools.front_end.servers") == 1);
+    assert_string_equal(cJSON_GetArrayItem(at(root, "cluster.flow"), 0)->valuestring, "front_end");
     cJSON_Delete(root);
     points_release(&p);
 }
@@ -237,6 +237,10 @@ static void test_presets_by_version(void **state)
     static const char *const cases[][3] = {{"vllm", "0.19.0", "vllm-0.19"},
                                            {"vllm", "0.24.1", "vllm-0.19"},
                                            {"vllm", "nightly-5b8c", "vllm-0.19"},
+                                           {"vllm", "0.18.0", "vllm-0.14"},
+                                           {"vllm", "0.12.0", "vllm-0.12"},
+                                           {"vllm", "", "vllm-0.12"},
+                                           {"trtllm", "1.1.0rc2.post2", "trtllm-1.0"},
                                            {"sglang", "0.5.9", "sglang-0.5"},
                                            {"sglang", "0.4.1", "sglang-0.5"},
                                            {"trtllm", "1.2.0rc6.post3", "trtllm-1.2"},

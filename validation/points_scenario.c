@@ -8,28 +8,20 @@
 #include "profiles/shipped.h"
 #include "validation/points.h"
 
-struct range {
-    double least, most;
-};
-
 /* InferenceMAX draws lengths between 0.8 of the stated ones and those (its README: RANDOM_RANGE_RATIO 0.8); its points
- * name a workflow run, or whether they were work in progress. Others state one length. Clients whose requests are all
- * alike stay in step for ever, which real ones don't: prompts are cut from text that the server splits anew, and
- * answers end a token earlier or later. Theirs are a hundredth longer or shorter, one token at least. */
-static struct range length_range(const struct point *p, double tokens)
+ * name a workflow run, or whether they were work in progress. Others send what is stated. */
+static bool draws_lengths(const struct point *p)
 {
-    double little = fmax(1, round(tokens / 100));
-    if (strstr(p->data_source, "workflow_run_id=") || strstr(p->data_source, "wip="))
-        return (struct range){fmax(1, floor(0.8 * tokens)), tokens};
-    return (struct range){fmax(1, tokens - little), tokens + little};
+    return strstr(p->data_source, "workflow_run_id=") || strstr(p->data_source, "wip=");
 }
 
-static void add_length(cJSON *lengths, const char *name, struct range range)
+static void add_length(cJSON *lengths, const char *name, double tokens, bool drawn)
 {
     cJSON *length = cJSON_AddObjectToObject(lengths, name);
-    cJSON_AddStringToObject(length, "name", "uniform");
-    cJSON_AddNumberToObject(length, "min", range.least);
-    cJSON_AddNumberToObject(length, "max", range.most);
+    cJSON_AddStringToObject(length, "name", drawn ? "uniform" : "fixed");
+    if (drawn)
+        cJSON_AddNumberToObject(length, "min", fmax(1, floor(0.8 * tokens)));
+    cJSON_AddNumberToObject(length, drawn ? "max" : "tokens", tokens);
 }
 
 static void add_workload(const struct point *p, cJSON *root)
@@ -40,8 +32,8 @@ static void add_workload(const struct point *p, cJSON *root)
     cJSON_AddNumberToObject(arrivals, "concurrency", p->concurrency);
     cJSON_AddNumberToObject(workload, "requests", 10 * p->concurrency);
     cJSON *lengths = cJSON_AddObjectToObject(workload, "lengths");
-    add_length(lengths, "prompt", length_range(p, p->isl));
-    add_length(lengths, "output", length_range(p, p->osl));
+    add_length(lengths, "prompt", p->isl, draws_lengths(p));
+    add_length(lengths, "output", p->osl, draws_lengths(p));
 }
 
 /* Weights as the file says. Four bits are those of experts where a model has any: its attention stays as shipped. */
@@ -76,24 +68,39 @@ static void add_degrees(const struct point_pool *pool, cJSON *at)
         cJSON_AddNumberToObject(at, "expert_parallel", pool->moe_ep);
 }
 
-static void add_replicas(const struct point_pool *pool, const char *name, cJSON *placement)
+static void add_pool(const struct point_pool *pool, const char *name, cJSON *pools, cJSON *flow)
 {
-    cJSON *at = cJSON_AddObjectToObject(placement, name);
+    cJSON *at = cJSON_AddObjectToObject(pools, name);
     cJSON_AddNumberToObject(at, "replicas", fmax(pool->workers, 1));
     add_degrees(pool, at);
+    cJSON_AddItemToArray(flow, cJSON_CreateString(name));
+}
+
+/* Requests come to the engine one after another, through an HTTP server and a tokenizer. That alone keeps clients whose
+ * requests are all alike from sending in the same instant for ever. */
+static void add_front_end(cJSON *pools, cJSON *flow)
+{
+    cJSON *at = cJSON_AddObjectToObject(pools, "front_end");
+    cJSON_AddStringToObject(at, "kind", "delay");
+    cJSON_AddNumberToObject(at, "servers", 1);
+    cJSON *service = cJSON_AddObjectToObject(at, "service_s");
+    cJSON_AddStringToObject(service, "name", "lognormal");
+    cJSON_AddNumberToObject(service, "median", 0.001);
+    cJSON_AddNumberToObject(service, "sigma", 0.5);
+    cJSON_AddItemToArray(flow, cJSON_CreateString("front_end"));
 }
 
 static void add_cluster(const struct point *p, cJSON *root)
 {
     cJSON *cluster = cJSON_AddObjectToObject(root, "cluster");
-    if (!point_is_disaggregated(p)) {
-        add_degrees(&p->serve, cluster);
-        return;
+    cJSON *pools = cJSON_AddObjectToObject(cluster, "pools"), *flow = cJSON_AddArrayToObject(cluster, "flow");
+    add_front_end(pools, flow);
+    if (point_is_disaggregated(p)) {
+        add_pool(&p->prefill, "prefill", pools, flow);
+        add_pool(&p->decode, "decode", pools, flow);
+    } else {
+        add_pool(&p->serve, "serve", pools, flow);
     }
-    cJSON *placement = cJSON_AddObjectToObject(cluster, "placement");
-    cJSON_AddStringToObject(placement, "name", "disaggregated");
-    add_replicas(&p->prefill, "prefill", placement);
-    add_replicas(&p->decode, "decode", placement);
 }
 
 /* SGLang's prompts go before decodes and do not share their iterations. */
@@ -102,7 +109,7 @@ static void add_policy(const struct point *p, cJSON *root)
     cJSON *batching = cJSON_AddObjectToObject(cJSON_AddObjectToObject(root, "policy"), "batching");
     if (strcmp(p->backend, "sglang") == 0) {
         cJSON_AddStringToObject(batching, "name", "prefill_first");
-        cJSON_AddNumberToObject(batching, "max_batched_tokens", fmax(8192, length_range(p, p->isl).most));
+        cJSON_AddNumberToObject(batching, "max_batched_tokens", fmax(8192, p->isl));
     } else {
         cJSON_AddStringToObject(batching, "name", "unified_budget");
         cJSON_AddNumberToObject(batching, "token_budget", 8192);
