@@ -28,6 +28,8 @@ struct device {
      * attention kernels; 0: as above. */
     double gemm_launch_ns, gemm_efficiency_8bit, gemm_launch_ns_8bit;
     double attention_bandwidth_efficiency, attention_launch_ns;
+    /* Of a layer's grouped expert GEMMs, by the format of their weights; efficiency 0: as dense GEMMs'. */
+    double expert_efficiency[DTYPE_COUNT], expert_launch_ns[DTYPE_COUNT], expert_bandwidth_efficiency[DTYPE_COUNT];
     double host_ns, host_ns_per_sequence;
     double
         eager_layer_ns; /* on the GPU, between a layer's kernels, where they are launched one by one (no CUDA graph) */

@@ -542,6 +542,54 @@ static void write_all_reduces(const struct device *d, const char *file)
     fclose(out);
 }
 
+/* Gated experts of two models in four formats, by a power law; balanced, without a gate and shared by whole experts,
+ * none of which count, they take a second. */
+static void write_experts(const struct device *d, const char *file)
+{
+    static const struct {
+        const char *name;
+        enum dtype dtype;
+    } formats[] = {{"bfloat16", DTYPE_BF16},
+                   {"fp8_block", DTYPE_FP8},
+                   {"w4a16_mxfp4", DTYPE_FP4},
+                   {"int4_wo", DTYPE_INT4}};
+    FILE *out = fopen(file, "w");
+    assert_non_null(out);
+    fprintf(out, "kernel_source,moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,moe_ep_size,"
+                 "distribution,latency\n");
+    for (size_t f = 0; f < 4; f++)
+        for (double tokens = 1; tokens <= 16384; tokens *= 2)
+            for (double hidden = 2048; hidden <= 4096; hidden *= 2) {
+                const struct operation op = {.kind = WORK_EXPERTS,
+                                             .dtype = formats[f].dtype,
+                                             .weight_bytes = dtype_bytes(formats[f].dtype),
+                                             .experts = {hidden, 1536, 64, 8, .gated = 1, .tensor = 2, .expert = 1,
+                                                         .imbalance = 1}};
+                fprintf(out, "X,%s,%g,%g,1536,8,64,2,1,power_law_1.2,%.9g\n", formats[f].name, tokens, hidden,
+                        roofline_operation_ns(d, &op, tokens) * 1e-6);
+                fprintf(out, "X,%s,%g,%g,1536,8,64,2,1,balanced,1000\n", formats[f].name, tokens, hidden);
+                fprintf(out, "X_nongated,%s,%g,%g,1536,8,64,2,1,power_law_1.2,1000\n", formats[f].name, tokens, hidden);
+                fprintf(out, "X,%s,%g,%g,1536,8,64,2,4,power_law_1.2,1000\n", formats[f].name, tokens, hidden);
+            }
+    fclose(out);
+}
+
+static void set_experts(struct device *d)
+{
+    static const struct {
+        enum dtype dtype;
+        double efficiency, bandwidth, launch_ns;
+    } of[] = {{DTYPE_BF16, 0.4, 0.9, 30000},
+              {DTYPE_FP8, 0.25, 0.8, 35000},
+              {DTYPE_FP4, 0.2, 0.7, 60000},
+              {DTYPE_INT4, 0.15, 0.6, 20000}};
+    for (size_t i = 0; i < 4; i++) {
+        d->expert_efficiency[of[i].dtype] = of[i].efficiency;
+        d->expert_bandwidth_efficiency[of[i].dtype] = of[i].bandwidth;
+        d->expert_launch_ns[of[i].dtype] = of[i].launch_ns;
+    }
+}
+
 /* Kernels that are a roofline give its parameters back. */
 static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
 {
@@ -567,6 +615,8 @@ static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
     write_gemms(&truth, "build/kernels/gemm_perf.csv");
     write_attention(&truth, "build/kernels/context_attention_perf.csv", false);
     write_attention(&truth, "build/kernels/generation_attention_perf.csv", true);
+    set_experts(&truth);
+    write_experts(&truth, "build/kernels/moe_perf.csv");
     expect_ok(kernels_fit("build/kernels", &d, &fit, &err), &err);
     assert_near(d.gemm_efficiency, 0.6, 0.01);
     assert_near(d.bandwidth_efficiency, 0.7, 0.01);
@@ -579,8 +629,66 @@ static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
     assert_near(d.attention_launch_ns, 12000, 0.01);
     assert_near(d.link_bytes_per_s, 200e9, 0.01);
     assert_near(d.link_latency_ns, 4000, 0.01);
+    for (int i = 0; i < DTYPE_COUNT; i++) {
+        assert_near(d.expert_efficiency[i], truth.expert_efficiency[i], 0.01);
+        assert_near(d.expert_bandwidth_efficiency[i], truth.expert_bandwidth_efficiency[i], 0.01);
+        assert_near(d.expert_launch_ns[i], truth.expert_launch_ns[i], 0.01);
+    }
+    assert_int_equal(fit.refused_count, 0);
     for (int kind = 0; kind < KERNEL_KINDS; kind++)
         assert_true(fit.after[kind].p90 < 0.005 && fit.before[kind].median > 0.05);
+}
+
+/* 15 us around a GEMM in 8 bits is no launch: the one in 16 bits stands for it, beside the efficiency. Prompts that
+ * take a hundredth of their arithmetic at peak are not believed, and attention stays as it was; so do experts in a
+ * format that there are no kernels of. */
+static void test_fit_refuses_what_no_kernel_can_have(void **state)
+{
+    (void)state;
+    struct device truth, d;
+    struct kernel_fit fit;
+    struct error err = {0};
+    expect_ok(device_load("h100-sxm", &truth, &err), &err);
+    d = truth;
+    truth.gemm_launch_ns = 5000;
+    truth.gemm_efficiency_8bit = 0.4;
+    truth.gemm_launch_ns_8bit = 15000;
+    mkdir("build/refused", 0777);
+    write_gemms(&truth, "build/refused/gemm_perf.csv");
+    truth.peak_flops[DTYPE_BF16] *= 100;
+    truth.bandwidth_bytes_per_s *= 100;
+    truth.attention_launch_ns = 1;
+    write_attention(&truth, "build/refused/context_attention_perf.csv", false);
+    write_attention(&truth, "build/refused/generation_attention_perf.csv", true);
+    assert_int_equal(system("gzip -f build/refused/gemm_perf.csv"), 0);
+    expect_ok(kernels_fit("build/refused", &d, &fit, &err), &err);
+    assert_int_equal(fit.refused_count, 1);
+    assert_string_equal(fit.refused[0].name, "gemm_launch_ns_8bit");
+    assert_near(fit.refused[0].fitted, 15000, 0.01);
+    assert_near(d.gemm_launch_ns_8bit, 5000, 0.01);
+    assert_near(d.gemm_efficiency_8bit, 0.4, 0.01);
+    assert_true(fit.impossible[KERNEL_PREFILL] > 0 && fit.after[KERNEL_PREFILL].points == 0);
+    assert_true(d.attention_efficiency == 0.5 && d.attention_launch_ns == 0 && d.expert_efficiency[DTYPE_FP8] == 0);
+    assert_int_equal(fit.after[KERNEL_EXPERTS_FP8].points, 0);
+}
+
+/* 64 tokens of 8 picks over 64 experts of 1 536 by 2 048 on two GPUs, all awake (1 − (7/8)^64 is 1 − 2e-4): tiles of 16
+ * rows make 512 + 64·7.5 = 992 rows, below 64·16 = 1 024. */
+static void test_experts_take_arithmetic_and_bytes_one_after_the_other(void **state)
+{
+    (void)state;
+    struct device d;
+    struct error err = {0};
+    expect_ok(device_load("h100-sxm", &d, &err), &err);
+    set_experts(&d);
+    const struct operation op = {.kind = WORK_EXPERTS,
+                                 .dtype = DTYPE_FP8,
+                                 .weight_bytes = 1,
+                                 .experts = {2048, 1536, 64, 8, .gated = 1, .tensor = 2, .expert = 1, .imbalance = 1}};
+    double awake = experts_awake(&op.experts, 64), weights = awake * 3 * 2048 * 768;
+    double flops = 2 * awake * 16 * 3 * 2048 * 768, moved = 512 * (2 * 2048 + 3 * 768);
+    double expected = flops / (1979e3 * 0.25) + (weights + moved) / (3350 * 0.8) + 35000;
+    assert_near(roofline_operation_ns(&d, &op, 64), expected, 1e-9);
 }
 
 /* A model's kernels on a device, priced without compiling them. */
@@ -903,6 +1011,8 @@ int main(void)
         cmocka_unit_test(test_no_cost_falls_when_its_cause_grows),
         cmocka_unit_test(test_int4_is_no_slower_than_int8_at_few_rows),
         cmocka_unit_test(test_fit_finds_the_parameters_that_made_the_kernels),
+        cmocka_unit_test(test_fit_refuses_what_no_kernel_can_have),
+        cmocka_unit_test(test_experts_take_arithmetic_and_bytes_one_after_the_other),
         cmocka_unit_test(test_leave_one_out_of_a_grid),
         cmocka_unit_test(test_llmservingsim_bundle_of_two_grids),
         cmocka_unit_test(test_llmservingsim_bundle_round_trip),
