@@ -12,7 +12,8 @@ static int compile(struct cost_model *cm, struct error *err)
 {
     cm->host = cost_fine(cost_waited_ns(cm));
     cm->launch = cost_fine(cm->backend.launch_ns);
-    cm->eager = cost_fine(cm->device.eager_layer_ns * cm->work.layers);
+    double experts = cm->model.moe.experts ? 1 - (double)cm->model.moe.dense_layers / cm->model.layers : 0;
+    cm->eager = cost_fine((cm->device.eager_layer_ns + cm->engine.eager_expert_layer_ns * experts) * cm->work.layers);
     return cost_compile_rows(cm, err) || cost_compile_lines(cm, err) ? -1 : 0;
 }
 
@@ -81,6 +82,7 @@ static void scale_host_work(struct cost_model *cm, double factor)
     cm->device.host_ns *= factor;
     cm->device.host_ns_per_sequence *= factor;
     cm->device.eager_layer_ns *= factor;
+    cm->engine.eager_expert_layer_ns *= factor;
     cm->engine.exposed_ns *= factor;
     cm->engine.exposed_ns_per_sequence *= factor;
 }
@@ -142,6 +144,7 @@ static int create(struct cost_model *out, const char *model, const char *device,
     if (engine && engine->quantised)
         quantise(&out->model, engine->weight_dtype);
     out->model.uniform_kv = engine && engine->uniform_kv;
+    out->model.fused_shared_experts = engine && engine->fused_shared_experts;
     int status = engine && engine->experts_quantised ? quantise_experts(&out->model, engine->expert_dtype, err) : 0;
     if (status == 0)
         status = create_backend(out, techniques, drafts_for, err);

@@ -31,7 +31,8 @@ struct engine {
     double host_ns, host_ns_per_sequence;       /* of an iteration; below 0: as the device says */
     double exposed_ns, exposed_ns_per_sequence; /* host work that the GPU waits for, even where it schedules ahead */
     double eager_layer_ns; /* between a layer's kernels in iterations that are no captured graph; below 0: likewise */
-    bool quantised;        /* weights are in `weight_dtype`, whatever the model says */
+    double eager_expert_layer_ns; /* the same of a layer with experts, on top */
+    bool quantised;               /* weights are in `weight_dtype`, whatever the model says */
     enum dtype weight_dtype;
     bool experts_quantised; /* experts are in `expert_dtype`, whatever the model says */
     enum dtype expert_dtype;
@@ -41,6 +42,7 @@ struct engine {
     bool uniform_kv;                        /* layers with a window keep every token, as the others do */
     bool graph_decodes_only;                /* batches with prompts in them run at their own size */
     bool head_for_all; /* the output head runs for every request of a batch, not only for those that get a token */
+    bool fused_shared_experts; /* shared experts run in the launch of the routed ones, where they can */
     struct engine_memory memory;
 };
 

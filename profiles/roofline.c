@@ -80,8 +80,8 @@ static double expert_bytes_per_ns(const struct device *d, enum dtype dtype)
 static double experts_ns(const struct device *d, const struct operation *op, double rows)
 {
     const struct experts *e = &op->experts;
-    double awake = fmax(experts_awake(e, rows), 1), width = e->intermediate / e->tensor;
-    double picks = rows * e->top_k / e->expert * e->imbalance, matrices = e->gated > 0 ? 3 : 2;
+    double awake = fmax(experts_awake(e, rows), 1) + e->always, width = e->intermediate / e->tensor;
+    double picks = rows * (e->top_k + e->always) / e->expert * e->imbalance, matrices = e->gated > 0 ? 3 : 2;
     double flops = 2 * tiled_picks(d, picks, awake) * matrices * e->hidden * width;
     double bytes = awake * matrices * e->hidden * width * op->weight_bytes +
                    picks * (2 * e->hidden + matrices * width) * activation_bytes(d, op->dtype);

@@ -691,6 +691,56 @@ static void test_experts_take_arithmetic_and_bytes_one_after_the_other(void **st
     assert_near(roofline_operation_ns(&d, &op, 64), expected, 1e-9);
 }
 
+static struct operation *find_op(struct cost_model *cm, const char *name)
+{
+    return work_find(&cm->work, name);
+}
+
+/* DeepSeek-R1 has one shared expert as wide as a routed one: fused, a token goes to 9, and there is no GEMM of its own.
+ * Experts of which a GPU holds some alone, or in another format, stay apart. Routers have 16 bits whatever the rest
+ * has. */
+static void test_shared_experts_run_with_routed_ones_where_they_can(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct engine engine = {.name = "none", .fused_shared_experts = true};
+    struct parallel by_width = tensor_parallel(8), by_experts = tensor_parallel(8);
+    struct cost_model cm;
+    by_experts.expert = 8;
+    expect_ok(cost_model_create(&cm, "deepseek-r1", "h200-sxm", &by_width, &engine, NULL, &err), &err);
+    assert_true(find_op(&cm, "moe")->experts.always == 1 && !find_op(&cm, "shared_gate_up"));
+    assert_true(find_op(&cm, "router")->weight_bytes == 2 && find_op(&cm, "router")->dtype == DTYPE_BF16);
+    assert_true(find_op(&cm, "qkv_a_proj")->n == 1536 + 512 + 64 && !find_op(&cm, "kv_a_proj"));
+    cost_model_release(&cm);
+    expect_ok(cost_model_create(&cm, "deepseek-r1", "h200-sxm", &by_experts, &engine, NULL, &err), &err);
+    assert_true(find_op(&cm, "moe")->experts.always == 0 && find_op(&cm, "shared_gate_up"));
+    cost_model_release(&cm);
+    engine.experts_quantised = true;
+    engine.expert_dtype = DTYPE_FP4;
+    expect_ok(cost_model_create(&cm, "deepseek-r1", "h200-sxm", &by_width, &engine, NULL, &err), &err);
+    assert_true(find_op(&cm, "moe")->experts.always == 0);
+    cost_model_release(&cm);
+}
+
+/* Of DeepSeek-R1's 61 layers, 58 have experts: 2 and 3 us between their kernels are 61·2 + 58·3 = 296 us. */
+static void test_layers_with_experts_are_launched_more_slowly(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct engine without = {.name = "none", .graph_tokens = {8}, .graph_count = 1}, with = without;
+    struct cost_model plain, slow;
+    with.eager_layer_ns = 2000;
+    with.eager_expert_layer_ns = 3000;
+    expect_ok(create_cost(&plain, "deepseek-r1", "h200-sxm", 8, &without, &err), &err);
+    expect_ok(create_cost(&slow, "deepseek-r1", "h200-sxm", 8, &with, &err), &err);
+    struct batch b = {.decodes = 8, .decode_kv = 800};
+    assert_int_equal(cost_of(&slow, &b).total, cost_of(&plain, &b).total);
+    b.decodes = 9;
+    assert_int_equal(cost_of(&slow, &b).total - cost_of(&plain, &b).total, (fine_time)296000 << FINE_BITS);
+    cost_model_release(&plain);
+    cost_model_release(&slow);
+}
+
 /* A model's kernels on a device, priced without compiling them. */
 struct priced_model {
     struct cost_model cm;
@@ -1012,6 +1062,8 @@ int main(void)
         cmocka_unit_test(test_int4_is_no_slower_than_int8_at_few_rows),
         cmocka_unit_test(test_fit_finds_the_parameters_that_made_the_kernels),
         cmocka_unit_test(test_fit_refuses_what_no_kernel_can_have),
+        cmocka_unit_test(test_shared_experts_run_with_routed_ones_where_they_can),
+        cmocka_unit_test(test_layers_with_experts_are_launched_more_slowly),
         cmocka_unit_test(test_experts_take_arithmetic_and_bytes_one_after_the_other),
         cmocka_unit_test(test_leave_one_out_of_a_grid),
         cmocka_unit_test(test_llmservingsim_bundle_of_two_grids),
