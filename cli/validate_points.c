@@ -121,18 +121,22 @@ static int write_csv(const struct points *points, const struct point_wishes *w, 
     struct output out;
     if (output_open(&out, w->csv, err))
         return -1;
-    fputs("id,system,engine,version,model,precision,mode,half,concurrency,tpot_ms,simulated_tpot_ms,ttft_ms,"
-          "simulated_ttft_ms,left_out\n",
-          out.out);
+    fputs(
+        "id,system,engine,version,model,precision,mode,preset,half,concurrency,ranks,tpot_ms,simulated_tpot_ms,ttft_ms,"
+        "simulated_ttft_ms,left_out\n",
+        out.out);
     for (size_t i = 0; i < points->count; i++) {
         const struct point *p = &points->items[i];
         const char *reason = left_out(p, w, system);
-        const char *const texts[] = {p->id, p->system, p->backend, p->version, p->model_path, p->quantisation, p->mode};
+        char preset[64] = "";
+        point_preset(p, preset, sizeof preset);
+        const char *const texts[] = {p->id,         p->system,       p->backend, p->version,
+                                     p->model_path, p->quantisation, p->mode,    preset};
         for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
             printable_csv(out.out, texts[k]);
             fputc(',', out.out);
         }
-        fprintf(out.out, "%s,%g,%g,%g,%g,%g,", p->judged ? "judge" : "fit", p->concurrency, p->tpot_ms,
+        fprintf(out.out, "%s,%g,%g,%g,%g,%g,%g,", p->judged ? "judge" : "fit", p->concurrency, p->ranks, p->tpot_ms,
                 p->simulated_tpot_ms, p->ttft_ms, p->simulated_ttft_ms);
         printable_csv(out.out, reason ? reason : p->impossible);
         fputc('\n', out.out);
@@ -156,10 +160,10 @@ int validate_points(const struct arguments *args, const struct point_wishes *w, 
     int status = points_read(args->words[1], &points, err);
     if (status == 0)
         status = simulate_points(&points, args, w, d.system, store, err);
-    if (status == 0)
-        status = report_points(&points, w, d.system, err);
     if (status == 0 && w->csv)
         status = write_csv(&points, w, d.system, err);
+    if (status == 0)
+        status = report_points(&points, w, d.system, err);
     if (status == 0 && w->plot)
         status = plot_points(w->plot, args->words[1], &points, err);
     points_release(&points);

@@ -50,16 +50,12 @@ static const struct csv_column columns[] = {
 };
 
 /* The batch of a point is that of one attention rank. */
-static double clients_of_pool(const struct point_pool *p)
-{
-    return p->batch * fmax(p->attention_dp, 1) * fmax(p->workers, 1);
-}
-
 static void find_concurrency(struct point *p)
 {
     const char *stated = strstr(p->data_source, "silicon_concurrency=");
-    p->concurrency = stated ? strtod(stated + strlen("silicon_concurrency="), NULL)
-                            : clients_of_pool(p->decode.tp > 0 ? &p->decode : &p->serve);
+    const struct point_pool *decodes = p->decode.tp > 0 ? &p->decode : &p->serve;
+    p->ranks = fmax(decodes->attention_dp, 1) * fmax(decodes->workers, 1);
+    p->concurrency = stated ? strtod(stated + strlen("silicon_concurrency="), NULL) : decodes->batch * p->ranks;
 }
 
 static bool same_pool(const struct point_pool *a, const struct point_pool *b)
@@ -116,8 +112,8 @@ static const char *refused_pool(const struct point_pool *p, bool large_domain)
         return "no tensor parallel degree given";
     if (p->pp > 1)
         return "pipeline parallel";
-    if (p->tp > 8 && !large_domain)
-        return "tensor parallel beyond a node of 8 GPUs";
+    if (p->tp > (large_domain ? 64 : 8))
+        return large_domain ? "tensor parallel beyond 64 GPUs" : "tensor parallel beyond a node of 8 GPUs";
     if (expert_gpus > 1 && gpus != expert_gpus)
         return "experts and attention on different numbers of GPUs";
     return NULL;

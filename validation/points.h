@@ -29,6 +29,7 @@ struct point {
     char quantisation[24], data_source[POINT_SOURCE];
     double isl, osl;
     double concurrency; /* clients of the whole server: as the source says, else ranks and workers times their batch */
+    double ranks;       /* attention ranks that decode, of all workers */
     struct point_pool serve, prefill, decode;
     double ttft_ms, tpot_ms; /* measured means */
     enum point_repeat repeat;
@@ -54,6 +55,9 @@ void points_release(struct points *points);
 const char *point_refused(const struct point *p, const char *system);
 
 bool point_is_disaggregated(const struct point *p);
+
+/* The engine preset that stands for the version a point was measured with; false where there is none. */
+bool point_preset(const struct point *p, char *out, size_t size);
 
 /* The closed loop of a point (points_scenario.c): as many clients as its concurrency, who all start at time 0 with an
  * empty server and send ten requests each, all of which count. The caller owns *out. */

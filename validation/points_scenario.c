@@ -49,12 +49,17 @@ static void add_weights(const struct point *p, const struct model *m, cJSON *eng
 }
 
 /* Where TensorRT-LLM is disaggregated, the version is that of Dynamo around it. */
+bool point_preset(const struct point *p, char *out, size_t size)
+{
+    bool dynamo = point_is_disaggregated(p) && strcmp(p->backend, "trtllm") == 0;
+    return engine_preset(p->backend, dynamo ? "newest" : p->version, out, size);
+}
+
 static void add_engine(const struct point *p, const struct model *m, cJSON *root)
 {
     char preset[64];
-    bool dynamo = point_is_disaggregated(p) && strcmp(p->backend, "trtllm") == 0;
     cJSON *engine = cJSON_AddObjectToObject(root, "engine");
-    if (engine_preset(p->backend, dynamo ? "newest" : p->version, preset, sizeof preset))
+    if (point_preset(p, preset, sizeof preset))
         cJSON_AddStringToObject(engine, "preset", preset);
     add_weights(p, m, engine);
 }
