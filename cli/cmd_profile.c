@@ -26,7 +26,8 @@ static const struct option_spec options[] = {
     {"--host", "FOLDER", "fit: the measured server run to fit host work to (requests.jsonl and meta.json)"},
     {"--kernels", "FOLDER",
      "fit: AIConfigurator's tables of one system and engine (gemm_perf.csv, context_attention_perf.csv, "
-     "generation_attention_perf.csv, custom_allreduce_perf.csv) to fit a roofline's efficiencies to"},
+     "generation_attention_perf.csv, custom_allreduce_perf.csv, moe_perf.csv; or .csv.gz) to fit a roofline's "
+     "efficiencies to"},
     {"--set", "PATH=VALUE",
      "fit: override a value of the run's scenario, e.g. engine.preset=vllm-0.19; may be repeated"},
     {"--out", "FILE",
@@ -328,38 +329,88 @@ static void replace_number(cJSON *object, const char *name, double value)
     cJSON_AddNumberToObject(object, name, strtod(digits, NULL));
 }
 
+/* The errors of the kinds of kernels that there were. */
+static void describe_fit(const char *device, const struct kernel_fit *fit, char *out, size_t size)
+{
+    snprintf(out, size, "datasheet of %s, fitted to AIConfigurator's measured kernels; median error", device);
+    for (int i = 0; i < KERNEL_KINDS; i++) {
+        size_t used = strlen(out);
+        if (fit->after[i].points > 0)
+            snprintf(out + used, size - used, " %s %.1f,", kernel_kind_names[i], 100 * fit->after[i].median);
+    }
+    out[strlen(out) - 1] = 0;
+    snprintf(out + strlen(out), size - strlen(out), " %%");
+}
+
+static void replace_by_format(cJSON *object, const char *name, const double *values)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(object, name);
+    cJSON *formats = NULL;
+    for (int i = 0; i < DTYPE_COUNT; i++)
+        if (values[i] > 0) {
+            formats = formats ? formats : cJSON_AddObjectToObject(object, name);
+            replace_number(formats, dtype_names[i], values[i]);
+        }
+}
+
 /* The device's own file with the fitted values in it and where they come from. */
 static int write_device(const struct arguments *args, const struct device *d, const struct kernel_fit *fit,
                         const char *file, struct error *err)
 {
-    const struct kernel_errors *e = fit->after;
     char source[256];
     struct json root;
     if (shipped_load("device", args->words[1], &root, err))
         return -1;
     cJSON *device = (cJSON *)(uintptr_t)root.node;
-    snprintf(
-        source, sizeof source,
-        "datasheet of %s, efficiencies fitted to AIConfigurator's measured kernels: median error GEMM bf16 %.1f %%, "
-        "fp8 %.1f %%, attention prefill %.1f %%, decode %.1f %%, all-reduce %.1f %%",
-        args->words[1], 100 * e[KERNEL_GEMM_BF16].median, 100 * e[KERNEL_GEMM_FP8].median,
-        100 * e[KERNEL_PREFILL].median, 100 * e[KERNEL_DECODE].median, 100 * e[KERNEL_ALL_REDUCE].median);
+    describe_fit(args->words[1], fit, source, sizeof source);
     replace_string(device, "name", value_or(args, OPT_NAME, "fitted"));
+    replace_string(device, "system", d->system);
     replace_string(device, "source", source);
     replace_number(device, "gemm_efficiency", d->gemm_efficiency);
     replace_number(device, "bandwidth_efficiency", d->bandwidth_efficiency);
     replace_number(device, "roofline_corner", d->roofline_corner);
     replace_number(device, "gemm_launch_ns", d->gemm_launch_ns);
-    replace_number(device, "gemm_efficiency_8bit", d->gemm_efficiency_8bit);
-    replace_number(device, "gemm_launch_ns_8bit", d->gemm_launch_ns_8bit);
+    if (fit->after[KERNEL_GEMM_FP8].points > 0) {
+        replace_number(device, "gemm_efficiency_8bit", d->gemm_efficiency_8bit);
+        replace_number(device, "gemm_launch_ns_8bit", d->gemm_launch_ns_8bit);
+    }
     replace_number(device, "attention_efficiency", d->attention_efficiency);
-    replace_number(device, "attention_bandwidth_efficiency", d->attention_bandwidth_efficiency);
-    replace_number(device, "attention_launch_ns", d->attention_launch_ns);
+    if (fit->after[KERNEL_PREFILL].points > 0 && fit->after[KERNEL_DECODE].points > 0) {
+        replace_number(device, "attention_bandwidth_efficiency", d->attention_bandwidth_efficiency);
+        replace_number(device, "attention_launch_ns", d->attention_launch_ns);
+    }
     replace_number(device, "link_bytes_per_s", d->link_bytes_per_s);
     replace_number(device, "link_latency_ns", d->link_latency_ns);
+    replace_by_format(device, "expert_efficiency", d->expert_efficiency);
+    replace_by_format(device, "expert_bandwidth_efficiency", d->expert_bandwidth_efficiency);
+    replace_by_format(device, "expert_launch_ns", d->expert_launch_ns);
     int status = profile_write(device, file, err);
     cJSON_Delete(device);
     return status;
+}
+
+static void print_kernel_fit(const struct kernel_fit *fit)
+{
+    printf("error of the roofline against measured kernels, in percent (%u evaluations)\n\n"
+           "%-18s %8s %9s %8s %9s %8s\n",
+           fit->evaluations, "kernels", "points", "before", "p90", "fitted", "p90");
+    for (int i = 0; i < KERNEL_KINDS; i++) {
+        const struct kernel_errors *before = &fit->before[i], *after = &fit->after[i];
+        if (fit->impossible[i] > 0)
+            printf("%-18s %8zu take less than their arithmetic at peak, and do not count\n", kernel_kind_names[i],
+                   fit->impossible[i]);
+        if (after->points == 0)
+            printf("%-18s %8s\n", kernel_kind_names[i], "none");
+        else
+            printf("%-18s %8zu %9.1f %8.1f %9.1f %8.1f\n", kernel_kind_names[i], after->points, 100 * before->median,
+                   100 * before->p90, 100 * after->median, 100 * after->p90);
+    }
+    for (size_t i = 0; i < fit->refused_count; i++) {
+        const struct refused_constant *r = &fit->refused[i];
+        printf("refused: %s = %.0f, since such kernels launch within %.0f ns: the rest is the benchmark's; %.0f stands "
+               "instead\n",
+               r->name, r->fitted, r->most, r->used);
+    }
 }
 
 static int fit_kernels(const struct arguments *args, struct error *err)
@@ -373,12 +424,7 @@ static int fit_kernels(const struct arguments *args, struct error *err)
     device_release(&d);
     if (status)
         return -1;
-    printf("error of the roofline against measured kernels, in percent (%u evaluations)\n\n"
-           "%-18s %8s %9s %8s %9s %8s\n",
-           fit.evaluations, "kernels", "points", "before", "p90", "fitted", "p90");
-    for (int i = 0; i < KERNEL_KINDS; i++)
-        printf("%-18s %8zu %9.1f %8.1f %9.1f %8.1f\n", kernel_kind_names[i], fit.after[i].points,
-               100 * fit.before[i].median, 100 * fit.before[i].p90, 100 * fit.after[i].median, 100 * fit.after[i].p90);
+    print_kernel_fit(&fit);
     printf("wrote %s; use it with --set device=%s\n", file, file);
     return 0;
 }

@@ -8,10 +8,10 @@
 #include "cli/command.h"
 #include "cli/validate_distserve.h"
 #include "cli/validate_engine.h"
+#include "cli/validate_points.h"
 #include "planner/parallel.h"
 #include "reports/store/store.h"
 #include "validation/plot.h"
-#include "validation/points.h"
 #include "validation/theory_cases.h"
 
 enum {
@@ -28,7 +28,9 @@ enum {
     OPT_POLICIES,
     OPT_REPEATS,
     OPT_BACKEND,
-    OPT_NO_HASHES
+    OPT_NO_HASHES,
+    OPT_HALF,
+    OPT_CSV
 };
 
 static const struct option_spec options[] = {
@@ -51,6 +53,10 @@ static const struct option_spec options[] = {
      "engine-validation.points until all are there, so that an interrupted one goes on"},
     {"--backend", "NAME", "engine: cpu, cpu-reference, or cuda where it is built in"},
     {"--no-hashes", NULL, "measured: leave the folder's prefix_hashes.jsonl out, so that no prompts share prefixes"},
+    {"--half", "NAME",
+     "measured, operating points: fit, the half that constants of engine versions may be fitted to, or judge, the "
+     "other (default: both)"},
+    {"--csv", "FILE", "measured, operating points: write each point, its half, and what was measured and simulated"},
     PLUGIN_OPTION,
     {0},
 };
@@ -167,88 +173,6 @@ static int compare_measured(const char *folder, struct simulation *s, const char
     return status || run_id < 0 ? -1 : 0;
 }
 
-static int simulate_point(struct point *p, const char *device, const struct arguments *args, struct store *store,
-                          struct error *err)
-{
-    struct json root = {.node = point_scenario(p, device), .file = p->id};
-    if (apply_settings(args, &root, err) == 0)
-        return point_simulate(p, root, store, err);
-    cJSON_Delete((cJSON *)(uintptr_t)root.node);
-    return -1;
-}
-
-static int print_points(const struct points *points, const char *backend, const char *model, struct error *err)
-{
-    struct point_errors e;
-    if (points_compare(points, backend, model, &e, err))
-        return -1;
-    if (e.count > 0)
-        printf("%-8s %-34s %5zu %7.1f %% %7.1f %% %7.3f %9.1f %% %7.1f %% %7.3f\n", backend ? backend : "all",
-               model ? model : "", e.count, 100 * e.tpot_median, 100 * e.tpot_p90, e.tpot_rank, 100 * e.ttft_median,
-               100 * e.ttft_p90, e.ttft_rank);
-    return 0;
-}
-
-/* A line for each engine and model, one for all, and what was left out and why. */
-static int report_points(const struct points *points, const char *device, const char *system, struct error *err)
-{
-    struct point_errors all;
-    printf("%-8s %-34s %5s %9s %9s %7s %11s %9s %7s\n", "engine", "model", "n", "TPOT p50", "p90", "rank", "TTFT p50",
-           "p90", "rank");
-    for (size_t i = 0; i < points->count; i++) {
-        const struct point *p = &points->items[i];
-        bool first = p->simulated_tpot_ms > 0;
-        for (size_t k = 0; k < i && first; k++)
-            first = points->items[k].simulated_tpot_ms <= 0 || strcmp(points->items[k].backend, p->backend) != 0 ||
-                    strcmp(points->items[k].model_path, p->model_path) != 0;
-        if (first && print_points(points, p->backend, p->model_path, err))
-            return -1;
-    }
-    if (print_points(points, NULL, NULL, err) || points_compare(points, NULL, NULL, &all, err))
-        return -1;
-    for (size_t i = 0; i < points->count; i++) { /* each reason once, with how many points it left out */
-        const char *reason = point_refused(&points->items[i], system);
-        size_t before = 0, count = 0;
-        for (size_t k = 0; reason && k < points->count; k++)
-            if (point_refused(&points->items[k], system) == reason)
-                count++, before += k < i;
-        if (reason && before == 0)
-            printf("left out: %zu points, %s\n", count, reason);
-    }
-    if (all.count == 0)
-        return error_set(err, ERROR_INPUT, "no point can be simulated on %s", device);
-    printf("mean absolute error %.2f %%, worst %.2f %%\n", 100 * all.tpot_mean, 100 * all.tpot_worst);
-    return 0;
-}
-
-static int validate_points(const struct arguments *args, struct store *store, struct error *err)
-{
-    const char *device = args->values[OPT_PROFILE];
-    struct points points = {0};
-    struct device d;
-    if (device_load(device, &d, err))
-        return -1;
-    int status = points_read(args->words[1], &points, err);
-    for (size_t i = 0; status == 0 && i < points.count; i++) {
-        struct point *p = &points.items[i];
-        struct error refused = {0};
-        if (point_refused(p, d.system) || simulate_point(p, device, args, store, &refused) == 0)
-            continue;
-        p->impossible = refused.code == ERROR_INPUT;
-        if (p->impossible)
-            printf("left out: %s: %s\n", p->id, refused.text);
-        else
-            status = (*err = refused, -1);
-    }
-    if (status == 0)
-        status = report_points(&points, device, d.system, err);
-    if (status == 0 && args->values[OPT_PLOT])
-        status = plot_points(args->values[OPT_PLOT], args->words[1], &points, err);
-    points_release(&points);
-    device_release(&d);
-    return status;
-}
-
 /* The run's scenario, opened; with prefix hashes where the folder has them and they are wanted. */
 static int open_server(const struct arguments *args, bool hashes, bool *found, struct simulation **s, struct error *err)
 {
@@ -299,6 +223,10 @@ static int validate_server(const struct arguments *args, struct store *store, st
 
 static int validate_measured(const struct arguments *args, struct error *err)
 {
+    const struct point_wishes wishes = {.device = args->values[OPT_PROFILE],
+                                        .half = args->values[OPT_HALF],
+                                        .csv = args->values[OPT_CSV],
+                                        .plot = args->values[OPT_PLOT]};
     struct store *store = NULL;
     if (need_words(args, 2, 2, command_validate.usage, err))
         return -1;
@@ -310,7 +238,7 @@ static int validate_measured(const struct arguments *args, struct error *err)
     const char *dot = strrchr(args->words[1], '.');
     bool points = dot && strcmp(dot, ".csv") == 0;
     if (status == 0)
-        status = (points ? validate_points : validate_server)(args, store, err);
+        status = points ? validate_points(args, &wishes, store, err) : validate_server(args, store, err);
     store_close(store);
     return status;
 }

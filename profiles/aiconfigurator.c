@@ -2,7 +2,9 @@
 #include "profiles/aiconfigurator.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/csv.h"
 
@@ -27,7 +29,7 @@ static const struct csv_column attention_columns[] = {TEXT("attn_dtype", dtype),
                                                       COLUMN("num_key_value_heads", kv_heads, POSITIVE),
                                                       COLUMN("head_dim", head_dim, POSITIVE),
                                                       COLUMN("step", step, OPTIONAL),
-                                                      COLUMN("window_size", window, OPTIONAL),
+                                                      COLUMN("window_size", window, MAY_LACK),
                                                       COLUMN("latency", ms, POSITIVE)};
 
 static const struct csv_column all_reduce_columns[] = {TEXT("kernel_source", source),
@@ -41,6 +43,8 @@ static const struct csv_column nccl_columns[] = {TEXT("op_name", op), TEXT("nccl
                                                  COLUMN("latency", ms, POSITIVE)};
 
 static const struct csv_column moe_columns[] = {TEXT("moe_dtype", dtype),
+                                                {"kernel_source", offsetof(struct kernel, source), KERNEL_TEXT,
+                                                 CSV_MAY_LACK},
                                                 TEXT("distribution", distribution),
                                                 COLUMN("num_tokens", tokens, POSITIVE),
                                                 COLUMN("hidden_size", hidden, POSITIVE),
@@ -80,6 +84,18 @@ int kernels_read(const char *file, enum kernel_file kind, struct kernel **out, s
     int status = csv_read(file, files[kind].columns, files[kind].count, sizeof **out, &items, count, err);
     *out = items;
     return status;
+}
+
+bool kernels_find(const char *folder, enum kernel_file kind, char *out, size_t size)
+{
+    static const char *const packed[] = {"", ".gz"};
+    for (int i = 0; i < 2; i++) {
+        snprintf(out, size, "%s/%s%s", folder, kernel_file_names[kind], packed[i]);
+        if (access(out, R_OK) == 0)
+            return true;
+    }
+    snprintf(out, size, "%s/%s", folder, kernel_file_names[kind]);
+    return false;
 }
 
 bool kernel_dtype(const char *name, enum dtype *out)

@@ -10,9 +10,10 @@ static int create(struct cost_model *out, const char *model, const char *device,
 /* Everything that a run asks for again and again, once. */
 static int compile(struct cost_model *cm, struct error *err)
 {
-    cm->host = cm->engine.schedule_ahead ? 0 : cost_fine(cm->device.host_ns);
+    cm->host = cost_fine(cost_waited_ns(cm));
     cm->launch = cost_fine(cm->backend.launch_ns);
-    cm->eager = cost_fine(cm->device.eager_layer_ns * cm->work.layers);
+    double experts = cm->model.moe.experts ? 1 - (double)cm->model.moe.dense_layers / cm->model.layers : 0;
+    cm->eager = cost_fine((cm->device.eager_layer_ns + cm->engine.eager_expert_layer_ns * experts) * cm->work.layers);
     return cost_compile_rows(cm, err) || cost_compile_lines(cm, err) ? -1 : 0;
 }
 
@@ -76,11 +77,14 @@ static void set_engine(struct cost_model *cm, const struct engine *engine)
         cm->device.eager_layer_ns = engine->eager_layer_ns;
 }
 
-static void scale_host_work(struct device *d, double factor)
+static void scale_host_work(struct cost_model *cm, double factor)
 {
-    d->host_ns *= factor;
-    d->host_ns_per_sequence *= factor;
-    d->eager_layer_ns *= factor;
+    cm->device.host_ns *= factor;
+    cm->device.host_ns_per_sequence *= factor;
+    cm->device.eager_layer_ns *= factor;
+    cm->engine.eager_expert_layer_ns *= factor;
+    cm->engine.exposed_ns *= factor;
+    cm->engine.exposed_ns_per_sequence *= factor;
 }
 
 struct parallel tensor_parallel(uint32_t degree)
@@ -108,6 +112,15 @@ static void quantise(struct model *m, enum dtype dtype)
     }
 }
 
+static int quantise_experts(struct model *m, enum dtype dtype, struct error *err)
+{
+    if (!m->moe.experts)
+        return error_set(err, ERROR_INPUT, "engine.expert_dtype: %s has no experts", m->name);
+    m->moe.dtype = dtype;
+    m->moe.bytes_per_weight = dtype_bytes(dtype);
+    return 0;
+}
+
 static int complain_of_size(const struct cost_model *cm, struct error *err)
 {
     return error_set(err, ERROR_INPUT,
@@ -131,11 +144,16 @@ static int create(struct cost_model *out, const char *model, const char *device,
     if (engine && engine->quantised)
         quantise(&out->model, engine->weight_dtype);
     out->model.uniform_kv = engine && engine->uniform_kv;
-    int status = create_backend(out, techniques, drafts_for, err);
+    out->model.fused_shared_experts = engine && engine->fused_shared_experts;
+    int status = engine && engine->experts_quantised ? quantise_experts(&out->model, engine->expert_dtype, err) : 0;
+    if (status == 0)
+        status = create_backend(out, techniques, drafts_for, err);
     set_engine(out, engine);
-    scale_host_work(&out->device, out->work.time_scale);
-    if (parallel->stage > 0)
-        out->device.host_ns = out->device.host_ns_per_sequence = 0; /* the first one's covers the whole pass */
+    scale_host_work(out, out->work.time_scale);
+    if (parallel->stage > 0) { /* the first one's covers the whole pass */
+        out->device.host_ns = out->device.host_ns_per_sequence = 0;
+        out->engine.exposed_ns = out->engine.exposed_ns_per_sequence = 0;
+    }
     if (status == 0 && cost_model_kv_tokens(out, 1, 1) == 0)
         status = complain_of_size(out, err);
     if (status == 0)

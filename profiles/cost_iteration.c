@@ -98,11 +98,13 @@ static void speculative_mixed_cost(const struct cost_model *cm, const struct cos
     out->steady = 1;
 }
 
-/* Scheduling ahead, an iteration takes as long as the host's work for the next one, if that is longer. */
+/* Scheduling ahead, an iteration takes as long as the host's work for the next one, if that is longer; what is exposed
+ * comes on top of either. */
 static void wait_for_host(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
 {
-    int64_t host =
-        cost_fine(cm->device.host_ns + cm->device.host_ns_per_sequence * (double)(batch->count + batch->decodes));
+    double sequences = (double)(batch->count + batch->decodes);
+    int64_t host = cost_fine(cm->device.host_ns + cost_waited_ns(cm) +
+                             (cm->device.host_ns_per_sequence + cost_waited_each_ns(cm)) * sequences);
     if ((int64_t)out->total >= host)
         return;
     out->total = (fine_time)host;

@@ -47,8 +47,7 @@ static struct decode_line speculative_line(const struct cost_model *cm, uint64_t
     struct decode_line draft = compute_line(cm->draft, sequences, kv);
     double ns = cm->backend.token_ns(cm->backend.self, (double)engine_padded_tokens(&cm->engine, rows), by) +
                 cm->backend.head_ns(cm->backend.self, (double)rows, by) + p->ns;
-    if (!cm->engine.schedule_ahead)
-        ns += cm->device.host_ns + cm->device.host_ns_per_sequence * (double)sequences;
+    ns += cost_waited_ns(cm) + cost_waited_each_ns(cm) * (double)sequences;
     ns += (double)cost_eager(cm, rows, false) / (double)ONE_NS;
     double until = fmin(p->until, most_kv_tokens);
     return (struct decode_line){.until = (uint64_t)until < draft.until ? (uint64_t)until : draft.until,

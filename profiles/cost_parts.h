@@ -41,6 +41,11 @@ int cost_compile_rows(struct cost_model *cm, struct error *err);
 /* So many rows of token-wise operations, computed. */
 struct dense_cost cost_rows_compute(const struct cost_model *cm, uint64_t rows);
 
+/* Host work that the GPU waits for, of an iteration and of each sequence in it: what is exposed, and all of it where
+ * the engine does not schedule ahead. */
+double cost_waited_ns(const struct cost_model *cm);
+double cost_waited_each_ns(const struct cost_model *cm);
+
 /* The output head for so many sequences, computed. Host work for every one of them is counted with it, unless that
  * hides behind the GPU. */
 struct dense_cost cost_heads_compute(const struct cost_model *cm, uint64_t sequences);

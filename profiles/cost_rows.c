@@ -11,6 +11,16 @@ static struct dense_cost as_fine(const struct cost_model *cm, double ns, const d
     return cost;
 }
 
+double cost_waited_ns(const struct cost_model *cm)
+{
+    return cm->engine.exposed_ns + (cm->engine.schedule_ahead ? 0 : cm->device.host_ns);
+}
+
+double cost_waited_each_ns(const struct cost_model *cm)
+{
+    return cm->engine.exposed_ns_per_sequence + (cm->engine.schedule_ahead ? 0 : cm->device.host_ns_per_sequence);
+}
+
 struct dense_cost cost_rows_compute(const struct cost_model *cm, uint64_t rows)
 {
     double by[COST_SOURCES] = {0}, ns = cm->backend.token_ns(cm->backend.self, (double)rows, by);
@@ -28,8 +38,7 @@ struct dense_cost cost_heads_compute(const struct cost_model *cm, uint64_t seque
     double by[COST_SOURCES] = {0}, ns = 0;
     if (sequences > 0)
         ns = cm->backend.head_ns(cm->backend.self, (double)sequences, by);
-    if (!cm->engine.schedule_ahead)
-        ns += cm->device.host_ns_per_sequence * (double)sequences;
+    ns += cost_waited_each_ns(cm) * (double)sequences;
     return as_fine(cm, ns, by);
 }
 

@@ -44,24 +44,40 @@ double device_peak_flops(const struct device *device, enum dtype dtype)
     return device->peak_flops[device_arithmetic(device, dtype)];
 }
 
-/* Peaks by format: {"bf16": 989e12, "fp8": 1979e12}. */
+/* Numbers by format: {"bf16": 989e12, "fp8": 1979e12}. */
+static int read_by_format(const struct json *at, double least, double most, double *out, struct error *err)
+{
+    if (!cJSON_IsObject(at->node) || !at->node->child)
+        return json_complain(at, "an object of numbers by format, like {\"bf16\": 989e12}", err);
+    if (json_check_keys(at, dtype_names, err))
+        return -1;
+    for (int i = 0; i < DTYPE_COUNT; i++)
+        if (json_read_number(at, dtype_names[i], false, least, most, &out[i], err))
+            return -1;
+    return 0;
+}
+
 static int read_peaks(const struct json *o, struct device *d, struct error *err)
 {
     struct json peaks = json_member(o, "peak_flops");
-    if (!cJSON_IsObject(peaks.node) || !peaks.node->child)
-        return json_complain(&peaks, "an object of FLOP/s by format, like {\"bf16\": 989e12}", err);
-    if (json_check_keys(&peaks, dtype_names, err))
+    return read_by_format(&peaks, 1, 1e18, d->peak_flops, err);
+}
+
+static int read_experts(const struct json *o, struct device *d, struct error *err)
+{
+    struct json efficiency = json_member(o, "expert_efficiency"), launch = json_member(o, "expert_launch_ns");
+    struct json bandwidth = json_member(o, "expert_bandwidth_efficiency");
+    if ((efficiency.node && read_by_format(&efficiency, 0.001, 1, d->expert_efficiency, err)) ||
+        (bandwidth.node && read_by_format(&bandwidth, 0.01, 1, d->expert_bandwidth_efficiency, err)))
         return -1;
-    for (int i = 0; i < DTYPE_COUNT; i++)
-        if (json_read_number(&peaks, dtype_names[i], false, 1, 1e18, &d->peak_flops[i], err))
-            return -1;
-    return 0;
+    return launch.node ? read_by_format(&launch, 0, 1e9, d->expert_launch_ns, err) : 0;
 }
 
 static int read_roofline(const struct json *o, struct device *d, struct error *err)
 {
     static const char *const keys[] = {"name",
                                        "kind",
+                                       "system",
                                        "memory_bytes",
                                        "bandwidth_bytes_per_s",
                                        "peak_flops",
@@ -76,6 +92,9 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
                                        "attention_launch_ns",
                                        "gemm_efficiency_8bit",
                                        "gemm_launch_ns_8bit",
+                                       "expert_efficiency",
+                                       "expert_launch_ns",
+                                       "expert_bandwidth_efficiency",
                                        "host_ns",
                                        "host_ns_per_sequence",
                                        "eager_layer_ns",
@@ -89,7 +108,8 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
                                        NULL};
     return json_check_keys(o, keys, err) || json_read_number(o, "memory_bytes", true, 1, 1e15, &d->memory_bytes, err) ||
            json_read_number(o, "bandwidth_bytes_per_s", true, 1, 1e15, &d->bandwidth_bytes_per_s, err) ||
-           read_peaks(o, d, err) || json_read_number(o, "gemm_efficiency", false, 0.01, 1, &d->gemm_efficiency, err) ||
+           read_peaks(o, d, err) || read_experts(o, d, err) ||
+           json_read_number(o, "gemm_efficiency", false, 0.01, 1, &d->gemm_efficiency, err) ||
            json_read_number(o, "attention_efficiency", false, 0.01, 1, &d->attention_efficiency, err) ||
            json_read_number(o, "bandwidth_efficiency", false, 0.01, 1, &d->bandwidth_efficiency, err) ||
            json_read_number(o, "gemm_tile_rows", false, 1, 256, &d->gemm_tile_rows, err) ||
@@ -132,6 +152,7 @@ static int read_linear(const struct json *o, struct device *d, struct error *err
 {
     static const char *const keys[] = {"name",
                                        "kind",
+                                       "system",
                                        "memory_bytes",
                                        "base_ns",
                                        "ns_per_prefill_token",
@@ -191,17 +212,12 @@ static void put_first(struct cost_table *tables, size_t own, size_t count)
 
 static int read_tables(const struct json *o, struct device *d, struct error *err)
 {
-    static const char *const keys[] = {"name",
-                                       "kind",
-                                       "base",
-                                       "model",
-                                       "tensor_parallel",
-                                       "source",
-                                       "tables",
-                                       "host_ns",
-                                       "host_ns_per_sequence",
-                                       "eager_layer_ns",
-                                       NULL};
+    static const char *const keys[] = {"name",           "kind",
+                                       "system",         "base",
+                                       "model",          "tensor_parallel",
+                                       "source",         "tables",
+                                       "host_ns",        "host_ns_per_sequence",
+                                       "eager_layer_ns", NULL};
     const char *model = "", *source = "measured tables, source not stated";
     long long tp = 1;
     if (json_check_keys(o, keys, err) || json_read_string(o, "model", false, &model, err) ||
@@ -246,7 +262,7 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
     return 0;
 }
 
-static int read_device(const struct json *root, struct device *d, struct error *err)
+static int read_kind(const struct json *root, struct device *d, struct error *err)
 {
     const char *name = NULL, *kind = "roofline";
     struct json at = json_member(root, "kind");
@@ -272,6 +288,17 @@ static int read_device(const struct json *root, struct device *d, struct error *
     return json_complain(&at, "one of roofline, tables, linear", err);
 }
 
+/* What a device says that it is of goes before what its base is of. */
+static int read_device(const struct json *root, struct device *d, struct error *err)
+{
+    const char *system = NULL;
+    if (read_kind(root, d, err) || json_read_string(root, "system", false, &system, err))
+        return -1;
+    if (system)
+        snprintf(d->system, sizeof d->system, "%s", system);
+    return 0;
+}
+
 int device_take(const struct json *root, const char *name_or_path, struct device *out, struct error *err)
 {
     /* Defaults of a roofline: what well-tuned kernels reach on data-centre GPUs; each device file may say better. */
@@ -289,8 +316,9 @@ int device_take(const struct json *root, const char *name_or_path, struct device
                            .reserved_bytes = 2e9,
                            .tensor_parallel = 1};
     int status = read_device(root, out, err);
-    if (!out->system[0] && !strchr(name_or_path, '/') && !strstr(name_or_path, ".json"))
-        snprintf(out->system, sizeof out->system, "%s", name_or_path);
+    bool shipped = !strchr(name_or_path, '/') && !strstr(name_or_path, ".json");
+    if (!out->system[0])
+        snprintf(out->system, sizeof out->system, "%s", shipped ? name_or_path : out->name);
     if (status)
         device_release(out);
     return status;

@@ -15,7 +15,8 @@ enum device_kind {
 
 struct device {
     char name[64];
-    char system[64]; /* the shipped device at the bottom of it, as named there; "" for one written out */
+    char system[64]; /* what it is a device of: as the file says, else the shipped device at the bottom of it, else its
+                        name */
     enum device_kind kind;
     double memory_bytes, bandwidth_bytes_per_s;
     double peak_flops[DTYPE_COUNT]; /* dense, per second; 0: the device does not have that format */
@@ -27,6 +28,8 @@ struct device {
      * attention kernels; 0: as above. */
     double gemm_launch_ns, gemm_efficiency_8bit, gemm_launch_ns_8bit;
     double attention_bandwidth_efficiency, attention_launch_ns;
+    /* Of a layer's grouped expert GEMMs, by the format of their weights; efficiency 0: as dense GEMMs'. */
+    double expert_efficiency[DTYPE_COUNT], expert_launch_ns[DTYPE_COUNT], expert_bandwidth_efficiency[DTYPE_COUNT];
     double host_ns, host_ns_per_sequence;
     double
         eager_layer_ns; /* on the GPU, between a layer's kernels, where they are launched one by one (no CUDA graph) */

@@ -66,29 +66,40 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
                                        "source",
                                        "host_ns",
                                        "host_ns_per_sequence",
+                                       "exposed_ns",
+                                       "exposed_ns_per_sequence",
                                        "eager_layer_ns",
+                                       "eager_expert_layer_ns",
                                        "graph_tokens",
                                        "schedule_ahead",
                                        "weight_dtype",
+                                       "expert_dtype",
                                        "memory",
                                        "kv_groups",
                                        "graph_decodes_only",
                                        "head_for_all",
+                                       "fused_shared_experts",
                                        NULL};
     const char *name = NULL;
     struct json sizes = json_member(o, "graph_tokens"), memory = json_member(o, "memory");
     if (json_check_keys(o, keys, err) || json_read_string(o, "name", false, &name, err) ||
         json_read_number(o, "host_ns", false, 0, 1e12, &e->host_ns, err) ||
         json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &e->host_ns_per_sequence, err) ||
+        json_read_number(o, "exposed_ns", false, 0, 1e12, &e->exposed_ns, err) ||
+        json_read_number(o, "exposed_ns_per_sequence", false, 0, 1e12, &e->exposed_ns_per_sequence, err) ||
         json_read_number(o, "eager_layer_ns", false, 0, 1e9, &e->eager_layer_ns, err) ||
-        dtype_read(o, "weight_dtype", &e->weight_dtype, err) ||
+        json_read_number(o, "eager_expert_layer_ns", false, 0, 1e9, &e->eager_expert_layer_ns, err) ||
+        dtype_read(o, "weight_dtype", &e->weight_dtype, err) || dtype_read(o, "expert_dtype", &e->expert_dtype, err) ||
         json_read_bool(o, "graph_decodes_only", &e->graph_decodes_only, err) ||
-        json_read_bool(o, "head_for_all", &e->head_for_all, err) || read_memory(&memory, &e->memory, err) ||
-        json_read_bool(o, "schedule_ahead", &e->schedule_ahead, err) || read_kv_groups(o, &e->uniform_kv, err) ||
-        read_sizes(&sizes, e, err))
+        json_read_bool(o, "head_for_all", &e->head_for_all, err) ||
+        json_read_bool(o, "fused_shared_experts", &e->fused_shared_experts, err) ||
+        read_memory(&memory, &e->memory, err) || json_read_bool(o, "schedule_ahead", &e->schedule_ahead, err) ||
+        read_kv_groups(o, &e->uniform_kv, err) || read_sizes(&sizes, e, err))
         return -1;
     if (json_member(o, "weight_dtype").node)
         e->quantised = true;
+    if (json_member(o, "expert_dtype").node)
+        e->experts_quantised = true;
     if (name)
         snprintf(e->name, sizeof e->name, "%s", name);
     return 0;

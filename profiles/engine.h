@@ -28,22 +28,32 @@ struct engine_memory {
 
 struct engine {
     char name[64];
-    double host_ns, host_ns_per_sequence; /* of an iteration; below 0: as the device says */
+    double host_ns, host_ns_per_sequence;       /* of an iteration; below 0: as the device says */
+    double exposed_ns, exposed_ns_per_sequence; /* host work that the GPU waits for, even where it schedules ahead */
     double eager_layer_ns; /* between a layer's kernels in iterations that are no captured graph; below 0: likewise */
-    bool quantised;        /* weights are in `weight_dtype`, whatever the model says */
+    double eager_expert_layer_ns; /* the same of a layer with experts, on top */
+    bool quantised;               /* weights are in `weight_dtype`, whatever the model says */
     enum dtype weight_dtype;
+    bool experts_quantised; /* experts are in `expert_dtype`, whatever the model says */
+    enum dtype expert_dtype;
     bool schedule_ahead;                    /* the next batch is formed while one runs, and host work hides behind it */
     uint32_t graph_tokens[GRAPH_SIZES_MAX]; /* ascending */
     size_t graph_count;                     /* 0: batches run at their own size */
     bool uniform_kv;                        /* layers with a window keep every token, as the others do */
     bool graph_decodes_only;                /* batches with prompts in them run at their own size */
     bool head_for_all; /* the output head runs for every request of a batch, not only for those that get a token */
+    bool fused_shared_experts; /* shared experts run in the launch of the routed ones, where they can */
     struct engine_memory memory;
 };
 
 /* Reads a scenario's "engine": absent, a shipped name or a path, or an object with "preset" and values that override
  * it. */
 int engine_read(const struct json *at, struct engine *out, struct error *err);
+
+/* The shipped preset of an engine ("vllm", "sglang", "trtllm") for one of its versions ("0.12.0", "1.2.0rc6.post3"):
+ * the newest that is not newer, or the oldest. A version without a number ("nightly") takes the newest, an empty one
+ * the oldest. Returns false where no preset is shipped for the engine. */
+bool engine_preset(const char *engine, const char *version, char *out, size_t size);
 
 /* Whether an iteration of so many tokens has its kernels launched one by one. */
 bool engine_is_eager(const struct engine *engine, uint64_t tokens, bool prompts);

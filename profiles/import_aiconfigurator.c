@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* AIConfigurator's tables of one system and engine: kernels by shape, for every model. Files that are absent are left
  * out; nccl_perf.csv and system.yaml may lie one folder up. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lines.h"
 #include "base/yaml.h"
 #include "profiles/aiconfigurator.h"
 #include "profiles/grid.h"
@@ -175,30 +175,26 @@ static bool find_file(const char *folder, enum kernel_file kind, char *out, size
 {
     char above[1024];
     snprintf(above, sizeof above, "%s/..", folder);
-    const char *in = import_has(folder, kernel_file_names[kind])                          ? folder
-                     : placing[kind].one_up && import_has(above, kernel_file_names[kind]) ? above
-                                                                                          : NULL;
-    if (in)
-        import_file(in, kernel_file_names[kind], out, size);
-    return in != NULL;
+    return kernels_find(folder, kind, out, size) || (placing[kind].one_up && kernels_find(above, kind, out, size));
 }
 
 /* What the tables were measured under, from the first line of one of them; its date is not given. */
-static void add_source(const struct import_options *o, cJSON *profile)
+static int add_source(const struct import_options *o, cJSON *profile, struct error *err)
 {
-    char file[1024], text[320], line[256] = "", framework[64] = "", version[64] = "", gpu[96] = "";
-    import_file(o->path, kernel_file_names[KERNELS_GEMM], file, sizeof file);
-    FILE *in = fopen(file, "r");
-    if (!in && errno == ENOMEM)
-        memory_note_failure();
-    if (in && fgets(line, sizeof line, in) && strncmp(line, "framework,version,device,", 25) == 0 &&
-        fgets(line, sizeof line, in))
-        sscanf(line, "%63[^,],%63[^,],%95[^,]", framework, version, gpu);
-    if (in)
-        fclose(in);
+    char file[1024], text[320], framework[64] = "", version[64] = "", gpu[96] = "";
+    struct line line;
+    kernels_find(o->path, KERNELS_GEMM, file, sizeof file);
+    struct lines *in = lines_open(file, err);
+    if (!in)
+        return -1;
+    int got = lines_next(in, &line, err);
+    if (got == 1 && strncmp(line.text, "framework,version,device,", 25) == 0 && (got = lines_next(in, &line, err)) == 1)
+        sscanf(line.text, "%63[^,],%63[^,],%95[^,]", framework, version, gpu);
+    lines_close(in);
     snprintf(text, sizeof text, "imported from AIConfigurator's kernel tables: %s, %s %s",
              *gpu ? gpu : "GPU not stated", *framework ? framework : "engine not stated", version);
     cJSON_AddStringToObject(profile, "source", text);
+    return got < 0 ? -1 : 0;
 }
 
 /* Numbers of system.yaml by the names of a device file. */
@@ -245,13 +241,15 @@ static void add_base(const struct import_options *o, cJSON *profile)
 
 static bool matches(const char *path)
 {
-    return import_has(path, kernel_file_names[KERNELS_GEMM]);
+    char file[1024];
+    return kernels_find(path, KERNELS_GEMM, file, sizeof file);
 }
 
 static int import(const struct import_options *o, cJSON *profile, cJSON *tables, struct error *err)
 {
     char file[1024];
-    add_source(o, profile);
+    if (add_source(o, profile, err))
+        return -1;
     add_base(o, profile);
     for (enum kernel_file kind = 0; kind < KERNEL_FILES; kind++)
         if (find_file(o->path, kind, file, sizeof file) && add_file(file, kind, tables, err))

@@ -37,6 +37,7 @@ struct model {
     struct latent_attention latent;
     struct expert_layers moe;
     uint32_t window, windowed_layers; /* layers whose attention sees the last `window` tokens alone */
+    bool fused_shared_experts;        /* the engine runs shared experts with routed ones */
     bool uniform_kv;                  /* the engine keeps every token in those layers, too */
 };
 

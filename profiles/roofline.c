@@ -70,18 +70,27 @@ static double tiled_picks(const struct device *d, double picks, double awake)
     return fmax(awake * tile, picks + awake * (tile - 1) / 2);
 }
 
+static double expert_bytes_per_ns(const struct device *d, enum dtype dtype)
+{
+    return d->bandwidth_bytes_per_s * or_else(d->expert_bandwidth_efficiency[dtype], d->bandwidth_efficiency) * 1e-9;
+}
+
 /* Two grouped GEMMs over the experts that are awake, each on its share of the rows; the busiest GPU decides. Measured
  * ones take their arithmetic and their bytes one after the other: an expert's few tiles hide nothing of its weights. */
 static double experts_ns(const struct device *d, const struct operation *op, double rows)
 {
     const struct experts *e = &op->experts;
-    double awake = fmax(experts_awake(e, rows), 1), width = e->intermediate / e->tensor;
-    double picks = rows * e->top_k / e->expert * e->imbalance, matrices = e->gated > 0 ? 3 : 2;
-    double computed = tiled_picks(d, picks, awake);
-    double arithmetic = 2 * computed * matrices * e->hidden * width / flops_per_ns(d, op->dtype);
-    double weights = awake * matrices * e->hidden * width * op->weight_bytes;
-    double activations = picks * (2 * e->hidden + matrices * width) * activation_bytes(d, op->dtype);
-    return arithmetic + (weights + activations) / bytes_per_ns(d) + 2 * gemm_launch_ns(d, op->dtype) + 2 * d->launch_ns;
+    double awake = fmax(experts_awake(e, rows), 1) + e->always, width = e->intermediate / e->tensor;
+    double picks = rows * (e->top_k + e->always) / e->expert * e->imbalance, matrices = e->gated > 0 ? 3 : 2;
+    double flops = 2 * tiled_picks(d, picks, awake) * matrices * e->hidden * width;
+    double bytes = awake * matrices * e->hidden * width * op->weight_bytes +
+                   picks * (2 * e->hidden + matrices * width) * activation_bytes(d, op->dtype);
+    double own = d->expert_efficiency[op->dtype];
+    if (own > 0)
+        return flops / (device_peak_flops(d, op->dtype) * own * 1e-9) + bytes / expert_bytes_per_ns(d, op->dtype) +
+               d->expert_launch_ns[op->dtype];
+    return flops / flops_per_ns(d, op->dtype) + bytes / bytes_per_ns(d) + 2 * gemm_launch_ns(d, op->dtype) +
+           2 * d->launch_ns;
 }
 
 double roofline_all_reduce_ns(const struct device *d, double gpus, double bytes)

@@ -106,19 +106,20 @@ static void add_grouped_attention(const struct plan *s)
 }
 
 /* DeepSeek-V2, equations 9 to 19. Prompts run on expanded keys and values (head_dim + rope_dim and value_dim a head),
- * decodes on the latent vector, with the expansions multiplied into query and output (its section 2.1.2). */
+ * decodes on the latent vector, with the expansions multiplied into query and output (its section 2.1.2). Both
+ * projections to low rank are one GEMM, as vLLM, SGLang and TensorRT-LLM have it. */
 static void add_latent_attention(const struct plan *s)
 {
     const struct model *m = s->m;
     const struct latent_attention *l = &m->latent;
     double query_dim = (double)m->head_dim + l->rope_dim, latent = (double)l->kv_rank + l->rope_dim;
     if (l->q_rank) {
-        gemm(s, "q_a_proj", m->layers, l->q_rank, m->hidden);
+        gemm(s, "qkv_a_proj", m->layers, l->q_rank + latent, m->hidden);
         gemm(s, "q_b_proj", m->layers, s->heads * query_dim, l->q_rank);
     } else {
         gemm(s, "q_proj", m->layers, s->heads * query_dim, m->hidden);
+        gemm(s, "kv_a_proj", m->layers, latent, m->hidden);
     }
-    gemm(s, "kv_a_proj", m->layers, latent, m->hidden);
     gemm(s, "kv_b_proj", m->layers, s->heads * ((double)m->head_dim + l->value_dim), l->kv_rank);
     gemm(s, "o_proj", m->layers, m->hidden, s->heads * l->value_dim);
     s->w->attention[ATTENTION_FULL] = s->w->attention[ATTENTION_WINDOW] =
@@ -144,11 +145,30 @@ static void add_mlp(const struct plan *s, bool shared, double layers, double wid
     stream(s, shared ? "shared_act" : "act_fn", layers, 3 * shard);
 }
 
+/* Shared experts that can run as routed ones: whole ones, of the same format, where no GPU holds other experts. */
+static double fused_experts(const struct plan *s)
+{
+    const struct expert_layers *e = &s->m->moe;
+    bool can = s->m->fused_shared_experts && s->p->expert == 1 && e->shared_intermediate % e->intermediate == 0 &&
+               e->bytes_per_weight == s->m->bytes_per_weight;
+    return can ? (double)e->shared_intermediate / e->intermediate : 0;
+}
+
+/* Routers are small and precise: no engine has them in 8 bits. */
+static void add_router(const struct plan *s, double layers)
+{
+    struct operation *op = gemm(s, "router", layers, s->m->moe.experts, s->m->hidden);
+    if (op->weight_bytes < 2) {
+        op->dtype = DTYPE_BF16;
+        op->weight_bytes = 2;
+    }
+}
+
 static void add_experts(const struct plan *s)
 {
     const struct expert_layers *e = &s->m->moe;
-    double sparse = s->m->layers - (double)e->dense_layers, gpus = s->tensor * s->p->data;
-    gemm(s, "router", sparse, e->experts, s->m->hidden);
+    double sparse = s->m->layers - (double)e->dense_layers, gpus = s->tensor * s->p->data, fused = fused_experts(s);
+    add_router(s, sparse);
     struct operation *op = work_add(s->w, "moe", WORK_EXPERTS, sparse);
     op->dtype = e->dtype;
     op->weight_bytes = e->bytes_per_weight;
@@ -158,10 +178,11 @@ static void add_experts(const struct plan *s)
                                    .experts = e->experts,
                                    .top_k = e->top_k,
                                    .gated = s->m->gated_mlp,
+                                   .always = fused,
                                    .expert = s->p->expert,
                                    .tensor = gpus / s->p->expert,
                                    .imbalance = s->p->expert_imbalance};
-    add_mlp(s, true, sparse, e->shared_intermediate);
+    add_mlp(s, true, sparse, fused > 0 ? 0 : e->shared_intermediate);
 }
 
 /* After attention and after the MLP the shards of a row are summed. Where attention ranks are replicated, tokens are

@@ -30,9 +30,10 @@ enum work_rows { PER_TOKEN, PER_SEQUENCE };
 enum { WORK_NAME_BYTES = 24, WORK_OPS_MAX = 48 };
 
 struct experts {
-    double hidden, intermediate; /* of a whole expert */
-    double experts, top_k, gated;
-    double tensor, expert; /* ways that experts are sharded */
+    double hidden, intermediate;  /* of a whole expert */
+    double experts, top_k, gated; /* of routed ones */
+    double always;                /* more of the same width that every token goes to, in the same launch */
+    double tensor, expert;        /* ways that experts are sharded */
     double imbalance;
 };
 

@@ -169,12 +169,17 @@ fails_with 2 'expected theory, measured, distserve or engine' "$tandem" validate
 cat >points.csv <<'C'
 id,backend,model_path,system,mode,isl,osl,gemm_quant_mode,batch_size,tp_size,pp_size,attention_dp_size,silicon_ttft_ms,silicon_tpot_ms
 a,vllm,x/Ideal,line2,agg,10,3,,1,1,1,,0.0011,0.001111
-b,vllm,x/Ideal,line2,disagg,10,3,,1,1,1,,1,1
-c,vllm,x/Unheard-Of,line2,agg,10,3,,1,1,1,,1,1
+b,vllm,x/Ideal,line2,disagg,10,3,,1,1,1,,1,2
+c,vllm,x/Unheard-Of,line2,agg,10,3,,1,1,1,,1,3
+d,vllm,x/Ideal,line2,agg,1e8,3,,1,1,1,,1,4
+e,vllm,x/Ideal,line3,agg,10,3,,1,1,1,,1,5
 C
-"$tandem" validate measured points.csv --profile "$source/tests/data/line2.json" --db points.db >points.txt
-grep -q '^left out: 1 points, disaggregated' points.txt
+"$tandem" validate measured points.csv --profile "$source/tests/data/line2.json" --set cluster.pools.front_end.service_s=0 \
+    --set engine.exposed_ns=0 --set engine.exposed_ns_per_sequence=0 --db points.db --csv rows.csv >points.txt
+grep -q '^left out: 1 points, disaggregated, and the number of workers is not given' points.txt
+grep -q '^left out: 1 points, measured on another system' points.txt
 grep -q '^left out: 1 points, a model that is not shipped' points.txt
+[ "$(wc -l <rows.csv)" = 6 ] && grep -qE '^a,line2,vllm,,x/Ideal,,agg,vllm-0.12,(fit|judge),1,1,0.001111,0.001111,0.0011,0.0011,$' rows.csv
 [ "$(tail -1 points.txt)" = 'mean absolute error 0.00 %, worst 0.00 %' ]
 sed 's/0.001111$/x/' points.csv >bad.csv
 fails_with 2 'bad.csv:2: silicon_tpot_ms: expected a number above 0, found "x"' \

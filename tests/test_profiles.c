@@ -304,6 +304,31 @@ static void test_what_is_no_graph_is_launched_kernel_by_kernel(void **state)
     cost_model_release(&any);
 }
 
+/* 1 000 ns an iteration and 10 a sequence that nothing hides: of 3 decodes 1 030 more, of 3 and a prompt 1 040, whether
+ * or not the engine schedules ahead; and where the host's own 10 ms take longer than the GPU, on top of them. */
+static void test_exposed_host_work_comes_on_top(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    for (int ahead = 0; ahead < 2; ahead++)
+        for (int slow = 0; slow < 2; slow++) {
+            struct engine hidden = {.name = "none", .schedule_ahead = ahead, .host_ns = slow ? 1e7 : 0};
+            struct engine exposed = hidden;
+            struct cost_model without, with;
+            exposed.exposed_ns = 1000;
+            exposed.exposed_ns_per_sequence = 10;
+            expect_ok(create_cost(&without, "llama-3.1-8b", "h100-sxm", 1, &hidden, &err), &err);
+            expect_ok(create_cost(&with, "llama-3.1-8b", "h100-sxm", 1, &exposed, &err), &err);
+            struct batch b = {.decodes = 3, .decode_kv = 300, .items = items, .capacity = 4};
+            assert_int_equal(cost_of(&with, &b).total - cost_of(&without, &b).total, 1030 << FINE_BITS);
+            requests[0] = (struct request){.prompt_tokens = 500};
+            batch_add(&b, &requests[0], 500);
+            assert_int_equal(cost_of(&with, &b).total - cost_of(&without, &b).total, 1040 << FINE_BITS);
+            cost_model_release(&without);
+            cost_model_release(&with);
+        }
+}
+
 /* A decode, a prompt's last chunk and a chunk that leaves its prompt unfinished: three rows of the head, or two; a
  * batch of the unfinished chunk alone has one row or none. The presets' engines all run it so. */
 static void test_output_head_runs_for_unfinished_prompts_where_the_engine_does_so(void **state)
@@ -589,6 +614,54 @@ static void write_all_reduces(const struct device *d, const char *file)
     fclose(out);
 }
 
+/* Gated experts of two models in four formats, by a power law; balanced, without a gate and shared by whole experts,
+ * none of which count, they take a second. */
+static void write_experts(const struct device *d, const char *file)
+{
+    static const struct {
+        const char *name;
+        enum dtype dtype;
+    } formats[] = {{"bfloat16", DTYPE_BF16},
+                   {"fp8_block", DTYPE_FP8},
+                   {"w4a16_mxfp4", DTYPE_FP4},
+                   {"int4_wo", DTYPE_INT4}};
+    FILE *out = fopen(file, "w");
+    assert_non_null(out);
+    fprintf(out, "kernel_source,moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,moe_ep_size,"
+                 "distribution,latency\n");
+    for (size_t f = 0; f < 4; f++)
+        for (double tokens = 1; tokens <= 16384; tokens *= 2)
+            for (double hidden = 2048; hidden <= 4096; hidden *= 2) {
+                const struct operation op = {.kind = WORK_EXPERTS,
+                                             .dtype = formats[f].dtype,
+                                             .weight_bytes = dtype_bytes(formats[f].dtype),
+                                             .experts = {hidden, 1536, 64, 8, .gated = 1, .tensor = 2, .expert = 1,
+                                                         .imbalance = 1}};
+                fprintf(out, "X,%s,%g,%g,1536,8,64,2,1,power_law_1.2,%.9g\n", formats[f].name, tokens, hidden,
+                        roofline_operation_ns(d, &op, tokens) * 1e-6);
+                fprintf(out, "X,%s,%g,%g,1536,8,64,2,1,balanced,1000\n", formats[f].name, tokens, hidden);
+                fprintf(out, "X_nongated,%s,%g,%g,1536,8,64,2,1,power_law_1.2,1000\n", formats[f].name, tokens, hidden);
+                fprintf(out, "X,%s,%g,%g,1536,8,64,2,4,power_law_1.2,1000\n", formats[f].name, tokens, hidden);
+            }
+    fclose(out);
+}
+
+static void set_experts(struct device *d)
+{
+    static const struct {
+        enum dtype dtype;
+        double efficiency, bandwidth, launch_ns;
+    } of[] = {{DTYPE_BF16, 0.4, 0.9, 30000},
+              {DTYPE_FP8, 0.25, 0.8, 35000},
+              {DTYPE_FP4, 0.2, 0.7, 60000},
+              {DTYPE_INT4, 0.15, 0.6, 20000}};
+    for (size_t i = 0; i < 4; i++) {
+        d->expert_efficiency[of[i].dtype] = of[i].efficiency;
+        d->expert_bandwidth_efficiency[of[i].dtype] = of[i].bandwidth;
+        d->expert_launch_ns[of[i].dtype] = of[i].launch_ns;
+    }
+}
+
 /* Kernels that are a roofline give its parameters back. */
 static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
 {
@@ -614,6 +687,8 @@ static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
     write_gemms(&truth, "build/kernels/gemm_perf.csv");
     write_attention(&truth, "build/kernels/context_attention_perf.csv", false);
     write_attention(&truth, "build/kernels/generation_attention_perf.csv", true);
+    set_experts(&truth);
+    write_experts(&truth, "build/kernels/moe_perf.csv");
     expect_ok(kernels_fit("build/kernels", &d, &fit, &err), &err);
     assert_near(d.gemm_efficiency, 0.6, 0.01);
     assert_near(d.bandwidth_efficiency, 0.7, 0.01);
@@ -626,8 +701,116 @@ static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
     assert_near(d.attention_launch_ns, 12000, 0.01);
     assert_near(d.link_bytes_per_s, 200e9, 0.01);
     assert_near(d.link_latency_ns, 4000, 0.01);
+    for (int i = 0; i < DTYPE_COUNT; i++) {
+        assert_near(d.expert_efficiency[i], truth.expert_efficiency[i], 0.01);
+        assert_near(d.expert_bandwidth_efficiency[i], truth.expert_bandwidth_efficiency[i], 0.01);
+        assert_near(d.expert_launch_ns[i], truth.expert_launch_ns[i], 0.01);
+    }
+    assert_int_equal(fit.refused_count, 0);
     for (int kind = 0; kind < KERNEL_KINDS; kind++)
         assert_true(fit.after[kind].p90 < 0.005 && fit.before[kind].median > 0.05);
+}
+
+/* 15 us around a GEMM in 8 bits is no launch: the one in 16 bits stands for it, beside the efficiency. Prompts that
+ * take a hundredth of their arithmetic at peak are not believed, and attention stays as it was; so do experts in a
+ * format that there are no kernels of. */
+static void test_fit_refuses_what_no_kernel_can_have(void **state)
+{
+    (void)state;
+    struct device truth, d;
+    struct kernel_fit fit;
+    struct error err = {0};
+    expect_ok(device_load("h100-sxm", &truth, &err), &err);
+    d = truth;
+    truth.gemm_launch_ns = 5000;
+    truth.gemm_efficiency_8bit = 0.4;
+    truth.gemm_launch_ns_8bit = 15000;
+    mkdir("build/refused", 0777);
+    write_gemms(&truth, "build/refused/gemm_perf.csv");
+    truth.peak_flops[DTYPE_BF16] *= 100;
+    truth.bandwidth_bytes_per_s *= 100;
+    truth.attention_launch_ns = 1;
+    write_attention(&truth, "build/refused/context_attention_perf.csv", false);
+    write_attention(&truth, "build/refused/generation_attention_perf.csv", true);
+    assert_int_equal(system("gzip -f build/refused/gemm_perf.csv"), 0);
+    expect_ok(kernels_fit("build/refused", &d, &fit, &err), &err);
+    assert_int_equal(fit.refused_count, 1);
+    assert_string_equal(fit.refused[0].name, "gemm_launch_ns_8bit");
+    assert_near(fit.refused[0].fitted, 15000, 0.01);
+    assert_near(d.gemm_launch_ns_8bit, 5000, 0.01);
+    assert_near(d.gemm_efficiency_8bit, 0.4, 0.01);
+    assert_true(fit.impossible[KERNEL_PREFILL] > 0 && fit.after[KERNEL_PREFILL].points == 0);
+    assert_true(d.attention_efficiency == 0.5 && d.attention_launch_ns == 0 && d.expert_efficiency[DTYPE_FP8] == 0);
+    assert_int_equal(fit.after[KERNEL_EXPERTS_FP8].points, 0);
+}
+
+/* 64 tokens of 8 picks over 64 experts of 1 536 by 2 048 on two GPUs, all awake (1 − (7/8)^64 is 1 − 2e-4): tiles of 16
+ * rows make 512 + 64·7.5 = 992 rows, below 64·16 = 1 024. */
+static void test_experts_take_arithmetic_and_bytes_one_after_the_other(void **state)
+{
+    (void)state;
+    struct device d;
+    struct error err = {0};
+    expect_ok(device_load("h100-sxm", &d, &err), &err);
+    set_experts(&d);
+    const struct operation op = {.kind = WORK_EXPERTS,
+                                 .dtype = DTYPE_FP8,
+                                 .weight_bytes = 1,
+                                 .experts = {2048, 1536, 64, 8, .gated = 1, .tensor = 2, .expert = 1, .imbalance = 1}};
+    double awake = experts_awake(&op.experts, 64), weights = awake * 3 * 2048 * 768;
+    double flops = 2 * awake * 16 * 3 * 2048 * 768, moved = 512 * (2 * 2048 + 3 * 768);
+    double expected = flops / (1979e3 * 0.25) + (weights + moved) / (3350 * 0.8) + 35000;
+    assert_near(roofline_operation_ns(&d, &op, 64), expected, 1e-9);
+}
+
+static struct operation *find_op(struct cost_model *cm, const char *name)
+{
+    return work_find(&cm->work, name);
+}
+
+/* DeepSeek-R1 has one shared expert as wide as a routed one: fused, a token goes to 9, and there is no GEMM of its own.
+ * Experts of which a GPU holds some alone, or in another format, stay apart. Routers have 16 bits whatever the rest
+ * has. */
+static void test_shared_experts_run_with_routed_ones_where_they_can(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct engine engine = {.name = "none", .fused_shared_experts = true};
+    struct parallel by_width = tensor_parallel(8), by_experts = tensor_parallel(8);
+    struct cost_model cm;
+    by_experts.expert = 8;
+    expect_ok(cost_model_create(&cm, "deepseek-r1", "h200-sxm", &by_width, &engine, NULL, &err), &err);
+    assert_true(find_op(&cm, "moe")->experts.always == 1 && !find_op(&cm, "shared_gate_up"));
+    assert_true(find_op(&cm, "router")->weight_bytes == 2 && find_op(&cm, "router")->dtype == DTYPE_BF16);
+    assert_true(find_op(&cm, "qkv_a_proj")->n == 1536 + 512 + 64 && !find_op(&cm, "kv_a_proj"));
+    cost_model_release(&cm);
+    expect_ok(cost_model_create(&cm, "deepseek-r1", "h200-sxm", &by_experts, &engine, NULL, &err), &err);
+    assert_true(find_op(&cm, "moe")->experts.always == 0 && find_op(&cm, "shared_gate_up"));
+    cost_model_release(&cm);
+    engine.experts_quantised = true;
+    engine.expert_dtype = DTYPE_FP4;
+    expect_ok(cost_model_create(&cm, "deepseek-r1", "h200-sxm", &by_width, &engine, NULL, &err), &err);
+    assert_true(find_op(&cm, "moe")->experts.always == 0);
+    cost_model_release(&cm);
+}
+
+/* Of DeepSeek-R1's 61 layers, 58 have experts: 2 and 3 us between their kernels are 61·2 + 58·3 = 296 us. */
+static void test_layers_with_experts_are_launched_more_slowly(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct engine without = {.name = "none", .graph_tokens = {8}, .graph_count = 1}, with = without;
+    struct cost_model plain, slow;
+    with.eager_layer_ns = 2000;
+    with.eager_expert_layer_ns = 3000;
+    expect_ok(create_cost(&plain, "deepseek-r1", "h200-sxm", 8, &without, &err), &err);
+    expect_ok(create_cost(&slow, "deepseek-r1", "h200-sxm", 8, &with, &err), &err);
+    struct batch b = {.decodes = 8, .decode_kv = 800};
+    assert_int_equal(cost_of(&slow, &b).total, cost_of(&plain, &b).total);
+    b.decodes = 9;
+    assert_int_equal(cost_of(&slow, &b).total - cost_of(&plain, &b).total, (fine_time)296000 << FINE_BITS);
+    cost_model_release(&plain);
+    cost_model_release(&slow);
 }
 
 /* A model's kernels on a device, priced without compiling them. */
@@ -936,6 +1119,7 @@ int main(void)
         cmocka_unit_test(test_a_base_leads_somewhere),
         cmocka_unit_test(test_a_stated_line_has_squares_and_another_line_for_many_decodes),
         cmocka_unit_test(test_batches_are_padded_to_captured_sizes),
+        cmocka_unit_test(test_exposed_host_work_comes_on_top),
         cmocka_unit_test(test_output_head_runs_for_unfinished_prompts_where_the_engine_does_so),
         cmocka_unit_test(test_packed_prefill_costs_rows),
         cmocka_unit_test(test_table_interpolation_by_hand),
@@ -952,6 +1136,10 @@ int main(void)
         cmocka_unit_test(test_no_cost_falls_when_its_cause_grows),
         cmocka_unit_test(test_int4_is_no_slower_than_int8_at_few_rows),
         cmocka_unit_test(test_fit_finds_the_parameters_that_made_the_kernels),
+        cmocka_unit_test(test_fit_refuses_what_no_kernel_can_have),
+        cmocka_unit_test(test_shared_experts_run_with_routed_ones_where_they_can),
+        cmocka_unit_test(test_layers_with_experts_are_launched_more_slowly),
+        cmocka_unit_test(test_experts_take_arithmetic_and_bytes_one_after_the_other),
         cmocka_unit_test(test_leave_one_out_of_a_grid),
         cmocka_unit_test(test_llmservingsim_bundle_of_two_grids),
         cmocka_unit_test(test_llmservingsim_bundle_round_trip),

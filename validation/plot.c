@@ -176,7 +176,8 @@ int plot_points(const char *file, const char *title, const struct points *points
     const char *engines[ENGINES_MAX];
     struct point_errors all;
     struct output page;
-    if (points_compare(points, NULL, NULL, &all, err) || output_open(&page, file, err))
+    const struct point_choice every = {0};
+    if (points_compare(points, &every, &all, err) || output_open(&page, file, err))
         return -1;
     FILE *out = page.out;
     size_t engine_count = find_engines(points, engines);
@@ -185,7 +186,7 @@ int plot_points(const char *file, const char *title, const struct points *points
         out,
         "<p class=\"verdict\">%zu operating points. TPOT: median error <b>%.1f %%</b>, 90th percentile %.1f %%, rank "
         "correlation %.3f. TTFT: median %.1f %%, rank correlation %.3f.</p>\n<div class=\"charts\">\n",
-        all.count, 100 * all.tpot_median, 100 * all.tpot_p90, all.tpot_rank, 100 * all.ttft_median, all.ttft_rank);
+        all.count, 100 * all.tpot.median, 100 * all.tpot.p90, all.tpot.rank, 100 * all.ttft.median, all.ttft.rank);
     if (all.count > 0) {
         draw_points(out, points, engines, engine_count, false);
         draw_points(out, points, engines, engine_count, true);

@@ -11,36 +11,81 @@
 #include <string.h>
 
 #include "base/csv.h"
+#include "base/sha256.h"
 #include "profiles/shipped.h"
 #include "validation/measured.h"
+
+#define POOL_COLUMNS(prefix, pool)                                                                                     \
+    {prefix "batch_size", offsetof(struct point, pool.batch), 0, CSV_MAY_LACK},                                        \
+        {prefix "num_workers", offsetof(struct point, pool.workers), 0, CSV_MAY_LACK},                                 \
+        {prefix "tp_size", offsetof(struct point, pool.tp), 0, CSV_MAY_LACK},                                          \
+        {prefix "pp_size", offsetof(struct point, pool.pp), 0, CSV_MAY_LACK},                                          \
+        {prefix "attention_dp_size", offsetof(struct point, pool.attention_dp), 0, CSV_MAY_LACK},                      \
+        {prefix "moe_tp_size", offsetof(struct point, pool.moe_tp), 0, CSV_MAY_LACK},                                  \
+    {                                                                                                                  \
+        prefix "moe_ep_size", offsetof(struct point, pool.moe_ep), 0, CSV_MAY_LACK                                     \
+    }
 
 static const struct csv_column columns[] = {
     {"id", offsetof(struct point, id), POINT_TEXT, CSV_OPTIONAL},
     {"silicon_data_source", offsetof(struct point, data_source), POINT_SOURCE, CSV_MAY_LACK},
     {"backend", offsetof(struct point, backend), 24, CSV_OPTIONAL},
+    {"backend_version", offsetof(struct point, version), 64, CSV_MAY_LACK},
     {"model_path", offsetof(struct point, model_path), POINT_TEXT, CSV_OPTIONAL},
     {"system", offsetof(struct point, system), POINT_SYSTEM, CSV_OPTIONAL},
     {"mode", offsetof(struct point, mode), 16, CSV_OPTIONAL},
     {"gemm_quant_mode", offsetof(struct point, quantisation), 24, CSV_OPTIONAL},
     {"isl", offsetof(struct point, isl), 0, CSV_POSITIVE},
     {"osl", offsetof(struct point, osl), 0, CSV_POSITIVE},
-    {"batch_size", offsetof(struct point, concurrency), 0, CSV_OPTIONAL},
-    {"tp_size", offsetof(struct point, tp), 0, CSV_OPTIONAL},
-    {"pp_size", offsetof(struct point, pp), 0, CSV_OPTIONAL},
-    {"attention_dp_size", offsetof(struct point, attention_dp), 0, CSV_OPTIONAL},
-    {"moe_tp_size", offsetof(struct point, moe_tp), 0, CSV_MAY_LACK},
-    {"moe_ep_size", offsetof(struct point, moe_ep), 0, CSV_MAY_LACK},
+    {"tp_size", offsetof(struct point, serve.tp), 0, CSV_OPTIONAL},
+    {"batch_size", offsetof(struct point, serve.batch), 0, CSV_MAY_LACK},
+    {"pp_size", offsetof(struct point, serve.pp), 0, CSV_MAY_LACK},
+    {"attention_dp_size", offsetof(struct point, serve.attention_dp), 0, CSV_MAY_LACK},
+    {"moe_tp_size", offsetof(struct point, serve.moe_tp), 0, CSV_MAY_LACK},
+    {"moe_ep_size", offsetof(struct point, serve.moe_ep), 0, CSV_MAY_LACK},
+    POOL_COLUMNS("prefill_", prefill),
+    POOL_COLUMNS("decode_", decode),
     {"silicon_ttft_ms", offsetof(struct point, ttft_ms), 0, CSV_POSITIVE},
     {"silicon_tpot_ms", offsetof(struct point, tpot_ms), 0, CSV_POSITIVE},
 };
 
-int points_read(const char *file, struct points *out, struct error *err)
+/* The batch of a point is that of one attention rank. */
+static void find_concurrency(struct point *p)
 {
-    void *items = NULL;
-    int status =
-        csv_read(file, columns, sizeof columns / sizeof *columns, sizeof *out->items, &items, &out->count, err);
-    out->items = items;
-    return status;
+    const char *stated = strstr(p->data_source, "silicon_concurrency=");
+    const struct point_pool *decodes = p->decode.tp > 0 ? &p->decode : &p->serve;
+    p->ranks = fmax(decodes->attention_dp, 1) * fmax(decodes->workers, 1);
+    p->concurrency = stated ? strtod(stated + strlen("silicon_concurrency="), NULL) : decodes->batch * p->ranks;
+}
+
+static bool same_pool(const struct point_pool *a, const struct point_pool *b)
+{
+    return a->workers == b->workers && a->tp == b->tp && a->pp == b->pp && a->attention_dp == b->attention_dp &&
+           a->moe_tp == b->moe_tp && a->moe_ep == b->moe_ep;
+}
+
+static bool same_parallel(const struct point *a, const struct point *b)
+{
+    return same_pool(&a->serve, &b->serve) && same_pool(&a->prefill, &b->prefill) && same_pool(&a->decode, &b->decode);
+}
+
+/* Two lines of one measurement: nobody measures the same two times twice, to all their digits. */
+static bool same_measurement(const struct point *a, const struct point *b)
+{
+    return a->ttft_ms == b->ttft_ms && a->tpot_ms == b->tpot_ms && a->isl == b->isl && a->osl == b->osl &&
+           strcmp(a->system, b->system) == 0 && strcmp(a->backend, b->backend) == 0;
+}
+
+static bool judged(const struct point *p)
+{
+    char text[1024], hex[65];
+    const struct point_pool *s = &p->serve, *f = &p->prefill, *d = &p->decode;
+    snprintf(text, sizeof text, "%s|%s|%s|%s|%s|%s|%g|%g|%g,%g,%g,%g,%g|%g,%g,%g,%g,%g,%g|%g,%g,%g,%g,%g,%g", p->system,
+             p->backend, p->version, p->model_path, p->quantisation, p->mode, p->isl, p->osl, s->tp, s->pp,
+             s->attention_dp, s->moe_tp, s->moe_ep, f->workers, f->tp, f->pp, f->attention_dp, f->moe_tp, f->moe_ep,
+             d->workers, d->tp, d->pp, d->attention_dp, d->moe_tp, d->moe_ep);
+    sha256_of_text(text, hex);
+    return strchr("13579bdf", hex[63]) != NULL;
 }
 
 void points_release(struct points *points)
@@ -60,93 +105,94 @@ static bool same_system(const struct point *p, const char *device)
     return strncmp(system, device, length) == 0 && (!device[length] || device[length] == '-');
 }
 
-/* Weights as the model is shipped, or in fp8. */
-static bool is_fp8(const struct point *p)
+static const char *refused_pool(const struct point_pool *p, bool large_domain)
 {
-    return strncmp(p->quantisation, "fp8", 3) == 0;
+    double gpus = p->tp * fmax(p->attention_dp, 1), expert_gpus = fmax(p->moe_tp, 1) * fmax(p->moe_ep, 1);
+    if (p->tp < 1)
+        return "no tensor parallel degree given";
+    if (p->pp > 1)
+        return "pipeline parallel";
+    if (p->tp > (large_domain ? 64 : 8))
+        return large_domain ? "tensor parallel beyond 64 GPUs" : "tensor parallel beyond a node of 8 GPUs";
+    if (expert_gpus > 1 && gpus != expert_gpus)
+        return "experts and attention on different numbers of GPUs";
+    return NULL;
+}
+
+static bool known_weights(const struct point *p)
+{
+    static const char *const known[] = {"", "bfloat16", "float16", "fp8", "fp8_block", "nvfp4", "int4_wo", NULL};
+    for (const char *const *k = known; *k; k++)
+        if (strcmp(p->quantisation, *k) == 0)
+            return true;
+    return false;
+}
+
+bool point_is_disaggregated(const struct point *p)
+{
+    return strcmp(p->mode, "disagg") == 0;
+}
+
+/* Why nobody could simulate it, or NULL. */
+static const char *cannot_be(const struct point *p)
+{
+    char model[POINT_TEXT];
+    if (strcmp(p->mode, "agg") != 0 && !point_is_disaggregated(p))
+        return "served in a way that is not modelled";
+    if (!shipped_resolve("model", p->model_path, model, sizeof model))
+        return "a model that is not shipped";
+    if (!known_weights(p))
+        return "weights in a format that is not modelled";
+    if (p->concurrency < 1 || p->concurrency > 1e6)
+        return "no concurrency given";
+    bool rack = strncmp(p->system, "gb", 2) == 0; /* NVL72: 72 GPUs behind one NVLink switch */
+    if (!point_is_disaggregated(p))
+        return refused_pool(&p->serve, rack);
+    if (p->prefill.workers < 1 || p->decode.workers < 1)
+        return "disaggregated, and the number of workers is not given";
+    const char *reason = refused_pool(&p->prefill, rack);
+    return reason ? reason : refused_pool(&p->decode, rack);
 }
 
 const char *point_refused(const struct point *p, const char *system)
 {
-    char model[POINT_TEXT];
     if (*system && !same_system(p, system))
         return "measured on another system";
-    if (strcmp(p->mode, "agg") != 0)
-        return "disaggregated";
-    if (!shipped_resolve("model", p->model_path, model, sizeof model))
-        return "a model that is not shipped";
-    double gpus = p->tp * fmax(p->attention_dp, 1), expert_gpus = fmax(p->moe_tp, 1) * fmax(p->moe_ep, 1);
-    if (p->pp > 1)
-        return "pipeline parallel";
-    if (p->tp > 8)
-        return "tensor parallel beyond a node of 8 GPUs";
-    if (expert_gpus > 1 && gpus != expert_gpus)
-        return "experts and attention on different numbers of GPUs";
-    if (p->concurrency < 1 || p->tp < 1)
-        return "no concurrency or tensor parallel degree given";
-    return NULL;
+    if (p->repeat == POINT_AMBIGUOUS)
+        return "one measurement under several parallel degrees";
+    if (p->repeat == POINT_AGAIN)
+        return "a measurement that another line holds, too";
+    return cannot_be(p);
 }
 
-/* InferenceMAX draws lengths between 0.8 of the stated ones and those (its README: RANDOM_RANGE_RATIO 0.8), which keeps
- * clients out of step; others send what is stated. Its points name a workflow run, or whether they were work in
- * progress. */
-static double shortest_share(const struct point *p)
+/* Of lines that agree the first one counts; where they don't, nobody knows which one was measured. */
+static void find_repeats(struct points *points)
 {
-    return strstr(p->data_source, "workflow_run_id=") || strstr(p->data_source, "wip=") ? 0.8 : 1;
+    for (size_t i = 0; i < points->count; i++)
+        for (size_t k = 0; k < i; k++) {
+            struct point *p = &points->items[i], *q = &points->items[k];
+            if (!same_measurement(p, q) || cannot_be(p) || cannot_be(q))
+                continue;
+            if (!same_parallel(p, q))
+                p->repeat = q->repeat = POINT_AMBIGUOUS;
+            else if (p->repeat == POINT_ONCE)
+                p->repeat = POINT_AGAIN;
+        }
 }
 
-static void add_length(cJSON *lengths, const char *name, double tokens, double share)
+int points_read(const char *file, struct points *out, struct error *err)
 {
-    cJSON *length = cJSON_AddObjectToObject(lengths, name);
-    cJSON_AddStringToObject(length, "name", share < 1 ? "uniform" : "fixed");
-    if (share < 1) {
-        cJSON_AddNumberToObject(length, "min", fmax(1, floor(share * tokens)));
-        cJSON_AddNumberToObject(length, "max", tokens);
-    } else {
-        cJSON_AddNumberToObject(length, "tokens", tokens);
+    void *items = NULL;
+    int status =
+        csv_read(file, columns, sizeof columns / sizeof *columns, sizeof *out->items, &items, &out->count, err);
+    out->items = items;
+    for (size_t i = 0; status == 0 && i < out->count; i++) {
+        find_concurrency(&out->items[i]);
+        out->items[i].judged = judged(&out->items[i]);
     }
-}
-
-cJSON *point_scenario(const struct point *p, const char *device)
-{
-    static const char *const presets[][2] = {{"vllm", "vllm-0.19"}, {"trtllm", "trtllm-1.2"}, {"sglang", "sglang-0.5"}};
-    char model[POINT_TEXT];
-    shipped_resolve("model", p->model_path, model, sizeof model);
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "name", p->id);
-    cJSON_AddStringToObject(root, "model", model);
-    cJSON_AddStringToObject(root, "device", device);
-    cJSON *engine = cJSON_AddObjectToObject(root, "engine");
-    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
-        if (strcmp(p->backend, presets[i][0]) == 0)
-            cJSON_AddStringToObject(engine, "preset", presets[i][1]);
-    if (is_fp8(p))
-        cJSON_AddStringToObject(engine, "weight_dtype", "fp8");
-    cJSON *workload = cJSON_AddObjectToObject(root, "workload");
-    cJSON *arrivals = cJSON_AddObjectToObject(workload, "arrivals");
-    cJSON_AddStringToObject(arrivals, "name", "closed_loop");
-    cJSON_AddNumberToObject(arrivals, "concurrency", p->concurrency);
-    cJSON_AddNumberToObject(workload, "requests", 10 * p->concurrency);
-    cJSON *lengths = cJSON_AddObjectToObject(workload, "lengths");
-    add_length(lengths, "prompt", p->isl, shortest_share(p));
-    add_length(lengths, "output", p->osl, shortest_share(p));
-    cJSON *cluster = cJSON_AddObjectToObject(root, "cluster");
-    cJSON_AddNumberToObject(cluster, "tensor_parallel", p->tp);
-    if (p->attention_dp > 1)
-        cJSON_AddNumberToObject(cluster, "data_parallel", p->attention_dp);
-    if (p->moe_ep > 1)
-        cJSON_AddNumberToObject(cluster, "expert_parallel", p->moe_ep);
-    cJSON *batching = cJSON_AddObjectToObject(cJSON_AddObjectToObject(root, "policy"), "batching");
-    if (strcmp(p->backend, "sglang") == 0) { /* prompts go before decodes, and do not share their iterations */
-        cJSON_AddStringToObject(batching, "name", "prefill_first");
-        cJSON_AddNumberToObject(batching, "max_batched_tokens", fmax(8192, p->isl));
-    } else {
-        cJSON_AddStringToObject(batching, "name", "unified_budget");
-        cJSON_AddNumberToObject(batching, "token_budget", 8192);
-    }
-    cJSON_AddNumberToObject(batching, "max_sequences", fmax(256, p->concurrency));
-    cJSON_AddStringToObject(cJSON_AddObjectToObject(root, "output"), "warmup", "none");
-    return root;
+    if (status == 0)
+        find_repeats(out);
+    return status;
 }
 
 int point_simulate(struct point *p, struct json root, struct store *store, struct error *err)
@@ -173,19 +219,37 @@ static double quantile_of(double *values, size_t count, double q)
     return gsl_stats_quantile_from_sorted_data(values, 1, count, q);
 }
 
-int points_compare(const struct points *points, const char *backend, const char *model_path, struct point_errors *out,
+/* Of errors, which are sorted and made absolute. */
+static struct error_spread spread_of(double *errors, size_t n)
+{
+    struct error_spread s = {.signed_median = quantile_of(errors, n, 0.5)};
+    for (size_t i = 0; i < n; i++)
+        errors[i] = fabs(errors[i]);
+    s.median = quantile_of(errors, n, 0.5);
+    s.p90 = quantile_of(errors, n, 0.9);
+    s.mean = gsl_stats_mean(errors, 1, n);
+    s.worst = errors[n - 1];
+    return s;
+}
+
+static bool chosen(const struct point *p, const struct point_choice *c)
+{
+    return p->simulated_tpot_ms > 0 && (!c->backend || strcmp(p->backend, c->backend) == 0) &&
+           (!c->model_path || strcmp(p->model_path, c->model_path) == 0) && (!c->judged_only || p->judged);
+}
+
+int points_compare(const struct points *points, const struct point_choice *choice, struct point_errors *out,
                    struct error *err)
 {
     *out = (struct point_errors){0};
-    double *values = calloc(6 * points->count + 1, sizeof *values);
+    size_t n = 0, most = points->count;
+    double *values = calloc(6 * most + 1, sizeof *values), *work = values + 4 * most;
     if (!values)
         return error_no_memory(err);
-    size_t n = 0, most = points->count;
     double *measured[2] = {values, values + most}, *simulated[2] = {values + 2 * most, values + 3 * most};
-    for (size_t i = 0; i < points->count; i++) {
+    for (size_t i = 0; i < most; i++) {
         const struct point *p = &points->items[i];
-        if (p->simulated_tpot_ms <= 0 || (backend && strcmp(p->backend, backend) != 0) ||
-            (model_path && strcmp(p->model_path, model_path) != 0))
+        if (!chosen(p, choice))
             continue;
         measured[0][n] = p->ttft_ms;
         measured[1][n] = p->tpot_ms;
@@ -193,22 +257,13 @@ int points_compare(const struct points *points, const char *backend, const char 
         simulated[1][n++] = p->simulated_tpot_ms;
     }
     out->count = n;
-    if (n > 0) {
-        double *error = values + 4 * most, rank[2] = {NAN, NAN};
-        for (int k = 0; k < 2 && n > 2; k++)
-            rank[k] = gsl_stats_spearman(measured[k], 1, simulated[k], 1, n, values + 4 * most);
-        out->ttft_rank = rank[0];
-        out->tpot_rank = rank[1];
+    for (int k = 0; k < 2 && n > 0; k++) {
+        double rank = n > 2 ? gsl_stats_spearman(measured[k], 1, simulated[k], 1, n, work) : NAN;
         for (size_t i = 0; i < n; i++)
-            error[i] = fabs(simulated[0][i] / measured[0][i] - 1);
-        out->ttft_median = quantile_of(error, n, 0.5);
-        out->ttft_p90 = quantile_of(error, n, 0.9);
-        for (size_t i = 0; i < n; i++)
-            error[i] = fabs(simulated[1][i] / measured[1][i] - 1);
-        out->tpot_mean = gsl_stats_mean(error, 1, n);
-        out->tpot_median = quantile_of(error, n, 0.5);
-        out->tpot_p90 = quantile_of(error, n, 0.9);
-        out->tpot_worst = error[n - 1];
+            work[i] = simulated[k][i] / measured[k][i] - 1;
+        struct error_spread *spread = k == 0 ? &out->ttft : &out->tpot;
+        *spread = spread_of(work, n);
+        spread->rank = rank;
     }
     free(values);
     return 0;

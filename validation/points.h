@@ -3,22 +3,39 @@
  *
  * A CSV file with a header names, for each point, the model, system, engine, precision, input and output length,
  * concurrency and parallelism, and the measured mean TTFT and TPOT (AIConfigurator's silicon samples). Columns used:
- * id, silicon_data_source, backend, model_path, system, mode, isl, osl, gemm_quant_mode, batch_size, tp_size, pp_size,
- * attention_dp_size, moe_tp_size, moe_ep_size, silicon_ttft_ms, silicon_tpot_ms; others are ignored. */
+ * id, silicon_data_source, backend, backend_version, model_path, system, mode, isl, osl, gemm_quant_mode, batch_size,
+ * tp_size, pp_size, attention_dp_size, moe_tp_size, moe_ep_size, the same with prefill_ and decode_ before them and
+ * prefill_num_workers, decode_num_workers, silicon_ttft_ms, silicon_tpot_ms; others are ignored. */
 #ifndef TANDEM_VALIDATION_POINTS_H
 #define TANDEM_VALIDATION_POINTS_H
 
 #include "simulation/simulation.h"
 
-enum { POINT_TEXT = 96, POINT_SYSTEM = 24, POINT_SOURCE = 320 };
+enum { POINT_TEXT = 96, POINT_SYSTEM = 24, POINT_SOURCE = 320, POINT_REASON = 160 };
+
+/* GPUs of a kind that a point was measured on; 0 where a column is empty. */
+struct point_pool {
+    double workers, batch, tp, pp, attention_dp, moe_tp, moe_ep; /* batch: of one attention rank */
+};
+
+enum point_repeat {
+    POINT_ONCE,
+    POINT_AGAIN,     /* an earlier line holds the same measurement */
+    POINT_AMBIGUOUS, /* another line holds the same measurement under other parallel degrees */
+};
 
 struct point {
-    char id[POINT_TEXT], backend[24], model_path[POINT_TEXT], system[POINT_SYSTEM], mode[16], quantisation[24];
-    char data_source[POINT_SOURCE];
-    double isl, osl, concurrency, tp, pp, attention_dp, moe_tp, moe_ep; /* 0 where the column is empty */
-    double ttft_ms, tpot_ms;                                            /* measured means */
-    double simulated_ttft_ms, simulated_tpot_ms;                        /* of those that were simulated */
-    bool impossible; /* its scenario was refused: the model does not fit, say */
+    char id[POINT_TEXT], backend[24], version[64], model_path[POINT_TEXT], system[POINT_SYSTEM], mode[16];
+    char quantisation[24], data_source[POINT_SOURCE];
+    double isl, osl;
+    double concurrency; /* clients of the whole server: as the source says, else ranks and workers times their batch */
+    double ranks;       /* attention ranks that decode, of all workers */
+    struct point_pool serve, prefill, decode;
+    double ttft_ms, tpot_ms; /* measured means */
+    enum point_repeat repeat;
+    bool judged;                                 /* of the half that constants of engines are not fitted to */
+    double simulated_ttft_ms, simulated_tpot_ms; /* of those that were simulated */
+    char impossible[POINT_REASON];               /* why its simulation failed; "": it did not */
 };
 
 struct points {
@@ -26,7 +43,10 @@ struct points {
     size_t count;
 };
 
-/* Reads the file; a wrong line is named. Release with points_release, also on failure. */
+/* Reads the file; a wrong line is named. Release with points_release, also on failure.
+ *
+ * Half of the points is judged: those of which the SHA-256 of system, engine, version, model, precision, mode, lengths
+ * and parallel degrees ends in an odd digit. A configuration's concurrencies are all in one half. */
 int points_read(const char *file, struct points *out, struct error *err);
 void points_release(struct points *points);
 
@@ -34,23 +54,38 @@ void points_release(struct points *points);
  * with no system ("") takes all. */
 const char *point_refused(const struct point *p, const char *system);
 
-/* The closed loop of a point: as many clients as its concurrency, ten requests each, of the stated lengths. */
-cJSON *point_scenario(const struct point *p, const char *device);
+bool point_is_disaggregated(const struct point *p);
+
+/* The engine preset that stands for the version a point was measured with; false where there is none. */
+bool point_preset(const struct point *p, char *out, size_t size);
+
+/* The closed loop of a point (points_scenario.c): as many clients as its concurrency, who all start at time 0 with an
+ * empty server and send ten requests each, all of which count. The caller owns *out. */
+int point_scenario(const struct point *p, const char *device, cJSON **out, struct error *err);
 
 /* Runs a point's scenario, of which `root` is owned by it also on failure, and fills in the simulated means; keeps the
- * run in `store`, unless that is NULL. Fails with ERROR_INPUT where the scenario is refused. */
+ * run in `store`, unless that is NULL. */
 int point_simulate(struct point *p, struct json root, struct store *store, struct error *err);
 
-/* Errors of a set of points: of each, simulated / measured − 1. */
-struct point_errors {
-    size_t count;
-    double ttft_median, ttft_p90, tpot_median, tpot_p90; /* of the absolute errors */
-    double tpot_mean, tpot_worst;
-    double tpot_rank, ttft_rank; /* Spearman's correlation of measured and simulated */
+/* Of simulated / measured − 1. */
+struct error_spread {
+    double signed_median, median, p90, mean, worst; /* all but the first of the absolute errors */
+    double rank;                                    /* Spearman's correlation of measured and simulated */
 };
 
-/* Of the simulated points (simulated_tpot_ms > 0) whose backend and model are these; NULL: of all. */
-int points_compare(const struct points *points, const char *backend, const char *model_path, struct point_errors *out,
+struct point_errors {
+    size_t count;
+    struct error_spread ttft, tpot;
+};
+
+/* Points to compare; NULL: of all engines, of all models. */
+struct point_choice {
+    const char *backend, *model_path;
+    bool judged_only;
+};
+
+/* Of the simulated points (simulated_tpot_ms > 0) that are chosen. */
+int points_compare(const struct points *points, const struct point_choice *choice, struct point_errors *out,
                    struct error *err);
 
 #endif

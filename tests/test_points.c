@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* Operating points: what is read of them, which are left out, and the scenarios that they become. */
+#include "base/sha256.h"
+#include "profiles/engine.h"
+#include "tests/harness.h"
+#include "validation/points.h"
+
+static const char file[] = "build/test_points.csv";
+
+static const char header[] =
+    "id,silicon_data_source,backend,backend_version,model_path,system,mode,isl,osl,gemm_quant_mode,batch_size,tp_size,"
+    "pp_size,attention_dp_size,moe_tp_size,moe_ep_size,prefill_batch_size,prefill_num_workers,prefill_tp_size,"
+    "prefill_pp_size,prefill_attention_dp_size,prefill_moe_tp_size,prefill_moe_ep_size,decode_batch_size,"
+    "decode_num_workers,decode_tp_size,decode_pp_size,decode_attention_dp_size,decode_moe_tp_size,decode_moe_ep_size,"
+    "silicon_ttft_ms,silicon_tpot_ms\n";
+
+/* A point of a dense model on one server: what is not said is empty. */
+#define SERVED(id, source, engine, version, model, quantisation, batch, tp, dp, times)                                 \
+    id "," source "," engine "," version "," model ",h100_sxm,agg,1000,100," quantisation "," batch "," tp ",1," dp    \
+       ",,,,,,,,,,,,,,,,," times "\n"
+
+static void read_points(const char *lines, struct points *out)
+{
+    struct error err = {0};
+    FILE *f = fopen(file, "w");
+    assert_non_null(f);
+    fputs(header, f);
+    fputs(lines, f);
+    fclose(f);
+    expect_ok(points_read(file, out, &err), &err);
+}
+
+static const cJSON *at(const cJSON *root, const char *path)
+{
+    char copy[128], *rest = NULL;
+    snprintf(copy, sizeof copy, "%s", path);
+    for (char *key = strtok_r(copy, ".", &rest); key && root; key = strtok_r(NULL, ".", &rest))
+        root = cJSON_GetObjectItemCaseSensitive(root, key);
+    return root;
+}
+
+static double number(const cJSON *root, const char *path)
+{
+    const cJSON *found = at(root, path);
+    if (!cJSON_IsNumber(found))
+        fail_msg("%s: no number", path);
+    return found->valuedouble;
+}
+
+static const char *text(const cJSON *root, const char *path)
+{
+    const cJSON *found = at(root, path);
+    return cJSON_IsString(found) ? found->valuestring : "";
+}
+
+static cJSON *scenario_of(const struct point *p)
+{
+    struct error err = {0};
+    cJSON *root = NULL;
+    expect_ok(point_scenario(p, "h100-sxm", &root, &err), &err);
+    return root;
+}
+
+/* 16 clients are stated where the batch of each rank is 4; else 2 ranks of a batch of 4 are 8 clients. */
+static void test_concurrency_is_the_stated_one_else_all_ranks(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "x; silicon_concurrency=16; y", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "2",
+                       "5,5") SERVED("b", "x", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "2", "6,6")
+                    SERVED("c", "x", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "", "1", "1", "7,7"),
+                &p);
+    assert_true(p.items[0].concurrency == 16 && p.items[1].concurrency == 8);
+    assert_string_equal(point_refused(&p.items[2], "h100-sxm"), "no concurrency given");
+    cJSON *root = scenario_of(&p.items[0]);
+    assert_true(number(root, "workload.arrivals.concurrency") == 16 && number(root, "workload.requests") == 160);
+    cJSON_Delete(root);
+    points_release(&p);
+}
+
+/* Lines b and c hold a's measurement: b as a does, c under another degree, so that none of the three counts. e repeats
+ * d. f would contradict d, but has a degree that no server has. */
+static void test_a_measurement_counts_once(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "5,6")
+                    SERVED("b", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "5,6")
+                        SERVED("c", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "2", "1", "5,6")
+                            SERVED("d", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "2", "1", "7,8")
+                                SERVED("e", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "2", "1", "7,8")
+                                    SERVED("f", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "64", "1", "7,8"),
+                &p);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(point_refused(&p.items[i], "h100-sxm"), "one measurement under several parallel degrees");
+    assert_null(point_refused(&p.items[3], "h100-sxm"));
+    assert_string_equal(point_refused(&p.items[4], "h100-sxm"), "a measurement that another line holds, too");
+    assert_string_equal(point_refused(&p.items[5], "h100-sxm"), "tensor parallel beyond a node of 8 GPUs");
+    points_release(&p);
+}
+
+static void test_a_device_takes_points_of_its_system(void **state)
+{
+    (void)state;
+    struct points p;
+    struct device d;
+    struct error err = {0};
+    FILE *f = fopen("build/test_points.json", "w");
+    assert_non_null(f);
+    fputs("{\"name\": \"h100-sxm-mine\", \"memory_bytes\": 8e10, \"bandwidth_bytes_per_s\": 3e12, \"peak_flops\": "
+          "{\"bf16\": 9e14}, \"source\": \"made up\"}",
+          f);
+    fclose(f);
+    read_points(SERVED("a", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "5,6"), &p);
+    expect_ok(device_load("build/test_points.json", &d, &err), &err);
+    assert_null(point_refused(&p.items[0], d.system));
+    device_release(&d);
+    f = fopen("build/test_points.json", "w");
+    assert_non_null(f);
+    fputs("{\"name\": \"h100-sxm-mine\", \"system\": \"h200-sxm\", \"kind\": \"tables\", \"base\": \"h100-sxm\", "
+          "\"tables\": []}",
+          f);
+    fclose(f);
+    expect_ok(device_load("build/test_points.json", &d, &err), &err);
+    assert_string_equal(point_refused(&p.items[0], d.system), "measured on another system");
+    device_release(&d);
+    points_release(&p);
+}
+
+/* Four bits are those of the experts, where there are any; a format that is not known is refused. */
+static void test_weights_run_at_the_stated_width(void **state)
+{
+    (void)state;
+    struct points p;
+    struct model m;
+    struct cost_model cm;
+    struct engine e;
+    struct error err = {0};
+    struct parallel parallel = tensor_parallel(8);
+    read_points(SERVED("a", "", "trtllm", "1.2.0", "x/DeepSeek-R1", "nvfp4", "4", "8", "1", "1,1")
+                    SERVED("b", "", "trtllm", "1.2.0", "x/Llama-3.1-70B", "nvfp4", "4", "8", "1", "2,2")
+                        SERVED("c", "", "trtllm", "1.2.0", "x/Llama-3.1-70B", "fp8_block", "4", "8", "1", "3,3")
+                            SERVED("d", "", "trtllm", "1.2.0", "x/Llama-3.1-70B", "sq3", "4", "8", "1", "4,4"),
+                &p);
+    cJSON *root = scenario_of(&p.items[0]);
+    assert_string_equal(text(root, "engine.expert_dtype"), "fp4");
+    assert_null(at(root, "engine.weight_dtype"));
+    const struct json engine = {.node = at(root, "engine"), .file = "test"};
+    expect_ok(engine_read(&engine, &e, &err), &err);
+    expect_ok(model_load("deepseek-r1", &m, &err), &err);
+    expect_ok(cost_model_create(&cm, "deepseek-r1", "b200", &parallel, &e, NULL, &err), &err);
+    assert_true(cm.model.moe.dtype == DTYPE_FP4 && cm.model.moe.bytes_per_weight == 0.53125 &&
+                cm.model.dtype == m.dtype);
+    cost_model_release(&cm);
+    assert_int_equal(cost_model_create(&cm, "llama-3.1-70b", "b200", &parallel, &e, NULL, &err), -1);
+    assert_string_equal(err.text, "engine.expert_dtype: llama-3.1-70b has no experts");
+    cJSON_Delete(root);
+    root = scenario_of(&p.items[1]);
+    assert_string_equal(text(root, "engine.weight_dtype"), "fp4");
+    cJSON_Delete(root);
+    root = scenario_of(&p.items[2]);
+    assert_string_equal(text(root, "engine.weight_dtype"), "fp8");
+    cJSON_Delete(root);
+    assert_string_equal(point_refused(&p.items[3], ""), "weights in a format that is not modelled");
+    points_release(&p);
+}
+
+/* 2 workers of TP 4 prefill, one of 8 attention ranks decodes. */
+static void test_disaggregated_points_become_two_pools(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(
+        "a,silicon_concurrency=32,sglang,0.5.8,x/DeepSeek-R1,h200_sxm,disagg,1000,100,fp8,,,,,,,1,2,4,1,1,4,1,4,1,1,"
+        "1,8,1,8,9,9\n"
+        "b,silicon_concurrency=32,sglang,0.5.8,x/DeepSeek-R1,h200_sxm,disagg,1000,100,fp8,,,,,,,1,,4,1,1,4,1,4,,1,"
+        "1,8,1,8,8,8\n",
+        &p);
+    assert_null(point_refused(&p.items[0], "h200-sxm"));
+    assert_string_equal(point_refused(&p.items[1], "h200-sxm"),
+                        "disaggregated, and the number of workers is not given");
+    cJSON *root = scenario_of(&p.items[0]);
+    assert_int_equal(cJSON_GetArraySize(at(root, "cluster.flow")), 3);
+    assert_true(number(root, "cluster.pools.prefill.replicas") == 2);
+    assert_true(number(root, "cluster.pools.prefill.tensor_parallel") == 4);
+    assert_true(number(root, "cluster.pools.decode.data_parallel") == 8);
+    assert_true(number(root, "cluster.pools.decode.expert_parallel") == 8);
+    cJSON_Delete(root);
+    points_release(&p);
+}
+
+/* InferenceMAX: 800 to 1000 and 80 to 100. Others: 1000 and 100; all come through one front end. */
+static void test_clients_are_not_all_alike(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "wip=False", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "5,6")
+                    SERVED("b", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "6,6"),
+                &p);
+    cJSON *root = scenario_of(&p.items[0]);
+    assert_true(number(root, "workload.lengths.prompt.min") == 800);
+    assert_true(number(root, "workload.lengths.prompt.max") == 1000);
+    assert_true(number(root, "workload.lengths.output.min") == 80);
+    assert_true(number(root, "workload.lengths.output.max") == 100);
+    cJSON_Delete(root);
+    root = scenario_of(&p.items[1]);
+    assert_true(number(root, "workload.lengths.prompt.tokens") == 1000);
+    assert_true(number(root, "workload.lengths.output.tokens") == 100);
+    assert_true(number(root, "cluster.pools.front_end.servers") == 1);
+    assert_string_equal(cJSON_GetArrayItem(at(root, "cluster.flow"), 0)->valuestring, "front_end");
+    cJSON_Delete(root);
+    points_release(&p);
+}
+
+/* Concurrencies of one configuration are in one half; a configuration is where the digit of its hash says. */
+static void test_halves_are_by_configuration(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "silicon_concurrency=1", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "5,6")
+                    SERVED("b", "silicon_concurrency=2", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "6,6")
+                        SERVED("c", "silicon_concurrency=1", "vllm", "0.18.0", "x/Llama-3.1-8B", "", "4", "1", "1",
+                               "7,6") SERVED("d", "silicon_concurrency=1", "vllm", "0.17.0", "x/Llama-3.1-8B", "", "4",
+                                             "1", "1", "8,6"),
+                &p);
+    char hex[65];
+    sha256_of_text("h100_sxm|vllm|0.19.0|x/Llama-3.1-8B||agg|1000|100|1,1,1,0,0|0,0,0,0,0,0|0,0,0,0,0,0", hex);
+    assert_true(p.items[0].judged == (strchr("13579bdf", hex[63]) != NULL));
+    assert_true(p.items[0].judged == p.items[1].judged);
+    points_release(&p);
+}
+
+/* A dozen versions, and the presets that stand for them. */
+static void test_presets_by_version(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {{"vllm", "0.19.0", "vllm-0.19"},
+                                           {"vllm", "0.24.1", "vllm-0.19"},
+                                           {"vllm", "nightly-5b8c", "vllm-0.19"},
+                                           {"vllm", "0.18.0", "vllm-0.14"},
+                                           {"vllm", "0.12.0", "vllm-0.12"},
+                                           {"vllm", "", "vllm-0.12"},
+                                           {"trtllm", "1.1.0rc2.post2", "trtllm-1.0"},
+                                           {"sglang", "0.5.9", "sglang-0.5"},
+                                           {"sglang", "0.4.1", "sglang-0.5"},
+                                           {"trtllm", "1.2.0rc6.post3", "trtllm-1.2"},
+                                           {"trtllm", "1.3.0rc1", "trtllm-1.2"}};
+    char preset[64];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_true(engine_preset(cases[i][0], cases[i][1], preset, sizeof preset));
+        assert_string_equal(preset, cases[i][2]);
+    }
+    assert_false(engine_preset("lmdeploy", "1.0", preset, sizeof preset));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_concurrency_is_the_stated_one_else_all_ranks),
+        cmocka_unit_test(test_a_measurement_counts_once),
+        cmocka_unit_test(test_a_device_takes_points_of_its_system),
+        cmocka_unit_test(test_weights_run_at_the_stated_width),
+        cmocka_unit_test(test_disaggregated_points_become_two_pools),
+        cmocka_unit_test(test_clients_are_not_all_alike),
+        cmocka_unit_test(test_halves_are_by_configuration),
+        cmocka_unit_test(test_presets_by_version),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
