@@ -7,7 +7,7 @@ tandem=$(realpath "$1")
 source=$(realpath "$(dirname "$0")/..")
 data=$source/../shared/data/ground_truth
 if [ ! -e "$data/silicon_samples_dev.csv" ]; then
-    echo "accuracy: skipped, there is no $data/silicon_samples_dev.csv"
+    echo "skipped: there is no $data/silicon_samples_dev.csv"
     exit 0
 fi
 "$source/validation/accuracy" "$tandem" "$data"
