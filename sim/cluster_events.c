@@ -54,6 +54,7 @@ void cluster_notice_all(struct cluster *c, sim_time now, size_t after)
 void cluster_cut_short(struct cluster *c, size_t replica, sim_time from)
 {
     struct replica *r = c->replicas[replica];
+    replica_disturb(r);
     if (!replica_is_busy(r))
         cluster_touch(c, replica);
     else if (replica_runs_stretch(r))

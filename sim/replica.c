@@ -47,7 +47,7 @@ int replica_create(struct replica **out, const struct replica_place *place, cons
                           .observer = observer,
                           .swap = config->swap,
                           .fails_at = SIM_TIME_NEVER,
-                          .step = config->step || config->schedule_ahead,
+                          .step = config->step,
                           .ahead = config->schedule_ahead};
     struct kv_layout layout = replica_kv_layout(config);
     if ((!leader && kv_pool_init(r->kv, config->kv_blocks, &layout, config->prefix_caching)) ||
@@ -138,6 +138,7 @@ int replica_enqueue(struct replica *r, struct request *request, sim_time now)
     }
     order_insert(r->order, r->order_params, r->view.waiting, request);
     r->extra += request->prediction;
+    r->queue_changed = true;
     r->load->outstanding_requests++;
     uint64_t prompt = request->generated == 0 ? request->prompt_tokens : 0; /* unless it has its first token already */
     r->load->outstanding_tokens += prompt + request->max_output_tokens;
@@ -158,6 +159,7 @@ static void unload(struct replica *r, const struct request *request)
 void replica_drop(struct replica *r, struct request *request)
 {
     order_remove(r->view.waiting, request);
+    r->queue_changed = true;
     if (request->swapped_to)
         replica_leave_swap(r, request);
     unload(r, request);
@@ -307,6 +309,7 @@ void replica_cancel_inbound(struct replica *r, struct request *request, sim_time
 {
     kv_pool_release(r->kv, request, now);
     set_holding(request, request->source_kv);
+    r->queue_changed = true;
     replica_sync_view(r);
 }
 
@@ -315,6 +318,7 @@ void replica_give_back(struct replica *r, struct request *request, sim_time now)
     if (r->view.finds_prefixes)
         kv_pool_share(r->kv, request, request->computed, now);
     kv_pool_release(r->kv, request, now);
+    r->queue_changed = true;
     replica_sync_view(r);
 }
 

@@ -8,7 +8,9 @@
  * Scheduling ahead (vLLM's asynchronous scheduling): while an iteration runs, the next batch is formed as if it had
  * ended. Who arrives meanwhile can run in the batch after that; who gets its last token is left out of the next batch
  * but keeps its place and KV until the iteration ends. Tokens are counted when their iteration starts, with its end
- * as their time, unless the replica fails before that. Stretches are not made then. */
+ * as their time, unless the replica fails before that. A stretch is made of iterations after each of which the batch
+ * formed ahead would be the same again; the last one before somebody leaves, or after somebody has come, is by itself,
+ * and has the next batch formed. */
 #ifndef TANDEM_SIM_REPLICA_H
 #define TANDEM_SIM_REPLICA_H
 
@@ -210,6 +212,8 @@ void replica_expect(struct replica *r, const struct request *request);
 void replica_expect_no_more(struct replica *r, const struct request *request);
 /* A request whose KV is to come waits for blocks here. */
 void replica_await_blocks(struct replica *r, bool awaited);
+/* Something has come or gone that no policy foresaw. */
+void replica_disturb(struct replica *r);
 /* Nothing has been preempted since: it could not look. */
 void replica_forget_preemptions(struct replica *r);
 /* Admits nobody for now, or does again. */

@@ -84,7 +84,7 @@ void replica_tell(struct replica *r, uint64_t n, sim_time end)
 }
 
 /* Blocks that the decodes took when iterations first … last − 1 of the stretch started. */
-static void take_blocks(struct replica *r, uint64_t first, uint64_t last)
+static inline void take_blocks(struct replica *r, uint64_t first, uint64_t last)
 {
     struct crossing_sums sums = decode_set_crossings(&r->decodes, first, last);
     if (sums.blocks == 0)
@@ -95,15 +95,16 @@ static void take_blocks(struct replica *r, uint64_t first, uint64_t last)
     kv_pool_take(r->kv, sums.blocks, times);
 }
 
-/* The same where layers have windows: blocks are taken when an iteration starts, and come back when it has ended. */
-static void move_window(struct replica *r, uint64_t ended, uint64_t started)
+/* The same where layers have windows: blocks come back when iterations first … last − 1 have ended, and the batch after
+ * each takes its own then, if it is one of the first `formed`. */
+static void move_window(struct replica *r, uint64_t first, uint64_t last, uint64_t formed)
 {
     const struct stretch *s = &r->stretch;
-    for (uint64_t i = 0; i < ended; i++) {
+    for (uint64_t i = first; i < last; i++) {
         wide_sum time = kv_pool_time(s->start, stretch_fine(s, i + 1));
         uint64_t left = decode_set_window_step(&r->decodes, i).left;
         kv_pool_give_back(r->kv, left, left * time);
-        uint64_t taken = i + 1 < started ? decode_set_window_step(&r->decodes, i + 1).taken : 0;
+        uint64_t taken = i + 1 < formed ? decode_set_window_step(&r->decodes, i + 1).taken : 0;
         if (taken > 0)
             kv_pool_take(r->kv, taken, taken * time);
     }
@@ -199,28 +200,38 @@ static void compute_single(struct replica *r, struct request *q, uint32_t tokens
         decode_set_join(&r->decodes, q);
 }
 
+/* How many batches of the stretch have been formed when n of its iterations have ended: that of the one that runs, and
+ * scheduling ahead the one after it. */
+static uint64_t formed_after(const struct replica *r, uint64_t n)
+{
+    uint64_t count = r->stretch.count;
+    if (r->repeats)
+        return n < count ? n + 2 : count + 1;
+    return n < count ? n + 1 : count;
+}
+
 /* The first n iterations of the stretch have ended. */
 static void apply(struct replica *r, uint64_t n, sim_time end)
 {
     const struct batch *b = &r->batch;
     sim_time total = end - r->stretch.start;
-    uint64_t started = n < r->stretch.count ? n + 1 : n;
+    uint64_t first = r->repeats ? 2 : 1, formed = formed_after(r, n);
     if (!r->told)
         replica_tell(r, n, end);
     r->iterations += n;
     if (b->count > 0 || r->view.prefilling_count > 0)
         account_time(r, total);
-    if (b->count == 1 && started > 1)
-        take_chunk_blocks(r, 1, started);
+    if (b->count == 1 && formed > first)
+        take_chunk_blocks(r, first, formed);
     if (batch_steps(b)) {
         bool alone = b->count == 0;
         r->decodes.own +=
             alone ? (fine_time)total << FINE_BITS : n * r->cost.decode_alone + (n * (n - 1) / 2) * r->cost.alone_growth;
         r->decodes.stepping += total;
         if (replica_has_windows(r))
-            move_window(r, n, started);
+            move_window(r, first - 1, r->repeats ? formed - 1 : n, formed);
         else
-            take_blocks(r, 1, started);
+            take_blocks(r, first, formed);
         decode_set_advance(&r->decodes, n, end);
         r->decodes_taken = false;
     }
@@ -229,6 +240,14 @@ static void apply(struct replica *r, uint64_t n, sim_time end)
             compute_single(r, b->items[i].req, (uint32_t)n * b->items[i].new_tokens, end);
     if (b->count > 0)
         replica_close_ranks(&r->view);
+}
+
+/* The batch as it is formed n iterations later. */
+static void move_batch_on(struct replica *r, uint64_t n)
+{
+    r->batch.decode_kv += n * r->batch.decodes;
+    r->batch.decode_longest += r->batch.decode_longest > 0 ? n : 0;
+    r->batch.row_kv += (uint32_t)n;
 }
 
 void replica_catch_up(struct replica *r, sim_time now)
@@ -240,9 +259,7 @@ void replica_catch_up(struct replica *r, sim_time now)
         return;
     apply(r, n, stretch_end(&r->stretch, n));
     stretch_drop(&r->stretch, n);
-    r->batch.decode_kv += n * r->batch.decodes;
-    r->batch.decode_longest += r->batch.decode_longest > 0 ? n : 0;
-    r->batch.row_kv += (uint32_t)n;
+    move_batch_on(r, n);
     r->cost.total += n * r->cost.growth;
     r->cost.decode_alone += n * r->cost.alone_growth;
     for (int i = 0; i < COST_SOURCES; i++)
@@ -270,8 +287,14 @@ static void keep_ended(struct replica *r)
             decode_set_join(&r->decodes, r->leaving[i]);
 }
 
+/* Below a nanosecond. */
+static fine_time carry_at_end(const struct replica *r)
+{
+    return stretch_fine(&r->stretch, r->stretch.count) & ((1 << FINE_BITS) - 1);
+}
+
 /* The iteration's tokens are counted as it starts, and the next batch is formed as if it had ended. */
-void replica_run_ahead(struct replica *r, sim_time end)
+static void run_ahead(struct replica *r, sim_time end)
 {
     r->told_tokens = batch_outputs(&r->batch);
     apply(r, 1, end);
@@ -279,8 +302,46 @@ void replica_run_ahead(struct replica *r, sim_time end)
     if (r->host.receive)
         r->host.receive(r->host.owner, r, end);
     keep_ended(r);
+    r->carry = carry_at_end(r);
     replica_form_batch(r, &r->next, end);
     r->next_formed = !batch_is_empty(&r->next);
+    r->queue_changed = r->batch_changes = false;
+}
+
+/* The first iteration of a stretch starts, and the batch after it is formed, which is the same. */
+static void repeat(struct replica *r)
+{
+    const uint64_t formed = 2;
+    if (r->batch.count == 1)
+        take_chunk_blocks(r, 1, formed);
+    if (replica_has_windows(r) && batch_steps(&r->batch))
+        move_window(r, 0, 1, formed);
+    else if (batch_steps(&r->batch))
+        take_blocks(r, 1, formed);
+}
+
+void replica_form_ahead(struct replica *r, sim_time end)
+{
+    r->counted = !r->repeats && end <= r->fails_at;
+    if (r->counted)
+        run_ahead(r, end);
+    else if (r->repeats)
+        repeat(r);
+}
+
+/* The stretch has ended, and the batch that repeats is the next one. */
+static void end_repeating(struct replica *r, sim_time now)
+{
+    uint64_t n = r->stretch.count;
+    apply(r, n, now);
+    move_batch_on(r, n);
+    struct batch ended = r->next;
+    r->next = r->batch;
+    r->batch = ended;
+    r->next_formed = true;
+    r->decodes_taken = batch_steps(&r->next);
+    r->repeats = false;
+    r->batch_changes = true;
 }
 
 /* A request that has ended goes before the next batch starts, in which its row is wasted if it stands there. */
@@ -296,13 +357,21 @@ void replica_finish(struct replica *r, sim_time now)
     assert(r->busy);
     r->busy = false;
     r->ended = now;
-    r->carry = stretch_fine(&r->stretch, r->stretch.count) & ((1 << FINE_BITS) - 1);
+    r->carry = carry_at_end(r);
     r->counted = false;
+    if (r->repeats) {
+        end_repeating(r, now);
+        return;
+    }
     if (r->ahead) {
         for (size_t i = 0; i < r->leaving_count; i++) {
             if (r->leaving[i]->decode.in)
                 waste_row(r, r->leaving[i]);
             depart(r, r->leaving[i], now);
+        }
+        if (r->leaving_count > 0) {
+            r->queue_changed = true;
+            r->next.arrivals_wait = false; /* until these have left */
         }
         r->leaving_count = 0;
         return;

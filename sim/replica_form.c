@@ -76,6 +76,29 @@ static uint64_t stretch_length(const struct replica *r)
     return sums_fit ? most : 1;
 }
 
+/* Whether somebody who waits may have to be looked at for the batch after the one that starts. */
+static bool somebody_may_enter(const struct replica *r)
+{
+    bool waited_then = !r->queue_changed && !r->view.shared_queue; /* and could not enter */
+    return r->view.waiting->count > 0 && !r->batch.arrivals_wait && !waited_then;
+}
+
+/* Scheduling ahead, of `most` iterations that could be a stretch: as many as the batch formed after each is the one at
+ * hand again; the last one is by itself. Where an order keeps account of who has been served, each of them is: its
+ * tokens count when it starts. */
+static uint64_t length_ahead(struct replica *r, uint64_t most)
+{
+    r->repeats = false;
+    if (r->batch_changes || r->batch.wasted > 0 || r->view.reorders || somebody_may_enter(r))
+        return 1;
+    struct stretch s = r->stretch;
+    s.count = most - 1;
+    if (s.count > 1 && stretch_end(&s, s.count) > r->fails_at)
+        s.count = stretch_ends_by(&s, r->fails_at) - 1;
+    r->repeats = s.count > 1;
+    return r->repeats ? s.count : 1;
+}
+
 /* Nobody waits, as far as the policy sees; who is preempted waits first of all. */
 static void form_closed(struct replica *r, struct batch *b)
 {
@@ -176,10 +199,12 @@ static bool prepare_batch(struct replica *r, sim_time now)
     if (r->running.count == 0 && r->kv->parked_blocks > 0)
         kv_pool_release_parked(r->kv, now);
     r->view.evicted = 0;
-    if (r->next_formed)
+    if (r->next_formed) {
         take_next(r);
-    else
+    } else {
         replica_form_batch(r, &r->batch, now);
+        r->queue_changed = r->batch_changes = false;
+    }
     if (batch_is_empty(&r->batch)) {
         assert(r->running.count == 0 || memory_has_failed()); /* a policy always serves somebody it has admitted */
         r->carry = 0;
@@ -202,11 +227,12 @@ static sim_time set_going(struct replica *r, sim_time now)
     r->stretch.first = r->cost.total;
     r->stretch.growth = r->cost.growth;
     r->stretch.count = stretch_length(r);
+    if (r->ahead)
+        r->stretch.count = length_ahead(r, r->stretch.count);
     r->busy = true;
     sim_time end = stretch_end(&r->stretch, r->stretch.count);
-    r->counted = r->ahead && end <= r->fails_at;
-    if (r->counted)
-        replica_run_ahead(r, end);
+    if (r->ahead)
+        replica_form_ahead(r, end);
     return end;
 }
 

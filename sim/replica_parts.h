@@ -47,6 +47,9 @@ struct replica {
     bool told;            /* observers know the iteration that runs */
     uint64_t told_tokens; /* that come at its end, where it is known before */
     bool counted;         /* scheduling ahead: the tokens of the iteration that runs are counted */
+    /* Scheduling ahead: what has changed since the next batch was formed: who waits, or what is free for them; or who
+     * is in the batch after that one. And whether all batches of a stretch are the same, the one after it included. */
+    bool queue_changed, batch_changes, repeats;
     struct replica_host host;
 };
 
@@ -119,7 +122,8 @@ void replica_tell(struct replica *r, uint64_t n, sim_time end);
 /* Counts `tokens` more of the request's as computed. */
 void replica_compute(struct replica *r, struct request *q, uint32_t tokens, sim_time now);
 
-/* The iteration's tokens are counted as it starts, and the next batch is formed as if it had ended. */
-void replica_run_ahead(struct replica *r, sim_time end);
+/* Scheduling ahead, what has just started ends at `end`: an iteration's tokens are counted, and the next batch is
+ * formed as if it had ended; after the first one of a stretch the next batch is the same again. */
+void replica_form_ahead(struct replica *r, sim_time end);
 
 #endif

@@ -147,6 +147,11 @@ void replica_await_blocks(struct replica *r, bool awaited)
     r->blocks_awaited = awaited;
 }
 
+void replica_disturb(struct replica *r)
+{
+    r->batch_changes = true;
+}
+
 void replica_forget_preemptions(struct replica *r)
 {
     r->view.evicted = 0;
@@ -155,6 +160,7 @@ void replica_forget_preemptions(struct replica *r)
 void replica_close(struct replica *r, bool closed)
 {
     r->closed = closed;
+    r->queue_changed = true;
 }
 
 bool replica_is_closed(const struct replica *r)
@@ -165,6 +171,7 @@ bool replica_is_closed(const struct replica *r)
 void replica_set_failure(struct replica *r, sim_time at)
 {
     r->fails_at = at;
+    r->queue_changed = true;
 }
 
 void replica_settle(struct replica *r, struct request *request)

@@ -275,11 +275,21 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];
     bool windows = !ranks && device != 4 && below(rng, 2) == 0;
     snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
+    static const char *const engines[] = {
+        "{}",
+        "{\"graph_tokens\": [1, 2, 8, 16, 64]}",
+        "{\"exposed_ns\": 20000, \"exposed_ns_per_sequence\": 3000.7}",
+        "{\"schedule_ahead\": true}",
+        "{\"schedule_ahead\": true, \"host_ns\": 70000, \"host_ns_per_sequence\": 9000.3}",
+        "{\"schedule_ahead\": true, \"exposed_ns\": 20000.9, \"graph_tokens\": [1, 4, 16, 64, 512]}",
+        "{\"schedule_ahead\": true, \"head_for_all\": true, \"exposed_ns_per_sequence\": 700.2, \"eager_layer_ns\": "
+        "900}",
+        "{\"schedule_ahead\": false}",
+    };
     double interval = 0.001 + 0.5 * gsl_rng_uniform(rng);
     draw(rng, d, 12);
     snprintf(text, size,
-             "{\"seed\": %u, \"model\": \"%s\", \"techniques\": %s, \"device\": \"%s\", \"engine\": "
-             "{\"schedule_ahead\": %s},"
+             "{\"seed\": %u, \"model\": \"%s\", \"techniques\": %s, \"device\": \"%s\", \"engine\": %s,"
              "\"output\": {\"warmup\": \"%s\", \"requests\": true, \"timeseries_s\": %g},"
              "\"slo\": {\"ttft_s\": {\"p99\": 0.5}},"
              "\"cluster\": {%s%s%s%s},"
@@ -292,7 +302,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              ranks     ? "qwen3-30b-a3b"
              : windows ? "tests/data/windows.json"
                        : "llama-3.1-8b",
-             techniques[ranks || (tied && !paired) ? 0 : d[1] % 6], devices[device], d[2] % 5 ? "false" : "true",
+             techniques[ranks || (tied && !paired) ? 0 : d[1] % 6], devices[device], engines[d[2] % 8],
              d[3] % 2 ? "none" : "mser5", d[4] % 2 ? 0 : interval, cluster, pooled ? "" : ", \"routing\": \"",
              pooled ? "" : routings[routing], pooled ? "" : "\"", orders[order], preemptions[tied ? 0 : d[5] % 2],
              policy, extras, d[6] % 2 ? "true" : "false", block,

@@ -27,6 +27,7 @@ measured=$(
     echo "compiler: $compiler"
     echo "one_replica $(per_request)"
     echo "near_saturation $(per_request --set policy.batching=unified_budget --set workload.arrivals.rate_per_s=19)"
+    echo "vllm_preset $(per_request --set engine=vllm-0.19 --set policy.batching=unified_budget)"
     echo "eight_replicas $(per_request --set policy.batching=prefill_first --set cluster.replicas=8 \
         --set cluster.routing=least_outstanding_tokens --set workload.arrivals.rate_per_s=60)"
 )

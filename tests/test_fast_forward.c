@@ -153,15 +153,19 @@ static void note_stretch(void *state, const struct iteration_record *record)
     s->longest[decodes] = record->count > s->longest[decodes] ? record->count : s->longest[decodes];
 }
 
-static struct stretches run_apart(bool step)
+static struct stretches run_apart(bool ahead, bool step)
 {
     struct error err = {0};
     struct stretches stretches = {0};
     const struct observer observer = {.state = &stretches, .iterated = note_stretch};
-    struct simulation *s = open_simulation(
-        "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"placement\": \"disaggregated\"},"
-        "\"workload\": {\"arrivals\": \"at_once\", \"requests\": 1, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "
-        "\"tokens\": 10000}, \"output\": {\"name\": \"fixed\", \"tokens\": 101}}}}");
+    char text[600];
+    snprintf(text, sizeof text,
+             "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"engine\": {\"schedule_ahead\": %s},"
+             "\"cluster\": {\"placement\": \"disaggregated\"}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": "
+             "1, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "
+             "\"tokens\": 10000}, \"output\": {\"name\": \"fixed\", \"tokens\": 101}}}}",
+             ahead ? "true" : "false");
+    struct simulation *s = open_simulation(text);
     stretches.config = &s->scenario.cluster;
     expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer, .step = step}, &err), &err);
     simulation_close(s);
@@ -169,18 +173,20 @@ static struct stretches run_apart(bool step)
 }
 
 /* A prompt in five chunks of 2048, the last one shorter; then 100 decodes on another replica: 16 to the end of the
- * blocks that 10 001 tokens need, and 84. Stepping reaches both, or the comparison above would compare a thing with
- * itself. */
+ * blocks that 10 001 tokens need, and 84. Scheduling ahead, the last one of each is by itself: the batch after it is
+ * another. Stepping reaches both pools, or the comparison above would compare a thing with itself. */
 static void test_stepping_reaches_every_pool(void **state)
 {
     (void)state;
-    struct stretches fast_ones = run_apart(false), steps = run_apart(true);
-    assert_int_equal(fast_ones.longest[0], 4);
-    assert_int_equal(fast_ones.longest[1], 84);
-    assert_int_equal(fast_ones.iterations[1], 100);
-    for (size_t pool = 0; pool < 2; pool++) {
-        assert_int_equal(steps.longest[pool], 1);
-        assert_int_equal(steps.iterations[pool], fast_ones.iterations[pool]);
+    for (unsigned ahead = 0; ahead < 2; ahead++) {
+        struct stretches fast_ones = run_apart(ahead, false), steps = run_apart(ahead, true);
+        assert_int_equal(fast_ones.longest[0], 4 - ahead);
+        assert_int_equal(fast_ones.longest[1], 84 - ahead);
+        assert_int_equal(fast_ones.iterations[1], 100);
+        for (size_t pool = 0; pool < 2; pool++) {
+            assert_int_equal(steps.longest[pool], 1);
+            assert_int_equal(steps.iterations[pool], fast_ones.iterations[pool]);
+        }
     }
 }
 
