@@ -79,6 +79,7 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
                                        "graph_decodes_only",
                                        "head_for_all",
                                        "fused_shared_experts",
+                                       "server", /* profiles/engine_server.h */
                                        NULL};
     const char *name = NULL;
     struct json sizes = json_member(o, "graph_tokens"), memory = json_member(o, "memory");

@@ -57,7 +57,8 @@ static int create_pool(struct scenario *s, size_t index, struct error *err)
 {
     struct pool *pool = &s->pools[index];
     struct pool_config *out = &s->cluster.pools[index];
-    if (create_cost(s, pool, 0, &pool->cost, err))
+    if (create_cost(s, pool, 0, &pool->cost, err) ||
+        engine_server_read(&pool->engine_at, &pool->cost.device, &pool->server, err))
         return -1;
     out->executor = simulated_executor(&pool->cost);
     if (create_stages(s, pool, out, err))
@@ -125,6 +126,7 @@ void pools_release(struct scenario *s)
     for (size_t i = 0; s->pools && i < s->cluster.pool_count; i++) {
         struct pool *p = &s->pools[i];
         cost_model_release(&p->cost);
+        engine_server_release(&p->server);
         for (size_t k = 0; k < p->stages.count; k++)
             cost_model_release(&p->stages.costs[k]);
         free(p->stages.costs);

@@ -205,6 +205,21 @@ static struct json own_or_common(const struct pool *pool, const struct json *pol
     return own.node ? own : json_member(policy, key);
 }
 
+/* What its engine's server starts with, where neither says it. How a scheduler admits goes with the scheduler, and the
+ * size of blocks with their number. */
+static struct json server_word(const struct pool *pool, const struct json *policy, const char *key)
+{
+    bool admits = strcmp(key, "admission") == 0, sizes = strcmp(key, "kv_block_tokens") == 0;
+    bool said = own_or_common(pool, policy, admits ? "batching" : key).node || (sizes && pool->kv_blocks > 0);
+    return said ? (struct json){0} : json_member(&pool->server.policy, key);
+}
+
+struct json scenario_server_word(const struct scenario *s, size_t pool, const char *key)
+{
+    struct json policy = json_member(&s->root, "policy");
+    return server_word(&s->pools[pool], &policy, key);
+}
+
 static int read_admission(const struct json *policy, const struct pool *pool, struct replica_config *c,
                           struct error *err)
 {
@@ -213,6 +228,8 @@ static int read_admission(const struct json *policy, const struct pool *pool, st
     int admission = c->batching->admission;
     if (sheds_alone)
         at = json_member(policy, "admission");
+    if (!at.node)
+        at = server_word(pool, policy, "admission");
     if (cJSON_IsObject(at.node) ? choice_read(&at, kv_admissions, &admission, err)
                                 : field_read_choice(&at, &admission_field, &admission, err))
         return -1;
@@ -349,6 +366,8 @@ static int read_replicas(const struct json *policy, struct pool *pool, struct po
 {
     struct replica_config *c = &out->replica;
     struct json batching = own_or_common(pool, policy, "batching");
+    if (!batching.node)
+        batching = server_word(pool, policy, "batching");
     if (read_batching(&batching, c, &pool->batching_params, err))
         return -1;
     const struct cost_model *cost = &pool->cost;
@@ -399,6 +418,18 @@ static int check_batching(const struct scenario *s, const struct json *policy, s
                          err);
 }
 
+/* What the first pool's engine says for all, where the policy does not. */
+static int read_server(const struct pool *pool, const struct json *policy, struct policy_said *said, struct error *err)
+{
+    const struct json *server = &pool->server.policy;
+    if (server_word(pool, policy, "prefix_caching").node &&
+        json_read_bool(server, "prefix_caching", &said->prefix_caching, err))
+        return -1;
+    return server_word(pool, policy, "kv_block_tokens").node
+               ? json_read_integer(server, "kv_block_tokens", true, 1, 4096, &said->kv_block_tokens, err)
+               : 0;
+}
+
 static int read_policy(struct scenario *s, struct error *err)
 {
     struct json policy = json_member(&s->root, "policy");
@@ -406,11 +437,13 @@ static int read_policy(struct scenario *s, struct error *err)
     struct policy_said said = {0};
     if (fields_read(&policy, policy_fields, &said, err))
         return -1;
-    c->kv_block_tokens = (uint32_t)said.kv_block_tokens;
-    c->prefix_caching = said.prefix_caching;
     for (size_t i = 0; i < s->cluster.pool_count; i++)
         if (s->pools[i].kv_blocks == 0)
             s->pools[i].kv_blocks = said.kv_blocks;
+    if (read_server(&s->pools[0], &policy, &said, err))
+        return -1;
+    c->kv_block_tokens = (uint32_t)said.kv_block_tokens;
+    c->prefix_caching = said.prefix_caching;
     if (read_order(s, &policy, err))
         return -1;
     for (size_t i = 0; i < s->cluster.pool_count; i++)

@@ -3,6 +3,7 @@
 #ifndef TANDEM_SIM_SCENARIO_H
 #define TANDEM_SIM_SCENARIO_H
 
+#include "profiles/engine_server.h"
 #include "sim/cluster.h"
 #include "sim/slo.h"
 
@@ -19,6 +20,7 @@ struct pool {
     long long replicas, kv_blocks; /* 0 blocks: as the policy says, or as many as fit */
     const char *model, *device;
     struct json engine_at;
+    struct engine_server server; /* what holds where neither the pool nor the policy says anything */
     struct parallel parallel;
     double stage_bytes_per_s, stage_latency_ns; /* between pipeline stages; below 0: as the device says */
     struct cost_model cost;                     /* of the first stage */
@@ -65,6 +67,10 @@ static inline const struct cost_model *scenario_cost(const struct scenario *s)
 {
     return &s->pools[0].cost;
 }
+
+/* What holds for a key of "policy" in a pool since its engine's server starts with it; node NULL where the scenario
+ * says it itself, or the engine nothing. */
+struct json scenario_server_word(const struct scenario *s, size_t pool, const char *key);
 
 /* The scenario's workload from its start. */
 int scenario_open_workload(const struct scenario *s, struct request_source *out, struct error *err);

@@ -140,6 +140,54 @@ static void print_where_time_went(FILE *out, const struct run_summary *r)
 }
 
 /* Where the costs come from, and how much of the time came from where. */
+/* A word of "policy", like "batching unified_budget (token_budget 8192)". */
+static void print_word(FILE *out, const cJSON *word)
+{
+    fprintf(out, "%s ", PRINTABLE(word->string));
+    if (cJSON_IsBool(word)) {
+        fprintf(out, "%s", cJSON_IsTrue(word) ? "on" : "off");
+    } else if (cJSON_IsNumber(word)) {
+        fprintf(out, "%g", word->valuedouble);
+    } else if (cJSON_IsString(word)) {
+        fprintf(out, "%s", PRINTABLE(word->valuestring));
+    } else {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(word, "name");
+        size_t printed = 0;
+        fprintf(out, "%s", cJSON_IsString(name) ? PRINTABLE(name->valuestring) : "");
+        for (const cJSON *n = word->child; n; n = n->next)
+            if (cJSON_IsNumber(n))
+                fprintf(out, "%s%s %g", printed++ ? ", " : " (", PRINTABLE(n->string), n->valuedouble);
+        fprintf(out, "%s", printed ? ")" : "");
+    }
+}
+
+/* Words of what a pool's engine's server starts with: those that hold, or those that the scenario has put aside. */
+static void print_words(FILE *out, const struct scenario *s, size_t pool, bool hold, const char *before)
+{
+    size_t printed = 0;
+    const cJSON *policy = s->pools[pool].server.policy.node;
+    for (const cJSON *word = policy ? policy->child : NULL; word; word = word->next) {
+        if ((scenario_server_word(s, pool, word->string).node != NULL) != hold)
+            continue;
+        fprintf(out, "%s", printed++ ? ", " : before);
+        print_word(out, word);
+    }
+}
+
+/* Once for pools of the same engine. */
+static void print_engines(FILE *out, const struct scenario *s)
+{
+    for (size_t i = 0; i < s->cluster.pool_count; i++) {
+        const char *name = s->pools[i].cost.engine.name;
+        if (!s->pools[i].server.policy.node || (i > 0 && strcmp(name, s->pools[i - 1].cost.engine.name) == 0))
+            continue;
+        fprintf(out, "  engine     %s", PRINTABLE(name));
+        print_words(out, s, i, true, ", as its server starts on this GPU: ");
+        print_words(out, s, i, false, "; the scenario's own in place of ");
+        fprintf(out, "\n");
+    }
+}
+
 static void print_costs(FILE *out, const struct scenario *s, const struct run_summary *r)
 {
     bool told_apart = false;
@@ -289,6 +337,7 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
     print_queueing(out, &r->system);
     for (size_t i = 0; i < r->delay_count; i++)
         print_delay(out, &r->delays[i]);
+    print_engines(out, s);
     print_costs(out, s, r);
     print_warmup(out, s, r);
     print_slo(out, s, r);
