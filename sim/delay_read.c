@@ -90,18 +90,29 @@ static int read_step(struct cluster_config *c, const struct json *at, size_t ste
     return 0;
 }
 
-int delay_read_flow(struct cluster_config *c, const struct json *flow, int *steps, struct error *err)
+/* A station has some of the steps that serve before it. */
+static int check_place(const struct json *at, size_t served, int steps, struct error *err)
 {
-    bool first = true, is = false;
-    *steps = 0;
-    for (int i = 0; i < cJSON_GetArraySize(flow->node); i++) {
+    return served > 0 && (int)served < steps
+               ? json_complain(at,
+                               "pools of kind \"delay\" before the steps that serve or after them: between prefill and "
+                               "decode a request's KV would hold memory while nothing is computed",
+                               err)
+               : 0;
+}
+
+int delay_read_flow(struct cluster_config *c, const struct json *flow, struct error *err)
+{
+    int length = cJSON_GetArraySize(flow->node), steps = length - (int)c->delay_count;
+    size_t delays = 0, served = 0;
+    for (int i = 0; i < length; i++) {
         struct json at = json_element(flow, i);
-        if (read_step(c, &at, (size_t)*steps, &is, err))
+        bool is = false;
+        if (read_step(c, &at, delays, &is, err) || (is && check_place(&at, served, steps, err)))
             return -1;
-        if (is && !first)
-            return json_complain(&at, "pools of kind \"delay\" before those that serve", err);
-        first &= is;
-        *steps += is;
+        delays += is;
+        served += !is;
+        c->delays_before += is && served == 0;
     }
-    return (size_t)*steps == c->delay_count ? 0 : json_complain(flow, "every pool of the cluster in it", err);
+    return delays == c->delay_count ? 0 : json_complain(flow, "every pool of the cluster in it", err);
 }

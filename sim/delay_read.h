@@ -14,7 +14,7 @@ int delay_is(const struct json *pool, bool *is, struct error *err);
 /* Reads such a pool into the cluster, after those that are there. */
 int delay_read(struct cluster_config *c, const struct json *pool, const char *name, struct error *err);
 
-/* Puts them in order of the flow, whose first steps they are, one each; `steps` is how many of these there are. */
-int delay_read_flow(struct cluster_config *c, const struct json *flow, int *steps, struct error *err);
+/* Puts them in order of the flow, and says how many of them are before the steps that serve. */
+int delay_read_flow(struct cluster_config *c, const struct json *flow, struct error *err);
 
 #endif

@@ -54,8 +54,8 @@ struct observer {
     /* It has come to a delay station, and left it: at r->entered and at `at`; its service began at r->admitted. */
     void (*delayed)(void *state, size_t delay, const struct request *r);
     void (*delay_ended)(void *state, size_t delay, const struct request *r, sim_time at);
-    /* It has left the last delay station, and is put in a replica's queue, or waits at the router, from r->queued on.
-     */
+    /* It has left the last delay station before serving, and is put in a replica's queue, or waits at the router, from
+     * r->queued on. */
     void (*queued)(void *state, size_t replica, const struct request *r);
     /* `reason` is a constant string. */
     void (*rejected)(void *state, const struct request *r, const char *reason);
@@ -65,6 +65,8 @@ struct observer {
     /* `count` output tokens came at `at`, `gap` after the one before them in the same request. Not told of gaps
      * that iterated() implies. */
     void (*gap)(void *state, sim_time at, sim_time gap, uint64_t count);
+    /* It has all its tokens and has left the replica, but its answer goes through delay stations before it finishes. */
+    void (*served)(void *state, size_t replica, const struct request *r);
     void (*finished)(void *state, size_t replica, const struct request *r);
     /* Replicas that fail, or are given up: a request left one that it had not finished on, or, of KV_TRANSFERS, lost
      * its KV before it could join one; it was put in a replica's queue some time after its arrival; it will never
@@ -130,6 +132,11 @@ static inline void tell_iterated(const struct observer *o, const struct iteratio
 static inline void tell_gap(const struct observer *o, sim_time at, sim_time gap, uint64_t count)
 {
     OBSERVER_TELL(o, gap, at, gap, count);
+}
+
+static inline void tell_served(const struct observer *o, size_t replica, const struct request *r)
+{
+    OBSERVER_TELL(o, served, replica, r);
 }
 
 static inline void tell_finished(const struct observer *o, size_t replica, const struct request *r)

@@ -273,8 +273,8 @@ static const struct field pools_form_fields[] = {
     {.is = {.name = "flow",
             .min = 1,
             .max = MOST_DELAYS + MOST_STEPS,
-            .help = "delay stations, each a step, and one step that serves, or two: pools that prefill, and pools that "
-                    "decode; every pool stands in it once"},
+            .help = "one step that serves, or two: pools that prefill, and pools that decode; delay stations, each a step, "
+                    "before these and after them; every pool stands in it once"},
      .kind = FIELD_LIST,
      .otherwise = "all pools in one step",
      .members = flow_step},
@@ -515,7 +515,7 @@ static int read_flow(struct scenario *s, const struct json *cluster, struct erro
 {
     struct cluster_config *c = &s->cluster;
     struct json flow = json_member(cluster, "flow");
-    int steps = cJSON_GetArraySize(flow.node), delays = 0;
+    int steps = cJSON_GetArraySize(flow.node) - (int)c->delay_count;
     size_t placed = 0;
     c->step_count = 1;
     if (!flow.node && c->delay_count == 0) {
@@ -524,14 +524,13 @@ static int read_flow(struct scenario *s, const struct json *cluster, struct erro
     }
     if (!flow.node)
         return json_complain(&flow, "a flow that says when pools of kind \"delay\" have their turn", err);
-    if (delay_read_flow(c, &flow, &delays, err))
+    if (delay_read_flow(c, &flow, err))
         return -1;
-    steps -= delays;
     if (!cJSON_IsArray(flow.node) || steps < 1 || steps > MOST_STEPS)
         return json_complain(&flow, "a list of one step, or of two: pools that prefill, and pools that decode", err);
     c->step_count = (size_t)steps;
     for (int i = 0; i < steps; i++) {
-        struct json at = json_element(&flow, delays + i);
+        struct json at = json_element(&flow, (int)c->delays_before + i);
         if (read_step(s, (size_t)i, &at, &placed, err))
             return -1;
     }

@@ -335,22 +335,30 @@ static void several_kinds(const struct scenario *s, const struct sample *w, stru
     out->batch = out->tpot_s = out->service_s = out->service_scv = out->wait_s = out->ttft_s = out->ttft_p99_s = NAN;
 }
 
-/* Time at delay stations comes before that for the first token. */
+/* Mean time at a delay station, and the most that it lets through. */
+static double stay_s(const struct delay_config *d, const struct sample *w, double *most_per_s)
+{
+    double mean = duration_mean_s(&d->service);
+    *most_per_s = mean > 0 && d->servers > 0 ? (double)d->servers / mean : INFINITY;
+    return isfinite(*most_per_s) ? mean + theory_ggc_wait_s(w->rate_per_s, 1 / mean, (unsigned)d->servers,
+                                                            w->arrival_scv, duration_scv(&d->service))
+                                 : mean;
+}
+
+/* Time at delay stations before serving comes before that for the first token, time after it after the last one. */
 static void add_delays(const struct cluster_config *c, const struct sample *w, struct analytic_estimate *out)
 {
+    double after_s = 0;
     out->serving_per_s = out->capacity_per_s;
     for (size_t i = 0; i < c->delay_count; i++) {
-        const struct delay_config *d = &c->delays[i];
-        double mean = duration_mean_s(&d->service), servers = (double)d->servers;
-        if (mean > 0 && d->servers > 0) {
-            if (!isnan(out->capacity_per_s))
-                out->capacity_per_s = fmin(out->capacity_per_s, servers / mean);
-            out->ttft_s += theory_ggc_wait_s(w->rate_per_s, 1 / mean, (unsigned)d->servers, w->arrival_scv,
-                                             duration_scv(&d->service));
-        }
-        out->ttft_s += mean;
-        out->ttft_p99_s = NAN;
+        double most_per_s = 0;
+        *(i < c->delays_before ? &out->ttft_s : &after_s) += stay_s(&c->delays[i], w, &most_per_s);
+        if (!isnan(out->capacity_per_s))
+            out->capacity_per_s = fmin(out->capacity_per_s, most_per_s);
+        if (i < c->delays_before)
+            out->ttft_p99_s = NAN;
     }
+    out->e2e_s = out->ttft_s + (w->output - 1) * out->tpot_s + after_s;
 }
 
 /* What a request is decides its pool: no formula knows how many go where. */
@@ -406,7 +414,6 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
     out->utilization = w->rate_per_s / out->capacity_per_s;
     out->capacity_per_s /= out->served_share; /* requests that are refused take nothing of it */
     out->serving_per_s /= out->served_share;
-    out->e2e_s = out->ttft_s + (w->output - 1) * out->tpot_s;
     free(w);
     return 0;
 }

@@ -32,7 +32,7 @@ struct analytic_estimate {
     double tpot_s;                 /* mean */
     double service_s, service_scv; /* of a prompt */
     double wait_s;                 /* mean, in the queue */
-    double ttft_s, ttft_p99_s;     /* the latter NAN behind delay stations */
+    double ttft_s, ttft_p99_s;     /* the latter NAN behind delay stations before serving */
     double e2e_s;
     const char *formula; /* for the wait */
 };

@@ -10,7 +10,7 @@
 
 const char *const time_part_names[PART_COUNT] = {
     "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
-    "decode_stall", "preempted",   "transfer",      "route",      "delay"};
+    "decode_stall", "preempted",   "transfer",      "route",      "delay", "after"};
 
 /* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by their request's place in
  * the order of arrival. */
@@ -29,6 +29,7 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
 {
     *m = (struct run_metrics){.replica_count = cluster_stations(&s->cluster),
                               .fleet = s->cluster.fleet_count > 0,
+                              .answers_later = s->cluster.delay_count > s->cluster.delays_before,
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries,
                               .iterations_kept = s->iterations,
@@ -470,7 +471,24 @@ static void add_to_sums(struct run_metrics *m, const struct request *r, const st
         m->out_of_memory = true;
 }
 
-static void on_finish(void *state, size_t replica, const struct request *r)
+/* It has its last token there. */
+static void leave_replica(struct run_metrics *m, size_t replica, const struct request *r)
+{
+    struct replica_metrics *of = &m->replicas[replica];
+    if (r->taken_over > 0) /* it came from the replica that prefilled it */
+        station_leave(&of->system, r->last_token, r->last_token - r->taken_over,
+                      sim_time_to_s(r->last_token - r->taken_over));
+    else if (present(&of->system) > 0)
+        station_leave(&of->system, r->last_token, r->last_token - r->entered,
+                      sim_time_to_s(r->last_token - r->first_scheduled));
+}
+
+static void on_served(void *state, size_t replica, const struct request *r)
+{
+    leave_replica(state, replica, r);
+}
+
+static void on_answer(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
     struct request_metrics q = request_metrics_of(r);
@@ -479,16 +497,16 @@ static void on_finish(void *state, size_t replica, const struct request *r)
     m->recomputed_tokens += r->recomputed_tokens;
     attainment_finished(&m->attainment, section_of(&m->sections, r->id), r, &q);
     add_to_sums(m, r, &q);
-    double service_s = sim_time_to_s(r->last_token - r->first_scheduled);
-    station_leave(&m->system, r->last_token, q.at[METRIC_E2E], service_s);
-    struct replica_metrics *of = &m->replicas[replica];
-    if (r->taken_over > 0) /* it came from the replica that prefilled it */
-        station_leave(&of->system, r->last_token, r->last_token - r->taken_over,
-                      sim_time_to_s(r->last_token - r->taken_over));
-    else if (present(&of->system) > 0)
-        station_leave(&of->system, r->last_token, r->last_token - r->entered, service_s);
+    station_leave(&m->system, r->arrival + q.at[METRIC_E2E], q.at[METRIC_E2E],
+                  sim_time_to_s(r->last_token - r->first_scheduled));
     if (m->sink.state && random_mix(r->id) >> 11 < m->keep_below)
         m->sink.add_request(m->sink.state, replica, r);
+}
+
+static void on_finish(void *state, size_t replica, const struct request *r)
+{
+    on_answer(state, replica, r);
+    leave_replica(state, replica, r);
 }
 
 static sim_time later(sim_time a, sim_time b)
@@ -525,7 +543,8 @@ struct observer run_metrics_observer(struct run_metrics *m)
                              .preempted = on_preemption,
                              .iterated = on_iteration,
                              .gap = on_gap,
-                             .finished = on_finish,
+                             .served = m->answers_later ? on_served : NULL,
+                             .finished = m->answers_later ? on_answer : on_finish,
                              .evicted = on_evicted,
                              .routed = on_routed,
                              .lost = on_lost,

@@ -76,6 +76,7 @@ struct run_metrics {
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
     size_t replica_count;
     struct delay_metrics delays[MOST_DELAYS]; /* of those that there are */
+    bool answers_later;                       /* delay stations come after serving */
     uint64_t handed_over, taken_over;         /* requests, in disaggregated placement */
     double sustainable_per_s; /* largest rate of arrivals, by formula; whoever knows it sets it. NAN: not known */
     double serving_per_s;     /* the same, as far as replicas limit it */
