@@ -23,7 +23,8 @@ static inline void draw(gsl_rng *rng, unsigned *numbers, size_t count)
         numbers[i] = below(rng, 1u << 30);
 }
 
-/* A cluster of two or three named pools, in one step of the flow or in two, now and then behind delay stations. */
+/* A cluster of two or three named pools, in one step of the flow or in two, now and then with delay stations before
+ * them, after them, or both. */
 struct random_pools {
     bool ranks, tied, split; /* attention ranks; pipelines; prefill and decode apart */
     bool fleet;              /* replicas come and go */
@@ -105,10 +106,12 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
                              p->fleet ? random_fleet(rng) : "");
     }
     unsigned d[8];
-    const char *delays = "";
+    const char *before = "", *after = "";
     draw(rng, d, 8);
     if (d[3] % 3 == 0) {
-        delays = d[4] % 2 ? "\"y\", " : "\"y\", \"x\", ";
+        unsigned place = d[3] / 3 % 3;
+        before = place == 1 ? "" : d[4] % 2 || place == 2 ? "\"y\", " : "\"y\", \"x\", ";
+        after = place == 0 || (place == 2 && d[4] % 2) ? "" : place == 2 ? ", \"x\"" : d[4] % 2 ? ", \"y\"" : ", \"y\", \"x\"";
         used += (size_t)snprintf(p->text + used, sizeof p->text - used,
                                  ", \"y\": {\"kind\": \"delay\", \"servers\": %s, \"service_s\": %s}",
                                  servers[d[5] % 3], services[d[6] % 4]);
@@ -119,8 +122,8 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
     }
     if (p->split)
         snprintf(p->text + used, sizeof p->text - used,
-                 "}, \"flow\": [%s%s], \"routing\": [\"%s\", \"%s\"], \"links\": {\"kv\": {\"bytes_per_s\": %u}}%s",
-                 delays, flows[flow], routing, d[0] % 2 ? "power_of_two" : "least_outstanding_tokens",
+                 "}, \"flow\": [%s%s%s], \"routing\": [\"%s\", \"%s\"], \"links\": {\"kv\": {\"bytes_per_s\": %u}}%s",
+                 before, flows[flow], after, routing, d[0] % 2 ? "power_of_two" : "least_outstanding_tokens",
                  d[1] % 2 ? 2000000000 : 200000000,
                  !central && d[2] % 3 == 0
                      ? ", \"mixed_pool\": {\"prefill_above_tokens\": 300, \"decode_above_tokens\": 500}"
@@ -128,8 +131,8 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
     if (p->split)
         used += strlen(p->text + used);
     else
-        used += (size_t)snprintf(p->text + used, sizeof p->text - used, "}, \"flow\": [%s%s], \"routing\": \"%s\"",
-                                 delays, steps[d[0] % 3 ? 0 : 1 + d[1] % 2][count - 2], routing);
+        used += (size_t)snprintf(p->text + used, sizeof p->text - used, "}, \"flow\": [%s%s%s], \"routing\": \"%s\"",
+                                 before, steps[d[0] % 3 ? 0 : 1 + d[1] % 2][count - 2], after, routing);
     if (p->fleet)
         snprintf(p->text + used, sizeof p->text - used, "%s", random_common_fleet(rng));
 }

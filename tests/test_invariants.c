@@ -122,6 +122,16 @@ static void lost(void *state, const struct request *r, sim_time at, const char *
     checker.found += r->prefix_cached_tokens;
 }
 
+/* L = λW at every delay station. */
+static void check_delays(const struct run_summary *r)
+{
+    for (size_t i = 0; i < r->delay_count; i++) {
+        assert_true(r->delays[i].little_residual <= 1e-9);
+        assert_true(fabs(r->delays[i].number - r->delays[i].arrival_rate * r->delays[i].stay_s) <=
+                    1e-9 * r->delays[i].number);
+    }
+}
+
 static void run_checked(const char *text, struct run_summary *out)
 {
     struct error err = {0};
@@ -139,6 +149,7 @@ static void run_checked(const char *text, struct run_summary *out)
                                       .evicted = evicted,
                                       .lost = lost};
     expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    check_delays(&s->summary);
     *out = s->summary;
     simulation_close(s);
 }
