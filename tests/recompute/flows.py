@@ -168,7 +168,7 @@ def check_parts(run, findings):
                               f"request {r.id}: part queue {r.parts.get('queue', 0)} above queue_s {r.queue}")
     for part, total in totals.items():
         right = total / whole if whole else None
-        if whole and warmup.is_told(run):
+        if whole and warmup.is_told(run) and (total or part != names.AFTER):
             findings.near("parts.share", f"time_share_{part}", run.value("time_share_" + part), right, 1e-9, 1e-12)
 
 

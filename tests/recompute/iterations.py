@@ -92,8 +92,8 @@ def check_ends(run, findings):
         ends.setdefault(i.replica, set()).add(i.end)
     if not overlapping(run):
         for r in run.requests:
-            findings.true("request.last_token", r.end in ends.get(r.replica, ()),
-                          f"request {r.id} ends at {r.end}, when no iteration of replica {r.replica} ends")
+            findings.true("request.last_token", r.served in ends.get(r.replica, ()),
+                          f"request {r.id} ends at {r.served}, when no iteration of replica {r.replica} ends")
 
 
 def decode_spans(run):
@@ -107,9 +107,9 @@ def decode_spans(run):
         if r.preemptions:
             return None
         own = ends.get(r.replica, [])
-        first, last = bisect_right(own, r.arrival + r.ttft), bisect_right(own, r.end)
+        first, last = bisect_right(own, r.arrival + r.ttft), bisect_right(own, r.served)
         spans[r.id] = rows.get(r.replica, [])[first:last]
-        if last - first != r.output - 1 or own[last - 1] != r.end:
+        if last - first != r.output - 1 or own[last - 1] != r.served:
             return None
     return spans
 
@@ -186,7 +186,7 @@ def held(run, spans):
     if own == "reserve_max" or (policy in RESERVING and own is None):
         if run.offered is None:
             return None
-        return [(r.queued + r.queue, r.end, blocks(r.prompt + run.offered[r.id].limit, block)) for r in run.requests]
+        return [(r.queued + r.queue, r.served, blocks(r.prompt + run.offered[r.id].limit, block)) for r in run.requests]
     if policy not in WHOLE_PROMPT or any(r.parts.get("prefill_stall") for r in run.requests):
         return None
     stretches = []
@@ -197,7 +197,7 @@ def held(run, spans):
             if need != now:
                 stretches.append((since, i.start, now))
                 since, now = i.start, need
-        stretches.append((since, r.end, now))
+        stretches.append((since, r.served, now))
     return stretches
 
 

@@ -85,7 +85,7 @@ class Run:
             if r["request_id"] in by_id:
                 by_id[r["request_id"]].parts[r["part"]] = r["ns"]
         for r in self.requests:
-            r.queued = r.arrival + r.parts.get("delay", 0)
+            r.queued, r.served = r.arrival + r.parts.get("delay", 0), r.end - r.parts.get("after", 0)
         self.by_id = by_id
         self.by_end = sorted(self.requests, key=lambda r: (r.end, r.id))
 

@@ -23,10 +23,17 @@ def fleet(run):
 
 
 def delays(run):
-    """{name: servers, 0 for as many as there are requests} of the delay stations that requests go through first."""
+    """{name: servers, 0 for as many as there are requests} of the delay stations that requests go through."""
     stated = run.at("cluster", "pools", default={})
     servers = {name: pool.get("servers", 1) for name, pool in stated.items() if pool.get("kind") == "delay"}
     return {name: 0 if count == "unlimited" else count for name, count in servers.items()}
+
+
+def delays_around(run):
+    """Names of the delay stations before the pools that serve, and after them, in order of the flow."""
+    flow, named = run.at("cluster", "flow", default=[]), delays(run)
+    serving = next((i for i, step in enumerate(flow) if not isinstance(step, str) or step not in named), 0)
+    return flow[:serving], [step for step in flow[serving:] if isinstance(step, str) and step in named]
 
 
 def pools(run):

@@ -158,12 +158,15 @@ def add_pool_fleets(rng, placement):
 
 
 def add_delay(rng, cluster):
-    """Puts the replicas behind a delay station."""
+    """Puts the replicas behind a delay station, before one, or between two."""
     service = rng.choice([0, 0.02, {"name": "exponential", "mean": 0.03}, {"name": "lognormal", "median": 0.01, "sigma": 1},
                           {"name": "gamma", "mean": 0.05, "cv": 0.5}, {"name": "uniform", "min": 0, "max": 0.1}])
     shape = {key: cluster.pop(key) for key in ("replicas", "tensor_parallel") if key in cluster}
     cluster["pools"] = {"serve": shape, "door": {"kind": "delay", "servers": rng.choice([1, 2, 5, "unlimited"]), "service_s": service}}
-    cluster["flow"] = ["door", "serve"]
+    cluster["flow"] = ["serve", "door"] if chance(rng, 0.5) else ["door", "serve"]
+    if chance(rng, 0.3):
+        cluster["pools"]["filter"] = {"kind": "delay", "servers": rng.choice([1, "unlimited"]), "service_s": 0.01}
+        cluster["flow"] = ["door", "serve", "filter"]
 
 
 def limits(rng, metrics):

@@ -55,7 +55,7 @@ def check_levels(run, findings):
         return
     static = run.named("policy", "batching", default="") in ("static_padded", "static_prepacked", "dynamic_batch", "fixed_batch")
     for name, span in (("waiting", lambda r: (r.queued, r.queued + r.queue)),
-                       ("running", lambda r: (r.queued + r.queue, r.end))):
+                       ("running", lambda r: (r.queued + r.queue, r.served))):
         spans = [span(r) for r in run.requests]
         for at, value in run.series.get(name, []):
             low = sum(a < at < b for a, b in spans)

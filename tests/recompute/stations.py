@@ -20,11 +20,14 @@ class Visit:
 
 def visits(run):
     """{station: visits}; None for a station of which rows do not tell."""
-    system = [Visit(r.arrival, r.queue, r.end, r.end - r.queued - r.queue) for r in run.requests]
+    system = [Visit(r.arrival, r.queue, r.end, r.served - r.queued - r.queue) for r in run.requests]
     stations = {names.SYSTEM: system, names.QUEUE: [Visit(r.queued, r.queue, r.end) for r in run.requests]}
-    if len(layout.delays(run)) == 1:  # of several, rows have the sum
-        ((name, servers),) = layout.delays(run).items()
-        stations["delay:" + name] = stations[f"delay:{name}/queue"] = delay_visits(run, servers)
+    before, after = layout.delays_around(run)
+    for names_of, visit in ((before, lambda r: (r.arrival, r.id, r.queued)), (after, lambda r: (r.served, r.replica, r.id, r.end))):
+        if len(names_of) == 1:  # of several, rows have the sum
+            (name,) = names_of
+            visited = delay_visits(sorted(map(visit, run.requests)), layout.delays(run)[name])
+            stations["delay:" + name] = stations[f"delay:{name}/queue"] = visited
     # Where a request that a mixed pool kept was preempted, it may have left later than with its first token.
     leaves_late = run.named("cluster", "placement", default="") == "mixed_pool" and any(r.preemptions for r in run.requests)
     if not layout.failures(run) and not leaves_late:
@@ -39,15 +42,16 @@ def visits(run):
     return stations
 
 
-def delay_visits(run, servers):
-    """Of c servers and one queue in order of arrival: a request is served as soon as all but c - 1 before it have left."""
-    left, stays = [], []
-    for r in sorted(run.requests, key=lambda r: (r.arrival, r.id)):
+def delay_visits(stays, servers):
+    """Of c servers and one queue in order of arrival, STAYS, from their first number to their last: a request is served as
+    soon as all but c - 1 before it have left."""
+    left, visited = [], []
+    for come, *_, gone in stays:
         free = left[-servers] if 0 < servers <= len(left) else 0
-        begun = max(r.arrival, free)
-        bisect.insort(left, r.queued)
-        stays.append(Visit(r.arrival, begun - r.arrival, r.queued))
-    return stays
+        begun = max(come, free)
+        bisect.insort(left, gone)
+        visited.append(Visit(come, begun - come, gone))
+    return visited
 
 
 def first_replicas(run):
@@ -65,9 +69,9 @@ def request_visits(run, r, first):
         if r.output == 1:
             return [(f"replica:{first.get(r.id)}", prefill)]
         joined = r.arrival + r.ttft + r.parts.get("transfer", 0)
-        return [(f"replica:{first.get(r.id)}", prefill), (f"replica:{r.replica}", Visit(joined, None, r.end))]
+        return [(f"replica:{first.get(r.id)}", prefill), (f"replica:{r.replica}", Visit(joined, None, r.served))]
     central = run.named("cluster", "routing", default="round_robin") == "central_queue"
-    return [(f"replica:{r.replica}", Visit(r.queued + (r.queue if central else 0), 0 if central else r.queue, r.end))]
+    return [(f"replica:{r.replica}", Visit(r.queued + (r.queue if central else 0), 0 if central else r.queue, r.served))]
 
 
 def scv(values):
