@@ -363,7 +363,8 @@ static void connect(struct cluster *c, struct replica *r, const struct station *
 {
     bool hands_over = c->config->step_count > 1 && !s->decodes, paired = s->pair.members;
     const struct replica_host host = {.owner = c,
-                                      .finish = c->delays.count > c->delays.before ? cluster_answer_later : cluster_finish,
+                                      .finish =
+                                          c->delays.count > c->delays.before ? cluster_answer_later : cluster_finish,
                                       .hand_over = hands_over ? cluster_hand_over : NULL,
                                       .keeps = c->config->mixed.asked && hands_over ? cluster_keeps_in_mixed_pool
                                                : paired                             ? keeps_in_pair

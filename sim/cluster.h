@@ -52,8 +52,8 @@ struct mixed_pool {
  * answers flow through the delay stations after serving. */
 struct cluster_config {
     struct delay_config delays[MOST_DELAYS]; /* [delay_count] in order of the flow */
-    size_t delay_count, delays_before; /* all; those before serving, which come first */
-    struct pool_config pools[MOST_POOLS]; /* [pool_count], those of the first step first */
+    size_t delay_count, delays_before;       /* all; those before serving, which come first */
+    struct pool_config pools[MOST_POOLS];    /* [pool_count], those of the first step first */
     size_t pool_count;
     struct router_config routers[MOST_STEPS]; /* [step_count] into each step */
     size_t step_count;

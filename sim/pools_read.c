@@ -273,8 +273,9 @@ static const struct field pools_form_fields[] = {
     {.is = {.name = "flow",
             .min = 1,
             .max = MOST_DELAYS + MOST_STEPS,
-            .help = "one step that serves, or two: pools that prefill, and pools that decode; delay stations, each a step, "
-                    "before these and after them; every pool stands in it once"},
+            .help =
+                "one step that serves, or two: pools that prefill, and pools that decode; delay stations, each a step, "
+                "before these and after them; every pool stands in it once"},
      .kind = FIELD_LIST,
      .otherwise = "all pools in one step",
      .members = flow_step},

@@ -111,7 +111,10 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
     if (d[3] % 3 == 0) {
         unsigned place = d[3] / 3 % 3;
         before = place == 1 ? "" : d[4] % 2 || place == 2 ? "\"y\", " : "\"y\", \"x\", ";
-        after = place == 0 || (place == 2 && d[4] % 2) ? "" : place == 2 ? ", \"x\"" : d[4] % 2 ? ", \"y\"" : ", \"y\", \"x\"";
+        after = place == 0 || (place == 2 && d[4] % 2) ? ""
+                : place == 2                           ? ", \"x\""
+                : d[4] % 2                             ? ", \"y\""
+                                                       : ", \"y\", \"x\"";
         used += (size_t)snprintf(p->text + used, sizeof p->text - used,
                                  ", \"y\": {\"kind\": \"delay\", \"servers\": %s, \"service_s\": %s}",
                                  servers[d[5] % 3], services[d[6] % 4]);

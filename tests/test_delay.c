@@ -57,8 +57,10 @@ static void run_flow(const char *pools, const char *flow, const char *arrivals, 
         "\"prompt\": {\"name\": \"fixed\", \"tokens\": 10}, \"output\": {\"name\": \"fixed\", \"tokens\": %u}}}}",
         pools, flow, arrivals, requests, output);
     *t = (struct told){0};
-    const struct observer observer = {
-        .state = t, .finished = note_finish, .served = note_served, .delay_ended = note_delay};
+    const struct observer observer = {.state = t,
+                                      .finished = note_finish,
+                                      .served = note_served,
+                                      .delay_ended = note_delay};
     struct simulation *s = open_simulation(text);
     expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
     assert_int_equal(s->summary.totals.finished, requests);

@@ -82,10 +82,14 @@ static bool same_delays(const struct run_summary *a, const struct run_summary *b
     bool same = a->delay_count == b->delay_count;
     for (size_t i = 0; same && i < a->delay_count; i++) {
         const struct station_summary *x = &a->delays[i], *y = &b->delays[i];
-        const double pairs[][2] = {{x->arrival_rate, y->arrival_rate}, {x->number, y->number},
-                                   {x->queue_number, y->queue_number}, {x->stay_s, y->stay_s},
-                                   {x->wait_s, y->wait_s},             {x->arrival_scv, y->arrival_scv},
-                                   {x->service_scv, y->service_scv},   {x->busy, y->busy}};
+        const double pairs[][2] = {{x->arrival_rate, y->arrival_rate},
+                                   {x->number, y->number},
+                                   {x->queue_number, y->queue_number},
+                                   {x->stay_s, y->stay_s},
+                                   {x->wait_s, y->wait_s},
+                                   {x->arrival_scv, y->arrival_scv},
+                                   {x->service_scv, y->service_scv},
+                                   {x->busy, y->busy}};
         for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++)
             same &= memcmp(&pairs[k][0], &pairs[k][1], sizeof(double)) == 0;
     }
@@ -157,7 +161,8 @@ static void test_fast_forward_equals_stepping(void **state)
         simulation_close(fast.simulation);
     }
     gsl_rng_free(rng);
-    assert_true(preemptions > 1000 && iterations > 1000000 && delays[0] > 30 && delays[1] > 30); /* the scenarios reach the hard cases */
+    assert_true(preemptions > 1000 && iterations > 1000000 && delays[0] > 30 &&
+                delays[1] > 30); /* the scenarios reach the hard cases */
 }
 
 struct stretches {

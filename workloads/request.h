@@ -148,7 +148,8 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
         r->parts[i] = 0;
 }
 
-/* When its answer has gone to the client: with its last token, or when it has left the last delay station after that. */
+/* When its answer has gone to the client: with its last token, or when it has left the last delay station after that.
+ */
 static inline sim_time request_answered(const struct request *r)
 {
     return r->last_token + r->parts[PART_AFTER];
