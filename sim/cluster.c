@@ -247,7 +247,7 @@ static sim_time next_arrival(const struct cluster *c)
     return c->more == 1 && c->next.at < c->delays.next ? c->next.at : c->delays.next;
 }
 
-/* All arrivals of this instant, and the one after them; and who leaves the delay stations now: a client whose request
+/* All arrivals of this instant, and the one after them; and who leaves delay stations now: a client whose request
  * is shed then, or whose answer comes then, may send its next one at once. */
 static int take_arrivals(struct cluster *c, sim_time now, size_t after, struct error *err)
 {
@@ -349,7 +349,7 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
                  : event.slot >= c->replica_count ? cluster_step_fleet(c, fleet_at(c, event.slot), event_at, err)
                                                   : act(c, event.slot, event_at, err))
             return -1;
-        if (c->out_of_memory || memory_has_failed())
+        if (c->out_of_memory || c->delays.out_of_memory || memory_has_failed())
             return error_no_memory(err);
         if (c->misrouted)
             return error_set(err, ERROR_RUN, "routing policy %s: chose a station that there is not",
@@ -363,8 +363,7 @@ static void connect(struct cluster *c, struct replica *r, const struct station *
 {
     bool hands_over = c->config->step_count > 1 && !s->decodes, paired = s->pair.members;
     const struct replica_host host = {.owner = c,
-                                      .finish =
-                                          c->delays.count > c->delays.before ? cluster_answer_later : cluster_finish,
+                                      .finish = delays_may_finish(c->config) ? cluster_answer_later : cluster_finish,
                                       .hand_over = hands_over ? cluster_hand_over : NULL,
                                       .keeps = c->config->mixed.asked && hands_over ? cluster_keeps_in_mixed_pool
                                                : paired                             ? keeps_in_pair

@@ -29,7 +29,7 @@ void cluster_answer_later(void *owner, size_t station, struct request *r)
     struct cluster *c = owner;
     r->source = station;
     tell_served(c->observer, station, r);
-    delays_answer(&c->delays, r, r->last_token);
+    delays_serve(&c->delays, r);
 }
 
 static int add_slab(struct cluster *c, struct error *err)
@@ -85,7 +85,8 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
     c->free_requests = r->next;
     request_init(r, c->next_id++, a->at, a->prompt_tokens, a->output_tokens, a->max_output_tokens);
     r->origin = a->origin;
-    if (a->hash_count > 0 && c->config->pools[0].replica.prefix_caching && copy_hashes(r, a)) {
+    if (a->hash_count > 0 && (c->config->pools[0].replica.prefix_caching || c->delays.reads_prompts) &&
+        copy_hashes(r, a)) {
         error_no_memory(err);
         return NULL;
     }
@@ -393,9 +394,21 @@ static int enter_delays(struct cluster *c, struct request *r)
     return 0;
 }
 
+/* It has its whole answer at once. */
+static void answer_early(struct cluster *c, struct request *r, sim_time now)
+{
+    r->generated = r->output_tokens;
+    r->queued = r->first_scheduled = r->first_token = r->last_token = now;
+    cluster_finish(c, NO_REPLICA, r);
+}
+
 int cluster_come_from_delays(struct cluster *c, struct request *r, enum delay_exit to, sim_time now, size_t after,
                              struct error *err)
 {
+    if (to == DELAY_ANSWERED) {
+        answer_early(c, r, now);
+        return 0;
+    }
     if (to == DELAY_TO_CLIENT) {
         cluster_finish(c, r->source, r);
         return 0;

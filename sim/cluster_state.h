@@ -132,7 +132,7 @@ static inline void await_fleet(struct cluster *c, const struct fleet *f)
 }
 
 /* Requests (cluster_requests.c). `after` and the replicas before it have had their turn at this instant. The second
- * takes one on that has left the last delay station before serving, or after it. */
+ * takes one on that has left the delay stations. */
 int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, struct error *err);
 int cluster_come_from_delays(struct cluster *c, struct request *r, enum delay_exit to, sim_time now, size_t after,
                              struct error *err);
@@ -140,7 +140,7 @@ int cluster_route_again(struct cluster *c, struct request *r, sim_time now, size
 void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char *reason);
 void cluster_recycle(struct cluster *c, struct request *r);
 
-/* A request's last token has come at a station: it has finished, or goes through the delay stations after serving. */
+/* A request's last token has come at a station: it has finished, or goes on to the delay stations. */
 void cluster_finish(void *owner, size_t station, struct request *r);
 void cluster_answer_later(void *owner, size_t station, struct request *r);
 void cluster_free_requests(struct cluster *c);

@@ -7,6 +7,27 @@
 #include "base/random.h"
 #include "sim/cluster.h"
 
+bool delays_may_finish(const struct cluster_config *config)
+{
+    bool may = config->delay_count > config->delays_before;
+    for (size_t i = 0; i < config->delay_count; i++)
+        may |= config->delays[i].kind->answers != NULL;
+    return may;
+}
+
+static int init_station(struct delays *d, struct delay_station *s, const struct delay_config *config, uint64_t seed)
+{
+    char purpose[96];
+    snprintf(purpose, sizeof purpose, "delay %s", config->name);
+    s->config = config;
+    s->rng = random_stream_create(seed, purpose);
+    if (!s->rng || (config->kind->open && !(s->own = config->kind->open(config, seed))))
+        return -1;
+    d->answers |= config->kind->answers != NULL;
+    d->reads_prompts |= config->kind->reads_prompts;
+    return 0;
+}
+
 int delays_init(struct delays *d, const struct cluster_config *config, const struct observer *observer)
 {
     *d = (struct delays){.next = SIM_TIME_NEVER, .observer = observer};
@@ -15,14 +36,10 @@ int delays_init(struct delays *d, const struct cluster_config *config, const str
     d->stations = calloc(config->delay_count, sizeof *d->stations);
     if (!d->stations)
         return -1;
-    d->count = config->delay_count;
     d->before = config->delays_before;
-    for (size_t i = 0; i < d->count; i++) {
-        char purpose[96];
-        snprintf(purpose, sizeof purpose, "delay %s", config->delays[i].name);
-        d->stations[i].config = &config->delays[i];
-        d->stations[i].rng = random_stream_create(config->seed, purpose);
-        if (!d->stations[i].rng)
+    while (d->count < config->delay_count) {
+        const struct delay_config *next = &config->delays[d->count];
+        if (init_station(d, &d->stations[d->count++], next, config->seed))
             return -1;
     }
     return 0;
@@ -30,9 +47,12 @@ int delays_init(struct delays *d, const struct cluster_config *config, const str
 
 void delays_release(struct delays *d)
 {
-    for (size_t i = 0; i < d->count; i++)
+    for (size_t i = 0; i < d->count; i++) {
         if (d->stations[i].rng)
             gsl_rng_free(d->stations[i].rng);
+        if (d->stations[i].own)
+            d->stations[i].config->kind->close(d->stations[i].own);
+    }
     free(d->stations);
     *d = (struct delays){.next = SIM_TIME_NEVER};
 }
@@ -50,20 +70,15 @@ static void serve(struct delay_station *s, struct request *r, sim_time now)
     s->busy++;
 }
 
-static bool has_free_server(const struct delay_station *s)
-{
-    return s->config->servers == 0 || s->busy < s->config->servers;
-}
-
 static void enter(struct delays *d, size_t index, struct request *r, sim_time now)
 {
     struct delay_station *s = &d->stations[index];
     r->entered = now;
     tell_delayed(d->observer, index, r);
-    if (has_free_server(s))
-        serve(s, r, now);
-    else
+    if (s->config->servers > 0 && s->busy == s->config->servers)
         request_list_insert(&s->waiting, r, NULL);
+    else
+        serve(s, r, now);
 }
 
 /* The station where a service ends first; of several at one instant the one that stands first in the flow. */
@@ -87,26 +102,13 @@ void delays_enter(struct delays *d, struct request *r, sim_time now)
     first_to_end(d);
 }
 
-void delays_answer(struct delays *d, struct request *r, sim_time now)
+void delays_serve(struct delays *d, struct request *r)
 {
-    struct delay_station *s = &d->stations[d->before];
     struct request *next = NULL;
-    for (struct request *q = s->waiting.tail; q && q->entered == now && q->id > r->id; q = q->prev)
+    for (struct request *q = d->served.tail; q && q->id > r->id; q = q->prev)
         next = q;
-    r->entered = now;
-    tell_delayed(d->observer, d->before, r);
-    request_list_insert(&s->waiting, r, next);
-    d->next = now;
-}
-
-/* All answers of the instant are there. */
-static void serve_answers(struct delays *d)
-{
-    struct delay_station *s = &d->stations[d->before];
-    for (struct request *r; d->before < d->count && (r = s->waiting.head) && has_free_server(s);) {
-        request_list_remove(&s->waiting, r);
-        serve(s, r, r->entered);
-    }
+    request_list_insert(&d->served, r, next);
+    d->next = r->last_token;
 }
 
 static struct request *end_service(struct delays *d, size_t index)
@@ -126,20 +128,59 @@ static struct request *end_service(struct delays *d, size_t index)
     return r;
 }
 
+/* The stations that it has gone by learn its answer. */
+static void learn(struct delays *d, const struct request *r, size_t passed)
+{
+    for (size_t i = 0; d->answers && i < passed; i++) {
+        const struct delay_kind *kind = d->stations[i].config->kind;
+        if (kind->learn && kind->learn(d->stations[i].own, r))
+            d->out_of_memory = true;
+    }
+}
+
+static bool is_answered(struct delays *d, size_t index, const struct request *r)
+{
+    const struct delay_station *s = &d->stations[index];
+    if (!s->config->kind->answers || !s->config->kind->answers(s->own, r))
+        return false;
+    tell_answered(d->observer, index, r);
+    return true;
+}
+
+/* A request has left a station, or SIZE_MAX: a replica. Whether it leaves them all. */
+static bool go_on(struct delays *d, size_t index, struct request *r, sim_time now, enum delay_exit *to)
+{
+    bool serves = index == SIZE_MAX;
+    size_t next = serves ? d->before : index + 1;
+    *to = !serves && index < d->before ? DELAY_TO_ROUTER : DELAY_TO_CLIENT;
+    if (!serves && is_answered(d, index, r)) {
+        learn(d, r, index);
+        *to = DELAY_ANSWERED;
+        return true;
+    }
+    if (next == (*to == DELAY_TO_ROUTER ? d->before : d->count)) {
+        if (*to == DELAY_TO_CLIENT)
+            learn(d, r, d->before);
+        return true;
+    }
+    enter(d, next, r, now);
+    return false;
+}
+
 struct request *delays_take(struct delays *d, sim_time now, enum delay_exit *to)
 {
     while (d->next <= now) {
-        serve_answers(d);
-        size_t index = first_to_end(d), next = index + 1;
-        sim_time ended = d->next;
-        if (ended > now)
-            return NULL;
-        struct request *r = end_service(d, index);
-        bool leaves = next == d->before || next == d->count;
-        if (!leaves)
-            enter(d, next, r, ended);
+        struct request *r = d->served.head;
+        size_t index = r ? SIZE_MAX : first_to_end(d);
+        sim_time left = r ? r->last_token : d->next;
+        if (r)
+            request_list_remove(&d->served, r);
+        else
+            r = end_service(d, index);
+        bool leaves = go_on(d, index, r, left, to);
         first_to_end(d);
-        *to = index < d->before ? DELAY_TO_ROUTER : DELAY_TO_CLIENT;
+        if (d->served.head)
+            d->next = left;
         if (leaves)
             return r;
     }

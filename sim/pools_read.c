@@ -10,6 +10,7 @@
 #include "sim/delay_read.h"
 #include "sim/fleets_read.h"
 #include "sim/names.h"
+#include "sim/pool_kinds.h"
 
 struct link_said {
     double bytes_per_s, latency_ns;
@@ -86,7 +87,7 @@ struct pool_said {
     long long kv_blocks;
 };
 
-static const struct field pool_fields[] = {
+const struct field pool_fields[] = {
     {.is = {.name = "kind", .preset_text = "replica", .help = "what it is made of"},
      .kind = FIELD_CHOICE,
      .choices = replica_kind},
@@ -220,18 +221,6 @@ static const struct field short_fields[] = {
      .members = own_links_fields},
     FIELDS_OF(cluster_fields),
     {.is.name = NULL}};
-
-static const struct field pool_forms[] = {{.is = {.name = "DELAY", .help = "a delay station"},
-                                           .kind = FIELD_OBJECT,
-                                           .when = "service_s",
-                                           .members = delay_fields,
-                                           .title = "delay_pool"},
-                                          {.is = {.name = "REPLICAS",
-                                                  .help = "replicas: what it does not say is as the scenario says"},
-                                           .kind = FIELD_OBJECT,
-                                           .members = pool_fields,
-                                           .title = "pool"},
-                                          {.is.name = NULL}};
 
 static const struct field named_pool[] = {
     {.is = {.name = "NAME", .help = "a pool"}, .kind = FIELD_FORMS, .required = true, .members = pool_forms},
@@ -524,7 +513,8 @@ static int read_flow(struct scenario *s, const struct json *cluster, struct erro
         return 0;
     }
     if (!flow.node)
-        return json_complain(&flow, "a flow that says when pools of kind \"delay\" have their turn", err);
+        return json_complain(&flow, "a flow that says when pools of a kind other than \"replica\" have their turn",
+                             err);
     if (delay_read_flow(c, &flow, err))
         return -1;
     if (!cJSON_IsArray(flow.node) || steps < 1 || steps > MOST_STEPS)
@@ -565,12 +555,12 @@ static int read_pools(struct scenario *s, const struct json *pools, struct error
     size_t i = 0;
     for (const cJSON *n = pools->node->child; n; n = n->next) {
         struct json at = json_member(pools, n->string);
-        bool delays = false;
+        const struct delay_kind *kind = NULL;
         if (n->string[0] == 0 || strlen(n->string) > 60 || strchr(n->string, '.'))
             return json_complain(&at, "a name of 1 to 60 bytes without a dot", err);
-        if (delay_is(&at, &delays, err) || (delays && delay_read(c, &at, n->string, err)))
+        if (delay_kind_read(&at, &kind, err) || (kind && delay_read(c, kind, &at, n->string, err)))
             return -1;
-        if (delays)
+        if (kind)
             continue;
         c->pools[i].name = n->string;
         if (read_pool(&at, &s->pools[i], err))
@@ -588,10 +578,10 @@ static int count_pools(const struct json *pools, struct error *err)
     int count = 0;
     for (const cJSON *n = pools->node->child; n; n = n->next) {
         struct json at = json_member(pools, n->string);
-        bool delays = false;
-        if (delay_is(&at, &delays, err))
+        const struct delay_kind *kind = NULL;
+        if (delay_kind_read(&at, &kind, err))
             return -1;
-        count += !delays;
+        count += !kind;
     }
     return count > 0 ? count : json_complain(pools, "a pool of kind \"replica\"", err);
 }

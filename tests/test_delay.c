@@ -327,12 +327,12 @@ static void test_what_makes_no_sense_is_refused(void **state)
         const char *cluster, *sentence;
     } cases[] = {
         {"\"pools\": {\"x\": {\"kind\": \"delay\", \"service_s\": 1}, \"a\": {}}",
-         "a flow that says when pools of kind"},
+         "a flow that says when pools of a kind other than"},
         {"\"pools\": {\"x\": {\"kind\": \"delay\", \"service_s\": 1}, \"a\": {}, \"b\": {}}, \"flow\": [\"a\", \"x\", "
          "\"b\"]",
          "between prefill and decode a request's KV would hold memory while nothing is computed"},
         {"\"pools\": {\"x\": {\"kind\": \"delay\", \"service_s\": 1}, \"a\": {}}, \"flow\": [[\"x\"], \"a\"]",
-         "a step of its own for a pool of kind"},
+         "a step of its own for a pool of a kind other than"},
         {"\"pools\": {\"x\": {\"kind\": \"delay\", \"service_s\": 1}, \"a\": {}}, \"flow\": [\"x\", \"x\", \"a\"]",
          "stands nowhere else in the flow"},
         {"\"pools\": {\"x\": {\"kind\": \"delay\", \"service_s\": 1}, \"a\": {}}, \"flow\": [\"a\"]", "every pool"},

@@ -29,7 +29,7 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
 {
     *m = (struct run_metrics){.replica_count = cluster_stations(&s->cluster),
                               .fleet = s->cluster.fleet_count > 0,
-                              .answers_later = s->cluster.delay_count > s->cluster.delays_before,
+                              .finish_elsewhere = delays_may_finish(&s->cluster),
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries,
                               .iterations_kept = s->iterations,
@@ -255,6 +255,12 @@ static void on_delay_ended(void *state, size_t delay, const struct request *r, s
     queue_growth_serve(&of->growth, r->id, r->entered, waited);
     station_leave(&of->system, at, at - r->entered, sim_time_to_s(service));
     of->system.busy_ns += (uint64_t)service;
+}
+
+static void on_answered(void *state, size_t delay, const struct request *r)
+{
+    (void)r;
+    ((struct run_metrics *)state)->delays[delay].answered++;
 }
 
 static void on_rejection(void *state, const struct request *r, const char *reason)
@@ -543,8 +549,9 @@ struct observer run_metrics_observer(struct run_metrics *m)
                              .preempted = on_preemption,
                              .iterated = on_iteration,
                              .gap = on_gap,
-                             .served = m->answers_later ? on_served : NULL,
-                             .finished = m->answers_later ? on_answer : on_finish,
+                             .answered = on_answered,
+                             .served = m->finish_elsewhere ? on_served : NULL,
+                             .finished = m->finish_elsewhere ? on_answer : on_finish,
                              .evicted = on_evicted,
                              .routed = on_routed,
                              .lost = on_lost,

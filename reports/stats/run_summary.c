@@ -115,7 +115,9 @@ struct station_summary run_metrics_delay(const struct run_metrics *m, const stru
         out.utilization = out.busy;
     else if (!queue)
         out.busy = NAN; /* it has no share */
-    snprintf(out.name, sizeof out.name, "delay:%s%s", config->name, queue ? "/queue" : "");
+    out.answers = config->kind->answers != NULL;
+    out.answered = d->answered;
+    snprintf(out.name, sizeof out.name, "%s:%s%s", config->kind->name, config->name, queue ? "/queue" : "");
     return out;
 }
 
@@ -146,7 +148,8 @@ static void find_overload(const struct run_metrics *m, const struct scenario *s,
             snprintf(out->overloaded_station, sizeof out->overloaded_station, "replica:%zu", i);
     for (size_t i = 0; i < s->cluster.delay_count && !*out->overloaded_station; i++)
         if (queue_growth_found(&m->delays[i].growth, queues))
-            snprintf(out->overloaded_station, sizeof out->overloaded_station, "delay:%s", s->cluster.delays[i].name);
+            snprintf(out->overloaded_station, sizeof out->overloaded_station, "%s:%s", s->cluster.delays[i].kind->name,
+                     s->cluster.delays[i].name);
     out->overloaded = *out->overloaded_station != 0;
 }
 
