@@ -20,8 +20,8 @@ struct delay_config;
 struct delay_kind {
     const char *name;           /* begins the names of its stations' rows */
     const struct field *fields; /* that such a pool may have */
-    /* Takes from the pool, whose keys are checked, what `out` has for it. */
-    int (*read)(const struct json *pool, struct delay_config *out, struct error *err);
+    /* Takes from the pool, whose keys are checked, what `out` has for it; `root` is the whole scenario. */
+    int (*read)(const struct json *root, const struct json *pool, struct delay_config *out, struct error *err);
     bool reads_prompts; /* looks at the hashes of a request's prompt, where a trace has some */
     /* What a station knows while a run goes on; NULL when memory is short. All that follow may be NULL: it knows
      * nothing, and answers nobody. */

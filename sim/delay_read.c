@@ -35,14 +35,14 @@ int delay_kind_read(const struct json *pool, const struct delay_kind **kind, str
     return 0;
 }
 
-int delay_read(struct cluster_config *c, const struct delay_kind *kind, const struct json *pool, const char *name,
-               struct error *err)
+int delay_read(struct cluster_config *c, const struct delay_kind *kind, const struct json *root, const struct json *pool,
+               const char *name, struct error *err)
 {
     if (c->delay_count == MOST_DELAYS)
         return json_complain(pool, "at most 8 pools of a kind other than \"replica\"", err);
     struct delay_config *d = &c->delays[c->delay_count];
     *d = (struct delay_config){.name = name, .kind = kind, .at = *pool};
-    if (fields_check(pool, kind->fields, err) || kind->read(pool, d, err))
+    if (fields_check(pool, kind->fields, err) || kind->read(root, pool, d, err))
         return -1;
     c->delay_count++;
     return 0;

@@ -14,8 +14,9 @@ const struct field plain_delay_fields[] = {
      .members = duration_forms},
     {.is.name = NULL}};
 
-static int read(const struct json *pool, struct delay_config *out, struct error *err)
+static int read(const struct json *root, const struct json *pool, struct delay_config *out, struct error *err)
 {
+    (void)root;
     struct json service = json_member(pool, "service_s");
     return delay_read_servers(pool, 1, &out->servers, err) || duration_read(&service, &out->service, err) ? -1 : 0;
 }

@@ -6,7 +6,7 @@
 
 #include "base/fields.h"
 
-enum pool_kind { POOL_REPLICA, POOL_DELAY };
+enum pool_kind { POOL_REPLICA, POOL_DELAY, POOL_CACHE };
 
 extern const struct choice pool_kinds[];   /* enum pool_kind */
 extern const struct choice replica_kind[]; /* the first of them alone */

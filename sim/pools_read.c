@@ -558,7 +558,7 @@ static int read_pools(struct scenario *s, const struct json *pools, struct error
         const struct delay_kind *kind = NULL;
         if (n->string[0] == 0 || strlen(n->string) > 60 || strchr(n->string, '.'))
             return json_complain(&at, "a name of 1 to 60 bytes without a dot", err);
-        if (delay_kind_read(&at, &kind, err) || (kind && delay_read(c, kind, &at, n->string, err)))
+        if (delay_kind_read(&at, &kind, err) || (kind && delay_read(c, kind, &s->root, &at, n->string, err)))
             return -1;
         if (kind)
             continue;

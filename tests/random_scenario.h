@@ -24,10 +24,11 @@ static inline void draw(gsl_rng *rng, unsigned *numbers, size_t count)
 }
 
 /* A cluster of two or three named pools, in one step of the flow or in two, now and then with delay stations before
- * them, after them, or both. */
+ * them, after them, or both; one before them may be a response cache. */
 struct random_pools {
     bool ranks, tied, split; /* attention ranks; pipelines; prefill and decode apart */
     bool fleet;              /* replicas come and go */
+    bool cached;             /* a cache answers by chance, or by prefix where there are prefixes */
     unsigned devices;        /* the first so many of those below */
     char text[3200];
 };
@@ -70,6 +71,10 @@ static inline const char *random_common_fleet(gsl_rng *rng)
     };
     return fleets[below(rng, 7)];
 }
+
+/* What a cache says that answers by chance, and as many bytes of one that keeps answers. */
+static const char random_hits[] = ", \"hit_ratio\": 0.3                   ";
+static const char random_answers[] = ", \"entries\": 2, \"key\": \"prefix_group\"";
 
 static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char *routing, bool central)
 {
@@ -115,9 +120,11 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
                 : place == 2                           ? ", \"x\""
                 : d[4] % 2                             ? ", \"y\""
                                                        : ", \"y\", \"x\"";
+        p->cached = before[0] && d[5] / 3 % 2;
         used += (size_t)snprintf(p->text + used, sizeof p->text - used,
-                                 ", \"y\": {\"kind\": \"delay\", \"servers\": %s, \"service_s\": %s}",
-                                 servers[d[5] % 3], services[d[6] % 4]);
+                                 ", \"y\": {\"kind\": \"%s\", \"servers\": %s, \"%s\": %s%s}",
+                                 p->cached ? "cache" : "delay", servers[d[5] % 3], p->cached ? "lookup_s" : "service_s",
+                                 services[d[6] % 4], p->cached ? random_hits : "");
         if (d[4] % 2 == 0)
             used += (size_t)snprintf(p->text + used, sizeof p->text - used,
                                      ", \"x\": {\"kind\": \"delay\", \"servers\": %s, \"service_s\": %s}",
@@ -276,6 +283,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         snprintf(arrivals, sizeof arrivals,
                  "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g, \"turns\": %u", 1 + d[0] % 30,
                  d[1] % 2 ? 0 : 0.02, population < 2 ? 1 + d[2] % 3 : 1);
+    if (pooled && named.cached && (population == 2 || population == 3))
+        memcpy(strstr(cluster, random_hits), random_answers, sizeof random_answers - 1);
     bool costly = routing != 2 && !tied;
     const char *extras =
         request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];
