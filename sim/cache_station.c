@@ -11,10 +11,11 @@
 /* What two requests have in common that get the same answer. */
 enum cache_key { KEY_PROMPT, KEY_PREFIX_GROUP };
 
-static const struct choice keys[] = {
-    {"prompt", KEY_PROMPT, "the whole prompt, as hashes of a trace or prefixes without more tell it", NULL},
-    {"prefix_group", KEY_PREFIX_GROUP, "the prompt's prefix, as a cache of similar prompts takes it", NULL},
-    {0}};
+static const struct choice keys[] = {{"prompt", KEY_PROMPT,
+                                      "the whole prompt, as hashes of a trace or prefixes without more tell it", NULL},
+                                     {"prefix_group", KEY_PREFIX_GROUP,
+                                      "the prompt's prefix, as a cache of similar prompts takes it", NULL},
+                                     {0}};
 
 static const struct choice its_kind[] = {CACHE_KIND, {0}};
 
@@ -34,8 +35,8 @@ const struct field cache_fields[] = {
     {.is = {"hit_ratio", PARAM_NUMBER, "", 0, 0, 1, "share of requests that are answered, each by chance", NULL, NULL},
      .otherwise = "as entries tell",
      .into = FIELD_INTO(struct cache_said, hit_ratio)},
-    {.is = {"entries", PARAM_INTEGER, "answers", 0, 1, 1e9, "answers that are kept, those that were last asked for", NULL,
-            NULL},
+    {.is = {"entries", PARAM_INTEGER, "answers", 0, 1, 1e9, "answers that are kept, those that were last asked for",
+            NULL, NULL},
      .otherwise = "none, with hit_ratio",
      .into = FIELD_INTO(struct cache_said, entries)},
     {.is = {.name = "key", .preset_text = "prompt", .help = "what requests with one answer have in common"},
@@ -82,7 +83,7 @@ static int read(const struct json *root, const struct json *pool, struct delay_c
 
 /* The answer to one prompt. */
 struct answer {
-    struct ordered place;        /* by its key */
+    struct ordered place;         /* by its key */
     struct answer *newer, *older; /* asked for after it, and before it */
 };
 

@@ -35,8 +35,8 @@ int delay_kind_read(const struct json *pool, const struct delay_kind **kind, str
     return 0;
 }
 
-int delay_read(struct cluster_config *c, const struct delay_kind *kind, const struct json *root, const struct json *pool,
-               const char *name, struct error *err)
+int delay_read(struct cluster_config *c, const struct delay_kind *kind, const struct json *root,
+               const struct json *pool, const char *name, struct error *err)
 {
     if (c->delay_count == MOST_DELAYS)
         return json_complain(pool, "at most 8 pools of a kind other than \"replica\"", err);

@@ -21,8 +21,8 @@ int delay_read_servers(const struct json *pool, size_t otherwise, size_t *out, s
 int delay_kind_read(const struct json *pool, const struct delay_kind **kind, struct error *err);
 
 /* Reads such a pool of a scenario into the cluster, after those that are there. */
-int delay_read(struct cluster_config *c, const struct delay_kind *kind, const struct json *root, const struct json *pool,
-               const char *name, struct error *err);
+int delay_read(struct cluster_config *c, const struct delay_kind *kind, const struct json *root,
+               const struct json *pool, const char *name, struct error *err);
 
 /* Puts them in order of the flow, and says how many of them are before the steps that serve. */
 int delay_read_flow(struct cluster_config *c, const struct json *flow, struct error *err);

@@ -37,11 +37,12 @@ static struct simulation *run_cached(const char *pools, const char *flow, const 
 {
     struct error err = {0};
     char text[2000];
-    snprintf(text, sizeof text,
-             "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"pools\": {%s, \"serve\": {}}, "
-             "\"flow\": [%s]}, \"policy\": {\"batching\": \"continuous\", \"admission\": \"on_demand\", "
-             "\"kv_block_tokens\": 4}, \"workload\": {%s}}",
-             pools, flow, workload);
+    snprintf(
+        text, sizeof text,
+        "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"pools\": {%s, \"serve\": {}}, "
+        "\"flow\": [%s]}, \"policy\": {\"batching\": \"continuous\", \"admission\": \"on_demand\", "
+        "\"kv_block_tokens\": 4}, \"workload\": {%s}}",
+        pools, flow, workload);
     *t = (struct told){0};
     const struct observer observer = {.state = t, .finished = note_finish, .answered = note_answer};
     struct simulation *s = open_simulation(text);
@@ -58,9 +59,9 @@ static struct simulation *run_cached(const char *pools, const char *flow, const 
 #define MANY_ANSWERS "\"memory\": {\"kind\": \"cache\", \"lookup_s\": 1e-7, \"entries\": 100}"
 
 /* Request 1 comes before the answer to 0 is there; 2 and 4 find it. The answer to 5 takes the place of that to 3, which
- * was asked for before 4 came; the answer to 6, which asks as 3 did, that of 4; and the answer to 7 that of 5. Request 8
- * has but 9 tokens in common with others, and 9 none: both are like no other, and their answers take the places of those
- * to 6 and 7 before 10 comes. */
+ * was asked for before 4 came; the answer to 6, which asks as 3 did, that of 4; and the answer to 7 that of 5. Request
+ * 8 has but 9 tokens in common with others, and 9 none: both are like no other, and their answers take the places of
+ * those to 6 and 7 before 10 comes. */
 static void test_the_least_recently_asked_makes_room(void **state)
 {
     (void)state;
@@ -90,10 +91,11 @@ static void test_an_answer_goes_no_further(void **state)
 {
     (void)state;
     struct told t;
-    struct simulation *s = run_cached(
-        MANY_ANSWERS ", \"look\": {\"kind\": \"delay\", \"servers\": \"unlimited\", \"service_s\": 3e-7}, \"filter\": "
-                     "{\"kind\": \"delay\", \"servers\": \"unlimited\", \"service_s\": 2e-7}",
-        "\"memory\", \"look\", \"serve\", \"filter\"", REPEATED, &t);
+    struct simulation *s =
+        run_cached(MANY_ANSWERS
+                   ", \"look\": {\"kind\": \"delay\", \"servers\": \"unlimited\", \"service_s\": 3e-7}, \"filter\": "
+                   "{\"kind\": \"delay\", \"servers\": \"unlimited\", \"service_s\": 2e-7}",
+                   "\"memory\", \"look\", \"serve\", \"filter\"", REPEATED, &t);
     for (int i = 0; i < 11; i++) {
         bool early = i == 2 || i == 4 || i == 6 || i == 7 || i == 10;
         assert_int_equal(t.early[i], early);
@@ -109,9 +111,10 @@ static void test_a_cache_learns_what_the_next_one_answers(void **state)
 {
     (void)state;
     struct told t;
-    simulation_close(run_cached("\"small\": {\"kind\": \"cache\", \"lookup_s\": 1e-7, \"entries\": 1}, \"large\": {\"kind\": "
-                                "\"cache\", \"lookup_s\": 1e-6, \"entries\": 100, \"servers\": 1}",
-                                "\"small\", \"large\", \"serve\"", REPEATED, &t));
+    simulation_close(
+        run_cached("\"small\": {\"kind\": \"cache\", \"lookup_s\": 1e-7, \"entries\": 1}, \"large\": {\"kind\": "
+                   "\"cache\", \"lookup_s\": 1e-6, \"entries\": 100, \"servers\": 1}",
+                   "\"small\", \"large\", \"serve\"", REPEATED, &t));
     /* 2 finds 0's answer in the small one, where 3's comes next; 4 and 6 find theirs in the large one, which 5 and 4
      * have replaced in the small one; so do 7 and 10. */
     static const sim_time delay[] = {1100, 1600, 100, 1100, 1100, 1100, 1100, 1100, 1100, 1100, 1100};
@@ -125,13 +128,14 @@ static void test_clients_ask_again_when_they_are_answered(void **state)
 {
     (void)state;
     struct told t;
-    simulation_close(run_cached("\"memory\": {\"kind\": \"cache\", \"lookup_s\": 1e-7, \"entries\": 5, \"key\": "
-                                "\"prefix_group\"}",
-                                "\"memory\", \"serve\"",
-                                "\"arrivals\": {\"name\": \"closed_loop\", \"concurrency\": 1}, \"requests\": 5, \"prefixes\": "
-                                "{\"groups\": 1, \"tokens\": 4}, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": "
-                                "6}, \"output\": {\"name\": \"fixed\", \"tokens\": 1}}",
-                                &t));
+    simulation_close(
+        run_cached("\"memory\": {\"kind\": \"cache\", \"lookup_s\": 1e-7, \"entries\": 5, \"key\": "
+                   "\"prefix_group\"}",
+                   "\"memory\", \"serve\"",
+                   "\"arrivals\": {\"name\": \"closed_loop\", \"concurrency\": 1}, \"requests\": 5, \"prefixes\": "
+                   "{\"groups\": 1, \"tokens\": 4}, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": "
+                   "6}, \"output\": {\"name\": \"fixed\", \"tokens\": 1}}",
+                   &t));
     for (int i = 0; i < 5; i++) {
         assert_int_equal(t.arrival[i], i == 0 ? 0 : 1200 + 100 * (i - 1));
         assert_int_equal(t.early[i], i > 0);
@@ -142,7 +146,8 @@ static void test_hashes_tell_a_whole_prompt(void **state)
 {
     (void)state;
     struct told t;
-    static const char *const pools[] = {TWO_ANSWERS, "\"memory\": {\"kind\": \"cache\", \"lookup_s\": 1e-7, \"hit_ratio\": 0}"};
+    static const char *const pools[] = {TWO_ANSWERS,
+                                        "\"memory\": {\"kind\": \"cache\", \"lookup_s\": 1e-7, \"hit_ratio\": 0}"};
     for (int i = 0; i < 2; i++) {
         simulation_close(run_cached(pools[i], "\"memory\", \"serve\"",
                                     "\"trace\": \"tests/data/hashed_prompts.jsonl\", \"format\": \"tandem\"", &t));
@@ -152,10 +157,11 @@ static void test_hashes_tell_a_whole_prompt(void **state)
 }
 
 #define QUEUE(HITS)                                                                                                    \
-    "{\"model\": \"ideal\", \"device\": \"ideal-server\", \"cluster\": {\"pools\": {\"memory\": {\"kind\": \"cache\", " \
-    "\"lookup_s\": 0, \"hit_ratio\": " HITS "}, \"serve\": {%s}}, \"flow\": [\"memory\", \"serve\"]}, \"policy\": {"    \
-    "\"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}}, \"workload\": {\"requests\": 60000, "             \
-    "\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": %d}, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "       \
+    "{\"model\": \"ideal\", \"device\": \"ideal-server\", \"cluster\": {\"pools\": {\"memory\": {\"kind\": "           \
+    "\"cache\", "                                                                                                      \
+    "\"lookup_s\": 0, \"hit_ratio\": " HITS "}, \"serve\": {%s}}, \"flow\": [\"memory\", \"serve\"]}, \"policy\": {"   \
+    "\"batching\": {\"name\": \"continuous\", \"max_sequences\": 1}}, \"workload\": {\"requests\": 60000, "            \
+    "\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": %d}, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "      \
     "\"tokens\": 100000}, \"output\": {\"name\": \"fixed\", \"tokens\": 1}}}}"
 
 /* Arrivals that are left out by chance are a Poisson process still: M/D/1 at 0.6 of the rate. A service takes 1 ms. */
@@ -207,8 +213,8 @@ static struct analytic_estimate estimate(const char *text)
     return e;
 }
 
-/* Half of the requests answered: twice the rate can be sustained, and the others wait as at half of the rate. By prompt,
- * no formula knows. */
+/* Half of the requests answered: twice the rate can be sustained, and the others wait as at half of the rate. By
+ * prompt, no formula knows. */
 static void test_formulas_know_a_share_that_is_answered(void **state)
 {
     (void)state;
@@ -221,10 +227,10 @@ static void test_formulas_know_a_share_that_is_answered(void **state)
     assert_true(fabs(half.serving_per_s / none.serving_per_s - 1) < 1e-9);
     assert_true(fabs(half.utilization / none.utilization - 1) < 0.02);
     assert_true(fabs(half.wait_s / none.wait_s - 1) < 0.08 && fabs(half.ttft_s / none.ttft_s - 0.5) < 0.04);
-    struct analytic_estimate unknown =
-        estimate("{\"model\": \"ideal\", \"device\": \"ideal-server\", \"cluster\": {\"pools\": {\"memory\": {\"kind\": "
-                 "\"cache\", \"lookup_s\": 0, \"entries\": 9}, \"serve\": {}}, \"flow\": [\"memory\", \"serve\"]}, "
-                 "\"workload\": {" REPEATED "}}");
+    struct analytic_estimate unknown = estimate(
+        "{\"model\": \"ideal\", \"device\": \"ideal-server\", \"cluster\": {\"pools\": {\"memory\": {\"kind\": "
+        "\"cache\", \"lookup_s\": 0, \"entries\": 9}, \"serve\": {}}, \"flow\": [\"memory\", \"serve\"]}, "
+        "\"workload\": {" REPEATED "}}");
     assert_true(isnan(unknown.capacity_per_s) && isnan(unknown.ttft_s) && isnan(unknown.e2e_s));
 }
 
@@ -253,7 +259,8 @@ static void test_what_makes_no_sense_is_refused(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[1200];
         snprintf(text, sizeof text,
-                 "{\"model\": \"ideal\", \"device\": \"ideal-server\", \"cluster\": {\"pools\": {\"m\": {\"kind\": \"cache\", "
+                 "{\"model\": \"ideal\", \"device\": \"ideal-server\", \"cluster\": {\"pools\": {\"m\": {\"kind\": "
+                 "\"cache\", "
                  "%s}, \"a\": {}}, \"flow\": [%s]}, \"workload\": {%s}}",
                  cases[i].said, cases[i].flow, cases[i].workload);
         expect_scenario_refused(text, cases[i].sentence);

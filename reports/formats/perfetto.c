@@ -211,7 +211,7 @@ static void end_flows(struct trace *t)
 {
     for (size_t i = 0; i < t->request_count; i++) {
         const struct kept_request *r = &t->requests[i];
-        if (t->iterations && r->served > t->from && r->served <= t->to)
+        if (r->replica >= 0 && t->iterations && r->served > t->from && r->served <= t->to)
             flow(t, 'f', FIRST_REPLICA_PROCESS + r->replica, 0, r->served - 1, r->id);
         else
             flow(t, 'f', REQUESTS_PROCESS, r->lane, r->last - 1, r->id);

@@ -131,6 +131,7 @@ static void merge_sums(struct request_sums *into, struct request_sums *from)
     into->prompt_tokens += from->prompt_tokens;
     into->output_tokens += from->output_tokens;
     into->prefix_cached_tokens += from->prefix_cached_tokens;
+    into->early_prompt_tokens += from->early_prompt_tokens;
     for (int i = 0; i < PART_COUNT; i++)
         into->parts_ns[i] += from->parts_ns[i];
     bands_take(&into->ttft_bands, &from->ttft_bands);
@@ -259,8 +260,9 @@ static void on_delay_ended(void *state, size_t delay, const struct request *r, s
 
 static void on_answered(void *state, size_t delay, const struct request *r)
 {
-    (void)r;
-    ((struct run_metrics *)state)->delays[delay].answered++;
+    struct run_metrics *m = state;
+    m->delays[delay].answered++;
+    m->sums[section_of(&m->sections, r->id)].early_prompt_tokens += r->prompt_tokens;
 }
 
 static void on_rejection(void *state, const struct request *r, const char *reason)

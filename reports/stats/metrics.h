@@ -44,7 +44,8 @@ struct delay_metrics {
 /* Of the requests that arrived in one section of the run. */
 struct request_sums {
     uint64_t arrived, finished;
-    uint64_t prompt_tokens, output_tokens, prefix_cached_tokens; /* of those that finished, as the next */
+    uint64_t prompt_tokens, output_tokens, prefix_cached_tokens; /* of those that finished, as the next two */
+    uint64_t early_prompt_tokens;                                /* of those that no replica has served */
     wide_sum parts_ns[PART_COUNT];
     struct bands ttft_bands, e2e_bands;
 };

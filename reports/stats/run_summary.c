@@ -252,13 +252,15 @@ static void summarise_requests(const struct run_metrics *m, double rest_s, struc
         sums.prompt_tokens += s->prompt_tokens;
         sums.output_tokens += s->output_tokens;
         sums.prefix_cached_tokens += s->prefix_cached_tokens;
+        sums.early_prompt_tokens += s->early_prompt_tokens;
         for (int k = 0; k < PART_COUNT; k++)
             sums.parts_ns[k] += s->parts_ns[k];
     }
     out->requests_per_s = (double)sums.finished / rest_s;
     out->input_tokens_per_s = (double)sums.prompt_tokens / rest_s;
     out->output_tokens_per_s = (double)sums.output_tokens / rest_s;
-    out->prefix_hit_rate = sums.prompt_tokens > 0 ? (double)sums.prefix_cached_tokens / (double)sums.prompt_tokens : 0;
+    double prompts = (double)(sums.prompt_tokens - sums.early_prompt_tokens);
+    out->prefix_hit_rate = prompts > 0 ? (double)sums.prefix_cached_tokens / prompts : 0;
     for (int k = 0; k < PART_COUNT; k++)
         all += (double)sums.parts_ns[k];
     for (int k = 0; k < PART_COUNT; k++)

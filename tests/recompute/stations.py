@@ -21,20 +21,20 @@ class Visit:
 def visits(run):
     """{station: visits}; None for a station of which rows do not tell."""
     system = [Visit(r.arrival, r.queue, r.end, r.served - r.queued - r.queue) for r in run.requests]
-    stations = {names.SYSTEM: system, names.QUEUE: [Visit(r.queued, r.queue, r.end) for r in run.requests]}
+    stations = {names.SYSTEM: system, names.QUEUE: [Visit(r.queued, r.queue, r.end) for r in run.batched]}
     before, after = layout.delays_around(run)
-    for names_of, visit in ((before, lambda r: (r.arrival, r.id, r.queued)), (after, lambda r: (r.served, r.replica, r.id, r.end))):
-        if len(names_of) == 1:  # of several, rows have the sum
-            (name,) = names_of
-            visited = delay_visits(sorted(map(visit, run.requests)), layout.delays(run)[name])
-            stations["delay:" + name] = stations[f"delay:{name}/queue"] = visited
+    for named, stays in ((before, [(r.arrival, r.id, r.queued) for r in run.requests]),
+                         (after, [(r.served, r.replica, r.id, r.end) for r in run.batched])):
+        if len(named) == 1:  # of several, rows have the sum
+            row = layout.delay_row(run, named[0])
+            stations[row] = stations[row + "/queue"] = delay_visits(sorted(stays), layout.delays(run)[named[0]])
     # Where a request that a mixed pool kept was preempted, it may have left later than with its first token.
     leaves_late = run.named("cluster", "placement", default="") == "mixed_pool" and any(r.preemptions for r in run.requests)
     if not layout.failures(run) and not leaves_late:
         first = first_replicas(run)
         for n in range(layout.station_count(run)):
             stations[f"replica:{n}"], stations[f"replica:{n}/queue"] = [], []
-        for r in run.requests:
+        for r in run.batched:
             for station, visit in request_visits(run, r, first):
                 stations.setdefault(station, []).append(visit)
                 if visit.wait is not None:
@@ -143,8 +143,9 @@ def check_service(run, findings):
     done = {station: len(stay) for station, stay in stays.items()}
     cells = {f"replica:{n}": (b, servers.get(n, 1)) for n, b in busy.items()}
     for name, count in layout.delays(run).items():
-        if count and "delay:" + name in stays:
-            cells["delay:" + name] = sum(v.service for v in stays["delay:" + name]), count
+        row = layout.delay_row(run, name)
+        if count and row in stays:
+            cells[row] = sum(v.service for v in stays[row]), count
     cells[names.SYSTEM] = sum(busy.values()), sum(servers.values())
     for station, (worked, count) in cells.items():
         row = run.stations.get(station)
@@ -183,7 +184,7 @@ def check_theory(run, findings):
         if None in (station[names.RATE], station[names.SERVICE_RATE], station[names.ARRIVAL_SCV], station[names.SERVICE_SCV]):
             continue
         servers = sum(layout.server_counts(run).values()) if row["station"] == names.SYSTEM else \
-            layout.delays(run)[row["station"].removeprefix("delay:")]
+            layout.delays(run)[row["station"].split(":", 1)[1]]
         right = waits(station[names.RATE], station[names.SERVICE_RATE], servers, station[names.ARRIVAL_SCV],
                       station[names.SERVICE_SCV])
         for word, value in right.items():
