@@ -49,11 +49,14 @@ def arrivals(rng, closed):
 
 def trace(rng):
     """Lines of a trace, with gaps, equal arrivals, and a first arrival that need not be at 0."""
-    at, lines = rng.choice([0, 0, 0.75]), []
+    at, lines, repeats = rng.choice([0, 0, 0.75]), [], chance(rng, 0.4)
     for _ in range(rng.randint(1, 100)):
         line = {"arrival_s": round(at, 9), "prompt_tokens": rng.randint(1, 400), "output_tokens": rng.randint(1, 60)}
         if chance(rng, 0.3):
             line["max_output_tokens"] = line["output_tokens"] + rng.randint(0, 100)
+        if repeats and chance(rng, 0.6):  # a prompt that comes again
+            group = rng.randint(1, 4)
+            line.update(prompt_tokens=40 * group, prefix_group=group, prefix_tokens=40 * group - rng.choice([0, 0, 0, 1]))
         line["priority"], line["client"] = rng.randint(0, 2), rng.randint(0, 3)
         lines.append(json.dumps(line))
         at += rng.choice([0, rng.expovariate(30), rng.expovariate(3)])
