@@ -20,7 +20,7 @@ class Visit:
 
 def visits(run):
     """{station: visits}; None for a station of which rows do not tell."""
-    system = [Visit(r.arrival, r.queue, r.end, r.served - r.queued - r.queue) for r in run.requests]
+    system = [Visit(r.arrival, None if r.early else r.queue, r.end, r.served - r.queued - r.queue) for r in run.requests]
     stations = {names.SYSTEM: system, names.QUEUE: [Visit(r.queued, r.queue, r.end) for r in run.batched]}
     before, after = layout.delays_around(run)
     for named, stays in ((before, [(r.arrival, r.id, r.queued) for r in run.requests]),
@@ -84,7 +84,7 @@ def scv(values):
 
 def check_stations(run, findings):
     for name, row in run.stations.items():
-        check_little(findings, name, row, run.stations.get(name + "/queue", row))
+        check_little(findings, name, row, run.stations.get(names.QUEUE if name == names.SYSTEM else name + "/queue", row))
     if run.lost or run.row[names.UNFINISHED] or not run.length:
         return  # requests without a row have been at stations
     central = run.named("cluster", "routing", default="round_robin") == "central_queue"
@@ -119,7 +119,7 @@ def check_station(run, findings, kind, station, row, stay):
         inside = sum(v.wait for v in stay)
     elif names.W in row and not layout.pools(run):
         findings.near(kind + ".lq", f"{station}: Lq", row[names.LQ], sum(waits) / length, 1e-9, 1e-12)
-        findings.near(kind + ".wq", f"{station}: Wq", row[names.WQ], sum(waits) / n * 1e-9 if n else 0.0, 1e-9, 1e-9)
+        findings.near(kind + ".wq", f"{station}: Wq", row[names.WQ], sum(waits) / len(waits) * 1e-9 if waits else 0.0, 1e-9, 1e-9)
     findings.near(kind + ".l", f"{station}: L", row[names.L], inside / length, 1e-9, 1e-12)
     findings.near(kind + ".w", f"{station}: W", row[names.W], inside / n * 1e-9 if n else 0.0, 1e-9, 1e-9)
     entries = sorted(v.enter for v in stay)
@@ -128,7 +128,7 @@ def check_station(run, findings, kind, station, row, stay):
         ahead = "_ahead" if layout.pools(run) and run.at("engine") else ""
         findings.near(kind + ".arrival_scv" + ahead, f"{station}: SCV of gaps between arrivals", row[names.ARRIVAL_SCV],
                       scv(gaps), 1e-6, 1e-9)
-    if not station.endswith(names.QUEUE) and len(stay) > 1 and None not in [v.wait for v in stay]:
+    if not station.endswith(names.QUEUE) and len(stay) > 1 and None not in [v.service for v in stay]:
         findings.near(kind + ".service_scv", f"{station}: SCV of service times", row[names.SERVICE_SCV],
                       scv([v.service for v in stay]), 1e-6, 1e-9)
 
