@@ -70,17 +70,26 @@ static void add_named(struct children *out, const struct field *f, bool with_par
 
 static void add_children(struct children *out, const struct field *f, const char *when, bool with_params);
 
+/* The keys of forms make the difference between them: they may always be said. */
+static void lift_conditions(struct children *out, const struct field *forms)
+{
+    for (; forms->is.name && forms->when; forms++)
+        for (size_t i = 0; i < out->count; i++)
+            if (strcmp(out->rows[i].field.is.name, forms->when) == 0)
+                out->rows[i].when[0] = 0;
+}
+
 static void add_forms(struct children *out, const struct field *f, bool with_params)
 {
-    const struct field *first = f->members;
-    for (const struct field *form = first; form->is.name; form++) {
+    char without[100] = "";
+    for (const struct field *form = f->members; form->is.name; form++) {
         char when[120];
-        snprintf(when, sizeof when, "%s %s", form == first ? "with" : "without", first->when ? first->when : "");
-        add_children(out, form, first->when ? when : NULL, with_params);
-        for (size_t i = 0; first->when && i < out->count; i++)
-            if (strcmp(out->rows[i].field.is.name, first->when) == 0)
-                out->rows[i].when[0] = 0; /* it makes the difference */
+        snprintf(when, sizeof when, "%s %s", form->when ? "with" : "without", form->when ? form->when : without);
+        add_children(out, form, form->when || without[0] ? when : NULL, with_params);
+        if (form->when)
+            append(without, sizeof without, without[0] ? " and " : "", form->when);
     }
+    lift_conditions(out, f->members);
 }
 
 static void add_children(struct children *out, const struct field *f, const char *when, bool with_params)

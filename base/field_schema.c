@@ -250,7 +250,8 @@ static cJSON *any_form(struct schemas *s, const struct field *forms)
     return out;
 }
 
-/* The first form where its key is there, which editors may offer in any case, or else one of the others. */
+/* The first form where its key is there, which editors may offer in any case, or else one of the others, of which the
+ * first may have a key of its own. */
 static cJSON *forms_as_schema(struct schemas *s, const struct field *forms)
 {
     if (!forms->when)
@@ -262,7 +263,7 @@ static cJSON *forms_as_schema(struct schemas *s, const struct field *forms)
     cJSON_AddStringToObject(asked, "type", "object");
     add_strings(asked, "required", &forms->when, 1);
     cJSON_AddItemToObject(out, "then", field_as_schema(s, forms));
-    cJSON_AddItemToObject(out, "else", any_form(s, forms + 1));
+    cJSON_AddItemToObject(out, "else", forms[1].when ? forms_as_schema(s, forms + 1) : any_form(s, forms + 1));
     return out;
 }
 

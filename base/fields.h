@@ -45,7 +45,8 @@ struct field {
     const char *listed;                             /* what `tandem list` calls the names; NULL: they are few */
     const char *name_key;                           /* of FIELD_NAMED: what "name" may also be called */
     const struct field *members;
-    const char *when;  /* of the first of several forms: it is this one where the object has this key */
+    const char *when;  /* of the first of several forms, or of the first few: it is this one where the object has this
+                          key */
     const char *title; /* where it is used several times, "pool": it is told once, and referred to */
 };
 

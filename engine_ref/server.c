@@ -24,7 +24,7 @@ static int refuse(const struct scenario *s, struct error *err)
         bool asked;
         const char *what;
     } cases[] = {
-        {c->delay_count > 0, "a pool of kind \"delay\""},
+        {c->delay_count > 0, "a pool of a kind other than \"replica\""},
         {c->pool_count > c->step_count, "several pools in one step of its flow"},
         {cluster_decoders_may_fail(c),
          "failures in a pool that decodes: tokens do not go back to the engine that prefills"},

@@ -2,6 +2,7 @@
 #include "sim/choices.h"
 
 #include "sim/flow_choice.h"
+#include "sim/pool_kinds.h"
 #include "sim/scenario.h"
 
 const struct choice placements[] = {
@@ -15,20 +16,6 @@ const struct choice placements[] = {
     {"redundant_kv", REDUNDANT_KV, "pairs of replicas that keep each other's KV, so that a request decodes on either",
      "AcceLLM (arXiv 2411.05555)"},
     {0}};
-
-#define REPLICA_KIND                                                                                                   \
-    {                                                                                                                  \
-        "replica", POOL_REPLICA, "replicas of a model, which batch their requests", NULL                               \
-    }
-#define DELAY_KIND                                                                                                     \
-    {                                                                                                                  \
-        "delay", POOL_DELAY, "servers that take a request at a time for a drawn time: a front end, a retrieval",       \
-            "RAGO (Jiang et al., ISCA 2025)"                                                                           \
-    }
-
-const struct choice pool_kinds[] = {REPLICA_KIND, DELAY_KIND, {0}};
-const struct choice replica_kind[] = {REPLICA_KIND, {0}};
-const struct choice delay_kind[] = {DELAY_KIND, {0}};
 
 const struct choice flow_choosers[] = {
     {"priority", CHOOSE_BY_PRIORITY, "the i-th pool for priority i, the last one for all above", NULL},

@@ -7,18 +7,15 @@
 #include "base/choice.h"
 
 enum placement { COLOCATED, DISAGGREGATED, TWO_LEVEL, MIXED_POOL, REDUNDANT_KV };
-enum pool_kind { POOL_REPLICA, POOL_DELAY };
 enum preemption { PREEMPT_BY_RECOMPUTING, PREEMPT_BY_SWAPPING };
 
-extern const struct choice placements[];                 /* enum placement */
-extern const struct choice pool_kinds[];                 /* enum pool_kind */
-extern const struct choice flow_choosers[];              /* enum flow_chooser (flow_choice.h) */
-extern const struct choice replica_kind[], delay_kind[]; /* each one of the kinds alone */
-extern const struct choice preemptions[];                /* enum preemption */
-extern const struct choice kv_admissions[];              /* enum kv_admission */
-extern const struct choice link_disciplines[];           /* enum link_discipline */
-extern const struct choice warmup_rules[];               /* enum warmup_rule */
-extern const struct choice fates[];                      /* of requests of a replica that fails; 1: they are lost */
+extern const struct choice placements[];       /* enum placement */
+extern const struct choice flow_choosers[];    /* enum flow_chooser (flow_choice.h) */
+extern const struct choice preemptions[];      /* enum preemption */
+extern const struct choice kv_admissions[];    /* enum kv_admission */
+extern const struct choice link_disciplines[]; /* enum link_discipline */
+extern const struct choice warmup_rules[];     /* enum warmup_rule */
+extern const struct choice fates[];            /* of requests of a replica that fails; 1: they are lost */
 
 /* All of them, by what they are called where they are listed; ends with a NULL title. */
 struct choice_table {

@@ -247,8 +247,8 @@ static sim_time next_arrival(const struct cluster *c)
     return c->more == 1 && c->next.at < c->delays.next ? c->next.at : c->delays.next;
 }
 
-/* All arrivals of this instant, and the one after them; and who leaves the delay stations now: a client whose request
- * is shed then may send its next one at once. */
+/* All arrivals of this instant, and the one after them; and who leaves delay stations now: a client whose request
+ * is shed then, or whose answer comes then, may send its next one at once. */
 static int take_arrivals(struct cluster *c, sim_time now, size_t after, struct error *err)
 {
     do {
@@ -257,8 +257,9 @@ static int take_arrivals(struct cluster *c, sim_time now, size_t after, struct e
                 return -1;
             c->more = c->source->next(c->source->state, &c->next, err);
         }
-        for (struct request *r; (r = delays_take(&c->delays, now));)
-            if (cluster_come_from_delays(c, r, now, after, err))
+        enum delay_exit to = DELAY_TO_ROUTER;
+        for (struct request *r; (r = delays_take(&c->delays, now, &to));)
+            if (cluster_come_from_delays(c, r, to, now, after, err))
                 return -1;
         if (c->delays.count > 0 && c->more == SOURCE_WAITS)
             c->more = c->source->next(c->source->state, &c->next, err);
@@ -276,12 +277,13 @@ static int arrive_together(struct cluster *c, struct error *err)
 }
 
 /* Clients of a closed loop whose requests have finished may send their next ones at this very instant: the replica can
- * have them in its next batch. */
+ * have them in its next batch. Delay stations after serving that take no time are left at this very instant, too. */
 int cluster_hear_from_clients(struct cluster *c, size_t replica, sim_time now, struct error *err)
 {
-    if (c->more != SOURCE_WAITS)
+    if (c->more != SOURCE_WAITS && c->delays.next > now)
         return 0;
-    c->more = c->source->next(c->source->state, &c->next, err);
+    if (c->more == SOURCE_WAITS)
+        c->more = c->source->next(c->source->state, &c->next, err);
     return take_arrivals(c, now, replica, err);
 }
 
@@ -347,7 +349,7 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
                  : event.slot >= c->replica_count ? cluster_step_fleet(c, fleet_at(c, event.slot), event_at, err)
                                                   : act(c, event.slot, event_at, err))
             return -1;
-        if (c->out_of_memory || memory_has_failed())
+        if (c->out_of_memory || c->delays.out_of_memory || memory_has_failed())
             return error_no_memory(err);
         if (c->misrouted)
             return error_set(err, ERROR_RUN, "routing policy %s: chose a station that there is not",
@@ -361,7 +363,7 @@ static void connect(struct cluster *c, struct replica *r, const struct station *
 {
     bool hands_over = c->config->step_count > 1 && !s->decodes, paired = s->pair.members;
     const struct replica_host host = {.owner = c,
-                                      .recycle = cluster_recycle,
+                                      .finish = delays_may_finish(c->config) ? cluster_answer_later : cluster_finish,
                                       .hand_over = hands_over ? cluster_hand_over : NULL,
                                       .keeps = c->config->mixed.asked && hands_over ? cluster_keeps_in_mixed_pool
                                                : paired                             ? keeps_in_pair
@@ -486,7 +488,7 @@ static int prepare(struct cluster *c, struct error *err)
     if (min_index_init(&c->events, count + 1 + c->config->fleet_count) || min_index_init(&c->ranks, c->station_count) ||
         !c->replicas || !c->stations || !c->touched || !c->is_touched || !c->listening)
         return error_no_memory(err);
-    if (delays_init(&c->delays, c->config->delays, c->config->delay_count, c->config->seed, c->observer))
+    if (delays_init(&c->delays, c->config, c->observer))
         return error_no_memory(err);
     if (c->config->step_count > 1 && kv_transfers_init(&c->transfers, &c->config->wire, c->station_count))
         return error_no_memory(err);

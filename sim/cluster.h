@@ -47,12 +47,13 @@ struct mixed_pool {
     uint64_t prefill_above, decode_above;
 };
 
-/* Requests flow through all delay stations, and then through a station of each step: of one, which serves them whole;
- * or of a first one, which computes their prompts, and a second one, which decodes them. */
+/* Requests flow through the delay stations before serving, and then through a station of each step: of one, which
+ * serves them whole; or of a first one, which computes their prompts, and a second one, which decodes them. Their
+ * answers flow through the delay stations after serving. */
 struct cluster_config {
     struct delay_config delays[MOST_DELAYS]; /* [delay_count] in order of the flow */
-    size_t delay_count;
-    struct pool_config pools[MOST_POOLS]; /* [pool_count], those of the first step first */
+    size_t delay_count, delays_before;       /* all; those before serving, which come first */
+    struct pool_config pools[MOST_POOLS];    /* [pool_count], those of the first step first */
     size_t pool_count;
     struct router_config routers[MOST_STEPS]; /* [step_count] into each step */
     size_t step_count;

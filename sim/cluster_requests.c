@@ -6,9 +6,8 @@
 
 enum { REQUESTS_PER_SLAB = 256 };
 
-void cluster_recycle(void *owner, struct request *r)
+void cluster_recycle(struct cluster *c, struct request *r)
 {
-    struct cluster *c = owner;
     r->next = c->free_requests;
     c->free_requests = r;
     c->in_flight--;
@@ -16,6 +15,21 @@ void cluster_recycle(void *owner, struct request *r)
     if (c->source->finished)
         c->source->finished(c->source->state, r, c->totals.end);
     r->id = UINT64_MAX; /* nobody who remembers it takes it for another */
+}
+
+void cluster_finish(void *owner, size_t station, struct request *r)
+{
+    struct cluster *c = owner;
+    tell_finished(c->observer, station, r);
+    cluster_recycle(c, r);
+}
+
+void cluster_answer_later(void *owner, size_t station, struct request *r)
+{
+    struct cluster *c = owner;
+    r->source = station;
+    tell_served(c->observer, station, r);
+    delays_serve(&c->delays, r);
 }
 
 static int add_slab(struct cluster *c, struct error *err)
@@ -71,7 +85,8 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
     c->free_requests = r->next;
     request_init(r, c->next_id++, a->at, a->prompt_tokens, a->output_tokens, a->max_output_tokens);
     r->origin = a->origin;
-    if (a->hash_count > 0 && c->config->pools[0].replica.prefix_caching && copy_hashes(r, a)) {
+    if (a->hash_count > 0 && (c->config->pools[0].replica.prefix_caching || c->delays.reads_prompts) &&
+        copy_hashes(r, a)) {
         error_no_memory(err);
         return NULL;
     }
@@ -379,8 +394,25 @@ static int enter_delays(struct cluster *c, struct request *r)
     return 0;
 }
 
-int cluster_come_from_delays(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err)
+/* It has its whole answer at once. */
+static void answer_early(struct cluster *c, struct request *r, sim_time now)
 {
+    r->generated = r->output_tokens;
+    r->queued = r->first_scheduled = r->first_token = r->last_token = now;
+    cluster_finish(c, NO_REPLICA, r);
+}
+
+int cluster_come_from_delays(struct cluster *c, struct request *r, enum delay_exit to, sim_time now, size_t after,
+                             struct error *err)
+{
+    if (to == DELAY_ANSWERED) {
+        answer_early(c, r, now);
+        return 0;
+    }
+    if (to == DELAY_TO_CLIENT) {
+        cluster_finish(c, r->source, r);
+        return 0;
+    }
     r->queued = r->entered = r->waiting_since = now;
     return come(c, r, now, after, false, err);
 }
@@ -392,7 +424,7 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, str
     if (!r)
         return -1;
     c->totals.arrived++;
-    return c->delays.count > 0 ? enter_delays(c, r) : come(c, r, a->at, after, true, err);
+    return c->delays.before > 0 ? enter_delays(c, r) : come(c, r, a->at, after, true, err);
 }
 
 /* A request that lost its replica, or waited for one to come up. */

@@ -65,7 +65,7 @@ struct cluster {
     bool out_of_memory;
     const struct routing_policy *misrouted; /* it chose a station that there is not */
     gsl_rng *prediction_rng;                /* NULL: nothing is foretold */
-    struct delays delays;                   /* that requests go through first */
+    struct delays delays;                   /* that requests go through first, and last */
     struct request_source *source;
     struct arrival next;
     int more; /* 1: `next` is to come; else as the source said */
@@ -132,12 +132,17 @@ static inline void await_fleet(struct cluster *c, const struct fleet *f)
 }
 
 /* Requests (cluster_requests.c). `after` and the replicas before it have had their turn at this instant. The second
- * takes one in that has left the delay stations. */
+ * takes one on that has left the delay stations. */
 int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, struct error *err);
-int cluster_come_from_delays(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err);
+int cluster_come_from_delays(struct cluster *c, struct request *r, enum delay_exit to, sim_time now, size_t after,
+                             struct error *err);
 int cluster_route_again(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err);
 void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char *reason);
-void cluster_recycle(void *owner, struct request *r);
+void cluster_recycle(struct cluster *c, struct request *r);
+
+/* A request's last token has come at a station: it has finished, or goes on to the delay stations. */
+void cluster_finish(void *owner, size_t station, struct request *r);
+void cluster_answer_later(void *owner, size_t station, struct request *r);
 void cluster_free_requests(struct cluster *c);
 
 /* The station of a step that its router sends a request to, of those that are up; NULL: none is. */

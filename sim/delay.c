@@ -5,23 +5,41 @@
 #include <stdlib.h>
 
 #include "base/random.h"
+#include "sim/cluster.h"
 
-int delays_init(struct delays *d, const struct delay_config *configs, size_t count, uint64_t seed,
-                const struct observer *observer)
+bool delays_may_finish(const struct cluster_config *config)
+{
+    bool may = config->delay_count > config->delays_before;
+    for (size_t i = 0; i < config->delay_count; i++)
+        may |= config->delays[i].kind->answers != NULL;
+    return may;
+}
+
+static int init_station(struct delays *d, struct delay_station *s, const struct delay_config *config, uint64_t seed)
+{
+    char purpose[96];
+    snprintf(purpose, sizeof purpose, "delay %s", config->name);
+    s->config = config;
+    s->rng = random_stream_create(seed, purpose);
+    if (!s->rng || (config->kind->open && !(s->own = config->kind->open(config, seed))))
+        return -1;
+    d->answers |= config->kind->answers != NULL;
+    d->reads_prompts |= config->kind->reads_prompts;
+    return 0;
+}
+
+int delays_init(struct delays *d, const struct cluster_config *config, const struct observer *observer)
 {
     *d = (struct delays){.next = SIM_TIME_NEVER, .observer = observer};
-    if (count == 0)
+    if (config->delay_count == 0)
         return 0;
-    d->stations = calloc(count, sizeof *d->stations);
+    d->stations = calloc(config->delay_count, sizeof *d->stations);
     if (!d->stations)
         return -1;
-    d->count = count;
-    for (size_t i = 0; i < count; i++) {
-        char purpose[96];
-        snprintf(purpose, sizeof purpose, "delay %s", configs[i].name);
-        d->stations[i].config = &configs[i];
-        d->stations[i].rng = random_stream_create(seed, purpose);
-        if (!d->stations[i].rng)
+    d->before = config->delays_before;
+    while (d->count < config->delay_count) {
+        const struct delay_config *next = &config->delays[d->count];
+        if (init_station(d, &d->stations[d->count++], next, config->seed))
             return -1;
     }
     return 0;
@@ -29,9 +47,12 @@ int delays_init(struct delays *d, const struct delay_config *configs, size_t cou
 
 void delays_release(struct delays *d)
 {
-    for (size_t i = 0; i < d->count; i++)
+    for (size_t i = 0; i < d->count; i++) {
         if (d->stations[i].rng)
             gsl_rng_free(d->stations[i].rng);
+        if (d->stations[i].own)
+            d->stations[i].config->kind->close(d->stations[i].own);
+    }
     free(d->stations);
     *d = (struct delays){.next = SIM_TIME_NEVER};
 }
@@ -81,6 +102,15 @@ void delays_enter(struct delays *d, struct request *r, sim_time now)
     first_to_end(d);
 }
 
+void delays_serve(struct delays *d, struct request *r)
+{
+    struct request *next = NULL;
+    for (struct request *q = d->served.tail; q && q->id > r->id; q = q->prev)
+        next = q;
+    request_list_insert(&d->served, r, next);
+    d->next = r->last_token;
+}
+
 static struct request *end_service(struct delays *d, size_t index)
 {
     struct delay_station *s = &d->stations[index];
@@ -89,7 +119,7 @@ static struct request *end_service(struct delays *d, size_t index)
     sim_time now = place->time;
     ordered_remove(&s->serving, place);
     s->busy--;
-    r->parts[PART_DELAY] += now - r->entered;
+    r->parts[index < d->before ? PART_DELAY : PART_AFTER] += now - r->entered;
     tell_delay_ended(d->observer, index, r, now);
     if (next) {
         request_list_remove(&s->waiting, next);
@@ -98,16 +128,60 @@ static struct request *end_service(struct delays *d, size_t index)
     return r;
 }
 
-struct request *delays_take(struct delays *d, sim_time now)
+/* The stations that it has gone by learn its answer. */
+static void learn(struct delays *d, const struct request *r, size_t passed)
+{
+    for (size_t i = 0; d->answers && i < passed; i++) {
+        const struct delay_kind *kind = d->stations[i].config->kind;
+        if (kind->learn && kind->learn(d->stations[i].own, r))
+            d->out_of_memory = true;
+    }
+}
+
+static bool is_answered(struct delays *d, size_t index, const struct request *r)
+{
+    const struct delay_station *s = &d->stations[index];
+    if (!s->config->kind->answers || !s->config->kind->answers(s->own, r))
+        return false;
+    tell_answered(d->observer, index, r);
+    return true;
+}
+
+/* A request has left a station, or SIZE_MAX: a replica. Whether it leaves them all. */
+static bool go_on(struct delays *d, size_t index, struct request *r, sim_time now, enum delay_exit *to)
+{
+    bool serves = index == SIZE_MAX;
+    size_t next = serves ? d->before : index + 1;
+    *to = !serves && index < d->before ? DELAY_TO_ROUTER : DELAY_TO_CLIENT;
+    if (!serves && is_answered(d, index, r)) {
+        learn(d, r, index);
+        *to = DELAY_ANSWERED;
+        return true;
+    }
+    if (next == (*to == DELAY_TO_ROUTER ? d->before : d->count)) {
+        if (*to == DELAY_TO_CLIENT)
+            learn(d, r, d->before);
+        return true;
+    }
+    enter(d, next, r, now);
+    return false;
+}
+
+struct request *delays_take(struct delays *d, sim_time now, enum delay_exit *to)
 {
     while (d->next <= now) {
-        size_t index = first_to_end(d);
-        sim_time ended = d->next;
-        struct request *r = end_service(d, index);
-        if (index + 1 < d->count)
-            enter(d, index + 1, r, ended);
+        struct request *r = d->served.head;
+        size_t index = r ? SIZE_MAX : first_to_end(d);
+        sim_time left = r ? r->last_token : d->next;
+        if (r)
+            request_list_remove(&d->served, r);
+        else
+            r = end_service(d, index);
+        bool leaves = go_on(d, index, r, left, to);
         first_to_end(d);
-        if (index + 1 == d->count)
+        if (d->served.head)
+            d->next = left;
+        if (leaves)
             return r;
     }
     return NULL;

@@ -3,41 +3,17 @@
 
 #include <string.h>
 
-#include "sim/choices.h"
+#include "sim/pool_kinds.h"
 
-int delay_is(const struct json *pool, bool *is, struct error *err)
-{
-    static const struct field any = {.is = {.name = "kind"}, .kind = FIELD_CHOICE, .choices = pool_kinds};
-    struct json at = json_member(pool, "kind");
-    int kind = POOL_REPLICA;
-    if (cJSON_IsObject(pool->node) && field_read_choice(&at, &any, &kind, err))
-        return -1;
-    *is = kind == POOL_DELAY;
-    return 0;
-}
-
-static const struct field server_forms[] = {
+const struct field delay_server_forms[] = {
     {.is = {"SERVERS", PARAM_INTEGER, "servers", 1, 1, 1e6, "so many", NULL, NULL}},
     {.is = {"UNLIMITED", PARAM_TEXT, "", 0, 0, 0, "as many as there are requests", NULL, "unlimited"}},
     {.is.name = NULL}};
 
-const struct field delay_fields[] = {
-    {.is = {.name = "kind", .help = "what it is"}, .kind = FIELD_CHOICE, .required = true, .choices = delay_kind},
-    {.is = {.name = "servers", .help = "requests that are served at once, in order of arrival"},
-     .kind = FIELD_FORMS,
-     .otherwise = "1",
-     .members = server_forms},
-    {.is = {.name = "service_s", .help = "seconds that a request is served"},
-     .kind = FIELD_FORMS,
-     .required = true,
-     .members = duration_forms},
-    {.is.name = NULL}};
-
-/* A number of servers, or "unlimited". */
-static int read_servers(const struct json *pool, size_t *out, struct error *err)
+int delay_read_servers(const struct json *pool, size_t otherwise, size_t *out, struct error *err)
 {
     struct json at = json_member(pool, "servers");
-    long long servers = 1;
+    long long servers = (long long)otherwise;
     if (cJSON_IsString(at.node) && strcmp(at.node->valuestring, "unlimited") == 0)
         servers = 0;
     else if (cJSON_IsString(at.node))
@@ -48,21 +24,31 @@ static int read_servers(const struct json *pool, size_t *out, struct error *err)
     return 0;
 }
 
-int delay_read(struct cluster_config *c, const struct json *pool, const char *name, struct error *err)
+int delay_kind_read(const struct json *pool, const struct delay_kind **kind, struct error *err)
 {
-    struct json service = json_member(pool, "service_s");
+    static const struct field any = {.is = {.name = "kind"}, .kind = FIELD_CHOICE, .choices = pool_kinds};
+    struct json at = json_member(pool, "kind");
+    int which = POOL_REPLICA;
+    if (cJSON_IsObject(pool->node) && field_read_choice(&at, &any, &which, err))
+        return -1;
+    *kind = delay_kind_of((enum pool_kind)which);
+    return 0;
+}
+
+int delay_read(struct cluster_config *c, const struct delay_kind *kind, const struct json *root,
+               const struct json *pool, const char *name, struct error *err)
+{
     if (c->delay_count == MOST_DELAYS)
-        return json_complain(pool, "at most 8 pools of kind \"delay\"", err);
+        return json_complain(pool, "at most 8 pools of a kind other than \"replica\"", err);
     struct delay_config *d = &c->delays[c->delay_count];
-    d->name = name;
-    if (fields_check(pool, delay_fields, err) || read_servers(pool, &d->servers, err) ||
-        duration_read(&service, &d->service, err))
+    *d = (struct delay_config){.name = name, .kind = kind, .at = *pool};
+    if (fields_check(pool, kind->fields, err) || kind->read(root, pool, d, err))
         return -1;
     c->delay_count++;
     return 0;
 }
 
-/* Where the delay pool of this name is, or how many there are. */
+/* Where the station of this name is, or how many there are. */
 static size_t find(const struct cluster_config *c, const cJSON *name)
 {
     size_t i = 0;
@@ -77,7 +63,7 @@ static int read_step(struct cluster_config *c, const struct json *at, size_t ste
     for (int i = 0; cJSON_IsArray(at->node) && i < cJSON_GetArraySize(at->node); i++) {
         struct json one = json_element(at, i);
         if (find(c, one.node) < c->delay_count)
-            return json_complain(&one, "a step of its own for a pool of kind \"delay\"", err);
+            return json_complain(&one, "a step of its own for a pool of a kind other than \"replica\"", err);
     }
     *is = found < c->delay_count;
     if (!*is)
@@ -90,18 +76,32 @@ static int read_step(struct cluster_config *c, const struct json *at, size_t ste
     return 0;
 }
 
-int delay_read_flow(struct cluster_config *c, const struct json *flow, int *steps, struct error *err)
+/* A station that has `served` of the steps that serve before it. */
+static int check_place(const struct json *at, const struct delay_kind *kind, size_t served, int steps,
+                       struct error *err)
 {
-    bool first = true, is = false;
-    *steps = 0;
-    for (int i = 0; i < cJSON_GetArraySize(flow->node); i++) {
+    if (served > 0 && (int)served < steps)
+        return json_complain(at,
+                             "a pool of replicas: between prefill and decode a request's KV would hold memory while "
+                             "nothing is computed, so that stations stand before the steps that serve or after them",
+                             err);
+    return served > 0 && kind->answers
+               ? json_complain(at, "a pool of kind \"delay\": after the steps that serve a request has its answer", err)
+               : 0;
+}
+
+int delay_read_flow(struct cluster_config *c, const struct json *flow, struct error *err)
+{
+    int length = cJSON_GetArraySize(flow->node), steps = length - (int)c->delay_count;
+    size_t delays = 0, served = 0;
+    for (int i = 0; i < length; i++) {
         struct json at = json_element(flow, i);
-        if (read_step(c, &at, (size_t)*steps, &is, err))
+        bool is = false;
+        if (read_step(c, &at, delays, &is, err) || (is && check_place(&at, c->delays[delays].kind, served, steps, err)))
             return -1;
-        if (is && !first)
-            return json_complain(&at, "pools of kind \"delay\" before those that serve", err);
-        first &= is;
-        *steps += is;
+        delays += is;
+        served += !is;
+        c->delays_before += is && served == 0;
     }
-    return (size_t)*steps == c->delay_count ? 0 : json_complain(flow, "every pool of the cluster in it", err);
+    return delays == c->delay_count ? 0 : json_complain(flow, "every pool of the cluster in it", err);
 }

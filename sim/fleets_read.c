@@ -10,8 +10,10 @@ static int check_fleet(const struct scenario *s, size_t step, const struct fleet
     if (pairs && (said->failures.node || said->scaling.node))
         return json_complain(said->failures.node ? &said->failures : &said->scaling,
                              "no failures and no autoscaling with redundant_kv, whose pairs always are two", err);
-    if (patience.node && s->cluster.delay_count > 0)
-        return json_complain(&patience, "no \"give_up_s\" with pools of kind \"delay\"", err);
+    if (patience.node && s->cluster.delays_before > 0)
+        return json_complain(&patience,
+                             "no \"give_up_s\" with pools of a kind other than \"replica\" before those that serve",
+                             err);
     return step > 0 && patience.node && said->sheds_itself
                ? json_complain(&patience,
                                "no \"give_up_s\" in a pool that decodes: its requests have been in a batch before", err)

@@ -19,6 +19,9 @@
 /* Stands for it where a request has left a replica that prefilled it, and has not joined one that decodes it. */
 #define KV_TRANSFERS (SIZE_MAX - 2)
 
+/* Stands for it where a request was answered by a station before any replica. */
+#define NO_REPLICA SIZE_MAX
+
 /* Iterations back to back with the same batch: one, or many when all in it decode. */
 struct iteration_record {
     size_t replica;
@@ -54,8 +57,10 @@ struct observer {
     /* It has come to a delay station, and left it: at r->entered and at `at`; its service began at r->admitted. */
     void (*delayed)(void *state, size_t delay, const struct request *r);
     void (*delay_ended)(void *state, size_t delay, const struct request *r, sim_time at);
-    /* It has left the last delay station, and is put in a replica's queue, or waits at the router, from r->queued on.
-     */
+    /* The delay station that it has just left has answered it: it finishes at once, with NO_REPLICA. */
+    void (*answered)(void *state, size_t delay, const struct request *r);
+    /* It has left the last delay station before serving, and is put in a replica's queue, or waits at the router, from
+     * r->queued on. */
     void (*queued)(void *state, size_t replica, const struct request *r);
     /* `reason` is a constant string. */
     void (*rejected)(void *state, const struct request *r, const char *reason);
@@ -65,6 +70,9 @@ struct observer {
     /* `count` output tokens came at `at`, `gap` after the one before them in the same request. Not told of gaps
      * that iterated() implies. */
     void (*gap)(void *state, sim_time at, sim_time gap, uint64_t count);
+    /* It has all its tokens and has left the replica. Told where a request may finish elsewhere than at a replica
+     * (delays_may_finish). */
+    void (*served)(void *state, size_t replica, const struct request *r);
     void (*finished)(void *state, size_t replica, const struct request *r);
     /* Replicas that fail, or are given up: a request left one that it had not finished on, or, of KV_TRANSFERS, lost
      * its KV before it could join one; it was put in a replica's queue some time after its arrival; it will never
@@ -102,6 +110,11 @@ static inline void tell_delay_ended(const struct observer *o, size_t delay, cons
     OBSERVER_TELL(o, delay_ended, delay, r, at);
 }
 
+static inline void tell_answered(const struct observer *o, size_t delay, const struct request *r)
+{
+    OBSERVER_TELL(o, answered, delay, r);
+}
+
 static inline void tell_queued(const struct observer *o, size_t replica, const struct request *r)
 {
     OBSERVER_TELL(o, queued, replica, r);
@@ -130,6 +143,11 @@ static inline void tell_iterated(const struct observer *o, const struct iteratio
 static inline void tell_gap(const struct observer *o, sim_time at, sim_time gap, uint64_t count)
 {
     OBSERVER_TELL(o, gap, at, gap, count);
+}
+
+static inline void tell_served(const struct observer *o, size_t replica, const struct request *r)
+{
+    OBSERVER_TELL(o, served, replica, r);
 }
 
 static inline void tell_finished(const struct observer *o, size_t replica, const struct request *r)

@@ -10,6 +10,7 @@
 #include "sim/delay_read.h"
 #include "sim/fleets_read.h"
 #include "sim/names.h"
+#include "sim/pool_kinds.h"
 
 struct link_said {
     double bytes_per_s, latency_ns;
@@ -86,7 +87,7 @@ struct pool_said {
     long long kv_blocks;
 };
 
-static const struct field pool_fields[] = {
+const struct field pool_fields[] = {
     {.is = {.name = "kind", .preset_text = "replica", .help = "what it is made of"},
      .kind = FIELD_CHOICE,
      .choices = replica_kind},
@@ -221,18 +222,6 @@ static const struct field short_fields[] = {
     FIELDS_OF(cluster_fields),
     {.is.name = NULL}};
 
-static const struct field pool_forms[] = {{.is = {.name = "DELAY", .help = "a delay station"},
-                                           .kind = FIELD_OBJECT,
-                                           .when = "service_s",
-                                           .members = delay_fields,
-                                           .title = "delay_pool"},
-                                          {.is = {.name = "REPLICAS",
-                                                  .help = "replicas: what it does not say is as the scenario says"},
-                                           .kind = FIELD_OBJECT,
-                                           .members = pool_fields,
-                                           .title = "pool"},
-                                          {.is.name = NULL}};
-
 static const struct field named_pool[] = {
     {.is = {.name = "NAME", .help = "a pool"}, .kind = FIELD_FORMS, .required = true, .members = pool_forms},
     {.is.name = NULL}};
@@ -273,8 +262,9 @@ static const struct field pools_form_fields[] = {
     {.is = {.name = "flow",
             .min = 1,
             .max = MOST_DELAYS + MOST_STEPS,
-            .help = "delay stations, each a step, and one step that serves, or two: pools that prefill, and pools that "
-                    "decode; every pool stands in it once"},
+            .help =
+                "one step that serves, or two: pools that prefill, and pools that decode; delay stations, each a step, "
+                "before these and after them; every pool stands in it once"},
      .kind = FIELD_LIST,
      .otherwise = "all pools in one step",
      .members = flow_step},
@@ -515,7 +505,7 @@ static int read_flow(struct scenario *s, const struct json *cluster, struct erro
 {
     struct cluster_config *c = &s->cluster;
     struct json flow = json_member(cluster, "flow");
-    int steps = cJSON_GetArraySize(flow.node), delays = 0;
+    int steps = cJSON_GetArraySize(flow.node) - (int)c->delay_count;
     size_t placed = 0;
     c->step_count = 1;
     if (!flow.node && c->delay_count == 0) {
@@ -523,15 +513,15 @@ static int read_flow(struct scenario *s, const struct json *cluster, struct erro
         return 0;
     }
     if (!flow.node)
-        return json_complain(&flow, "a flow that says when pools of kind \"delay\" have their turn", err);
-    if (delay_read_flow(c, &flow, &delays, err))
+        return json_complain(&flow, "a flow that says when pools of a kind other than \"replica\" have their turn",
+                             err);
+    if (delay_read_flow(c, &flow, err))
         return -1;
-    steps -= delays;
     if (!cJSON_IsArray(flow.node) || steps < 1 || steps > MOST_STEPS)
         return json_complain(&flow, "a list of one step, or of two: pools that prefill, and pools that decode", err);
     c->step_count = (size_t)steps;
     for (int i = 0; i < steps; i++) {
-        struct json at = json_element(&flow, delays + i);
+        struct json at = json_element(&flow, (int)c->delays_before + i);
         if (read_step(s, (size_t)i, &at, &placed, err))
             return -1;
     }
@@ -565,12 +555,12 @@ static int read_pools(struct scenario *s, const struct json *pools, struct error
     size_t i = 0;
     for (const cJSON *n = pools->node->child; n; n = n->next) {
         struct json at = json_member(pools, n->string);
-        bool delays = false;
+        const struct delay_kind *kind = NULL;
         if (n->string[0] == 0 || strlen(n->string) > 60 || strchr(n->string, '.'))
             return json_complain(&at, "a name of 1 to 60 bytes without a dot", err);
-        if (delay_is(&at, &delays, err) || (delays && delay_read(c, &at, n->string, err)))
+        if (delay_kind_read(&at, &kind, err) || (kind && delay_read(c, kind, &s->root, &at, n->string, err)))
             return -1;
-        if (delays)
+        if (kind)
             continue;
         c->pools[i].name = n->string;
         if (read_pool(&at, &s->pools[i], err))
@@ -588,10 +578,10 @@ static int count_pools(const struct json *pools, struct error *err)
     int count = 0;
     for (const cJSON *n = pools->node->child; n; n = n->next) {
         struct json at = json_member(pools, n->string);
-        bool delays = false;
-        if (delay_is(&at, &delays, err))
+        const struct delay_kind *kind = NULL;
+        if (delay_kind_read(&at, &kind, err))
             return -1;
-        count += !delays;
+        count += !kind;
     }
     return count > 0 ? count : json_complain(pools, "a pool of kind \"replica\"", err);
 }

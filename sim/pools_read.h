@@ -36,7 +36,7 @@ extern const struct field cluster_forms[];
         .kind = FIELD_CHOICE, .otherwise = OTHERWISE, .choices = preemptions, .members = preemption_fields             \
     }
 
-extern const struct field engine_forms[], preemption_fields[];
+extern const struct field engine_forms[], preemption_fields[], pool_fields[];
 
 /* Reads "cluster" into the scenario: its pools, with what each says of itself, and of cluster_config all that needs no
  * costs. `layerwise`: whether KV is sent as soon as a layer is computed. */

@@ -53,7 +53,8 @@ struct replica;
 /* What a replica asks of who runs it. */
 struct replica_host {
     void *owner;
-    void (*recycle)(void *owner, struct request *r); /* a finished request goes back to its owner */
+    /* A request has all its tokens, and holds no KV any more: it is its owner's again. NULL: it has finished. */
+    void (*finish)(void *owner, size_t station, struct request *r);
     /* A request that has its first token goes elsewhere to decode; its blocks stay taken. NULL: it decodes here. */
     void (*hand_over)(void *owner, struct replica *from, struct request *r, sim_time now);
     /* A request's prompt is through: whether it decodes here. NULL: unless hand_over is set. */

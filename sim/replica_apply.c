@@ -17,9 +17,10 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
     r->load->outstanding_requests--;
     r->load->outstanding_tokens -= q->max_output_tokens;
     r->load->predicted_kv_tokens -= (uint64_t)q->prompt_tokens + q->predicted_tokens;
-    tell_finished(r->observer, r->station, q);
-    if (r->host.recycle)
-        r->host.recycle(r->host.owner, q);
+    if (r->host.finish)
+        r->host.finish(r->host.owner, r->station, q);
+    else
+        tell_finished(r->observer, r->station, q);
 }
 
 /* It has its first token and decodes elsewhere; what it holds here stays taken until its KV has been pulled. */

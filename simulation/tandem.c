@@ -130,7 +130,8 @@ static void tell(void *state, size_t station, const struct request *r)
                                     .arrival_s = sim_time_to_s(r->arrival),
                                     .first_scheduled_s = sim_time_to_s(r->first_scheduled),
                                     .first_token_s = sim_time_to_s(r->first_token),
-                                    .last_token_s = sim_time_to_s(r->last_token)};
+                                    .last_token_s = sim_time_to_s(r->last_token),
+                                    .answered_s = sim_time_to_s(request_answered(r))};
     run->finished(run->state, &request);
 }
 

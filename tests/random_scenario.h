@@ -23,10 +23,12 @@ static inline void draw(gsl_rng *rng, unsigned *numbers, size_t count)
         numbers[i] = below(rng, 1u << 30);
 }
 
-/* A cluster of two or three named pools, in one step of the flow or in two, now and then behind delay stations. */
+/* A cluster of two or three named pools, in one step of the flow or in two, now and then with delay stations before
+ * them, after them, or both; one before them may be a response cache. */
 struct random_pools {
     bool ranks, tied, split; /* attention ranks; pipelines; prefill and decode apart */
     bool fleet;              /* replicas come and go */
+    bool cached;             /* a cache answers by chance, or by prefix where there are prefixes */
     unsigned devices;        /* the first so many of those below */
     char text[3200];
 };
@@ -70,6 +72,10 @@ static inline const char *random_common_fleet(gsl_rng *rng)
     return fleets[below(rng, 7)];
 }
 
+/* What a cache says that answers by chance, and as many bytes of one that keeps answers. */
+static const char random_hits[] = ", \"hit_ratio\": 0.3                   ";
+static const char random_answers[] = ", \"entries\": 2, \"key\": \"prefix_group\"";
+
 static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char *routing, bool central)
 {
     static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/tables.json"};
@@ -105,13 +111,20 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
                              p->fleet ? random_fleet(rng) : "");
     }
     unsigned d[8];
-    const char *delays = "";
+    const char *before = "", *after = "";
     draw(rng, d, 8);
     if (d[3] % 3 == 0) {
-        delays = d[4] % 2 ? "\"y\", " : "\"y\", \"x\", ";
+        unsigned place = d[3] / 3 % 3;
+        before = place == 1 ? "" : d[4] % 2 || place == 2 ? "\"y\", " : "\"y\", \"x\", ";
+        after = place == 0 || (place == 2 && d[4] % 2) ? ""
+                : place == 2                           ? ", \"x\""
+                : d[4] % 2                             ? ", \"y\""
+                                                       : ", \"y\", \"x\"";
+        p->cached = before[0] && d[5] / 3 % 2;
         used += (size_t)snprintf(p->text + used, sizeof p->text - used,
-                                 ", \"y\": {\"kind\": \"delay\", \"servers\": %s, \"service_s\": %s}",
-                                 servers[d[5] % 3], services[d[6] % 4]);
+                                 ", \"y\": {\"kind\": \"%s\", \"servers\": %s, \"%s\": %s%s}",
+                                 p->cached ? "cache" : "delay", servers[d[5] % 3], p->cached ? "lookup_s" : "service_s",
+                                 services[d[6] % 4], p->cached ? random_hits : "");
         if (d[4] % 2 == 0)
             used += (size_t)snprintf(p->text + used, sizeof p->text - used,
                                      ", \"x\": {\"kind\": \"delay\", \"servers\": %s, \"service_s\": %s}",
@@ -119,8 +132,8 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
     }
     if (p->split)
         snprintf(p->text + used, sizeof p->text - used,
-                 "}, \"flow\": [%s%s], \"routing\": [\"%s\", \"%s\"], \"links\": {\"kv\": {\"bytes_per_s\": %u}}%s",
-                 delays, flows[flow], routing, d[0] % 2 ? "power_of_two" : "least_outstanding_tokens",
+                 "}, \"flow\": [%s%s%s], \"routing\": [\"%s\", \"%s\"], \"links\": {\"kv\": {\"bytes_per_s\": %u}}%s",
+                 before, flows[flow], after, routing, d[0] % 2 ? "power_of_two" : "least_outstanding_tokens",
                  d[1] % 2 ? 2000000000 : 200000000,
                  !central && d[2] % 3 == 0
                      ? ", \"mixed_pool\": {\"prefill_above_tokens\": 300, \"decode_above_tokens\": 500}"
@@ -128,8 +141,8 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
     if (p->split)
         used += strlen(p->text + used);
     else
-        used += (size_t)snprintf(p->text + used, sizeof p->text - used, "}, \"flow\": [%s%s], \"routing\": \"%s\"",
-                                 delays, steps[d[0] % 3 ? 0 : 1 + d[1] % 2][count - 2], routing);
+        used += (size_t)snprintf(p->text + used, sizeof p->text - used, "}, \"flow\": [%s%s%s], \"routing\": \"%s\"",
+                                 before, steps[d[0] % 3 ? 0 : 1 + d[1] % 2][count - 2], after, routing);
     if (p->fleet)
         snprintf(p->text + used, sizeof p->text - used, "%s", random_common_fleet(rng));
 }
@@ -270,6 +283,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         snprintf(arrivals, sizeof arrivals,
                  "\"name\": \"closed_loop\", \"concurrency\": %u, \"think_s\": %g, \"turns\": %u", 1 + d[0] % 30,
                  d[1] % 2 ? 0 : 0.02, population < 2 ? 1 + d[2] % 3 : 1);
+    if (pooled && named.cached && (population == 2 || population == 3))
+        memcpy(strstr(cluster, random_hits), random_answers, sizeof random_answers - 1);
     bool costly = routing != 2 && !tied;
     const char *extras =
         request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];

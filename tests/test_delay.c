@@ -7,17 +7,22 @@
 #include "tests/harness.h"
 
 struct told {
-    sim_time queued[4], last_token[4], delay[4], waited[4];
+    sim_time arrival[4], queued[4], first_token[4], last_token[4], answered[4], delay[4], after[4], waited[4];
     sim_time begun[4], ended[4]; /* services at the first station */
+    sim_time served[4];          /* told while an answer is not finished */
 };
 
 static void note_finish(void *state, size_t station, const struct request *r)
 {
     struct told *t = state;
     (void)station;
+    t->arrival[r->id] = r->arrival;
     t->queued[r->id] = r->queued;
+    t->first_token[r->id] = r->first_token;
     t->last_token[r->id] = r->last_token;
+    t->answered[r->id] = request_answered(r);
     t->delay[r->id] = r->parts[PART_DELAY];
+    t->after[r->id] = r->parts[PART_AFTER];
     t->waited[r->id] = r->parts[PART_QUEUE];
 }
 
@@ -30,25 +35,49 @@ static void note_delay(void *state, size_t delay, const struct request *r, sim_t
     t->ended[r->id] = at;
 }
 
-/* Three or four requests at once, behind what `pools` and `flow` say. */
-static void run_delayed(const char *pools, const char *flow, unsigned requests, struct told *t)
+static void note_served(void *state, size_t station, const struct request *r)
+{
+    struct told *t = state;
+    (void)station;
+    t->served[r->id] = r->last_token;
+    assert_true(r->kv_blocks == 0 && r->parts[PART_AFTER] == 0);
+}
+
+/* Three or four requests of so many output tokens, through what `pools` and `flow` say. */
+static void run_flow(const char *pools, const char *flow, const char *arrivals, unsigned output, unsigned requests,
+                     struct told *t)
 {
     struct error err = {0};
     char text[2000];
     snprintf(
         text, sizeof text,
         "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"pools\": {%s, \"serve\": {}}, "
-        "\"flow\": [%s, \"serve\"]}, \"policy\": {\"batching\": \"continuous\", \"admission\": \"on_demand\", "
-        "\"kv_block_tokens\": 4}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": %u, \"lengths\": {"
-        "\"prompt\": {\"name\": \"fixed\", \"tokens\": 10}, \"output\": {\"name\": \"fixed\", \"tokens\": 1}}}}",
-        pools, flow, requests);
+        "\"flow\": [%s]}, \"policy\": {\"batching\": \"continuous\", \"admission\": \"on_demand\", "
+        "\"kv_block_tokens\": 4}, \"workload\": {\"arrivals\": %s, \"requests\": %u, \"lengths\": {"
+        "\"prompt\": {\"name\": \"fixed\", \"tokens\": 10}, \"output\": {\"name\": \"fixed\", \"tokens\": %u}}}}",
+        pools, flow, arrivals, requests, output);
     *t = (struct told){0};
-    const struct observer observer = {.state = t, .finished = note_finish, .delay_ended = note_delay};
+    const struct observer observer = {.state = t,
+                                      .finished = note_finish,
+                                      .served = note_served,
+                                      .delay_ended = note_delay};
     struct simulation *s = open_simulation(text);
     expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
     assert_int_equal(s->summary.totals.finished, requests);
     assert_true(s->summary.system.little_residual == 0 && s->summary.queue.little_residual == 0);
+    for (size_t i = 0; i < s->scenario.cluster.delay_count; i++)
+        assert_true(s->summary.delays[i].little_residual == 0 && s->summary.delays[i].arrival_rate > 0);
+    struct station_summary replica = run_metrics_station(&s->metrics, &s->scenario, 0, false, s->summary.duration_s);
+    assert_true(replica.little_residual == 0);
     simulation_close(s);
+}
+
+/* At once, before the pool that serves. */
+static void run_delayed(const char *pools, const char *stations, unsigned requests, struct told *t)
+{
+    char flow[200];
+    snprintf(flow, sizeof flow, "%s, \"serve\"", stations);
+    run_flow(pools, flow, "\"at_once\"", 1, requests, t);
 }
 
 #define ONE_SERVER "\"door\": {\"kind\": \"delay\", \"service_s\": 1e-6}"
@@ -104,6 +133,74 @@ static void test_stations_one_after_another(void **state)
     assert_true(t.ended[0] == 3000 && t.ended[3] == 6000 && t.last_token[3] == 7700);
 }
 
+/* Four prompts together take 1400 ns, and their second tokens 1004 + … more; one server then takes an answer after
+ * another. The last token is what it is without the station: only the answer is later. */
+static void test_answers_wait_for_a_station_after_serving(void **state)
+{
+    (void)state;
+    struct told t, without;
+    run_flow("\"all\": {\"kind\": \"delay\", \"servers\": \"unlimited\", \"service_s\": 0}", "\"all\", \"serve\"",
+             "\"at_once\"", 2, 4, &without);
+    run_flow(ONE_SERVER, "\"serve\", \"door\"", "\"at_once\"", 2, 4, &t);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(t.queued[i], 0);
+        assert_int_equal(t.first_token[i], 1400);
+        assert_int_equal(t.last_token[i], without.last_token[i]);
+        assert_int_equal(t.served[i], t.last_token[i]);
+        assert_int_equal(t.begun[i], t.last_token[i] + 1000 * i);
+        assert_int_equal(t.answered[i], t.last_token[i] + 1000 * (i + 1));
+        assert_int_equal(t.after[i], 1000 * (i + 1));
+        assert_int_equal(t.delay[i], 0);
+        assert_int_equal(without.answered[i], without.last_token[i]);
+        assert_int_equal(without.served[i], 0);
+    }
+}
+
+/* The door lets one in each 1000 ns; an answer takes 500 ns and 3000 ns more, of which two go on at once. The prompts'
+ * iterations end at 2100, 3200, 4300 and 5400. */
+static void test_stations_before_and_after_serving(void **state)
+{
+    (void)state;
+    struct told t;
+    run_flow(ONE_SERVER ", " UNLIMITED ", " TWO_SERVERS, "\"door\", \"serve\", \"all\", \"pair\"", "\"at_once\"", 1, 4,
+             &t);
+    static const sim_time last[] = {2100, 3200, 4300, 5400}, answered[] = {5600, 6700, 8600, 9700};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(t.delay[i], 1000 * (i + 1));
+        assert_int_equal(t.last_token[i], last[i]);
+        assert_int_equal(t.answered[i], answered[i]);
+        assert_int_equal(t.after[i], answered[i] - last[i]);
+    }
+}
+
+/* Prefill and decode apart: the KV is given back where the last token came, and the answer is later. */
+static void test_a_station_after_decoding_elsewhere(void **state)
+{
+    (void)state;
+    struct told t, without;
+    const char *apart = "\"first\": {}, " UNLIMITED;
+    run_flow(apart, "\"all\", \"first\", \"serve\"", "\"at_once\"", 3, 3, &without);
+    run_flow(apart, "\"first\", \"serve\", \"all\"", "\"at_once\"", 3, 3, &t);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(t.last_token[i], without.last_token[i] - 500);
+        assert_int_equal(t.answered[i], t.last_token[i] + 500);
+        assert_int_equal(t.after[i], 500);
+    }
+}
+
+/* One client asks again when the answer has left the last station: 1100 ns of service and 500 ns after it. */
+static void test_clients_wait_for_the_last_station(void **state)
+{
+    (void)state;
+    struct told t;
+    run_flow(UNLIMITED, "\"serve\", \"all\"", "{\"name\": \"closed_loop\", \"concurrency\": 1}", 1, 4, &t);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(t.arrival[i], 1600 * i);
+        assert_int_equal(t.last_token[i], 1600 * i + 1100);
+        assert_int_equal(t.answered[i], 1600 * (i + 1));
+    }
+}
+
 #define QUEUE                                                                                                          \
     "\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"workload\": {\"requests\": 60000, \"arrivals\": "        \
     "{\"name\": \"poisson\", \"rate_per_s\": 8}, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": 20}, "    \
@@ -145,11 +242,11 @@ static void test_waits_are_those_of_theory(void **state)
     }
 }
 
+/* In whatever order those of an instant finish. */
 static void hash_finish(void *state, size_t station, const struct request *r)
 {
-    uint64_t *hash = state;
-    *hash = (*hash ^ (uint64_t)r->last_token ^ r->id << 40 ^ (uint64_t)station << 60) * 0x100000001b3u;
-    *hash = (*hash ^ (uint64_t)r->parts[PART_QUEUE]) * 0x100000001b3u;
+    uint64_t own = ((uint64_t)r->last_token ^ r->id << 40 ^ (uint64_t)station << 60) * 0x100000001b3u;
+    *(uint64_t *)state += (own ^ (uint64_t)r->parts[PART_QUEUE]) * 0x100000001b3u;
 }
 
 static uint64_t hash_of(const char *cluster, const char *arrivals)
@@ -190,6 +287,18 @@ static void test_no_delay_is_as_none_there(void **state)
          "\"pools\": {" NONE
          "\"a\": {\"replicas\": 2}}, \"flow\": [\"y\", \"z\", \"a\"], \"failures\": {\"mtbf_s\": 9, "
          "\"mttr_s\": 2}"},
+        {"\"pools\": {\"a\": {\"replicas\": 3}}, \"routing\": \"least_outstanding_tokens\"",
+         "\"pools\": {" NONE "\"a\": {\"replicas\": 3}}, \"flow\": [\"a\", \"z\", \"y\"], \"routing\": "
+         "\"least_outstanding_tokens\""},
+        {"\"pools\": {\"a\": {\"replicas\": 3}}, \"routing\": \"central_queue\"",
+         "\"pools\": {" NONE "\"a\": {\"replicas\": 3}}, \"flow\": [\"y\", \"a\", \"z\"], \"routing\": "
+         "\"central_queue\""},
+        {"\"pools\": {\"a\": {\"replicas\": 2}, \"b\": {}}, \"flow\": [\"a\", \"b\"]",
+         "\"pools\": {" NONE "\"a\": {\"replicas\": 2}, \"b\": {}}, \"flow\": [\"a\", \"b\", \"y\", \"z\"]"},
+        {"\"pools\": {\"a\": {\"replicas\": 2}}, \"failures\": {\"mtbf_s\": 9, \"mttr_s\": 2}",
+         "\"pools\": {" NONE
+         "\"a\": {\"replicas\": 2}}, \"flow\": [\"a\", \"y\", \"z\"], \"failures\": {\"mtbf_s\": 9, "
+         "\"mttr_s\": 2}"},
     };
     static const char *const arrivals[] = {"{\"name\": \"poisson\", \"rate_per_s\": 25}",
                                            "{\"name\": \"closed_loop\", \"concurrency\": 40}", "\"at_once\""};
@@ -218,11 +327,12 @@ static void test_what_makes_no_sense_is_refused(void **state)
         const char *cluster, *sentence;
     } cases[] = {
         {"\"pools\": {\"x\": {\"kind\": \"delay\", \"service_s\": 1}, \"a\": {}}",
-         "a flow that says when pools of kind"},
-        {"\"pools\": {\"x\": {\"kind\": \"delay\", \"service_s\": 1}, \"a\": {}}, \"flow\": [\"a\", \"x\"]",
-         "pools of kind \"delay\" before those that serve"},
+         "a flow that says when pools of a kind other than"},
+        {"\"pools\": {\"x\": {\"kind\": \"delay\", \"service_s\": 1}, \"a\": {}, \"b\": {}}, \"flow\": [\"a\", \"x\", "
+         "\"b\"]",
+         "between prefill and decode a request's KV would hold memory while nothing is computed"},
         {"\"pools\": {\"x\": {\"kind\": \"delay\", \"service_s\": 1}, \"a\": {}}, \"flow\": [[\"x\"], \"a\"]",
-         "a step of its own for a pool of kind"},
+         "a step of its own for a pool of a kind other than"},
         {"\"pools\": {\"x\": {\"kind\": \"delay\", \"service_s\": 1}, \"a\": {}}, \"flow\": [\"x\", \"x\", \"a\"]",
          "stands nowhere else in the flow"},
         {"\"pools\": {\"x\": {\"kind\": \"delay\", \"service_s\": 1}, \"a\": {}}, \"flow\": [\"a\"]", "every pool"},
@@ -254,6 +364,10 @@ int main(void)
         cmocka_unit_test(test_one_server_takes_one_request_after_another),
         cmocka_unit_test(test_a_delay_ends_before_replicas_act),
         cmocka_unit_test(test_stations_one_after_another),
+        cmocka_unit_test(test_answers_wait_for_a_station_after_serving),
+        cmocka_unit_test(test_stations_before_and_after_serving),
+        cmocka_unit_test(test_a_station_after_decoding_elsewhere),
+        cmocka_unit_test(test_clients_wait_for_the_last_station),
         cmocka_unit_test(test_waits_are_those_of_theory),
         cmocka_unit_test(test_no_delay_is_as_none_there),
         cmocka_unit_test(test_an_overloaded_delay_station_is_named),

@@ -77,6 +77,26 @@ static bool same_samples(const struct samples *a, const struct samples *b)
     return same;
 }
 
+static bool same_delays(const struct run_summary *a, const struct run_summary *b)
+{
+    bool same = a->delay_count == b->delay_count;
+    for (size_t i = 0; same && i < a->delay_count; i++) {
+        const struct station_summary *x = &a->delays[i], *y = &b->delays[i];
+        const double pairs[][2] = {{x->arrival_rate, y->arrival_rate},
+                                   {x->number, y->number},
+                                   {x->queue_number, y->queue_number},
+                                   {x->stay_s, y->stay_s},
+                                   {x->wait_s, y->wait_s},
+                                   {x->arrival_scv, y->arrival_scv},
+                                   {x->service_scv, y->service_scv},
+                                   {x->busy, y->busy}};
+        same &= x->answered == y->answered;
+        for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++)
+            same &= memcmp(&pairs[k][0], &pairs[k][1], sizeof(double)) == 0;
+    }
+    return same;
+}
+
 /* What differs first, or NULL. Doubles are compared by their bits, so that NAN equals NAN. */
 static const char *difference(const struct trail *a, const struct trail *b)
 {
@@ -112,6 +132,8 @@ static const char *difference(const struct trail *a, const struct trail *b)
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (memcmp(&values[i][0], &values[i][1], sizeof(double)) != 0)
             return "a value of the run";
+    if (!same_delays(s, f))
+        return "delay stations";
     if (s->totals.iterations != f->totals.iterations || s->totals.end != f->totals.end ||
         s->totals.kv_allocated != f->totals.kv_allocated || s->totals.peak_in_flight != f->totals.peak_in_flight)
         return "totals";
@@ -122,7 +144,7 @@ static void test_fast_forward_equals_stepping(void **state)
 {
     (void)state;
     gsl_rng *rng = random_stream_create(20261125, "fast forward");
-    uint64_t preemptions = 0, iterations = 0;
+    uint64_t preemptions = 0, iterations = 0, delays[2] = {0}, answered[2] = {0};
     for (int i = 0; i < SCENARIOS; i++) {
         char text[6000];
         random_scenario(rng, text, sizeof text);
@@ -133,11 +155,17 @@ static void test_fast_forward_equals_stepping(void **state)
             fail_msg("scenario %d: %s differ(s): %s", i, found, text);
         preemptions += fast.simulation->summary.preemptions;
         iterations += fast.simulation->summary.totals.iterations;
+        const struct cluster_config *c = &fast.simulation->scenario.cluster;
+        delays[0] += c->delays_before;
+        delays[1] += c->delay_count - c->delays_before;
+        for (size_t k = 0; k < c->delay_count; k++)
+            answered[isnan(c->delays[k].answered)] += fast.simulation->summary.delays[k].answered;
         simulation_close(stepped.simulation);
         simulation_close(fast.simulation);
     }
     gsl_rng_free(rng);
-    assert_true(preemptions > 1000 && iterations > 1000000); /* the scenarios reach the hard cases */
+    assert_true(preemptions > 1000 && iterations > 1000000 && delays[0] > 30 && delays[1] > 30 && answered[0] > 100 &&
+                answered[1] > 100); /* the scenarios reach the hard cases */
 }
 
 struct stretches {

@@ -16,6 +16,7 @@ struct checker {
     const struct cluster_config *config;
     uint64_t steps_shared; /* by two of them */
     uint64_t wasted;       /* rows of requests that had ended */
+    uint64_t early;        /* answered by a cache */
     uint64_t finished_output, batch_tokens, needed_tokens, recomputed, found;
     uint64_t hash;
     uint32_t block_tokens;
@@ -94,8 +95,13 @@ static void gap(void *state, sim_time at, sim_time between, uint64_t count)
 
 static void finished(void *state, size_t replica, const struct request *r)
 {
-    (void)state, (void)replica;
+    (void)state;
     assert_int_equal(r->generated, r->output_tokens);
+    if (replica == NO_REPLICA) {
+        assert_true(r->computed == 0 && !r->scheduled && r->parts[PART_DELAY] == r->first_token - r->arrival);
+        checker.early++;
+        return;
+    }
     assert_int_equal(r->computed, r->prompt_tokens + r->output_tokens - 1);
     assert_true(r->arrival <= r->first_scheduled && r->first_scheduled < r->first_token &&
                 r->first_token <= r->last_token);
@@ -122,6 +128,19 @@ static void lost(void *state, const struct request *r, sim_time at, const char *
     checker.found += r->prefix_cached_tokens;
 }
 
+/* L = λW at every delay station. */
+static void check_delays(const struct run_summary *r)
+{
+    uint64_t early = 0;
+    for (size_t i = 0; i < r->delay_count; i++) {
+        assert_true(r->delays[i].little_residual <= 1e-9);
+        assert_true(fabs(r->delays[i].number - r->delays[i].arrival_rate * r->delays[i].stay_s) <=
+                    1e-9 * r->delays[i].number);
+        early += r->delays[i].answered;
+    }
+    assert_int_equal(early, checker.early);
+}
+
 static void run_checked(const char *text, struct run_summary *out)
 {
     struct error err = {0};
@@ -139,6 +158,7 @@ static void run_checked(const char *text, struct run_summary *out)
                                       .evicted = evicted,
                                       .lost = lost};
     expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    check_delays(&s->summary);
     *out = s->summary;
     simulation_close(s);
 }
@@ -147,7 +167,8 @@ static void test_random_scenarios_keep_every_invariant(void **state)
 {
     (void)state;
     gsl_rng *rng = random_stream_create(20261124, "random scenarios");
-    uint64_t preemptions = 0, rejections = 0, shared = 0, failures = 0, losses = 0, windows_left = 0, wasted = 0;
+    uint64_t preemptions = 0, rejections = 0, shared = 0, failures = 0, losses = 0, windows_left = 0, wasted = 0,
+             early = 0;
     for (int i = 0; i < SCENARIOS; i++) {
         char text[6000];
         struct run_summary first, again;
@@ -167,13 +188,14 @@ static void test_random_scenarios_keep_every_invariant(void **state)
         shared += checker.steps_shared;
         windows_left += checker.windows_left;
         wasted += checker.wasted;
+        early += checker.early;
         rejections += t->rejected;
         failures += t->failures;
         losses += t->lost;
     }
     gsl_rng_free(rng);
     assert_true(preemptions > 100 && rejections > 100 && shared > 1000 && failures > 50 && losses > 50 &&
-                windows_left > 1000 && wasted > 100); /* the scenarios reach the hard cases */
+                windows_left > 1000 && wasted > 100 && early > 100); /* the scenarios reach the hard cases */
 }
 
 /* Scheduling ahead, the next batch has taken blocks for its decodes when its replica fails. */

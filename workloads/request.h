@@ -16,7 +16,7 @@
 #include "base/ordered.h"
 #include "base/units.h"
 
-/* Where a request's time went; the parts of a finished request sum to last_token - arrival exactly. */
+/* Where a request's time went; the parts of a finished request sum to its E2E exactly. */
 enum time_part {
     PART_QUEUE,
     PART_PREFILL_OWN,
@@ -27,7 +27,8 @@ enum time_part {
     PART_PREEMPTED,
     PART_TRANSFER,
     PART_ROUTE,
-    PART_DELAY, /* at delay stations, in their queues and in service */
+    PART_DELAY, /* at delay stations before it is served, in their queues and in service */
+    PART_AFTER, /* the same after its last token */
     PART_COUNT
 };
 
@@ -109,7 +110,8 @@ struct request {
     sim_time queued;  /* when it reached the router: its arrival, or when it left the last delay station */
     size_t replica;   /* it was routed to; SIZE_MAX: it waits at the router */
     sim_time entered; /* when it was, or when it came to the delay station where it is */
-    size_t source;    /* the station that prefilled it, and what is held there while its KV is on its way: */
+    size_t source;    /* the station that prefilled it, and what is held there while its KV is on its way; or, after its
+                         last token, the station where that came: */
     struct kv_holding source_kv;
     sim_time copied;     /* when another replica has its KV too, in a pair */
     sim_time taken_over; /* when it joined the replica that decodes it; 0: where it was prefilled */
@@ -144,6 +146,13 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->first_scheduled = r->first_token = r->last_token = r->taken_over = r->copied = 0;
     for (int i = 0; i < PART_COUNT; i++)
         r->parts[i] = 0;
+}
+
+/* When its answer has gone to the client: with its last token, or when it has left the last delay station after that.
+ */
+static inline sim_time request_answered(const struct request *r)
+{
+    return r->last_token + r->parts[PART_AFTER];
 }
 
 static inline uint32_t request_uncomputed(const struct request *r)

@@ -75,9 +75,10 @@ TANDEM_API int tandem_set(tandem_run *run, const char *path, const char *value, 
 /* A request that was served. Times are in seconds. */
 typedef struct tandem_request {
     uint64_t id;
-    uint64_t station; /* where it finished */
+    uint64_t station; /* where it finished; UINT64_MAX: a response cache has answered it */
     uint32_t prompt_tokens, output_tokens, cached_tokens, preemptions;
     double arrival_s, first_scheduled_s, first_token_s, last_token_s; /* instants */
+    double answered_s; /* when the answer had left the last delay station after serving; else as last_token_s */
 } tandem_request;
 
 /* Is told of every request as it finishes; set before a simulation, NULL for nobody. `size` is sizeof(tandem_request):

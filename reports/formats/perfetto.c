@@ -17,7 +17,7 @@ struct lanes {
 
 struct kept_request {
     int64_t id, replica;
-    int64_t arrival, queued, scheduled, first, last; /* nanoseconds */
+    int64_t arrival, queued, scheduled, first, served, last; /* nanoseconds */
     int lane;
 };
 
@@ -114,6 +114,7 @@ static int take_request(void *state, int columns, char **values, struct error *e
                               .queued = arrival + kept_integer(values[6]),
                               .scheduled = arrival + kept_integer(values[6]) + kept_ns(values[3]),
                               .first = arrival + kept_ns(values[4]),
+                              .served = arrival + kept_ns(values[5]) - kept_integer(values[7]),
                               .last = arrival + kept_ns(values[5])};
     return 0;
 }
@@ -149,7 +150,8 @@ static int write_request(void *state, int columns, char **values, struct error *
     phase_slice(t, lane, "delay", r->arrival, r->queued);
     phase_slice(t, lane, "queue", r->queued, r->scheduled);
     phase_slice(t, lane, "prefill", r->scheduled, r->first);
-    phase_slice(t, lane, "decode", r->first, r->last);
+    phase_slice(t, lane, "decode", r->first, r->served);
+    phase_slice(t, lane, "after", r->served, r->last);
     flow(t, 's', REQUESTS_PROCESS, lane, r->arrival, r->id);
     return 0;
 }
@@ -209,8 +211,8 @@ static void end_flows(struct trace *t)
 {
     for (size_t i = 0; i < t->request_count; i++) {
         const struct kept_request *r = &t->requests[i];
-        if (t->iterations && r->last > t->from && r->last <= t->to)
-            flow(t, 'f', FIRST_REPLICA_PROCESS + r->replica, 0, r->last - 1, r->id);
+        if (r->replica >= 0 && t->iterations && r->served > t->from && r->served <= t->to)
+            flow(t, 'f', FIRST_REPLICA_PROCESS + r->replica, 0, r->served - 1, r->id);
         else
             flow(t, 'f', REQUESTS_PROCESS, r->lane, r->last - 1, r->id);
     }
@@ -277,7 +279,8 @@ static int read_requests(struct trace *t, struct store *store, int64_t run, stru
     bool iterations = false;
     if (store_read(store, take_request, t, err,
                    "SELECT id, replica, arrival_s, queue_s, ttft_s, e2e_s, coalesce((SELECT ns FROM time_parts t WHERE "
-                   "t.run_id = request.run_id AND t.request_id = id AND part = 'delay'), 0) "
+                   "t.run_id = request.run_id AND t.request_id = id AND part = 'delay'), 0), coalesce((SELECT ns FROM "
+                   "time_parts t WHERE t.run_id = request.run_id AND t.request_id = id AND part = 'after'), 0) "
                    "FROM request WHERE run_id = ? ORDER BY id",
                    "i", run) ||
         store_read(store, count_rows, &iterations, err, "SELECT EXISTS (SELECT 1 FROM iteration WHERE run_id = ?)", "i",

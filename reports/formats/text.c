@@ -298,10 +298,14 @@ static void print_queueing(FILE *out, const struct station_summary *t)
 
 static void print_delay(FILE *out, const struct station_summary *t)
 {
-    fprintf(out, "  %-10s %s ", "delay", PRINTABLE(t->name + sizeof "delay:" - 1));
+    size_t kind = strcspn(t->name, ":");
+    fprintf(out, "  %-10.*s %s ", (int)kind, t->name, PRINTABLE(t->name + kind + 1));
     if (isfinite(t->utilization))
         fprintf(out, "ρ %.3f, ", t->utilization);
-    fprintf(out, "L %.2f, Lq %.2f, W %.3f s, Wq %.3f s\n", t->number, t->queue_number, t->stay_s, t->wait_s);
+    fprintf(out, "L %.2f, Lq %.2f, W %.3f s, Wq %.3f s", t->number, t->queue_number, t->stay_s, t->wait_s);
+    if (t->answers)
+        fprintf(out, ", answered %llu requests", (unsigned long long)t->answered);
+    fputc('\n', out);
 }
 
 /* One cut, and what it is for. */

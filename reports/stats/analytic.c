@@ -335,28 +335,59 @@ static void several_kinds(const struct scenario *s, const struct sample *w, stru
     out->batch = out->tpot_s = out->service_s = out->service_scv = out->wait_s = out->ttft_s = out->ttft_p99_s = NAN;
 }
 
-/* Time at delay stations comes before that for the first token. */
-static void add_delays(const struct cluster_config *c, const struct sample *w, struct analytic_estimate *out)
+/* Arrivals at a place that a share of the requests comes to, each by chance. */
+struct arrivals {
+    double rate_per_s, scv;
+};
+
+static struct arrivals thinned(struct arrivals all, double share)
 {
-    out->serving_per_s = out->capacity_per_s;
-    for (size_t i = 0; i < c->delay_count; i++) {
-        const struct delay_config *d = &c->delays[i];
-        double mean = duration_mean_s(&d->service), servers = (double)d->servers;
-        if (mean > 0 && d->servers > 0) {
-            if (!isnan(out->capacity_per_s))
-                out->capacity_per_s = fmin(out->capacity_per_s, servers / mean);
-            out->ttft_s += theory_ggc_wait_s(w->rate_per_s, 1 / mean, (unsigned)d->servers, w->arrival_scv,
-                                             duration_scv(&d->service));
-        }
-        out->ttft_s += mean;
-        out->ttft_p99_s = NAN;
-    }
+    return (struct arrivals){all.rate_per_s * share, share * all.scv + 1 - share};
 }
 
-/* What a request is decides its pool: no formula knows how many go where. */
-static void no_formula(struct analytic_estimate *out)
+/* The share of requests that no station before this one has answered; NAN where the run will tell. */
+static double share_at(const struct cluster_config *c, size_t station)
 {
-    out->formula = "none for a choice of pools";
+    double share = 1;
+    for (size_t i = 0; i < station && i < c->delays_before; i++)
+        share *= 1 - c->delays[i].answered;
+    return share;
+}
+
+/* Mean time at a delay station, and the most that it lets through. */
+static double stay_s(const struct delay_config *d, struct arrivals a, double *most_per_s)
+{
+    double mean = duration_mean_s(&d->service);
+    *most_per_s = mean > 0 && d->servers > 0 ? (double)d->servers / mean : INFINITY;
+    return isfinite(*most_per_s) ? mean + theory_ggc_wait_s(a.rate_per_s, 1 / mean, (unsigned)d->servers, a.scv,
+                                                            duration_scv(&d->service))
+                                 : mean;
+}
+
+/* Time at delay stations before serving comes before that for the first token, time after it after the last one. Until
+ * then the estimate is of the requests that reach a replica; `all` arrive. */
+static void add_delays(const struct cluster_config *c, struct arrivals all, const struct sample *w,
+                       struct analytic_estimate *out)
+{
+    double before_s = 0, after_s = 0, served = share_at(c, c->delay_count);
+    out->serving_per_s = out->capacity_per_s;
+    out->capacity_per_s /= served;
+    for (size_t i = 0; i < c->delay_count; i++) {
+        double most_per_s = 0, share = share_at(c, i), stay = stay_s(&c->delays[i], thinned(all, share), &most_per_s);
+        *(i < c->delays_before ? &before_s : &after_s) += share * stay;
+        if (!isnan(out->capacity_per_s))
+            out->capacity_per_s = fmin(out->capacity_per_s, most_per_s / share);
+        if (i < c->delays_before)
+            out->ttft_p99_s = NAN;
+    }
+    out->e2e_s = before_s + served * (out->ttft_s + (w->output - 1) * out->tpot_s) + after_s;
+    out->ttft_s = before_s + served * out->ttft_s;
+}
+
+/* No formula knows how many requests go where. */
+static void no_formula(struct analytic_estimate *out, const char *why)
+{
+    out->formula = why;
     out->capacity_per_s = out->batch = out->tpot_s = out->service_s = out->service_scv = out->wait_s = out->ttft_s =
         out->ttft_p99_s = NAN;
 }
@@ -386,6 +417,9 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
         free(w);
         return 0;
     }
+    const struct arrivals all = {w->rate_per_s, w->arrival_scv}, served = thinned(all, share_at(c, c->delay_count));
+    w->rate_per_s = served.rate_per_s;
+    w->arrival_scv = served.scv;
     const struct pool_config *last = cluster_decode_pool(c);
     struct served prefill = served_by(&s->pools[0], &c->pools[0], w);
     struct served decode = served_by(&s->pools[last - c->pools], last, w);
@@ -393,7 +427,9 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
     prefill.prompt_alone_s = mean_prompt_s(&prefill, w);
     decode.prompt_alone_s = prefill.prompt_alone_s;
     if (c->routers[0].choice.by != CHOOSE_ANY || c->routers[1].choice.by != CHOOSE_ANY) {
-        no_formula(out);
+        no_formula(out, "none for a choice of pools");
+    } else if (!(share_at(c, c->delay_count) > 0)) {
+        no_formula(out, "none where a cache knows answers by prompt");
     } else if (c->pool_count > c->step_count) {
         several_kinds(s, w, out);
     } else if (c->pools[0].replica.batching->holds_finished_kv) {
@@ -402,11 +438,10 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
     } else {
         continuous_batches(&prefill, &decode, w, out);
     }
-    add_delays(c, w, out);
-    out->utilization = w->rate_per_s / out->capacity_per_s;
+    add_delays(c, all, w, out);
+    out->utilization = all.rate_per_s / out->capacity_per_s;
     out->capacity_per_s /= out->served_share; /* requests that are refused take nothing of it */
     out->serving_per_s /= out->served_share;
-    out->e2e_s = out->ttft_s + (w->output - 1) * out->tpot_s;
     free(w);
     return 0;
 }

@@ -14,7 +14,8 @@
  * without a token budget, prompts that are spread over iterations which they do not fill, requests that are shed, and
  * a run that ends before its queue has grown all let a simulation serve more. Nothing may be ruled out for it.
  * Delay stations: G/G/c by Allen and Cunneen, each with the workload's own arrivals; they bound the capacity where they
- * have c servers.
+ * have c servers. Where a share of the requests is answered by one of them, the others go on, thinned by chance; where
+ * the run alone can tell which share, there is no formula.
  * Replicas are taken to share arrivals evenly, and to be the servers of one queue where the router sends requests to
  * the replica that has least to do; requests not to be preempted. */
 #ifndef TANDEM_REPORTS_STATS_ANALYTIC_H
@@ -32,7 +33,7 @@ struct analytic_estimate {
     double tpot_s;                 /* mean */
     double service_s, service_scv; /* of a prompt */
     double wait_s;                 /* mean, in the queue */
-    double ttft_s, ttft_p99_s;     /* the latter NAN behind delay stations */
+    double ttft_s, ttft_p99_s;     /* the latter NAN behind delay stations before serving */
     double e2e_s;
     const char *formula; /* for the wait */
 };

@@ -9,8 +9,8 @@
 #include "base/random.h"
 
 const char *const time_part_names[PART_COUNT] = {
-    "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
-    "decode_stall", "preempted",   "transfer",      "route",      "delay"};
+    "queue",    "prefill_own", "prefill_stall", "decode_own", "decode_interference", "decode_stall", "preempted",
+    "transfer", "route",       "delay",         "after"};
 
 /* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by their request's place in
  * the order of arrival. */
@@ -29,6 +29,7 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
 {
     *m = (struct run_metrics){.replica_count = cluster_stations(&s->cluster),
                               .fleet = s->cluster.fleet_count > 0,
+                              .finish_elsewhere = delays_may_finish(&s->cluster),
                               .keep_below = (uint64_t)(s->keep_requests * (double)((uint64_t)1 << 53)),
                               .timeseries = s->timeseries,
                               .iterations_kept = s->iterations,
@@ -130,6 +131,7 @@ static void merge_sums(struct request_sums *into, struct request_sums *from)
     into->prompt_tokens += from->prompt_tokens;
     into->output_tokens += from->output_tokens;
     into->prefix_cached_tokens += from->prefix_cached_tokens;
+    into->early_prompt_tokens += from->early_prompt_tokens;
     for (int i = 0; i < PART_COUNT; i++)
         into->parts_ns[i] += from->parts_ns[i];
     bands_take(&into->ttft_bands, &from->ttft_bands);
@@ -254,6 +256,13 @@ static void on_delay_ended(void *state, size_t delay, const struct request *r, s
     queue_growth_serve(&of->growth, r->id, r->entered, waited);
     station_leave(&of->system, at, at - r->entered, sim_time_to_s(service));
     of->system.busy_ns += (uint64_t)service;
+}
+
+static void on_answered(void *state, size_t delay, const struct request *r)
+{
+    struct run_metrics *m = state;
+    m->delays[delay].answered++;
+    m->sums[section_of(&m->sections, r->id)].early_prompt_tokens += r->prompt_tokens;
 }
 
 static void on_rejection(void *state, const struct request *r, const char *reason)
@@ -470,7 +479,24 @@ static void add_to_sums(struct run_metrics *m, const struct request *r, const st
         m->out_of_memory = true;
 }
 
-static void on_finish(void *state, size_t replica, const struct request *r)
+/* It has its last token there. */
+static void leave_replica(struct run_metrics *m, size_t replica, const struct request *r)
+{
+    struct replica_metrics *of = &m->replicas[replica];
+    if (r->taken_over > 0) /* it came from the replica that prefilled it */
+        station_leave(&of->system, r->last_token, r->last_token - r->taken_over,
+                      sim_time_to_s(r->last_token - r->taken_over));
+    else if (present(&of->system) > 0)
+        station_leave(&of->system, r->last_token, r->last_token - r->entered,
+                      sim_time_to_s(r->last_token - r->first_scheduled));
+}
+
+static void on_served(void *state, size_t replica, const struct request *r)
+{
+    leave_replica(state, replica, r);
+}
+
+static void on_answer(void *state, size_t replica, const struct request *r)
 {
     struct run_metrics *m = state;
     struct request_metrics q = request_metrics_of(r);
@@ -479,16 +505,16 @@ static void on_finish(void *state, size_t replica, const struct request *r)
     m->recomputed_tokens += r->recomputed_tokens;
     attainment_finished(&m->attainment, section_of(&m->sections, r->id), r, &q);
     add_to_sums(m, r, &q);
-    double service_s = sim_time_to_s(r->last_token - r->first_scheduled);
-    station_leave(&m->system, r->last_token, q.at[METRIC_E2E], service_s);
-    struct replica_metrics *of = &m->replicas[replica];
-    if (r->taken_over > 0) /* it came from the replica that prefilled it */
-        station_leave(&of->system, r->last_token, r->last_token - r->taken_over,
-                      sim_time_to_s(r->last_token - r->taken_over));
-    else if (present(&of->system) > 0)
-        station_leave(&of->system, r->last_token, r->last_token - r->entered, service_s);
+    station_leave(&m->system, r->arrival + q.at[METRIC_E2E], q.at[METRIC_E2E],
+                  sim_time_to_s(r->last_token - r->first_scheduled));
     if (m->sink.state && random_mix(r->id) >> 11 < m->keep_below)
         m->sink.add_request(m->sink.state, replica, r);
+}
+
+static void on_finish(void *state, size_t replica, const struct request *r)
+{
+    on_answer(state, replica, r);
+    leave_replica(state, replica, r);
 }
 
 static sim_time later(sim_time a, sim_time b)
@@ -525,7 +551,9 @@ struct observer run_metrics_observer(struct run_metrics *m)
                              .preempted = on_preemption,
                              .iterated = on_iteration,
                              .gap = on_gap,
-                             .finished = on_finish,
+                             .answered = on_answered,
+                             .served = m->finish_elsewhere ? on_served : NULL,
+                             .finished = m->finish_elsewhere ? on_answer : on_finish,
                              .evicted = on_evicted,
                              .routed = on_routed,
                              .lost = on_lost,

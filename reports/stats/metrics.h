@@ -37,13 +37,15 @@ struct replica_metrics {
 /* A delay station: all of it, and its queue. */
 struct delay_metrics {
     struct station_sums system, queue;
+    uint64_t answered;
     struct queue_growth growth;
 };
 
 /* Of the requests that arrived in one section of the run. */
 struct request_sums {
     uint64_t arrived, finished;
-    uint64_t prompt_tokens, output_tokens, prefix_cached_tokens; /* of those that finished, as the next */
+    uint64_t prompt_tokens, output_tokens, prefix_cached_tokens; /* of those that finished, as the next two */
+    uint64_t early_prompt_tokens;                                /* of those that no replica has served */
     wide_sum parts_ns[PART_COUNT];
     struct bands ttft_bands, e2e_bands;
 };
@@ -76,6 +78,7 @@ struct run_metrics {
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
     size_t replica_count;
     struct delay_metrics delays[MOST_DELAYS]; /* of those that there are */
+    bool finish_elsewhere;                    /* than at a replica: observer.served is told */
     uint64_t handed_over, taken_over;         /* requests, in disaggregated placement */
     double sustainable_per_s; /* largest rate of arrivals, by formula; whoever knows it sets it. NAN: not known */
     double serving_per_s;     /* the same, as far as replicas limit it */
@@ -113,10 +116,13 @@ struct observer run_metrics_observer(struct run_metrics *m);
 
 /* A station in the words of queueing theory. Times in seconds, rates per second. */
 struct station_summary {
-    char name[80];    /* "system", "queue", "replica:0", "replica:0/queue", "delay:NAME", "delay:NAME/queue" */
+    char name[80]; /* "system", "queue", "replica:0", "replica:0/queue", "delay:NAME", "delay:NAME/queue"; of a station
+                      of another kind the kind's name for "delay" */
     unsigned servers; /* 0: as many as there are requests */
     double arrival_rate, service_rate, busy, utilization, number, queue_number, stay_s, wait_s, arrival_scv,
         service_scv, little_residual;
+    bool answers; /* a delay station of a kind that may answer a request, which it has done for so many: */
+    uint64_t answered;
 };
 
 /* KV cache memory of one replica of a pool, and how many requests fit in it at once. */

@@ -18,9 +18,9 @@ struct request_metrics request_metrics_of(const struct request *r)
     struct request_metrics q;
     q.at[METRIC_QUEUE] = r->first_scheduled - r->queued;
     q.at[METRIC_TTFT] = r->first_token - r->arrival;
-    q.at[METRIC_TPOT] = r->output_tokens > 1 ? (r->last_token - r->first_token) / (r->output_tokens - 1) : -1;
+    q.at[METRIC_TPOT] = r->last_token > r->first_token ? (r->last_token - r->first_token) / (r->output_tokens - 1) : -1;
     q.at[METRIC_ITL] = -1;
-    q.at[METRIC_E2E] = r->last_token - r->arrival;
-    q.at[METRIC_NORMALIZED] = (r->last_token - r->arrival) / r->output_tokens;
+    q.at[METRIC_E2E] = request_answered(r) - r->arrival;
+    q.at[METRIC_NORMALIZED] = q.at[METRIC_E2E] / r->output_tokens;
     return q;
 }

@@ -12,7 +12,8 @@ extern const char *const metric_names[METRIC_COUNT]; /* "queue_s", … */
 /* METRIC_COUNT when there is none of that name. */
 enum metric metric_find(const char *name);
 
-/* In nanoseconds; tpot is −1 for a single output token, and itl always, being of tokens. */
+/* In nanoseconds; tpot is −1 for a single output token and for an answer that came at once, and itl always, being of
+ * tokens. */
 struct request_metrics {
     int64_t at[METRIC_COUNT];
 };

@@ -115,7 +115,9 @@ struct station_summary run_metrics_delay(const struct run_metrics *m, const stru
         out.utilization = out.busy;
     else if (!queue)
         out.busy = NAN; /* it has no share */
-    snprintf(out.name, sizeof out.name, "delay:%s%s", config->name, queue ? "/queue" : "");
+    out.answers = config->kind->answers != NULL;
+    out.answered = d->answered;
+    snprintf(out.name, sizeof out.name, "%s:%s%s", config->kind->name, config->name, queue ? "/queue" : "");
     return out;
 }
 
@@ -146,7 +148,8 @@ static void find_overload(const struct run_metrics *m, const struct scenario *s,
             snprintf(out->overloaded_station, sizeof out->overloaded_station, "replica:%zu", i);
     for (size_t i = 0; i < s->cluster.delay_count && !*out->overloaded_station; i++)
         if (queue_growth_found(&m->delays[i].growth, queues))
-            snprintf(out->overloaded_station, sizeof out->overloaded_station, "delay:%s", s->cluster.delays[i].name);
+            snprintf(out->overloaded_station, sizeof out->overloaded_station, "%s:%s", s->cluster.delays[i].kind->name,
+                     s->cluster.delays[i].name);
     out->overloaded = *out->overloaded_station != 0;
 }
 
@@ -249,13 +252,15 @@ static void summarise_requests(const struct run_metrics *m, double rest_s, struc
         sums.prompt_tokens += s->prompt_tokens;
         sums.output_tokens += s->output_tokens;
         sums.prefix_cached_tokens += s->prefix_cached_tokens;
+        sums.early_prompt_tokens += s->early_prompt_tokens;
         for (int k = 0; k < PART_COUNT; k++)
             sums.parts_ns[k] += s->parts_ns[k];
     }
     out->requests_per_s = (double)sums.finished / rest_s;
     out->input_tokens_per_s = (double)sums.prompt_tokens / rest_s;
     out->output_tokens_per_s = (double)sums.output_tokens / rest_s;
-    out->prefix_hit_rate = sums.prompt_tokens > 0 ? (double)sums.prefix_cached_tokens / (double)sums.prompt_tokens : 0;
+    double prompts = (double)(sums.prompt_tokens - sums.early_prompt_tokens);
+    out->prefix_hit_rate = prompts > 0 ? (double)sums.prefix_cached_tokens / prompts : 0;
     for (int k = 0; k < PART_COUNT; k++)
         all += (double)sums.parts_ns[k];
     for (int k = 0; k < PART_COUNT; k++)

@@ -313,6 +313,22 @@ static int save_delay_theory(struct store *s, sqlite3_int64 run, const struct st
     return 0;
 }
 
+/* How many requests a delay station of such a kind has answered, of those that came; in the scope of its pool. */
+static int save_answered(struct store *s, sqlite3_int64 run, const struct delay_config *config,
+                         const struct delay_metrics *d, struct error *err)
+{
+    char scope[80];
+    double came = (double)d->system.departures;
+    if (!config->kind->answers)
+        return 0;
+    snprintf(scope, sizeof scope, "pool:%s", config->name);
+    return save_value(s, run, "answered_requests", scope, "value", (double)d->answered, "requests", err) ||
+                   save_value(s, run, "answered_share", scope, "value", came > 0 ? (double)d->answered / came : NAN, "",
+                              err)
+               ? -1
+               : 0;
+}
+
 static int save_stations(struct store *s, sqlite3_int64 run, const struct scenario *sc, const struct run_metrics *m,
                          const struct run_summary *r, struct error *err)
 {
@@ -327,7 +343,8 @@ static int save_stations(struct store *s, sqlite3_int64 run, const struct scenar
     for (size_t i = 0; i < sc->cluster.delay_count; i++)
         for (int queue = 0; queue < 2; queue++) {
             struct station_summary t = run_metrics_delay(m, sc, i, queue, r->duration_s);
-            if (save_station(s, run, &t, err) || (!queue && save_delay_theory(s, run, &t, err)))
+            if (save_station(s, run, &t, err) || (!queue && save_delay_theory(s, run, &t, err)) ||
+                (!queue && save_answered(s, run, &sc->cluster.delays[i], &m->delays[i], err)))
                 return -1;
         }
     return save_theory(s, run, sc, m, r, err);

@@ -101,8 +101,8 @@ def check_prometheus_histogram(run, findings, samples, metric, latency):
     if latency == "itl_s":
         if run.unserved or layout.failures(run):
             return
-        values, right = None, sum(r.e2e - r.ttft for r in run.requests)
-        number_of = sum(r.output - 1 for r in run.requests)
+        values, right = None, sum(r.served - r.arrival - r.ttft for r in run.requests)
+        number_of = sum(r.output - 1 for r in run.batched)
     else:
         values = sorted(v for v in (r.latency(latency) for r in run.requests) if v is not None)
         number_of, right = len(values), sum(values)

@@ -48,7 +48,7 @@ def check_values(run, findings):
         near("recomputed_tokens", float(sum(r.recomputed for r in requests)))
     again = layout.failures(run) or any(r.preemptions for r in requests)  # a request finds what it computed itself
     if not again and not run.lost + run.row[names.UNFINISHED]:
-        near("prefix_hit_rate", ratio(sum(r.cached for r in counted), sum(r.prompt for r in counted)) or 0.0)
+        near("prefix_hit_rate", ratio(sum(r.cached for r in counted), sum(r.prompt for r in counted if not r.early)) or 0.0)
     busy = sum(i.end - i.start for i in iterations)
     if busy:
         rows = sum((i.decodes + len(i.prompts)) * (i.end - i.start) for i in iterations)
@@ -168,7 +168,7 @@ def check_parts(run, findings):
                               f"request {r.id}: part queue {r.parts.get('queue', 0)} above queue_s {r.queue}")
     for part, total in totals.items():
         right = total / whole if whole else None
-        if whole and warmup.is_told(run):
+        if whole and warmup.is_told(run) and (total or part != names.AFTER):
             findings.near("parts.share", f"time_share_{part}", run.value("time_share_" + part), right, 1e-9, 1e-12)
 
 
@@ -207,8 +207,47 @@ def check_bands(run, findings):
                       sum(r.parts.get(part, 0) for r in warmup.rows(run)) * 1e-9, 1e-9, 1e-9)
 
 
+def check_answers(run, findings):
+    """What a cache has answered: how many requests, and, where it keeps answers, which. Where nobody is without a row."""
+    before, _ = layout.delays_around(run)
+    caches = [name for name in before if run.at("cluster", "pools", name, "kind") == "cache"]
+    early = {r.id for r in run.requests if r.early}
+    if len(caches) != 1 or run.unserved:
+        findings.true("cache.early", not early or caches or run.unserved, f"requests without a replica: {early}")
+        return
+    scope, rule = "pool:" + caches[0], run.at("cluster", "pools", caches[0])
+    findings.equal("cache.answered", "answered_requests", run.value("answered_requests", scope), float(len(early)))
+    findings.near("cache.share", "answered_share", run.value("answered_share", scope) or 0.0,
+                  ratio(len(early), len(run.requests)) or 0.0, names.DOUBLE)
+    if "entries" in rule and run.offered is not None and len(before) == 1 and not layout.failures(run):
+        right = keep_answers(run, rule["entries"], rule.get("key", "prompt") == "prefix_group")
+        if right is not None:
+            findings.equal("cache.which", "requests that the cache has answered", sorted(early), sorted(right))
+
+
+def keep_answers(run, entries, by_group):
+    """Requests that find their answer among the last asked for; None where a look and an answer are at one instant."""
+    looks = [(r.queued, 0, r.arrival, r.id) for r in run.requests]
+    comes = [(r.end, 1, r.replica, r.id) for r in run.batched]
+    if {at for at, *_ in looks} & {at for at, *_ in comes} or len({at for at, *_ in looks}) < len(looks):
+        return None
+    kept, found = [], set()
+    for at, answer, _, number in sorted(looks + comes):
+        offered = run.offered[number]
+        key = (offered.group or (0, number)) if by_group else offered.same
+        if key in kept:
+            kept.remove(key)
+            kept.append(key)
+            if not answer:
+                found.add(number)
+        elif answer:
+            kept = (kept + [key])[-entries:]
+    return found
+
+
 def check(run, findings):
     check_counts(run, findings)
+    check_answers(run, findings)
     check_values(run, findings)
     check_parts(run, findings)
     if warmup.is_told(run):

@@ -69,7 +69,7 @@ def check_prompts(run, findings, lines):
     """First batch, first token, own prefill and computed tokens of requests that compute their prompt once."""
     if layout.failures(run):
         return
-    for r in run.requests:
+    for r in run.batched:
         line = lines.get(r.id, [])
         what = f"request {r.id}"
         tokens = sum(t for _, t in line)
@@ -91,9 +91,9 @@ def check_ends(run, findings):
     for i in run.iterations:
         ends.setdefault(i.replica, set()).add(i.end)
     if not overlapping(run):
-        for r in run.requests:
-            findings.true("request.last_token", r.end in ends.get(r.replica, ()),
-                          f"request {r.id} ends at {r.end}, when no iteration of replica {r.replica} ends")
+        for r in run.batched:
+            findings.true("request.last_token", r.served in ends.get(r.replica, ()),
+                          f"request {r.id} ends at {r.served}, when no iteration of replica {r.replica} ends")
 
 
 def decode_spans(run):
@@ -103,13 +103,13 @@ def decode_spans(run):
         return None
     rows, spans = by_replica(run), {}
     ends = {replica: [i.end for i in its] for replica, its in rows.items()}
-    for r in run.requests:
+    for r in run.batched:
         if r.preemptions:
             return None
         own = ends.get(r.replica, [])
-        first, last = bisect_right(own, r.arrival + r.ttft), bisect_right(own, r.end)
+        first, last = bisect_right(own, r.arrival + r.ttft), bisect_right(own, r.served)
         spans[r.id] = rows.get(r.replica, [])[first:last]
-        if last - first != r.output - 1 or own[last - 1] != r.end:
+        if last - first != r.output - 1 or own[last - 1] != r.served:
             return None
     return spans
 
@@ -119,7 +119,7 @@ def gaps_of(run, spans):
     if spans is None:
         return None
     gaps = []
-    for r in run.requests:
+    for r in run.batched:
         before = r.arrival + r.ttft
         for i in spans[r.id]:
             gaps.append((i.end, i.end - before))
@@ -140,7 +140,7 @@ def may_waste(run):
 def check_decodes(run, findings, spans):
     """How many sequences decode in each iteration, and the KV tokens that they read."""
     counts, kv = {}, {}
-    for r in run.requests:
+    for r in run.batched:
         for k, i in enumerate(spans[r.id]):
             counts[id(i)] = counts.get(id(i), 0) + 1
             kv[id(i)] = kv.get(id(i), 0) + r.prompt + k
@@ -150,7 +150,7 @@ def check_decodes(run, findings, spans):
         findings.equal("iteration.decodes", f"{what}: decodes", i.decodes, counts.get(id(i), 0))
         if not static:
             findings.equal("iteration.kv_tokens", f"{what}: KV tokens", i.kv_tokens, kv.get(id(i), 0))
-    for r in run.requests:
+    for r in run.batched:
         if not any(i.prompt_tokens for i in spans[r.id]) and not r.parts.get("decode_stall"):
             idle = any(a.end != b.start for a, b in zip(spans[r.id], spans[r.id][1:]))
             findings.true("parts.interference", idle or not r.parts.get("decode_interference"),
@@ -160,7 +160,7 @@ def check_decodes(run, findings, spans):
 def check_stated_line(run, findings, line):
     """Durations on a device of a stated line, LINE: what its file says, to the nanosecond that is carried on. A prompt's
     chunk reads the KV of the tokens before it, a decode that of its own token, too."""
-    computed = {r.id: r.cached for r in run.requests}
+    computed = {r.id: r.cached for r in run.batched}
     for i in sorted(run.iterations, key=lambda i: i.start):
         read = i.kv_tokens + i.decodes
         for number, tokens in i.prompts:
@@ -186,18 +186,18 @@ def held(run, spans):
     if own == "reserve_max" or (policy in RESERVING and own is None):
         if run.offered is None:
             return None
-        return [(r.queued + r.queue, r.end, blocks(r.prompt + run.offered[r.id].limit, block)) for r in run.requests]
-    if policy not in WHOLE_PROMPT or any(r.parts.get("prefill_stall") for r in run.requests):
+        return [(r.queued + r.queue, r.served, blocks(r.prompt + run.offered[r.id].limit, block)) for r in run.batched]
+    if policy not in WHOLE_PROMPT or any(r.parts.get("prefill_stall") for r in run.batched):
         return None
     stretches = []
-    for r in run.requests:
+    for r in run.batched:
         since, now = r.queued + r.queue, blocks(r.prompt, block)
         for k, i in enumerate(spans[r.id]):
             need = blocks(r.prompt + k + 1, block)
             if need != now:
                 stretches.append((since, i.start, now))
                 since, now = i.start, need
-        stretches.append((since, r.end, now))
+        stretches.append((since, r.served, now))
     return stretches
 
 
@@ -263,7 +263,7 @@ def check(run, findings, line=None):
     spans = decode_spans(run)
     if spans is not None:
         check_decodes(run, findings, spans)
-    computed_once = not run.unserved and not any(r.preemptions for r in run.requests)
+    computed_once = not run.unserved and not any(r.preemptions for r in run.batched)
     padded = run.named("policy", "batching", default="") in WHOLE_BATCH
     if line is not None and not padded and computed_once and not overlapping(run) and not layout.failures(run):
         check_stated_line(run, findings, line)

@@ -16,6 +16,7 @@ class Request:
 
     def __init__(self, row):
         self.id, self.replica = row["id"], row["replica"]
+        self.early = self.replica < 0  # a cache has answered it
         self.arrival, self.queue, self.ttft = ns(row["arrival_s"]), ns(row["queue_s"]), ns(row["ttft_s"])
         self.tpot, self.e2e, self.normalized = ns(row["tpot_s"]), ns(row["e2e_s"]), ns(row["normalized_s"])
         self.prompt, self.output = row["prompt_tokens"], row["output_tokens"]
@@ -37,6 +38,8 @@ class Offered:
         self.prompt, self.output = line["prompt_tokens"], line["output_tokens"]
         self.limit = line.get("max_output_tokens", self.output)
         self.priority, self.client = line.get("priority", 0), line.get("client", 0)
+        self.group = line.get("prefix_group", 0)
+        self.same = (self.group, self.prompt) if self.group and line["prefix_tokens"] == self.prompt else number
 
 
 class Iteration:
@@ -85,8 +88,9 @@ class Run:
             if r["request_id"] in by_id:
                 by_id[r["request_id"]].parts[r["part"]] = r["ns"]
         for r in self.requests:
-            r.queued = r.arrival + r.parts.get("delay", 0)
+            r.queued, r.served = r.arrival + r.parts.get("delay", 0), r.end - r.parts.get("after", 0)
         self.by_id = by_id
+        self.batched = [r for r in self.requests if not r.early]
         self.by_end = sorted(self.requests, key=lambda r: (r.end, r.id))
 
     def value(self, name, scope="run", statistic="value"):

@@ -26,13 +26,13 @@ def check_row(run, findings):
     """What a row says of one request: times that follow from other times of it."""
     for r in run.requests:
         what = f"request {r.id}"
-        findings.true("request.order", 0 <= r.queue <= r.ttft - r.queued + r.arrival <= r.e2e, f"{what}: queue, ttft, e2e {r.queue} {r.ttft} {r.e2e}")
+        findings.true("request.order", 0 <= r.queue <= r.ttft - r.queued + r.arrival and r.ttft <= r.served - r.arrival <= r.e2e, f"{what}: queue, ttft, e2e {r.queue} {r.ttft} {r.e2e}")
         findings.true("request.end", r.end <= run.length, f"{what} ends at {r.end} after the run's end {run.length}")
         findings.near("request.normalized_s", f"{what}: normalized_s", r.normalized, r.e2e / r.output, 0, 1)
-        if r.output > 1:
-            findings.near("request.tpot_s", f"{what}: tpot_s", r.tpot, (r.e2e - r.ttft) / (r.output - 1), 0, 1)
+        if r.output > 1 and not r.early:
+            findings.near("request.tpot_s", f"{what}: tpot_s", r.tpot, (r.served - r.arrival - r.ttft) / (r.output - 1), 0, 1)
         else:
-            findings.equal("request.tpot_s", f"{what} of one token: tpot_s", r.tpot, None)
+            findings.equal("request.tpot_s", f"{what} of one token, or whose tokens come at once: tpot_s", r.tpot, None)
 
 
 def check_statistics(findings, kind, what, found, values, resolution=names.HALF_NANOSECOND):
@@ -106,10 +106,10 @@ def check_gaps(run, findings, gaps):
         check_histogram(run, findings, "itl_s", late + early, early)
     elif not warmup.instant(run) and not run.unserved and not layout.failures(run):
         # A request that computes again on another replica has had some of its tokens before.
-        count = sum(r.output - 1 for r in run.requests)
+        count = sum(r.output - 1 for r in run.batched)
         findings.equal("metric.itl.count", "itl_s count", found("count"), float(count))
         if count:
-            mean = sum(r.e2e - r.ttft for r in run.requests) / count * 1e-9
+            mean = sum(r.served - r.arrival - r.ttft for r in run.requests) / count * 1e-9
             findings.near("metric.itl.mean", "itl_s mean", found("mean"), mean, names.DOUBLE, names.NANOSECOND)
 
 

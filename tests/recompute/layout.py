@@ -2,6 +2,9 @@
 """What a scenario's replicas are: how many, in which pools, and how many batches each can have in flight."""
 
 
+USUAL_SERVERS = {"delay": 1, "cache": "unlimited"}
+
+
 def in_flight(run):
     """Batches that a replica can have in flight at once: those of a pipeline's stages, or of a pair's two."""
     return int(run.at("cluster", "pipeline_parallel", default=1))
@@ -23,10 +26,26 @@ def fleet(run):
 
 
 def delays(run):
-    """{name: servers, 0 for as many as there are requests} of the delay stations that requests go through first."""
+    """{name: servers, 0 for as many as there are requests} of the stations that requests go through one by one."""
     stated = run.at("cluster", "pools", default={})
-    servers = {name: pool.get("servers", 1) for name, pool in stated.items() if pool.get("kind") == "delay"}
+    servers = {name: pool.get("servers", USUAL_SERVERS[pool["kind"]]) for name, pool in stated.items() if is_delay(pool)}
     return {name: 0 if count == "unlimited" else count for name, count in servers.items()}
+
+
+def is_delay(pool):
+    return pool.get("kind", "replica") != "replica"
+
+
+def delay_row(run, name):
+    """What the rows of a delay station are called."""
+    return run.at("cluster", "pools", name, "kind") + ":" + name
+
+
+def delays_around(run):
+    """Names of the delay stations before the pools that serve, and after them, in order of the flow."""
+    flow, named = run.at("cluster", "flow", default=[]), delays(run)
+    serving = next((i for i, step in enumerate(flow) if not isinstance(step, str) or step not in named), 0)
+    return flow[:serving], [step for step in flow[serving:] if isinstance(step, str) and step in named]
 
 
 def pools(run):
@@ -43,7 +62,7 @@ def replicas(run):
     if pools(run):
         return sum(n for n, _ in pools(run))
     if delays(run):
-        return sum(pool.get("replicas", 1) for pool in run.at("cluster", "pools").values() if pool.get("kind") != "delay")
+        return sum(pool.get("replicas", 1) for pool in run.at("cluster", "pools").values() if not is_delay(pool))
     return int(run.at("cluster", "replicas", default=1)) * int(run.at("cluster", "data_parallel", default=1))
 
 

@@ -49,11 +49,14 @@ def arrivals(rng, closed):
 
 def trace(rng):
     """Lines of a trace, with gaps, equal arrivals, and a first arrival that need not be at 0."""
-    at, lines = rng.choice([0, 0, 0.75]), []
+    at, lines, repeats = rng.choice([0, 0, 0.75]), [], chance(rng, 0.4)
     for _ in range(rng.randint(1, 100)):
         line = {"arrival_s": round(at, 9), "prompt_tokens": rng.randint(1, 400), "output_tokens": rng.randint(1, 60)}
         if chance(rng, 0.3):
             line["max_output_tokens"] = line["output_tokens"] + rng.randint(0, 100)
+        if repeats and chance(rng, 0.6):  # a prompt that comes again
+            group = rng.randint(1, 4)
+            line.update(prompt_tokens=40 * group, prefix_group=group, prefix_tokens=40 * group - rng.choice([0, 0, 0, 1]))
         line["priority"], line["client"] = rng.randint(0, 2), rng.randint(0, 3)
         lines.append(json.dumps(line))
         at += rng.choice([0, rng.expovariate(30), rng.expovariate(3)])
@@ -157,13 +160,28 @@ def add_pool_fleets(rng, placement):
         placement[name].update({key: value for key, value in said.items() if value})
 
 
-def add_delay(rng, cluster):
-    """Puts the replicas behind a delay station."""
+def add_delay(rng, cluster, work):
+    """Puts the replicas behind a delay station or a cache, before a station, or between two."""
     service = rng.choice([0, 0.02, {"name": "exponential", "mean": 0.03}, {"name": "lognormal", "median": 0.01, "sigma": 1},
                           {"name": "gamma", "mean": 0.05, "cv": 0.5}, {"name": "uniform", "min": 0, "max": 0.1}])
     shape = {key: cluster.pop(key) for key in ("replicas", "tensor_parallel") if key in cluster}
     cluster["pools"] = {"serve": shape, "door": {"kind": "delay", "servers": rng.choice([1, 2, 5, "unlimited"]), "service_s": service}}
-    cluster["flow"] = ["door", "serve"]
+    cluster["flow"] = ["serve", "door"] if chance(rng, 0.5) else ["door", "serve"]
+    if cluster["flow"][0] == "door" and chance(rng, 0.5):
+        cluster["pools"]["door"] = cache(rng, work, cluster["pools"]["door"]["servers"], service)
+    if chance(rng, 0.3):
+        cluster["pools"]["filter"] = {"kind": "delay", "servers": rng.choice([1, "unlimited"]), "service_s": 0.01}
+        cluster["flow"] = ["door", "serve", "filter"]
+
+
+def cache(rng, work, servers, lookup):
+    """Answers by chance, or those that it has kept where requests are known to ask the same."""
+    rule = {"kind": "cache", "lookup_s": lookup, **({} if servers == 5 else {"servers": servers})}
+    if "trace" in work and chance(rng, 0.7):
+        return rule | {"entries": rng.choice([1, 3, 100])}
+    if "prefixes" in work:
+        return rule | {"entries": rng.choice([1, 2, 100]), "key": "prefix_group"}
+    return rule | {"hit_ratio": rng.choice([0, 0.3, 0.9])}
 
 
 def limits(rng, metrics):
@@ -244,7 +262,7 @@ def serving(rng):
                            "kv_blocks": (longest >> rng.choice([0, 0, 0, 2])) // block + 1 + rng.randint(0, 4000 // block)},
                 "workload": work}
     if kind == "colocated" and "give_up_s" not in many.get("admission", {}) and chance(rng, 0.15):
-        add_delay(rng, scenario["cluster"])
+        add_delay(rng, scenario["cluster"], work)
     add_policy(rng, scenario["policy"], policy["name"], kind, shared or staged)
     add_engine(rng, scenario, kind, staged)
     return scenario, lines

@@ -33,8 +33,8 @@ def check_rates(run, findings, width):
         findings.between("series.requests_per_s", f"requests_per_s at {at}", value,
                          (low - 1e-6) / (width * 1e-9), (high + 1e-6) / (width * 1e-9))
     values = run.series.get("output_tokens_per_s", [])
-    first = sum(r.output for r in run.requests if values and r.end < values[-1][0])
-    last = sum(r.output for r in run.requests if values and r.arrival + r.ttft <= values[-1][0])
+    first = sum(r.output for r in run.batched if values and r.end < values[-1][0])
+    last = sum(r.output for r in run.batched if values and r.arrival + r.ttft <= values[-1][0])
     if values and not layout.failures(run):
         total = sum(v for _, v in values) * width * 1e-9
         findings.between("series.output_tokens_per_s", "output tokens in the whole series", total, first - 1e-6, last + 1e-6)
@@ -42,7 +42,7 @@ def check_rates(run, findings, width):
 
 def check_tokens(run, findings, gaps, width):
     """Output tokens of each interval, one by one."""
-    times = sorted([end for end, _ in gaps] + [r.arrival + r.ttft for r in run.requests])
+    times = sorted([end for end, _ in gaps] + [r.arrival + r.ttft for r in run.batched])
     for at, value in run.series.get("output_tokens_per_s", []):
         low, high = bisect_left(times, at) - bisect_right(times, at - width), bisect_right(times, at) - bisect_left(times, at - width)
         findings.between("series.output_tokens_per_s", f"output_tokens_per_s at {at}", value,
@@ -55,8 +55,8 @@ def check_levels(run, findings):
         return
     static = run.named("policy", "batching", default="") in ("static_padded", "static_prepacked", "dynamic_batch", "fixed_batch")
     for name, span in (("waiting", lambda r: (r.queued, r.queued + r.queue)),
-                       ("running", lambda r: (r.queued + r.queue, r.end))):
-        spans = [span(r) for r in run.requests]
+                       ("running", lambda r: (r.queued + r.queue, r.served))):
+        spans = [span(r) for r in run.batched]
         for at, value in run.series.get(name, []):
             low = sum(a < at < b for a, b in spans)
             high = sum(a <= at <= b for a, b in spans)

@@ -20,18 +20,21 @@ class Visit:
 
 def visits(run):
     """{station: visits}; None for a station of which rows do not tell."""
-    system = [Visit(r.arrival, r.queue, r.end, r.end - r.queued - r.queue) for r in run.requests]
-    stations = {names.SYSTEM: system, names.QUEUE: [Visit(r.queued, r.queue, r.end) for r in run.requests]}
-    if len(layout.delays(run)) == 1:  # of several, rows have the sum
-        ((name, servers),) = layout.delays(run).items()
-        stations["delay:" + name] = stations[f"delay:{name}/queue"] = delay_visits(run, servers)
+    system = [Visit(r.arrival, None if r.early else r.queue, r.end, r.served - r.queued - r.queue) for r in run.requests]
+    stations = {names.SYSTEM: system, names.QUEUE: [Visit(r.queued, r.queue, r.end) for r in run.batched]}
+    before, after = layout.delays_around(run)
+    for named, stays in ((before, [(r.arrival, r.id, r.queued) for r in run.requests]),
+                         (after, [(r.served, r.replica, r.id, r.end) for r in run.batched])):
+        if len(named) == 1:  # of several, rows have the sum
+            row = layout.delay_row(run, named[0])
+            stations[row] = stations[row + "/queue"] = delay_visits(sorted(stays), layout.delays(run)[named[0]])
     # Where a request that a mixed pool kept was preempted, it may have left later than with its first token.
     leaves_late = run.named("cluster", "placement", default="") == "mixed_pool" and any(r.preemptions for r in run.requests)
     if not layout.failures(run) and not leaves_late:
         first = first_replicas(run)
         for n in range(layout.station_count(run)):
             stations[f"replica:{n}"], stations[f"replica:{n}/queue"] = [], []
-        for r in run.requests:
+        for r in run.batched:
             for station, visit in request_visits(run, r, first):
                 stations.setdefault(station, []).append(visit)
                 if visit.wait is not None:
@@ -39,15 +42,16 @@ def visits(run):
     return stations
 
 
-def delay_visits(run, servers):
-    """Of c servers and one queue in order of arrival: a request is served as soon as all but c - 1 before it have left."""
-    left, stays = [], []
-    for r in sorted(run.requests, key=lambda r: (r.arrival, r.id)):
+def delay_visits(stays, servers):
+    """Of c servers and one queue in order of arrival, STAYS, from their first number to their last: a request is served as
+    soon as all but c - 1 before it have left."""
+    left, visited = [], []
+    for come, *_, gone in stays:
         free = left[-servers] if 0 < servers <= len(left) else 0
-        begun = max(r.arrival, free)
-        bisect.insort(left, r.queued)
-        stays.append(Visit(r.arrival, begun - r.arrival, r.queued))
-    return stays
+        begun = max(come, free)
+        bisect.insort(left, gone)
+        visited.append(Visit(come, begun - come, gone))
+    return visited
 
 
 def first_replicas(run):
@@ -65,9 +69,9 @@ def request_visits(run, r, first):
         if r.output == 1:
             return [(f"replica:{first.get(r.id)}", prefill)]
         joined = r.arrival + r.ttft + r.parts.get("transfer", 0)
-        return [(f"replica:{first.get(r.id)}", prefill), (f"replica:{r.replica}", Visit(joined, None, r.end))]
+        return [(f"replica:{first.get(r.id)}", prefill), (f"replica:{r.replica}", Visit(joined, None, r.served))]
     central = run.named("cluster", "routing", default="round_robin") == "central_queue"
-    return [(f"replica:{r.replica}", Visit(r.queued + (r.queue if central else 0), 0 if central else r.queue, r.end))]
+    return [(f"replica:{r.replica}", Visit(r.queued + (r.queue if central else 0), 0 if central else r.queue, r.served))]
 
 
 def scv(values):
@@ -80,7 +84,7 @@ def scv(values):
 
 def check_stations(run, findings):
     for name, row in run.stations.items():
-        check_little(findings, name, row, run.stations.get(name + "/queue", row))
+        check_little(findings, name, row, run.stations.get(names.QUEUE if name == names.SYSTEM else name + "/queue", row))
     if run.lost or run.row[names.UNFINISHED] or not run.length:
         return  # requests without a row have been at stations
     central = run.named("cluster", "routing", default="round_robin") == "central_queue"
@@ -115,7 +119,7 @@ def check_station(run, findings, kind, station, row, stay):
         inside = sum(v.wait for v in stay)
     elif names.W in row and not layout.pools(run):
         findings.near(kind + ".lq", f"{station}: Lq", row[names.LQ], sum(waits) / length, 1e-9, 1e-12)
-        findings.near(kind + ".wq", f"{station}: Wq", row[names.WQ], sum(waits) / n * 1e-9 if n else 0.0, 1e-9, 1e-9)
+        findings.near(kind + ".wq", f"{station}: Wq", row[names.WQ], sum(waits) / len(waits) * 1e-9 if waits else 0.0, 1e-9, 1e-9)
     findings.near(kind + ".l", f"{station}: L", row[names.L], inside / length, 1e-9, 1e-12)
     findings.near(kind + ".w", f"{station}: W", row[names.W], inside / n * 1e-9 if n else 0.0, 1e-9, 1e-9)
     entries = sorted(v.enter for v in stay)
@@ -124,7 +128,7 @@ def check_station(run, findings, kind, station, row, stay):
         ahead = "_ahead" if layout.pools(run) and run.at("engine") else ""
         findings.near(kind + ".arrival_scv" + ahead, f"{station}: SCV of gaps between arrivals", row[names.ARRIVAL_SCV],
                       scv(gaps), 1e-6, 1e-9)
-    if not station.endswith(names.QUEUE) and len(stay) > 1 and None not in [v.wait for v in stay]:
+    if not station.endswith(names.QUEUE) and len(stay) > 1 and None not in [v.service for v in stay]:
         findings.near(kind + ".service_scv", f"{station}: SCV of service times", row[names.SERVICE_SCV],
                       scv([v.service for v in stay]), 1e-6, 1e-9)
 
@@ -139,8 +143,9 @@ def check_service(run, findings):
     done = {station: len(stay) for station, stay in stays.items()}
     cells = {f"replica:{n}": (b, servers.get(n, 1)) for n, b in busy.items()}
     for name, count in layout.delays(run).items():
-        if count and "delay:" + name in stays:
-            cells["delay:" + name] = sum(v.service for v in stays["delay:" + name]), count
+        row = layout.delay_row(run, name)
+        if count and row in stays:
+            cells[row] = sum(v.service for v in stays[row]), count
     cells[names.SYSTEM] = sum(busy.values()), sum(servers.values())
     for station, (worked, count) in cells.items():
         row = run.stations.get(station)
@@ -179,7 +184,7 @@ def check_theory(run, findings):
         if None in (station[names.RATE], station[names.SERVICE_RATE], station[names.ARRIVAL_SCV], station[names.SERVICE_SCV]):
             continue
         servers = sum(layout.server_counts(run).values()) if row["station"] == names.SYSTEM else \
-            layout.delays(run)[row["station"].removeprefix("delay:")]
+            layout.delays(run)[row["station"].split(":", 1)[1]]
         right = waits(station[names.RATE], station[names.SERVICE_RATE], servers, station[names.ARRIVAL_SCV],
                       station[names.SERVICE_SCV])
         for word, value in right.items():
