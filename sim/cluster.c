@@ -277,13 +277,12 @@ static int arrive_together(struct cluster *c, struct error *err)
 }
 
 /* Clients of a closed loop whose requests have finished may send their next ones at this very instant: the replica can
- * have them in its next batch. Delay stations after serving that take no time are left at this very instant, too. */
+ * have them in its next batch. */
 int cluster_hear_from_clients(struct cluster *c, size_t replica, sim_time now, struct error *err)
 {
-    if (c->more != SOURCE_WAITS && c->delays.next > now)
+    if (c->more != SOURCE_WAITS)
         return 0;
-    if (c->more == SOURCE_WAITS)
-        c->more = c->source->next(c->source->state, &c->next, err);
+    c->more = c->source->next(c->source->state, &c->next, err);
     return take_arrivals(c, now, replica, err);
 }
 
@@ -349,7 +348,7 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
                  : event.slot >= c->replica_count ? cluster_step_fleet(c, fleet_at(c, event.slot), event_at, err)
                                                   : act(c, event.slot, event_at, err))
             return -1;
-        if (c->out_of_memory || c->delays.out_of_memory || memory_has_failed())
+        if (c->out_of_memory || memory_has_failed())
             return error_no_memory(err);
         if (c->misrouted)
             return error_set(err, ERROR_RUN, "routing policy %s: chose a station that there is not",
@@ -488,7 +487,7 @@ static int prepare(struct cluster *c, struct error *err)
     if (min_index_init(&c->events, count + 1 + c->config->fleet_count) || min_index_init(&c->ranks, c->station_count) ||
         !c->replicas || !c->stations || !c->touched || !c->is_touched || !c->listening)
         return error_no_memory(err);
-    if (delays_init(&c->delays, c->config, c->observer))
+    if (delays_init(&c->delays, c->config, c->observer, &c->out_of_memory))
         return error_no_memory(err);
     if (c->config->step_count > 1 && kv_transfers_init(&c->transfers, &c->config->wire, c->station_count))
         return error_no_memory(err);

@@ -28,9 +28,10 @@ static int init_station(struct delays *d, struct delay_station *s, const struct 
     return 0;
 }
 
-int delays_init(struct delays *d, const struct cluster_config *config, const struct observer *observer)
+int delays_init(struct delays *d, const struct cluster_config *config, const struct observer *observer,
+                bool *out_of_memory)
 {
-    *d = (struct delays){.next = SIM_TIME_NEVER, .observer = observer};
+    *d = (struct delays){.next = SIM_TIME_NEVER, .observer = observer, .out_of_memory = out_of_memory};
     if (config->delay_count == 0)
         return 0;
     d->stations = calloc(config->delay_count, sizeof *d->stations);
@@ -134,7 +135,7 @@ static void learn(struct delays *d, const struct request *r, size_t passed)
     for (size_t i = 0; d->answers && i < passed; i++) {
         const struct delay_kind *kind = d->stations[i].config->kind;
         if (kind->learn && kind->learn(d->stations[i].own, r))
-            d->out_of_memory = true;
+            *d->out_of_memory = true;
     }
 }
 

@@ -59,7 +59,7 @@ struct delays {
     struct request_list served;     /* have their last token at this instant, in order of their numbers */
     sim_time next;                  /* when some service ends next; SIM_TIME_NEVER: nobody is served */
     const struct observer *observer;
-    bool out_of_memory;
+    bool *out_of_memory;
 };
 
 /* Where a request goes: it has left the last station before serving; it is done with all that come after serving; or it
@@ -69,9 +69,10 @@ enum delay_exit { DELAY_TO_ROUTER, DELAY_TO_CLIENT, DELAY_ANSWERED };
 /* Whether a request may finish elsewhere than at a replica: after stations, or at one. */
 bool delays_may_finish(const struct cluster_config *config);
 
-/* The configuration and the observer must outlive it. Returns 0, or -1 when memory is short; release it in both
- * cases. */
-int delays_init(struct delays *d, const struct cluster_config *config, const struct observer *observer);
+/* The configuration and the observer must outlive it; what is short of memory later sets *out_of_memory. Returns 0, or
+ * -1 when memory is short; release it in both cases. */
+int delays_init(struct delays *d, const struct cluster_config *config, const struct observer *observer,
+                bool *out_of_memory);
 void delays_release(struct delays *d);
 
 /* A request comes to the first station before serving. */
