@@ -173,7 +173,15 @@ $(BUILD)/texts.c: $(foreach t,$(TEXTS),$(call text_file,$(t))) Makefile
 
 $(BUILD)/tests/%: tests/%.c $(LIBRARY) $(wildcard tests/*.h)
 	@mkdir -p $(@D); echo "  $@"
-	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -lcmocka -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(BESIDE) $(LIBRARY) $(ALL_LIBS) -lcmocka -o $@
+
+# All fuzz targets in one program, without a fuzzer: each has a name of its own there.
+REPLAYED := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/replayed/%.o,$(wildcard tests/fuzz/fuzz_*.c))
+$(BUILD)/tests/test_seeds: BESIDE = $(REPLAYED) -DFUZZ_TARGETS='$(REPLAYED:$(BUILD)/tests/replayed/%.o=X(%))'
+$(BUILD)/tests/test_seeds: $(REPLAYED)
+$(BUILD)/tests/replayed/%.o: tests/fuzz/%.c $(BUILD)/flags $(wildcard tests/*.h tests/fuzz/*.h) | libraries
+	@mkdir -p $(@D); echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -DLLVMFuzzerTestOneInput=$* -MMD -MP -c $< -o $@
 
 # The CUDA backend on a CPU, kernel for kernel, for tests/release_cuda.sh.
 EMULATOR := tests/cuda_emulator
@@ -211,15 +219,15 @@ asan: ## build with address and undefined-behaviour sanitizers at build/asan/tan
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all
 
 FUZZ_SECONDS ?= 60
-fuzz: ## fuzz scenario JSON, traces and CSV tables, FUZZ_SECONDS (60) each
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' SANITIZE='-fsanitize=fuzzer-no-link,address,undefined' fuzzers
-	@for f in $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)); do mkdir -p $(BUILD)/fuzz/corpus/$$f; \
-	    $(BUILD)/fuzz/tests/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -timeout=10 \
-	    -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus/$$f tests/seeds/$$f || exit 1; done
+FUZZ_TARGETS ?=
+CLANG ?= clang
+fuzz: ## fuzz every reader of bytes that users bring, FUZZ_SECONDS (60) each; FUZZ_TARGETS="plan trace": some
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC='$(CLANG)' CFLAGS='-O1 -g' SANITIZE='-fsanitize=fuzzer-no-link,address,undefined' fuzzers
+	@tests/fuzz/run $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY) $(wildcard tests/*.h tests/fuzz/*.h)
 	@mkdir -p $(@D); echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(LIBRARY) $(ALL_LIBS) -o $@
 
