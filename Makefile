@@ -50,7 +50,7 @@ MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-.PHONY: all lib demo check test recompute mutants faults gpu-kit bench asan fuzz lint format install install-lib uninstall deps deps-if-missing testers clean help
+.PHONY: all lib demo check test recompute mutants faults kills gpu-kit bench asan fuzz lint format install install-lib uninstall deps deps-if-missing testers clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
@@ -241,6 +241,10 @@ gpu-kit: $(OBJECTS) $(BUILD)/tandem-cuda.so ## gather what engine_ref/gpu_check.
 	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/lib' $(OBJECTS) $(ALL_LIBS) -o $(KIT)/tandem
 	$(Q)for l in $(KIT_LIBRARIES); do cp -L $$(ldd $(KIT)/tandem | sed -n "s|.*=> \(/[^ ]*/$$l[.-][^ ]*\) .*|\1|p" | head -1) $(KIT)/lib/ || exit 1; done
 	$(Q)cp $(BUILD)/tandem-cuda.so $(KIT)/ && du -sh $(KIT)
+
+KILLS ?= 100
+kills: $(BUILD)/tandem ## kill commands at KILLS (100) random instants, and hold what is left against undisturbed ones
+	@tests/kills/run $(BUILD)/tandem --count $(KILLS)
 
 FAULTS ?=
 faults: $(BUILD)/tandem $(BUILD)/failing_malloc.so ## fail each allocation of every command once (hours; FAULTS="--sites 1": minutes)

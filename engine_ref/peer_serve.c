@@ -98,8 +98,8 @@ static bool batch_fits(const struct child *c, const struct peer_message *m)
 {
     uint64_t rows = 0;
     for (uint64_t i = 0; i < m->decodes + m->count; i++) {
-        uint64_t tokens = i < m->decodes || c->items[i].decode ? 1 : c->items[i].new_tokens;
-        if (!fits(c, &c->items[i], tokens))
+        uint64_t tokens = i < m->decodes ? 1 : c->items[i].new_tokens;
+        if (!fits(c, &c->items[i], tokens) || (c->items[i].decode && tokens != 1))
             return false;
         rows += tokens;
     }
@@ -150,12 +150,25 @@ static int take_block(struct child *c, size_t i, const float **block)
     return c->slots ? peer_receive(c->socket, &full, 1) : peer_receive(c->socket, c->block, floats * sizeof *c->block);
 }
 
+static bool model_has(const struct child *c, const uint32_t *tokens, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tokens[i] >= c->engine.weights->model.vocab)
+            return false;
+    return true;
+}
+
 static int receive_there(struct child *c, const struct peer_message *m)
 {
     if (m->generated > c->engine.limits.max_tokens || m->count > c->engine.limits.blocks)
         return refuse(c, "to take over a sequence that it has no room for");
     uint32_t *tokens = calloc(m->generated + 1, sizeof *tokens), *blocks = calloc(m->count + 1, sizeof *blocks);
     bool whole = tokens && blocks && peer_receive(c->socket, tokens, m->generated * sizeof *tokens) == 0;
+    if (whole && !model_has(c, tokens, m->generated)) {
+        free(tokens);
+        free(blocks);
+        return refuse(c, "of tokens that its model does not have");
+    }
     if (whole && c->error.code == ERROR_NONE)
         instance_adopt(&c->engine, m->id, tokens, m->generated, m->count, blocks, &c->error);
     for (size_t i = 0; i < m->count && whole; i++) {
