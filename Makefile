@@ -50,7 +50,7 @@ MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-.PHONY: all lib demo check test recompute mutants faults kills gpu-kit bench asan fuzz lint format install install-lib uninstall deps deps-if-missing testers clean help
+.PHONY: all lib demo check test recompute coverage tsan mutants faults kills gpu-kit bench asan fuzz lint format install install-lib uninstall deps deps-if-missing testers clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
@@ -201,6 +201,20 @@ RECOMPUTE ?= 1000
 recompute: $(BUILD)/tandem ## recompute every printed number of RECOMPUTE (1000) random scenarios
 	@tests/recompute/run $(RECOMPUTE) --tandem $(BUILD)/tandem --keep $(BUILD)/recompute
 
+coverage: ## run the tests of a build that counts, and print the share of lines and branches that they execute, by room
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O0 -g' SANITIZE='--coverage -fprofile-update=atomic' counted
+	@tests/coverage/run $(BUILD)/coverage $(ROOMS)
+
+.PHONY: counted
+counted: $(BUILD)/tandem $(MPI_OBJECT) $(TESTS)
+	@find $(BUILD) -name '*.gcda' -delete
+	@tests/run $(BUILD) || echo "what failed counts, too"
+
+RACED := $(BUILD)/tsan/tandem $(BUILD)/tsan/tests/test_ranks $(BUILD)/tsan/tests/test_engine
+tsan: ## run all that runs on threads under ThreadSanitizer
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE='-fsanitize=thread' $(RACED)
+	@tests/races $(BUILD)/tsan
+
 MUTANTS ?= 100
 mutants: ## change MUTANTS (100) lines that judge and plan, and ask whether a test fails
 	@tests/mutants/run --count $(MUTANTS)
@@ -262,7 +276,10 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(LIBRARY)
 	@mkdir -p $(@D); echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -o $@
 
-lint: ## static analysis
+COMPILED := $(SOURCES) $(wildcard tests/*.c tests/fuzz/*.c tests/bench/*.c tests/faults/*.c docs/examples/*.c)
+lint: ## static analysis: clang with warnings as errors, cppcheck, clang-tidy
+	@for f in $(COMPILED); do $(CLANG) $(ALL_CFLAGS) -Werror -fsyntax-only $$f || exit 1; done
+	@cppcheck --quiet --error-exitcode=1 --std=c17 --enable=warning,performance,portability --inline-suppr -I. $(addprefix --suppress=,$(CPPCHECK_SILENT)) $(SOURCES)
 	clang-tidy --quiet --checks='-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling' $(SOURCES) -- $(ALL_CFLAGS)
 
 format: ## format every source file
