@@ -202,7 +202,7 @@ recompute: $(BUILD)/tandem ## recompute every printed number of RECOMPUTE (1000)
 	@tests/recompute/run $(RECOMPUTE) --tandem $(BUILD)/tandem --keep $(BUILD)/recompute
 
 coverage: ## run the tests of a build that counts, and print the share of lines and branches that they execute, by room
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O0 -g' SANITIZE='--coverage -fprofile-update=atomic' counted
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O1 -g' SANITIZE=--coverage counted
 	@tests/coverage/run $(BUILD)/coverage $(ROOMS)
 
 .PHONY: counted
