@@ -84,7 +84,7 @@ static inline void fuzz_run_opened(struct simulation *s)
         return;
     }
     struct request_source outer = {.next = fuzz_next, .state = &source};
-    if (simulation_run(s, &(struct simulation_options){.source = &outer}, &err))
+    if (simulation_run(s, &(struct simulation_options){.source = &outer, .sustainable = true}, &err))
         fuzz_expect_sentence(&err);
     request_source_destroy(&source.inner);
 }
