@@ -50,7 +50,7 @@ MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-.PHONY: all lib demo check test recompute mutants faults gpu-kit bench asan fuzz lint format install install-lib uninstall deps deps-if-missing testers clean help
+.PHONY: all lib demo check test recompute coverage tsan mutants faults kills gpu-kit bench asan fuzz lint format install install-lib uninstall deps deps-if-missing testers clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
@@ -173,7 +173,15 @@ $(BUILD)/texts.c: $(foreach t,$(TEXTS),$(call text_file,$(t))) Makefile
 
 $(BUILD)/tests/%: tests/%.c $(LIBRARY) $(wildcard tests/*.h)
 	@mkdir -p $(@D); echo "  $@"
-	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -lcmocka -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(BESIDE) $(LIBRARY) $(ALL_LIBS) -lcmocka -o $@
+
+# All fuzz targets in one program, without a fuzzer: each has a name of its own there.
+REPLAYED := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/replayed/%.o,$(wildcard tests/fuzz/fuzz_*.c))
+$(BUILD)/tests/test_seeds: BESIDE = $(REPLAYED) -DFUZZ_TARGETS='$(REPLAYED:$(BUILD)/tests/replayed/%.o=X(%))'
+$(BUILD)/tests/test_seeds: $(REPLAYED)
+$(BUILD)/tests/replayed/%.o: tests/fuzz/%.c $(BUILD)/flags $(wildcard tests/*.h tests/fuzz/*.h) | libraries
+	@mkdir -p $(@D); echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -DLLVMFuzzerTestOneInput=$* -MMD -MP -c $< -o $@
 
 # The CUDA backend on a CPU, kernel for kernel, for tests/release_cuda.sh.
 EMULATOR := tests/cuda_emulator
@@ -193,6 +201,20 @@ RECOMPUTE ?= 1000
 recompute: $(BUILD)/tandem ## recompute every printed number of RECOMPUTE (1000) random scenarios
 	@tests/recompute/run $(RECOMPUTE) --tandem $(BUILD)/tandem --keep $(BUILD)/recompute
 
+coverage: ## run the tests of a build that counts, and print the share of lines and branches that they execute, by room
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O1 -g' SANITIZE=--coverage counted
+	@tests/coverage/run $(BUILD)/coverage $(ROOMS)
+
+.PHONY: counted
+counted: $(BUILD)/tandem $(MPI_OBJECT) $(TESTS)
+	@find $(BUILD) -name '*.gcda' -delete
+	@tests/run $(BUILD) || echo "what failed counts, too"
+
+RACED := $(BUILD)/tsan/tandem $(BUILD)/tsan/tests/test_ranks $(BUILD)/tsan/tests/test_engine
+tsan: ## run all that runs on threads under ThreadSanitizer
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE='-fsanitize=thread' $(RACED)
+	@tests/races $(BUILD)/tsan
+
 MUTANTS ?= 100
 mutants: ## change MUTANTS (100) lines that judge and plan, and ask whether a test fails
 	@tests/mutants/run --count $(MUTANTS)
@@ -211,15 +233,15 @@ asan: ## build with address and undefined-behaviour sanitizers at build/asan/tan
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' all
 
 FUZZ_SECONDS ?= 60
-fuzz: ## fuzz scenario JSON, traces and CSV tables, FUZZ_SECONDS (60) each
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS='-O1 -g' SANITIZE='-fsanitize=fuzzer-no-link,address,undefined' fuzzers
-	@for f in $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)); do mkdir -p $(BUILD)/fuzz/corpus/$$f; \
-	    $(BUILD)/fuzz/tests/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -timeout=10 \
-	    -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/corpus/$$f tests/seeds/$$f || exit 1; done
+FUZZ_TARGETS ?=
+CLANG ?= clang
+fuzz: ## fuzz every reader of bytes that users bring, FUZZ_SECONDS (60) each; FUZZ_TARGETS="plan trace": some
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC='$(CLANG)' CFLAGS='-O1 -g' SANITIZE='-fsanitize=fuzzer-no-link,address,undefined' fuzzers
+	@tests/fuzz/run $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY) $(wildcard tests/*.h tests/fuzz/*.h)
 	@mkdir -p $(@D); echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(LIBRARY) $(ALL_LIBS) -o $@
 
@@ -233,6 +255,10 @@ gpu-kit: $(OBJECTS) $(BUILD)/tandem-cuda.so ## gather what engine_ref/gpu_check.
 	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/lib' $(OBJECTS) $(ALL_LIBS) -o $(KIT)/tandem
 	$(Q)for l in $(KIT_LIBRARIES); do cp -L $$(ldd $(KIT)/tandem | sed -n "s|.*=> \(/[^ ]*/$$l[.-][^ ]*\) .*|\1|p" | head -1) $(KIT)/lib/ || exit 1; done
 	$(Q)cp $(BUILD)/tandem-cuda.so $(KIT)/ && du -sh $(KIT)
+
+KILLS ?= 100
+kills: $(BUILD)/tandem ## kill commands at KILLS (100) random instants, and hold what is left against undisturbed ones
+	@tests/kills/run $(BUILD)/tandem --count $(KILLS)
 
 FAULTS ?=
 faults: $(BUILD)/tandem $(BUILD)/failing_malloc.so ## fail each allocation of every command once (hours; FAULTS="--sites 1": minutes)
@@ -250,7 +276,11 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(LIBRARY)
 	@mkdir -p $(@D); echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -o $@
 
-lint: ## static analysis
+COMPILED := $(SOURCES) $(wildcard tests/*.c tests/fuzz/*.c tests/bench/*.c tests/faults/*.c docs/examples/*.c)
+lint: ## static analysis: clang with warnings as errors, cppcheck, clang-tidy
+	@for f in $(COMPILED); do $(CLANG) $(ALL_CFLAGS) -Iinclude -DFUZZ_TARGETS='X(fuzz_csv)' -Werror -fsyntax-only $$f || exit 1; done
+	@command -v cppcheck >/dev/null || { echo "cppcheck is not installed"; exit 0; }; \
+	    cppcheck --quiet --error-exitcode=1 --std=c17 --enable=warning,performance,portability --inline-suppr -I. --suppress=duplicateAssignExpression $(SOURCES)
 	clang-tidy --quiet --checks='-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling' $(SOURCES) -- $(ALL_CFLAGS)
 
 format: ## format every source file

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine_ref/activity.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/array.h"
@@ -18,8 +19,18 @@ void activity_log_release(struct activity_log *log)
     *log = (struct activity_log){0};
 }
 
+/* Times on the GPU that are not in order, or of an operation that there is not. */
+static bool is_broken(const struct activity *a)
+{
+    return a->kind == ACTIVITY_RANGE ? (unsigned)a->op >= OP_COUNT : a->start < 0 || a->end < a->start;
+}
+
 void activity_add(struct activity_log *log, struct activity a)
 {
+    if (is_broken(&a)) {
+        log->dropped++;
+        return;
+    }
     struct activity *grown = array_grow(log->items, &log->capacity, log->count + 1, sizeof *grown);
     if (!grown) {
         log->out_of_memory = true;
@@ -50,6 +61,12 @@ static int by_start(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
+/* Stays at the end of its range where the sum is beyond it. */
+static int64_t plus(int64_t a, int64_t b)
+{
+    return b > 0 && a > INT64_MAX - b ? INT64_MAX : b < 0 && a < INT64_MIN - b ? INT64_MIN : a + b;
+}
+
 static void add_kernel(const struct activity *k, const struct activity *launch, const struct activity *range,
                        struct activity_summary *out)
 {
@@ -57,19 +74,19 @@ static void add_kernel(const struct activity *k, const struct activity *launch, 
     out->kernels++;
     out->graph_kernels += k->graph_node != 0;
     if (range) {
-        out->op_ns[range->op] += ns;
+        out->op_ns[range->op] = plus(out->op_ns[range->op], ns);
         out->op_kernels[range->op]++;
     } else {
-        out->other_ns += ns;
+        out->other_ns = plus(out->other_ns, ns);
     }
     if (!launch) {
         out->unmatched++;
         return;
     }
     int64_t queued = k->start - launch->start;
-    out->queue_ns += queued;
+    out->queue_ns = plus(out->queue_ns, queued);
     if (range)
-        out->op_queue_ns[range->op] += queued;
+        out->op_queue_ns[range->op] = plus(out->op_queue_ns[range->op], queued);
     if (k->graph_node == 0 && (out->least_queue_ns == 0 || queued < out->least_queue_ns))
         out->least_queue_ns = queued;
 }
@@ -116,7 +133,7 @@ void activity_summarise(struct activity_log *log, struct activity_summary *out)
     qsort(log->items, log->count, sizeof *log->items, by_start);
     measure_span(log, out);
     uint64_t matched = out->kernels - out->unmatched;
-    bool waits = matched > 0 && out->queue_ns > 2 * out->least_queue_ns * (int64_t)matched;
+    bool waits = matched > 0 && (double)out->queue_ns > 2 * (double)out->least_queue_ns * (double)matched;
     out->bound = waits ? BOUND_BY_GPU : BOUND_BY_CPU;
 }
 

@@ -28,12 +28,14 @@ struct activity {
 struct activity_log {
     struct activity *items;
     size_t count, capacity;
-    uint64_t dropped; /* records that the tracer lost */
+    uint64_t dropped; /* records that the tracer lost, or that were broken */
     bool out_of_memory;
 };
 
 void activity_log_clear(struct activity_log *log);
 void activity_log_release(struct activity_log *log);
+
+/* A record that ends before it starts, starts before 0 or is of no operation counts as dropped. */
 void activity_add(struct activity_log *log, struct activity a);
 
 enum bound { BOUND_BY_CPU, BOUND_BY_GPU };

@@ -19,6 +19,16 @@ struct peer;
 int peer_start(struct peer **out, const struct weights *weights, const struct backend *backend,
                const struct engine_limits *limits, uint64_t seed, enum peer_link link, struct error *err);
 
+/* An engine whose process was started elsewhere, at the other end of a socket, which is closed by peer_stop. Blocks go
+ * through it, too. */
+int peer_connect(struct peer **out, int socket, const struct weights *weights, const struct engine_limits *limits,
+                 struct error *err);
+
+/* What that process does: obeys what comes through its end of the socket, with an engine of its own, until the other
+ * end is closed or what comes makes no sense. `slots` is the memory of PEER_SHARED, NULL for none. */
+void peer_serve(int socket, const float *slots, const struct weights *weights, const struct backend *backend,
+                const struct engine_limits *limits, uint64_t seed);
+
 /* Ends the process and waits for it; NULL is nothing. */
 void peer_stop(struct peer *p);
 

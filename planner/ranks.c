@@ -8,9 +8,8 @@
 #include <time.h>
 
 #include "base/version.h"
+#include "planner/rank_message.h"
 #include "policies/plugins.h"
-
-enum message_kind { SAYS_READY, SAYS_UNFIT, ASKS_TRIAL, SAYS_RESULT, ENDS_WORK, SAYS_GOODBYE, LEAVES };
 
 enum { AHEAD = 2 }; /* trials that a rank has at a time, so that it does not wait for the next one */
 
@@ -21,18 +20,6 @@ static const double patience_s = 5, patience_trials = 20;
  */
 static const double start_s = 60;
 
-struct message {
-    enum message_kind kind;
-    char version[16];
-    bool keep_rows, together;
-    int64_t index;        /* of a trial */
-    uint64_t seed, round; /* of calls to run: late answers to an earlier one say nothing */
-    double scales[SCALE_COUNT];
-    struct trial_result result;
-    size_t
-        rest; /* bytes that follow: a scenario's text, or rows; the plug-ins of who is ready; why somebody is unfit */
-};
-
 static double now_s(void)
 {
     struct timespec t;
@@ -40,7 +27,7 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int send_message(struct transport *t, int to, struct message *m, const void *rest, size_t size)
+static int send_message(struct transport *t, int to, struct rank_message *m, const void *rest, size_t size)
 {
     char *bytes = malloc(sizeof *m + size);
     if (!bytes)
@@ -56,15 +43,14 @@ static int send_message(struct transport *t, int to, struct message *m, const vo
 }
 
 /* *rest points into *bytes, which is the caller's to free. */
-static int receive_message(struct transport *t, int *from, struct message *m, void **bytes, char **rest, double wait_s)
+static int receive_message(struct transport *t, int *from, struct rank_message *m, void **bytes, char **rest,
+                           double wait_s)
 {
     size_t size = 0;
     int got = t->receive(t, from, bytes, &size, wait_s);
     if (got != 1)
         return got;
-    if (size >= sizeof *m)
-        memcpy(m, *bytes, sizeof *m);
-    if (size < sizeof *m || size != sizeof *m + m->rest || strcmp(m->version, TANDEM_VERSION) != 0) {
+    if (!rank_message_read(*bytes, size, m)) {
         free(*bytes);
         return -1;
     }
@@ -73,10 +59,11 @@ static int receive_message(struct transport *t, int *from, struct message *m, vo
     return 1;
 }
 
-static int answer(struct transport *t, int to, const struct message *asked, const char *scenario, struct error *err)
+static int answer(struct transport *t, int to, const struct rank_message *asked, const char *scenario,
+                  struct error *err)
 {
-    static const size_t room = sizeof(struct message);
-    struct message *m = calloc(1, room);
+    static const size_t room = sizeof(struct rank_message);
+    struct rank_message *m = calloc(1, room);
     struct trial trial = {.scenario = scenario, .seed = asked->seed, .keep_rows = asked->keep_rows};
     if (!m)
         return error_no_memory(err);
@@ -95,7 +82,7 @@ static int answer(struct transport *t, int to, const struct message *asked, cons
 }
 
 /* That this rank can work, and with which plug-ins, or why it cannot. */
-static int introduce(struct transport *t, struct message *m, const char *unfit, struct error *err)
+static int introduce(struct transport *t, struct rank_message *m, const char *unfit, struct error *err)
 {
     char *plugins = plugins_text();
     const char *text = unfit ? unfit : plugins;
@@ -109,7 +96,7 @@ static int introduce(struct transport *t, struct message *m, const char *unfit, 
 
 int ranks_work(struct transport *t, const char *unfit, struct error *err)
 {
-    struct message *m = calloc(1, sizeof *m);
+    struct rank_message *m = calloc(1, sizeof *m);
     if (!m)
         return error_no_memory(err);
     int status = introduce(t, m, unfit, err);
@@ -130,8 +117,10 @@ int ranks_work(struct transport *t, const char *unfit, struct error *err)
             m->kind = SAYS_GOODBYE;
             goodbye_s = now_s();
             status = send_message(t, 0, m, NULL, 0) ? error_set(err, ERROR_RUN, "rank 0 cannot be reached") : 0;
-        } else
+        } else if (m->kind == ASKS_TRIAL)
             status = answer(t, from, m, rest, err);
+        else
+            status = error_set(err, ERROR_RUN, "rank %d: found a message that is for rank 0 alone", t->rank);
         if (got > 0)
             free(bytes);
     }
@@ -171,7 +160,7 @@ struct errand {
 static int give(struct ranks *r, int rank, struct errand *e, size_t index)
 {
     struct worker *w = &r->workers[rank];
-    struct message *m = calloc(1, sizeof *m);
+    struct rank_message *m = calloc(1, sizeof *m);
     if (!m)
         return -1;
     const struct trial *t = &e->trials[index];
@@ -215,7 +204,7 @@ static void hand_out(struct ranks *r, struct errand *e)
         }
 }
 
-static int take_result(struct ranks *r, int from, const struct message *m, const char *rest, struct errand *e,
+static int take_result(struct ranks *r, int from, const struct rank_message *m, const char *rest, struct errand *e,
                        struct error *err)
 {
     struct worker *w = &r->workers[from];
@@ -279,7 +268,7 @@ static int check_on_workers(struct ranks *r, struct errand *e, double started_s,
 static int work_off(struct ranks *r, struct errand *e, struct error *err)
 {
     const volatile sig_atomic_t *stop = r->watch->stop;
-    struct message *m = calloc(1, sizeof *m);
+    struct rank_message *m = calloc(1, sizeof *m);
     double started = now_s();
     int status = m ? 0 : error_no_memory(err);
     while (status == 0 && e->done < e->count) {
@@ -300,8 +289,10 @@ static int work_off(struct ranks *r, struct errand *e, struct error *err)
             status = take_ready(r, from, rest, err);
         else if (m->kind == SAYS_UNFIT)
             status = error_set(err, ERROR_INPUT, "rank %d: %s", from, rest);
-        else
+        else if (m->kind == SAYS_RESULT)
             status = take_result(r, from, m, rest, e, err);
+        else
+            status = error_set(err, ERROR_RUN, "found a message of rank %d that is not for rank 0", from);
         if (got > 0)
             free(bytes);
     }
@@ -329,9 +320,9 @@ static int ranks_run(void *self, const struct trial *trials, size_t count, struc
     return status;
 }
 
-static void tell_all(struct transport *t, enum message_kind kind, bool together)
+static void tell_all(struct transport *t, enum rank_message_kind kind, bool together)
 {
-    struct message *m = calloc(1, sizeof *m);
+    struct rank_message *m = calloc(1, sizeof *m);
     for (int rank = 1; m && rank < t->size; rank++) {
         m->kind = kind;
         m->together = together;
@@ -346,7 +337,7 @@ static bool hear_goodbyes(struct transport *t, double wait_s)
 {
     double until = now_s() + wait_s;
     int missing = t->size - 1;
-    struct message *m = calloc(1, sizeof *m);
+    struct rank_message *m = calloc(1, sizeof *m);
     for (int got = 0; m && missing > 0 && got >= 0 && now_s() < until;) {
         void *bytes = NULL;
         char *rest = NULL;

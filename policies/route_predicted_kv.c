@@ -31,6 +31,7 @@ static size_t choose(uint64_t *cursor, size_t count, const struct request *r, co
     for (size_t i = 0; i < count; i++)
         fitting += fits(view, i, r);
     bool any = fitting == 0;
+    /* cppcheck-suppress zerodiv; a request is routed where there are replicas */
     uint64_t among = any ? count : fitting, first = draw % among;
     size_t a = pick(first, any, r, view);
     if (among == 1)

@@ -225,7 +225,7 @@ static int read_admission(const struct json *policy, const struct pool *pool, st
 {
     struct json at = own_or_common(pool, policy, "admission");
     bool sheds_alone = pool->at.node && cJSON_IsObject(at.node) && !json_member(&at, "name").node; /* sim/fleet.h */
-    int admission = c->batching->admission;
+    int admission = (int)c->batching->admission;
     if (sheds_alone)
         at = json_member(policy, "admission");
     if (!at.node)

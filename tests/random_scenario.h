@@ -193,8 +193,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                                              "[]",
                                              "[\"speculative\"]",
                                              "[\"swiftkv\", \"kivi-2bit\"]",
-                                             "[{\"name\": \"thin\", \"paper\": \"none\", \"changes\": "
-                                             "[{\"name\": \"attention_density\", \"from_tokens\": 50}]}]"};
+                                             ("[{\"name\": \"thin\", \"paper\": \"none\", \"changes\": "
+                                              "[{\"name\": \"attention_density\", \"from_tokens\": 50}]}]")};
     static const char *const forecasts[] = {"", "", "\"predictor\": {\"name\": \"two_step\", \"server_s\": 0.003},"};
     static const char *const preemptions[] = {
         "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};

@@ -277,7 +277,7 @@ static void test_a_sequence_moves_to_another_process(void **state)
     expect_ok(weights_fill(&w, 8, &err), &err);
     for (size_t k = 0; k < sizeof links / sizeof *links; k++) {
         const struct engine_limits room = {
-            .block_tokens = 4, .blocks = BLOCKS, .rows = 512, .outputs = 64, .max_tokens = 200, .threads = 1};
+            .block_tokens = 4, .blocks = BLOCKS, .rows = 2000, .outputs = 64, .max_tokens = 2000, .threads = 1};
         struct instance one, here;
         struct peer *there = NULL;
         struct request r, moved;
@@ -320,6 +320,15 @@ static void test_a_sequence_moves_to_another_process(void **state)
         assert_int_equal(port.run(port.self, &b, &ns, &err), -1);
         assert_non_null(strstr(err.text, "no free block for request 5"));
         assert_int_equal(port.forget(port.self, 5, &err), -1);
+        peer_stop(there);
+
+        /* What cannot be a batch of its own ends it, with a sentence: tokens that nobody has generated. */
+        expect_ok(peer_start(&there, &w, &cpu_backend, &room, 1, links[k], &err), &err);
+        port = peer_port(there);
+        item.new_tokens = 9;
+        request_init(&long_one, 5, 0, 8, 1, 1);
+        assert_int_equal(port.run(port.self, &b, &ns, &err), -1);
+        assert_non_null(strstr(err.text, "was told to run a batch that it has no room for, or whose tokens"));
         peer_stop(there);
         instance_release(&one);
         instance_release(&here);

@@ -5,6 +5,7 @@
 #include "base/sha256.h"
 #include "policies/packing.h"
 #include "policies/plugins.h"
+#include "policies/scaling.h"
 #include "tests/harness.h"
 
 static struct bench_replica b;
@@ -1023,11 +1024,48 @@ static void test_the_registry_knows_every_axis(void **state)
     assert_false(policy_name_is_path("x.so.1"));
 }
 
+static size_t wanted(const char *name, const char *params, struct scaling_view view)
+{
+    const struct scaling_policy *policy = scaling_policy_find(name);
+    struct param_set set;
+    struct error err = {0};
+    struct json root;
+    assert_non_null(policy);
+    expect_ok(json_parse(params, "test", &root, &err), &err);
+    expect_ok(param_set_read(&set, policy->params, &root, &err), &err);
+    view.params = &set;
+    size_t count = policy->wanted(&view);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    return count;
+}
+
+/* 25 arrivals in 2 s are 12.5 a second: at 4 a replica 3.1 of them. 9 outstanding at 4 each are 2.3. 6 that wait for 3
+ * replicas at 1 each are twice what should be; within a tenth of it nothing changes, and where nobody waits one goes.
+ */
+static void test_autoscaling_policies_by_hand(void **state)
+{
+    (void)state;
+    static const char four[] = "{\"name\": \"rate\", \"rate_per_s\": 4}",
+                      tiny[] = "{\"name\": \"rate\", \"rate_per_s\": 1e-9}";
+    assert_int_equal(wanted("rate", four, (struct scaling_view){.arrived = 25, .interval_s = 2}), 4);
+    assert_int_equal(wanted("rate", four, (struct scaling_view){.arrived = 24, .interval_s = 2}), 3);
+    assert_int_equal(wanted("rate", four, (struct scaling_view){.interval_s = 2}), 0);
+    assert_int_equal(wanted("rate", tiny, (struct scaling_view){.arrived = 25, .interval_s = 1}),
+                     1000000000); /* the most */
+    assert_int_equal(wanted("concurrency", "{\"target\": 4}", (struct scaling_view){.outstanding = 9}), 3);
+    assert_int_equal(wanted("waiting", "{\"target\": 1}", (struct scaling_view){.waiting = 6, .up = 2, .coming = 1}),
+                     6);
+    assert_int_equal(wanted("waiting", "{\"target\": 2}", (struct scaling_view){.waiting = 21, .up = 10}), 10);
+    assert_int_equal(wanted("waiting", "{}", (struct scaling_view){.up = 3}), 2);
+    assert_int_equal(wanted("waiting", "{}", (struct scaling_view){.waiting = 5}), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sha256_is_what_others_compute),
         cmocka_unit_test(test_the_registry_knows_every_axis),
+        cmocka_unit_test(test_autoscaling_policies_by_hand),
         cmocka_unit_test(test_packing_heuristics_by_hand),
         cmocka_unit_test(test_fixed_batch_serves_exactly_so_many),
         cmocka_unit_test(test_dynamic_batch_takes_all_that_wait),

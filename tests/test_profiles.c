@@ -541,6 +541,42 @@ static void test_narrow_weights_by_hand(void **state)
     device_release(&d);
 }
 
+/* An engine that says weight_dtype has all weights in it: Llama-3.1-8B's take half the memory in fp8, which KV gets,
+ * and FP8 arithmetic computes them. Of a mixture of experts, weights that are narrower already stay as they are: fp8
+ * takes half the experts of Qwen3-30B-A3B, but gpt-oss-120b's are 4.25 bits. A format that there is not is a sentence.
+ */
+static void test_an_engine_may_quantise_a_models_weights(void **state)
+{
+    (void)state;
+    struct cost_model cm;
+    struct error err = {0};
+    struct engine engine;
+    struct json root;
+    expect_ok(json_parse("{\"engine\": {\"weight_dtype\": \"fp8\"}}", "test", &root, &err), &err);
+    struct json at = json_member(&root, "engine");
+    expect_ok(engine_read(&at, &engine, &err), &err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    assert_true(engine.quantised && engine.weight_dtype == DTYPE_FP8);
+    expect_ok(create_cost(&cm, "llama-3.1-8b", "h100-sxm", 1, &engine, &err), &err);
+    double weights = model_parameters(&cm.model), memory = 80 * 1073741824.0;
+    assert_near(model_weight_bytes(&cm.model), weights, 1e-12);
+    assert_int_equal(cm.model.dtype, DTYPE_FP8);
+    assert_int_equal(cost_model_kv_tokens(&cm, 2048, 256), (uint64_t)((0.9 * memory - 2e9 - weights) / 131072));
+    cost_model_release(&cm);
+    expect_ok(create_cost(&cm, "qwen3-30b-a3b", "h100-sxm", 1, &engine, &err), &err);
+    assert_true(cm.model.bytes_per_weight == 1 && cm.model.moe.bytes_per_weight == 1);
+    assert_int_equal(cm.model.moe.dtype, DTYPE_FP8);
+    cost_model_release(&cm);
+    expect_ok(create_cost(&cm, "gpt-oss-120b", "h100-sxm", 2, &engine, &err), &err);
+    assert_true(cm.model.bytes_per_weight == 1 && cm.model.moe.bytes_per_weight == 0.53125);
+    assert_int_equal(cm.model.moe.dtype, DTYPE_FP4);
+    cost_model_release(&cm);
+    expect_scenario_refused(
+        "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"engine\": {\"weight_dtype\":"
+        "\"fp7\"}, \"workload\": {\"arrivals\": \"poisson\", \"lengths\": \"fixed\", \"requests\": 1}}",
+        "engine.weight_dtype: expected");
+}
+
 /* 1 000 TFLOP/s and 1 000 GB/s, all reached, no launches. Two rows pick 2 of 8 experts each: 8 · (1 − 0.75²) = 3.5
  * awake, 4 picks. A tile of 16 rows each is 56 rows; of 64 rows with 128 picks on 8 experts 128 + 8·7.5 = 188. Bytes:
  * weights of those awake, and 2·hidden + 3·width values a pick. */
@@ -1129,6 +1165,7 @@ int main(void)
         cmocka_unit_test(test_leave_one_out_by_hand),
         cmocka_unit_test(test_single_kernels_by_hand),
         cmocka_unit_test(test_narrow_weights_by_hand),
+        cmocka_unit_test(test_an_engine_may_quantise_a_models_weights),
         cmocka_unit_test(test_experts_by_hand),
         cmocka_unit_test(test_policies_state_their_limits),
         cmocka_unit_test(test_activations_are_of_the_batch_that_can_be_formed),

@@ -75,6 +75,30 @@ static void test_a_trace_by_hand(void **state)
     activity_log_release(&log);
 }
 
+/* Records that no tracer should write: of no operation, ending before they start, before time 0. What is left counts,
+ * and sums stay at the end of their range. */
+static void test_broken_records_of_a_trace_are_dropped(void **state)
+{
+    (void)state;
+    static const struct activity records[] = {
+        {.kind = ACTIVITY_RANGE, .correlation = 1, .op = (enum operation_name)OP_COUNT},
+        {.kind = ACTIVITY_RANGE, .correlation = 1, .op = (enum operation_name) - 1},
+        {.kind = ACTIVITY_KERNEL, .correlation = 1, .start = 20, .end = 19},
+        {.kind = ACTIVITY_LAUNCH, .correlation = 1, .start = -1, .end = 5},
+        {.kind = ACTIVITY_KERNEL, .correlation = 2, .start = 0, .end = INT64_MAX},
+        {.kind = ACTIVITY_KERNEL, .correlation = 3, .start = 1, .end = INT64_MAX},
+    };
+    struct activity_log log = {0};
+    struct activity_summary s;
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++)
+        activity_add(&log, records[i]);
+    activity_summarise(&log, &s);
+    assert_int_equal(s.dropped, 4);
+    assert_int_equal(s.kernels, 2);
+    assert_true(s.other_ns == INT64_MAX && s.busy_ns == INT64_MAX);
+    activity_log_release(&log);
+}
+
 static void make_tiny(struct weights *w, uint64_t seed)
 {
     struct error err = {0};
@@ -353,6 +377,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_trace_by_hand),
+        cmocka_unit_test(test_broken_records_of_a_trace_are_dropped),
         cmocka_unit_test(test_weights_from_safetensors),
         cmocka_unit_test(test_policies_serve_for_real),
         cmocka_unit_test(test_lost_requests_leave_the_engine),

@@ -473,7 +473,7 @@ static int write_front(const struct plan_page *p, struct error *err)
 {
     size_t known = 0;
     for (size_t i = 0; i < p->study.count; i++)
-        known += isfinite(p->study.points[i].at[p->column[TTFT_P99]]);
+        known += isfinite(p->study.points[i].at[p->column[TTFT_P99]]) ? 1 : 0;
     if (known < 2)
         return 0;
     html_heading(p->out, "front", "What more, or less, money buys");

@@ -164,7 +164,7 @@ static size_t levels(const struct study *s, size_t column, double *out, size_t m
 
 static bool varies(const struct study *s, size_t column)
 {
-    double two[2];
+    double two[2] = {0};
     size_t count = levels(s, column, two, 1);
     return count != 1 && s->count > 1;
 }

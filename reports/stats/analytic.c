@@ -227,6 +227,7 @@ static void first_token(const struct served *p, const struct sample *w, double r
         sum += service[i];
         squares += service[i] * service[i];
     }
+    /* cppcheck-suppress uninitvar; a sample has requests */
     qsort(service, n, sizeof *service, compare_doubles);
     double mean = sum / (double)n, busy = rate * mean;
     out->service_s = mean;

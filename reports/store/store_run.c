@@ -575,15 +575,15 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
     return s->rows.requests ? save_rows(s, *run, err) : 0;
 }
 
-int64_t store_save_run(struct store *s, const struct scenario *sc, const struct run_metrics *m,
+int64_t store_save_run(struct store *store, const struct scenario *s, const struct run_metrics *m,
                        const struct run_summary *summary, double wall_s, struct error *err)
 {
     sqlite3_int64 run = -1;
     struct error ignored;
-    if (store_execute(s, "BEGIN IMMEDIATE", err))
+    if (store_execute(store, "BEGIN IMMEDIATE", err))
         return -1;
-    if (save_all(s, sc, m, summary, wall_s, &run, err) || store_execute(s, "COMMIT", err)) {
-        store_execute(s, "ROLLBACK", &ignored);
+    if (save_all(store, s, m, summary, wall_s, &run, err) || store_execute(store, "COMMIT", err)) {
+        store_execute(store, "ROLLBACK", &ignored);
         return -1;
     }
     return run;

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as a CSV table of measurements: rows whose numbers keep what was asked of them, or an error with a
  * sentence. */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include <stddef.h>
 
 #include "base/csv.h"
+#include "tests/fuzz/fuzz.h"
 
 struct row {
     char layer[8];
@@ -21,21 +18,15 @@ static const struct csv_column columns[] = {
     {"power", offsetof(struct row, power), 0, CSV_OPTIONAL},
 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static char file[] = "/tmp/tandem_fuzz_XXXXXX";
-    static int fd = -1;
     struct error err = {0};
     void *items = NULL;
     size_t count = 0;
-    if (fd < 0 && (fd = mkstemp(file)) < 0)
-        abort();
-    if (ftruncate(fd, 0) || pwrite(fd, data, size, 0) != (ssize_t)size)
-        abort();
-    if (csv_read(file, columns, sizeof columns / sizeof *columns, sizeof(struct row), &items, &count, &err)) {
-        if (err.text[0] == 0 || items)
+    if (csv_read(fuzz_file(data, size), columns, sizeof columns / sizeof *columns, sizeof(struct row), &items, &count,
+                 &err)) {
+        fuzz_expect_sentence(&err);
+        if (items)
             abort();
         return 0;
     }
