@@ -18,6 +18,19 @@ static void stop(struct engine_executor *x)
         x->moves_to->stop = 1;
 }
 
+/* What the loop is told that a step took: by one clock, and corrected where there is a reference, which then catches up
+ * with it. */
+static int told_ns(struct engine_executor *x, const struct step_time *took, int64_t *ns)
+{
+    *ns = x->cpu_time ? took->cpu_ns : took->wall_ns;
+    if (!x->reference)
+        return 0;
+    if (reference_catch_up(x->reference, x->instance, *ns, &x->error))
+        return -1;
+    *ns = (int64_t)((double)*ns / reference_slowness(x->reference) + 0.5);
+    return 0;
+}
+
 static void run(void *state, const struct batch *batch, struct iteration_cost *out)
 {
     struct engine_executor *x = state;
@@ -29,16 +42,22 @@ static void run(void *state, const struct batch *batch, struct iteration_cost *o
             x->wall_start = clock_ns() - (int64_t)((double)batch->start / x->pace);
         wait_until(x->wall_start + (int64_t)((double)batch->start / x->pace));
     }
+    struct step_time took = {0};
     int64_t ns = 0;
-    if (x->port.run(x->port.self, batch, &ns, &x->error)) {
+    if (x->port.run(x->port.self, batch, &took, &x->error) || told_ns(x, &took, &ns)) {
         stop(x);
         return;
     }
-    x->busy_ns += ns;
+    x->busy_ns += took.wall_ns;
+    x->cpu_ns += took.cpu_ns;
     out->total = out->by[COST_MEASURED] = (fine_time)ns << FINE_BITS;
     if (batch->count == 0)
         x->last_decode = out->total;
     out->decode_alone = x->last_decode < out->total ? x->last_decode : out->total;
+    if (x->log && iteration_log_add(x->log, batch, out, took.wall_ns)) {
+        error_no_memory(&x->error);
+        stop(x);
+    }
 }
 
 struct executor engine_executor(struct engine_executor *x)

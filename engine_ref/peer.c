@@ -30,7 +30,7 @@ struct item {
 };
 
 struct reply {
-    int64_t ns;
+    struct step_time took;
     uint64_t count, sequences, free_blocks; /* of a LOOK; tokens follow */
     struct error error;                     /* code ERROR_NONE: it went well */
 };
@@ -150,7 +150,7 @@ static int run_there(struct child *c, const struct message *m)
     struct reply reply = {0};
     if (c->error.code == ERROR_NONE)
         instance_run(&c->engine, &b, &c->error);
-    reply.ns = c->engine.step_ns;
+    reply.took = c->engine.took;
     reply.error = c->error;
     return send_all(c->socket, &reply, sizeof reply);
 }
@@ -279,7 +279,7 @@ static void fill_item(struct item *item, const struct request *r, const struct b
                           .decode = b ? b->decode : true};
 }
 
-static int run(void *self, const struct batch *b, int64_t *ns, struct error *err)
+static int run(void *self, const struct batch *b, struct step_time *took, struct error *err)
 {
     struct peer *p = self;
     struct reply reply;
@@ -306,7 +306,7 @@ static int run(void *self, const struct batch *b, int64_t *ns, struct error *err
         return gone(p, err);
     if (receive_reply(p, &reply, err))
         return -1;
-    *ns = reply.ns;
+    *took = reply.took;
     return 0;
 }
 

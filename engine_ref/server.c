@@ -52,7 +52,7 @@ static struct engine_limits limits_of(const struct scenario *s, const struct rep
                                       const struct server_options *o)
 {
     return (struct engine_limits){.block_tokens = c->kv_block_tokens,
-                                  .blocks = blocks,
+                                  .blocks = blocks + (o->reference ? REFERENCE_BLOCKS : 0),
                                   .rows = o->rows ? o->rows : USUAL_ROWS,
                                   .outputs = MOST_SEQUENCES,
                                   .max_tokens = longest_row(s, c),
@@ -68,7 +68,10 @@ static int open_engine(struct server *server, const struct scenario *s, const st
         return -1;
     server->executors[i] = (struct engine_executor){.port = instance_port(&server->engines[i]),
                                                     .instance = &server->engines[i],
-                                                    .pace = o->pace};
+                                                    .pace = o->pace,
+                                                    .cpu_time = o->cpu_time,
+                                                    .reference = o->reference,
+                                                    .log = o->logs ? &o->logs[i] : NULL};
     server->engine_count++;
     return 0;
 }
@@ -78,7 +81,10 @@ static int start_peer(struct server *server, const struct scenario *s, const str
 {
     if (peer_start(&server->peer, o->weights ? o->weights : &server->weights, backend, limits, s->seed, o->peer, err))
         return -1;
-    server->executors[1] = (struct engine_executor){.port = peer_port(server->peer), .pace = o->pace};
+    server->executors[1] = (struct engine_executor){.port = peer_port(server->peer),
+                                                    .pace = o->pace,
+                                                    .cpu_time = o->cpu_time,
+                                                    .log = o->logs ? &o->logs[1] : NULL};
     return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "engine_ref/executor.h"
 #include "engine_ref/peer.h"
+#include "engine_ref/reference.h"
 #include "sim/scenario.h"
 
 struct server_options {
@@ -17,7 +18,10 @@ struct server_options {
     size_t rows;                   /* of the largest step, padding included; 0: 16384 */
     double pace;                   /* as in struct engine_executor */
     float temperature;
-    enum peer_link peer; /* the engine that decodes is in a process of its own (disaggregated placement) */
+    bool cpu_time; /* the loop's clock goes on by CPU time, where an engine computes on one thread of its own */
+    struct reference *reference; /* times are corrected by it; NULL: they are not */
+    struct iteration_log *logs;  /* [2], one an engine: what iterations took is added there; NULL: nowhere */
+    enum peer_link peer;         /* the engine that decodes is in a process of its own (disaggregated placement) */
 };
 
 struct server {

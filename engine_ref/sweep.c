@@ -380,7 +380,7 @@ static double counted_ns(const struct instance *e, int n, bool on)
     double operations = 0;
     for (int op = 0; op < OP_COUNT; op++)
         operations += (double)e->profiler.ns[op];
-    return n < 0 ? 0 : on ? operations : (double)e->step_ns;
+    return n < 0 ? 0 : on ? operations : (double)e->took.wall_ns;
 }
 
 /* Mean time of a decode step as a batch takes it, or of its operations where `on` measures them. */

@@ -6,6 +6,7 @@
 #include "engine_ref/activity.h"
 #include "engine_ref/safetensors.h"
 #include "engine_ref/server.h"
+#include "engine_ref/stamps.h"
 #include "engine_ref/sweep.h"
 #include "profiles/import.h"
 #include "tests/harness.h"
@@ -173,6 +174,26 @@ static void test_weights_from_safetensors(void **state)
     weights_release(&read);
 }
 
+/* The simulator, as users run it, with what the served iterations took in place of their costs. */
+static void expect_replayed(const char *text, const struct iteration_log logs[2], const struct stamps *served)
+{
+    struct error err = {0};
+    struct stamps replayed = {0};
+    struct replay replays[2] = {{.log = &logs[0]}, {.log = &logs[1]}};
+    struct simulation *s = open_simulation(text);
+    for (size_t i = 0; i < s->scenario.cluster.pool_count; i++)
+        s->scenario.cluster.pools[i].executor = replay_executor(&replays[i]);
+    const struct observer observer = stamps_observer(&replayed);
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    assert_int_equal(stamps_difference(served, &replayed), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(replays[i].mismatches, 0);
+        assert_int_equal(replays[i].next, logs[i].count);
+    }
+    simulation_close(s);
+    stamps_release(&replayed);
+}
+
 static void serve(const char *policy, const char *more, enum peer_link peer, struct cluster_totals *totals,
                   uint64_t *tokens)
 {
@@ -186,10 +207,14 @@ static void serve(const char *policy, const char *more, enum peer_link peer, str
              "{\"name\": \"poisson\", \"rate_per_s\": 2000}, \"requests\": 60, \"lengths\": {\"prompt\": {\"name\": "
              "\"uniform\", \"min\": 1, \"max\": 60}, \"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": 20}}}}",
              policy, more);
-    const struct server_options o = {.threads = 2, .rows = 2048, .peer = peer};
+    struct iteration_log logs[2] = {{0}};
+    struct stamps stamps = {0};
+    const struct server_options o = {.threads = 2, .rows = 2048, .peer = peer, .logs = logs};
     struct simulation *s = open_simulation(text);
     expect_ok(server_open(&server, &s->scenario, &o, &err), &err);
-    const struct observer observer = server_observer(&server);
+    const struct observer stamped = stamps_observer(&stamps);
+    struct observer observer = server_observer(&server);
+    observer.next = &stamped;
     expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err),
               &err); /* which checks time parts and Little's law */
     expect_ok(server_error(&server, &err), &err);
@@ -209,9 +234,14 @@ static void serve(const char *policy, const char *more, enum peer_link peer, str
     }
     server_close(&server);
     simulation_close(s);
+    expect_replayed(text, logs, &stamps);
+    for (size_t i = 0; i < 2; i++)
+        iteration_log_release(&logs[i]);
+    stamps_release(&stamps);
 }
 
-/* Every kind of policy serves for real what it serves in simulation; small pools preempt. */
+/* Every kind of policy serves for real what it serves in simulation, and the simulator driven by the served iterations
+ * reproduces every stamp; small pools preempt. */
 static void test_policies_serve_for_real(void **state)
 {
     (void)state;
