@@ -28,5 +28,5 @@ int64_t clock_cpu_ns(void)
 
 void profiler_clear(struct profiler *p)
 {
-    *p = (struct profiler){.on = p->on, .cpu_time = p->cpu_time, .dropped = p->dropped};
+    *p = (struct profiler){.on = p->on, .dropped = p->dropped};
 }

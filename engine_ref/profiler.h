@@ -34,7 +34,7 @@ struct profiler {
     int64_t ns[OP_COUNT];
     uint64_t ranges[OP_COUNT];
     int64_t opened_at;
-    bool on, cpu_time; /* it measures; by CPU time of the calling thread instead of the wall clock */
+    bool on;
     /* Of the last step on a GPU (activity.h): kernels, time from launch to start summed over them, time that the GPU
      * was busy and from its first kernel to its last, and what the step waits for; records lost since the start. */
     uint64_t kernels, dropped;
@@ -45,23 +45,17 @@ struct profiler {
 int64_t clock_ns(void);     /* the wall clock */
 int64_t clock_cpu_ns(void); /* CPU time of the calling thread */
 
-/* By the clock that the profiler measures with. */
-static inline int64_t profiler_now(const struct profiler *p)
-{
-    return p->cpu_time ? clock_cpu_ns() : clock_ns();
-}
-
 static inline void profiler_open(struct profiler *p)
 {
     if (p->on)
-        p->opened_at = profiler_now(p);
+        p->opened_at = clock_ns();
 }
 
 static inline void profiler_close(struct profiler *p, enum operation_name op)
 {
     if (!p->on)
         return;
-    p->ns[op] += profiler_now(p) - p->opened_at;
+    p->ns[op] += clock_ns() - p->opened_at;
     p->ranges[op]++;
 }
 

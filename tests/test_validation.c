@@ -44,10 +44,14 @@ static void test_served_iterations_of_all_repeats_are_priced_together(void **sta
     (void)state;
     struct finding found[2] = {{.priced[PRICED_DECODES] = {2, 3, 2.9, 0, 0.02}},
                                {.priced[PRICED_DECODES] = {1, 3, 3.3, 0.1, 0.01}}};
-    struct priced_errors decodes = engine_priced_errors(found, 2, PRICED_DECODES);
+    struct priced all = {0}, none = {0};
+    engine_priced_add(&all, found, 2, PRICED_DECODES);
+    engine_priced_add(&none, found, 2, PRICED_PROMPTS);
+    struct priced_errors decodes = engine_priced_sum(&all);
     assert_true(decodes.count == 3 && near(decodes.taken_s, 2) && near(decodes.said_s, 6.2 / 3));
     assert_true(near(decodes.error, 0.2 / 6) && near(decodes.spread, sqrt(0.01 - 0.01 / 9)));
-    assert_true(engine_priced_errors(found, 2, PRICED_PROMPTS).count == 0);
+    assert_true(near(decodes.mean, 0.1 / 3));
+    assert_true(engine_priced_sum(&none).count == 0);
 }
 
 /* E2E: 2 against 1 measured, 3 against 2 simulated, 1.5 instead of 2; then 4 on both sides: a mean of 3 measured

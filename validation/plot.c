@@ -92,11 +92,18 @@ int plot_servers(const char *file, const char *title, const struct plotted *runs
 
 int plot_engine(const char *file, const struct engine_validation *v, struct error *err)
 {
-    struct plotted runs[ENGINE_POLICIES];
+    struct plotted runs[ENGINE_POLICIES * ENGINE_LOADS];
+    char names[ENGINE_POLICIES * ENGINE_LOADS][80];
+    size_t count = 0;
     for (size_t i = 0; i < v->policy_count; i++)
-        runs[i] = (struct plotted){v->policies[i]->name, &v->measured[i], &v->simulated[i],
-                                   &engine_findings(v, i)[v->repeats - 1].latencies};
-    return plot_servers(file, "The engine, served and simulated", runs, v->policy_count, err);
+        for (size_t k = 0; k < v->load_count; k++, count++) {
+            char load[ENGINE_LOAD_NAME];
+            snprintf(names[count], sizeof names[count], "%s, %s", v->policies[i]->name,
+                     engine_load_name(v->loads[k], load));
+            runs[count] = (struct plotted){names[count], &v->measured[i][k], &v->simulated[i][k],
+                                           &engine_findings(v, i, k)[v->repeats - 1].latencies};
+        }
+    return plot_servers(file, "The engine, served and simulated", runs, count, err);
 }
 
 /* Engines in order of appearance among the simulated points. */
