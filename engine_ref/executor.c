@@ -18,16 +18,25 @@ static void stop(struct engine_executor *x)
         x->moves_to->stop = 1;
 }
 
-/* What the loop is told that a step took: by one clock, and corrected where there is a reference, which then catches up
- * with it. */
-static int told_ns(struct engine_executor *x, const struct step_time *took, int64_t *ns)
+/* The reference of few rows runs where decodes follow decodes: after prompts it would bring back the caches that the
+ * next decode has to do without. */
+static bool reference_may_run(const struct engine_executor *x, enum reference_kind kind)
+{
+    return kind == REFERENCE_MANY_ROWS || x->last_kind == kind;
+}
+
+/* What the loop is told that a step took: by one clock, and corrected where there is a reference. */
+static int told_ns(struct engine_executor *x, const struct batch *batch, const struct step_time *took, int64_t *ns)
 {
     *ns = x->cpu_time ? took->cpu_ns : took->wall_ns;
     if (!x->reference)
         return 0;
-    if (reference_catch_up(x->reference, x->instance, *ns, &x->error))
+    enum reference_kind kind = reference_of(batch_padded_tokens(batch));
+    reference_owe(x->reference, kind, *ns);
+    if (reference_may_run(x, kind) && reference_catch_up(x->reference, kind, x->instance, &x->error))
         return -1;
-    *ns = (int64_t)((double)*ns / reference_slowness(x->reference) + 0.5);
+    x->last_kind = kind;
+    *ns = (int64_t)((double)*ns / reference_slowness(x->reference, kind) + 0.5);
     return 0;
 }
 
@@ -44,7 +53,7 @@ static void run(void *state, const struct batch *batch, struct iteration_cost *o
     }
     struct step_time took = {0};
     int64_t ns = 0;
-    if (x->port.run(x->port.self, batch, &took, &x->error) || told_ns(x, &took, &ns)) {
+    if (x->port.run(x->port.self, batch, &took, &x->error) || told_ns(x, batch, &took, &ns)) {
         stop(x);
         return;
     }

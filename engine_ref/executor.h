@@ -20,6 +20,7 @@ struct engine_executor {
     int64_t wall_start; /* when the loop's clock was 0 */
     bool cpu_time;      /* the loop's clock goes on by CPU time instead of the wall clock */
     struct reference *reference; /* of that engine in this process: times are corrected by it; NULL: they are not */
+    enum reference_kind last_kind; /* which one stood for the last iteration */
     struct iteration_log *log;   /* NULL: iterations are not kept */
     int64_t busy_ns, cpu_ns;     /* in steps: on the wall clock, and of CPU time */
     fine_time last_decode;       /* the last iteration of decodes alone */

@@ -6,97 +6,146 @@
 
 #include "base/array.h"
 
-enum { WARM_UP = 3, MOST_AT_ONCE = 50 };
+enum { WARM_UP = 2, MOST_AT_ONCE = 40, MANY_ROWS = 32 };
+
+/* How often one runs at least when it runs, and how many of these do not count: few rows read weights, which must be in
+ * the caches as they are where decodes follow decodes. */
+static const struct {
+    int least, uncounted;
+} turns[REFERENCE_KINDS] = {[REFERENCE_FEW_ROWS] = {4, 1}, [REFERENCE_MANY_ROWS] = {1, 0}};
 
 /* Every sequence's last token of the one block, so that all read the same keys and values. */
-static int make_step(struct reference *r, const struct instance *e, struct error *err)
+static int make_decodes(struct reference *r, struct step *s, const struct instance *e, struct error *err)
 {
     uint32_t last = e->limits.block_tokens - 1;
-    r->block = (uint32_t)e->limits.blocks - 1;
-    step_clear(&r->step);
     for (uint32_t i = 0; i < REFERENCE_SEQUENCES; i++) {
         const struct step_row row = {.position = last, .slot = r->block * e->limits.block_tokens + last};
         const struct paged_span span = {i, 1, last, last + 1, &r->block, true};
-        if (step_add_row(&r->step, row) || step_add_span(&r->step, span) ||
-            step_add_output(&r->step, (struct step_output){.row = i}))
+        if (step_add_row(s, row) || step_add_span(s, span) || step_add_output(s, (struct step_output){.row = i}))
             return error_no_memory(err);
     }
     return 0;
 }
 
-static int note_second(struct reference *r, double ns, double wall_ns, int64_t now, struct error *err)
+static int make_prompt(struct step *s, const struct instance *e, struct error *err)
 {
-    uint32_t at_s = (uint32_t)((now - r->began_ns) / 1000000000);
-    if (r->second_count == 0 || r->seconds[r->second_count - 1].at_s != at_s) {
+    uint32_t rows = e->limits.rows < REFERENCE_PROMPT ? (uint32_t)e->limits.rows : REFERENCE_PROMPT;
+    for (uint32_t i = 0; i < rows; i++)
+        if (step_add_row(s, (struct step_row){.position = i, .slot = NO_SLOT, .prompt = 1}))
+            return error_no_memory(err);
+    return step_add_square(s, (struct square_span){0, rows}) ||
+                   step_add_output(s, (struct step_output){.row = rows - 1})
+               ? error_no_memory(err)
+               : 0;
+}
+
+static int make_step(struct reference *r, enum reference_kind kind, const struct instance *e, struct error *err)
+{
+    struct step *s = &r->steps[kind].step;
+    step_clear(s);
+    r->block = (uint32_t)e->limits.blocks - 1;
+    return kind == REFERENCE_FEW_ROWS ? make_decodes(r, s, e, err) : make_prompt(s, e, err);
+}
+
+static int note_second(struct reference_step *s, uint32_t at_s, double ns, double wall_ns, struct error *err)
+{
+    if (s->second_count == 0 || s->seconds[s->second_count - 1].at_s != at_s) {
         struct reference_second *grown =
-            array_grow(r->seconds, &r->second_capacity, r->second_count + 1, sizeof *grown);
+            array_grow(s->seconds, &s->second_capacity, s->second_count + 1, sizeof *grown);
         if (!grown)
             return error_no_memory(err);
-        r->seconds = grown;
-        grown[r->second_count++] = (struct reference_second){.at_s = at_s};
+        s->seconds = grown;
+        grown[s->second_count++] = (struct reference_second){.at_s = at_s};
     }
-    struct reference_second *s = &r->seconds[r->second_count - 1];
-    s->count++;
-    s->ns += (ns - s->ns) / s->count;
-    s->wall_ns += (wall_ns - s->wall_ns) / s->count;
+    struct reference_second *last = &s->seconds[s->second_count - 1];
+    last->count++;
+    last->ns += (ns - last->ns) / last->count;
+    last->wall_ns += (wall_ns - last->wall_ns) / last->count;
     return 0;
 }
 
-/* Once. */
-static int measure(struct reference *r, struct instance *e, double *ns, struct error *err)
+/* Once; what it took. */
+static int measure(struct reference *r, enum reference_kind kind, struct instance *e, bool counts, double *ns,
+                   struct error *err)
 {
-    int64_t wall = clock_ns(), cpu = clock_cpu_ns();
-    if (e->backend->run(e->state, &r->step, e->next_tokens, err))
+    struct reference_step *s = &r->steps[kind];
+    int64_t cpu = clock_cpu_ns(), wall = clock_ns();
+    if (e->backend->run(e->state, &s->step, e->next_tokens, err))
         return -1;
     int64_t now = clock_ns();
     *ns = (double)(r->cpu_time ? clock_cpu_ns() - cpu : now - wall);
-    double kept = exp2(-(double)(now - r->last_ns) * 1e-9 / REFERENCE_HALF_LIFE_S);
-    r->weight = r->weight * kept + 1;
-    r->weighted_ns = r->weighted_ns * kept + *ns;
-    r->last_ns = now;
-    return note_second(r, *ns, (double)(now - wall), now, err);
+    if (!counts)
+        return 0;
+    double kept = exp2(-(double)(now - s->last_ns) * 1e-9 / REFERENCE_HALF_LIFE_S);
+    s->weight = s->weight * kept + 1;
+    s->weighted_ns = s->weighted_ns * kept + *ns;
+    s->last_ns = now;
+    return note_second(s, (uint32_t)((now - r->began_ns) / 1000000000), *ns, (double)(now - wall), err);
 }
 
-int reference_create(struct reference *r, struct instance *e, bool cpu_time, double most_s, struct error *err)
+static int set_standard(struct reference *r, enum reference_kind kind, struct instance *e, double most_s,
+                        struct error *err)
 {
-    *r = (struct reference){.cpu_time = cpu_time, .began_ns = clock_ns(), .last_ns = clock_ns()};
-    if (make_step(r, e, err))
+    struct reference_step *s = &r->steps[kind];
+    if (make_step(r, kind, e, err))
         return -1;
     double sum = 0, ns;
-    int64_t begin = clock_ns();
+    int64_t begin = s->last_ns = clock_ns();
     for (int n = -WARM_UP; n <= 0 || (double)(clock_ns() - begin) * 1e-9 < most_s; n++) {
-        if (measure(r, e, &ns, err))
+        if (measure(r, kind, e, n >= 0, &ns, err))
             return -1;
-        sum = n < 0 ? 0 : sum + ns;
-        r->standard_ns = n < 0 ? ns : sum / (n + 1);
+        sum += n >= 0 ? ns : 0;
+        s->standard_ns = n >= 0 ? sum / (n + 1) : ns;
     }
     return 0;
+}
+
+int reference_create(struct reference *r, struct instance *e, bool cpu_time, double each_s, struct error *err)
+{
+    *r = (struct reference){.cpu_time = cpu_time, .began_ns = clock_ns()};
+    return set_standard(r, REFERENCE_FEW_ROWS, e, each_s, err) || set_standard(r, REFERENCE_MANY_ROWS, e, each_s, err)
+               ? -1
+               : 0;
 }
 
 void reference_release(struct reference *r)
 {
-    step_release(&r->step);
-    free(r->seconds);
+    for (int k = 0; k < REFERENCE_KINDS; k++) {
+        step_release(&r->steps[k].step);
+        free(r->steps[k].seconds);
+    }
     *r = (struct reference){0};
 }
 
-int reference_catch_up(struct reference *r, struct instance *e, int64_t ns, struct error *err)
+enum reference_kind reference_of(uint64_t rows)
 {
-    r->debt_ns += REFERENCE_SHARE * (double)ns;
-    if (r->debt_ns < r->standard_ns)
+    return rows > MANY_ROWS ? REFERENCE_MANY_ROWS : REFERENCE_FEW_ROWS;
+}
+
+void reference_owe(struct reference *r, enum reference_kind kind, int64_t ns)
+{
+    r->steps[kind].debt_ns += REFERENCE_SHARE * (double)ns;
+}
+
+int reference_catch_up(struct reference *r, enum reference_kind kind, struct instance *e, struct error *err)
+{
+    struct reference_step *s = &r->steps[kind];
+    double runs = s->debt_ns / s->standard_ns;
+    if (runs < turns[kind].least)
         return 0;
-    if (make_step(r, e, err))
+    if (make_step(r, kind, e, err))
         return -1;
-    for (int i = 0; i < MOST_AT_ONCE && r->debt_ns >= r->standard_ns; i++) {
-        double own;
-        if (measure(r, e, &own, err))
+    for (int i = 0; i < MOST_AT_ONCE && i < runs; i++) {
+        double ns;
+        if (measure(r, kind, e, i >= turns[kind].uncounted, &ns, err))
             return -1;
-        r->debt_ns -= own;
+        s->debt_ns -= ns;
     }
     return 0;
 }
 
-double reference_slowness(const struct reference *r)
+double reference_slowness(const struct reference *r, enum reference_kind kind)
 {
-    return r->weight > 0 ? r->weighted_ns / r->weight / r->standard_ns : 1;
+    const struct reference_step *s = &r->steps[kind];
+    return s->weight > 0 ? s->weighted_ns / s->weight / s->standard_ns : 1;
 }

@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "profiles/table.h"
 
-enum { WARM_UP = 2, LEAST_SAMPLES = 5, MOST_SAMPLES = 200, CHUNK_TOKENS = 128, POINTS_DEPTH = 4, DISTURB_EVERY = 32 };
+enum { WARM_UP = 2, LEAST_SAMPLES = 5, MOST_SAMPLES = 400, CHUNK_TOKENS = 128, POINTS_DEPTH = 4, DISTURB_EVERY = 32 };
 
 struct engine_limits sweep_limits(const struct sweep_options *o, uint32_t block_tokens, size_t threads)
 {
@@ -106,9 +106,14 @@ static int factor_of(struct instance *e, const struct sweep_options *o, const st
                      struct error *err)
 {
     int64_t ns = o->cpu_time ? took->cpu_ns : took->wall_ns;
-    if (o->reference && reference_catch_up(o->reference, e, ns, err))
+    *factor = (double)ns / (double)took->wall_ns;
+    if (!o->reference)
+        return 0;
+    enum reference_kind kind = reference_of(e->step.row_count);
+    reference_owe(o->reference, kind, ns);
+    if (reference_catch_up(o->reference, kind, e, err))
         return -1;
-    *factor = (double)ns / (double)took->wall_ns / (o->reference ? reference_slowness(o->reference) : 1);
+    *factor /= reference_slowness(o->reference, kind);
     return 0;
 }
 
@@ -128,7 +133,8 @@ static int sample_step(struct instance *e, const struct sweep_options *o, const 
                        struct samples_of *m, struct step_times *out, struct error *err)
 {
     int64_t begin = 0;
-    for (int i = -WARM_UP; i < MOST_SAMPLES; i++) {
+    size_t least = o->least_samples ? o->least_samples : LEAST_SAMPLES;
+    for (int i = least < LEAST_SAMPLES ? -1 : -WARM_UP; i < MOST_SAMPLES; i++) {
         if (i % DISTURB_EVERY == 0 && e->backend->run(e->state, other, e->next_tokens, err))
             return -1;
         profiler_clear(&e->profiler);
@@ -151,8 +157,8 @@ static int sample_step(struct instance *e, const struct sweep_options *o, const 
             m->op[op][i] *= factor;
         out->samples = (size_t)i + 1;
         memcpy(m->sorted, m->step, out->samples * sizeof *m->step);
-        bool known = out->samples >= LEAST_SAMPLES && median_half_width(m->sorted, out->samples) <= o->half_width;
-        if (known || (out->samples >= LEAST_SAMPLES && (double)(clock_ns() - begin) * 1e-9 > most_s))
+        bool known = out->samples >= least && median_half_width(m->sorted, out->samples) <= o->half_width;
+        if (known || (out->samples >= least && (double)(clock_ns() - begin) * 1e-9 > most_s))
             break;
     }
     middle_of(m->step, out->samples, &out->step_ns, &out->step_p10, &out->step_p90);
@@ -325,7 +331,7 @@ static int sweep_tokens(struct sweep *s, struct error *err)
     for (uint32_t n = 1, before = 0;; n = next_tokens(s, n)) {
         uint32_t at = n < s->o->most_tokens ? n : s->o->most_tokens;
         if (measure_tokens(s, at, &ns, err) ||
-            (before > 0 && refine_tokens(s, before, before_ns, at, ns, POINTS_DEPTH, err)))
+            (before > 0 && refine_tokens(s, before, before_ns, at, ns, s->o->refinements ? s->o->refinements : POINTS_DEPTH, err)))
             return -1;
         before = at;
         before_ns = ns;

@@ -68,7 +68,7 @@ static struct engine_cell cell_of(const struct validator *v, size_t i, double ra
                    .weights = &v->weights,
                    .threads = v->o->threads,
                    .cpu_time = v->out->cpu_time,
-                   .reference = v->out->reference.standard_ns > 0 ? &v->out->reference : NULL},
+                   .reference = &v->out->reference},
         .stop = v->o->stop};
 }
 
@@ -84,9 +84,11 @@ static struct sweep_options sweep_of(struct validator *v, const struct simulatio
                                   .most_tokens = v->backend->profiled_tokens,
                                   .most_sequences = 16,
                                   .most_kv = longest < 1024 ? longest : 1024,
-                                  .tolerance = 0.03,
+                                  .tolerance = 0.05,
+                                  .refinements = 2,
                                   .point_s = 0.4,
                                   .attention_s = 0.05,
+                                  .least_samples = 3,
                                   .kv_growth = 4,
                                   .half_width = 0.002,
                                   .every_decode = true,
@@ -151,9 +153,12 @@ static double wall_factor(const struct reference *r)
 {
     enum { LAST = 20 };
     double wall = 0, counted = 0;
-    for (size_t i = r->second_count > LAST ? r->second_count - LAST : 0; i < r->second_count; i++) {
-        wall += r->seconds[i].wall_ns * r->seconds[i].count;
-        counted += r->standard_ns * r->seconds[i].count;
+    for (int k = 0; k < REFERENCE_KINDS; k++) {
+        const struct reference_step *s = &r->steps[k];
+        for (size_t i = s->second_count > LAST ? s->second_count - LAST : 0; i < s->second_count; i++) {
+            wall += s->seconds[i].wall_ns * s->seconds[i].count;
+            counted += s->standard_ns * s->seconds[i].count;
+        }
     }
     return (1 + REFERENCE_SHARE) * (counted > 0 ? wall / counted : 1);
 }

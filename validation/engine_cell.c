@@ -115,14 +115,16 @@ static void served_release(struct served *s)
     stamps_release(&s->stamps);
 }
 
-/* The reference's fastest and slowest second since the one at `first`, which may have begun before. */
-static void note_speeds(const struct reference *r, size_t first, struct served_speed *out)
+/* The reference steps' fastest and slowest seconds since those at `first`. */
+static void note_speeds(const struct reference *r, const size_t first[REFERENCE_KINDS], struct served_speed *out)
 {
-    out->fastest = out->slowest = NAN;
-    for (size_t i = first; r && i < r->second_count; i++) {
-        double slowness = r->seconds[i].ns / r->standard_ns;
-        out->fastest = fmin(out->fastest, slowness);
-        out->slowest = fmax(out->slowest, slowness);
+    for (int k = 0; k < REFERENCE_KINDS; k++) {
+        const struct reference_step *s = &r->steps[k];
+        out->fastest[k] = out->slowest[k] = NAN;
+        for (size_t i = first[k]; i < s->second_count; i++) {
+            out->fastest[k] = fmin(out->fastest[k], s->seconds[i].ns / s->standard_ns);
+            out->slowest[k] = fmax(out->slowest[k], s->seconds[i].ns / s->standard_ns);
+        }
     }
 }
 
@@ -145,7 +147,7 @@ static int serve_by(const struct engine_cell *c, struct server *server, struct s
     struct observer stamps = stamps_observer(&served->stamps), engine = server_observer(server);
     const struct observer prices = {.state = &pricing, .next = &stamps, .iterated = price};
     const struct reference *reference = c->server.reference;
-    size_t first = reference ? reference->second_count : 0;
+    const size_t first[REFERENCE_KINDS] = {reference->steps[0].second_count, reference->steps[1].second_count};
     engine.next = &prices;
     if (run(c, s, &engine, out, err) || server_error(server, err))
         return -1;

@@ -12,7 +12,7 @@
 #include "base/array.h"
 #include "base/json.h"
 
-enum { SINGLES = 17 + MEASURED_METRICS + 5 * PRICED_KINDS, GRID = MEASURED_METRICS * MEASURED_STATISTICS };
+enum { SINGLES = 15 + 2 * REFERENCE_KINDS + MEASURED_METRICS + 5 * PRICED_KINDS, GRID = MEASURED_METRICS * MEASURED_STATISTICS };
 
 const char *const priced_kind_names[PRICED_KINDS] = {
     "decodes", "decodes after prompts", "padded decodes", "padded decodes after prompts",
@@ -36,8 +36,6 @@ static size_t places_of(struct finding *f, double *places[3 * GRID + SINGLES])
                                &f->speed.told_s,
                                &f->speed.wall_s,
                                &f->speed.cpu_s,
-                               &f->speed.fastest,
-                               &f->speed.slowest,
                                &f->replayed.iterations,
                                &f->replayed.mismatches,
                                &f->replayed.difference_ns};
@@ -45,6 +43,10 @@ static size_t places_of(struct finding *f, double *places[3 * GRID + SINGLES])
         places[n++] = singles[i];
     for (int m = 0; m < MEASURED_METRICS; m++)
         places[n++] = &f->speed.changes[m];
+    for (int k = 0; k < REFERENCE_KINDS; k++) {
+        places[n++] = &f->speed.fastest[k];
+        places[n++] = &f->speed.slowest[k];
+    }
     for (int k = 0; k < PRICED_KINDS; k++) {
         struct priced *p = &f->priced[k];
         places[n++] = &p->count;

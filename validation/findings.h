@@ -5,6 +5,7 @@
 #ifndef TANDEM_VALIDATION_FINDINGS_H
 #define TANDEM_VALIDATION_FINDINGS_H
 
+#include "engine_ref/reference.h"
 #include "reports/stats/latencies.h"
 
 enum { ENGINE_REPEATS = 100 }; /* the most of them */
@@ -34,7 +35,8 @@ struct priced {
 /* How the machine was while a run was served. */
 struct served_speed {
     double told_s, wall_s, cpu_s; /* Σ iterations: as the run was told, on the wall clock, of CPU time */
-    double fastest, slowest;      /* the reference over its standard, in the fastest and the slowest second */
+    /* The reference steps over their standards, each in its fastest and its slowest second. */
+    double fastest[REFERENCE_KINDS], slowest[REFERENCE_KINDS];
     /* What drift alone is worth: means of the simulation with it over those without, − 1. */
     double changes[MEASURED_METRICS];
 };
