@@ -50,7 +50,8 @@ static const struct option_spec options[] = {
      "engine: of static_padded, static_prepacked, continuous, chunked_prefill, unified_budget, "
      "prefill_first, disaggregated (default: the first five and the last)"},
     {"--repeats", "N",
-     "engine: so many times a profile, and each policy served and simulated (default 1, which has no interval); kept in "
+     "engine: so many times a profile, and each policy served and simulated (default 1, which has no interval); kept "
+     "in "
      "engine-validation.points until all are there, so that an interrupted one goes on"},
     {"--backend", "NAME", "engine: cpu, cpu-reference, or cuda where it is built in"},
     {"--no-hashes", NULL, "measured: leave the folder's prefix_hashes.jsonl out, so that no prompts share prefixes"},

@@ -19,7 +19,7 @@ static void stop(struct engine_executor *x)
 }
 
 /* The reference of few rows runs where decodes follow decodes: after prompts it would bring back the caches that the
- * next decode has to do without. */
+ * next decode has to do without, and take longer itself. */
 static bool reference_may_run(const struct engine_executor *x, enum reference_kind kind)
 {
     return kind == REFERENCE_MANY_ROWS || x->last_kind == kind;

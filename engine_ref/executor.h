@@ -19,12 +19,12 @@ struct engine_executor {
     double pace;        /* 1: an iteration waits for its time on the wall clock; 2: at twice the speed; 0: never */
     int64_t wall_start; /* when the loop's clock was 0 */
     bool cpu_time;      /* the loop's clock goes on by CPU time instead of the wall clock */
-    struct reference *reference; /* of that engine in this process: times are corrected by it; NULL: they are not */
+    struct reference *reference;   /* of that engine in this process: times are corrected by it; NULL: they are not */
     enum reference_kind last_kind; /* which one stood for the last iteration */
-    struct iteration_log *log;   /* NULL: iterations are not kept */
-    int64_t busy_ns, cpu_ns;     /* in steps: on the wall clock, and of CPU time */
-    fine_time last_decode;       /* the last iteration of decodes alone */
-    volatile sig_atomic_t stop;  /* raised on failure */
+    struct iteration_log *log;     /* NULL: iterations are not kept */
+    int64_t busy_ns, cpu_ns;       /* in steps: on the wall clock, and of CPU time */
+    fine_time last_decode;         /* the last iteration of decodes alone */
+    volatile sig_atomic_t stop;    /* raised on failure */
     struct error error;
     /* KV that goes from this engine to another one (disaggregation): where to, what it took. */
     struct engine_executor *moves_to;

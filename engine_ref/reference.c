@@ -8,12 +8,6 @@
 
 enum { WARM_UP = 2, MOST_AT_ONCE = 40, MANY_ROWS = 32 };
 
-/* How often one runs at least when it runs, and how many of these do not count: few rows read weights, which must be in
- * the caches as they are where decodes follow decodes. */
-static const struct {
-    int least, uncounted;
-} turns[REFERENCE_KINDS] = {[REFERENCE_FEW_ROWS] = {4, 1}, [REFERENCE_MANY_ROWS] = {1, 0}};
-
 /* Every sequence's last token of the one block, so that all read the same keys and values. */
 static int make_decodes(struct reference *r, struct step *s, const struct instance *e, struct error *err)
 {
@@ -130,14 +124,13 @@ void reference_owe(struct reference *r, enum reference_kind kind, int64_t ns)
 int reference_catch_up(struct reference *r, enum reference_kind kind, struct instance *e, struct error *err)
 {
     struct reference_step *s = &r->steps[kind];
-    double runs = s->debt_ns / s->standard_ns;
-    if (runs < turns[kind].least)
+    if (s->debt_ns < s->standard_ns)
         return 0;
     if (make_step(r, kind, e, err))
         return -1;
-    for (int i = 0; i < MOST_AT_ONCE && i < runs; i++) {
+    for (int i = 0; i < MOST_AT_ONCE && s->debt_ns >= s->standard_ns; i++) {
         double ns;
-        if (measure(r, kind, e, i >= turns[kind].uncounted, &ns, err))
+        if (measure(r, kind, e, true, &ns, err))
             return -1;
         s->debt_ns -= ns;
     }

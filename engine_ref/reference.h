@@ -28,7 +28,7 @@ struct reference_second {
 };
 
 struct reference_step {
-    double standard_ns; /* what it takes at slowness 1 */
+    double standard_ns;               /* what it takes at slowness 1 */
     struct reference_second *seconds; /* [second_count], owned */
     size_t second_count, second_capacity;
     struct step step; /* this and the rest are its own */
@@ -55,7 +55,7 @@ enum reference_kind reference_of(uint64_t rows);
 /* One more step that it stands for took `ns`. */
 void reference_owe(struct reference *r, enum reference_kind kind, int64_t ns);
 
-/* Runs it until it has had its share, where that is more than a few times. */
+/* Runs it until it has had its share; after a step of its kind, so that caches are as they are then. */
 int reference_catch_up(struct reference *r, enum reference_kind kind, struct instance *e, struct error *err);
 
 /* What it takes just now over its standard. */

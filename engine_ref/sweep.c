@@ -331,7 +331,8 @@ static int sweep_tokens(struct sweep *s, struct error *err)
     for (uint32_t n = 1, before = 0;; n = next_tokens(s, n)) {
         uint32_t at = n < s->o->most_tokens ? n : s->o->most_tokens;
         if (measure_tokens(s, at, &ns, err) ||
-            (before > 0 && refine_tokens(s, before, before_ns, at, ns, s->o->refinements ? s->o->refinements : POINTS_DEPTH, err)))
+            (before > 0 &&
+             refine_tokens(s, before, before_ns, at, ns, s->o->refinements ? s->o->refinements : POINTS_DEPTH, err)))
             return -1;
         before = at;
         before_ns = ns;

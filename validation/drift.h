@@ -15,8 +15,8 @@ struct drift {
 
 void drift_release(struct drift *d);
 
-/* Adds up what all iterations took in every second; a second in which none started is like the one before. Returns 0, or
- * -1 when memory is short. */
+/* Adds up what all iterations took in every second; a second in which none started is like the one before. Returns 0,
+ * or -1 when memory is short. */
 int drift_read(struct drift *d, const struct iteration_log *logs, size_t log_count, struct error *err);
 
 /* An executor whose iterations take as much longer as the drift says; beyond its end as in its last second. */

@@ -58,18 +58,17 @@ struct validator {
 
 static struct engine_cell cell_of(const struct validator *v, size_t i, double rate_per_s)
 {
-    return (struct engine_cell){
-        .scenario = v->o->scenario,
-        .policy = v->out->policies[i],
-        .profile = v->scratch.profiles[0],
-        .rate_per_s = rate_per_s,
-        .requests = v->requests,
-        .server = {.backend = v->o->backend,
-                   .weights = &v->weights,
-                   .threads = v->o->threads,
-                   .cpu_time = v->out->cpu_time,
-                   .reference = &v->out->reference},
-        .stop = v->o->stop};
+    return (struct engine_cell){.scenario = v->o->scenario,
+                                .policy = v->out->policies[i],
+                                .profile = v->scratch.profiles[0],
+                                .rate_per_s = rate_per_s,
+                                .requests = v->requests,
+                                .server = {.backend = v->o->backend,
+                                           .weights = &v->weights,
+                                           .threads = v->o->threads,
+                                           .cpu_time = v->out->cpu_time,
+                                           .reference = &v->out->reference},
+                                .stop = v->o->stop};
 }
 
 static double wall_s_since(int64_t began)
@@ -89,7 +88,7 @@ static struct sweep_options sweep_of(struct validator *v, const struct simulatio
                                   .point_s = 0.4,
                                   .attention_s = 0.05,
                                   .least_samples = 3,
-                                  .kv_growth = 4,
+                                  .kv_growth = 16,
                                   .half_width = 0.002,
                                   .every_decode = true,
                                   .cpu_time = v->out->cpu_time,
@@ -135,8 +134,10 @@ static int predict_busy(const struct validator *v, double *busy_s, struct error 
             double load = v->out->loads[k], own_s;
             struct latencies latencies = {0};
             struct run_summary summary;
-            const struct engine_cell cell =
-                cell_of(v, i, isnan(load) ? CELL_OWN_ARRIVALS : load == 0 ? CELL_AT_ONCE : load * capacity);
+            const struct engine_cell cell = cell_of(v, i,
+                                                    isnan(load) ? CELL_OWN_ARRIVALS
+                                                    : load == 0 ? CELL_AT_ONCE
+                                                                : load * capacity);
             int status = cell_simulate(&cell, NULL, &latencies, &summary, &own_s, err);
             latencies_release(&latencies);
             if (status)
@@ -189,8 +190,8 @@ static char *key_of(const struct validator *v, size_t i, size_t k, size_t repeat
     static const char format[] = "%s at %.17g repeat %zu by %s on %s, %zu threads, %.17g s, plug-ins %s, of %s";
     const char *policy = v->out->policies[i]->name, *backend = v->o->backend ? v->o->backend : "the usual backend";
     double load = v->out->loads[k];
-    int length = snprintf(NULL, 0, format, policy, load, repeat, TANDEM_VERSION, backend, v->o->threads,
-                          v->o->repeat_s, v->plugins, v->scenario);
+    int length = snprintf(NULL, 0, format, policy, load, repeat, TANDEM_VERSION, backend, v->o->threads, v->o->repeat_s,
+                          v->plugins, v->scenario);
     char *key = malloc((size_t)length + 1);
     if (key)
         snprintf(key, (size_t)length + 1, format, policy, load, repeat, TANDEM_VERSION, backend, v->o->threads,
@@ -231,7 +232,7 @@ static int prepare(struct validator *v, size_t repeat, struct error *err)
 static double rate_of(const struct validator *v, size_t i, size_t k, size_t repeat)
 {
     double load = v->out->loads[k];
-    return isnan(load)  ? CELL_OWN_ARRIVALS
+    return isnan(load) ? CELL_OWN_ARRIVALS
            : load == 0 ? CELL_AT_ONCE
                        : load * engine_findings(v->out, i, 0)[repeat].measured_rate;
 }
@@ -262,8 +263,7 @@ static int find(struct validator *v, size_t i, size_t k, size_t repeat, struct e
     char *key = key_of(v, i, k, repeat);
     if (!key)
         return error_no_memory(err);
-    int status =
-        findings_recall(v->o->points, key, &known, f, &out->measured[i][k], &out->simulated[i][k], err);
+    int status = findings_recall(v->o->points, key, &known, f, &out->measured[i][k], &out->simulated[i][k], err);
     if (status == 0 && known) {
         v->requests = v->by_rate ? (size_t)f->requests : 0;
         tell_next(v, out->policies[i]->name, out->loads[k], repeat, true);
@@ -312,7 +312,8 @@ static int find_all(struct validator *v, struct error *err)
     return 0;
 }
 
-/* Capacity and shares of it where the scenario states a rate and a number of requests, else the scenario as it stands. */
+/* Capacity and shares of it where the scenario states a rate and a number of requests, else the scenario as it stands.
+ */
 static void choose_loads(struct validator *v)
 {
     const struct json workload = json_member(v->o->scenario, "workload"), arrivals = json_member(&workload, "arrivals");

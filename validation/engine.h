@@ -3,8 +3,8 @@
  *
  * A repeat measures a profile, then serves each policy with all requests at once, which is its capacity, and at each
  * load. A reference step runs between others all the time: profile and served iterations are corrected by it, so that a
- * machine that gets slower or faster changes neither. A CPU engine has one thread and counts its CPU time, so that other
- * programs on the machine do not count. */
+ * machine that gets slower or faster changes neither. A CPU engine has one thread and counts its CPU time, so that
+ * other programs on the machine do not count. */
 #ifndef TANDEM_VALIDATION_ENGINE_H
 #define TANDEM_VALIDATION_ENGINE_H
 
@@ -38,8 +38,8 @@ struct engine_validation_options {
     size_t policy_count;
     const double *loads; /* [load_count], at most ENGINE_LOADS − 1: shares of capacity, above 0 */
     size_t load_count;
-    size_t repeats;      /* 1 to ENGINE_REPEATS */
-    double repeat_s;     /* on the wall clock: a repeat serves as many requests as fit, at least ENGINE_LEAST_REQUESTS */
+    size_t repeats;  /* 1 to ENGINE_REPEATS */
+    double repeat_s; /* on the wall clock: a repeat serves as many requests as fit, at least ENGINE_LEAST_REQUESTS */
     const char *backend; /* NULL: the first */
     size_t threads;      /* of a CPU backend; with more than one its time is the wall clock's */
     const char *points;  /* findings are kept in this file until all are there */

@@ -77,10 +77,10 @@ static enum priced_kind kind_of(const struct batch *b, bool after_prompts)
     bool decodes = b->decodes > 0;
     for (size_t i = 0; i < b->count && !decodes; i++)
         decodes = b->items[i].decode;
-    return decodes                       ? PRICED_MIXED
-           : b->layout == BATCH_PADDED   ? PRICED_PADDED_PROMPTS
-           : b->layout == BATCH_PACKED   ? PRICED_PACKED_PROMPTS
-                                         : PRICED_PROMPTS;
+    return decodes                     ? PRICED_MIXED
+           : b->layout == BATCH_PADDED ? PRICED_PADDED_PROMPTS
+           : b->layout == BATCH_PACKED ? PRICED_PACKED_PROMPTS
+                                       : PRICED_PROMPTS;
 }
 
 static void price(void *state, const struct iteration_record *record)

@@ -12,11 +12,15 @@
 #include "base/array.h"
 #include "base/json.h"
 
-enum { SINGLES = 15 + 2 * REFERENCE_KINDS + MEASURED_METRICS + 5 * PRICED_KINDS, GRID = MEASURED_METRICS * MEASURED_STATISTICS };
+enum {
+    SINGLES = 15 + 2 * REFERENCE_KINDS + MEASURED_METRICS + 5 * PRICED_KINDS,
+    GRID = MEASURED_METRICS * MEASURED_STATISTICS
+};
 
-const char *const priced_kind_names[PRICED_KINDS] = {
-    "decodes", "decodes after prompts", "padded decodes", "padded decodes after prompts",
-    "prompts", "padded prompts",        "packed prompts", "prompts and decodes"};
+const char *const priced_kind_names[PRICED_KINDS] = {"decodes",        "decodes after prompts",
+                                                     "padded decodes", "padded decodes after prompts",
+                                                     "prompts",        "padded prompts",
+                                                     "packed prompts", "prompts and decodes"};
 
 /* All numbers of a finding, one after another. */
 static size_t places_of(struct finding *f, double *places[3 * GRID + SINGLES])
@@ -28,8 +32,12 @@ static size_t places_of(struct finding *f, double *places[3 * GRID + SINGLES])
             places[n++] = &f->latencies.simulated[m][i];
             places[n++] = &f->latencies.error[m][i];
         }
-    double *const singles[] = {&f->latencies.mean_absolute, &f->latencies.worst_absolute, &f->throughput_error,
-                               &f->measured_e2e_s,          &f->simulated_e2e_s,          &f->measured_rate,
+    double *const singles[] = {&f->latencies.mean_absolute,
+                               &f->latencies.worst_absolute,
+                               &f->throughput_error,
+                               &f->measured_e2e_s,
+                               &f->simulated_e2e_s,
+                               &f->measured_rate,
                                &f->simulated_rate,
                                &f->requests,
                                &f->rate_per_s,
