@@ -78,10 +78,11 @@ static double wall_s_since(int64_t began)
 
 static struct sweep_options sweep_of(struct validator *v, const struct simulation *s)
 {
-    uint32_t longest = scenario_cost(&s->scenario)->model.max_tokens;
+    enum { SEQUENCES = 16 }; /* that the policies have at most */
+    uint32_t longest = scenario_cost(&s->scenario)->model.max_tokens, most = v->backend->profiled_tokens;
     return (struct sweep_options){.name = "engine",
-                                  .most_tokens = v->backend->profiled_tokens,
-                                  .most_sequences = 16,
+                                  .most_tokens = most / SEQUENCES < longest ? most : SEQUENCES * longest,
+                                  .most_sequences = SEQUENCES,
                                   .most_kv = longest < 1024 ? longest : 1024,
                                   .tolerance = 0.05,
                                   .refinements = 2,
