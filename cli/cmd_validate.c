@@ -31,7 +31,8 @@ enum {
     OPT_NO_HASHES,
     OPT_LOADS,
     OPT_SECONDS,
-    OPT_ENGINE_THREADS
+    OPT_ENGINE_THREADS,
+    OPT_NO_REFERENCE
 };
 
 static const struct option_spec options[] = {
@@ -62,6 +63,7 @@ static const struct option_spec options[] = {
      "but at least 16 a run"},
     {"--threads", "N",
      "engine: threads of a CPU backend (default 1, whose CPU time is counted; with more, the wall clock)"},
+    {"--no-reference", NULL, "engine: take times as they are measured, not corrected by reference steps"},
     PLUGIN_OPTION,
     {0},
 };
@@ -346,7 +348,8 @@ static int validate_served(const struct arguments *args, struct error *err)
 {
     struct engine_wishes wishes = {.policies = args->values[OPT_POLICIES],
                                    .backend = args->values[OPT_BACKEND],
-                                   .plot = args->values[OPT_PLOT]};
+                                   .plot = args->values[OPT_PLOT],
+                                   .uncorrected = args->values[OPT_NO_REFERENCE] != NULL};
     const char *loads = args->values[OPT_LOADS], *seconds = args->values[OPT_SECONDS];
     if (need_words(args, 1, 2, command_validate.usage, err) ||
         read_count(args->values[OPT_REPEATS], 1, ENGINE_REPEATS, &wishes.repeats, err) ||

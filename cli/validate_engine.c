@@ -257,6 +257,7 @@ int validate_engine(const struct arguments *args, const struct engine_wishes *wi
                                                 .repeats = wishes->repeats,
                                                 .repeat_s = wishes->repeat_s,
                                                 .threads = wishes->threads,
+                                                .uncorrected = wishes->uncorrected,
                                                 .backend = wishes->backend,
                                                 .points = "engine-validation.points",
                                                 .stop = stop_on_signal(),

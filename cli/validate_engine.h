@@ -9,6 +9,7 @@ struct engine_wishes {
     const char *policies; /* comma-separated; NULL: the usual ones */
     const char *backend;  /* NULL: the first */
     const char *plot;     /* NULL: none */
+    bool uncorrected;     /* by no reference */
     unsigned long repeats, threads;
     double repeat_s; /* that one may take */
     double loads[8]; /* [load_count] shares of capacity */

@@ -67,7 +67,7 @@ static struct engine_cell cell_of(const struct validator *v, size_t i, double ra
                                            .weights = &v->weights,
                                            .threads = v->o->threads,
                                            .cpu_time = v->out->cpu_time,
-                                           .reference = &v->out->reference},
+                                           .reference = v->o->uncorrected ? NULL : &v->out->reference},
                                 .stop = v->o->stop};
 }
 
@@ -93,7 +93,7 @@ static struct sweep_options sweep_of(struct validator *v, const struct simulatio
                                   .half_width = 0.002,
                                   .every_decode = true,
                                   .cpu_time = v->out->cpu_time,
-                                  .reference = &v->out->reference,
+                                  .reference = v->o->uncorrected ? NULL : &v->out->reference,
                                   .stop = v->o->stop};
 }
 
@@ -188,15 +188,17 @@ static int choose_requests(struct validator *v, struct error *err)
 /* All that decides what is found, but for the machine. The caller frees it; NULL when memory is short. */
 static char *key_of(const struct validator *v, size_t i, size_t k, size_t repeat)
 {
-    static const char format[] = "%s at %.17g repeat %zu by %s on %s, %zu threads, %.17g s, plug-ins %s, of %s";
+    static const char format[] = "%s at %.17g repeat %zu by %s on %s, %zu threads, %.17g s, %s, plug-ins %s, of %s";
     const char *policy = v->out->policies[i]->name, *backend = v->o->backend ? v->o->backend : "the usual backend";
-    double load = v->out->loads[k];
-    int length = snprintf(NULL, 0, format, policy, load, repeat, TANDEM_VERSION, backend, v->o->threads, v->o->repeat_s,
+    const char *corrected = v->o->uncorrected ? "as measured" : "corrected";
+    double load = v->out->loads[k], repeat_s = v->o->repeat_s;
+    size_t threads = v->o->threads;
+    int length = snprintf(NULL, 0, format, policy, load, repeat, TANDEM_VERSION, backend, threads, repeat_s, corrected,
                           v->plugins, v->scenario);
     char *key = malloc((size_t)length + 1);
     if (key)
-        snprintf(key, (size_t)length + 1, format, policy, load, repeat, TANDEM_VERSION, backend, v->o->threads,
-                 v->o->repeat_s, v->plugins, v->scenario);
+        snprintf(key, (size_t)length + 1, format, policy, load, repeat, TANDEM_VERSION, backend, threads, repeat_s,
+                 corrected, v->plugins, v->scenario);
     return key;
 }
 

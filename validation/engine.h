@@ -42,6 +42,7 @@ struct engine_validation_options {
     double repeat_s; /* on the wall clock: a repeat serves as many requests as fit, at least ENGINE_LEAST_REQUESTS */
     const char *backend; /* NULL: the first */
     size_t threads;      /* of a CPU backend; with more than one its time is the wall clock's */
+    bool uncorrected;    /* no reference: times are as they were measured */
     const char *points;  /* findings are kept in this file until all are there */
     const volatile sig_atomic_t *stop;
     void (*next)(void *state, const struct engine_step *step);

@@ -119,9 +119,9 @@ static void served_release(struct served *s)
 static void note_speeds(const struct reference *r, const size_t first[REFERENCE_KINDS], struct served_speed *out)
 {
     for (int k = 0; k < REFERENCE_KINDS; k++) {
-        const struct reference_step *s = &r->steps[k];
+        const struct reference_step *s = r ? &r->steps[k] : NULL;
         out->fastest[k] = out->slowest[k] = NAN;
-        for (size_t i = first[k]; i < s->second_count; i++) {
+        for (size_t i = first[k]; s && i < s->second_count; i++) {
             out->fastest[k] = fmin(out->fastest[k], s->seconds[i].ns / s->standard_ns);
             out->slowest[k] = fmax(out->slowest[k], s->seconds[i].ns / s->standard_ns);
         }
@@ -147,7 +147,9 @@ static int serve_by(const struct engine_cell *c, struct server *server, struct s
     struct observer stamps = stamps_observer(&served->stamps), engine = server_observer(server);
     const struct observer prices = {.state = &pricing, .next = &stamps, .iterated = price};
     const struct reference *reference = c->server.reference;
-    const size_t first[REFERENCE_KINDS] = {reference->steps[0].second_count, reference->steps[1].second_count};
+    size_t first[REFERENCE_KINDS] = {0};
+    for (int k = 0; reference && k < REFERENCE_KINDS; k++)
+        first[k] = reference->steps[k].second_count;
     engine.next = &prices;
     if (run(c, s, &engine, out, err) || server_error(server, err))
         return -1;
