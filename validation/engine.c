@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/version.h"
+#include "engine_ref/server.h"
 #include "engine_ref/sweep.h"
 #include "policies/plugins.h"
 #include "profiles/import.h"
@@ -49,9 +50,10 @@ struct validator {
     bool profiled;          /* it is there */
     bool by_rate;           /* the scenario's arrivals have a rate that can be set */
     size_t requests;        /* of each run in the repeat; 0: not known yet */
-    double open_s;          /* that an engine takes to open, on the wall clock */
-    double predicted_s;     /* that one repeat's runs take, on the wall clock; 0: not known yet */
-    double ahead;           /* the part of it that has been run */
+    /* All is measured and served by the same two engines: where their memory is decides how fast they are. */
+    struct instance engines[2], *borrowed[2];
+    double predicted_s; /* that one repeat's runs take, on the wall clock; 0: not known yet */
+    double ahead;       /* the part of it that has been run */
     int64_t repeat_began;
     struct weights weights;
 };
@@ -66,6 +68,7 @@ static struct engine_cell cell_of(const struct validator *v, size_t i, double ra
                                 .server = {.backend = v->o->backend,
                                            .weights = &v->weights,
                                            .threads = v->o->threads,
+                                           .engines = v->borrowed,
                                            .cpu_time = v->out->cpu_time,
                                            .reference = v->o->uncorrected ? NULL : &v->out->reference},
                                 .stop = v->o->stop};
@@ -97,28 +100,76 @@ static struct sweep_options sweep_of(struct validator *v, const struct simulatio
                                   .stop = v->o->stop};
 }
 
+static void grow_limits(struct engine_limits *l, const struct engine_limits *needed)
+{
+    l->block_tokens = needed->block_tokens;
+    l->threads = needed->threads;
+    l->blocks = l->blocks > needed->blocks ? l->blocks : needed->blocks;
+    l->rows = l->rows > needed->rows ? l->rows : needed->rows;
+    l->outputs = l->outputs > needed->outputs ? l->outputs : needed->outputs;
+    l->max_tokens = l->max_tokens > needed->max_tokens ? l->max_tokens : needed->max_tokens;
+}
+
+/* What all policies and the sweep need. The second engine stays without blocks where no policy decodes apart. */
+static int find_limits(struct validator *v, struct engine_limits limits[2], struct error *err)
+{
+    for (size_t i = 0; i < v->out->policy_count; i++) {
+        struct simulation *s = NULL;
+        struct engine_limits needed[2];
+        const struct engine_cell cell = cell_of(v, i, CELL_OWN_ARRIVALS);
+        if (cell_open(&cell, NULL, &s, err))
+            return -1;
+        server_limits(&s->scenario, &cell.server, needed);
+        grow_limits(&limits[0], &needed[0]);
+        if (s->scenario.cluster.step_count > 1)
+            grow_limits(&limits[1], &needed[1]);
+        const struct sweep_options o = sweep_of(v, s);
+        const struct engine_limits swept = sweep_limits(&o, limits[0].block_tokens, v->o->threads);
+        grow_limits(&limits[0], &swept);
+        simulation_close(s);
+    }
+    return 0;
+}
+
+static int open_engines(struct validator *v, struct error *err)
+{
+    struct engine_limits limits[2] = {{0}};
+    const struct json seed = json_member(v->o->scenario, "seed");
+    uint64_t seeds = cJSON_IsNumber(seed.node) ? (uint64_t)seed.node->valuedouble : 1;
+    if (find_limits(v, limits, err))
+        return -1;
+    for (size_t i = 0; i < 2 && limits[i].blocks > 0; i++) {
+        v->borrowed[i] = &v->engines[i];
+        if (instance_create(&v->engines[i], &v->weights, v->backend, &limits[i], seeds, err)) {
+            v->borrowed[i] = NULL;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void close_engines(struct validator *v)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (v->borrowed[i])
+            instance_release(v->borrowed[i]);
+    v->borrowed[0] = v->borrowed[1] = NULL;
+}
+
 /* The scenario's model on this machine, as far as its workload goes; the reference's standard comes with it. */
 static int measure_profile(struct validator *v, struct error *err)
 {
     struct simulation *s = NULL;
-    struct instance e;
     const struct engine_cell cell = cell_of(v, 0, CELL_OWN_ARRIVALS);
     if (cell_open(&cell, NULL, &s, err))
         return -1;
     const struct sweep_options o = sweep_of(v, s);
-    const struct engine_limits limits =
-        sweep_limits(&o, s->scenario.cluster.pools[0].replica.kv_block_tokens, v->o->threads);
-    cJSON *profile = NULL;
     int64_t began = clock_ns();
-    int status = instance_create(&e, &v->weights, v->backend, &limits, s->scenario.seed, err);
-    v->open_s = wall_s_since(began);
-    if (status == 0) {
-        reference_release(&v->out->reference);
-        status = reference_create(&v->out->reference, &e, v->out->cpu_time, STANDARD_S, err);
-        profile = status == 0 ? engine_sweep_run(&e, &o, err) : NULL;
-        instance_release(&e);
-    }
-    status = profile ? profile_write(profile, v->scratch.profiles[0], err) : -1;
+    reference_release(&v->out->reference);
+    cJSON *profile = NULL;
+    if (reference_create(&v->out->reference, &v->engines[0], v->out->cpu_time, STANDARD_S, err) == 0)
+        profile = engine_sweep_run(&v->engines[0], &o, err);
+    int status = profile ? profile_write(profile, v->scratch.profiles[0], err) : -1;
     cJSON_Delete(profile);
     simulation_close(s);
     v->out->profile_s = wall_s_since(began);
@@ -171,9 +222,8 @@ static int choose_requests(struct validator *v, struct error *err)
     double busy_s;
     if (predict_busy(v, &busy_s, err))
         return -1;
-    double runs = (double)(v->out->policy_count * v->out->load_count), opening_s = runs * v->open_s;
     double serving_s = busy_s * wall_factor(&v->out->reference);
-    double left_s = v->o->repeat_s - wall_s_since(v->repeat_began) - opening_s;
+    double left_s = v->o->repeat_s - wall_s_since(v->repeat_began);
     if (v->by_rate && v->requests == 0) {
         const struct json workload = json_member(v->o->scenario, "workload");
         double most = json_member(&workload, "requests").node->valuedouble;
@@ -181,7 +231,7 @@ static int choose_requests(struct validator *v, struct error *err)
         v->requests = (size_t)fmin(most, fmax(fit, ENGINE_LEAST_REQUESTS));
         serving_s *= (double)v->requests / most;
     }
-    v->predicted_s = opening_s + serving_s;
+    v->predicted_s = serving_s;
     return 0;
 }
 
@@ -227,7 +277,8 @@ static int interrupted(const struct validator *v, struct error *err)
 static int prepare(struct validator *v, size_t repeat, struct error *err)
 {
     tell_next(v, NULL, 0, repeat, false);
-    int status = measure_profile(v, err) || choose_requests(v, err) ? -1 : 0;
+    int status =
+        (!v->borrowed[0] && open_engines(v, err)) || measure_profile(v, err) || choose_requests(v, err) ? -1 : 0;
     v->profiled = status == 0;
     return *v->o->stop ? interrupted(v, err) : status;
 }
@@ -343,6 +394,7 @@ int engine_validate(const struct engine_validation_options *o, struct engine_val
     int status = out->found && v.scenario && v.plugins ? 0 : error_no_memory(err);
     if (status == 0)
         status = scratch_make(&v.scratch, err) || make_weights(&v, err) || find_all(&v, err) ? -1 : 0;
+    close_engines(&v);
     scratch_remove(&v.scratch);
     weights_release(&v.weights);
     cJSON_free(v.scenario);
