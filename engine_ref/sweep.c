@@ -568,6 +568,55 @@ static int measure_eager(struct sweep *s, double host_ns, double *layer_ns, stru
     return 0;
 }
 
+enum { COLD_PAIRS = 20 };
+
+/* Decodes right after a prompt and right after those, on both clocks as samples are; what the first take longer goes to
+ * `more` [COLD_PAIRS]. */
+static int pair_decodes(const struct sweep *s, const struct step *prompt, double *more, struct error *err)
+{
+    for (int i = -1; i < COLD_PAIRS; i++) {
+        struct step_time cold, warm;
+        double factor;
+        if (s->e->backend->run(s->e->state, prompt, s->e->next_tokens, err) || time_step(s->e, &cold, err) ||
+            time_step(s->e, &warm, err) || factor_of(s->e, s->o, &warm, &factor, err))
+            return -1;
+        if (i >= 0 && s->o->cpu_time)
+            more[i] = factor * (double)warm.wall_ns / (double)warm.cpu_ns * (double)(cold.cpu_ns - warm.cpu_ns);
+        else if (i >= 0)
+            more[i] = factor * (double)(cold.wall_ns - warm.wall_ns);
+    }
+    return 0;
+}
+
+/* By how much decodes take longer when prompts have just had the caches: a median over numbers of sequences. */
+static int measure_cold(struct sweep *s, double *ns, struct error *err)
+{
+    static const uint32_t sequences[] = {2, 4, 8};
+    enum { ALL = COLD_PAIRS * (int)(sizeof sequences / sizeof *sequences) };
+    uint32_t tokens = s->o->most_tokens < CHUNK_TOKENS ? s->o->most_tokens : CHUNK_TOKENS;
+    const struct step_shape chunk = {.rest = tokens};
+    uint32_t *tables = calloc(2 * s->e->limits.blocks, sizeof *tables);
+    double more[ALL], p10, p90;
+    struct step prompt = {0};
+    size_t n = 0;
+    *ns = 0;
+    int status = tables ? make_step(s->e, &prompt, &chunk, tables + s->e->limits.blocks, err) : error_no_memory(err);
+    for (size_t i = 0; status == 0 && i < sizeof sequences / sizeof *sequences; i++) {
+        const struct step_shape decodes = {.decodes = sequences[i], .decode_kv = s->o->most_kv / 4};
+        if (sequences[i] > s->o->most_sequences)
+            break;
+        status =
+            make_step(s->e, &s->e->step, &decodes, tables, err) || pair_decodes(s, &prompt, more + n, err) ? -1 : 0;
+        n += COLD_PAIRS;
+    }
+    if (status == 0 && n > 0)
+        middle_of(more, n, ns, &p10, &p90);
+    *ns = fmax(*ns, 0);
+    step_release(&prompt);
+    free(tables);
+    return status;
+}
+
 static int by_place(const void *a, const void *b)
 {
     const struct point *p = a, *q = b;
@@ -635,10 +684,10 @@ static cJSON *write_base(const struct sweep *s, const struct hardware *h)
 
 static cJSON *write_profile(struct sweep *s, struct error *err)
 {
-    double host = 0, each = 0, eager = 0;
+    double host = 0, each = 0, eager = 0, cold = 0;
     struct hardware hardware;
     if (measure_host(s, &host, &each, err) || measure_eager(s, host + each, &eager, err) ||
-        s->e->backend->measure_hardware(s->e->state, &hardware, err))
+        measure_cold(s, &cold, err) || s->e->backend->measure_hardware(s->e->state, &hardware, err))
         return NULL;
     char source[400], date[20];
     time_t now = time(NULL);
@@ -656,6 +705,8 @@ static cJSON *write_profile(struct sweep *s, struct error *err)
     cJSON_AddNumberToObject(profile, "host_ns_per_sequence", round(each));
     if (eager > 0)
         cJSON_AddNumberToObject(profile, "eager_layer_ns", round(eager));
+    if (cold > 0)
+        cJSON_AddNumberToObject(profile, "cold_decode_ns", round(cold));
     cJSON_AddItemToObject(profile, "tables", tables);
     for (int op = 0; op < OP_COUNT; op++)
         if (write_table(s, op, tables, err)) {

@@ -12,6 +12,7 @@ static int compile(struct cost_model *cm, struct error *err)
 {
     cm->host = cm->engine.schedule_ahead ? 0 : cost_fine(cm->device.host_ns);
     cm->launch = cost_fine(cm->backend.launch_ns);
+    cm->cold = cost_fine(cm->device.cold_decode_ns);
     cm->eager = cost_fine(cm->device.eager_layer_ns * cm->work.layers);
     return cost_compile_rows(cm, err) || cost_compile_lines(cm, err) ? -1 : 0;
 }

@@ -61,11 +61,11 @@ static int run(const struct engine_cell *c, struct simulation *s, const struct o
 struct pricing {
     const struct scenario *priced_by;
     struct priced *kinds;
-    bool after_prompts[SERVED_POOLS]; /* the pool's last iteration had prompts in it */
 };
 
-static enum priced_kind kind_of(const struct batch *b, bool after_prompts)
+static enum priced_kind kind_of(const struct batch *b)
 {
+    bool after_prompts = b->after_prompts;
     bool padded = b->layout != BATCH_RAGGED, rows_decode = padded && b->row_tokens == 1 && b->row_kv > 0;
     bool prompts = padded && !rows_decode;
     for (size_t i = 0; i < b->count && !prompts && !padded; i++)
@@ -85,15 +85,14 @@ static enum priced_kind kind_of(const struct batch *b, bool after_prompts)
 
 static void price(void *state, const struct iteration_record *record)
 {
-    struct pricing *p = state;
+    const struct pricing *p = state;
     const struct cluster_config *c = &p->priced_by->cluster;
     size_t pool = (size_t)(cluster_pool_of(c, record->replica) - c->pools);
     struct iteration_cost said;
     cost_model_iteration(&p->priced_by->pools[pool].cost, record->batch, &said);
-    enum priced_kind kind = kind_of(record->batch, p->after_prompts[pool]);
+    enum priced_kind kind = kind_of(record->batch);
     double taken_s = fine_to_ns(record->cost->total) * 1e-9, said_s = fine_to_ns(said.total) * 1e-9,
            error = said_s / taken_s - 1;
-    p->after_prompts[pool] = kind >= PRICED_PROMPTS;
     p->kinds[kind].count++;
     p->kinds[kind].taken_s += taken_s;
     p->kinds[kind].said_s += said_s;
