@@ -51,7 +51,7 @@ says 2 '--peer tcp: expected shared or socket' "$tandem" engine serve engine-dem
 
 # Interrupted, a validation goes on with what it has: the first cell is stated in full, the second cut short.
 cp "$source/workloads/scenarios/engine-demo.json" mine.json
-validate() { "$tandem" validate engine mine.json --policies continuous,chunked_prefill --repeats 1 $tiny 2>&1; }
+validate() { "$tandem" validate engine mine.json --policies continuous,chunked_prefill --repeats 1 --plot page.html $tiny 2>&1; }
 "$tandem" validate engine mine.json --policies continuous,chunked_prefill --repeats 1 $tiny >cut.txt 2>&1 &
 until [ -s engine-validation.points ] || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
 kill -INT $!
@@ -84,6 +84,8 @@ grep -q 'replay: 8 runs, 160 requests, .* largest difference of a stamp 0 ns, 0 
 grep -q '^all  *decodes after prompts ' rest.txt
 grep -q 'drift alone would change mean TTFT' rest.txt
 [ "$(grep -ci 'nan' rest.txt)" = 0 ]
+grep -q '<td>decodes after prompts</td>' page.html
+grep -q '<td>few</td>' page.html
 # A trace has no rate to be set: it is served as it stands.
 cat >stated.json <<'J'
 {"name": "stated", "model": "tests/data/tiny_llama.json", "device": "cpu-xeon-2s", "policy": {"batching": "unified_budget", "kv_block_tokens": 16, "kv_blocks": 100}, "workload": {"trace": "two.csv"}, "output": {"warmup": "none"}}
