@@ -145,7 +145,7 @@ static int run_bench(const struct arguments *args, struct error *err)
     static const struct step_shape shapes[] = {{1, 128, 0, 0, 0, 0},   {1, 512, 0, 0, 0, 0},   {1, 1024, 0, 0, 0, 0},
                                                {0, 0, 0, 1, 255, 0},   {0, 0, 0, 8, 255, 0},   {0, 0, 0, 32, 255, 0},
                                                {0, 0, 0, 32, 1023, 0}, {1, 224, 0, 32, 255, 0}};
-    struct sweep_options o = {.most_tokens = 1024, .most_sequences = 32, .most_kv = 1024};
+    struct sweep_options o = {.most_tokens = 1024, .most_sequences = 32, .most_kv = 1024, .half_width = 0.01};
     struct bench b;
     struct hardware peak;
     if (bench_open(args, &o, &b, err))
@@ -164,7 +164,7 @@ static int run_bench(const struct arguments *args, struct error *err)
         const struct step_shape *s = &shapes[i];
         struct step_times t;
         double flops, bytes;
-        status = sweep_measure(&b.engine, s, 1, 0.01, &t, err);
+        status = sweep_measure(&b.engine, &o, s, 1, &t, err);
         step_work(m, s, &flops, &bytes);
         double least =
             flops / peak.flops_per_s > bytes / peak.bytes_per_s ? flops / peak.flops_per_s : bytes / peak.bytes_per_s;

@@ -30,7 +30,11 @@ enum {
     OPT_BACKEND,
     OPT_NO_HASHES,
     OPT_HALF,
-    OPT_CSV
+    OPT_CSV,
+    OPT_LOADS,
+    OPT_SECONDS,
+    OPT_ENGINE_THREADS,
+    OPT_NO_REFERENCE
 };
 
 static const struct option_spec options[] = {
@@ -49,7 +53,8 @@ static const struct option_spec options[] = {
      "engine: of static_padded, static_prepacked, continuous, chunked_prefill, unified_budget, "
      "prefill_first, disaggregated (default: the first five and the last)"},
     {"--repeats", "N",
-     "engine: so many times a profile, and each policy served and simulated (default 3); kept in "
+     "engine: so many times a profile, and each policy served and simulated (default 1, which has no interval); kept "
+     "in "
      "engine-validation.points until all are there, so that an interrupted one goes on"},
     {"--backend", "NAME", "engine: cpu, cpu-reference, or cuda where it is built in"},
     {"--no-hashes", NULL, "measured: leave the folder's prefix_hashes.jsonl out, so that no prompts share prefixes"},
@@ -57,6 +62,14 @@ static const struct option_spec options[] = {
      "measured, operating points: fit, the half that constants of engine versions may be fitted to, or judge, the "
      "other (default: both)"},
     {"--csv", "FILE", "measured, operating points: write each point, its half, and what was measured and simulated"},
+    {"--loads", "LIST",
+     "engine: percent of each policy's measured capacity that it is served at, up to 8 numbers (default 50,85,95)"},
+    {"--seconds", "S",
+     "engine: time for a repeat, from 10 to 100000 (default 110): so many requests of the scenario are served as fit, "
+     "but at least 16 a run"},
+    {"--threads", "N",
+     "engine: threads of a CPU backend (default 1, whose CPU time is counted; with more, the wall clock)"},
+    {"--no-reference", NULL, "engine: take times as they are measured, not corrected by reference steps"},
     PLUGIN_OPTION,
     {0},
 };
@@ -243,13 +256,34 @@ static int validate_measured(const struct arguments *args, struct error *err)
     return status;
 }
 
+/* Percent, separated by commas. */
+static int read_loads(const char *text, double *loads, size_t *count, struct error *err)
+{
+    const size_t most = sizeof((struct engine_wishes *)0)->loads / sizeof *loads;
+    for (*count = 0; *text; text += *text == ',') {
+        char *end;
+        double percent = strtod(text, &end);
+        if (end == text || (*end && *end != ',') || !(percent >= 1 && percent <= 100) || *count == most)
+            return error_set(err, ERROR_INPUT, "--loads: found %s, expected up to %zu numbers from 1 to 100", text,
+                             most);
+        loads[(*count)++] = percent / 100;
+        text = end;
+    }
+    return 0;
+}
+
 static int validate_served(const struct arguments *args, struct error *err)
 {
     struct engine_wishes wishes = {.policies = args->values[OPT_POLICIES],
                                    .backend = args->values[OPT_BACKEND],
-                                   .plot = args->values[OPT_PLOT]};
+                                   .plot = args->values[OPT_PLOT],
+                                   .uncorrected = args->values[OPT_NO_REFERENCE] != NULL};
+    const char *loads = args->values[OPT_LOADS], *seconds = args->values[OPT_SECONDS];
     if (need_words(args, 1, 2, command_validate.usage, err) ||
-        read_count(args->values[OPT_REPEATS], 3, ENGINE_REPEATS, &wishes.repeats, err))
+        read_count(args->values[OPT_REPEATS], 1, ENGINE_REPEATS, &wishes.repeats, err) ||
+        read_count(args->values[OPT_ENGINE_THREADS], 1, 256, &wishes.threads, err) ||
+        read_share("--seconds", seconds ? seconds : "110", 10, 1e5, &wishes.repeat_s, err) ||
+        read_loads(loads ? loads : "50,85,95", wishes.loads, &wishes.load_count, err))
         return -1;
     return validate_engine(args, &wishes, err);
 }

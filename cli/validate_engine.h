@@ -9,7 +9,11 @@ struct engine_wishes {
     const char *policies; /* comma-separated; NULL: the usual ones */
     const char *backend;  /* NULL: the first */
     const char *plot;     /* NULL: none */
-    unsigned long repeats;
+    bool uncorrected;     /* by no reference */
+    unsigned long repeats, threads;
+    double repeat_s; /* that one may take */
+    double loads[8]; /* [load_count] shares of capacity */
+    size_t load_count;
 };
 
 /* The scenario is args->words[1], or engine-demo; --set applies to it. */

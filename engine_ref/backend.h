@@ -26,6 +26,7 @@ struct hardware {
 struct backend {
     const char *name, *summary;
     uint32_t profiled_tokens; /* of a step: as far as a validation's profile goes */
+    bool on_caller;           /* steps run on the calling thread, and on as many more as it has threads */
     bool captures_decodes;    /* steps of decodes alone are graphs, others are launched kernel by kernel */
     /* The weights must outlive it on a CPU; a GPU has its own copy. */
     int (*create)(void **state, const struct weights *w, const struct engine_limits *limits, struct profiler *profiler,

@@ -18,6 +18,28 @@ static void stop(struct engine_executor *x)
         x->moves_to->stop = 1;
 }
 
+/* The reference of few rows runs where decodes follow decodes: after prompts it would bring back the caches that the
+ * next decode has to do without, and take longer itself. */
+static bool reference_may_run(const struct engine_executor *x, enum reference_kind kind)
+{
+    return kind == REFERENCE_MANY_ROWS || x->last_kind == kind;
+}
+
+/* What the loop is told that a step took: by one clock, and corrected where there is a reference. */
+static int told_ns(struct engine_executor *x, const struct batch *batch, const struct step_time *took, int64_t *ns)
+{
+    *ns = x->cpu_time ? took->cpu_ns : took->wall_ns;
+    if (!x->reference)
+        return 0;
+    enum reference_kind kind = reference_of(batch_padded_tokens(batch));
+    reference_owe(x->reference, kind, *ns);
+    if (reference_may_run(x, kind) && reference_catch_up(x->reference, kind, x->instance, &x->error))
+        return -1;
+    x->last_kind = kind;
+    *ns = (int64_t)((double)*ns / reference_slowness(x->reference, kind) + 0.5);
+    return 0;
+}
+
 static void run(void *state, const struct batch *batch, struct iteration_cost *out)
 {
     struct engine_executor *x = state;
@@ -29,16 +51,22 @@ static void run(void *state, const struct batch *batch, struct iteration_cost *o
             x->wall_start = clock_ns() - (int64_t)((double)batch->start / x->pace);
         wait_until(x->wall_start + (int64_t)((double)batch->start / x->pace));
     }
+    struct step_time took = {0};
     int64_t ns = 0;
-    if (x->port.run(x->port.self, batch, &ns, &x->error)) {
+    if (x->port.run(x->port.self, batch, &took, &x->error) || told_ns(x, batch, &took, &ns)) {
         stop(x);
         return;
     }
-    x->busy_ns += ns;
+    x->busy_ns += took.wall_ns;
+    x->cpu_ns += took.cpu_ns;
     out->total = out->by[COST_MEASURED] = (fine_time)ns << FINE_BITS;
     if (batch->count == 0)
         x->last_decode = out->total;
     out->decode_alone = x->last_decode < out->total ? x->last_decode : out->total;
+    if (x->log && iteration_log_add(x->log, batch, out, took.wall_ns)) {
+        error_no_memory(&x->error);
+        stop(x);
+    }
 }
 
 struct executor engine_executor(struct engine_executor *x)

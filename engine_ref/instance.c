@@ -310,13 +310,13 @@ static int keep_tokens(struct instance *e, struct error *err)
 
 int instance_run(struct instance *e, const struct batch *batch, struct error *err)
 {
-    int64_t start = clock_ns();
+    int64_t start = clock_ns(), cpu_start = clock_cpu_ns();
     if (batch_sequences(batch) > e->limits.outputs)
         return error_set(err, ERROR_RUN, "a batch of %llu sequences, the engine has room for %zu",
                          (unsigned long long)batch_sequences(batch), e->limits.outputs);
     if (make_step(e, batch, err) || e->backend->run(e->state, &e->step, e->next_tokens, err) || keep_tokens(e, err))
         return -1;
-    e->step_ns = clock_ns() - start;
+    e->took = (struct step_time){clock_ns() - start, clock_cpu_ns() - cpu_start};
     return 0;
 }
 
@@ -375,11 +375,11 @@ int instance_move(struct instance *from, struct instance *to, uint64_t id, struc
     return status;
 }
 
-static int run_here(void *self, const struct batch *batch, int64_t *ns, struct error *err)
+static int run_here(void *self, const struct batch *batch, struct step_time *took, struct error *err)
 {
     struct instance *e = self;
     int status = instance_run(e, batch, err);
-    *ns = e->step_ns;
+    *took = e->took;
     return status;
 }
 

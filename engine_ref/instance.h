@@ -32,7 +32,7 @@ struct instance {
     struct step step;
     uint64_t *output_ids;  /* [output_count] whose token each output of the step is */
     uint32_t *next_tokens; /* [limits.outputs] */
-    int64_t step_ns;       /* the last one took, on the wall clock */
+    struct step_time took; /* by the last one */
     float *block;          /* on its way to another instance; NULL before the first */
 };
 

@@ -50,8 +50,9 @@ static int receive_reply(struct peer *p, struct peer_reply *r, uint64_t most, st
 {
     if (peer_receive(p->socket, r, sizeof *r))
         return gone(p, err);
-    if (r->ns < 0 || r->count > most || r->error.code < ERROR_NONE || r->error.code > ERROR_RUN ||
-        !memchr(r->error.text, 0, sizeof r->error.text) || (r->error.code != ERROR_NONE && !r->error.text[0])) {
+    if (r->took.wall_ns < 0 || r->took.cpu_ns < 0 || r->count > most || r->error.code < ERROR_NONE ||
+        r->error.code > ERROR_RUN || !memchr(r->error.text, 0, sizeof r->error.text) ||
+        (r->error.code != ERROR_NONE && !r->error.text[0])) {
         error_set(&p->why, ERROR_RUN, "the engine in the other process says what makes no sense");
         return gone(p, err);
     }
@@ -72,7 +73,7 @@ static void fill_item(struct peer_item *item, const struct request *r, const str
                                .decode = b ? b->decode : true};
 }
 
-static int run(void *self, const struct batch *b, int64_t *ns, struct error *err)
+static int run(void *self, const struct batch *b, struct step_time *took, struct error *err)
 {
     struct peer *p = self;
     struct peer_reply reply;
@@ -99,7 +100,7 @@ static int run(void *self, const struct batch *b, int64_t *ns, struct error *err
         return gone(p, err);
     if (receive_reply(p, &reply, 0, err))
         return -1;
-    *ns = reply.ns;
+    *took = reply.took;
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "engine_ref/port.h"
 
 enum peer_command { COMMAND_RUN, COMMAND_DROP, COMMAND_FORGET, COMMAND_RECEIVE, COMMAND_LOOK };
 
@@ -24,7 +25,7 @@ struct peer_item {
 };
 
 struct peer_reply {
-    int64_t ns;
+    struct step_time took;
     uint64_t count, sequences, free_blocks; /* of a LOOK; tokens follow */
     struct error error;                     /* code ERROR_NONE: it went well */
 };

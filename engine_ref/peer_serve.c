@@ -136,7 +136,7 @@ static int run_there(struct child *c, const struct peer_message *m)
     struct peer_reply reply = {0};
     if (c->error.code == ERROR_NONE)
         instance_run(&c->engine, &b, &c->error);
-    reply.ns = c->engine.step_ns;
+    reply.took = c->engine.took;
     reply.error = c->error;
     return peer_send(c->socket, &reply, sizeof reply);
 }

@@ -11,9 +11,14 @@
 struct batch;
 struct instance;
 
+/* What a step took: on the wall clock, and of CPU time of the thread that ran it. */
+struct step_time {
+    int64_t wall_ns, cpu_ns;
+};
+
 struct engine_port {
-    /* Runs one iteration as a policy formed it; *ns is what it took there on the wall clock. */
-    int (*run)(void *self, const struct batch *batch, int64_t *ns, struct error *err);
+    /* Runs one iteration as a policy formed it; *took is what it took there. */
+    int (*run)(void *self, const struct batch *batch, struct step_time *took, struct error *err);
     /* As instance_drop_blocks and instance_forget. */
     int (*drop_blocks)(void *self, uint64_t id, struct error *err);
     int (*forget)(void *self, uint64_t id, struct error *err);

@@ -9,11 +9,21 @@ const char *const operation_names[OP_COUNT] = {"embedding",        "norm",      
                                                "act_fn",           "down_proj",  "final_norm",
                                                "lm_head",          "sampler"};
 
-int64_t clock_ns(void)
+static int64_t read_clock(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int64_t clock_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t clock_cpu_ns(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void profiler_clear(struct profiler *p)

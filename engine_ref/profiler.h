@@ -42,7 +42,8 @@ struct profiler {
     bool gpu_bound;
 };
 
-int64_t clock_ns(void);
+int64_t clock_ns(void);     /* the wall clock */
+int64_t clock_cpu_ns(void); /* CPU time of the calling thread */
 
 static inline void profiler_open(struct profiler *p)
 {

@@ -52,7 +52,7 @@ static struct engine_limits limits_of(const struct scenario *s, const struct rep
                                       const struct server_options *o)
 {
     return (struct engine_limits){.block_tokens = c->kv_block_tokens,
-                                  .blocks = blocks,
+                                  .blocks = blocks + (o->reference ? REFERENCE_BLOCKS : 0),
                                   .rows = o->rows ? o->rows : USUAL_ROWS,
                                   .outputs = MOST_SEQUENCES,
                                   .max_tokens = longest_row(s, c),
@@ -60,16 +60,30 @@ static struct engine_limits limits_of(const struct scenario *s, const struct rep
                                   .temperature = o->temperature};
 }
 
+void server_limits(const struct scenario *s, const struct server_options *o, struct engine_limits out[2])
+{
+    const struct cluster_config *c = &s->cluster;
+    const struct pool_config *one = &c->pools[0], *two = c->step_count > 1 ? &c->pools[1] : NULL;
+    size_t blocks = one->replica.kv_blocks * one->stations, others = two ? two->replica.kv_blocks * two->stations : 0;
+    /* The loop gives a prefill replica its blocks back when they have been sent; the engine when the request joins. */
+    out[0] = limits_of(s, &one->replica, blocks + others, o);
+    out[1] = limits_of(s, two ? &two->replica : &one->replica, others, o);
+}
+
 static int open_engine(struct server *server, const struct scenario *s, const struct engine_limits *limits,
                        const struct server_options *o, const struct backend *backend, struct error *err)
 {
-    size_t i = server->engine_count;
-    if (instance_create(&server->engines[i], o->weights ? o->weights : &server->weights, backend, limits, s->seed, err))
+    size_t i = server->engines_open++;
+    struct instance *e = o->engines ? o->engines[i] : &server->engines[i];
+    if (!o->engines && instance_create(e, o->weights ? o->weights : &server->weights, backend, limits, s->seed, err))
         return -1;
-    server->executors[i] = (struct engine_executor){.port = instance_port(&server->engines[i]),
-                                                    .instance = &server->engines[i],
-                                                    .pace = o->pace};
-    server->engine_count++;
+    server->engine_count += !o->engines;
+    server->executors[i] = (struct engine_executor){.port = instance_port(e),
+                                                    .instance = e,
+                                                    .pace = o->pace,
+                                                    .cpu_time = o->cpu_time,
+                                                    .reference = o->reference,
+                                                    .log = o->logs ? &o->logs[i] : NULL};
     return 0;
 }
 
@@ -78,7 +92,10 @@ static int start_peer(struct server *server, const struct scenario *s, const str
 {
     if (peer_start(&server->peer, o->weights ? o->weights : &server->weights, backend, limits, s->seed, o->peer, err))
         return -1;
-    server->executors[1] = (struct engine_executor){.port = peer_port(server->peer), .pace = o->pace};
+    server->executors[1] = (struct engine_executor){.port = peer_port(server->peer),
+                                                    .pace = o->pace,
+                                                    .cpu_time = o->cpu_time,
+                                                    .log = o->logs ? &o->logs[1] : NULL};
     return 0;
 }
 
@@ -87,23 +104,21 @@ static int open_engines(struct server *server, struct scenario *s, const struct 
 {
     struct cluster_config *c = &s->cluster;
     struct pool_config *one = &c->pools[0], *two = c->step_count > 1 ? &c->pools[1] : NULL;
-    size_t blocks = one->replica.kv_blocks * one->stations, others = two ? two->replica.kv_blocks * two->stations : 0;
-    /* The loop gives a prefill replica its blocks back when they have been sent; the engine when the request joins. */
-    struct engine_limits first = limits_of(s, &one->replica, blocks + others, o);
-    struct engine_limits second = limits_of(s, two ? &two->replica : &one->replica, others, o);
+    struct engine_limits limits[2];
+    server_limits(s, o, limits);
     if (o->peer != PEER_NONE && (!two || c->mixed.asked))
         return error_set(err, ERROR_INPUT,
                          "%s: has no engine that could be in a process of its own: its placement is not "
                          "\"disaggregated\" with pools that do one thing each",
                          s->name);
-    if (o->peer != PEER_NONE && start_peer(server, s, &second, o, backend, err))
+    if (o->peer != PEER_NONE && start_peer(server, s, &limits[1], o, backend, err))
         return -1;
-    if (open_engine(server, s, &first, o, backend, err))
+    if (open_engine(server, s, &limits[0], o, backend, err))
         return -1;
     one->executor = engine_executor(&server->executors[0]);
     if (!two)
         return 0;
-    if (o->peer == PEER_NONE && open_engine(server, s, &second, o, backend, err))
+    if (o->peer == PEER_NONE && open_engine(server, s, &limits[1], o, backend, err))
         return -1;
     server->executors[0].moves_to = &server->executors[1];
     two->executor = engine_executor(&server->executors[1]);

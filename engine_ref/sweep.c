@@ -12,14 +12,15 @@
 #include "base/random.h"
 #include "profiles/table.h"
 
-enum { WARM_UP = 2, LEAST_SAMPLES = 5, MOST_SAMPLES = 200, CHUNK_TOKENS = 128, POINTS_DEPTH = 4, DISTURB_EVERY = 32 };
+enum { WARM_UP = 2, LEAST_SAMPLES = 5, MOST_SAMPLES = 400, CHUNK_TOKENS = 128, POINTS_DEPTH = 4, DISTURB_EVERY = 32 };
 
 struct engine_limits sweep_limits(const struct sweep_options *o, uint32_t block_tokens, size_t threads)
 {
     size_t decode_blocks = (size_t)o->most_sequences * (o->most_kv / block_tokens + 2);
     size_t prompt_blocks = 2 * ((size_t)o->most_tokens + o->most_kv) / block_tokens + 4;
     return (struct engine_limits){.block_tokens = block_tokens,
-                                  .blocks = decode_blocks + prompt_blocks + o->most_tokens / CHUNK_TOKENS + 2,
+                                  .blocks = decode_blocks + prompt_blocks + o->most_tokens / CHUNK_TOKENS + 2 +
+                                            (o->reference ? REFERENCE_BLOCKS : 0),
                                   .rows = o->most_tokens + o->most_sequences,
                                   .outputs = o->most_sequences + o->most_tokens / CHUNK_TOKENS + 1,
                                   .max_tokens = o->most_kv + o->most_tokens + block_tokens,
@@ -99,31 +100,65 @@ struct samples_of {
     double step[MOST_SAMPLES], sorted[MOST_SAMPLES], op[OP_COUNT][MOST_SAMPLES];
 };
 
+/* By how much times on the wall clock are multiplied: that of a step which took so long becomes its CPU time where that
+ * counts, corrected by the reference, which catches up with the step first. */
+static int factor_of(struct instance *e, const struct sweep_options *o, const struct step_time *took, double *factor,
+                     struct error *err)
+{
+    int64_t ns = o->cpu_time ? took->cpu_ns : took->wall_ns;
+    *factor = (double)ns / (double)took->wall_ns;
+    if (!o->reference)
+        return 0;
+    enum reference_kind kind = reference_of(e->step.row_count);
+    reference_owe(o->reference, kind, ns);
+    if (reference_catch_up(o->reference, kind, e, err))
+        return -1;
+    *factor /= reference_slowness(o->reference, kind);
+    return 0;
+}
+
+/* One sample, on both clocks. */
+static int time_step(struct instance *e, struct step_time *took, struct error *err)
+{
+    int64_t cpu = clock_cpu_ns(), start = clock_ns();
+    if (e->backend->run(e->state, &e->step, e->next_tokens, err))
+        return -1;
+    took->wall_ns = clock_ns() - start;
+    took->cpu_ns = clock_cpu_ns() - cpu;
+    return 0;
+}
+
 /* Now and then `other` is run between samples: caches and clock rates are then as they are when batches alternate. */
-static int sample_step(struct instance *e, const struct step *other, double most_s, double half_width,
+static int sample_step(struct instance *e, const struct sweep_options *o, const struct step *other, double most_s,
                        struct samples_of *m, struct step_times *out, struct error *err)
 {
     int64_t begin = 0;
-    for (int i = -WARM_UP; i < MOST_SAMPLES; i++) {
+    size_t least = o->least_samples ? o->least_samples : LEAST_SAMPLES;
+    for (int i = least < LEAST_SAMPLES ? -1 : -WARM_UP; i < MOST_SAMPLES; i++) {
         if (i % DISTURB_EVERY == 0 && e->backend->run(e->state, other, e->next_tokens, err))
             return -1;
         profiler_clear(&e->profiler);
-        int64_t start = clock_ns();
+        struct step_time took;
+        double factor;
         if (i == 0)
-            begin = start;
-        if (e->backend->run(e->state, &e->step, e->next_tokens, err))
+            begin = clock_ns();
+        if (time_step(e, &took, err))
             return -1;
         if (i < 0)
             continue;
-        m->step[i] = (double)(clock_ns() - start);
         for (int op = 0; op < OP_COUNT; op++) {
             m->op[op][i] = (double)e->profiler.ns[op];
             out->calls[op] = e->profiler.ranges[op];
         }
+        if (factor_of(e, o, &took, &factor, err))
+            return -1;
+        m->step[i] = factor * (double)took.wall_ns;
+        for (int op = 0; op < OP_COUNT; op++)
+            m->op[op][i] *= factor;
         out->samples = (size_t)i + 1;
         memcpy(m->sorted, m->step, out->samples * sizeof *m->step);
-        bool known = out->samples >= LEAST_SAMPLES && median_half_width(m->sorted, out->samples) <= half_width;
-        if (known || (out->samples >= LEAST_SAMPLES && (double)(clock_ns() - begin) * 1e-9 > most_s))
+        bool known = out->samples >= least && median_half_width(m->sorted, out->samples) <= o->half_width;
+        if (known || (out->samples >= least && (double)(clock_ns() - begin) * 1e-9 > most_s))
             break;
     }
     middle_of(m->step, out->samples, &out->step_ns, &out->step_p10, &out->step_p90);
@@ -135,7 +170,7 @@ static int sample_step(struct instance *e, const struct step *other, double most
     return 0;
 }
 
-int sweep_measure(struct instance *e, const struct step_shape *shape, double most_s, double half_width,
+int sweep_measure(struct instance *e, const struct sweep_options *o, const struct step_shape *shape, double most_s,
                   struct step_times *out, struct error *err)
 {
     const struct step_shape prompt = {.rest = e->limits.rows < CHUNK_TOKENS ? (uint32_t)e->limits.rows : CHUNK_TOKENS};
@@ -147,7 +182,7 @@ int sweep_measure(struct instance *e, const struct step_shape *shape, double mos
     int status = !tables || !m ? error_no_memory(err)
                  : make_step(e, &e->step, shape, tables, err) ||
                          make_step(e, &other, &prompt, tables + e->limits.blocks, err) ||
-                         sample_step(e, &other, most_s, half_width, m, out, err)
+                         sample_step(e, o, &other, most_s, m, out, err)
                      ? -1
                      : 0;
     e->profiler.on = false;
@@ -171,6 +206,7 @@ struct sweep {
     size_t count, capacity;
     FILE *kept;
     size_t measured;
+    double range_ns; /* that the profiler takes for a range, beside what it measures */
 };
 
 static const struct point *find_point(const struct sweep *s, int op, uint32_t a, uint32_t b)
@@ -218,7 +254,8 @@ static bool asked_to_stop(const struct sweep *s)
     return s->o->stop && *s->o->stop;
 }
 
-static int measure(struct sweep *s, const struct step_shape *shape, struct step_times *out, struct error *err)
+static int measure(struct sweep *s, const struct step_shape *shape, double most_s, struct step_times *out,
+                   struct error *err)
 {
     if (asked_to_stop(s))
         return error_set(err, ERROR_RUN, "interrupted; what was measured is kept%s%s", s->o->points_file ? " in " : "",
@@ -228,12 +265,17 @@ static int measure(struct sweep *s, const struct step_shape *shape, struct step_
                 s->measured++, shape->chunks, shape->new_tokens, shape->kv_before, shape->decodes, shape->decode_kv);
         fflush(s->o->progress);
     }
-    return sweep_measure(s->e, shape, s->o->point_s, s->o->half_width, out, err);
+    return sweep_measure(s->e, s->o, shape, most_s, out, err);
 }
 
 static bool is_token_wise(int op)
 {
     return op != OP_PREFILL_ATTENTION && op != OP_DECODE_ATTENTION && op != OP_LM_HEAD && op != OP_SAMPLER;
+}
+
+static double attention_s(const struct sweep *s)
+{
+    return s->o->attention_s > 0 ? s->o->attention_s : s->o->point_s;
 }
 
 /* All token-wise operations of n tokens, in chunks that keep attention small. Their sum, in *sum. */
@@ -243,7 +285,7 @@ static int measure_tokens(struct sweep *s, uint32_t n, double *sum, struct error
     *sum = 0;
     if (!find_point(s, OP_QKV_PROJ, n, 0)) {
         struct step_shape shape = {.chunks = n / CHUNK_TOKENS, .new_tokens = CHUNK_TOKENS, .rest = n % CHUNK_TOKENS};
-        if (measure(s, &shape, &t, err))
+        if (measure(s, &shape, s->o->point_s, &t, err))
             return -1;
         for (int op = 0; op < OP_COUNT; op++)
             if (is_token_wise(op) && t.calls[op] > 0) {
@@ -277,13 +319,20 @@ static int refine_tokens(struct sweep *s, uint32_t low, double low_ns, uint32_t 
                : 0;
 }
 
+/* What follows a number of tokens in the sweep, before refinement. */
+static uint32_t next_tokens(const struct sweep *s, uint32_t n)
+{
+    return s->o->every_decode && n < s->o->most_sequences ? n + 1 : 2 * n;
+}
+
 static int sweep_tokens(struct sweep *s, struct error *err)
 {
     double before_ns = 0, ns;
-    for (uint32_t n = 1, before = 0;; n *= 2) {
+    for (uint32_t n = 1, before = 0;; n = next_tokens(s, n)) {
         uint32_t at = n < s->o->most_tokens ? n : s->o->most_tokens;
         if (measure_tokens(s, at, &ns, err) ||
-            (before > 0 && refine_tokens(s, before, before_ns, at, ns, POINTS_DEPTH, err)))
+            (before > 0 &&
+             refine_tokens(s, before, before_ns, at, ns, s->o->refinements ? s->o->refinements : POINTS_DEPTH, err)))
             return -1;
         before = at;
         before_ns = ns;
@@ -292,14 +341,19 @@ static int sweep_tokens(struct sweep *s, struct error *err)
     }
 }
 
-/* Powers of two from `first`, and `most` at the end. */
-static size_t doubling(uint32_t first, uint32_t most, uint32_t *out)
+/* `first`, `growth` times as many, and so on, and `most` at the end. */
+static size_t growing(uint32_t first, uint32_t most, uint32_t growth, uint32_t *out)
 {
     size_t count = 0;
-    for (uint32_t n = first; n < most; n *= 2)
+    for (uint32_t n = first; n < most; n *= growth)
         out[count++] = n;
     out[count++] = most;
     return count;
+}
+
+static size_t doubling(uint32_t first, uint32_t most, uint32_t *out)
+{
+    return growing(first, most, 2, out);
 }
 
 static int sweep_decodes(struct sweep *s, struct error *err)
@@ -313,7 +367,7 @@ static int sweep_decodes(struct sweep *s, struct error *err)
                 continue;
             /* The table's KV counts the token that is decoded (cost.h). */
             struct step_shape shape = {.decodes = sequences[i], .decode_kv = kv[j] - 1};
-            if (measure(s, &shape, &t, err) ||
+            if (measure(s, &shape, attention_s(s), &t, err) ||
                 (j == 0 && (keep(s, OP_LM_HEAD, sequences[i], 0, &t, 1, err) ||
                             keep(s, OP_SAMPLER, sequences[i], 0, &t, 1, err))) ||
                 keep(s, OP_DECODE_ATTENTION, sequences[i], kv[j], &t, (double)t.calls[OP_DECODE_ATTENTION], err))
@@ -324,7 +378,7 @@ static int sweep_decodes(struct sweep *s, struct error *err)
 
 static size_t kv_before_grid(const struct sweep *s, uint32_t *out)
 {
-    size_t count = doubling(64, s->o->most_kv, out + 1);
+    size_t count = growing(64, s->o->most_kv, s->o->kv_growth ? s->o->kv_growth : 2, out + 1);
     out[0] = 0;
     return count + 1;
 }
@@ -344,7 +398,7 @@ static int sweep_prompts(struct sweep *s, struct error *err)
             struct step_shape shape = {.chunks = 1, .new_tokens = chunks[i], .kv_before = before[j]};
             if (find_point(s, OP_PREFILL_ATTENTION, chunks[i], before[j]))
                 continue;
-            if (measure(s, &shape, &t, err) ||
+            if (measure(s, &shape, attention_s(s), &t, err) ||
                 keep(s, OP_PREFILL_ATTENTION, chunks[i], before[j], &t, (double)t.calls[OP_PREFILL_ATTENTION], err))
                 return -1;
         }
@@ -374,26 +428,51 @@ static int prefill_decoders(struct instance *e, struct decoders *d, struct error
     return 0;
 }
 
-/* The n-th step: of its operations where `on` measured them, else of the whole. */
-static double counted_ns(const struct instance *e, int n, bool on)
+/* What is counted of steps: the whole, its operations, or what it takes beside them. */
+enum counted { COUNT_WHOLE, COUNT_OPERATIONS, COUNT_REST };
+
+/* The step just run, added to *total, corrected as samples are. */
+static int count_step(const struct sweep *s, enum counted counted, double *total, struct error *err)
 {
-    double operations = 0;
-    for (int op = 0; op < OP_COUNT; op++)
+    struct instance *e = s->e;
+    double whole = (double)e->took.wall_ns, operations = 0, factor;
+    uint64_t ranges = 0;
+    for (int op = 0; op < OP_COUNT; op++) {
         operations += (double)e->profiler.ns[op];
-    return n < 0 ? 0 : on ? operations : (double)e->step_ns;
+        ranges += e->profiler.ranges[op];
+    }
+    if (factor_of(e, s->o, &e->took, &factor, err))
+        return -1;
+    *total += factor * (counted == COUNT_WHOLE        ? whole
+                        : counted == COUNT_OPERATIONS ? operations
+                                                      : whole - operations - (double)ranges * s->range_ns);
+    return 0;
 }
 
-/* Mean time of a decode step as a batch takes it, or of its operations where `on` measures them. */
-static int mean_decode(struct instance *e, struct decoders *d, bool on, double *ns, struct error *err)
+/* What opening and closing a range takes outside it. */
+static double range_ns(void)
 {
+    enum { RANGES = 2000 };
+    struct profiler p = {.on = true};
+    int64_t start = clock_ns();
+    for (int i = 0; i < RANGES; i++) {
+        profiler_open(&p);
+        profiler_close(&p, OP_NORM);
+    }
+    return (double)(clock_ns() - start - p.ns[OP_NORM]) / RANGES;
+}
+
+/* Mean of decode steps as batches take them. */
+static int mean_decode(const struct sweep *s, struct decoders *d, enum counted counted, double *ns, struct error *err)
+{
+    struct instance *e = s->e;
     double total = 0;
-    e->profiler.on = on;
+    e->profiler.on = counted != COUNT_WHOLE;
     for (int n = -HOST_FIRST; n < HOST_STEPS; n++) {
         struct batch b = {.decoders = d->who, .decodes = d->count};
         profiler_clear(&e->profiler);
-        if (instance_run(e, &b, err))
+        if (instance_run(e, &b, err) || (n >= 0 && count_step(s, counted, &total, err)))
             return -1;
-        total += counted_ns(e, n, on);
         for (uint32_t k = 0; k < d->count; k++) {
             d->who[k]->computed++;
             d->who[k]->generated++;
@@ -404,25 +483,34 @@ static int mean_decode(struct instance *e, struct decoders *d, bool on, double *
     return 0;
 }
 
-/* What a step takes beside its operations, through the whole path that a batch takes: a line in sequences. */
+/* What a decode step takes beside its operations. Where measuring them changes the step's way (a GPU's graphs), from
+ * steps with and without; else from the same ones. */
+static int mean_rest(const struct sweep *s, struct decoders *d, double *ns, struct error *err)
+{
+    double whole, operations;
+    if (s->e->backend->on_caller)
+        return mean_decode(s, d, COUNT_REST, ns, err);
+    if (mean_decode(s, d, COUNT_WHOLE, &whole, err) || mean_decode(s, d, COUNT_OPERATIONS, &operations, err))
+        return -1;
+    *ns = whole - operations;
+    return 0;
+}
+
+/* The same through the whole path that a batch takes: a line in sequences. */
 static int measure_host(struct sweep *s, double *ns, double *ns_per_sequence, struct error *err)
 {
     uint32_t counts[32];
     size_t rows = doubling(1, s->o->most_sequences, counts);
-    double x[32] = {0}, y[32] = {0}, whole, operations, cov00, cov01, cov11, sum;
+    double x[32] = {0}, y[32] = {0}, cov00, cov01, cov11, sum;
     struct decoders d = {.all = calloc(s->o->most_sequences, sizeof *d.all),
                          .who = calloc(s->o->most_sequences, sizeof *d.who)};
     int status = d.all && d.who ? 0 : error_no_memory(err);
     for (size_t i = 0; status == 0 && i < rows; i++) {
         d.count = counts[i];
-        status = prefill_decoders(s->e, &d, err) || mean_decode(s->e, &d, false, &whole, err) ||
-                         mean_decode(s->e, &d, true, &operations, err)
-                     ? -1
-                     : 0;
+        status = prefill_decoders(s->e, &d, err) || mean_rest(s, &d, &y[i], err) ? -1 : 0;
         for (uint32_t k = 0; k < counts[i]; k++)
             instance_forget(s->e, k);
         x[i] = counts[i];
-        y[i] = whole - operations;
     }
     free(d.all);
     free(d.who);
@@ -437,20 +525,20 @@ static int measure_host(struct sweep *s, double *ns, double *ns_per_sequence, st
     return 0;
 }
 
-/* Mean time of a step of one prompt as a batch takes it, or of its operations where `on` measures them. */
-static int mean_prompt(struct instance *e, uint32_t tokens, bool on, double *ns, struct error *err)
+/* Mean of steps of one prompt as a batch takes them. */
+static int mean_prompt(const struct sweep *s, uint32_t tokens, enum counted counted, double *ns, struct error *err)
 {
+    struct instance *e = s->e;
     double total = 0;
-    e->profiler.on = on;
+    e->profiler.on = counted != COUNT_WHOLE;
     for (int n = -HOST_FIRST; n < HOST_STEPS; n++) {
         struct request r;
         request_init(&r, 0, 0, tokens, 1, 1);
         struct batch_item item = {.req = &r, .new_tokens = tokens};
         struct batch prompt = {.items = &item, .count = 1};
         profiler_clear(&e->profiler);
-        if (instance_run(e, &prompt, err))
+        if (instance_run(e, &prompt, err) || (n >= 0 && count_step(s, counted, &total, err)))
             return -1;
-        total += counted_ns(e, n, on);
         instance_forget(e, 0);
     }
     e->profiler.on = false;
@@ -469,7 +557,8 @@ static int measure_eager(struct sweep *s, double host_ns, double *layer_ns, stru
     for (size_t i = 0; s->e->backend->captures_decodes && i < sizeof prompts / sizeof *prompts; i++) {
         if (prompts[i] > s->o->most_tokens)
             break;
-        if (mean_prompt(s->e, prompts[i], false, &whole, err) || mean_prompt(s->e, prompts[i], true, &operations, err))
+        if (mean_prompt(s, prompts[i], COUNT_WHOLE, &whole, err) ||
+            mean_prompt(s, prompts[i], COUNT_OPERATIONS, &operations, err))
             return -1;
         sum += whole - operations - host_ns;
         n++;
@@ -477,6 +566,55 @@ static int measure_eager(struct sweep *s, double host_ns, double *layer_ns, stru
     if (n > 0)
         *layer_ns = fmax(sum / n / s->e->weights->model.layers, 0);
     return 0;
+}
+
+enum { COLD_PAIRS = 20 };
+
+/* Decodes right after a prompt and right after those, on both clocks as samples are; what the first take longer goes to
+ * `more` [COLD_PAIRS]. */
+static int pair_decodes(const struct sweep *s, const struct step *prompt, double *more, struct error *err)
+{
+    for (int i = -1; i < COLD_PAIRS; i++) {
+        struct step_time cold, warm;
+        double factor;
+        if (s->e->backend->run(s->e->state, prompt, s->e->next_tokens, err) || time_step(s->e, &cold, err) ||
+            time_step(s->e, &warm, err) || factor_of(s->e, s->o, &warm, &factor, err))
+            return -1;
+        if (i >= 0 && s->o->cpu_time)
+            more[i] = factor * (double)warm.wall_ns / (double)warm.cpu_ns * (double)(cold.cpu_ns - warm.cpu_ns);
+        else if (i >= 0)
+            more[i] = factor * (double)(cold.wall_ns - warm.wall_ns);
+    }
+    return 0;
+}
+
+/* By how much decodes take longer when prompts have just had the caches: a median over numbers of sequences. */
+static int measure_cold(struct sweep *s, double *ns, struct error *err)
+{
+    static const uint32_t sequences[] = {2, 4, 8};
+    enum { ALL = COLD_PAIRS * (int)(sizeof sequences / sizeof *sequences) };
+    uint32_t tokens = s->o->most_tokens < CHUNK_TOKENS ? s->o->most_tokens : CHUNK_TOKENS;
+    const struct step_shape chunk = {.rest = tokens};
+    uint32_t *tables = calloc(2 * s->e->limits.blocks, sizeof *tables);
+    double more[ALL], p10, p90;
+    struct step prompt = {0};
+    size_t n = 0;
+    *ns = 0;
+    int status = tables ? make_step(s->e, &prompt, &chunk, tables + s->e->limits.blocks, err) : error_no_memory(err);
+    for (size_t i = 0; status == 0 && i < sizeof sequences / sizeof *sequences; i++) {
+        const struct step_shape decodes = {.decodes = sequences[i], .decode_kv = s->o->most_kv / 4};
+        if (sequences[i] > s->o->most_sequences)
+            break;
+        status =
+            make_step(s->e, &s->e->step, &decodes, tables, err) || pair_decodes(s, &prompt, more + n, err) ? -1 : 0;
+        n += COLD_PAIRS;
+    }
+    if (status == 0 && n > 0)
+        middle_of(more, n, ns, &p10, &p90);
+    *ns = fmax(*ns, 0);
+    step_release(&prompt);
+    free(tables);
+    return status;
 }
 
 static int by_place(const void *a, const void *b)
@@ -546,10 +684,10 @@ static cJSON *write_base(const struct sweep *s, const struct hardware *h)
 
 static cJSON *write_profile(struct sweep *s, struct error *err)
 {
-    double host = 0, each = 0, eager = 0;
+    double host = 0, each = 0, eager = 0, cold = 0;
     struct hardware hardware;
     if (measure_host(s, &host, &each, err) || measure_eager(s, host + each, &eager, err) ||
-        s->e->backend->measure_hardware(s->e->state, &hardware, err))
+        measure_cold(s, &cold, err) || s->e->backend->measure_hardware(s->e->state, &hardware, err))
         return NULL;
     char source[400], date[20];
     time_t now = time(NULL);
@@ -567,6 +705,8 @@ static cJSON *write_profile(struct sweep *s, struct error *err)
     cJSON_AddNumberToObject(profile, "host_ns_per_sequence", round(each));
     if (eager > 0)
         cJSON_AddNumberToObject(profile, "eager_layer_ns", round(eager));
+    if (cold > 0)
+        cJSON_AddNumberToObject(profile, "cold_decode_ns", round(cold));
     cJSON_AddItemToObject(profile, "tables", tables);
     for (int op = 0; op < OP_COUNT; op++)
         if (write_table(s, op, tables, err)) {
@@ -618,7 +758,7 @@ static int read_points(struct sweep *s, struct error *err)
 
 cJSON *engine_sweep_run(struct instance *e, const struct sweep_options *o, struct error *err)
 {
-    struct sweep s = {.e = e, .o = o};
+    struct sweep s = {.e = e, .o = o, .range_ns = range_ns()};
     cJSON *profile = NULL;
     if (read_points(&s, err) == 0 && sweep_tokens(&s, err) == 0 && sweep_decodes(&s, err) == 0 &&
         sweep_prompts(&s, err) == 0)

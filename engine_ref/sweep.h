@@ -11,17 +11,25 @@
 
 #include "base/json.h"
 #include "engine_ref/instance.h"
+#include "engine_ref/reference.h"
 
 struct sweep_options {
     const char *name;
-    uint32_t most_tokens;    /* of a step */
-    uint32_t most_sequences; /* that decode */
-    uint32_t most_kv;        /* tokens of a sequence */
-    double tolerance;        /* of a straight line between two points, before one more goes between them: 0.02 */
-    double point_s;          /* most time for one point */
-    double half_width;       /* of the median's interval, relative, that is good enough: 0.01 */
-    const char *points_file; /* what has been measured is kept there, and not measured again; NULL: nowhere */
-    FILE *progress;          /* NULL: quiet */
+    uint32_t most_tokens;        /* of a step */
+    uint32_t most_sequences;     /* that decode */
+    uint32_t most_kv;            /* tokens of a sequence */
+    double tolerance;            /* of a straight line between two points, before one more goes between them: 0.02 */
+    double point_s;              /* most time for one point */
+    double attention_s;          /* the same for one of attention; 0: point_s */
+    uint32_t kv_growth;          /* from one number of tokens before a prompt's chunk to the next; 0: 2 */
+    bool every_decode;           /* all numbers of tokens up to most_sequences are points */
+    size_t least_samples;        /* of a point, below 5 with one step to warm up instead of two; 0: 5 */
+    int refinements;             /* halvings of the way between two numbers of tokens; 0: 4 */
+    bool cpu_time;               /* steps are timed by CPU time of the calling thread: on one thread alone */
+    struct reference *reference; /* times are corrected by it; NULL: they are not */
+    double half_width;           /* of the median's interval, relative, that is good enough: 0.01 */
+    const char *points_file;     /* what has been measured is kept there, and not measured again; NULL: nowhere */
+    FILE *progress;              /* NULL: quiet */
     const volatile sig_atomic_t *stop; /* may be NULL */
 };
 
@@ -46,7 +54,8 @@ struct step_shape {
     uint32_t chunks, new_tokens, kv_before, decodes, decode_kv, rest;
 };
 
-int sweep_measure(struct instance *e, const struct step_shape *shape, double most_s, double half_width,
+/* By `o`: cpu_time, half_width and reference. */
+int sweep_measure(struct instance *e, const struct sweep_options *o, const struct step_shape *shape, double most_s,
                   struct step_times *out, struct error *err);
 
 #endif

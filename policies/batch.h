@@ -41,6 +41,7 @@ struct batch {
     uint32_t rows;       /* PADDED: sequences, finished ones that still cost included; PACKED: bins */
     uint32_t row_tokens; /* new tokens of every row */
     uint32_t row_kv;     /* KV tokens before them in every row */
+    bool after_prompts;  /* the iteration before it on its replica had prompts in it */
     sim_time start;      /* when its iteration starts */
     sim_time wake_at;    /* for an empty batch: ask again then, SIM_TIME_NEVER for at the next arrival */
     /* For how many iterations, this one included, the policy would form this batch again (each decode one token
@@ -66,7 +67,7 @@ static inline void batch_clear(struct batch *b)
     b->rows = b->row_tokens = b->row_kv = 0;
     b->wake_at = SIM_TIME_NEVER;
     b->stable_iterations = 1;
-    b->arrivals_wait = b->awaits_blocks = false;
+    b->arrivals_wait = b->awaits_blocks = b->after_prompts = false;
 }
 
 /* Adds an item; the batch has room for every running request (the replica sees to it). */
@@ -127,6 +128,16 @@ static inline uint64_t batch_real_tokens(const struct batch *b)
     for (size_t i = 0; i < b->count; i++)
         tokens += b->items[i].new_tokens;
     return tokens;
+}
+
+static inline bool batch_has_prompts(const struct batch *b)
+{
+    if (b->layout != BATCH_RAGGED)
+        return b->row_tokens > 1 || b->row_kv == 0;
+    for (size_t i = 0; i < b->count; i++)
+        if (!b->items[i].decode)
+            return true;
+    return false;
 }
 
 /* Requests that get a token; as they are before the iteration. */

@@ -12,6 +12,7 @@ static int compile(struct cost_model *cm, struct error *err)
 {
     cm->host = cost_fine(cost_waited_ns(cm));
     cm->launch = cost_fine(cm->backend.launch_ns);
+    cm->cold = cost_fine(cm->device.cold_decode_ns);
     double experts = cm->model.moe.experts ? 1 - (double)cm->model.moe.dense_layers / cm->model.layers : 0;
     cm->eager = cost_fine((cm->device.eager_layer_ns + cm->engine.eager_expert_layer_ns * experts) * cm->work.layers);
     return cost_compile_rows(cm, err) || cost_compile_lines(cm, err) ? -1 : 0;

@@ -75,6 +75,7 @@ struct cost_model {
     struct cost_backend backend;
     bool estimated;       /* every time is a formula's: sources are not told apart */
     int64_t host, launch; /* fine time: host work that the GPU waits for, and what sharing a launch saves */
+    int64_t cold;         /* fine time that decodes right after prompts take longer */
     int64_t eager;        /* fine time between the kernels of an iteration that is no captured graph */
     struct dense_cost *tokens, *heads; /* [DENSE_TOKENS + 1], [DENSE_SEQUENCES + 1] */
     int64_t *shared;                   /* [DENSE_TOKENS + 1] where ranks compute experts together, else NULL */

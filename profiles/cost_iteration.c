@@ -112,6 +112,16 @@ static void wait_for_host(const struct cost_model *cm, const struct batch *batch
     out->steady = 1;
 }
 
+/* Decodes right after prompts, which have taken the caches: this iteration alone, so that the next one is asked for. */
+static void add_cold_caches(const struct cost_model *cm, struct iteration_cost *out)
+{
+    out->total += (fine_time)cm->cold;
+    out->growth = 0;
+    out->steady = 1;
+    if (!cm->estimated)
+        out->by[COST_MEASURED] += (fine_time)cm->cold;
+}
+
 void cost_model_iteration(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
 {
     struct cost_shapes s = {0};
@@ -121,6 +131,8 @@ void cost_model_iteration(const struct cost_model *cm, const struct batch *batch
         struct decode_line scratch;
         cost_decodes(cm, cost_line(cm, s.decode_sequences, s.decode_kv, &scratch), s.decode_sequences, s.decode_kv,
                      s.decode_longest, out);
+        if (batch->after_prompts && cm->cold > 0)
+            add_cold_caches(cm, out);
     } else if (cm->draft) {
         speculative_mixed_cost(cm, &s, out);
     } else {

@@ -212,12 +212,19 @@ static void put_first(struct cost_table *tables, size_t own, size_t count)
 
 static int read_tables(const struct json *o, struct device *d, struct error *err)
 {
-    static const char *const keys[] = {"name",           "kind",
-                                       "system",         "base",
-                                       "model",          "tensor_parallel",
-                                       "source",         "tables",
-                                       "host_ns",        "host_ns_per_sequence",
-                                       "eager_layer_ns", NULL};
+    static const char *const keys[] = {"name",
+                                       "kind",
+                                       "system",
+                                       "base",
+                                       "model",
+                                       "tensor_parallel",
+                                       "source",
+                                       "tables",
+                                       "host_ns",
+                                       "host_ns_per_sequence",
+                                       "eager_layer_ns",
+                                       "cold_decode_ns",
+                                       NULL};
     const char *model = "", *source = "measured tables, source not stated";
     long long tp = 1;
     if (json_check_keys(o, keys, err) || json_read_string(o, "model", false, &model, err) ||
@@ -234,7 +241,7 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
     size_t of_base = d->table_count;
     d->kind = DEVICE_TABLES;
     d->tensor_parallel = (uint32_t)tp;
-    d->host_ns = d->host_ns_per_sequence = d->eager_layer_ns = 0;
+    d->host_ns = d->host_ns_per_sequence = d->eager_layer_ns = d->cold_decode_ns = 0;
     snprintf(d->name, sizeof d->name, "%s", name);
     snprintf(d->model, sizeof d->model, "%s", model);
     snprintf(d->source, sizeof d->source, "%s", source);
@@ -243,7 +250,8 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
         return json_complain(&tables, "a list of tables", err);
     if (json_read_number(o, "host_ns", false, 0, 1e12, &d->host_ns, err) ||
         json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &d->host_ns_per_sequence, err) ||
-        json_read_number(o, "eager_layer_ns", false, 0, 1e9, &d->eager_layer_ns, err))
+        json_read_number(o, "eager_layer_ns", false, 0, 1e9, &d->eager_layer_ns, err) ||
+        json_read_number(o, "cold_decode_ns", false, 0, 1e9, &d->cold_decode_ns, err))
         return -1;
     for (int i = 0; i < cJSON_GetArraySize(tables.node); i++) {
         struct cost_table *grown = array_grow(d->tables, &d->table_capacity, d->table_count + 1, sizeof *grown);

@@ -33,6 +33,7 @@ struct device {
     double host_ns, host_ns_per_sequence;
     double
         eager_layer_ns; /* on the GPU, between a layer's kernels, where they are launched one by one (no CUDA graph) */
+    double cold_decode_ns; /* that decodes right after an iteration with prompts take longer: prompts took the caches */
     double link_bytes_per_s, link_latency_ns;  /* between GPUs of one node, per direction */
     double memory_utilization, reserved_bytes; /* share engines may use; context, graphs, activations */
     double price_per_hour, power_w;

@@ -211,6 +211,8 @@ static bool prepare_batch(struct replica *r, sim_time now)
         return false;
     }
     r->batch.start = now;
+    r->batch.after_prompts = r->had_prompts;
+    r->had_prompts = batch_has_prompts(&r->batch);
     mark_scheduled(r, now);
     if (r->executor.sees_longest && batch_steps(&r->batch) && r->batch.decode_longest < decode_set_longest(&r->decodes))
         r->batch.decode_longest = decode_set_longest(&r->decodes);

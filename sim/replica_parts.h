@@ -44,6 +44,7 @@ struct replica {
     bool blocks_awaited;    /* by a request whose KV is to come from another replica */
     sim_time fails_at;      /* until then: an iteration that would end later is void */
     bool step, ahead, next_formed, busy;
+    bool had_prompts;     /* so had the iteration that was started last */
     bool told;            /* observers know the iteration that runs */
     uint64_t told_tokens; /* that come at its end, where it is known before */
     bool counted;         /* scheduling ahead: the tokens of the iteration that runs are counted */

@@ -51,7 +51,7 @@ says 2 '--peer tcp: expected shared or socket' "$tandem" engine serve engine-dem
 
 # Interrupted, a validation goes on with what it has: the first cell is stated in full, the second cut short.
 cp "$source/workloads/scenarios/engine-demo.json" mine.json
-validate() { "$tandem" validate engine mine.json --policies continuous,chunked_prefill --repeats 1 $tiny 2>&1; }
+validate() { "$tandem" validate engine mine.json --policies continuous,chunked_prefill --repeats 1 --plot page.html $tiny 2>&1; }
 "$tandem" validate engine mine.json --policies continuous,chunked_prefill --repeats 1 $tiny >cut.txt 2>&1 &
 until [ -s engine-validation.points ] || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
 kill -INT $!
@@ -65,13 +65,34 @@ if [ -s engine-validation.points ]; then # else it had ended before it could be 
     until [ -s other.txt ]; do sleep 0.05; done
     kill -INT $! || true # it has ended where it took what is of the other one
     wait $! || true
-    grep -q '^repeat 1 of 1: continuous$' other.txt
+    grep -q '^repeat 1 of 1: profile, about 110 s left$' other.txt
+    [ "$(grep -c 'was there' other.txt)" = 0 ]
     sed -i 's/"seed": 2/"seed": 1/' mine.json
     validate >rest.txt
-    grep -q '^repeat 1 of 1: continuous was there$' rest.txt
-    grep -q '^repeat 1 of 1: chunked_prefill$' rest.txt
+    grep -q '^repeat 1 of 1: continuous, all at once, was there$' rest.txt
+    grep -q '^repeat 1 of 1: chunked_prefill, 95 %, about .* s left$' rest.txt
+else
+    validate >rest.txt
 fi
 [ ! -e engine-validation.points ]
+# Each policy at its capacity and shares of it; replayed to the nanosecond; one repeat has no interval.
+grep -q '1 repeat, which has no interval' rest.txt
+for load in 'all at once' '50 %' '85 %' '95 %'; do
+    [ "$(grep -c "^\(continuous\|chunked_prefill\) *$load  *[0-9.]* .* [+-][0-9.]* " rest.txt)" -ge 2 ] || { cat rest.txt; exit 1; }
+done
+grep -q 'replay: 8 runs, 160 requests, .* largest difference of a stamp 0 ns, 0 batches differ' rest.txt
+grep -q '^all  *decodes after prompts ' rest.txt
+grep -q 'drift alone would change mean TTFT' rest.txt
+[ "$(grep -ci 'nan' rest.txt)" = 0 ]
+grep -q '<td>decodes after prompts</td>' page.html
+grep -q '<td>few</td>' page.html
+# A trace has no rate to be set: it is served as it stands.
+cat >stated.json <<'J'
+{"name": "stated", "model": "tests/data/tiny_llama.json", "device": "cpu-xeon-2s", "policy": {"batching": "unified_budget", "kv_block_tokens": 16, "kv_blocks": 100}, "workload": {"trace": "two.csv"}, "output": {"warmup": "none"}}
+J
+"$tandem" validate engine stated.json --policies continuous --seconds 10 >stated.txt 2>&1 || { cat stated.txt; exit 1; }
+grep -q '^continuous  *as stated ' stated.txt || { cat stated.txt; exit 1; }
+[ "$(grep -ci 'nan' stated.txt)" = 0 ]
 
 says 2 'serves no scenario with policy.prefix_caching' "$tandem" engine serve engine-demo $tiny --set policy.prefix_caching=true
 says 2 'backend tpu: expected cpu, cpu-reference or cuda' "$tandem" engine check --backend tpu
@@ -79,6 +100,8 @@ says 2 'expected: tandem engine check | bench' "$tandem" engine
 says 2 '--pace fast: expected a number from 0 to 1e+06' "$tandem" engine serve engine-demo --pace fast
 says 2 '--rows -5: expected a number from 1 to 1e+06' "$tandem" engine serve engine-demo --rows -5
 says 2 '--threads 0: expected a number from 1 to 256' "$tandem" engine bench --threads 0
+says 2 '--loads: found 0, expected up to 8 numbers from 1 to 100' "$tandem" validate engine --loads 50,0
+says 2 '--seconds 3: expected a number from 10 to 100000' "$tandem" validate engine --seconds 3
 says 2 '--policies: found magic' "$tandem" validate engine --policies magic
 if [ -e "$(dirname "$tandem")/tandem-cuda.so" ]; then
     # It loads; where there is no GPU that is what it says, where there is one it must be right.

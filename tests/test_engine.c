@@ -293,13 +293,13 @@ static void test_a_sequence_moves_to_another_process(void **state)
         expect_ok(port.receive(port.self, &here, 77, &err), &err);
         assert_null(instance_sequence(&here, 77));
         assert_int_equal(here.free_count, BLOCKS);
-        int64_t ns = 0;
+        struct step_time took = {0};
         for (int i = 0; i < 5; i++) {
             struct request *decoder = &moved;
             struct batch b = {.decoders = &decoder, .decodes = 1};
             decode(&one, &r, logits);
-            expect_ok(port.run(port.self, &b, &ns, &err), &err);
-            assert_true(ns > 0);
+            expect_ok(port.run(port.self, &b, &took, &err), &err);
+            assert_true(took.wall_ns > 0);
             moved.computed++, moved.generated++;
         }
         uint32_t tokens[8];
@@ -317,7 +317,7 @@ static void test_a_sequence_moves_to_another_process(void **state)
         request_init(&long_one, 5, 0, 4 * BLOCKS + 1, 1, 1);
         struct batch_item item = {.req = &long_one, .new_tokens = 4 * BLOCKS + 1};
         struct batch b = {.items = &item, .count = 1};
-        assert_int_equal(port.run(port.self, &b, &ns, &err), -1);
+        assert_int_equal(port.run(port.self, &b, &took, &err), -1);
         assert_non_null(strstr(err.text, "no free block for request 5"));
         assert_int_equal(port.forget(port.self, 5, &err), -1);
         peer_stop(there);

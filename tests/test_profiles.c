@@ -265,6 +265,31 @@ static void test_batches_are_padded_to_captured_sizes(void **state)
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
 }
 
+/* 7 ns for the first iteration of decodes after prompts; the one after it is asked for, so that it does not have them.
+ * With prompts in it an iteration has no caches to lose. */
+static void test_decodes_right_after_prompts_find_cold_caches(void **state)
+{
+    (void)state;
+    struct cost_model cm;
+    struct error err = {0};
+    struct batch b = {.decodes = 3, .decode_kv = 300, .items = items, .capacity = 4, .stable_iterations = 100};
+    expect_ok(create_cost(&cm, "llama-3.1-8b", "h100-sxm", 1, NULL, &err), &err);
+    const struct iteration_cost warm = cost_of(&cm, &b);
+    assert_true(warm.steady > 1);
+    cm.cold = 7 << FINE_BITS;
+    assert_int_equal(cost_of(&cm, &b).total, warm.total);
+    b.after_prompts = true;
+    const struct iteration_cost cold = cost_of(&cm, &b);
+    assert_int_equal(cold.total - warm.total, 7 << FINE_BITS);
+    assert_true(cold.steady == 1 && cold.decode_alone == cold.total);
+    requests[0] = (struct request){.prompt_tokens = 500};
+    batch_add(&b, &requests[0], 100);
+    fine_time mixed = cost_of(&cm, &b).total;
+    b.after_prompts = false;
+    assert_int_equal(cost_of(&cm, &b).total, mixed);
+    cost_model_release(&cm);
+}
+
 /* 10 us between the kernels of each of 32 layers: 320 us for what is launched kernel by kernel. Sizes up to 8 are
  * graphs, of decodes alone or of every batch; work on the host that hides behind the GPU does not hide this. */
 static void test_what_is_no_graph_is_launched_kernel_by_kernel(void **state)
@@ -1145,6 +1170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model_sizes),
+        cmocka_unit_test(test_decodes_right_after_prompts_find_cold_caches),
         cmocka_unit_test(test_what_is_no_graph_is_launched_kernel_by_kernel),
         cmocka_unit_test(test_kv_tokens_beside_weights),
         cmocka_unit_test(test_roofline_stays_below_the_roof),

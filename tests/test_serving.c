@@ -6,6 +6,7 @@
 #include "engine_ref/activity.h"
 #include "engine_ref/safetensors.h"
 #include "engine_ref/server.h"
+#include "engine_ref/stamps.h"
 #include "engine_ref/sweep.h"
 #include "profiles/import.h"
 #include "tests/harness.h"
@@ -197,6 +198,26 @@ static void test_weights_from_safetensors(void **state)
     weights_release(&read);
 }
 
+/* The simulator, as users run it, with what the served iterations took in place of their costs. */
+static void expect_replayed(const char *text, const struct iteration_log logs[2], const struct stamps *served)
+{
+    struct error err = {0};
+    struct stamps replayed = {0};
+    struct replay replays[2] = {{.log = &logs[0]}, {.log = &logs[1]}};
+    struct simulation *s = open_simulation(text);
+    for (size_t i = 0; i < s->scenario.cluster.pool_count; i++)
+        s->scenario.cluster.pools[i].executor = replay_executor(&replays[i]);
+    const struct observer observer = stamps_observer(&replayed);
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    assert_int_equal(stamps_difference(served, &replayed), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(replays[i].mismatches, 0);
+        assert_int_equal(replays[i].next, logs[i].count);
+    }
+    simulation_close(s);
+    stamps_release(&replayed);
+}
+
 static void serve(const char *policy, const char *more, enum peer_link peer, struct cluster_totals *totals,
                   uint64_t *tokens)
 {
@@ -210,10 +231,14 @@ static void serve(const char *policy, const char *more, enum peer_link peer, str
              "{\"name\": \"poisson\", \"rate_per_s\": 2000}, \"requests\": 60, \"lengths\": {\"prompt\": {\"name\": "
              "\"uniform\", \"min\": 1, \"max\": 60}, \"output\": {\"name\": \"uniform\", \"min\": 1, \"max\": 20}}}}",
              policy, more);
-    const struct server_options o = {.threads = 2, .rows = 2048, .peer = peer};
+    struct iteration_log logs[2] = {{0}};
+    struct stamps stamps = {0};
+    const struct server_options o = {.threads = 2, .rows = 2048, .peer = peer, .logs = logs};
     struct simulation *s = open_simulation(text);
     expect_ok(server_open(&server, &s->scenario, &o, &err), &err);
-    const struct observer observer = server_observer(&server);
+    const struct observer stamped = stamps_observer(&stamps);
+    struct observer observer = server_observer(&server);
+    observer.next = &stamped;
     expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err),
               &err); /* which checks time parts and Little's law */
     expect_ok(server_error(&server, &err), &err);
@@ -233,9 +258,14 @@ static void serve(const char *policy, const char *more, enum peer_link peer, str
     }
     server_close(&server);
     simulation_close(s);
+    expect_replayed(text, logs, &stamps);
+    for (size_t i = 0; i < 2; i++)
+        iteration_log_release(&logs[i]);
+    stamps_release(&stamps);
 }
 
-/* Every kind of policy serves for real what it serves in simulation; small pools preempt. */
+/* Every kind of policy serves for real what it serves in simulation, and the simulator driven by the served iterations
+ * reproduces every stamp; small pools preempt. */
 static void test_policies_serve_for_real(void **state)
 {
     (void)state;
@@ -278,6 +308,67 @@ static void test_policies_serve_for_real(void **state)
         same = i == 0 ? tokens : same;
         assert_int_equal(tokens, same);
     }
+}
+
+/* A machine four times as slow as when its standard was set: the loop is told a quarter of what iterations take. The
+ * references' turns never come, since their standards are longer than the run. */
+static void test_times_are_corrected_by_the_reference(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct server server;
+    struct iteration_log logs[2] = {{0}};
+    struct reference slow = {.steps = {{.standard_ns = 1e18, .weight = 1, .weighted_ns = 4e18},
+                                       {.standard_ns = 1e18, .weight = 1, .weighted_ns = 4e18}}};
+    const struct server_options o = {.threads = 1, .rows = 2048, .reference = &slow, .logs = logs};
+    struct simulation *s = open_simulation(
+        "{\"model\": \"tests/data/tiny_llama.json\", \"device\": \"cpu-xeon-2s\", \"policy\": {\"kv_blocks\": 60}, "
+        "\"output\": {\"warmup\": \"none\"}, \"workload\": {\"arrivals\": \"poisson\", \"requests\": 10, "
+        "\"lengths\": {\"prompt\": {\"name\": \"uniform\", \"min\": 1, \"max\": 60}, \"output\": {\"name\": "
+        "\"uniform\", \"min\": 1, \"max\": 20}}}}");
+    expect_ok(server_open(&server, &s->scenario, &o, &err), &err);
+    const struct observer observer = server_observer(&server);
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    expect_ok(server_error(&server, &err), &err);
+    assert_true(logs[0].count > 10);
+    for (size_t i = 0; i < logs[0].count; i++)
+        assert_true(fabs(fine_to_ns(logs[0].items[i].cost.total) - (double)logs[0].items[i].wall_ns / 4) <= 0.5);
+    server_close(&server);
+    simulation_close(s);
+    iteration_log_release(&logs[0]);
+    reference_release(&slow);
+}
+
+/* The references have their share of the time of the steps that they stand for, and no more; of few rows and of many
+ * apart. A step of 100 standards owes 15. */
+static void test_references_have_their_share(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct weights w;
+    struct instance e;
+    struct reference r;
+    make_tiny(&w, 1);
+    const struct engine_limits limits = {
+        .block_tokens = 4, .blocks = 1 + REFERENCE_BLOCKS, .rows = 200, .outputs = 8, .max_tokens = 200, .threads = 1};
+    expect_ok(instance_create(&e, &w, &cpu_backend, &limits, 1, &err), &err);
+    expect_ok(reference_create(&r, &e, true, 0.01, &err), &err);
+    struct reference_step *few = &r.steps[REFERENCE_FEW_ROWS], *many = &r.steps[REFERENCE_MANY_ROWS];
+    assert_true(few->standard_ns > 0 && many->standard_ns > few->standard_ns);
+    assert_int_equal(reference_of(REFERENCE_SEQUENCES), REFERENCE_FEW_ROWS);
+    assert_int_equal(reference_of(REFERENCE_PROMPT), REFERENCE_MANY_ROWS);
+    expect_ok(reference_catch_up(&r, REFERENCE_FEW_ROWS, &e, &err), &err);
+    assert_true(few->debt_ns == 0); /* nothing was owed */
+    double weight = many->weight;
+    reference_owe(&r, REFERENCE_FEW_ROWS, (int64_t)(100 * few->standard_ns));
+    assert_true(fabs(few->debt_ns / few->standard_ns - 100 * REFERENCE_SHARE) < 1e-3);
+    expect_ok(reference_catch_up(&r, REFERENCE_FEW_ROWS, &e, &err), &err);
+    assert_true(few->debt_ns < few->standard_ns && few->second_count >= 1);
+    assert_true(many->weight == weight && many->debt_ns == 0);
+    assert_true(reference_slowness(&r, REFERENCE_FEW_ROWS) > 0);
+    reference_release(&r);
+    instance_release(&e);
+    weights_release(&w);
 }
 
 /* Requests that are lost with their replica, or give up, leave nothing behind. */
@@ -380,6 +471,8 @@ int main(void)
         cmocka_unit_test(test_broken_records_of_a_trace_are_dropped),
         cmocka_unit_test(test_weights_from_safetensors),
         cmocka_unit_test(test_policies_serve_for_real),
+        cmocka_unit_test(test_times_are_corrected_by_the_reference),
+        cmocka_unit_test(test_references_have_their_share),
         cmocka_unit_test(test_lost_requests_leave_the_engine),
         cmocka_unit_test(test_what_the_engine_does_not_serve),
         cmocka_unit_test(test_a_sweep_makes_a_profile),

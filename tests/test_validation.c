@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "tests/harness.h"
+#include "validation/drift.h"
 #include "validation/engine_errors.h"
 #include "validation/theory_cases.h"
 
@@ -44,10 +45,14 @@ static void test_served_iterations_of_all_repeats_are_priced_together(void **sta
     (void)state;
     struct finding found[2] = {{.priced[PRICED_DECODES] = {2, 3, 2.9, 0, 0.02}},
                                {.priced[PRICED_DECODES] = {1, 3, 3.3, 0.1, 0.01}}};
-    struct priced_errors decodes = engine_priced_errors(found, 2, PRICED_DECODES);
+    struct priced all = {0}, none = {0};
+    engine_priced_add(&all, found, 2, PRICED_DECODES);
+    engine_priced_add(&none, found, 2, PRICED_PROMPTS);
+    struct priced_errors decodes = engine_priced_sum(&all);
     assert_true(decodes.count == 3 && near(decodes.taken_s, 2) && near(decodes.said_s, 6.2 / 3));
     assert_true(near(decodes.error, 0.2 / 6) && near(decodes.spread, sqrt(0.01 - 0.01 / 9)));
-    assert_true(engine_priced_errors(found, 2, PRICED_PROMPTS).count == 0);
+    assert_true(near(decodes.mean, 0.1 / 3));
+    assert_true(engine_priced_sum(&none).count == 0);
 }
 
 /* E2E: 2 against 1 measured, 3 against 2 simulated, 1.5 instead of 2; then 4 on both sides: a mean of 3 measured
@@ -135,6 +140,46 @@ static void test_a_finding_that_was_cut_short_is_not_there(void **state)
     remove(points);
 }
 
+static void add_iteration(struct iteration_log *log, sim_time start, fine_time ns, int64_t wall_ns)
+{
+    const struct batch b = {.start = start, .decodes = 1};
+    const struct iteration_cost cost = {.total = ns << FINE_BITS, .steady = 1};
+    assert_int_equal(iteration_log_add(log, &b, &cost, wall_ns), 0);
+}
+
+static void ten_ns(void *state, const struct batch *batch, struct iteration_cost *out)
+{
+    (void)state, (void)batch;
+    *out = (struct iteration_cost){.total = (fine_time)10 << FINE_BITS, .growth = 5, .steady = 100};
+}
+
+/* 40 + 20 ns were told and 80 + 40 taken in the first second, nothing in the next, and 10 and 30 in the last one: an
+ * iteration of 10 ns would have taken 20, 20 and 30 ns, and 30 after the end. */
+static void test_drift_is_what_iterations_took_beyond_what_was_told(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct iteration_log logs[2] = {{0}};
+    struct drift drift = {0};
+    struct drifting drifting = {{.run = ten_ns}, &drift};
+    const struct executor executor = drifting_executor(&drifting);
+    static const double expected[] = {20, 20, 30, 30};
+    add_iteration(&logs[0], 5, 40, 80);
+    add_iteration(&logs[1], 999999999, 20, 40);
+    add_iteration(&logs[0], 2000000000, 10, 30);
+    expect_ok(drift_read(&drift, logs, 2, &err), &err);
+    for (size_t i = 0; i < 4; i++) {
+        const struct batch b = {.start = (sim_time)i * 1000000000 + 7, .decodes = 1};
+        struct iteration_cost cost;
+        executor.run(executor.state, &b, &cost);
+        assert_true(near(fine_to_ns(cost.total), expected[i]));
+        assert_true(cost.steady == 1 && cost.growth == 0);
+    }
+    drift_release(&drift);
+    iteration_log_release(&logs[0]);
+    iteration_log_release(&logs[1]);
+}
+
 /* A row says of its seeds what each says alone. */
 static void test_a_row_of_closed_forms_adds_its_seeds_up(void **state)
 {
@@ -164,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_a_ratio_of_two_policies_has_an_error_of_its_own),
         cmocka_unit_test(test_findings_come_back_as_they_were_kept),
         cmocka_unit_test(test_a_finding_that_was_cut_short_is_not_there),
+        cmocka_unit_test(test_drift_is_what_iterations_took_beyond_what_was_told),
         cmocka_unit_test(test_a_row_of_closed_forms_adds_its_seeds_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

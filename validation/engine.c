@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "validation/engine.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/version.h"
 #include "engine_ref/server.h"
 #include "engine_ref/sweep.h"
-#include "engine_ref/workers.h"
 #include "policies/plugins.h"
 #include "profiles/import.h"
-#include "simulation/simulation.h"
+#include "validation/engine_cell.h"
 #include "validation/scratch.h"
+
+/* That the reference has its standard measured in. */
+static const double STANDARD_S = 1;
 
 const struct engine_policy engine_policies[ENGINE_POLICIES] = {
     {"static_padded", "policy.batching", "{\"name\": \"static_padded\", \"max_sequences\": 16}", true},
@@ -30,248 +30,301 @@ const struct engine_policy engine_policies[ENGINE_POLICIES] = {
     {"disaggregated", "cluster.placement", "{\"name\": \"disaggregated\", \"link\": {\"bytes_per_s\": 2e9}}", true},
 };
 
+const char *engine_load_name(double load, char text[ENGINE_LOAD_NAME])
+{
+    if (isnan(load) || load == 0)
+        snprintf(text, ENGINE_LOAD_NAME, "%s", load == 0 ? "all at once" : "as stated");
+    else
+        snprintf(text, ENGINE_LOAD_NAME, "%.4g %%", 100 * load);
+    return text;
+}
+
 /* A validation while it goes on. */
 struct validator {
     const struct engine_validation_options *o;
     struct engine_validation *out;
+    const struct backend *backend;
     char *scenario;         /* as JSON */
     char *plugins;          /* that policies may be of */
-    struct scratch scratch; /* profiles measured before a policy is served, and after */
-    bool profiled;          /* the first of them is there, of just now */
-    int64_t started_ns;
-    size_t done; /* policies served, in all repeats */
+    struct scratch scratch; /* the profile of the repeat */
+    bool profiled;          /* it is there */
+    bool by_rate;           /* the scenario's arrivals have a rate that can be set */
+    size_t requests;        /* of each run in the repeat; 0: not known yet */
+    /* All is measured and served by the same two engines: where their memory is decides how fast they are. */
+    struct instance engines[2], *borrowed[2];
+    double predicted_s; /* that one repeat's runs take, on the wall clock; 0: not known yet */
+    double ahead;       /* the part of it that has been run */
+    int64_t repeat_began;
     struct weights weights;
 };
 
-static int set_device(struct json *root, const char *device, struct error *err)
+static struct engine_cell cell_of(const struct validator *v, size_t i, double rate_per_s)
 {
-    cJSON *name = cJSON_CreateString(device);
-    char *text = name ? cJSON_PrintUnformatted(name) : NULL;
-    int status = text ? json_set_path(root, "device", text, err) : error_no_memory(err);
-    cJSON_free(text);
-    cJSON_Delete(name);
-    return status;
+    return (struct engine_cell){.scenario = v->o->scenario,
+                                .policy = v->out->policies[i],
+                                .profile = v->scratch.profiles[0],
+                                .rate_per_s = rate_per_s,
+                                .requests = v->requests,
+                                .server = {.backend = v->o->backend,
+                                           .weights = &v->weights,
+                                           .threads = v->o->threads,
+                                           .engines = v->borrowed,
+                                           .cpu_time = v->out->cpu_time,
+                                           .reference = v->o->uncorrected ? NULL : &v->out->reference},
+                                .stop = v->o->stop};
 }
 
-/* Under a policy, on a device; NULL: the scenario's own. */
-static int open_scenario(const struct validator *v, const struct engine_policy *policy, const char *device,
-                         struct simulation **out, struct error *err)
+static double wall_s_since(int64_t began)
 {
-    struct json root = *v->o->scenario;
-    root.node = cJSON_Duplicate(root.node, 1);
-    if (!root.node)
-        return error_no_memory(err);
-    if (json_set_path(&root, policy->path, policy->value, err) || (device && set_device(&root, device, err))) {
-        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    return (double)(clock_ns() - began) * 1e-9;
+}
+
+static struct sweep_options sweep_of(struct validator *v, const struct simulation *s)
+{
+    enum { SEQUENCES = 16 }; /* that the policies have at most */
+    uint32_t longest = scenario_cost(&s->scenario)->model.max_tokens, most = v->backend->profiled_tokens;
+    return (struct sweep_options){.name = "engine",
+                                  .most_tokens = most / SEQUENCES < longest ? most : SEQUENCES * longest,
+                                  .most_sequences = SEQUENCES,
+                                  .most_kv = longest < 1024 ? longest : 1024,
+                                  .tolerance = 0.05,
+                                  .refinements = 2,
+                                  .point_s = 0.4,
+                                  .attention_s = 0.05,
+                                  .least_samples = 3,
+                                  .kv_growth = 16,
+                                  .half_width = 0.002,
+                                  .every_decode = true,
+                                  .cpu_time = v->out->cpu_time,
+                                  .reference = v->o->uncorrected ? NULL : &v->out->reference,
+                                  .stop = v->o->stop};
+}
+
+static void grow_limits(struct engine_limits *l, const struct engine_limits *needed)
+{
+    l->block_tokens = needed->block_tokens;
+    l->threads = needed->threads;
+    l->blocks = l->blocks > needed->blocks ? l->blocks : needed->blocks;
+    l->rows = l->rows > needed->rows ? l->rows : needed->rows;
+    l->outputs = l->outputs > needed->outputs ? l->outputs : needed->outputs;
+    l->max_tokens = l->max_tokens > needed->max_tokens ? l->max_tokens : needed->max_tokens;
+}
+
+/* What all policies and the sweep need. The second engine stays without blocks where no policy decodes apart. */
+static int find_limits(struct validator *v, struct engine_limits limits[2], struct error *err)
+{
+    for (size_t i = 0; i < v->out->policy_count; i++) {
+        struct simulation *s = NULL;
+        struct engine_limits needed[2];
+        const struct engine_cell cell = cell_of(v, i, CELL_OWN_ARRIVALS);
+        if (cell_open(&cell, NULL, &s, err))
+            return -1;
+        server_limits(&s->scenario, &cell.server, needed);
+        grow_limits(&limits[0], &needed[0]);
+        if (s->scenario.cluster.step_count > 1)
+            grow_limits(&limits[1], &needed[1]);
+        const struct sweep_options o = sweep_of(v, s);
+        const struct engine_limits swept = sweep_limits(&o, limits[0].block_tokens, v->o->threads);
+        grow_limits(&limits[0], &swept);
+        simulation_close(s);
+    }
+    return 0;
+}
+
+static int open_engines(struct validator *v, struct error *err)
+{
+    struct engine_limits limits[2] = {{0}};
+    const struct json seed = json_member(v->o->scenario, "seed");
+    uint64_t seeds = cJSON_IsNumber(seed.node) ? (uint64_t)seed.node->valuedouble : 1;
+    if (find_limits(v, limits, err))
         return -1;
+    for (size_t i = 0; i < 2 && limits[i].blocks > 0; i++) {
+        v->borrowed[i] = &v->engines[i];
+        if (instance_create(&v->engines[i], &v->weights, v->backend, &limits[i], seeds, err)) {
+            v->borrowed[i] = NULL;
+            return -1;
+        }
     }
-    return simulation_open(root, out, err);
+    return 0;
 }
 
-static void collect(void *state, size_t replica, const struct request *r)
+static void close_engines(struct validator *v)
 {
-    (void)replica;
-    latencies_add(state, sim_time_to_s(r->first_token - r->arrival), sim_time_to_s(r->last_token - r->arrival),
-                  r->output_tokens);
+    for (size_t i = 0; i < 2; i++)
+        if (v->borrowed[i])
+            instance_release(v->borrowed[i]);
+    v->borrowed[0] = v->borrowed[1] = NULL;
 }
 
-/* Every batch that is served, priced by a profile, beside what it took. */
-struct pricing {
-    const struct scenario *priced_by;
-    struct priced *kinds;
-};
-
-static void price(void *state, const struct iteration_record *record)
-{
-    const struct pricing *p = state;
-    const struct batch *b = record->batch;
-    const struct cluster_config *c = &p->priced_by->cluster;
-    size_t pool = (size_t)(cluster_pool_of(c, record->replica) - c->pools);
-    struct iteration_cost said;
-    cost_model_iteration(&p->priced_by->pools[pool].cost, b, &said);
-    bool rows_decode = b->row_tokens == 1 && b->row_kv > 0, decodes = b->decodes > 0 || rows_decode;
-    bool prompts = (b->layout == BATCH_RAGGED && b->count > 0) || (b->layout != BATCH_RAGGED && !rows_decode);
-    struct priced *kind = &p->kinds[!prompts ? PRICED_DECODES : decodes ? PRICED_MIXED : PRICED_PROMPTS];
-    double taken_s = fine_to_ns(record->cost->total) * 1e-9, said_s = fine_to_ns(said.total) * 1e-9,
-           error = said_s / taken_s - 1;
-    kind->count++;
-    kind->taken_s += taken_s;
-    kind->said_s += said_s;
-    kind->errors += error;
-    kind->squares += error * error;
-}
-
-static int run(const struct validator *v, struct simulation *s, const struct observer *others, struct latencies *out,
-               struct error *err)
-{
-    const struct observer observer = {.state = out, .next = others, .finished = collect};
-    const struct simulation_options o = {.observers = &observer, .control = {.stop = v->o->stop}};
-    return simulation_run(s, &o, err);
-}
-
-/* Serves the policy, and prices every batch by the profile. */
-static int serve(const struct validator *v, const struct engine_policy *policy, struct latencies *out,
-                 struct run_summary *summary, struct priced kinds[PRICED_KINDS], struct error *err)
-{
-    struct simulation *s = NULL, *priced_by = NULL;
-    struct server server;
-    const struct server_options o = {.backend = v->o->backend, .weights = &v->weights};
-    int status = open_scenario(v, policy, NULL, &s, err) ||
-                         open_scenario(v, policy, v->scratch.profiles[0], &priced_by, err) ||
-                         server_open(&server, &s->scenario, &o, err)
-                     ? -1
-                     : 0;
-    if (status == 0) {
-        struct pricing pricing = {.priced_by = &priced_by->scenario, .kinds = kinds};
-        const struct observer prices = {.state = &pricing, .iterated = price};
-        struct observer engine = server_observer(&server);
-        engine.next = &prices;
-        status = run(v, s, &engine, out, err) || server_error(&server, err) ? -1 : 0;
-        *summary = s->summary;
-        server_close(&server);
-    }
-    simulation_close(priced_by);
-    simulation_close(s);
-    return status;
-}
-
-static int simulate(const struct validator *v, const struct engine_policy *policy, const char *profile,
-                    struct latencies *out, struct run_summary *summary, struct error *err)
+/* The scenario's model on this machine, as far as its workload goes; the reference's standard comes with it. */
+static int measure_profile(struct validator *v, struct error *err)
 {
     struct simulation *s = NULL;
-    if (open_scenario(v, policy, profile, &s, err))
+    const struct engine_cell cell = cell_of(v, 0, CELL_OWN_ARRIVALS);
+    if (cell_open(&cell, NULL, &s, err))
         return -1;
-    int status = run(v, s, NULL, out, err);
-    *summary = s->summary;
-    simulation_close(s);
-    return status;
-}
-
-static double mean_e2e_s(const struct run_summary *r)
-{
-    return r->metrics[METRIC_E2E].at[STAT_MEAN].value * 1e-9;
-}
-
-/* The scenario's model on this machine, as far as its workload goes. */
-static int measure_profile(struct validator *v, const char *file, struct error *err)
-{
-    struct simulation *s = NULL;
-    struct instance e;
-    if (open_scenario(v, v->out->policies[0], NULL, &s, err))
-        return -1;
-    uint32_t longest = scenario_cost(&s->scenario)->model.max_tokens;
-    const struct backend *backend = backend_find(v->o->backend, err);
-    const struct sweep_options o = {.name = "engine",
-                                    .most_tokens = backend ? backend->profiled_tokens : 0,
-                                    .most_sequences = 16,
-                                    .most_kv = longest < 1024 ? longest : 1024,
-                                    .tolerance = 0.03,
-                                    .point_s = 0.02,
-                                    .half_width = 0.01,
-                                    .stop = v->o->stop};
-    const struct engine_limits limits =
-        sweep_limits(&o, s->scenario.cluster.pools[0].replica.kv_block_tokens, workers_usual());
+    const struct sweep_options o = sweep_of(v, s);
+    int64_t began = clock_ns();
+    reference_release(&v->out->reference);
     cJSON *profile = NULL;
-    int status = backend ? instance_create(&e, &v->weights, backend, &limits, s->scenario.seed, err) : -1;
-    if (status == 0) {
-        profile = engine_sweep_run(&e, &o, err);
-        instance_release(&e);
-    }
-    status = profile ? profile_write(profile, file, err) : -1;
+    if (reference_create(&v->out->reference, &v->engines[0], v->out->cpu_time, STANDARD_S, err) == 0)
+        profile = engine_sweep_run(&v->engines[0], &o, err);
+    int status = profile ? profile_write(profile, v->scratch.profiles[0], err) : -1;
     cJSON_Delete(profile);
     simulation_close(s);
+    v->out->profile_s = wall_s_since(began);
     return status;
 }
 
-/* The mean of what two profiles predict. */
-static void average(struct comparison *c, const struct comparison *other)
+/* Seconds of iterations in all runs of a repeat, by the profile. */
+static int predict_busy(const struct validator *v, double *busy_s, struct error *err)
 {
-    c->mean_absolute = c->worst_absolute = 0;
-    for (int m = 0; m < MEASURED_METRICS; m++)
-        for (int i = 0; i < MEASURED_STATISTICS; i++) {
-            c->simulated[m][i] = (c->simulated[m][i] + other->simulated[m][i]) / 2;
-            c->error[m][i] = c->simulated[m][i] / c->measured[m][i] - 1;
-            c->mean_absolute += fabs(c->error[m][i]) / (MEASURED_METRICS * MEASURED_STATISTICS);
-            c->worst_absolute = fmax(c->worst_absolute, fabs(c->error[m][i]));
+    *busy_s = 0;
+    for (size_t i = 0; i < v->out->policy_count; i++) {
+        double capacity = CELL_OWN_ARRIVALS;
+        for (size_t k = 0; k < v->out->load_count; k++) {
+            double load = v->out->loads[k], own_s;
+            struct latencies latencies = {0};
+            struct run_summary summary;
+            const struct engine_cell cell = cell_of(v, i,
+                                                    isnan(load) ? CELL_OWN_ARRIVALS
+                                                    : load == 0 ? CELL_AT_ONCE
+                                                                : load * capacity);
+            int status = cell_simulate(&cell, NULL, &latencies, &summary, &own_s, err);
+            latencies_release(&latencies);
+            if (status)
+                return -1;
+            *busy_s += own_s;
+            capacity = load == 0 ? summary.requests_per_s : capacity;
         }
+    }
+    return 0;
 }
 
-static int compare(struct validator *v, size_t i, struct finding *f, struct error *err)
+/* By how much a second of an iteration is longer on the wall clock: the machine now, and the reference's share. */
+static double wall_factor(const struct reference *r)
 {
-    const struct engine_policy *policy = v->out->policies[i];
-    struct latencies *measured = &v->out->measured[i], *late = &v->out->simulated[i], early = {0};
-    struct run_summary real, first, second;
-    struct comparison other;
-    latencies_release(measured);
-    latencies_release(late);
-    memset(f->priced, 0, sizeof f->priced);
-    if (serve(v, policy, measured, &real, f->priced, err) || measure_profile(v, v->scratch.profiles[1], err) ||
-        simulate(v, policy, v->scratch.profiles[0], &early, &first, err) ||
-        simulate(v, policy, v->scratch.profiles[1], late, &second, err)) {
-        latencies_release(&early);
-        return -1;
+    enum { LAST = 20 };
+    double wall = 0, counted = 0;
+    for (int k = 0; k < REFERENCE_KINDS; k++) {
+        const struct reference_step *s = &r->steps[k];
+        for (size_t i = s->second_count > LAST ? s->second_count - LAST : 0; i < s->second_count; i++) {
+            wall += s->seconds[i].wall_ns * s->seconds[i].count;
+            counted += s->standard_ns * s->seconds[i].count;
+        }
     }
-    latencies_compare(measured, &early, &other);
-    latencies_compare(measured, late, &f->latencies);
-    average(&f->latencies, &other);
-    latencies_release(&early);
-    f->measured_rate = real.requests_per_s;
-    f->simulated_rate = (first.requests_per_s + second.requests_per_s) / 2;
-    f->throughput_error = f->simulated_rate / f->measured_rate - 1;
-    f->measured_e2e_s = mean_e2e_s(&real);
-    f->simulated_e2e_s = (mean_e2e_s(&first) + mean_e2e_s(&second)) / 2;
-    return rename(v->scratch.profiles[1], v->scratch.profiles[0]) == 0
-               ? 0
-               : error_set(err, ERROR_IO, "%s: cannot be renamed: %s", v->scratch.profiles[1], strerror(errno));
+    return (1 + REFERENCE_SHARE) * (counted > 0 ? wall / counted : 1);
+}
+
+/* As many requests as the time is enough for: the same in all runs, so that policies can be compared. */
+static int choose_requests(struct validator *v, struct error *err)
+{
+    double busy_s;
+    if (predict_busy(v, &busy_s, err))
+        return -1;
+    double serving_s = busy_s * wall_factor(&v->out->reference);
+    double left_s = v->o->repeat_s - wall_s_since(v->repeat_began);
+    if (v->by_rate && v->requests == 0) {
+        const struct json workload = json_member(v->o->scenario, "workload");
+        double most = json_member(&workload, "requests").node->valuedouble;
+        double fit = floor(most * left_s / serving_s);
+        v->requests = (size_t)fmin(most, fmax(fit, ENGINE_LEAST_REQUESTS));
+        serving_s *= (double)v->requests / most;
+    }
+    v->predicted_s = serving_s;
+    return 0;
 }
 
 /* All that decides what is found, but for the machine. The caller frees it; NULL when memory is short. */
-static char *key_of(const struct validator *v, size_t i, size_t repeat)
+static char *key_of(const struct validator *v, size_t i, size_t k, size_t repeat)
 {
-    static const char format[] = "%s repeat %zu by %s on %s, plug-ins %s, of %s";
+    static const char format[] = "%s at %.17g repeat %zu by %s on %s, %zu threads, %.17g s, %s, plug-ins %s, of %s";
     const char *policy = v->out->policies[i]->name, *backend = v->o->backend ? v->o->backend : "the usual backend";
-    int length = snprintf(NULL, 0, format, policy, repeat, TANDEM_VERSION, backend, v->plugins, v->scenario);
+    const char *corrected = v->o->uncorrected ? "as measured" : "corrected";
+    double load = v->out->loads[k], repeat_s = v->o->repeat_s;
+    size_t threads = v->o->threads;
+    int length = snprintf(NULL, 0, format, policy, load, repeat, TANDEM_VERSION, backend, threads, repeat_s, corrected,
+                          v->plugins, v->scenario);
     char *key = malloc((size_t)length + 1);
     if (key)
-        snprintf(key, (size_t)length + 1, format, policy, repeat, TANDEM_VERSION, backend, v->plugins, v->scenario);
+        snprintf(key, (size_t)length + 1, format, policy, load, repeat, TANDEM_VERSION, backend, threads, repeat_s,
+                 corrected, v->plugins, v->scenario);
     return key;
 }
 
-static void tell_next(const struct validator *v, size_t i, size_t repeat, bool known)
+/* Until it is known how long runs take, a repeat is said to take the time it may take. */
+static double left_s(const struct validator *v, size_t repeat)
 {
-    size_t left = v->out->policy_count * (v->out->repeats - repeat) - i;
-    double each_s = v->done > 0 ? (double)(clock_ns() - v->started_ns) * 1e-9 / (double)v->done : NAN;
-    const struct engine_step step = {v->out->policies[i]->name, repeat, known, each_s * (double)left};
+    double later_s = (double)(v->out->repeats - repeat - 1) * v->o->repeat_s;
+    if (v->predicted_s == 0)
+        return later_s + fmax(v->o->repeat_s - wall_s_since(v->repeat_began), 0);
+    return later_s + v->predicted_s * (1 - v->ahead);
+}
+
+static void tell_next(const struct validator *v, const char *policy, double load, size_t repeat, bool known)
+{
+    const struct engine_step step = {policy, load, repeat, known, left_s(v, repeat)};
     if (v->o->next)
         v->o->next(v->o->state, &step);
 }
 
-static int find_anew(struct validator *v, size_t i, const char *key, struct finding *f, struct error *err)
+static int interrupted(const struct validator *v, struct error *err)
 {
-    int status = v->profiled ? 0 : measure_profile(v, v->scratch.profiles[0], err);
-    v->profiled = true;
-    if (status == 0)
-        status = compare(v, i, f, err);
+    return error_set(err, ERROR_RUN, "interrupted; the same command goes on with what is in %s", v->o->points);
+}
+
+/* The profile, and how many requests there is time for. */
+static int prepare(struct validator *v, size_t repeat, struct error *err)
+{
+    tell_next(v, NULL, 0, repeat, false);
+    int status =
+        (!v->borrowed[0] && open_engines(v, err)) || measure_profile(v, err) || choose_requests(v, err) ? -1 : 0;
+    v->profiled = status == 0;
+    return *v->o->stop ? interrupted(v, err) : status;
+}
+
+static double rate_of(const struct validator *v, size_t i, size_t k, size_t repeat)
+{
+    double load = v->out->loads[k];
+    return isnan(load) ? CELL_OWN_ARRIVALS
+           : load == 0 ? CELL_AT_ONCE
+                       : load * engine_findings(v->out, i, 0)[repeat].measured_rate;
+}
+
+static int find_anew(struct validator *v, size_t i, size_t k, size_t repeat, const char *key, struct error *err)
+{
+    struct engine_validation *out = v->out;
+    struct finding *f = &engine_findings(out, i, k)[repeat];
+    struct latencies *measured = &out->measured[i][k], *simulated = &out->simulated[i][k];
+    if (!v->profiled && prepare(v, repeat, err))
+        return -1;
+    tell_next(v, out->policies[i]->name, out->loads[k], repeat, false);
+    latencies_release(measured);
+    latencies_release(simulated);
+    const struct engine_cell cell = cell_of(v, i, rate_of(v, i, k, repeat));
+    int status = cell_find(&cell, f, measured, simulated, err);
     if (*v->o->stop) /* whatever was being done is not whole */
-        return error_set(err, ERROR_RUN, "interrupted; the same command goes on with what is in %s", v->o->points);
-    v->done++;
-    return status ? -1 : findings_keep(v->o->points, key, f, &v->out->measured[i], &v->out->simulated[i], err);
+        return interrupted(v, err);
+    return status ? -1 : findings_keep(v->o->points, key, f, measured, simulated, err);
 }
 
 /* Takes what an interrupted validation has found, or finds it. */
-static int find(struct validator *v, size_t i, size_t repeat, struct error *err)
+static int find(struct validator *v, size_t i, size_t k, size_t repeat, struct error *err)
 {
     bool known;
-    struct finding *f = &engine_findings(v->out, i)[repeat];
-    char *key = key_of(v, i, repeat);
+    struct engine_validation *out = v->out;
+    struct finding *f = &engine_findings(out, i, k)[repeat];
+    char *key = key_of(v, i, k, repeat);
     if (!key)
         return error_no_memory(err);
-    int status = findings_recall(v->o->points, key, &known, f, &v->out->measured[i], &v->out->simulated[i], err);
-    if (status == 0) {
-        tell_next(v, i, repeat, known);
-        v->profiled = v->profiled && !known;
-        status = known ? 0 : find_anew(v, i, key, f, err);
+    int status = findings_recall(v->o->points, key, &known, f, &out->measured[i][k], &out->simulated[i][k], err);
+    if (status == 0 && known) {
+        v->requests = v->by_rate ? (size_t)f->requests : 0;
+        tell_next(v, out->policies[i]->name, out->loads[k], repeat, true);
+    } else if (status == 0) {
+        status = find_anew(v, i, k, repeat, key, err);
     }
+    v->ahead += 1.0 / (double)(out->policy_count * out->load_count);
     free(key);
     return status;
 }
@@ -280,7 +333,8 @@ static int find(struct validator *v, size_t i, size_t repeat, struct error *err)
 static int make_weights(struct validator *v, struct error *err)
 {
     struct simulation *s = NULL;
-    if (open_scenario(v, v->out->policies[0], NULL, &s, err))
+    const struct engine_cell cell = cell_of(v, 0, CELL_OWN_ARRIVALS);
+    if (cell_open(&cell, NULL, &s, err))
         return -1;
     int status = weights_create(&v->weights, &scenario_cost(&s->scenario)->model, false, err) ||
                          weights_fill(&v->weights, s->scenario.seed, err)
@@ -290,27 +344,57 @@ static int make_weights(struct validator *v, struct error *err)
     return status;
 }
 
+static int find_repeat(struct validator *v, size_t repeat, struct error *err)
+{
+    v->profiled = false;
+    v->requests = 0;
+    v->predicted_s = v->ahead = 0;
+    v->repeat_began = clock_ns();
+    for (size_t i = 0; i < v->out->policy_count; i++)
+        for (size_t k = 0; k < v->out->load_count; k++)
+            if (find(v, i, k, repeat, err))
+                return -1;
+    return 0;
+}
+
 static int find_all(struct validator *v, struct error *err)
 {
     for (size_t r = 0; r < v->out->repeats; r++)
-        for (size_t i = 0; i < v->out->policy_count; i++)
-            if (find(v, i, r, err))
-                return -1;
+        if (find_repeat(v, r, err))
+            return -1;
     remove(v->o->points);
     return 0;
+}
+
+/* Capacity and shares of it where the scenario states a rate and a number of requests, else the scenario as it stands.
+ */
+static void choose_loads(struct validator *v)
+{
+    const struct json workload = json_member(v->o->scenario, "workload"), arrivals = json_member(&workload, "arrivals");
+    v->by_rate = cJSON_IsNumber(json_member(&arrivals, "rate_per_s").node) &&
+                 cJSON_IsNumber(json_member(&workload, "requests").node);
+    v->out->load_count = v->by_rate ? 1 + v->o->load_count : 1;
+    v->out->loads[0] = v->by_rate ? 0 : NAN;
+    for (size_t k = 1; k < v->out->load_count; k++)
+        v->out->loads[k] = v->o->loads[k - 1];
 }
 
 int engine_validate(const struct engine_validation_options *o, struct engine_validation *out, struct error *err)
 {
     *out = (struct engine_validation){.policy_count = o->policy_count, .repeats = o->repeats};
     memcpy(out->policies, o->policies, o->policy_count * sizeof *o->policies);
-    struct validator v = {.o = o, .out = out, .started_ns = clock_ns()};
-    out->found = calloc(o->policy_count * o->repeats, sizeof *out->found);
+    struct validator v = {.o = o, .out = out, .backend = backend_find(o->backend, err)};
+    if (!v.backend)
+        return -1;
+    out->cpu_time = v.backend->on_caller && o->threads == 1;
+    choose_loads(&v);
+    out->found = calloc(o->policy_count * out->load_count * o->repeats, sizeof *out->found);
     v.scenario = cJSON_PrintUnformatted(o->scenario->node);
     v.plugins = plugins_text();
     int status = out->found && v.scenario && v.plugins ? 0 : error_no_memory(err);
     if (status == 0)
         status = scratch_make(&v.scratch, err) || make_weights(&v, err) || find_all(&v, err) ? -1 : 0;
+    close_engines(&v);
     scratch_remove(&v.scratch);
     weights_release(&v.weights);
     cJSON_free(v.scenario);
@@ -320,10 +404,12 @@ int engine_validate(const struct engine_validation_options *o, struct engine_val
 
 void engine_validation_release(struct engine_validation *v)
 {
-    for (size_t i = 0; i < v->policy_count; i++) {
-        latencies_release(&v->measured[i]);
-        latencies_release(&v->simulated[i]);
-    }
+    for (size_t i = 0; i < v->policy_count; i++)
+        for (size_t k = 0; k < v->load_count; k++) {
+            latencies_release(&v->measured[i][k]);
+            latencies_release(&v->simulated[i][k]);
+        }
+    reference_release(&v->reference);
     free(v->found);
     v->found = NULL;
 }

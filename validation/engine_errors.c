@@ -26,25 +26,29 @@ struct engine_errors engine_errors_of(const struct finding *found, size_t repeat
     return e;
 }
 
-struct priced_errors engine_priced_errors(const struct finding *found, size_t repeats, enum priced_kind kind)
+void engine_priced_add(struct priced *all, const struct finding *found, size_t repeats, enum priced_kind kind)
 {
-    struct priced all = {0};
     for (size_t r = 0; r < repeats; r++) {
         const struct priced *p = &found[r].priced[kind];
-        all.count += p->count;
-        all.taken_s += p->taken_s;
-        all.said_s += p->said_s;
-        all.errors += p->errors;
-        all.squares += p->squares;
+        all->count += p->count;
+        all->taken_s += p->taken_s;
+        all->said_s += p->said_s;
+        all->errors += p->errors;
+        all->squares += p->squares;
     }
-    if (all.count == 0)
+}
+
+struct priced_errors engine_priced_sum(const struct priced *all)
+{
+    if (all->count == 0)
         return (struct priced_errors){0};
-    double mean = all.errors / all.count;
-    return (struct priced_errors){.count = all.count,
-                                  .taken_s = all.taken_s / all.count,
-                                  .said_s = all.said_s / all.count,
-                                  .error = all.said_s / all.taken_s - 1,
-                                  .spread = sqrt(fmax(all.squares / all.count - mean * mean, 0))};
+    double mean = all->errors / all->count;
+    return (struct priced_errors){.count = all->count,
+                                  .taken_s = all->taken_s / all->count,
+                                  .said_s = all->said_s / all->count,
+                                  .error = all->said_s / all->taken_s - 1,
+                                  .mean = mean,
+                                  .spread = sqrt(fmax(all->squares / all->count - mean * mean, 0))};
 }
 
 struct engine_ratio engine_ratio_of(const struct finding *found, const struct finding *base, size_t repeats)

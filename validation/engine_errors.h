@@ -16,16 +16,19 @@ struct engine_errors {
 /* `found` [repeats], at most ENGINE_REPEATS. */
 struct engine_errors engine_errors_of(const struct finding *found, size_t repeats);
 
-/* Iterations of one kind that were served in all repeats, priced by the profile measured just before. */
+/* Iterations of one kind that were served, priced by the profile of their repeat. */
 struct priced_errors {
     double count;
     double taken_s, said_s; /* by one iteration on average, measured and by the profile */
     double error;           /* of the sum: said / taken − 1 */
-    double spread;          /* standard deviation of single iterations' errors */
+    double mean, spread;    /* and standard deviation of single iterations' errors */
 };
 
-/* Where no iteration was of the kind, only count is set, to 0. */
-struct priced_errors engine_priced_errors(const struct finding *found, size_t repeats, enum priced_kind kind);
+/* Adds those of all repeats, `found` [repeats]. */
+void engine_priced_add(struct priced *all, const struct finding *found, size_t repeats, enum priced_kind kind);
+
+/* Where there was no iteration, only count is set, to 0. */
+struct priced_errors engine_priced_sum(const struct priced *all);
 
 /* By how much one policy is better than another, which is what a planner acts on. */
 struct engine_ratio {

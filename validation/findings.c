@@ -12,7 +12,15 @@
 #include "base/array.h"
 #include "base/json.h"
 
-enum { SINGLES = 7 + 5 * PRICED_KINDS, GRID = MEASURED_METRICS * MEASURED_STATISTICS };
+enum {
+    SINGLES = 15 + 2 * REFERENCE_KINDS + MEASURED_METRICS + 5 * PRICED_KINDS,
+    GRID = MEASURED_METRICS * MEASURED_STATISTICS
+};
+
+const char *const priced_kind_names[PRICED_KINDS] = {"decodes",        "decodes after prompts",
+                                                     "padded decodes", "padded decodes after prompts",
+                                                     "prompts",        "padded prompts",
+                                                     "packed prompts", "prompts and decodes"};
 
 /* All numbers of a finding, one after another. */
 static size_t places_of(struct finding *f, double *places[3 * GRID + SINGLES])
@@ -24,11 +32,29 @@ static size_t places_of(struct finding *f, double *places[3 * GRID + SINGLES])
             places[n++] = &f->latencies.simulated[m][i];
             places[n++] = &f->latencies.error[m][i];
         }
-    double *const singles[] = {&f->latencies.mean_absolute, &f->latencies.worst_absolute, &f->throughput_error,
-                               &f->measured_e2e_s,          &f->simulated_e2e_s,          &f->measured_rate,
-                               &f->simulated_rate};
+    double *const singles[] = {&f->latencies.mean_absolute,
+                               &f->latencies.worst_absolute,
+                               &f->throughput_error,
+                               &f->measured_e2e_s,
+                               &f->simulated_e2e_s,
+                               &f->measured_rate,
+                               &f->simulated_rate,
+                               &f->requests,
+                               &f->rate_per_s,
+                               &f->speed.told_s,
+                               &f->speed.wall_s,
+                               &f->speed.cpu_s,
+                               &f->replayed.iterations,
+                               &f->replayed.mismatches,
+                               &f->replayed.difference_ns};
     for (size_t i = 0; i < sizeof singles / sizeof *singles; i++)
         places[n++] = singles[i];
+    for (int m = 0; m < MEASURED_METRICS; m++)
+        places[n++] = &f->speed.changes[m];
+    for (int k = 0; k < REFERENCE_KINDS; k++) {
+        places[n++] = &f->speed.fastest[k];
+        places[n++] = &f->speed.slowest[k];
+    }
     for (int k = 0; k < PRICED_KINDS; k++) {
         struct priced *p = &f->priced[k];
         places[n++] = &p->count;

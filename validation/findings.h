@@ -5,12 +5,26 @@
 #ifndef TANDEM_VALIDATION_FINDINGS_H
 #define TANDEM_VALIDATION_FINDINGS_H
 
+#include "engine_ref/reference.h"
 #include "reports/stats/latencies.h"
 
 enum { ENGINE_REPEATS = 100 }; /* the most of them */
 
-/* Kinds of iterations, priced one by one: of decodes alone, of prompts alone, of both. */
-enum priced_kind { PRICED_DECODES, PRICED_PROMPTS, PRICED_MIXED, PRICED_KINDS };
+/* Kinds of iterations, priced one by one: of decodes alone, right after an iteration with prompts on the same replica
+ * or not, padded or not; of prompts alone, plain, padded or packed; of both. */
+enum priced_kind {
+    PRICED_DECODES,
+    PRICED_DECODES_AFTER_PROMPTS,
+    PRICED_PADDED_DECODES,
+    PRICED_PADDED_DECODES_AFTER_PROMPTS,
+    PRICED_PROMPTS,
+    PRICED_PADDED_PROMPTS,
+    PRICED_PACKED_PROMPTS,
+    PRICED_MIXED,
+    PRICED_KINDS
+};
+
+extern const char *const priced_kind_names[PRICED_KINDS];
 
 /* Iterations of one kind that were served: how many, what they took, what the profile says of the same batches, and,
  * with e = said ÷ taken − 1 of each, Σ e and Σ e². */
@@ -18,13 +32,31 @@ struct priced {
     double count, taken_s, said_s, errors, squares;
 };
 
-/* What one repeat found of one policy. */
+/* How the machine was while a run was served. */
+struct served_speed {
+    double told_s, wall_s, cpu_s; /* Σ iterations: as the run was told, on the wall clock, of CPU time */
+    /* The reference steps over their standards, each in its fastest and its slowest second. */
+    double fastest[REFERENCE_KINDS], slowest[REFERENCE_KINDS];
+    /* What drift alone is worth: means of the simulation with it over those without, − 1. */
+    double changes[MEASURED_METRICS];
+};
+
+/* The simulator driven by the served iterations. */
+struct replayed {
+    double iterations, mismatches; /* batches that were not those served */
+    double difference_ns;          /* the largest of any stamp */
+};
+
+/* What one repeat found of one policy at one load. */
 struct finding {
+    double requests, rate_per_s; /* the load: 0/s is all at once, or as the scenario says */
     struct comparison latencies;
     double throughput_error;                /* of requests a second: simulated / measured − 1 */
     double measured_e2e_s, simulated_e2e_s; /* means */
     double measured_rate, simulated_rate;   /* requests a second */
     struct priced priced[PRICED_KINDS];
+    struct served_speed speed;
+    struct replayed replayed;
 };
 
 /* Adds a line to the file, which is made where it is not there. `key` says in full what was asked. Returns 0, or -1

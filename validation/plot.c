@@ -8,6 +8,7 @@
 #include "base/output.h"
 #include "reports/pages/chart.h"
 #include "reports/pages/html.h"
+#include "validation/engine_errors.h"
 
 enum { CURVE_POINTS = 400, ENGINES_MAX = 6 };
 
@@ -90,13 +91,67 @@ int plot_servers(const char *file, const char *title, const struct plotted *runs
     return output_close(&page, false, err);
 }
 
+static void write_priced(FILE *out, const struct engine_validation *v)
+{
+    fputs("<h2>Served iterations, each priced by the profile</h2>\n<table><tr><th>policy</th><th>kind</th><th>n</th>"
+          "<th>measured ms</th><th>priced ms</th><th>error of the sum</th><th>mean error</th><th>spread</th></tr>\n",
+          out);
+    for (size_t i = 0; i < v->policy_count; i++)
+        for (int kind = 0; kind < PRICED_KINDS; kind++) {
+            struct priced all = {0};
+            for (size_t k = 0; k < v->load_count; k++)
+                engine_priced_add(&all, engine_findings(v, i, k), v->repeats, (enum priced_kind)kind);
+            struct priced_errors p = engine_priced_sum(&all);
+            if (p.count > 0)
+                fprintf(out,
+                        "<tr><td>%s</td><td>%s</td><td>%.0f</td><td>%.3f</td><td>%.3f</td><td>%+.2f %%</td><td>%+.2f "
+                        "%%</td><td>%.2f %%</td></tr>\n",
+                        v->policies[i]->name, priced_kind_names[kind], p.count, 1e3 * p.taken_s, 1e3 * p.said_s,
+                        100 * p.error, 100 * p.mean, 100 * p.spread);
+        }
+    fputs("</table>\n", out);
+}
+
+/* The reference steps over their standards, second by second. */
+static void write_speeds(FILE *out, const struct reference *r)
+{
+    static const char *const rows[REFERENCE_KINDS] = {"few", "many"};
+    fputs("<h2>Reference steps, by the second</h2>\n<table><tr><th>second</th><th>rows</th><th>times it "
+          "ran</th><th>ms</th>"
+          "<th>on the wall clock</th><th>over its standard</th></tr>\n",
+          out);
+    for (int k = 0; k < REFERENCE_KINDS; k++)
+        for (size_t i = 0; i < r->steps[k].second_count; i++) {
+            const struct reference_second *s = &r->steps[k].seconds[i];
+            fprintf(out, "<tr><td>%u</td><td>%s</td><td>%u</td><td>%.3f</td><td>%.3f</td><td>%.3f</td></tr>\n", s->at_s,
+                    rows[k], s->count, s->ns * 1e-6, s->wall_ns * 1e-6, s->ns / r->steps[k].standard_ns);
+        }
+    fputs("</table>\n", out);
+}
+
 int plot_engine(const char *file, const struct engine_validation *v, struct error *err)
 {
-    struct plotted runs[ENGINE_POLICIES];
+    struct plotted runs[ENGINE_POLICIES * ENGINE_LOADS];
+    char names[ENGINE_POLICIES * ENGINE_LOADS][80];
+    size_t count = 0;
     for (size_t i = 0; i < v->policy_count; i++)
-        runs[i] = (struct plotted){v->policies[i]->name, &v->measured[i], &v->simulated[i],
-                                   &engine_findings(v, i)[v->repeats - 1].latencies};
-    return plot_servers(file, "The engine, served and simulated", runs, v->policy_count, err);
+        for (size_t k = 0; k < v->load_count; k++, count++) {
+            char load[ENGINE_LOAD_NAME];
+            snprintf(names[count], sizeof names[count], "%s, %s", v->policies[i]->name,
+                     engine_load_name(v->loads[k], load));
+            runs[count] = (struct plotted){names[count], &v->measured[i][k], &v->simulated[i][k],
+                                           &engine_findings(v, i, k)[v->repeats - 1].latencies};
+        }
+    struct output page;
+    if (output_open(&page, file, err))
+        return -1;
+    html_begin(page.out, "The engine, served and simulated");
+    for (size_t i = 0; i < count; i++)
+        write_run(page.out, &runs[i]);
+    write_priced(page.out, v);
+    write_speeds(page.out, &v->reference);
+    html_end(page.out);
+    return output_close(&page, false, err);
 }
 
 /* Engines in order of appearance among the simulated points. */
