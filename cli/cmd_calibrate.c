@@ -38,7 +38,7 @@ static const struct option_spec options[] = {
      "load levels (of one run: of 8 stretches of its requests) to fit, spread over the loads; the rest "
      "judges (default: half of them)"},
     {"--parameters", "LIST", "of kernel_factor, exposed_ns, exposed_ns_per_sequence, front_end_s (default: all four)"},
-    {"--seeds", "N", "runs of each level, of which means are taken (default 1)"},
+    {"--seeds", "N", "runs of each level, of which means are taken (default 2)"},
     {"--set", "PATH=VALUE", "override a value of the scenario; may be repeated"},
     {"-j", "N", "threads (default: as many as there are processors)"},
     {"--out", "FILE", "the engine file to write (default engine.json)"},
@@ -85,7 +85,7 @@ static int read_wishes(const struct arguments *args, struct calibration_wishes *
     size_t threads;
     *w = (struct calibration_wishes){.share = 0.95};
     if (read_count("--fit", args->values[OPT_FIT], 0, 100000, &w->fit, err) ||
-        read_count("--seeds", args->values[OPT_SEEDS], 1, 1000, &w->seeds, err) ||
+        read_count("--seeds", args->values[OPT_SEEDS], 2, 1000, &w->seeds, err) ||
         read_count("-j", args->values[OPT_THREADS], parallel_processors(), 1024, &threads, err) ||
         read_parameters(args->values[OPT_PARAMETERS], w->fitted, err))
         return -1;
@@ -211,7 +211,8 @@ static int write_scenario(const struct levels *levels, const struct calibration 
     cJSON *root = NULL;
     snprintf(trace, sizeof trace, "%s.requests.jsonl", file);
     bool own = level->sent_count && !level->trace[0];
-    if ((own && level_write_trace(level, trace, err)) || level_scenario(level, c->scenario, trace, &root, err)) {
+    if ((own && level_write_trace(level, trace, err)) || level_scenario(level, c->scenario, trace, &root, err) ||
+        level_add_seed(root, (size_t)(level - levels->items), 0)) {
         cJSON_Delete(root);
         return -1;
     }

@@ -10,17 +10,17 @@
 
 #include "validation/calibrate_parts.h"
 
-/* How far a parameter is believed to be from what the scenario says, before anything is seen: a tenth of all kernel
- * times (in logarithms), 0.5 ms of host work an iteration and 50 µs a sequence, 20 ms in a front end. The fit walks in
- * these units. */
-static const double units[CALIBRATED] = {0.1, 5e5, 5e4, 0.02};
+/* How far a parameter is believed to be from what the scenario says, before anything is seen: 15 % of all kernel times
+ * (in logarithms), 1 ms of host work an iteration and 0.1 ms a sequence, 50 ms in a front end. The fit walks in these
+ * units. */
+static const double units[CALIBRATED] = {0.15, 1e6, 1e5, 0.05};
 
 /* The model's own error of TTFT, TPOT and E2E, of which one more observation is assumed: an exact fit of few levels
  * would show none. */
 static const double error_before[MEASURED_METRICS] = {0.05, 0.01, 0.02};
 
 enum { ROUNDS = 3, CHANCE_RUNS = 6, STEPS = 8 };
-static const double difference = 0.1; /* of derivatives, in units: wide enough to smooth over batches that change */
+static const double difference = 0.05; /* of derivatives, in units: wide enough to smooth over batches that change */
 static const double far = 2;          /* standard deviations from which a residual counts for less */
 
 struct fit {

@@ -111,10 +111,11 @@ static bool wanted(const struct part_work *w, size_t level)
     return false;
 }
 
-static int add_seed(cJSON *root, uint64_t later)
+/* Chance is not the same at all loads, or it would look like a parameter. */
+int level_add_seed(cJSON *root, size_t level, uint64_t later)
 {
     const cJSON *at = cJSON_GetObjectItemCaseSensitive(root, "seed");
-    double seed = cJSON_IsNumber(at) ? at->valuedouble : 1;
+    double seed = (cJSON_IsNumber(at) ? at->valuedouble : 1) + 10000 * (double)level;
     cJSON_DeleteItemFromObjectCaseSensitive(root, "seed");
     return cJSON_AddNumberToObject(root, "seed", seed + (double)later) ? 0 : -1;
 }
@@ -125,7 +126,7 @@ static int make_scenario(const struct part_work *w, size_t level, uint64_t later
     const struct part_runs *p = w->p;
     const char *trace = level_runs_trace(&p->runs, level, file);
     int status = level_scenario(&p->levels->items[level], p->base, trace, out, err) ||
-                 calibration_set(*out, p->wishes->fitted, w->values, err) || add_seed(*out, later);
+                 calibration_set(*out, p->wishes->fitted, w->values, err) || level_add_seed(*out, level, later);
     if (status)
         cJSON_Delete(*out);
     return status ? -1 : 0;

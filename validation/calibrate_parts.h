@@ -20,7 +20,7 @@ struct part_runs {
 int parts_make(const struct levels *levels, size_t fit, struct calibration *out, struct error *err);
 
 /* Statistics of every part, or of the fitted ones alone, at values of the parameters: means over `seeds` runs, of which
- * the first has the scenario's seed and `later`. */
+ * the first has the level's seed and `later`. */
 int parts_simulate(struct part_runs *p, const double values[CALIBRATED], uint64_t later, size_t seeds, bool all,
                    part_statistics *out, struct error *err);
 

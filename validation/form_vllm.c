@@ -16,9 +16,9 @@ static int read_rate(const struct json *root, double *rate, struct error *err)
 {
     struct json at = json_member(root, "request_rate");
     *rate = INFINITY;
-    return !at.node || (cJSON_IsString(at.node) && strcmp(at.node->valuestring, "inf") == 0)
+    return cJSON_IsString(at.node) && strcmp(at.node->valuestring, "inf") == 0
                ? 0
-               : form_number(root, "request_rate", rate, err);
+               : json_read_number(root, "request_rate", true, 1e-9, 1e9, rate, err);
 }
 
 /* A limit of clients beside a rate counts where it was reached. */
