@@ -43,10 +43,10 @@ static double in_units(enum calibrated_parameter p, double value)
     return (p == KERNEL_FACTOR ? log(value) : value) / units[p];
 }
 
-/* What is below 0 counts as 0, and is pulled back by where the parameter is held. */
+/* A time below 0 counts as one above, so that the fit has a slope on both sides of 0, and no way to stay below. */
 static double from_units(enum calibrated_parameter p, double u)
 {
-    return p == KERNEL_FACTOR ? exp(u * units[p]) : fmax(0, u * units[p]);
+    return p == KERNEL_FACTOR ? exp(u * units[p]) : fabs(u) * units[p];
 }
 
 static void values_at(const struct fit *f, const gsl_vector *x, double values[CALIBRATED])
@@ -250,10 +250,11 @@ static void take_result(struct fit *f, const gsl_vector *x, const gsl_matrix *in
     double t = gsl_cdf_tdist_Pinv(0.5 + f->wishes->share / 2, rest);
     for (size_t i = 0; i < f->dims; i++) {
         enum calibrated_parameter p = f->free[i];
-        double u = gsl_vector_get(x, i), half = t * sqrt(gsl_matrix_get(inverse, i, i));
+        double at = gsl_vector_get(x, i), half = t * sqrt(gsl_matrix_get(inverse, i, i));
+        double u = p == KERNEL_FACTOR ? at : fabs(at);
         struct calibrated *c = &f->out->parameters[p];
         c->value = from_units(p, u);
-        c->low = from_units(p, u - half);
+        c->low = from_units(p, p == KERNEL_FACTOR ? u - half : fmax(0, u - half));
         c->high = from_units(p, u + half);
     }
 }
