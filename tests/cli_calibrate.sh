@@ -60,7 +60,7 @@ cat >plan.json <<J
    "workload": {"requests": 60, "arrivals": {"name": "poisson", "rate_per_s": 4},
                 "lengths": {"prompt": {"name": "fixed", "tokens": 100}, "output": {"name": "fixed", "tokens": 5}}},
    "slo": {"ttft_s": {"p99": 0.5}}},
- "search": {"policy.batching": ["continuous"]}, "prices_per_h": {"slow-line": 1}, "replications": 4}
+ "search": {"policy.batching": ["continuous"]}, "objective": "gpus", "replications": 4}
 J
 "$tandem" plan plan.json --quiet --no-db >plan.txt
 grep -qE 'kernel times +are -7 %' plan.txt && grep -qE 'kernel times +are \+7 %' plan.txt && grep -qE 'rate +are \+10 %' plan.txt
