@@ -38,8 +38,9 @@ static void expect_refused(const char *file, const char *words)
 /* What every sample says: 50 requests of 500 and 100 tokens, and their times. */
 static void expect_sample(const struct level *l)
 {
-    static const double expected[MEASURED_METRICS][MEASURED_STATISTICS] = {
-        {0.1, 0.095, 0.13, 0.14, 0.16}, {0.01, 0.0099, 0.0105, 0.0107, 0.011}, {1.09, 1.075, 1.17, 1.2, 1.25}};
+    static const double expected[MEASURED_METRICS][MEASURED_STATISTICS] = {{0.1, 0.095, 0.13, 0.14, 0.16},
+                                                                           {0.01, 0.0099, 0.0105, 0.0107, 0.011},
+                                                                           {1.09, 1.075, 1.17, 1.2, 1.25}};
     assert_near(l->requests, 50, 0);
     assert_near(l->prompt_tokens, 500, 0);
     assert_near(l->output_tokens, 100, 0);
@@ -208,7 +209,8 @@ static void test_the_kernel_factor_is_of_kernels_alone(void **state)
 {
     (void)state;
     double kernels = decode_ns("{\"host_ns\": 0, \"host_ns_per_sequence\": 0}");
-    double slow = decode_ns("{\"host_ns\": 0, \"host_ns_per_sequence\": 0, \"kernel_factor\": 1.5, \"exposed_ns\": 1e6}");
+    double slow =
+        decode_ns("{\"host_ns\": 0, \"host_ns_per_sequence\": 0, \"kernel_factor\": 1.5, \"exposed_ns\": 1e6}");
     assert_near(slow, 1.5 * kernels + 1e6, 1e-6);
 }
 
@@ -219,7 +221,8 @@ static void test_an_engine_file_says_how_far_it_is_off(void **state)
     } wrong[] = {{"{\"kernel_factor\": 0}", "kernel_factor: expected a number from 0.01 to 100, found 0"},
                  {"{\"errors\": {\"tpot\": {}}}", "errors.points: is missing, expected a number"},
                  {"{\"errors\": {\"points\": 4, \"tpot\": {\"median\": 0.1}}}", "errors.tpot.signed_median"},
-                 {"{\"intervals\": {\"exposed_ns\": [2, 1]}}", "intervals.exposed_ns: expected a list of two ascending"},
+                 {"{\"intervals\": {\"exposed_ns\": [2, 1]}}",
+                  "intervals.exposed_ns: expected a list of two ascending"},
                  {"{\"intervals\": {\"host_ns\": [1, 2]}}", "host_ns"}};
     struct error err = {0};
     struct json root;
@@ -281,7 +284,8 @@ static void test_two_parameters_by_hand(void **state)
     read_levels("build/test_calibrate.csv", &levels);
     for (size_t i = 0; i < levels.count; i++)
         levels.items[i].cv = 0;
-    expect_ok(json_parse("{\"model\": \"ideal\", \"device\": \"tests/data/slow_line.json\"}", "test", &root, &err), &err);
+    expect_ok(json_parse("{\"model\": \"ideal\", \"device\": \"tests/data/slow_line.json\"}", "test", &root, &err),
+              &err);
     const struct calibration_wishes wishes = {
         .fitted = {[KERNEL_FACTOR] = true, [FRONT_END_S] = true}, .fit = 2, .seeds = 1, .share = 0.95, .threads = 1};
     expect_ok(calibrate(&levels, root.node, &wishes, &c, &err), &err);

@@ -4,6 +4,7 @@
 #include <gsl/gsl_cdf.h>
 #include <gsl/gsl_linalg.h>
 #include <gsl/gsl_multifit_nlinear.h>
+#include <gsl/gsl_multimin.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,9 @@ static const double units[CALIBRATED] = {0.15, 1e6, 1e5, 0.05};
  * would show none. */
 static const double error_before[MEASURED_METRICS] = {0.05, 0.01, 0.02};
 
-enum { ROUNDS = 3, CHANCE_RUNS = 6, STEPS = 8 };
-static const double difference = 0.05; /* of derivatives, in units: wide enough to smooth over batches that change */
+enum { ROUNDS = 3, CHANCE_RUNS = 6, STEPS = 8, SIMPLEX_STEPS = 40 };
+static const double difference = 0.1; /* of derivatives, in units: wide enough to smooth over batches that change */
+static const double simplex = 0.2;    /* its first edges, in units */
 static const double far = 2;          /* standard deviations from which a residual counts for less */
 
 struct fit {
@@ -30,6 +32,7 @@ struct fit {
     enum calibrated_parameter free[CALIBRATED]; /* [dims] those that are fitted */
     size_t dims, rows;
     double start[CALIBRATED];           /* in units */
+    double simulated_at[CALIBRATED];    /* values of which `simulated` is; kernel_factor 0: of others */
     part_statistics *simulated;         /* [parts] scratch */
     part_statistics *chance;            /* [parts] variance of the logarithm by chance, of one run */
     double (*weight)[MEASURED_METRICS]; /* [parts] */
@@ -100,10 +103,12 @@ static int residuals_at(const gsl_vector *x, void *state, gsl_vector *out)
     struct fit *f = state;
     double values[CALIBRATED];
     values_at(f, x, values);
-    if (f->failed || parts_simulate(&f->runs, values, 0, f->wishes->seeds, false, f->simulated, f->err)) {
+    bool there = memcmp(values, f->simulated_at, sizeof values) == 0;
+    if (f->failed || (!there && parts_simulate(&f->runs, values, 0, f->wishes->seeds, false, f->simulated, f->err))) {
         f->failed = true;
         return GSL_EFAILED;
     }
+    memcpy(f->simulated_at, values, sizeof values);
     fill_residuals(f, x, out);
     return GSL_SUCCESS;
 }
@@ -244,6 +249,44 @@ static int walk(struct fit *f, gsl_vector *x)
     return f->failed ? -1 : 0;
 }
 
+static double squares_at(const gsl_vector *x, void *state)
+{
+    struct fit *f = state;
+    gsl_vector *rows = gsl_vector_alloc(f->rows);
+    double sum = 0;
+    if (!rows || residuals_at(x, state, rows) != GSL_SUCCESS) {
+        gsl_vector_free(rows);
+        return GSL_NAN;
+    }
+    for (size_t i = 0; i < f->rows; i++)
+        sum += gsl_vector_get(rows, i) * gsl_vector_get(rows, i);
+    gsl_vector_free(rows);
+    return sum;
+}
+
+/* Where a little more time changes which requests share a batch, slopes say little: a simplex looks around the place
+ * that they have led to. */
+static int look_around(struct fit *f, gsl_vector *x)
+{
+    gsl_multimin_function function = {.f = squares_at, .n = f->dims, .params = f};
+    gsl_multimin_fminimizer *m = gsl_multimin_fminimizer_alloc(gsl_multimin_fminimizer_nmsimplex2, f->dims);
+    gsl_vector *edges = gsl_vector_alloc(f->dims);
+    int status = m && edges ? 0 : error_no_memory(f->err);
+    if (status == 0) {
+        gsl_vector_set_all(edges, simplex);
+        bool set = gsl_multimin_fminimizer_set(m, &function, x, edges) == GSL_SUCCESS;
+        for (int i = 0; set && i < SIMPLEX_STEPS && !f->failed; i++)
+            if (gsl_multimin_fminimizer_iterate(m) ||
+                gsl_multimin_test_size(gsl_multimin_fminimizer_size(m), 0.01) == GSL_SUCCESS)
+                break;
+        if (set && !f->failed)
+            gsl_vector_memcpy(x, gsl_multimin_fminimizer_x(m));
+    }
+    gsl_multimin_fminimizer_free(m);
+    gsl_vector_free(edges);
+    return status || f->failed ? -1 : 0;
+}
+
 static void take_result(struct fit *f, const gsl_vector *x, const gsl_matrix *inverse)
 {
     double rest = fmax(1, (double)observations(f) - said_by_data(f, inverse)) + 1;
@@ -264,7 +307,8 @@ static int fit_rounds(struct fit *f, gsl_vector *x, gsl_matrix *inverse)
     for (int m = 0; m < MEASURED_METRICS; m++)
         f->own[m] = error_before[m] * error_before[m] * 9;
     for (int round = 0; round < ROUNDS; round++) {
-        if (walk(f, x) || (round == 0 && measure_chance(f, x)) || invert_information(f, x, inverse))
+        if (walk(f, x) || look_around(f, x) || (round == 0 && measure_chance(f, x)) ||
+            invert_information(f, x, inverse))
             return -1;
         gsl_vector *ignored = gsl_vector_alloc(f->rows);
         int status = ignored ? residuals_at(x, f, ignored) : GSL_ENOMEM;
