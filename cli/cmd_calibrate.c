@@ -263,6 +263,9 @@ static int conclude(const struct arguments *args, const struct levels *levels, c
     print_parameters(c);
     print_errors("fitted", &c->fit_before, &c->fit_after);
     print_errors("judged", &c->before, &c->after);
+    if (c->after.points > 0 && c->after.ttft.median >= c->before.ttft.median &&
+        c->after.tpot.median >= c->before.tpot.median)
+        printf("the judged loads are no closer than before: keep the scenario as it was\n");
     if (write_engine(args, c, file, err) || (scenario && write_scenario(levels, c, file, scenario, err)) ||
         (args->values[OPT_CSV] && write_csv(c, args->values[OPT_CSV], err)))
         return -1;

@@ -38,7 +38,7 @@ static int read(const struct json *root, struct levels *out, struct error *err)
     struct json successes = json_member(root, "successes"), latency = json_member(&successes, "latency"),
                 load = json_member(root, "load_summary");
     if (!level || read_load(root, level, err) || form_number(&successes, "count", &level->requests, err) ||
-        read_mean(&successes, "prompt_len", &level->prompt_tokens, err) || /* until 0.5 */
+        read_mean(&successes, "prompt_len", &level->prompt_tokens, err) || /* before prompt_tokens */
         read_mean(&successes, "prompt_tokens", &level->prompt_tokens, err) ||
         read_mean(&successes, "output_len", &level->output_tokens, err) ||
         read_metric(&latency, "time_to_first_token", level->measured[0], err) ||
