@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/validate_distserve.h"
 #include "cli/validate_engine.h"
+#include "cli/validate_levels.h"
 #include "cli/validate_points.h"
 #include "planner/parallel.h"
 #include "reports/store/store.h"
@@ -34,7 +35,8 @@ enum {
     OPT_LOADS,
     OPT_SECONDS,
     OPT_ENGINE_THREADS,
-    OPT_NO_REFERENCE
+    OPT_NO_REFERENCE,
+    OPT_SCENARIO
 };
 
 static const struct option_spec options[] = {
@@ -70,6 +72,8 @@ static const struct option_spec options[] = {
     {"--threads", "N",
      "engine: threads of a CPU backend (default 1, whose CPU time is counted; with more, the wall clock)"},
     {"--no-reference", NULL, "engine: take times as they are measured, not corrected by reference steps"},
+    {"--scenario", "SCENARIO",
+     "measured, results of a benchmark (see calibrate): the model, device, engine and cluster that were measured"},
     PLUGIN_OPTION,
     {0},
 };
@@ -240,7 +244,10 @@ static int validate_measured(const struct arguments *args, struct error *err)
                                         .half = args->values[OPT_HALF],
                                         .csv = args->values[OPT_CSV],
                                         .plot = args->values[OPT_PLOT]};
+    const struct server_wishes server = {args->values[OPT_SCENARIO], args->values[OPT_PROFILE]};
     struct store *store = NULL;
+    if (args->word_count > 1 && result_has_levels(args->words[1]))
+        return validate_levels(args, &server, err);
     if (need_words(args, 2, 2, command_validate.usage, err))
         return -1;
     if (!args->values[OPT_PROFILE])
@@ -312,7 +319,7 @@ static int run(const struct arguments *args, struct error *err)
 
 const struct command command_validate = {
     .name = "validate",
-    .usage = "validate theory | measured FOLDER|CSV | distserve FOLDER | engine [SCENARIO]",
+    .usage = "validate theory | measured FOLDER|RESULT… | distserve FOLDER | engine [SCENARIO]",
     .summary = "hold the simulator against closed forms, measured servers, and the engine",
     .options = options,
     .run = run,

@@ -48,8 +48,10 @@ static int create_backend(struct cost_model *cm, const struct techniques *techni
 {
     if (work_of_model(&cm->model, &cm->parallel, &cm->work, err) || techniques_apply(techniques, &cm->work, err))
         return -1;
-    if (drafts_for)
+    if (drafts_for) {
         cm->work.time_scale = drafts_for->work.time_scale;
+        cm->kernel_factor = drafts_for->kernel_factor;
+    }
     if (cm->parallel.stages > 1 && (cm->work.speculation.draft_tokens > 0 || cm->device.kind == DEVICE_LINEAR))
         return error_set(err, ERROR_INPUT, "pipeline_parallel %u: %s has no stages that could be told apart",
                          cm->parallel.stages,
@@ -61,7 +63,8 @@ static int create_backend(struct cost_model *cm, const struct techniques *techni
         return -1;
     if ((cm->device.kind == DEVICE_LINEAR ? linear_create : kernels_create)(cm, &cm->backend, err))
         return -1;
-    return cm->work.time_scale == 1 ? 0 : scaled_create(&cm->backend, cm->work.time_scale, err);
+    double factor = cm->work.time_scale * cm->kernel_factor;
+    return factor == 1 ? 0 : scaled_create(&cm->backend, factor, err);
 }
 
 /* The backend may take host work away (a stated line has none); an engine's own comes on top of it. */
@@ -136,6 +139,7 @@ static int create(struct cost_model *out, const char *model, const char *device,
                   struct error *err)
 {
     *out = (struct cost_model){.parallel = *parallel, .device_name = device, .is_draft = drafts_for != NULL};
+    out->kernel_factor = engine && engine->kernel_factor > 0 ? engine->kernel_factor : 1;
     if (model_load(model, &out->model, err) || device_load(device, &out->device, err))
         return -1;
     if (parallel->link_bytes_per_s > 0)

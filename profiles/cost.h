@@ -73,6 +73,7 @@ struct cost_model {
     struct parallel parallel;
     struct work work;
     struct cost_backend backend;
+    double kernel_factor; /* the engine's, of kernels alone */
     bool estimated;       /* every time is a formula's: sources are not told apart */
     int64_t host, launch; /* fine time: host work that the GPU waits for, and what sharing a launch saves */
     int64_t cold;         /* fine time that decodes right after prompts take longer */

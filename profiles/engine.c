@@ -59,6 +59,45 @@ static int read_kv_groups(const struct json *o, bool *uniform, struct error *err
     return *uniform || strcmp(groups, "hybrid") == 0 ? 0 : json_complain(&at, "\"hybrid\" or \"uniform\"", err);
 }
 
+static int read_error(const struct json *errors, const char *metric, struct engine_error *out, struct error *err)
+{
+    static const char *const keys[] = {"signed_median", "median", "p90", NULL};
+    struct json at = json_member(errors, metric);
+    if (!at.node)
+        return 0;
+    return json_check_keys(&at, keys, err) ||
+           json_read_number(&at, "signed_median", true, -1, 1e6, &out->signed_median, err) ||
+           json_read_number(&at, "median", true, 0, 1e6, &out->median, err) ||
+           json_read_number(&at, "p90", true, 0, 1e6, &out->p90, err);
+}
+
+static int read_errors(const struct json *at, struct engine_accuracy *out, struct error *err)
+{
+    static const char *const keys[] = {"points", "ttft", "tpot", NULL};
+    if (!at->node)
+        return 0;
+    *out = (struct engine_accuracy){0};
+    return json_check_keys(at, keys, err) || json_read_number(at, "points", true, 1, 1e9, &out->points, err) ||
+           read_error(at, "ttft", &out->ttft, err) || read_error(at, "tpot", &out->tpot, err);
+}
+
+/* Of fitted values, [low, high] each. They say how well the values are known; no cost depends on them. */
+static int check_intervals(const struct json *at, struct error *err)
+{
+    static const char *const keys[] = {"kernel_factor", "exposed_ns", "exposed_ns_per_sequence", "front_end_s", NULL};
+    if (!at->node)
+        return 0;
+    if (json_check_keys(at, keys, err))
+        return -1;
+    for (const char *const *key = keys; *key; key++) {
+        struct json ends = json_member(at, *key), low = json_element(&ends, 0), high = json_element(&ends, 1);
+        if (ends.node && !(cJSON_IsArray(ends.node) && cJSON_GetArraySize(ends.node) == 2 && cJSON_IsNumber(low.node) &&
+                           cJSON_IsNumber(high.node) && low.node->valuedouble <= high.node->valuedouble))
+            return json_complain(&ends, "a list of two ascending numbers", err);
+    }
+    return 0;
+}
+
 static int read_values(const struct json *o, struct engine *e, struct error *err)
 {
     static const char *const keys[] = {"name",
@@ -66,6 +105,9 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
                                        "source",
                                        "host_ns",
                                        "host_ns_per_sequence",
+                                       "kernel_factor",
+                                       "intervals",
+                                       "errors",
                                        "exposed_ns",
                                        "exposed_ns_per_sequence",
                                        "eager_layer_ns",
@@ -83,9 +125,12 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
                                        NULL};
     const char *name = NULL;
     struct json sizes = json_member(o, "graph_tokens"), memory = json_member(o, "memory");
+    struct json errors = json_member(o, "errors"), intervals = json_member(o, "intervals");
     if (json_check_keys(o, keys, err) || json_read_string(o, "name", false, &name, err) ||
         json_read_number(o, "host_ns", false, 0, 1e12, &e->host_ns, err) ||
         json_read_number(o, "host_ns_per_sequence", false, 0, 1e12, &e->host_ns_per_sequence, err) ||
+        json_read_number(o, "kernel_factor", false, 0.01, 100, &e->kernel_factor, err) ||
+        read_errors(&errors, &e->errors, err) || check_intervals(&intervals, err) ||
         json_read_number(o, "exposed_ns", false, 0, 1e12, &e->exposed_ns, err) ||
         json_read_number(o, "exposed_ns_per_sequence", false, 0, 1e12, &e->exposed_ns_per_sequence, err) ||
         json_read_number(o, "eager_layer_ns", false, 0, 1e9, &e->eager_layer_ns, err) ||

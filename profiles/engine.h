@@ -26,8 +26,21 @@ struct engine_memory {
     double context_bytes, graph_bytes; /* CUDA context, libraries and communicators; pools of captured graphs */
 };
 
+/* How far simulations with an engine file are from what was measured, as its calibration found on what it did not fit:
+ * simulated / measured − 1, of mean latencies at each load; the last two of absolute errors. */
+struct engine_error {
+    double signed_median, median, p90;
+};
+
+struct engine_accuracy {
+    double points; /* loads that were judged; 0: nothing is known */
+    struct engine_error ttft, tpot;
+};
+
 struct engine {
     char name[64];
+    double kernel_factor; /* kernels take so many times what the device says; 0: as it says */
+    struct engine_accuracy errors;
     double host_ns, host_ns_per_sequence;       /* of an iteration; below 0: as the device says */
     double exposed_ns, exposed_ns_per_sequence; /* host work that the GPU waits for, even where it schedules ahead */
     double eager_layer_ns; /* between a layer's kernels in iterations that are no captured graph; below 0: likewise */

@@ -79,7 +79,7 @@ fails_with 2 'did you mean "prompts_alone"?' "$tandem" run default --plugin alon
 fails_with 2 'did you mean "shortest_prompt"?' "$tandem" run default --plugin by_prompt.so --set policy.order=shortest_promt
 fails_with 2 'expected a batching policy (tandem list policies; --plugin brings others), found "prompts_alone"' \
     "$tandem" run default --set policy.batching=prompts_alone
-for c in run sweep plan report list describe engine validate; do "$tandem" $c --help | grep -q -- '--plugin PATH'; done
+for c in run sweep plan report list describe engine validate calibrate; do "$tandem" $c --help | grep -q -- '--plugin PATH'; done
 
 # A sweep on threads, and one after the other; its runs tell of their plug-ins.
 swept="default $small --plugin by_prompt.so --set policy.order=shortest_prompt --vary workload.arrivals.rate_per_s=2..8:3 --vary cluster.replicas=1,2"

@@ -208,7 +208,7 @@ for t in minference swiftkv kivi-2bit speculative; do
     "$tandem" run default $small --no-db --set techniques="[\"$t\"]" | grep -q "SLO MET"
 done
 fails_with 2 'unknown technique "magic"; allowed: kivi-2bit, minference' "$tandem" run default $small --no-db --set techniques='["magic"]'
-for c in run list describe trace profile report; do "$tandem" $c --help | grep -q '^usage: tandem'; done
+for c in run list describe trace profile report validate calibrate; do "$tandem" $c --help | grep -q '^usage: tandem'; done
 "$tandem" list | grep -q h100-sxm
 "$tandem" describe default >mine.json && "$tandem" run mine.json $small --no-db | grep -q "SLO MET"
 "$tandem" profile show h100-sxm | grep -q 'KV cache'

@@ -64,7 +64,7 @@ static bool same_pool(const struct point_pool *a, const struct point_pool *b)
            a->moe_tp == b->moe_tp && a->moe_ep == b->moe_ep;
 }
 
-static bool same_parallel(const struct point *a, const struct point *b)
+bool point_same_parallel(const struct point *a, const struct point *b)
 {
     return same_pool(&a->serve, &b->serve) && same_pool(&a->prefill, &b->prefill) && same_pool(&a->decode, &b->decode);
 }
@@ -173,7 +173,7 @@ static void find_repeats(struct points *points)
             struct point *p = &points->items[i], *q = &points->items[k];
             if (!same_measurement(p, q) || cannot_be(p) || cannot_be(q))
                 continue;
-            if (!same_parallel(p, q))
+            if (!point_same_parallel(p, q))
                 p->repeat = q->repeat = POINT_AMBIGUOUS;
             else if (p->repeat == POINT_ONCE)
                 p->repeat = POINT_AGAIN;

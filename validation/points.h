@@ -56,6 +56,14 @@ const char *point_refused(const struct point *p, const char *system);
 
 bool point_is_disaggregated(const struct point *p);
 
+bool point_same_parallel(const struct point *a, const struct point *b);
+
+/* Whether its lengths were drawn from 0.8 of the stated ones upwards. */
+bool point_draws_lengths(const struct point *p);
+
+/* Adds the way to an engine, "front_end", to a cluster's pools and flow, as every point has it. */
+void point_add_front_end(cJSON *pools, cJSON *flow);
+
 /* The engine preset that stands for the version a point was measured with; false where there is none. */
 bool point_preset(const struct point *p, char *out, size_t size);
 

@@ -10,7 +10,7 @@
 
 /* InferenceMAX draws lengths between 0.8 of the stated ones and those (its README: RANDOM_RANGE_RATIO 0.8); its points
  * name a workflow run, or whether they were work in progress. Others send what is stated. */
-static bool draws_lengths(const struct point *p)
+bool point_draws_lengths(const struct point *p)
 {
     return strstr(p->data_source, "workflow_run_id=") || strstr(p->data_source, "wip=");
 }
@@ -32,8 +32,8 @@ static void add_workload(const struct point *p, cJSON *root)
     cJSON_AddNumberToObject(arrivals, "concurrency", p->concurrency);
     cJSON_AddNumberToObject(workload, "requests", 10 * p->concurrency);
     cJSON *lengths = cJSON_AddObjectToObject(workload, "lengths");
-    add_length(lengths, "prompt", p->isl, draws_lengths(p));
-    add_length(lengths, "output", p->osl, draws_lengths(p));
+    add_length(lengths, "prompt", p->isl, point_draws_lengths(p));
+    add_length(lengths, "output", p->osl, point_draws_lengths(p));
 }
 
 /* Weights as the file says. Four bits are those of experts where a model has any: its attention stays as shipped. */
@@ -83,7 +83,7 @@ static void add_pool(const struct point_pool *pool, const char *name, cJSON *poo
 
 /* Requests come to the engine one after another, through an HTTP server and a tokenizer. That alone keeps clients whose
  * requests are all alike from sending in the same instant for ever. */
-static void add_front_end(cJSON *pools, cJSON *flow)
+void point_add_front_end(cJSON *pools, cJSON *flow)
 {
     cJSON *at = cJSON_AddObjectToObject(pools, "front_end");
     cJSON_AddStringToObject(at, "kind", "delay");
@@ -99,7 +99,7 @@ static void add_cluster(const struct point *p, cJSON *root)
 {
     cJSON *cluster = cJSON_AddObjectToObject(root, "cluster");
     cJSON *pools = cJSON_AddObjectToObject(cluster, "pools"), *flow = cJSON_AddArrayToObject(cluster, "flow");
-    add_front_end(pools, flow);
+    point_add_front_end(pools, flow);
     if (point_is_disaggregated(p)) {
         add_pool(&p->prefill, "prefill", pools, flow);
         add_pool(&p->decode, "decode", pools, flow);
