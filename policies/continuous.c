@@ -39,6 +39,8 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
         if (view_blocks_to_admit(view, r, reserved) > view->kv_free_blocks)
             break;
+        if (view_load(view, r, reserved))
+            continue;
         view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
@@ -53,6 +55,7 @@ const struct batching_policy policy_continuous = {
     .source = "Orca (Yu et al., OSDI 2022)",
     .params = params,
     .admission = ADMIT_RESERVE_MAX,
+    .loads = true,
     .create = create,
     .limits = limits,
     .form_batch = form_batch,

@@ -102,7 +102,7 @@ static bool fits_peak(struct lightllm *l, struct replica_view *view, const struc
         return false;
     l->demands = grown;
     for (const struct request *r = view->running->head; r; r = r->next)
-        l->demands[count++] = demand_of(view, r, !r->prefilling);
+        l->demands[count++] = demand_of(view, r, !r->prefilling && !r->loading);
     l->demands[count++] = demand_of(view, candidate, false);
     double usable = view->running->count ? l->usable : 1;
     uint64_t blocks = blocks_of(view, predicted_peak(l->demands, count), count);
@@ -119,6 +119,8 @@ static void prefill(struct lightllm *l, struct replica_view *view, struct batch 
         if (view_is_swapped(view, r) || (tokens && tokens + needed > l->max_batched_tokens) ||
             view_blocks_to_admit(view, r, reserved) > view->kv_free_blocks || !fits_peak(l, view, r))
             break;
+        if (view_load(view, r, reserved))
+            continue;
         view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
@@ -148,6 +150,7 @@ const struct batching_policy policy_lightllm = {
     .summary = "prefill-first; admits whose predicted peak of KV fits, and lets decodes through every few prefills",
     .source = "LightLLM (ModelTC/lightllm, router; Gong et al., ASPLOS 2025)",
     .params = params,
+    .loads = true,
     .shares = SHARE_FINISHED,
     .create = create,
     .limits = limits,

@@ -8,7 +8,7 @@ struct request *view_victim(struct replica_view *view)
         return order_last(view->victims_by, view->victims_params, view->running);
     }
     struct request *last = view->running->tail;
-    while (last->leaving)
+    while (request_stands_by(last))
         last = last->prev;
     return last;
 }

@@ -10,6 +10,8 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
     replica_order_leaves(r, q);
     if (r->view.finds_prefixes && q->kv_blocks > 0)
         kv_pool_share(r->kv, q, q->computed, now);
+    if (r->tiers)
+        replica_note_computed(r, q);
     if (r->batching->holds_finished_kv)
         kv_pool_park(r->kv, q);
     else
@@ -179,6 +181,8 @@ void replica_compute(struct replica *r, struct request *q, uint32_t tokens, sim_
         q->peak_computed = q->computed;
     if (r->view.finds_prefixes && r->view.shares != SHARE_FINISHED)
         kv_pool_share(r->kv, q, q->computed, now);
+    if (r->tiers)
+        replica_note_computed(r, q);
     if (replica_has_windows(r))
         kv_pool_slide(r->kv, q, now);
 }
@@ -291,6 +295,17 @@ static void waste_row(struct replica *r, struct request *q)
     batch_add_wasted(&r->next, rows, q->computed);
 }
 
+/* Scheduling ahead, requests that have their last token go when its iteration has ended. */
+static void leave_now(struct replica *r, sim_time now)
+{
+    for (size_t i = 0; i < r->leaving_count; i++) {
+        if (r->leaving[i]->decode.in)
+            waste_row(r, r->leaving[i]);
+        depart(r, r->leaving[i], now);
+    }
+    r->leaving_count = 0;
+}
+
 void replica_finish(struct replica *r, sim_time now)
 {
     assert(r->busy);
@@ -299,15 +314,12 @@ void replica_finish(struct replica *r, sim_time now)
     r->carry = stretch_fine(&r->stretch, r->stretch.count) & ((1 << FINE_BITS) - 1);
     r->counted = false;
     if (r->ahead) {
-        for (size_t i = 0; i < r->leaving_count; i++) {
-            if (r->leaving[i]->decode.in)
-                waste_row(r, r->leaving[i]);
-            depart(r, r->leaving[i], now);
-        }
-        r->leaving_count = 0;
-        return;
+        leave_now(r, now);
+    } else {
+        apply(r, r->stretch.count, now);
+        r->told = false;
+        retire_decodes(r, now);
     }
-    apply(r, r->stretch.count, now);
-    r->told = false;
-    retire_decodes(r, now);
+    if (r->tiers)
+        replica_flush_tiers(r, now);
 }

@@ -16,7 +16,8 @@ const char *const page_part_words[PART_COUNT] = {"waiting for admission",
                                                  "preemption and computing again",
                                                  "KV transfer",
                                                  "routing",
-                                                 "delay stations"};
+                                                 "delay stations",
+                                                 "loading KV from tiers"};
 
 /* One bar for each band, its parts side by side; lengths are shares of the band's mean. */
 static void write_parts(struct page *p, const char *metric, const char *title)

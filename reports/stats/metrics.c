@@ -10,7 +10,7 @@
 
 const char *const time_part_names[PART_COUNT] = {
     "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
-    "decode_stall", "preempted",   "transfer",      "route",      "delay"};
+    "decode_stall", "preempted",   "transfer",      "route",      "delay",       "kv_load"};
 
 /* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by their request's place in
  * the order of arrival. */
@@ -437,8 +437,15 @@ static void on_iteration(void *state, const struct iteration_record *i)
     keep_gaps(m, i, 1, n, decodes);
 }
 
-/* Delay stations, queueing and prefill come before the first token, but for what a preemption has computed again, which
- * is booked apart: what is left of the TTFT beside dispatch is a preemption before it. */
+/* The lesser one, at least 0. */
+static sim_time least_of(sim_time a, sim_time b)
+{
+    sim_time least = a < b ? a : b;
+    return least > 0 ? least : 0;
+}
+
+/* Delay stations, queueing, loads and prefill come before the first token, but for what a preemption has loaded or
+ * computed again, which is booked apart: what is left of the TTFT beside dispatch is a preemption before it. */
 static int add_to_ttft_bands(struct bands *bands, const struct request *r, sim_time ttft)
 {
     sim_time parts[PART_COUNT] = {[PART_DELAY] = r->parts[PART_DELAY],
@@ -446,8 +453,9 @@ static int add_to_ttft_bands(struct bands *bands, const struct request *r, sim_t
                                   [PART_PREFILL_OWN] = r->parts[PART_PREFILL_OWN],
                                   [PART_PREFILL_STALL] = r->parts[PART_PREFILL_STALL]};
     sim_time rest = ttft - parts[PART_DELAY] - parts[PART_QUEUE] - parts[PART_PREFILL_OWN] - parts[PART_PREFILL_STALL];
-    sim_time other = r->parts[PART_ROUTE] < rest ? r->parts[PART_ROUTE] : rest;
-    parts[PART_ROUTE] = other > 0 ? other : 0;
+    parts[PART_LOAD] = least_of(r->parts[PART_LOAD], rest);
+    rest -= parts[PART_LOAD];
+    parts[PART_ROUTE] = least_of(r->parts[PART_ROUTE], rest);
     parts[PART_PREEMPTED] = rest > parts[PART_ROUTE] ? rest - parts[PART_ROUTE] : 0;
     return bands_add(bands, ttft, parts);
 }
