@@ -256,6 +256,18 @@ static void on_delay_ended(void *state, size_t delay, const struct request *r, s
     of->system.busy_ns += (uint64_t)service;
 }
 
+static void on_load_began(void *state, size_t tier, const struct request *r, sim_time at)
+{
+    (void)r;
+    station_enter(&((struct run_metrics *)state)->tiers[tier].reads, at);
+}
+
+static void on_load_ended(void *state, size_t tier, const struct request *r, sim_time at)
+{
+    sim_time stay = at - r->load_began;
+    station_leave(&((struct run_metrics *)state)->tiers[tier].reads, at, stay, sim_time_to_s(stay));
+}
+
 static void on_rejection(void *state, const struct request *r, const char *reason)
 {
     struct run_metrics *m = state;
@@ -539,5 +551,7 @@ struct observer run_metrics_observer(struct run_metrics *m)
                              .lost = on_lost,
                              .handed_over = on_handed_over,
                              .taken_over = on_taken_over,
+                             .load_began = on_load_began,
+                             .load_ended = on_load_ended,
                              .probed = on_probe};
 }
