@@ -111,7 +111,7 @@ static bool fits_peak(struct lightllm *l, struct replica_view *view, const struc
 
 static void prefill(struct lightllm *l, struct replica_view *view, struct batch *out)
 {
-    uint32_t tokens = 0;
+    uint64_t tokens = view_prefill_loaded(view, out, l->max_batched_tokens);
     view_settle(view);
     for (struct request *r = view->waiting->head; r && view->running->count < l->max_sequences;
          r = view->waiting->head) {
@@ -132,7 +132,7 @@ static void prefill(struct lightllm *l, struct replica_view *view, struct batch 
 static void form_batch(void *state, struct replica_view *view, struct batch *out)
 {
     struct lightllm *l = state;
-    if (view->waiting->count > 0 && (l->prefills < l->max_waiting_iters || view->decoding == 0))
+    if (view->waiting->count + view->prefilling_count > 0 && (l->prefills < l->max_waiting_iters || view->decoding == 0))
         prefill(l, view, out);
     l->prefills = out->count ? l->prefills + 1 : 0;
     if (out->count)
@@ -141,7 +141,7 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
     if (view->evicted == 0)
         view_swap_in(view, out, l->max_sequences, 1 - l->usable);
     view_hold(view, out, view->running->count >= l->max_sequences);
-    if (view->waiting->count > 0)
+    if (view->waiting->count + view->prefilling_count > 0)
         out->stable_iterations = 1; /* whoever waits is looked at before every iteration */
 }
 

@@ -51,7 +51,7 @@ static const char *refuses(const void *state, const struct replica_view *view, c
 
 static void prefill(const struct prefill_first *p, struct replica_view *view, struct batch *out)
 {
-    uint64_t tokens = 0, limit = token_limit(p, view);
+    uint64_t limit = token_limit(p, view), tokens = view_prefill_loaded(view, out, limit);
     for (struct request *r = view->waiting->head; r && view->running->count < p->max_sequences;
          r = view->waiting->head) {
         uint32_t needed = request_uncomputed(r) - view_cached_tokens(view, r);

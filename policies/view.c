@@ -77,6 +77,20 @@ uint64_t view_windowed_blocks(const struct replica_view *view, const struct requ
     return kv_layout_blocks(&view->kv, tokens, found, step + others);
 }
 
+uint64_t view_prefill_loaded(struct replica_view *view, struct batch *out, uint64_t most)
+{
+    uint64_t tokens = 0;
+    for (size_t i = 0; i < view->prefilling_count; i++) {
+        struct request *r = view->prefilling[i];
+        uint32_t needed = request_uncomputed(r);
+        if (tokens > 0 && tokens + needed > most)
+            break;
+        view_schedule(view, out, r, needed);
+        tokens += needed;
+    }
+    return tokens;
+}
+
 /* Equal chunks that leave the prompt unfinished; one that is computed again must not end up as a decode. */
 static uint64_t equal_chunks(const struct batch_item *item)
 {

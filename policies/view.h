@@ -185,6 +185,10 @@ sim_time view_predict_with(const struct replica_view *view, struct batch *batch,
 uint32_t view_chunk_within(const struct replica_view *view, struct batch *out, struct request *r, uint32_t most,
                            sim_time target);
 
+/* For a policy that never splits prompts: puts those of running requests whose KV has come from tiers into the batch,
+ * whole, in order, up to `most` tokens or the first one alone. Returns their tokens. */
+uint64_t view_prefill_loaded(struct replica_view *view, struct batch *out, uint64_t most);
+
 /* Says for how long the batch holds: one of decodes alone while nobody leaves; one with a single chunk of a prompt
  * until the prompt's last chunk. `full`: the policy would take nobody more, even if memory were free. With somebody
  * waiting already, a newcomer stands behind who does not fit. */

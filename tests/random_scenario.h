@@ -134,6 +134,27 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
         snprintf(p->text + used, sizeof p->text - used, "%s", random_common_fleet(rng));
 }
 
+/* Tiers below GPU memory, some of them too small or slow; `through`: they may be written with all that is computed. */
+static inline void random_tiers(gsl_rng *rng, bool through, char *text, size_t size)
+{
+    static const char *const sharings[] = {"replica", "node", "cluster"}, *const evictions[] = {"lru", "lru", "fifo"};
+    static const unsigned megabytes[] = {0, 20, 80, 5000}, bandwidths[] = {300, 3000, 25000};
+    unsigned count = 1 + below(rng, 2), nodes = 1 + below(rng, 3);
+    size_t used = (size_t)snprintf(text, size, ", \"nodes\": {\"gpus\": %u}, \"tiers\": {", nodes);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned d[8];
+        draw(rng, d, 8);
+        used += (size_t)snprintf(
+            text + used, size - used,
+            "%s\"%s\": {\"bytes\": %ue6, \"shared_by\": \"%s\", \"read_bytes_per_s\": %ue6, \"latency_ns\": %u, "
+            "\"discipline\": \"%s\", \"evict\": \"%s\", \"write\": \"%s\", \"load\": \"%s\"}",
+            i ? ", " : "", i ? "store" : "host", megabytes[d[0] % 4], sharings[d[1] % 3], bandwidths[d[2] % 3],
+            d[3] % 4 ? 10000 : 4000000, d[4] % 3 ? "shared" : "fifo", evictions[d[5] % 3],
+            through && d[6] % 2 ? "through" : "evict", d[7] % 3 ? "always" : "faster");
+    }
+    snprintf(text + used, size - used, "}");
+}
+
 /* Whether an order keeps no account of what is served. */
 static inline bool is_keyed(unsigned order)
 {
@@ -276,13 +297,17 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     bool windows = !ranks && device != 4 && below(rng, 2) == 0;
     snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
     double interval = 0.001 + 0.5 * gsl_rng_uniform(rng);
+    char tiers[600] = "";
+    bool anew = pooled || (!request_level && kind != 11 && kind != 12);
     draw(rng, d, 12);
+    if (d[6] % 2 && anew && !paired && !windows && below(rng, 3))
+        random_tiers(rng, !tied, tiers, sizeof tiers);
     snprintf(text, size,
              "{\"seed\": %u, \"model\": \"%s\", \"techniques\": %s, \"device\": \"%s\", \"engine\": "
              "{\"schedule_ahead\": %s},"
              "\"output\": {\"warmup\": \"%s\", \"requests\": true, \"timeseries_s\": %g},"
              "\"slo\": {\"ttft_s\": {\"p99\": 0.5}},"
-             "\"cluster\": {%s%s%s%s},"
+             "\"cluster\": {%s%s%s%s%s},"
              "\"policy\": {\"order\": \"%s\", %s \"batching\": %s, %s \"prefix_caching\": %s, \"kv_block_tokens\": %u, "
              "\"kv_blocks\": %u},"
              "\"workload\": {%s \"arrivals\": {%s}, \"requests\": %u, %s \"lengths\": {"
@@ -293,7 +318,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              : windows ? "tests/data/windows.json"
                        : "llama-3.1-8b",
              techniques[ranks || (tied && !paired) ? 0 : d[1] % 6], devices[device], d[2] % 5 ? "false" : "true",
-             d[3] % 2 ? "none" : "mser5", d[4] % 2 ? 0 : interval, cluster, pooled ? "" : ", \"routing\": \"",
+             d[3] % 2 ? "none" : "mser5", d[4] % 2 ? 0 : interval, cluster, tiers, pooled ? "" : ", \"routing\": \"",
              pooled ? "" : routings[routing], pooled ? "" : "\"", orders[order], preemptions[tied ? 0 : d[5] % 2],
              policy, extras, d[6] % 2 ? "true" : "false", block,
              (windows ? 1 + d[7] % 6 : 1) * (((output + 700) >> d[8] % 4) / block + 1 + d[9] % (3000 / block + 1)),

@@ -113,6 +113,7 @@ static const char *difference(const struct trail *a, const struct trail *b)
         if (memcmp(&values[i][0], &values[i][1], sizeof(double)) != 0)
             return "a value of the run";
     if (s->totals.iterations != f->totals.iterations || s->totals.end != f->totals.end ||
+        memcmp(s->totals.tiers, f->totals.tiers, sizeof s->totals.tiers) != 0 ||
         s->totals.kv_allocated != f->totals.kv_allocated || s->totals.peak_in_flight != f->totals.peak_in_flight)
         return "totals";
     return NULL;
@@ -122,9 +123,9 @@ static void test_fast_forward_equals_stepping(void **state)
 {
     (void)state;
     gsl_rng *rng = random_stream_create(20261125, "fast forward");
-    uint64_t preemptions = 0, iterations = 0;
+    uint64_t preemptions = 0, iterations = 0, loads = 0;
     for (int i = 0; i < SCENARIOS; i++) {
-        char text[6000];
+        char text[7000];
         random_scenario(rng, text, sizeof text);
         run(text, true, &stepped);
         run(text, false, &fast);
@@ -133,11 +134,13 @@ static void test_fast_forward_equals_stepping(void **state)
             fail_msg("scenario %d: %s differ(s): %s", i, found, text);
         preemptions += fast.simulation->summary.preemptions;
         iterations += fast.simulation->summary.totals.iterations;
+        for (size_t k = 0; k < MOST_TIERS; k++)
+            loads += fast.simulation->summary.totals.tiers[k].loads;
         simulation_close(stepped.simulation);
         simulation_close(fast.simulation);
     }
     gsl_rng_free(rng);
-    assert_true(preemptions > 1000 && iterations > 1000000); /* the scenarios reach the hard cases */
+    assert_true(preemptions > 1000 && iterations > 1000000 && loads > 1000); /* the scenarios reach the hard cases */
 }
 
 struct stretches {
