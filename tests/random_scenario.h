@@ -279,7 +279,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         snprintf(cluster + strlen(cluster), sizeof cluster - strlen(cluster), "%s", random_common_fleet(rng));
     static const char *const populations[] = {"", "", "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",
                                               "\"priorities\": [1, 2], \"prefixes\": {\"groups\": 1, \"tokens\": 100},",
-                                              "\"clients\": {\"count\": 4, \"skew\": 1},"};
+                                              "\"clients\": {\"count\": 4, \"skew\": 1},",
+                                              "\"prefixes\": {\"groups\": 9, \"tokens\": 200},"};
     char arrivals[160];
     bool closed = below(rng, 4) == 0;
     unsigned population = below(rng, closed ? 4 : 5);
@@ -302,6 +303,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     draw(rng, d, 12);
     if (d[6] % 2 && anew && !paired && !windows && below(rng, 3))
         random_tiers(rng, !tied, tiers, sizeof tiers);
+    if (*tiers && (!closed || strstr(arrivals, "\"turns\": 1")))
+        population = 5; /* many prefixes, so that some are evicted and come back */
     snprintf(text, size,
              "{\"seed\": %u, \"model\": \"%s\", \"techniques\": %s, \"device\": \"%s\", \"engine\": "
              "{\"schedule_ahead\": %s},"

@@ -140,7 +140,7 @@ static void test_fast_forward_equals_stepping(void **state)
         simulation_close(fast.simulation);
     }
     gsl_rng_free(rng);
-    assert_true(preemptions > 1000 && iterations > 1000000 && loads > 1000); /* the scenarios reach the hard cases */
+    assert_true(preemptions > 1000 && iterations > 1000000 && loads > 500); /* the scenarios reach the hard cases */
 }
 
 struct stretches {
