@@ -132,7 +132,8 @@ static void prefill(struct lightllm *l, struct replica_view *view, struct batch 
 static void form_batch(void *state, struct replica_view *view, struct batch *out)
 {
     struct lightllm *l = state;
-    if (view->waiting->count + view->prefilling_count > 0 && (l->prefills < l->max_waiting_iters || view->decoding == 0))
+    if (view->waiting->count + view->prefilling_count > 0 &&
+        (l->prefills < l->max_waiting_iters || view->decoding == 0))
         prefill(l, view, out);
     l->prefills = out->count ? l->prefills + 1 : 0;
     if (out->count)

@@ -45,7 +45,7 @@ struct replica_view {
     uint64_t kv_total_blocks, kv_free_blocks;
     bool finds_prefixes; /* prefix caching: KV that others have computed is found again */
     enum prefix_sharing shares;
-    bool loads; /* with prefix caching, KV of a prefix may come from tiers below GPU memory */
+    bool loads;              /* with prefix caching, KV of a prefix may come from tiers below GPU memory */
     const void *host_memory; /* where KV of its preempted requests is swapped to */
     uint32_t max_tokens;     /* the model's longest sequence */
     const struct replica_verbs *verbs;

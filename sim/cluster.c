@@ -503,8 +503,8 @@ static int prepare(struct cluster *c, struct error *err)
     c->is_touched = calloc(count, sizeof *c->is_touched);
     c->listening = calloc((count + 63) / 64, sizeof *c->listening);
     size_t slots = count + 1 + c->config->fleet_count + (c->config->tier_count > 0);
-    if (min_index_init(&c->events, slots) || min_index_init(&c->ranks, c->station_count) ||
-        !c->replicas || !c->stations || !c->touched || !c->is_touched || !c->listening)
+    if (min_index_init(&c->events, slots) || min_index_init(&c->ranks, c->station_count) || !c->replicas ||
+        !c->stations || !c->touched || !c->is_touched || !c->listening)
         return error_no_memory(err);
     if (delays_init(&c->delays, c->config->delays, c->config->delay_count, c->config->seed, c->observer))
         return error_no_memory(err);

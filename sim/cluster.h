@@ -62,7 +62,7 @@ struct cluster_config {
     struct mixed_pool mixed;
     struct tier_config tiers[MOST_TIERS]; /* [tier_count] below GPU memory */
     size_t tier_count;
-    uint32_t node_gpus; /* GPUs of a node, which replicas fill in order */
+    uint32_t node_gpus;                /* GPUs of a node, which replicas fill in order */
     const struct predictor *predictor; /* NULL: nothing is foretold */
     const struct param_set *predictor_params;
     bool step;                              /* every replica runs one iteration at a time, never a stretch */
@@ -108,8 +108,8 @@ struct cluster_totals {
     struct bubbles bubbles;    /* of pipelines */
     double held_s[MOST_POOLS]; /* Σ time that GPU groups of a pool (a replica has one for each stage) were held */
     struct tier_totals tiers[MOST_TIERS];
-    sim_time end;              /* of the last event */
-    bool stopped;              /* by *stop */
+    sim_time end; /* of the last event */
+    bool stopped; /* by *stop */
 };
 
 /* Σ time that GPU groups of all pools were held; and replicas, those of a pipeline once. */

@@ -193,8 +193,8 @@ size_t cluster_running_on(const struct station *s);
 /* What runs on the station ends with the first iteration that ends at `from` or later. */
 void cluster_cut_station(struct cluster *c, const struct station *s, sim_time from);
 
-/* Tiers below GPU memory (cluster_tiers.c). The first makes them, once the stations are there; returns -1 when memory is
- * short. */
+/* Tiers below GPU memory (cluster_tiers.c). The first makes them, once the stations are there; returns -1 when memory
+ * is short. */
 int cluster_prepare_tiers(struct cluster *c);
 void cluster_release_tiers(struct cluster *c);
 

@@ -49,9 +49,9 @@ struct kv_pool {
         *queue; /* of free blocks, [queue_capacity] ring of segments head … tail − 1; NULL: none is kept */
     struct unit_index units; /* held by somebody or in the queue */
     uint64_t head, tail;
-    size_t queue_capacity; /* a power of 2 */
-    bool out_of_memory;    /* the queue could not grow: blocks in it may not be found again */
-    bool notes_evicted;    /* units whose blocks are taken are noted, until somebody empties the list: */
+    size_t queue_capacity;      /* a power of 2 */
+    bool out_of_memory;         /* the queue could not grow: blocks in it may not be found again */
+    bool notes_evicted;         /* units whose blocks are taken are noted, until somebody empties the list: */
     struct kv_evicted *evicted; /* [evicted_count] */
     size_t evicted_count, evicted_capacity;
     wide_sum block_time; /* Σ blocks·(time freed) − Σ blocks·(time taken), in fine time, modulo 2^128 */

@@ -61,9 +61,9 @@ struct replica_host {
      * May be NULL. */
     void (*receive)(void *owner, struct replica *r, sim_time at);
     struct tier_user *tiers; /* its station's; NULL: there are no tiers for it */
-    bool step;           /* one iteration at a time, whatever the replica's configuration says */
-    bool takes_back;     /* who decodes elsewhere may come back, and be computed again with all its tokens so far */
-    bool passes_prompts; /* it is a micro-batch of a pipeline in which chunks of a prompt follow each other */
+    bool step;               /* one iteration at a time, whatever the replica's configuration says */
+    bool takes_back;         /* who decodes elsewhere may come back, and be computed again with all its tokens so far */
+    bool passes_prompts;     /* it is a micro-batch of a pipeline in which chunks of a prompt follow each other */
 };
 
 /* Where a replica stands. */

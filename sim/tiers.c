@@ -55,7 +55,7 @@ void tiers_release(struct tiers *t)
 }
 
 void tier_user_init(struct tier_user *u, struct tiers *t, const struct tier_use *use, size_t station,
-                   uint32_t block_tokens)
+                    uint32_t block_tokens)
 {
     *u = (struct tier_user){.tiers = t, .use = use, .station = station, .block_tokens = block_tokens};
     for (size_t i = 0; i < use->count; i++)
@@ -135,8 +135,8 @@ sim_time tiers_estimate(const struct tier_user *u, const struct tier_found *foun
                 others++;
                 before += (double)u->asks[k].bytes;
             }
-        sim_time takes = link_estimate(&tier_at(u, i)->read, u->stores[i], u->station, (double)found->bytes[i], others,
-                                       before, now);
+        sim_time takes =
+            link_estimate(&tier_at(u, i)->read, u->stores[i], u->station, (double)found->bytes[i], others, before, now);
         longest = takes > longest ? takes : longest;
     }
     return longest;

@@ -5,10 +5,10 @@
  * or the tier above evicts, or (write-through) with every unit as soon as it is computed. A request whose prefix goes
  * on in tiers where the GPU's ends loads it: each unit from the nearest tier that has it, the parts side by side.
  *
- * Links (link.h) go both ways: every store and every station has a connection of the tier's bandwidth in each direction.
- * A station has one write to a tier under way; what is to be written meanwhile goes with the next one, and can be read
- * when it has arrived. A GPU's block is free as soon as its write is asked for, and what is read may be evicted
- * meanwhile: copies in between are not counted.
+ * Links (link.h) go both ways: every store and every station has a connection of the tier's bandwidth in each
+ * direction. A station has one write to a tier under way; what is to be written meanwhile goes with the next one, and
+ * can be read when it has arrived. A GPU's block is free as soon as its write is asked for, and what is read may be
+ * evicted meanwhile: copies in between are not counted.
  *
  * A station hands over what it asks for, and what it has to write, when the batch is formed for which it is
  * (tiers_flush), so that links see everything in order of time. */
@@ -43,13 +43,13 @@ struct tier_use {
 
 /* Over the run, of one tier. */
 struct tier_totals {
-    uint64_t capacity;              /* bytes of all its stores */
-    uint64_t written, evicted;      /* bytes that it took in, and that it has no more */
-    uint64_t held, peak;            /* bytes at the end, and at most */
-    uint64_t turned_away;           /* bytes that it had no room for */
-    uint64_t read;                  /* bytes */
-    uint64_t loads;                 /* of requests */
-    uint64_t tokens, asked_tokens;  /* that requests loaded; that those which were admitted had */
+    uint64_t capacity;             /* bytes of all its stores */
+    uint64_t written, evicted;     /* bytes that it took in, and that it has no more */
+    uint64_t held, peak;           /* bytes at the end, and at most */
+    uint64_t turned_away;          /* bytes that it had no room for */
+    uint64_t read;                 /* bytes */
+    uint64_t loads;                /* of requests */
+    uint64_t tokens, asked_tokens; /* that requests loaded; that those which were admitted had */
 };
 
 struct tier_write {
@@ -98,7 +98,7 @@ int tiers_init(struct tiers *t, const struct tier_config *config, size_t count, 
                const struct observer *observer);
 void tiers_release(struct tiers *t);
 void tier_user_init(struct tier_user *u, struct tiers *t, const struct tier_use *use, size_t station,
-                   uint32_t block_tokens);
+                    uint32_t block_tokens);
 void tier_user_release(struct tier_user *u);
 
 /* Where a request's prefix goes on in tiers. */

@@ -57,10 +57,10 @@ struct nodes_said {
     long long gpus;
 };
 
-static const struct field nodes_fields[] = {
-    {.is = {"gpus", PARAM_INTEGER, "GPUs", 8, 1, 65536, "of a node; replicas fill nodes in order", NULL, NULL},
-     .into = FIELD_INTO(struct nodes_said, gpus)},
-    {.is.name = NULL}};
+static const struct field nodes_fields[] = {{.is = {"gpus", PARAM_INTEGER, "GPUs", 8, 1, 65536,
+                                                    "of a node; replicas fill nodes in order", NULL, NULL},
+                                             .into = FIELD_INTO(struct nodes_said, gpus)},
+                                            {.is.name = NULL}};
 
 const struct field tiers_fields[] = {
     {.is = {.name = "tiers",

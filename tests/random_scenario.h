@@ -277,7 +277,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     }
     if ((staged || ranks || split) && !pooled && is_keyed(order) && below(rng, 2))
         snprintf(cluster + strlen(cluster), sizeof cluster - strlen(cluster), "%s", random_common_fleet(rng));
-    static const char *const populations[] = {"", "", "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",
+    static const char *const populations[] = {"",
+                                              "",
+                                              "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",
                                               "\"priorities\": [1, 2], \"prefixes\": {\"groups\": 1, \"tokens\": 100},",
                                               "\"clients\": {\"count\": 4, \"skew\": 1},",
                                               "\"prefixes\": {\"groups\": 9, \"tokens\": 200},"};

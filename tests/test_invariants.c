@@ -162,7 +162,8 @@ static void test_random_scenarios_keep_every_invariant(void **state)
 {
     (void)state;
     gsl_rng *rng = random_stream_create(20261124, "random scenarios");
-    uint64_t preemptions = 0, rejections = 0, shared = 0, failures = 0, losses = 0, windows_left = 0, wasted = 0, loads = 0;
+    uint64_t preemptions = 0, rejections = 0, shared = 0, failures = 0, losses = 0, windows_left = 0, wasted = 0,
+             loads = 0;
     for (int i = 0; i < SCENARIOS; i++) {
         char text[7000];
         struct run_summary first, again;

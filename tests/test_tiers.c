@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Prefixes in tiers below GPU memory, by hand. tests/data/line2.json takes 1000 ns an iteration, 10 a prompt token
- * and 1 a token before it; the ideal model has 4 bytes of KV a token, so that a block of 4 tokens has 16. Links have 1 GB/s, a byte a nanosecond,
- * and arrive 500 ns later, unless a test says otherwise. */
+ * and 1 a token before it; the ideal model has 4 bytes of KV a token, so that a block of 4 tokens has 16. Links have 1
+ * GB/s, a byte a nanosecond, and arrive 500 ns later, unless a test says otherwise. */
 #include <unistd.h>
 
 #include "tests/harness.h"
@@ -144,8 +144,8 @@ static void test_who_shares_a_tier_loads_what_others_wrote(void **state)
     const struct asked requests[] = {{0, 18, 1, 16}, {10, 18, 1, 16}};
     for (size_t i = 0; i < 4; i++) {
         char cluster[300];
-        snprintf(cluster, sizeof cluster, "\"tiers\": {\"host\": {" LINK ", \"bytes\": 1000, \"write\": \"through\", %s",
-                 cases[i].shared);
+        snprintf(cluster, sizeof cluster,
+                 "\"tiers\": {\"host\": {" LINK ", \"bytes\": 1000, \"write\": \"through\", %s", cases[i].shared);
         struct told t = run_tiers(cluster, 2, requests, 2);
         assert_int_equal(t.load[1], cases[i].loads ? 564 : 0);
         assert_int_equal(t.last_token[1], 10000 + (cases[i].loads ? 564 + 1036 : 1180));
@@ -174,8 +174,7 @@ static void test_loads_at_once_share_the_link(void **state)
     struct told shared = run_tiers(cluster, 3, requests, 3);
     assert_int_equal(shared.load[1], 628);
     assert_int_equal(shared.load[2], 628);
-    cluster =
-        HOST("\"bytes\": 1000, \"write\": \"through\", \"shared_by\": \"cluster\", \"discipline\": \"fifo\"");
+    cluster = HOST("\"bytes\": 1000, \"write\": \"through\", \"shared_by\": \"cluster\", \"discipline\": \"fifo\"");
     struct told fifo = run_tiers(cluster, 3, requests, 3);
     assert_int_equal(fifo.load[1], 564);
     assert_int_equal(fifo.load[2], 628);
@@ -189,7 +188,8 @@ static void test_the_faster_way_is_taken(void **state)
     (void)state;
     const struct asked requests[] = {{0, 18, 1, 16}, {1000, 18, 1, 16}};
 #define SLOW                                                                                                           \
-    "\"bytes\": 1000, \"write\": \"through\", \"shared_by\": \"cluster\", \"read_bytes_per_s\": 1e6, \"latency_ns\": 500"
+    "\"bytes\": 1000, \"write\": \"through\", \"shared_by\": \"cluster\", \"read_bytes_per_s\": 1e6, \"latency_ns\": " \
+    "500"
     struct told always = run_tiers("\"tiers\": {\"host\": {" SLOW "}}", 2, requests, 2),
                 faster = run_tiers("\"tiers\": {\"host\": {" SLOW ", \"load\": \"faster\"}}", 2, requests, 2),
                 loaded = run_tiers(HOST("\"bytes\": 1000, \"write\": \"through\", \"shared_by\": \"cluster\", "
@@ -276,8 +276,8 @@ static void test_a_load_ends_with_its_replica(void **state)
 }
 
 #define SCENARIO(CLUSTER, POLICY)                                                                                      \
-    "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {" CLUSTER "}, \"policy\": {" POLICY  \
-    "}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": 1, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "  \
+    "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {" CLUSTER "}, \"policy\": {" POLICY   \
+    "}, \"workload\": {\"arrivals\": \"at_once\", \"requests\": 1, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "   \
     "\"tokens\": 4}, \"output\": {\"name\": \"fixed\", \"tokens\": 1}}}}"
 #define ON "\"prefix_caching\": true"
 

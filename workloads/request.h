@@ -96,8 +96,8 @@ struct request {
     uint32_t peak_computed;      /* most it ever had; below this tokens are computed again */
     bool scheduled;              /* has been in a running batch */
     bool prefilling;             /* runs, and is not in the decode set */
-    bool leaving;           /* its last iteration runs (scheduling ahead): it holds its place and KV until that ends */
-    bool ended;             /* the same, but nobody knows it yet: it has fewer tokens than its limit */
+    bool leaving; /* its last iteration runs (scheduling ahead): it holds its place and KV until that ends */
+    bool ended;   /* the same, but nobody knows it yet: it has fewer tokens than its limit */
     bool loading; /* it is admitted, and KV of its prefix is on its way from tiers below GPU memory (sim/tiers.h) */
     bool loaded;  /* the same, and it has come: the next batch can have it */
     uint32_t load_parts, load_to; /* transfers under way; tokens that it has computed then */

@@ -9,8 +9,8 @@
 #include "base/random.h"
 
 const char *const time_part_names[PART_COUNT] = {
-    "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
-    "decode_stall", "preempted",   "transfer",      "route",      "delay",       "kv_load"};
+    "queue",    "prefill_own", "prefill_stall", "decode_own", "decode_interference", "decode_stall", "preempted",
+    "transfer", "route",       "delay",         "kv_load"};
 
 /* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by their request's place in
  * the order of arrival. */

@@ -119,7 +119,8 @@ struct observer run_metrics_observer(struct run_metrics *m);
 
 /* A station in the words of queueing theory. Times in seconds, rates per second. */
 struct station_summary {
-    char name[80];    /* "system", "queue", "replica:0", "replica:0/queue", "delay:NAME", "delay:NAME/queue", "tier:NAME" */
+    char
+        name[80]; /* "system", "queue", "replica:0", "replica:0/queue", "delay:NAME", "delay:NAME/queue", "tier:NAME" */
     unsigned servers; /* 0: as many as there are requests */
     double arrival_rate, service_rate, busy, utilization, number, queue_number, stay_s, wait_s, arrival_scv,
         service_scv, little_residual;
