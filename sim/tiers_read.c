@@ -73,7 +73,8 @@ const struct field tiers_fields[] = {
      .members = named_tier},
     {.is = {.name = "nodes", .help = "how GPUs stand together, for tiers that a node shares"},
      .kind = FIELD_OBJECT,
-     .members = nodes_fields},
+     .members = nodes_fields,
+     .title = "nodes"},
     {.is.name = NULL}};
 
 static const struct field tier_name[] = {{.is = {"TIER", PARAM_TEXT, "", 0, 0, 0, "the name of a tier", NULL, NULL},
