@@ -43,16 +43,20 @@ static struct batch_limits limits(const struct param_set *set, uint64_t longest)
                                  .sequences = sequences};
 }
 
-/* The prompt that prefills, or the waiting one that comes next and would fit; NULL when there is none. */
-static struct request *next_prompt(const struct adaptive_chunk *a, const struct replica_view *view, uint32_t *reserved)
+/* The prompt that prefills, or the waiting one that comes next, would fit and loads nothing; NULL when there is none.
+ */
+static struct request *next_prompt(const struct adaptive_chunk *a, struct replica_view *view, uint32_t *reserved)
 {
     if (view->prefilling_count > 0)
         return view->prefilling[0];
-    struct request *r = view->waiting->head;
-    if (!r || view->running->count >= a->max_sequences)
-        return NULL;
-    *reserved = view_admission_tokens(view, r, request_uncomputed(r));
-    return view_admits(view, view_blocks_to_admit(view, r, *reserved), a->watermark) ? r : NULL;
+    for (struct request *r; (r = view->waiting->head) && view->running->count < a->max_sequences;) {
+        *reserved = view_admission_tokens(view, r, request_uncomputed(r));
+        if (!view_admits(view, view_blocks_to_admit(view, r, *reserved), a->watermark))
+            return NULL;
+        if (!view_load(view, r, *reserved))
+            return r;
+    }
+    return NULL;
 }
 
 /* Halves the chunk until the iteration is short enough: as attention grows with what a long prompt has behind it, its
@@ -96,6 +100,7 @@ const struct batching_policy policy_adaptive_chunk = {
     .summary = "one prompt at a time with every decode, its chunk as large as a target iteration time allows",
     .source = "Mnemosyne (Agrawal et al. 2024, arXiv 2409.17264, section 4.2)",
     .params = params,
+    .loads = true,
     .create = create,
     .limits = limits,
     .form_batch = form_batch,

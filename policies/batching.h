@@ -31,6 +31,7 @@ struct batching_policy {
     /* Pipeline parallelism: the next chunk of a prompt may enter the first stage while the chunk before it is in a
      * later one. False: when that has left the last stage. */
     bool chunks_follow;
+    bool loads;                 /* it asks for KV from tiers below GPU memory before it admits (view_load) */
     enum prefix_sharing shares; /* with prefix caching */
     /* *state is owned by the policy until destroy(); both may be NULL for a policy without state. */
     int (*create)(void **state, const struct param_set *params, struct error *err);

@@ -85,6 +85,8 @@ static uint32_t admit(const struct chunked_prefill *c, struct replica_view *view
         uint32_t needed = request_uncomputed(r), reserved = view_admission_tokens(view, r, needed);
         if (!view_admits(view, view_blocks_to_admit(view, r, reserved), c->watermark))
             break;
+        if (view_load(view, r, reserved))
+            continue;
         uint32_t most = min_u32(needed - view_cached_tokens(view, r), budget), chunk = chunk_of(c, view, out, r, most);
         budget = budget_after(budget, chunk, most);
         if (chunk == 0)
@@ -116,6 +118,7 @@ const struct batching_policy policy_chunked_prefill = {
     .summary = "stall-free: all decodes, then prompts cut to what is left of a token budget",
     .source = "Sarathi-Serve (Agrawal et al., OSDI 2024)",
     .params = params,
+    .loads = true,
     .create = create,
     .limits = limits,
     .form_batch = form_batch,

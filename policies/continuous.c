@@ -29,16 +29,19 @@ static struct batch_limits limits(const struct param_set *set, uint64_t longest)
     return (struct batch_limits){.tokens = sequences * longest, .sequences = sequences};
 }
 
-/* Prompts are never split, so whoever runs already decodes. */
+/* Prompts are never split, so whoever runs already decodes, or its KV has just come. */
 static void form_batch(void *state, struct replica_view *view, struct batch *out)
 {
     const struct continuous *c = state;
     view_decode_all(view, out);
+    view_prefill_loaded(view, out, UINT64_MAX);
     for (struct request *r = view->waiting->head; r && view->running->count < c->max_sequences;
          r = view->waiting->head) {
         uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
         if (view_blocks_to_admit(view, r, reserved) > view->kv_free_blocks)
             break;
+        if (view_load(view, r, reserved))
+            continue;
         view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
@@ -53,6 +56,7 @@ const struct batching_policy policy_continuous = {
     .source = "Orca (Yu et al., OSDI 2022)",
     .params = params,
     .admission = ADMIT_RESERVE_MAX,
+    .loads = true,
     .create = create,
     .limits = limits,
     .form_batch = form_batch,

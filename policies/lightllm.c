@@ -102,7 +102,7 @@ static bool fits_peak(struct lightllm *l, struct replica_view *view, const struc
         return false;
     l->demands = grown;
     for (const struct request *r = view->running->head; r; r = r->next)
-        l->demands[count++] = demand_of(view, r, !r->prefilling);
+        l->demands[count++] = demand_of(view, r, !r->prefilling && !r->loading);
     l->demands[count++] = demand_of(view, candidate, false);
     double usable = view->running->count ? l->usable : 1;
     uint64_t blocks = blocks_of(view, predicted_peak(l->demands, count), count);
@@ -111,7 +111,7 @@ static bool fits_peak(struct lightllm *l, struct replica_view *view, const struc
 
 static void prefill(struct lightllm *l, struct replica_view *view, struct batch *out)
 {
-    uint32_t tokens = 0;
+    uint64_t tokens = view_prefill_loaded(view, out, l->max_batched_tokens);
     view_settle(view);
     for (struct request *r = view->waiting->head; r && view->running->count < l->max_sequences;
          r = view->waiting->head) {
@@ -119,6 +119,8 @@ static void prefill(struct lightllm *l, struct replica_view *view, struct batch 
         if (view_is_swapped(view, r) || (tokens && tokens + needed > l->max_batched_tokens) ||
             view_blocks_to_admit(view, r, reserved) > view->kv_free_blocks || !fits_peak(l, view, r))
             break;
+        if (view_load(view, r, reserved))
+            continue;
         view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
@@ -130,7 +132,8 @@ static void prefill(struct lightllm *l, struct replica_view *view, struct batch 
 static void form_batch(void *state, struct replica_view *view, struct batch *out)
 {
     struct lightllm *l = state;
-    if (view->waiting->count > 0 && (l->prefills < l->max_waiting_iters || view->decoding == 0))
+    if (view->waiting->count + view->prefilling_count > 0 &&
+        (l->prefills < l->max_waiting_iters || view->decoding == 0))
         prefill(l, view, out);
     l->prefills = out->count ? l->prefills + 1 : 0;
     if (out->count)
@@ -139,7 +142,7 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
     if (view->evicted == 0)
         view_swap_in(view, out, l->max_sequences, 1 - l->usable);
     view_hold(view, out, view->running->count >= l->max_sequences);
-    if (view->waiting->count > 0)
+    if (view->waiting->count + view->prefilling_count > 0)
         out->stable_iterations = 1; /* whoever waits is looked at before every iteration */
 }
 
@@ -148,6 +151,7 @@ const struct batching_policy policy_lightllm = {
     .summary = "prefill-first; admits whose predicted peak of KV fits, and lets decodes through every few prefills",
     .source = "LightLLM (ModelTC/lightllm, router; Gong et al., ASPLOS 2025)",
     .params = params,
+    .loads = true,
     .shares = SHARE_FINISHED,
     .create = create,
     .limits = limits,

@@ -101,7 +101,7 @@ struct request *order_last(const struct order_policy *order, const struct param_
 {
     struct request *last = NULL;
     for (struct request *r = running->head; r; r = r->next) {
-        if (r->leaving)
+        if (request_stands_by(r))
             continue;
         r->place = (struct ordered){.key = key_of(order, params, r), .time = r->entered, .number = r->id};
         if (!last || ordered_before(&last->place, &r->place))

@@ -39,16 +39,18 @@ static struct request *prompt_at_hand(const struct piggyback *p, struct replica_
 {
     if (view->prefilling_count > 0)
         return view->prefilling[0];
-    struct request *r = view->waiting->head;
-    if (!r || view->running->count >= p->max_sequences)
-        return NULL;
-    uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
-    if (view_blocks_to_admit(view, r, reserved) > view->kv_free_blocks)
-        return NULL;
-    view_reuse(view, r);
-    view_reserve(view, r, reserved);
-    view_admit(view, r);
-    return r;
+    for (struct request *r; (r = view->waiting->head) && view->running->count < p->max_sequences;) {
+        uint32_t reserved = view_admission_tokens(view, r, request_uncomputed(r));
+        if (view_blocks_to_admit(view, r, reserved) > view->kv_free_blocks)
+            return NULL;
+        if (view_load(view, r, reserved))
+            continue;
+        view_reuse(view, r);
+        view_reserve(view, r, reserved);
+        view_admit(view, r);
+        return r;
+    }
+    return NULL;
 }
 
 static void form_batch(void *state, struct replica_view *view, struct batch *out)
@@ -69,6 +71,7 @@ const struct batching_policy policy_piggyback = {
     .source = "SARATHI (Agrawal et al. 2023, arXiv 2308.16369)",
     .params = params,
     .admission = ADMIT_RESERVE_MAX,
+    .loads = true,
     .create = create,
     .limits = limits,
     .form_batch = form_batch,

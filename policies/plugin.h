@@ -25,7 +25,7 @@
 #include "policies/static_batch.h"
 
 #ifndef TANDEM_PLUGIN_ABI
-#define TANDEM_PLUGIN_ABI 3 /* grows when what a policy sees or says changes its meaning, or a call its arguments */
+#define TANDEM_PLUGIN_ABI 4 /* grows when what a policy sees or says changes its meaning, or a call its arguments */
 #endif
 
 enum { PLUGIN_POLICIES_MAX = 16 }; /* of one axis */
@@ -56,6 +56,7 @@ enum { PLUGIN_POLICIES_MAX = 16 }; /* of one axis */
     F(uint32_t, view_chunk_within,                                                                                     \
       (const struct replica_view *p1, struct batch *p2, struct request *p3, uint32_t p4, sim_time p5),                 \
       (p1, p2, p3, p4, p5))                                                                                            \
+    F(uint64_t, view_prefill_loaded, (struct replica_view * p1, struct batch * p2, uint64_t p3), (p1, p2, p3))         \
     V(view_hold, (const struct replica_view *p1, struct batch *p2, bool p3), (p1, p2, p3))                             \
     F(bool, view_admits, (const struct replica_view *p1, uint64_t p2, double p3), (p1, p2, p3))                        \
     V(order_insert,                                                                                                    \

@@ -51,7 +51,7 @@ static const char *refuses(const void *state, const struct replica_view *view, c
 
 static void prefill(const struct prefill_first *p, struct replica_view *view, struct batch *out)
 {
-    uint64_t tokens = 0, limit = token_limit(p, view);
+    uint64_t limit = token_limit(p, view), tokens = view_prefill_loaded(view, out, limit);
     for (struct request *r = view->waiting->head; r && view->running->count < p->max_sequences;
          r = view->waiting->head) {
         uint32_t needed = request_uncomputed(r) - view_cached_tokens(view, r);
@@ -60,6 +60,8 @@ static void prefill(const struct prefill_first *p, struct replica_view *view, st
         if (view_is_swapped(view, r) || (tokens && tokens + needed > limit) ||
             !view_admits(view, view_blocks_to_admit(view, r, reserved), p->watermark))
             break;
+        if (view_load(view, r, reserved))
+            continue;
         view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
@@ -87,6 +89,7 @@ const struct batching_policy policy_prefill_first = {
     .summary = "prefill-only batches whenever a waiting request fits, else decode all; decodes stall behind prefills",
     .source = "vLLM v0 (Kwon et al., SOSP 2023)",
     .params = params,
+    .loads = true,
     .create = create,
     .limits = limits,
     .form_batch = form_batch,

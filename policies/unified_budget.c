@@ -71,7 +71,7 @@ static uint32_t serve_from(const struct unified_budget *u, struct replica_view *
                            uint32_t budget, struct batch *out)
 {
     for (struct request *r = first; r && budget > 0; r = r->next)
-        if (!r->leaving && !serve(u, view, r, &budget, out))
+        if (!request_stands_by(r) && !serve(u, view, r, &budget, out))
             break;
     return budget;
 }
@@ -100,7 +100,7 @@ static bool decodes_stand_first(const struct replica_view *view)
 {
     const struct request *last = view->running->tail;
     for (size_t i = view->prefilling_count; i-- > 0; last = last->prev) {
-        while (last->leaving)
+        while (request_stands_by(last))
             last = last->prev;
         if (view->prefilling[i] != last)
             return false;
@@ -117,6 +117,8 @@ static void admit(const struct unified_budget *u, struct replica_view *view, uin
         uint32_t fitting = u->whole_must_fit ? request_uncomputed(r) : 0;
         if (view_blocks_to_admit(view, r, reserved > fitting ? reserved : fitting) > view->kv_free_blocks)
             break;
+        if (view_load(view, r, reserved))
+            continue;
         view_reuse(view, r);
         view_reserve(view, r, reserved);
         view_admit(view, r);
@@ -153,6 +155,7 @@ const struct batching_policy policy_unified_budget = {
     .source = "vLLM v1 (vllm/v1/core/sched/scheduler.py)",
     .params = params,
     .chunks_follow = true,
+    .loads = true,
     .shares = SHARE_SCHEDULED,
     .create = create,
     .limits = limits,

@@ -8,7 +8,7 @@ struct request *view_victim(struct replica_view *view)
         return order_last(view->victims_by, view->victims_params, view->running);
     }
     struct request *last = view->running->tail;
-    while (last->leaving)
+    while (request_stands_by(last))
         last = last->prev;
     return last;
 }
@@ -75,6 +75,20 @@ uint64_t view_windowed_blocks(const struct replica_view *view, const struct requ
     uint64_t step = uncomputed < view->kv.step_tokens ? uncomputed : view->kv.step_tokens;
     uint64_t others = view_is_swapped(view, r) ? 0 : kv_layout_seen(&view->kv, found);
     return kv_layout_blocks(&view->kv, tokens, found, step + others);
+}
+
+uint64_t view_prefill_loaded(struct replica_view *view, struct batch *out, uint64_t most)
+{
+    uint64_t tokens = 0;
+    for (size_t i = 0; i < view->prefilling_count; i++) {
+        struct request *r = view->prefilling[i];
+        uint32_t needed = request_uncomputed(r);
+        if (tokens > 0 && tokens + needed > most)
+            break;
+        view_schedule(view, out, r, needed);
+        tokens += needed;
+    }
+    return tokens;
 }
 
 /* Equal chunks that leave the prompt unfinished; one that is computed again must not end up as a decode. */

@@ -31,7 +31,8 @@ struct replica_view {
     const struct order_policy *victims_by; /* the running request that it puts last is preempted first; NULL: the last
                                               admitted */
     const struct param_set *victims_params;
-    struct request_list *running; /* in order of admission: those that decode and those that prefill */
+    struct request_list *running; /* in order of admission: those that decode, those that prefill, and those whose KV is
+                                     on its way (request_stands_by) */
     struct request **prefilling;  /* [prefilling_count] of them, in the same order */
     size_t prefilling_count;
     uint32_t decoding;     /* how many of them decode */
@@ -44,6 +45,7 @@ struct replica_view {
     uint64_t kv_total_blocks, kv_free_blocks;
     bool finds_prefixes; /* prefix caching: KV that others have computed is found again */
     enum prefix_sharing shares;
+    bool loads;              /* with prefix caching, KV of a prefix may come from tiers below GPU memory */
     const void *host_memory; /* where KV of its preempted requests is swapped to */
     uint32_t max_tokens;     /* the model's longest sequence */
     const struct replica_verbs *verbs;
@@ -57,6 +59,7 @@ struct replica_verbs {
     uint32_t (*cached_tokens)(const struct replica_view *view, const struct request *r);
     uint32_t (*shared_blocks)(const struct replica_view *view, const struct request *r);
     void (*reuse)(struct replica_view *view, struct request *r);
+    bool (*load)(struct replica_view *view, struct request *r, uint32_t reserved);
     void (*share)(struct replica_view *view, struct request *r, uint32_t computed);
     bool (*take_decodes)(struct replica_view *view, struct batch *out);
     void (*settle)(struct replica_view *view);
@@ -91,6 +94,15 @@ static inline void view_reuse(struct replica_view *view, struct request *r)
 {
     if (view_may_find(view, r))
         view->verbs->reuse(view, r);
+}
+
+/* A waiting request that fits with `reserved` tokens: whether the KV of its prefix that is not in the pool comes from
+ * tiers first. Then it has been admitted, with as many blocks, and the policy is done with it: it is among the running
+ * requests, in no batch, and prefills what is left from the batch on that is formed when its KV has come. A policy that
+ * loads says so (batching.h). */
+static inline bool view_load(struct replica_view *view, struct request *r, uint32_t reserved)
+{
+    return view->loads && view_may_find(view, r) && view->verbs->load(view, r, reserved);
 }
 
 /* The same for a waiting request, which goes on from what it finds; for models whose layers have windows. */
@@ -151,7 +163,7 @@ static inline sim_time view_predict(const struct replica_view *view, const struc
 }
 
 /* Who is preempted next, some request that runs: by the order's keys where it ranks requests that have run, else the
- * last admitted. One whose last iteration runs cannot be. */
+ * last admitted. One whose last iteration runs, or whose KV is on its way, cannot be. */
 struct request *view_victim(struct replica_view *view);
 
 /* Preempts it and takes it out of the batch, if it stands there. Returns its tokens in the batch. */
@@ -172,6 +184,10 @@ sim_time view_predict_with(const struct replica_view *view, struct batch *batch,
  * is none. Asks for one prediction if `most` fits, else for log₂ `most` more. */
 uint32_t view_chunk_within(const struct replica_view *view, struct batch *out, struct request *r, uint32_t most,
                            sim_time target);
+
+/* For a policy that never splits prompts: puts those of running requests whose KV has come from tiers into the batch,
+ * whole, in order, up to `most` tokens or the first one alone. Returns their tokens. */
+uint64_t view_prefill_loaded(struct replica_view *view, struct batch *out, uint64_t most);
 
 /* Says for how long the batch holds: one of decodes alone while nobody leaves; one with a single chunk of a prompt
  * until the prompt's last chunk. `full`: the policy would take nobody more, even if memory were free. With somebody

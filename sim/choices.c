@@ -44,6 +44,28 @@ const struct choice link_disciplines[] = {{"shared", LINK_SHARED,
                                           {"fifo", LINK_FIFO, "a connection carries one transfer at a time", NULL},
                                           {0}};
 
+const struct choice tier_sharings[] = {{"replica", TIER_OF_REPLICA,
+                                        "every replica has a store, which is lost when it fails",
+                                        "vLLM's offloading connector"},
+                                       {"node", TIER_OF_NODE, "the replicas of a node share a store", "SGLang HiCache"},
+                                       {"cluster", TIER_OF_CLUSTER, "all replicas share one store",
+                                        "Mooncake (Qin et al., FAST 2025)"},
+                                       {0}};
+
+const struct choice tier_evictions[] = {{"lru", TIER_LRU, "the prefix that was used longest ago", NULL},
+                                        {"fifo", TIER_FIFO, "the prefix that has been there longest", NULL},
+                                        {0}};
+
+const struct choice tier_writes[] = {{"evict", TIER_WRITTEN_ON_EVICTION, "what the GPU or the tier above evicts", NULL},
+                                     {"through", TIER_WRITTEN_THROUGH,
+                                      "every block of a prefix as soon as it is computed", NULL},
+                                     {0}};
+
+const struct choice tier_loads[] = {{"always", TIER_READ_ALWAYS, "always", NULL},
+                                    {"faster", TIER_READ_FASTER, "when it ends before computing would, as things stand",
+                                     NULL},
+                                    {0}};
+
 const struct choice warmup_rules[] = {{"mser5", WARMUP_MSER5,
                                        "the beginning is cut that makes the error of the mean least",
                                        "White 1997 (MSER-5)"},
@@ -60,6 +82,10 @@ const struct choice_table choice_tables[] = {{"placement", "a placement", placem
                                              {"preemption", "a way to preempt", preemptions},
                                              {"admission", "an admission rule", kv_admissions},
                                              {"link discipline", "a link discipline", link_disciplines},
+                                             {"tier sharing", "what has a store of a tier", tier_sharings},
+                                             {"tier eviction", "what a full tier evicts", tier_evictions},
+                                             {"tier write", "what is written to a tier", tier_writes},
+                                             {"tier load", "when a tier is read", tier_loads},
                                              {"warm-up rule", "a warm-up rule", warmup_rules},
                                              {"requests of failed replicas", "a fate of a failed replica's requests",
                                               fates},

@@ -202,7 +202,7 @@ void cluster_wake_touched(struct cluster *c, sim_time now)
         c->touched_count--;
         c->is_touched[replica] = false;
         struct replica *r = c->replicas[replica];
-        bool waited_for = replica_waiting(r) > 0 || awaits(c, r);
+        bool waited_for = replica_waiting(r) > 0 || awaits(c, r) || replica_has_loaded(r);
         if (!is_busy(c, r) && waited_for)
             start(c, r, now);
     }
@@ -320,6 +320,23 @@ static struct fleet *fleet_at(struct cluster *c, size_t slot)
     return &c->fleets[slot - c->replica_count - 1];
 }
 
+static int other_event(struct cluster *c, size_t slot, sim_time now, struct error *err)
+{
+    if (slot == slot_of_transfers(c))
+        cluster_end_transfers(c, now);
+    else if (slot == slot_of_tiers(c))
+        cluster_end_loads(c, now);
+    else
+        return cluster_step_fleet(c, fleet_at(c, slot), now, err);
+    return 0;
+}
+
+/* Everything that is to come but writes to tiers: the run has ended when they do not count. */
+static bool only_writes(const struct cluster *c, size_t slot)
+{
+    return slot == slot_of_tiers(c) && c->in_flight == 0 && c->more != 1;
+}
+
 /* At one instant probes come first, then arrivals, then ends of delays, then replicas in order of index: a batch formed
  * then can hold what has just arrived. */
 static int loop(struct cluster *c, const struct run_control *control, struct error *err)
@@ -340,14 +357,15 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
                              sim_time_to_s(LATEST) / 31557600);
         if (control && asks_to_stop(c, control))
             return 0;
-        while (c->config->probe_interval > 0 && c->next_probe <= earliest)
+        while (c->config->probe_interval > 0 && c->next_probe <= earliest && !(!arrival && only_writes(c, event.slot)))
             probe(c);
-        if (!arrival && event.slot == slot_of_transfers(c))
-            cluster_end_transfers(c, event_at);
-        else if (arrival                          ? arrive_together(c, err)
-                 : event.slot >= c->replica_count ? cluster_step_fleet(c, fleet_at(c, event.slot), event_at, err)
-                                                  : act(c, event.slot, event_at, err))
+        if (arrival                          ? arrive_together(c, err)
+            : event.slot >= c->replica_count ? other_event(c, event.slot, event_at, err)
+                                             : act(c, event.slot, event_at, err))
             return -1;
+        if (c->tiers.count > 0)
+            set_event(c, slot_of_tiers(c), tiers_next(&c->tiers));
+        c->out_of_memory |= c->tiers.out_of_memory;
         if (c->out_of_memory || memory_has_failed())
             return error_no_memory(err);
         if (c->misrouted)
@@ -370,6 +388,7 @@ static void connect(struct cluster *c, struct replica *r, const struct station *
                                       .receive = s->decodes ? join_arrived
                                                  : paired   ? settle_pair
                                                             : NULL,
+                                      .tiers = cluster_tiers_of(c, s),
                                       .step = c->config->step ||
                                               paired, /* any iteration of one may change what the other has */
                                       .takes_back = hands_over && cluster_decoders_may_fail(c->config),
@@ -460,7 +479,7 @@ static int prepare_stations(struct cluster *c, struct error *err)
         }
         router->count = station - router->first;
     }
-    if (prepare_fleets(c))
+    if (prepare_fleets(c) || (c->config->tier_count > 0 && cluster_prepare_tiers(c)))
         return error_no_memory(err);
     for (size_t i = 0; i < c->station_count; i++)
         if (prepare_station(c, &c->stations[i], err))
@@ -484,8 +503,9 @@ static int prepare(struct cluster *c, struct error *err)
     c->touched = calloc(count, sizeof *c->touched);
     c->is_touched = calloc(count, sizeof *c->is_touched);
     c->listening = calloc((count + 63) / 64, sizeof *c->listening);
-    if (min_index_init(&c->events, count + 1 + c->config->fleet_count) || min_index_init(&c->ranks, c->station_count) ||
-        !c->replicas || !c->stations || !c->touched || !c->is_touched || !c->listening)
+    size_t slots = count + 1 + c->config->fleet_count + (c->config->tier_count > 0);
+    if (min_index_init(&c->events, slots) || min_index_init(&c->ranks, c->station_count) || !c->replicas ||
+        !c->stations || !c->touched || !c->is_touched || !c->listening)
         return error_no_memory(err);
     if (delays_init(&c->delays, c->config, c->observer, &c->out_of_memory))
         return error_no_memory(err);
@@ -508,6 +528,8 @@ static void sum_up(struct cluster *c)
         t->kv_total += own.kv_total;
         t->kv_block_ns += own.kv_block_ns;
     }
+    for (size_t i = 0; i < c->tiers.count; i++)
+        t->tiers[i] = tiers_sum_up(&c->tiers, i);
     for (size_t i = 0; i < c->replica_count; i++) {
         const struct station *s = station_of(c, c->replicas[i]);
         t->held_s[s->pool - c->config->pools] +=
@@ -535,6 +557,7 @@ static void release(struct cluster *c)
     min_index_release(&c->events);
     min_index_release(&c->ranks);
     kv_transfers_release(&c->transfers);
+    cluster_release_tiers(c);
     for (size_t i = 0; i < c->fleet_count; i++)
         fleet_release(&c->fleets[i]);
     for (size_t i = 0; i < MOST_STEPS; i++)

@@ -12,6 +12,7 @@
 #include "sim/pipeline.h"
 #include "sim/predictor.h"
 #include "sim/replica.h"
+#include "sim/tiers.h"
 #include "workloads/source.h"
 
 enum { MOST_POOLS = 16, MOST_STEPS = 2, MOST_DELAYS = 8 };
@@ -29,6 +30,7 @@ struct pool_config {
     struct pipeline_link stage_link;
     size_t ranks;           /* stations i·ranks … step together, since they share experts; 1: each for itself */
     uint32_t max_sequences; /* in a batch; asked for where requests come from another replica */
+    struct tier_use tiers;  /* of its stations; none: KV that the GPU evicts is lost */
 };
 
 /* Chooses among the stations of the next `pools` pools of a cluster. */
@@ -59,6 +61,9 @@ struct cluster_config {
     size_t step_count;
     struct kv_wire wire; /* from one step to the next, or between the two of a pair */
     struct mixed_pool mixed;
+    struct tier_config tiers[MOST_TIERS]; /* [tier_count] below GPU memory */
+    size_t tier_count;
+    uint32_t node_gpus;                /* GPUs of a node, which replicas fill in order */
     const struct predictor *predictor; /* NULL: nothing is foretold */
     const struct param_set *predictor_params;
     bool step;                              /* every replica runs one iteration at a time, never a stretch */
@@ -103,8 +108,9 @@ struct cluster_totals {
     uint64_t peak_in_flight;
     struct bubbles bubbles;    /* of pipelines */
     double held_s[MOST_POOLS]; /* Σ time that GPU groups of a pool (a replica has one for each stage) were held */
-    sim_time end;              /* of the last event */
-    bool stopped;              /* by *stop */
+    struct tier_totals tiers[MOST_TIERS];
+    sim_time end; /* of the last event */
+    bool stopped; /* by *stop */
 };
 
 /* Σ time that GPU groups of all pools were held; and replicas, those of a pipeline once. */

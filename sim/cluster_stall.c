@@ -21,6 +21,7 @@ bool cluster_can_go_on(const struct cluster *c)
         only_looks = !fleet_awaits_change(&c->fleets[i]);
     for (size_t i = 0; only_looks && i <= slot_of_transfers(c); i++)
         only_looks = min_index_key(&c->events, i) == MIN_INDEX_NONE;
+    only_looks &= tiers_next(&c->tiers) == SIM_TIME_NEVER;
     return !only_looks;
 }
 

@@ -2,7 +2,8 @@
 /* cluster_state.h — a cluster while it runs, and what the files of it do for one another: cluster.c has the event loop,
  * cluster_requests.c takes requests in and routes them, cluster_events.c says who looks at its queue next,
  * cluster_transfers.c moves requests from stations that prefill to stations that decode, cluster_fleet.c has replicas
- * come and go, and cluster_stall.c names who waits when nothing can happen any more. */
+ * come and go, cluster_tiers.c brings KV from tiers below GPU memory, and cluster_stall.c names who waits when nothing
+ * can happen any more. */
 #ifndef TANDEM_SIM_CLUSTER_STATE_H
 #define TANDEM_SIM_CLUSTER_STATE_H
 
@@ -59,6 +60,8 @@ struct cluster {
     size_t touched_first, touched_count;
     bool *is_touched;
     struct kv_transfers transfers;   /* to stations that decode */
+    struct tiers tiers;              /* none: count 0, and then the next is NULL */
+    struct tier_user *tier_users;    /* [station_count] */
     struct fleet fleets[MOST_POOLS]; /* [fleet_count] as configured */
     size_t fleet_count;
     struct station **fleet_stations; /* by place in fleets one after another: the first station of each replica */
@@ -74,7 +77,8 @@ struct cluster {
     struct cluster_totals totals;
 };
 
-/* Slots of the event list. Of events at one instant those of replicas come first, in order, then these. */
+/* Slots of the event list. Of events at one instant those of replicas come first, in order, then these; the last one is
+ * there only with tiers. */
 static inline size_t slot_of_transfers(const struct cluster *c)
 {
     return c->replica_count;
@@ -83,6 +87,11 @@ static inline size_t slot_of_transfers(const struct cluster *c)
 static inline size_t slot_of_fleet(const struct cluster *c, const struct fleet *f)
 {
     return c->replica_count + 1 + (size_t)(f - c->fleets);
+}
+
+static inline size_t slot_of_tiers(const struct cluster *c)
+{
+    return c->replica_count + 1 + c->config->fleet_count;
 }
 
 static inline struct station *station_of(const struct cluster *c, const struct replica *r)
@@ -188,6 +197,17 @@ size_t cluster_running_on(const struct station *s);
 
 /* What runs on the station ends with the first iteration that ends at `from` or later. */
 void cluster_cut_station(struct cluster *c, const struct station *s, sim_time from);
+
+/* Tiers below GPU memory (cluster_tiers.c). The first makes them, once the stations are there; returns -1 when memory
+ * is short. */
+int cluster_prepare_tiers(struct cluster *c);
+void cluster_release_tiers(struct cluster *c);
+
+/* What the station asks of its tiers; NULL: it has none. */
+struct tier_user *cluster_tiers_of(const struct cluster *c, const struct station *s);
+
+/* Loads that end now. */
+void cluster_end_loads(struct cluster *c, sim_time now);
 
 /* Replicas that come and go (cluster_fleet.c). The first says whether the replica of this station drains and has
  * nothing left: it is off then. The second is a fleet's slot of the event list. */

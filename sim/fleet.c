@@ -240,8 +240,8 @@ struct request *fleet_gives_up(struct fleet *f, sim_time now)
         uint64_t id = f->waiting[f->first_waiting].id;
         f->first_waiting = (f->first_waiting + 1) % f->waiting_capacity;
         f->waiting_count--;
-        if (r->id == id && !r->scheduled &&
-            !r->prefilling) /* it stands in no batch; its place may be another's by now */
+        if (r->id == id && !r->scheduled && !r->prefilling &&
+            !r->loading) /* it stands in no batch; its place may be another's by now */
             return r;
     }
     return NULL;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/error.h"
 #include "base/random.h"
 
@@ -30,7 +31,9 @@ void kv_pool_destroy(struct kv_pool *pool)
 {
     unit_index_release(&pool->units);
     free(pool->queue);
+    free(pool->evicted);
     pool->queue = NULL;
+    pool->evicted = NULL;
 }
 
 static struct kv_segment *segment_at(const struct kv_pool *pool, uint64_t i)
@@ -47,6 +50,26 @@ static void forget(struct kv_pool *pool, struct kv_segment *s)
     s->unit = 0;
 }
 
+static void note_evicted(struct kv_pool *pool, uint64_t key)
+{
+    struct kv_evicted *grown =
+        array_grow(pool->evicted, &pool->evicted_capacity, pool->evicted_count + 1, sizeof *grown);
+    if (!grown) {
+        pool->out_of_memory = true;
+        return;
+    }
+    pool->evicted = grown;
+    grown[pool->evicted_count++] = (struct kv_evicted){key, unit_index_find(&pool->units, key)->blocks};
+}
+
+uint64_t kv_pool_plain_blocks(const struct kv_pool *pool)
+{
+    uint64_t blocks = 0;
+    for (uint64_t i = pool->head; i < pool->tail && !segment_at(pool, i)->unit; i++)
+        blocks += segment_at(pool, i)->blocks;
+    return blocks;
+}
+
 void kv_pool_dequeue(struct kv_pool *pool, uint64_t blocks)
 {
     while (blocks > 0) {
@@ -54,6 +77,8 @@ void kv_pool_dequeue(struct kv_pool *pool, uint64_t blocks)
         uint64_t taken = first->blocks < blocks ? first->blocks : blocks;
         first->blocks -= taken;
         blocks -= taken;
+        if (taken > 0 && pool->notes_evicted && first->unit)
+            note_evicted(pool, first->unit);
         if (taken > 0 && (first->unit || pool->layout.groups.windowed > 0))
             forget(pool, first);
         pool->head += first->blocks == 0 && pool->head + 1 < pool->tail;

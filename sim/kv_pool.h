@@ -33,6 +33,12 @@ struct kv_segment {
     uint64_t unit;   /* the key of the unit that they are, 0: of none */
 };
 
+/* A unit that has been evicted: its key, and its blocks. */
+struct kv_evicted {
+    uint64_t key;
+    uint32_t blocks;
+};
+
 struct kv_pool {
     struct kv_layout layout;
     uint64_t total_blocks, free_blocks;
@@ -43,14 +49,20 @@ struct kv_pool {
         *queue; /* of free blocks, [queue_capacity] ring of segments head … tail − 1; NULL: none is kept */
     struct unit_index units; /* held by somebody or in the queue */
     uint64_t head, tail;
-    size_t queue_capacity; /* a power of 2 */
-    bool out_of_memory;    /* the queue could not grow: blocks in it may not be found again */
-    wide_sum block_time;   /* Σ blocks·(time freed) − Σ blocks·(time taken), in fine time, modulo 2^128 */
+    size_t queue_capacity;      /* a power of 2 */
+    bool out_of_memory;         /* the queue could not grow: blocks in it may not be found again */
+    bool notes_evicted;         /* units whose blocks are taken are noted, until somebody empties the list: */
+    struct kv_evicted *evicted; /* [evicted_count] */
+    size_t evicted_count, evicted_capacity;
+    wide_sum block_time; /* Σ blocks·(time freed) − Σ blocks·(time taken), in fine time, modulo 2^128 */
 };
 
 /* Returns 0, or -1 when memory is short (only with prefix caching). Release with kv_pool_destroy. */
 int kv_pool_init(struct kv_pool *pool, uint64_t total_blocks, const struct kv_layout *layout, bool prefix_caching);
 void kv_pool_destroy(struct kv_pool *pool);
+
+/* Free blocks that can be taken before the first one of a unit. */
+uint64_t kv_pool_plain_blocks(const struct kv_pool *pool);
 
 /* Takes blocks from the head of the queue. */
 void kv_pool_dequeue(struct kv_pool *pool, uint64_t blocks);

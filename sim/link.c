@@ -109,6 +109,19 @@ int link_send(struct link *l, size_t from, size_t to, double bytes, void *what, 
     return 0;
 }
 
+sim_time link_estimate(const struct link *l, size_t from, size_t to, double bytes, size_t others, double before,
+                       sim_time now)
+{
+    size_t most = l->sending[from] > l->receiving[to] ? l->sending[from] : l->receiving[to];
+    double left = l->config.discipline == LINK_SHARED ? bytes * (double)(most + others + 1) : bytes + before;
+    for (size_t i = 0; l->config.discipline == LINK_FIFO && i < l->count; i++) {
+        const struct link_transfer *t = &l->transfers[i];
+        if (t->from == from || t->to == to)
+            left += fmax(0, t->bytes_left - t->bytes_per_s * sim_time_to_s(now - t->since));
+    }
+    return l->config.latency + sim_time_from_s(left / l->config.bytes_per_s);
+}
+
 static void *take_arrival(struct link *l, size_t index, size_t *to)
 {
     struct link_arrival taken = l->arrivals[index];

@@ -61,6 +61,12 @@ static inline sim_time link_next(const struct link *l)
 /* Takes the next transfer that has arrived by `now`: its payload, and where it went. NULL: none has; ask until then. */
 void *link_arrived(struct link *l, sim_time now, size_t *to);
 
+/* How long a transfer of `bytes` that is asked for now will take if nothing changes: `shared`, at the share that it
+ * gets beside what is under way and `others` to be asked for before; `fifo`, after the bytes that wait for its
+ * connections and the `before` of those others. */
+sim_time link_estimate(const struct link *l, size_t from, size_t to, double bytes, size_t others, double before,
+                       sim_time now);
+
 /* Ends a transfer from the source or to the destination, whether it waits, is under way, or has its last byte sent but
  * not arrived. Returns its payload, and where it was to go; NULL: there is none. */
 void *link_cancel(struct link *l, size_t source, size_t destination, sim_time now, size_t *to);

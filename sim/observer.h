@@ -84,6 +84,9 @@ struct observer {
      * r->waiting_since, and joined the one that decodes it, at r->taken_over. */
     void (*handed_over)(void *state, size_t replica, const struct request *r);
     void (*taken_over)(void *state, size_t replica, const struct request *r);
+    /* Part of a request's KV is read from a tier (sim/tiers.h): since r->load_began, and until `at`. */
+    void (*load_began)(void *state, size_t tier, const struct request *r, sim_time at);
+    void (*load_ended)(void *state, size_t tier, const struct request *r, sim_time at);
     /* At every multiple of cluster_config.probe_interval: everything before that instant has been told. */
     void (*probed)(void *state, const struct cluster_state *cluster);
 };
@@ -178,6 +181,16 @@ static inline void tell_handed_over(const struct observer *o, size_t replica, co
 static inline void tell_taken_over(const struct observer *o, size_t replica, const struct request *r)
 {
     OBSERVER_TELL(o, taken_over, replica, r);
+}
+
+static inline void tell_load_began(const struct observer *o, size_t tier, const struct request *r, sim_time at)
+{
+    OBSERVER_TELL(o, load_began, tier, r, at);
+}
+
+static inline void tell_load_ended(const struct observer *o, size_t tier, const struct request *r, sim_time at)
+{
+    OBSERVER_TELL(o, load_ended, tier, r, at);
 }
 
 static inline void tell_probed(const struct observer *o, const struct cluster_state *cluster)

@@ -11,6 +11,7 @@
 #include "sim/fleets_read.h"
 #include "sim/names.h"
 #include "sim/pool_kinds.h"
+#include "sim/tiers_read.h"
 
 struct link_said {
     double bytes_per_s, latency_ns;
@@ -108,6 +109,7 @@ const struct field pool_fields[] = {
     FIELDS_OF(shape_fields),
     BATCHING(NULL, "the policy's"),
     FIELDS_OF(pool_fleet_fields),
+    FIELDS_OF(pool_tiers_fields),
     PREEMPTION(NULL, "the policy's"),
     {.is = {"kv_blocks", PARAM_INTEGER, "blocks", 0, 1, 1e12, "KV pool of a replica", NULL, NULL},
      .otherwise = "the policy's",
@@ -206,6 +208,7 @@ static const struct field cluster_fields[] = {{.is = {.name = "link", .help = "t
                                                .members = link_fields,
                                                .title = "link"},
                                               FIELDS_OF(fleet_fields),
+                                              FIELDS_OF(tiers_fields),
                                               {.is.name = NULL}};
 
 static const struct field short_fields[] = {

@@ -83,6 +83,9 @@ void replica_connect(struct replica *r, const struct replica_host *host)
     r->host = *host;
     r->step |= host->step;
     r->view.decodes_elsewhere = host->hand_over && !host->keeps;
+    r->tiers = host->tiers;
+    r->view.loads = r->tiers && r->view.finds_prefixes;
+    r->kv->notes_evicted |= r->view.loads;
 }
 
 void replica_destroy(struct replica *r)
@@ -175,7 +178,7 @@ void replica_abort(struct replica *r, sim_time now)
     replica_catch_up(r, now + 1);
     assert(!r->counted && !r->told);
     for (struct request *q = r->running.head; q; q = q->next)
-        q->parts[PART_PREEMPTED] += now - r->stretch.start;
+        q->parts[PART_PREEMPTED] += q->loading ? 0 : now - r->stretch.start;
     r->busy = false;
 }
 
@@ -184,7 +187,9 @@ static void lose_kv(struct replica *r, struct request *q, sim_time now, struct r
 {
     if (q->decode.in)
         decode_set_leave(&r->decodes, q);
-    q->prefilling = false;
+    q->parts[PART_LOAD] += q->loading ? now - q->admitted : 0;
+    q->prefilling = q->loading = false;
+    q->units_kept = 0;
     q->computed = 0;
     q->waiting_since = now;
     kv_pool_release(r->kv, q, now);
@@ -198,7 +203,7 @@ int replica_evict(struct replica *r, struct request_list *prompts, sim_time now,
     assert(!r->busy);
     batch_clear(&r->next);
     r->next_formed = false;
-    r->view.prefilling_count = 0;
+    r->view.prefilling_count = r->loading = 0;
     for (struct request *q; (q = r->running.head);) {
         request_list_remove(&r->running, q);
         lose_kv(r, q, now, out);
@@ -215,6 +220,9 @@ int replica_evict(struct replica *r, struct request_list *prompts, sim_time now,
     if (r->kv == &r->own_kv) {
         kv_pool_release_parked(r->kv, now);
         kv_pool_forget(r->kv, now);
+        r->kv->evicted_count = 0;
+        if (r->tiers)
+            tiers_fail(r->tiers, now);
     }
     r->extra = 0;
     r->carry = 0;

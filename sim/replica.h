@@ -22,6 +22,7 @@
 #include "sim/kv_pool.h"
 #include "sim/observer.h"
 #include "sim/stretch.h"
+#include "sim/tiers.h"
 
 /* Host memory that KV of preempted requests is moved to and fetched from; the replica computes nothing meanwhile. */
 struct swap_space {
@@ -62,9 +63,10 @@ struct replica_host {
     /* Scheduling ahead: whose KV has come may join the batch that is formed for `at`, which is not earlier than now.
      * May be NULL. */
     void (*receive)(void *owner, struct replica *r, sim_time at);
-    bool step;           /* one iteration at a time, whatever the replica's configuration says */
-    bool takes_back;     /* who decodes elsewhere may come back, and be computed again with all its tokens so far */
-    bool passes_prompts; /* it is a micro-batch of a pipeline in which chunks of a prompt follow each other */
+    struct tier_user *tiers; /* its station's; NULL: there are no tiers for it */
+    bool step;               /* one iteration at a time, whatever the replica's configuration says */
+    bool takes_back;         /* who decodes elsewhere may come back, and be computed again with all its tokens so far */
+    bool passes_prompts;     /* it is a micro-batch of a pipeline in which chunks of a prompt follow each other */
 };
 
 /* Where a replica stands. */
@@ -175,6 +177,7 @@ bool replica_runs_stretch(const struct replica *r);    /* of more than one itera
 bool replica_has_formed_next(const struct replica *r); /* ahead, so that whoever comes now is not in it */
 bool replica_has_preempted(const struct replica *r);   /* when it looked at its queue last */
 bool replica_is_drained(const struct replica *r);      /* nothing runs, or is about to */
+bool replica_has_loaded(const struct replica *r);      /* some KV has come from tiers that no batch has had yet */
 bool replica_prefills(const struct replica *r);        /* some prompt has been admitted and is not through */
 
 size_t replica_running(const struct replica *r);     /* requests admitted here */

@@ -10,6 +10,8 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
     replica_order_leaves(r, q);
     if (r->view.finds_prefixes && q->kv_blocks > 0)
         kv_pool_share(r->kv, q, q->computed, now);
+    if (r->tiers)
+        replica_note_computed(r, q);
     if (r->batching->holds_finished_kv)
         kv_pool_park(r->kv, q);
     else
@@ -181,6 +183,8 @@ void replica_compute(struct replica *r, struct request *q, uint32_t tokens, sim_
         q->peak_computed = q->computed;
     if (r->view.finds_prefixes && r->view.shares != SHARE_FINISHED)
         kv_pool_share(r->kv, q, q->computed, now);
+    if (r->tiers)
+        replica_note_computed(r, q);
     if (replica_has_windows(r))
         kv_pool_slide(r->kv, q, now);
 }
@@ -353,6 +357,21 @@ static void waste_row(struct replica *r, struct request *q)
     batch_add_wasted(&r->next, rows, q->computed);
 }
 
+/* Scheduling ahead, requests that have their last token go when its iteration has ended. */
+static void leave_now(struct replica *r, sim_time now)
+{
+    for (size_t i = 0; i < r->leaving_count; i++) {
+        if (r->leaving[i]->decode.in)
+            waste_row(r, r->leaving[i]);
+        depart(r, r->leaving[i], now);
+    }
+    if (r->leaving_count > 0) {
+        r->queue_changed = true;
+        r->next.arrivals_wait = false; /* until these have left */
+    }
+    r->leaving_count = 0;
+}
+
 void replica_finish(struct replica *r, sim_time now)
 {
     assert(r->busy);
@@ -362,22 +381,13 @@ void replica_finish(struct replica *r, sim_time now)
     r->counted = false;
     if (r->repeats) {
         end_repeating(r, now);
-        return;
+    } else if (r->ahead) {
+        leave_now(r, now);
+    } else {
+        apply(r, r->stretch.count, now);
+        r->told = false;
+        retire_decodes(r, now);
     }
-    if (r->ahead) {
-        for (size_t i = 0; i < r->leaving_count; i++) {
-            if (r->leaving[i]->decode.in)
-                waste_row(r, r->leaving[i]);
-            depart(r, r->leaving[i], now);
-        }
-        if (r->leaving_count > 0) {
-            r->queue_changed = true;
-            r->next.arrivals_wait = false; /* until these have left */
-        }
-        r->leaving_count = 0;
-        return;
-    }
-    apply(r, r->stretch.count, now);
-    r->told = false;
-    retire_decodes(r, now);
+    if (r->tiers)
+        replica_flush_tiers(r, now);
 }

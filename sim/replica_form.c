@@ -53,7 +53,8 @@ static uint64_t stretch_length(const struct replica *r)
     if (r->step || b->stable_iterations == 1 || r->cost.steady == 1 || b->count > 1 ||
         (b->count == 1 && replica_has_windows(r)))
         return 1; /* with windows a chunk gives blocks back before the next one */
-    uint64_t most = b->stable_iterations, free_blocks = r->kv->free_blocks;
+    /* A block of a unit is taken at the start of a stretch, so that tiers learn of it in time. */
+    uint64_t most = b->stable_iterations, free_blocks = r->tiers ? kv_pool_plain_blocks(r->kv) : r->kv->free_blocks;
     if (most > r->cost.steady)
         most = r->cost.steady;
     if (most > STRETCH_MAX)
@@ -143,6 +144,8 @@ void replica_form_batch(struct replica *r, struct batch *b, sim_time at)
         return;
     r->view.now = at;
     r->decodes_taken = false;
+    if (r->loading > 0)
+        replica_join_loaded(r, at);
     replica_sync_view(r);
     if (replica_arranges(r) && r->view.waiting->count > 0) {
         replica_account_served(r);
@@ -205,8 +208,10 @@ static bool prepare_batch(struct replica *r, sim_time now)
         replica_form_batch(r, &r->batch, now);
         r->queue_changed = r->batch_changes = false;
     }
+    if (r->tiers)
+        replica_flush_tiers(r, now);
     if (batch_is_empty(&r->batch)) {
-        assert(r->running.count == 0 || memory_has_failed()); /* a policy always serves somebody it has admitted */
+        assert(r->running.count == r->loading || memory_has_failed()); /* a policy always serves somebody of the rest */
         r->carry = 0;
         return false;
     }

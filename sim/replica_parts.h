@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* replica_parts.h — what the files of a replica do for one another; nobody else includes it. replica.c takes requests
  * in and lets them go, replica_view.c is what a policy may do, replica_swap.c moves KV to host memory, replica_form.c
- * forms batches and sets them going, replica_apply.c applies what has ended.
+ * forms batches and sets them going, replica_apply.c applies what has ended, replica_tiers.c loads KV from tiers.
  *
  * Counters of a request that decodes are stale until its decode set settles it. */
 #ifndef TANDEM_SIM_REPLICA_PARTS_H
@@ -23,6 +23,8 @@ struct replica {
     struct request_list own_waiting, running;
     struct request **prefilling; /* in order of admission */
     struct request **decoders;   /* [room] for executors that want them */
+    size_t loading;              /* of those that run, requests whose KV is on its way from tiers */
+    struct tier_user *tiers;     /* NULL: there are none for it */
     size_t room;                 /* requests that fit in it, in a batch and in the decode set */
     struct decode_set decodes;
     struct kv_pool own_kv, *kv;
@@ -82,7 +84,30 @@ void replica_leave_swap(const struct replica *r, struct request *request);
 /* It is fetched from there, and its place is free again. */
 void replica_swap_in(struct replica *r, struct request *request);
 
+/* Tiers below GPU memory (replica_tiers.c); only where there are some. */
+
+/* The verb of replica_view: whether a waiting request is admitted, and its KV comes first. */
+bool replica_load_prefix(struct replica_view *view, struct request *request, uint32_t reserved);
+
+/* Requests whose KV has come prefill what is left from the batch on that is formed for `at`. */
+void replica_join_loaded(struct replica *r, sim_time at);
+
+/* Units that the request has computed, and has not told of, go to tiers that are written through. */
+void replica_note_computed(struct replica *r, struct request *q);
+
+/* Hands over what was asked for and noted until now. */
+void replica_flush_tiers(struct replica *r, sim_time now);
+
 /* What a policy may do, and what follows from it (replica_view.c). */
+
+/* Whole blocks that a request may find computed, and never all tokens: the newest one has to be computed. */
+static inline uint32_t replica_most_found(const struct replica *r, const struct request *request)
+{
+    return (request->prompt_tokens + request->generated - 1) / r->kv->layout.block_tokens;
+}
+
+/* So many tokens of its first ones are computed, by others or before. */
+void replica_count_found(struct request *request, uint32_t tokens);
 
 extern const struct replica_verbs replica_own_verbs;
 

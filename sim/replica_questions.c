@@ -47,6 +47,14 @@ bool replica_prefills(const struct replica *r)
     return r->view.prefilling_count > 0;
 }
 
+bool replica_has_loaded(const struct replica *r)
+{
+    const struct request *q = r->loading > 0 ? r->running.head : NULL;
+    while (q && !(q->loading && q->loaded))
+        q = q->next;
+    return q != NULL;
+}
+
 size_t replica_running(const struct replica *r)
 {
     return r->running.count;

@@ -24,10 +24,13 @@ static void verb_admit(struct replica_view *view, struct request *request)
     request->parts[request->scheduled ? PART_PREEMPTED : PART_QUEUE] += waited;
     order_remove(view->waiting, request);
     request_list_insert(&r->running, request, NULL);
-    request->prefilling = true;
+    request->prefilling = !request->loading;
     request->admitted = request->booked = request->chunk_end = view->now;
     request->chunk_part = PART_PREFILL_OWN;
-    view->prefilling[view->prefilling_count++] = request;
+    if (request->prefilling)
+        view->prefilling[view->prefilling_count++] = request;
+    if (r->tiers)
+        tiers_count(r->tiers, (uint64_t)request->prompt_tokens + request->generated);
     if (request->swapped_to)
         replica_leave_swap(r, request); /* it was not fetched: another replica's, or a policy that looks for nothing */
     if (!replica_arranges(r))
@@ -130,10 +133,9 @@ static void verb_preempt(struct replica_view *view, struct request *request)
     tell_preempted(r->observer, r->station, request);
 }
 
-/* Whole blocks, and never all tokens: the newest one has to be computed. */
 static uint32_t found_tokens(const struct replica *r, const struct request *request, const struct kv_found *found)
 {
-    uint32_t most = (request->prompt_tokens + request->generated - 1) / r->kv->layout.block_tokens;
+    uint32_t most = replica_most_found(r, request);
     return (found->blocks < most ? found->blocks : most) * r->kv->layout.block_tokens;
 }
 
@@ -152,20 +154,27 @@ static uint32_t verb_shared_blocks(const struct replica_view *view, const struct
     return request->swapped_to == &r->swap ? 0 : (uint32_t)kv_pool_find(r->kv, request).in_use;
 }
 
+void replica_count_found(struct request *request, uint32_t tokens)
+{
+    request->cached_tokens += tokens - request->computed;
+    request->computed = tokens;
+    if (request->peak_computed >= tokens)
+        return;
+    request->prefix_cached_tokens += tokens - request->peak_computed;
+    request->peak_computed = tokens;
+}
+
 static void verb_reuse(struct replica_view *view, struct request *request)
 {
     struct replica *r = view->replica;
     if (request->swapped_to == &r->swap) {
         replica_swap_in(r, request);
+        request->cached_tokens += request->computed;
     } else {
         struct kv_found found = kv_pool_find(r->kv, request);
         kv_pool_reclaim(r->kv, request, &found, view->now);
-        request->computed = found_tokens(r, request, &found);
-    }
-    request->cached_tokens += request->computed;
-    if (request->peak_computed < request->computed) {
-        request->prefix_cached_tokens += request->computed - request->peak_computed;
-        request->peak_computed = request->computed;
+        replica_count_found(request, found_tokens(r, request, &found));
+        request->units_kept = found.units > request->units_kept ? found.units : request->units_kept;
     }
     replica_sync_view(r);
 }
@@ -215,6 +224,7 @@ const struct replica_verbs replica_own_verbs = {.reserve = verb_reserve,
                                                 .cached_tokens = verb_cached_tokens,
                                                 .shared_blocks = verb_shared_blocks,
                                                 .reuse = verb_reuse,
+                                                .load = replica_load_prefix,
                                                 .share = verb_share,
                                                 .take_decodes = verb_take_decodes,
                                                 .settle = verb_settle,

@@ -10,6 +10,7 @@
 #include "sim/names.h"
 #include "sim/pools.h"
 #include "sim/pools_read.h"
+#include "sim/tiers_read.h"
 
 static const struct field admission_field = ADMISSION("the batching policy's own");
 
@@ -456,7 +457,7 @@ static int read_policy(struct scenario *s, struct error *err)
     if (!json_member(&policy, "predictor").node && !somebody_predicts(&s->cluster))
         s->cluster.predictor = NULL;
     s->cluster.wire.layout = replica_kv_layout(c);
-    return check_batching(s, &policy, err);
+    return check_batching(s, &policy, err) || tiers_read(s, err) ? -1 : 0;
 }
 
 /* "requests": false, true, or the share of requests to keep rows of. */

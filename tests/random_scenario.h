@@ -147,6 +147,27 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
         snprintf(p->text + used, sizeof p->text - used, "%s", random_common_fleet(rng));
 }
 
+/* Tiers below GPU memory, some of them too small or slow; `through`: they may be written with all that is computed. */
+static inline void random_tiers(gsl_rng *rng, bool through, char *text, size_t size)
+{
+    static const char *const sharings[] = {"replica", "node", "cluster"}, *const evictions[] = {"lru", "lru", "fifo"};
+    static const unsigned megabytes[] = {0, 20, 80, 5000}, bandwidths[] = {300, 3000, 25000};
+    unsigned count = 1 + below(rng, 2), nodes = 1 + below(rng, 3);
+    size_t used = (size_t)snprintf(text, size, ", \"nodes\": {\"gpus\": %u}, \"tiers\": {", nodes);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned d[8];
+        draw(rng, d, 8);
+        used += (size_t)snprintf(
+            text + used, size - used,
+            "%s\"%s\": {\"bytes\": %ue6, \"shared_by\": \"%s\", \"read_bytes_per_s\": %ue6, \"latency_ns\": %u, "
+            "\"discipline\": \"%s\", \"evict\": \"%s\", \"write\": \"%s\", \"load\": \"%s\"}",
+            i ? ", " : "", i ? "store" : "host", megabytes[d[0] % 4], sharings[d[1] % 3], bandwidths[d[2] % 3],
+            d[3] % 4 ? 10000 : 4000000, d[4] % 3 ? "shared" : "fifo", evictions[d[5] % 3],
+            through && d[6] % 2 ? "through" : "evict", d[7] % 3 ? "always" : "faster");
+    }
+    snprintf(text + used, size - used, "}");
+}
+
 /* Whether an order keeps no account of what is served. */
 static inline bool is_keyed(unsigned order)
 {
@@ -269,9 +290,12 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     }
     if ((staged || ranks || split) && !pooled && is_keyed(order) && below(rng, 2))
         snprintf(cluster + strlen(cluster), sizeof cluster - strlen(cluster), "%s", random_common_fleet(rng));
-    static const char *const populations[] = {"", "", "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",
+    static const char *const populations[] = {"",
+                                              "",
+                                              "\"prefixes\": {\"groups\": 3, \"tokens\": 50, \"skew\": 1},",
                                               "\"priorities\": [1, 2], \"prefixes\": {\"groups\": 1, \"tokens\": 100},",
-                                              "\"clients\": {\"count\": 4, \"skew\": 1},"};
+                                              "\"clients\": {\"count\": 4, \"skew\": 1},",
+                                              "\"prefixes\": {\"groups\": 9, \"tokens\": 200},"};
     char arrivals[160];
     bool closed = below(rng, 4) == 0;
     unsigned population = below(rng, closed ? 4 : 5);
@@ -302,12 +326,18 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "{\"schedule_ahead\": false}",
     };
     double interval = 0.001 + 0.5 * gsl_rng_uniform(rng);
+    char tiers[600] = "";
+    bool anew = pooled || (!request_level && kind != 11 && kind != 12);
     draw(rng, d, 12);
+    if (d[6] % 2 && anew && !paired && !windows && below(rng, 3))
+        random_tiers(rng, !tied, tiers, sizeof tiers);
+    if (*tiers && (!closed || strstr(arrivals, "\"turns\": 1")))
+        population = 5; /* many prefixes, so that some are evicted and come back */
     snprintf(text, size,
              "{\"seed\": %u, \"model\": \"%s\", \"techniques\": %s, \"device\": \"%s\", \"engine\": %s,"
              "\"output\": {\"warmup\": \"%s\", \"requests\": true, \"timeseries_s\": %g},"
              "\"slo\": {\"ttft_s\": {\"p99\": 0.5}},"
-             "\"cluster\": {%s%s%s%s},"
+             "\"cluster\": {%s%s%s%s%s},"
              "\"policy\": {\"order\": \"%s\", %s \"batching\": %s, %s \"prefix_caching\": %s, \"kv_block_tokens\": %u, "
              "\"kv_blocks\": %u},"
              "\"workload\": {%s \"arrivals\": {%s}, \"requests\": %u, %s \"lengths\": {"
@@ -318,7 +348,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              : windows ? "tests/data/windows.json"
                        : "llama-3.1-8b",
              techniques[ranks || (tied && !paired) ? 0 : d[1] % 6], devices[device], engines[d[2] % 8],
-             d[3] % 2 ? "none" : "mser5", d[4] % 2 ? 0 : interval, cluster, pooled ? "" : ", \"routing\": \"",
+             d[3] % 2 ? "none" : "mser5", d[4] % 2 ? 0 : interval, cluster, tiers, pooled ? "" : ", \"routing\": \"",
              pooled ? "" : routings[routing], pooled ? "" : "\"", orders[order], preemptions[tied ? 0 : d[5] % 2],
              policy, extras, d[6] % 2 ? "true" : "false", block,
              (windows ? 1 + d[7] % 6 : 1) * (((output + 700) >> d[8] % 4) / block + 1 + d[9] % (3000 / block + 1)),

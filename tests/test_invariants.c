@@ -163,14 +163,29 @@ static void run_checked(const char *text, struct run_summary *out)
     simulation_close(s);
 }
 
+/* What tiers took in they hold or have evicted, and never more than they have room for. Returns how many loads there
+ * were. */
+static uint64_t check_tiers(const struct run_summary *r)
+{
+    uint64_t loads = 0;
+    for (size_t i = 0; i < r->tier_count; i++) {
+        const struct tier_totals *t = &r->totals.tiers[i];
+        assert_true(t->written == t->evicted + t->held);
+        assert_true(t->held <= t->peak && t->peak <= t->capacity);
+        assert_true(t->tokens <= t->asked_tokens && r->tiers[i].reads.little_residual < 1e-9);
+        loads += t->loads;
+    }
+    return loads;
+}
+
 static void test_random_scenarios_keep_every_invariant(void **state)
 {
     (void)state;
     gsl_rng *rng = random_stream_create(20261124, "random scenarios");
     uint64_t preemptions = 0, rejections = 0, shared = 0, failures = 0, losses = 0, windows_left = 0, wasted = 0,
-             early = 0;
+             early = 0, loads = 0;
     for (int i = 0; i < SCENARIOS; i++) {
-        char text[6000];
+        char text[7000];
         struct run_summary first, again;
         random_scenario(rng, text, sizeof text);
         run_checked(text, &first);
@@ -184,6 +199,7 @@ static void test_random_scenarios_keep_every_invariant(void **state)
         assert_true(first.metrics[METRIC_E2E].count + first.metrics[METRIC_E2E].cut == t->finished);
         run_checked(text, &again);
         assert_true(checker.hash == hash && again.totals.end == first.totals.end);
+        loads += check_tiers(&first);
         preemptions += first.preemptions;
         shared += checker.steps_shared;
         windows_left += checker.windows_left;
@@ -195,7 +211,8 @@ static void test_random_scenarios_keep_every_invariant(void **state)
     }
     gsl_rng_free(rng);
     assert_true(preemptions > 100 && rejections > 100 && shared > 1000 && failures > 50 && losses > 50 &&
-                windows_left > 1000 && wasted > 100 && early > 100); /* the scenarios reach the hard cases */
+                windows_left > 1000 && wasted > 100 && early > 100 &&
+                loads > 300); /* the scenarios reach the hard cases */
 }
 
 /* Scheduling ahead, the next batch has taken blocks for its decodes when its replica fails. */

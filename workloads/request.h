@@ -29,6 +29,7 @@ enum time_part {
     PART_ROUTE,
     PART_DELAY, /* at delay stations before it is served, in their queues and in service */
     PART_AFTER, /* the same after its last token */
+    PART_LOAD,  /* from its admission until its KV had come from tiers below GPU memory */
     PART_COUNT
 };
 
@@ -96,8 +97,13 @@ struct request {
     uint32_t peak_computed;      /* most it ever had; below this tokens are computed again */
     bool scheduled;              /* has been in a running batch */
     bool prefilling;             /* runs, and is not in the decode set */
-    bool leaving;           /* its last iteration runs (scheduling ahead): it holds its place and KV until that ends */
-    bool ended;             /* the same, but nobody knows it yet: it has fewer tokens than its limit */
+    bool leaving; /* its last iteration runs (scheduling ahead): it holds its place and KV until that ends */
+    bool ended;   /* the same, but nobody knows it yet: it has fewer tokens than its limit */
+    bool loading; /* it is admitted, and KV of its prefix is on its way from tiers below GPU memory (sim/tiers.h) */
+    bool loaded;  /* the same, and it has come: the next batch can have it */
+    uint32_t load_parts, load_to; /* transfers under way; tokens that it has computed then */
+    uint32_t units_kept;          /* units that were written through to tiers, or that it found */
+    sim_time load_began;
     uint64_t batch_stamp;   /* the iteration in whose batch it was last put one by one */
     sim_time waiting_since; /* arrival, last preemption, or when it left for another replica to decode */
     sim_time admitted;      /* to the running requests, or to a server of a delay station, the last time */
@@ -141,7 +147,8 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->prefix_cached_tokens = r->units = r->unit_blocks = r->units_lost = 0;
     r->kv_home = NULL;
     r->kv_segment = 0;
-    r->scheduled = r->prefilling = r->leaving = r->ended = r->decode.in = false;
+    r->scheduled = r->prefilling = r->leaving = r->ended = r->decode.in = r->loading = false;
+    r->units_kept = 0;
     r->batch_stamp = 0;
     r->first_scheduled = r->first_token = r->last_token = r->taken_over = r->copied = 0;
     for (int i = 0; i < PART_COUNT; i++)
@@ -163,6 +170,12 @@ static inline uint32_t request_uncomputed(const struct request *r)
 static inline bool request_decodes(const struct request *r)
 {
     return r->generated > 0 && request_uncomputed(r) == 1;
+}
+
+/* Runs, but stands in no batch now: its last iteration runs, or its KV is on its way. */
+static inline bool request_stands_by(const struct request *r)
+{
+    return r->leaving || r->loading;
 }
 
 /* A doubly linked list of requests in an order that its owner defines. The last two are a waiting queue's

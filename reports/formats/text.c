@@ -284,7 +284,8 @@ static void print_replicas(FILE *out, const struct scenario *s, const struct run
     if (!isnan(r->prefill_rows))
         fprintf(out, "  prefill    %.1f rows a batch, %.2f prompts a row\n", r->prefill_rows, r->prompts_per_row);
     if (s->cluster.pools[0].replica.prefix_caching)
-        fprintf(out, "  prefixes   %.1f %% of prompt tokens were found in the KV pool\n", 100 * r->prefix_hit_rate);
+        fprintf(out, "  prefixes   %.1f %% of prompt tokens were found in the KV pool%s\n", 100 * r->prefix_hit_rate,
+                r->tier_count > 0 ? " or in tiers" : "");
 }
 
 static void print_queueing(FILE *out, const struct station_summary *t)
@@ -294,6 +295,17 @@ static void print_queueing(FILE *out, const struct station_summary *t)
         fprintf(out, "ρ %.3f, ", t->utilization);
     fprintf(out, "L %.2f, Lq %.2f, W %.3f s, Wq %.3f s; Little's law residual %.1e\n", t->number, t->queue_number,
             t->stay_s, t->wait_s, t->little_residual);
+}
+
+static void print_tier(FILE *out, const struct tier_summary *t)
+{
+    const struct tier_totals *all = &t->totals;
+    fprintf(out,
+            "  %-10s %s gave %.1f %% of the tokens of admitted requests in %llu loads of %.3f ms; %.3g of %.3g GB held "
+            "(%.3g GB written, %.3g evicted, %.3g read)\n",
+            "tier", PRINTABLE(t->reads.name + sizeof "tier:" - 1), 100 * t->hit_rate, (unsigned long long)all->loads,
+            1e3 * t->reads.stay_s, (double)all->held * 1e-9, (double)all->capacity * 1e-9, (double)all->written * 1e-9,
+            (double)all->evicted * 1e-9, (double)all->read * 1e-9);
 }
 
 static void print_delay(FILE *out, const struct station_summary *t)
@@ -341,6 +353,8 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
     print_queueing(out, &r->system);
     for (size_t i = 0; i < r->delay_count; i++)
         print_delay(out, &r->delays[i]);
+    for (size_t i = 0; i < r->tier_count; i++)
+        print_tier(out, &r->tiers[i]);
     print_engines(out, s);
     print_costs(out, s, r);
     print_warmup(out, s, r);

@@ -17,7 +17,8 @@ const char *const page_part_words[PART_COUNT] = {"waiting for admission",
                                                  "KV transfer",
                                                  "routing",
                                                  "delay stations before serving",
-                                                 "delay stations after serving"};
+                                                 "delay stations after serving",
+                                                 "loading KV from tiers"};
 
 /* One bar for each band, its parts side by side; lengths are shares of the band's mean. */
 static void write_parts(struct page *p, const char *metric, const char *title)

@@ -9,8 +9,9 @@
 #include "base/random.h"
 
 const char *const time_part_names[PART_COUNT] = {
-    "queue",    "prefill_own", "prefill_stall", "decode_own", "decode_interference", "decode_stall", "preempted",
-    "transfer", "route",       "delay",         "after"};
+    "queue",        "prefill_own", "prefill_stall", "decode_own", "decode_interference",
+    "decode_stall", "preempted",   "transfer",      "route",      "delay",
+    "after",        "kv_load"};
 
 /* Gaps between tokens are grouped by time, at first in windows of 134 ms; all other metrics by their request's place in
  * the order of arrival. */
@@ -265,6 +266,18 @@ static void on_answered(void *state, size_t delay, const struct request *r)
     m->sums[section_of(&m->sections, r->id)].early_prompt_tokens += r->prompt_tokens;
 }
 
+static void on_load_began(void *state, size_t tier, const struct request *r, sim_time at)
+{
+    (void)r;
+    station_enter(&((struct run_metrics *)state)->tiers[tier].reads, at);
+}
+
+static void on_load_ended(void *state, size_t tier, const struct request *r, sim_time at)
+{
+    sim_time stay = at - r->load_began;
+    station_leave(&((struct run_metrics *)state)->tiers[tier].reads, at, stay, sim_time_to_s(stay));
+}
+
 static void on_rejection(void *state, const struct request *r, const char *reason)
 {
     struct run_metrics *m = state;
@@ -446,8 +459,15 @@ static void on_iteration(void *state, const struct iteration_record *i)
     keep_gaps(m, i, 1, n, decodes);
 }
 
-/* Delay stations, queueing and prefill come before the first token, but for what a preemption has computed again, which
- * is booked apart: what is left of the TTFT beside dispatch is a preemption before it. */
+/* The lesser one, at least 0. */
+static sim_time least_of(sim_time a, sim_time b)
+{
+    sim_time least = a < b ? a : b;
+    return least > 0 ? least : 0;
+}
+
+/* Delay stations, queueing, loads and prefill come before the first token, but for what a preemption has loaded or
+ * computed again, which is booked apart: what is left of the TTFT beside dispatch is a preemption before it. */
 static int add_to_ttft_bands(struct bands *bands, const struct request *r, sim_time ttft)
 {
     sim_time parts[PART_COUNT] = {[PART_DELAY] = r->parts[PART_DELAY],
@@ -455,8 +475,9 @@ static int add_to_ttft_bands(struct bands *bands, const struct request *r, sim_t
                                   [PART_PREFILL_OWN] = r->parts[PART_PREFILL_OWN],
                                   [PART_PREFILL_STALL] = r->parts[PART_PREFILL_STALL]};
     sim_time rest = ttft - parts[PART_DELAY] - parts[PART_QUEUE] - parts[PART_PREFILL_OWN] - parts[PART_PREFILL_STALL];
-    sim_time other = r->parts[PART_ROUTE] < rest ? r->parts[PART_ROUTE] : rest;
-    parts[PART_ROUTE] = other > 0 ? other : 0;
+    parts[PART_LOAD] = least_of(r->parts[PART_LOAD], rest);
+    rest -= parts[PART_LOAD];
+    parts[PART_ROUTE] = least_of(r->parts[PART_ROUTE], rest);
     parts[PART_PREEMPTED] = rest > parts[PART_ROUTE] ? rest - parts[PART_ROUTE] : 0;
     return bands_add(bands, ttft, parts);
 }
@@ -559,5 +580,7 @@ struct observer run_metrics_observer(struct run_metrics *m)
                              .lost = on_lost,
                              .handed_over = on_handed_over,
                              .taken_over = on_taken_over,
+                             .load_began = on_load_began,
+                             .load_ended = on_load_ended,
                              .probed = on_probe};
 }

@@ -41,6 +41,11 @@ struct delay_metrics {
     struct queue_growth growth;
 };
 
+/* A tier: reads of it, each of a request. */
+struct tier_metrics {
+    struct station_sums reads;
+};
+
 /* Of the requests that arrived in one section of the run. */
 struct request_sums {
     uint64_t arrived, finished;
@@ -79,6 +84,7 @@ struct run_metrics {
     size_t replica_count;
     struct delay_metrics delays[MOST_DELAYS]; /* of those that there are */
     bool finish_elsewhere;                    /* than at a replica: observer.served is told */
+    struct tier_metrics tiers[MOST_TIERS];    /* of those that there are */
     uint64_t handed_over, taken_over;         /* requests, in disaggregated placement */
     double sustainable_per_s; /* largest rate of arrivals, by formula; whoever knows it sets it. NAN: not known */
     double serving_per_s;     /* the same, as far as replicas limit it */
@@ -116,13 +122,20 @@ struct observer run_metrics_observer(struct run_metrics *m);
 
 /* A station in the words of queueing theory. Times in seconds, rates per second. */
 struct station_summary {
-    char name[80]; /* "system", "queue", "replica:0", "replica:0/queue", "delay:NAME", "delay:NAME/queue"; of a station
-                      of another kind the kind's name for "delay" */
+    char name[80]; /* "system", "queue", "replica:0", "replica:0/queue", "delay:NAME", "delay:NAME/queue", "tier:NAME";
+                      of a delay station of another kind the kind's name for "delay" */
     unsigned servers; /* 0: as many as there are requests */
     double arrival_rate, service_rate, busy, utilization, number, queue_number, stay_s, wait_s, arrival_scv,
         service_scv, little_residual;
     bool answers; /* a delay station of a kind that may answer a request, which it has done for so many: */
     uint64_t answered;
+};
+
+/* A tier below GPU memory over the whole run: its reads, and what it holds. */
+struct tier_summary {
+    struct station_summary reads;
+    struct tier_totals totals;
+    double hit_rate; /* tokens that requests loaded, over the tokens that they had when they were admitted */
 };
 
 /* KV cache memory of one replica of a pool, and how many requests fit in it at once. */
@@ -145,6 +158,8 @@ struct run_summary {
     struct station_summary system, queue;
     struct station_summary delays[MOST_DELAYS]; /* [delay_count] */
     size_t delay_count;
+    struct tier_summary tiers[MOST_TIERS]; /* [tier_count] */
+    size_t tier_count;
     struct estimate wait_99; /* mean wait in seconds, after the cut, with its 99 % interval */
     struct slo_verdict slo;
     double duration_s; /* the whole run's */

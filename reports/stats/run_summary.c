@@ -121,6 +121,17 @@ struct station_summary run_metrics_delay(const struct run_metrics *m, const stru
     return out;
 }
 
+static struct tier_summary tier_of(const struct run_metrics *m, const struct scenario *s, size_t tier,
+                                   const struct run_summary *r)
+{
+    struct tier_summary out = {.reads = station_of(&m->tiers[tier].reads, 0, r->duration_s),
+                               .totals = r->totals.tiers[tier]};
+    double asked = (double)out.totals.asked_tokens;
+    out.hit_rate = asked > 0 ? (double)out.totals.tokens / asked : 0;
+    snprintf(out.reads.name, sizeof out.reads.name, "tier:%s", s->cluster.tiers[tier].name);
+    return out;
+}
+
 /* Clients of a closed loop wait for their answers: its queue cannot grow. */
 static bool is_closed_loop(const struct scenario *s)
 {
@@ -163,6 +174,9 @@ static void stations(const struct run_metrics *m, const struct scenario *s, stru
     out->delay_count = s->cluster.delay_count;
     for (size_t i = 0; i < out->delay_count; i++)
         out->delays[i] = run_metrics_delay(m, s, i, false, out->duration_s);
+    out->tier_count = s->cluster.tier_count;
+    for (size_t i = 0; i < out->tier_count; i++)
+        out->tiers[i] = tier_of(m, s, i, out);
     out->sustainable_per_s = m->sustainable_per_s;
     out->load = rate_while_they_came(m, out->totals.arrived) / m->sustainable_per_s;
     find_overload(m, s, out);

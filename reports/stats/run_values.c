@@ -50,6 +50,8 @@ size_t run_values(const struct run_summary *r, struct run_value *out)
     for (int i = 0; i < PART_COUNT; i++) {
         if (i == PART_AFTER && r->part_share[i] == 0)
             continue; /* nothing is done after serving */
+        if (i == PART_LOAD && r->tier_count == 0)
+            continue; /* there is nothing to load from */
         struct run_value *part = &out[count++];
         *part = (struct run_value){.unit = "", .value = r->part_share[i]};
         snprintf(part->name, sizeof part->name, "time_share_%s", time_part_names[i]);

@@ -159,6 +159,32 @@ static int save_kv(struct store *s, sqlite3_int64 run, const struct run_summary 
     return 0;
 }
 
+/* What tiers below GPU memory held and gave. */
+static int save_tiers(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
+{
+    for (size_t i = 0; i < r->tier_count; i++) {
+        const struct tier_summary *t = &r->tiers[i];
+        const struct tier_totals *all = &t->totals;
+        const struct {
+            const char *name, *unit;
+            double value;
+        } rows[] = {{"tier_hit_rate", "", t->hit_rate},
+                    {"tier_loads", "", (double)all->loads},
+                    {"tier_tokens", "tokens", (double)all->tokens},
+                    {"tier_read_bytes", "bytes", (double)all->read},
+                    {"tier_written_bytes", "bytes", (double)all->written},
+                    {"tier_evicted_bytes", "bytes", (double)all->evicted},
+                    {"tier_held_bytes", "bytes", (double)all->held},
+                    {"tier_peak_bytes", "bytes", (double)all->peak},
+                    {"tier_turned_away_bytes", "bytes", (double)all->turned_away},
+                    {"tier_capacity_bytes", "bytes", (double)all->capacity}};
+        for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+            if (save_value(s, run, rows[k].name, t->reads.name, "value", rows[k].value, rows[k].unit, err))
+                return -1;
+    }
+    return 0;
+}
+
 static int save_values(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
 {
     struct run_value values[RUN_VALUES_MAX];
@@ -347,6 +373,9 @@ static int save_stations(struct store *s, sqlite3_int64 run, const struct scenar
                 (!queue && save_answered(s, run, &sc->cluster.delays[i], &m->delays[i], err)))
                 return -1;
         }
+    for (size_t i = 0; i < r->tier_count; i++)
+        if (save_station(s, run, &r->tiers[i].reads, err))
+            return -1;
     return save_theory(s, run, sc, m, r, err);
 }
 
@@ -566,11 +595,11 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
     if (save_run_row(s, sc, r, wall_s, err))
         return -1;
     *run = sqlite3_last_insert_rowid(s->db);
-    if (save_latencies(s, *run, m, r, err) || save_values(s, *run, r, err) || save_histograms(s, *run, m, r, err) ||
-        save_scopes(s, *run, &m->attainment, r, err) || save_kv(s, *run, r, err) ||
-        save_targets(s, *run, &sc->slo, &r->slo, err) || save_all_bands(s, *run, m, r, err) ||
-        save_batches(s, *run, &m->batches, err) || save_stations(s, *run, sc, m, r, err) ||
-        save_plugins(s, *run, &sc->cluster, err))
+    if (save_latencies(s, *run, m, r, err) || save_values(s, *run, r, err) || save_tiers(s, *run, r, err) ||
+        save_histograms(s, *run, m, r, err) || save_scopes(s, *run, &m->attainment, r, err) ||
+        save_kv(s, *run, r, err) || save_targets(s, *run, &sc->slo, &r->slo, err) ||
+        save_all_bands(s, *run, m, r, err) || save_batches(s, *run, &m->batches, err) ||
+        save_stations(s, *run, sc, m, r, err) || save_plugins(s, *run, &sc->cluster, err))
         return -1;
     return s->rows.requests ? save_rows(s, *run, err) : 0;
 }
