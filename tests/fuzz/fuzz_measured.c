@@ -46,6 +46,16 @@ static void read_server(void)
     run_scenario_of((cJSON *)(uintptr_t)scenario.node);
 }
 
+static void run_point(const struct point *p)
+{
+    struct error err = {0};
+    cJSON *scenario = NULL;
+    if (point_scenario(p, "h100-sxm", &scenario, &err))
+        fuzz_expect_sentence(&err);
+    else
+        run_scenario_of(scenario);
+}
+
 static void read_points(void)
 {
     char path[FUZZ_PATH];
@@ -55,7 +65,7 @@ static void read_points(void)
     if (points_read(path, &points, &err))
         fuzz_expect_sentence(&err);
     else if (points.count > 0 && !point_refused(&points.items[0], ""))
-        run_scenario_of(point_scenario(&points.items[0], "h100-sxm"));
+        run_point(&points.items[0]);
     points_release(&points);
 }
 
