@@ -327,7 +327,7 @@ static void test_a_sequence_moves_to_another_process(void **state)
         port = peer_port(there);
         item.new_tokens = 9;
         request_init(&long_one, 5, 0, 8, 1, 1);
-        assert_int_equal(port.run(port.self, &b, &ns, &err), -1);
+        assert_int_equal(port.run(port.self, &b, &took, &err), -1);
         assert_non_null(strstr(err.text, "was told to run a batch that it has no room for, or whose tokens"));
         peer_stop(there);
         instance_release(&one);

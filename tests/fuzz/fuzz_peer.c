@@ -100,7 +100,7 @@ static void put_reply(struct told *t)
     for (size_t i = 0; i < sizeof h; i++)
         h[i] = take(t);
     memset(&r, 0, sizeof r);
-    r.ns = h[0];
+    r.took.wall_ns = h[0];
     r.count = h[1] % 16;
     r.error.code = h[2] < 250 ? ERROR_NONE : ERROR_RUN;
     snprintf(r.error.text, sizeof r.error.text, "told %d", h[3]);
@@ -136,7 +136,7 @@ static void use(struct peer *p, struct instance *here)
     struct error err = {0};
     uint32_t tokens[4];
     size_t count = 0, sequences = 0, free_blocks = 0;
-    int64_t ns = 0;
+    struct step_time took = {0};
     struct request r = {.id = 7, .prompt_tokens = 9};
     struct batch_item item = {.req = &r, .new_tokens = 9};
     struct batch b = {.items = &item, .count = 1};
@@ -146,7 +146,7 @@ static void use(struct peer *p, struct instance *here)
         fuzz_expect_sentence(&err);
     else if (count > 4)
         abort();
-    if (port.run(port.self, &b, &ns, &err) || port.receive(port.self, here, 7, &err) ||
+    if (port.run(port.self, &b, &took, &err) || port.receive(port.self, here, 7, &err) ||
         peer_look(p, 7, tokens, 1, &count, &sequences, &free_blocks, &err) || port.forget(port.self, 7, &err))
         fuzz_expect_sentence(&err);
 }
