@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct activity_log log = {0};
     struct activity_summary s;
-    struct profiler p;
+    struct profiler p = {0};
     const uint64_t ranges[OP_COUNT] = {0};
     for (size_t i = 0; i + RECORD_BYTES <= size; i += RECORD_BYTES)
         activity_add(&log, read_record(data + i));
