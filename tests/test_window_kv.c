@@ -248,7 +248,7 @@ static void test_the_pool_has_blocks_of_one_group(void **state)
     assert_int_equal(h->kv_groups.windowed, 6);
     assert_int_equal(u->kv_groups.windowed, 0);
     assert_int_equal(u->kv_blocks, h->kv_blocks * 5 / 32);
-    assert_int_equal(h->step_tokens, 2048);
+    assert_int_equal(h->step_tokens, 8192); /* as vLLM starts on an H100 */
     simulation_close(hybrid);
     simulation_close(uniform);
 }
