@@ -15,6 +15,7 @@
 #include "planner/parallel.h"
 #include "profiles/import.h"
 #include "validation/calibrate.h"
+#include "validation/level_run.h"
 
 enum {
     OPT_SCENARIO,

@@ -288,33 +288,6 @@ static int check(const struct arguments *args, struct error *err)
     return status;
 }
 
-/* The engine file: what the run was simulated with, and the fitted host work. */
-static int write_engine(const struct json *root, const struct host_fit *fit, const char *folder, const char *file,
-                        struct error *err)
-{
-    char source[700];
-    snprintf(source, sizeof source, "host work fitted to %s: mean absolute error %.2f %% without it, %.2f %% with it",
-             folder, 100 * fit->before, 100 * fit->after);
-    cJSON *engine = cJSON_CreateObject();
-    struct json at = json_member(root, "engine");
-    struct engine used;
-    if (engine_read(&at, &used, err)) {
-        cJSON_Delete(engine);
-        return -1;
-    }
-    cJSON_AddStringToObject(engine, "name", used.name);
-    cJSON_AddStringToObject(engine, "source", source);
-    cJSON_AddNumberToObject(engine, "host_ns", fit->host_ns);
-    cJSON_AddNumberToObject(engine, "host_ns_per_sequence", fit->host_ns_per_sequence);
-    cJSON_AddBoolToObject(engine, "schedule_ahead", used.schedule_ahead);
-    cJSON *sizes = cJSON_AddArrayToObject(engine, "graph_tokens");
-    for (size_t i = 0; i < used.graph_count; i++)
-        cJSON_AddItemToArray(sizes, cJSON_CreateNumber(used.graph_tokens[i]));
-    int status = profile_write(engine, file, err);
-    cJSON_Delete(engine);
-    return status;
-}
-
 static void replace_string(cJSON *object, const char *name, const char *value)
 {
     cJSON_DeleteItemFromObjectCaseSensitive(object, name);
@@ -327,6 +300,28 @@ static void replace_number(cJSON *object, const char *name, double value)
     snprintf(digits, sizeof digits, "%.4g", value); /* a fit is no better known */
     cJSON_DeleteItemFromObjectCaseSensitive(object, name);
     cJSON_AddNumberToObject(object, name, strtod(digits, NULL));
+}
+
+/* The engine file: what the run was simulated with, whole, and the fitted host work. */
+static int write_engine(const struct json *root, const struct host_fit *fit, const char *folder, const char *file,
+                        struct error *err)
+{
+    char source[700];
+    snprintf(source, sizeof source, "host work fitted to %s: mean absolute error %.2f %% without it, %.2f %% with it",
+             folder, 100 * fit->before, 100 * fit->after);
+    cJSON *engine = NULL;
+    struct json at = json_member(root, "engine");
+    int status = engine_whole(&at, &engine, err);
+    if (status == 0) {
+        replace_string(engine, "source", source);
+        cJSON_DeleteItemFromObjectCaseSensitive(engine, "host_ns");
+        cJSON_DeleteItemFromObjectCaseSensitive(engine, "host_ns_per_sequence");
+        cJSON_AddNumberToObject(engine, "host_ns", fit->host_ns);
+        cJSON_AddNumberToObject(engine, "host_ns_per_sequence", fit->host_ns_per_sequence);
+        status = profile_write(engine, file, err);
+    }
+    cJSON_Delete(engine);
+    return status;
 }
 
 /* The errors of the kinds of kernels that there were. */

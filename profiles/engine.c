@@ -151,30 +151,41 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
     return 0;
 }
 
-static int read_preset(const char *name, struct engine *e, struct error *err)
+static int read_object(const struct json *o, int depth, struct engine *e, struct error *err);
+
+/* A shipped engine, or a file, which may begin with a preset of its own. */
+static int read_preset(const struct json *at, int depth, struct engine *e, struct error *err)
 {
     struct json root;
-    if (shipped_load("engine", name, &root, err))
+    if (depth == ENGINE_PRESETS_MOST)
+        return json_complain(at, ENGINE_PRESETS_EXPECTED, err);
+    if (shipped_load("engine", at->node->valuestring, &root, err))
         return -1;
-    int status = read_values(&root, e, err);
+    int status = read_object(&root, depth + 1, e, err);
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
     return status;
 }
 
+static int read_object(const struct json *o, int depth, struct engine *e, struct error *err)
+{
+    const char *named = NULL;
+    struct json preset = json_member(o, "preset");
+    if (json_read_string(o, "preset", false, &named, err) || (named && read_preset(&preset, depth, e, err)))
+        return -1;
+    return read_values(o, e, err);
+}
+
 int engine_read(const struct json *at, struct engine *out, struct error *err)
 {
-    const char *preset = NULL;
     *out = (struct engine){
         .name = "none", .host_ns = -1, .host_ns_per_sequence = -1, .eager_layer_ns = -1, .memory.utilization = 0.9};
     if (!at->node)
         return 0;
     if (cJSON_IsString(at->node))
-        return read_preset(at->node->valuestring, out, err);
+        return read_preset(at, 0, out, err);
     if (!cJSON_IsObject(at->node))
         return json_complain(at, "an engine's name, or an object with \"preset\" and values", err);
-    if (json_read_string(at, "preset", false, &preset, err) || (preset && read_preset(preset, out, err)))
-        return -1;
-    return read_values(at, out, err);
+    return read_object(at, 0, out, err);
 }
 
 bool engine_is_eager(const struct engine *engine, uint64_t tokens, bool prompts)

@@ -63,6 +63,14 @@ struct engine {
  * it. */
 int engine_read(const struct json *at, struct engine *out, struct error *err);
 
+/* The same engine as one object without "preset", for a file: what it states lies over what its presets do. The caller
+ * owns *out, also after a failure, when it may be NULL. */
+int engine_whole(const struct json *at, cJSON **out, struct error *err);
+
+/* Of files that name each other as presets. */
+enum { ENGINE_PRESETS_MOST = 8 };
+#define ENGINE_PRESETS_EXPECTED "a preset that does not lead back to itself, through at most 8 files"
+
 /* The shipped preset of an engine ("vllm", "sglang", "trtllm") for one of its versions ("0.12.0", "1.2.0rc6.post3"):
  * the newest that is not newer, or the oldest. A version without a number ("nightly") takes the newest, an empty one
  * the oldest. Returns false where no preset is shipped for the engine. */

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "profiles/shipped.h"
-
 /* Whether a device is one of those named, by the beginning of its system's name. */
 static bool is_named(const struct json *names, const struct device *d)
 {
@@ -62,20 +60,19 @@ int engine_server_read(const struct json *engine, const struct device *device, s
                        struct error *err)
 {
     *out = (struct engine_server){0};
-    const char *preset = cJSON_IsString(engine->node) ? engine->node->valuestring : NULL;
     struct json own = json_member(engine, "server");
-    if (cJSON_IsObject(engine->node) && json_read_string(engine, "preset", false, &preset, err))
-        return -1;
-    if (own.node || !preset)
+    cJSON *whole = NULL;
+    if (own.node || !engine->node)
         return choose(&own, device, &out->policy, err);
-    if (shipped_load("engine", preset, &out->preset, err))
-        return -1;
-    struct json shipped = json_member(&out->preset, "server");
-    return choose(&shipped, device, &out->policy, err);
+    int status = engine_whole(engine, &whole, err);
+    out->whole =
+        (struct json){.node = whole, .file = cJSON_IsString(engine->node) ? engine->node->valuestring : "engine"};
+    struct json shipped = json_member(&out->whole, "server");
+    return status ? -1 : choose(&shipped, device, &out->policy, err);
 }
 
 void engine_server_release(struct engine_server *s)
 {
-    cJSON_Delete((cJSON *)(uintptr_t)s->preset.node);
+    cJSON_Delete((cJSON *)(uintptr_t)s->whole.node);
     *s = (struct engine_server){0};
 }

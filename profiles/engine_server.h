@@ -9,7 +9,7 @@
 
 struct engine_server {
     struct json policy; /* node NULL: the engine does not say */
-    struct json preset; /* owned; the file that the policy stands in */
+    struct json whole;  /* owned; the engine with its presets, where the policy is one of theirs */
 };
 
 /* Of a scenario's "engine" (a name, a file, an object, or node NULL), on a device. An object that says nothing itself

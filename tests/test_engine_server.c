@@ -125,13 +125,64 @@ static void test_a_bad_server_gets_a_sentence(void **state)
     }
 }
 
+static void write_text(const char *file, const char *text)
+{
+    FILE *f = fopen(file, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* A file may begin with a preset, and another with that file. Written out whole, the engine is the same: what is stated
+ * of "memory" lies over the preset's, member by member. */
+static void test_an_engine_is_whole(void **state)
+{
+    (void)state;
+    static const char first[] = "{\"preset\": \"vllm-0.19\", \"memory\": {\"utilization\": 0.8}, \"exposed_ns\": 7}";
+    static const char second[] = "{\"preset\": \"./engine-first.json\", \"host_ns\": 5}";
+    write_text("engine-first.json", first);
+    write_text("engine-second.json", second);
+    struct error err = {0};
+    struct json root, text;
+    struct engine stated, again;
+    cJSON *whole = NULL;
+    expect_ok(json_parse("\"./engine-second.json\"", "scenario", &root, &err), &err);
+    expect_ok(engine_read(&root, &stated, &err), &err);
+    expect_ok(engine_whole(&root, &whole, &err), &err);
+    assert_null(cJSON_GetObjectItemCaseSensitive(whole, "preset"));
+    text = (struct json){.node = whole, .file = "whole"};
+    expect_ok(engine_read(&text, &again, &err), &err);
+    const struct engine *both[] = {&stated, &again};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(both[i]->memory.rule, MEMORY_TOTAL);
+        assert_true(both[i]->memory.utilization == 0.8 && both[i]->exposed_ns == 7 && both[i]->host_ns == 5);
+        assert_true(both[i]->schedule_ahead && both[i]->head_for_all && both[i]->graph_count > 10);
+    }
+    cJSON_Delete(whole);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    struct simulation *s = open_with("h100-sxm", "\"./engine-second.json\"", "{}");
+    assert_int_equal(s->scenario.cluster.pools[0].max_sequences, 1024);
+    simulation_close(s);
+    write_text("engine-second.json", "{\"preset\": \"./engine-first.json\"}");
+    write_text("engine-first.json", "{\"preset\": \"./engine-second.json\"}");
+    expect_ok(json_parse("\"./engine-first.json\"", "scenario", &root, &err), &err);
+    assert_int_equal(engine_read(&root, &stated, &err), -1);
+    assert_non_null(strstr(err.text, "a preset that does not lead back to itself"));
+    err = (struct error){0};
+    assert_int_equal(engine_whole(&root, &whole, &err), -1);
+    assert_non_null(strstr(err.text, "a preset that does not lead back to itself"));
+    cJSON_Delete(whole);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    remove("engine-first.json");
+    remove("engine-second.json");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits_are_those_of_the_gpu),
-        cmocka_unit_test(test_a_scenario_says_otherwise),
-        cmocka_unit_test(test_each_pool_has_its_own),
-        cmocka_unit_test(test_a_bad_server_gets_a_sentence),
+        cmocka_unit_test(test_limits_are_those_of_the_gpu), cmocka_unit_test(test_a_scenario_says_otherwise),
+        cmocka_unit_test(test_each_pool_has_its_own),       cmocka_unit_test(test_a_bad_server_gets_a_sentence),
+        cmocka_unit_test(test_an_engine_is_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

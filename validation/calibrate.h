@@ -67,9 +67,7 @@ void calibration_release(struct calibration *c);
  * loops come to it as those of operating points do. *before holds what it says of them. The caller owns *out. */
 int calibration_base(const struct levels *levels, const cJSON *scenario, const bool fitted[CALIBRATED], cJSON **out,
                      double before[CALIBRATED], struct error *err);
-/* The seed of a level's run: each level has its own. */
-int level_add_seed(cJSON *root, size_t level, uint64_t later);
-
+/* Sets the fitted ones in such a scenario. */
 int calibration_set(cJSON *base, const bool fitted[CALIBRATED], const double values[CALIBRATED], struct error *err);
 
 /* The engine file of a calibration: the scenario's engine, whole, with what was found, its intervals and errors, and

@@ -111,15 +111,6 @@ static bool wanted(const struct part_work *w, size_t level)
     return false;
 }
 
-/* Chance is not the same at all loads, or it would look like a parameter. */
-int level_add_seed(cJSON *root, size_t level, uint64_t later)
-{
-    const cJSON *at = cJSON_GetObjectItemCaseSensitive(root, "seed");
-    double seed = (cJSON_IsNumber(at) ? at->valuedouble : 1) + 10000 * (double)level;
-    cJSON_DeleteItemFromObjectCaseSensitive(root, "seed");
-    return cJSON_AddNumberToObject(root, "seed", seed + (double)later) ? 0 : -1;
-}
-
 static int make_scenario(const struct part_work *w, size_t level, uint64_t later, cJSON **out, struct error *err)
 {
     char file[LEVEL_TRACE + 32];

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "profiles/shipped.h"
 #include "validation/calibrate.h"
 #include "validation/points.h"
 
@@ -187,22 +186,15 @@ static void add_findings(const struct calibration *c, cJSON *engine)
     cJSON_AddItemToObject(errors, "tpot", error_json(&c->after.tpot));
 }
 
-/* A file's values, over which those that the scenario states lie. */
 int calibration_engine(const struct calibration *c, const char *source, cJSON **out, struct error *err)
 {
-    static const char *const ours[] = {"preset", "source", "intervals", "errors", NULL};
-    cJSON *stated = member(c->scenario, "engine"), *preset = member(stated, "preset");
-    struct json root = {0};
-    if (cJSON_IsString(preset) && shipped_load("engine", preset->valuestring, &root, err))
+    static const char *const ours[] = {"source", "intervals", "errors", NULL};
+    const struct json stated = json_member(&(struct json){.node = c->scenario, .file = "the scenario"}, "engine");
+    if (engine_whole(&stated, out, err))
         return -1;
-    cJSON *engine = root.node ? (cJSON *)(uintptr_t)root.node : cJSON_CreateObject();
-    *out = engine;
+    cJSON *engine = *out;
     if (!member(engine, "name"))
         cJSON_AddStringToObject(engine, "name", "calibrated");
-    for (const cJSON *value = stated->child; value; value = value->next) {
-        cJSON_DeleteItemFromObjectCaseSensitive(engine, value->string);
-        cJSON_AddItemToObject(engine, value->string, cJSON_Duplicate(value, 1));
-    }
     for (const char *const *key = ours; *key; key++)
         cJSON_DeleteItemFromObjectCaseSensitive(engine, *key);
     cJSON_AddStringToObject(engine, "source", source);

@@ -420,6 +420,19 @@ static void write_needs(const struct plan_page *p, const cJSON *needs)
     fputs("</table>\n", p->out);
 }
 
+/* "by 10 %", or where inputs are put off by different shares, what the table below says. */
+static void write_share(FILE *out, const cJSON *needs)
+{
+    const cJSON *n;
+    double share = fabs(number_in(cJSON_GetArrayItem(needs, 0), "factor") - 1);
+    bool same = true;
+    cJSON_ArrayForEach(n, needs) same &= fabs(fabs(number_in(n, "factor") - 1) - share) < 1e-9;
+    if (same)
+        fprintf(out, "by %.0f %%", 100 * share);
+    else
+        fputs("as far as the table below says", out);
+}
+
 static void write_tornado(const struct plan_page *p)
 {
     const cJSON *needs = cJSON_GetObjectItemCaseSensitive(p->result, "sensitivity");
@@ -429,14 +442,15 @@ static void write_tornado(const struct plan_page *p)
     if (count == 0)
         return;
     html_heading(p->out, "sensitivity", "What it hangs on");
-    double share = 100 * fabs(number_in(cJSON_GetArrayItem(needs, 0), "factor") - 1);
-    if (width_of(&bars[0], units) == 0)
-        fprintf(p->out, "<p>No input that is off by %.0f %% changes the number of units.</p>\n", share);
-    else {
+    bool moved = width_of(&bars[0], units) != 0;
+    fputs(moved ? "<p class=\"hint\">Units needed when an input is off " : "<p>No input that is off ", p->out);
+    write_share(p->out, needs);
+    if (!moved) {
+        fputs(" changes the number of units.</p>\n", p->out);
+    } else {
         fprintf(p->out,
-                "<p class=\"hint\">Units needed when an input is off by %.0f %%: less of it in blue, more of it in "
-                "orange; the line in the middle is the %.0f recommended.</p>\n",
-                share, units);
+                ": less of it in blue, more of it in orange; the line in the middle is the %.0f recommended.</p>\n",
+                units);
         draw_tornado(p->out, bars, count, units);
     }
     write_needs(p, needs);
