@@ -16,6 +16,7 @@ grep -q '300 arrived = 300 finished' out.txt
 
 # The view on a terminal: 8 lines, and one more of an SLO; each next one begins by going up as many.
 command -v python3 >/dev/null || { echo "skipped a part: python3 is not installed"; exit 0; }
+python3 -c 'import os; os.openpty()' 2>/dev/null || { echo "skipped a part: there are no pseudo-terminals"; exit 0; }
 python3 - "$tandem" <<'P'
 import os, pty, re, sys
 
