@@ -95,21 +95,21 @@ static void forget(struct engine_executor *x, const struct request *r)
         stop(x);
 }
 
-static void preempted(void *state, size_t replica, const struct request *r)
+static void preempted(void *state, struct station_id station, const struct request *r)
 {
-    (void)replica;
+    (void)station;
     drop(state, r);
 }
 
-static void evicted(void *state, size_t replica, const struct request *r, sim_time at)
+static void evicted(void *state, struct station_id station, const struct request *r, sim_time at)
 {
-    (void)replica, (void)at;
+    (void)station, (void)at;
     drop(state, r);
 }
 
-static void finished(void *state, size_t replica, const struct request *r)
+static void finished(void *state, struct station_id station, const struct request *r)
 {
-    (void)replica;
+    (void)station;
     forget(state, r);
 }
 
@@ -119,10 +119,10 @@ static void lost(void *state, const struct request *r, sim_time at, const char *
     forget(state, r);
 }
 
-static void taken_over(void *state, size_t replica, const struct request *r)
+static void taken_over(void *state, struct station_id station, const struct request *r)
 {
     struct engine_executor *x = state;
-    (void)replica;
+    (void)station;
     if (!x->moves_to || x->stop)
         return;
     int64_t start = clock_ns();

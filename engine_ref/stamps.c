@@ -12,10 +12,10 @@ void stamps_release(struct stamps *s)
     *s = (struct stamps){0};
 }
 
-static void finished(void *state, size_t replica, const struct request *r)
+static void finished(void *state, struct station_id station, const struct request *r)
 {
     struct stamps *s = state;
-    (void)replica;
+    (void)station;
     struct request_stamps *grown = array_grow(s->items, &s->capacity, s->count + 1, sizeof *grown);
     if (!grown) {
         s->out_of_memory = true;

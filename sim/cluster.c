@@ -45,7 +45,7 @@ static void join_arrived(void *owner, struct replica *r, sim_time at)
 {
     struct cluster *c = owner;
     const struct station *s = station_of(c, r);
-    struct request_list *arrived = &c->transfers.arrived[replica_station(r)];
+    struct request_list *arrived = &c->transfers.arrived[replica_station(r).index];
     size_t tied = s->pool->tied, share = (cluster_running_on(s) + arrived->count + tied - 1) / tied;
     for (struct request *q; (tied == 1 || replica_running(r) < share) && (q = arrived->head);) {
         request_list_remove(arrived, q);
@@ -60,12 +60,12 @@ static void receive(struct cluster *c, struct replica *r, sim_time now)
 {
     struct kv_transfers *t = &c->transfers;
     const struct station *s = station_of(c, r);
-    size_t to = replica_station(r), most = s->pool->max_sequences * s->pool->tied;
+    const size_t to = replica_station(r).index, most = s->pool->max_sequences * s->pool->tied;
     if (!replica_has_formed_next(r))
         join_arrived(c, r, now);
     while (t->queued[to].count > 0 && cluster_running_on(s) + t->under_way[to] + t->arrived[to].count < most &&
            replica_reserve_inbound(r, t->queued[to].head, now))
-        if (kv_transfers_start(t, to, now)) {
+        if (kv_transfers_start(t, replica_station(r), now)) {
             c->out_of_memory = true;
             return;
         }
@@ -78,7 +78,7 @@ static bool awaits(const struct cluster *c, const struct replica *r)
     const struct station *s = station_of(c, r);
     if (s->pair.members)
         return pair_awaits(&s->pair, r);
-    size_t to = replica_station(r);
+    size_t to = replica_station(r).index;
     return s->decodes && (c->transfers.queued[to].count > 0 || c->transfers.arrived[to].count > 0);
 }
 
@@ -87,11 +87,11 @@ static void start_group(struct cluster *c, const struct station *s, sim_time now
     size_t ranks = s->pool->ranks;
     for (size_t i = 0; s->decodes && i < ranks; i++)
         receive(c, s->ranks[i], now);
-    set_event(c, replica_index(s->ranks[0]), replica_start_group(s->ranks, ranks, now));
+    await_replica(c, s->ranks[0], replica_start_group(s->ranks, ranks, now));
     for (size_t i = 0; c->queue_is_shared && i < ranks; i++) {
         cluster_listen(c, s->ranks[i]);
         if (replica_has_preempted(s->ranks[i]))
-            cluster_notice_all(c, now, replica_index(s->ranks[i]));
+            cluster_notice_all(c, now, replica_id(s->ranks[i]));
     }
 }
 
@@ -107,11 +107,10 @@ static void start_micro_batch(struct cluster *c, struct replica *r, sim_time now
 {
     const struct station *s = station_of(c, r);
     struct pipeline *p = pipeline_of(c, r);
-    size_t index = replica_index(r);
     bool waited_for = replica_running(r) + replica_waiting(r) + p->prompts.count > 0 || awaits(c, r);
     if (p->free_at[0] > now) {
         replica_forget_preemptions(r);
-        set_event(c, index, waited_for ? p->free_at[0] : SIM_TIME_NEVER);
+        await_replica(c, r, waited_for ? p->free_at[0] : SIM_TIME_NEVER);
         return;
     }
     p->now = now;
@@ -124,11 +123,11 @@ static void start_micro_batch(struct cluster *c, struct replica *r, sim_time now
     bool busy = replica_is_busy(r);
     if (passes_prompts(s) && busy)
         replica_pass_prompts(r, &p->prompts, now, next);
-    set_event(c, index, next);
+    await_replica(c, r, next);
     bool more = replica_waiting(r) + p->prompts.count > 0 || awaits(c, r);
     for (size_t i = 0; busy && more && i < p->stages; i++)
         if (!replica_is_busy(s->replicas[i]))
-            set_event(c, replica_index(s->replicas[i]), p->free_at[0]);
+            await_replica(c, s->replicas[i], p->free_at[0]);
 }
 
 /* Before a batch of one of a pair is formed for `at`. */
@@ -140,7 +139,7 @@ static void settle_pair(void *owner, struct replica *r, sim_time at)
     if (gave < 0)
         c->out_of_memory = true;
     else if (gave && !replica_is_busy(pair_other(p, r)))
-        set_event(c, replica_index(pair_other(p, r)), at);
+        await_replica(c, pair_other(p, r), at);
 }
 
 /* The other one looks again where somebody waits: there may be blocks for a prompt now. */
@@ -151,15 +150,15 @@ static void start_member(struct cluster *c, struct replica *r, sim_time now)
         settle_pair(c, r, now);
     sim_time next = replica_start(r, now);
     bool busy = replica_is_busy(r);
-    set_event(c, replica_index(r), busy ? next : pair_next(p, r, next));
+    await_replica(c, r, busy ? next : pair_next(p, r, next));
     if (busy && !replica_is_busy(pair_other(p, r)) && replica_waiting(r) > 0)
-        cluster_touch(c, replica_index(pair_other(p, r)));
+        cluster_touch(c, replica_id(pair_other(p, r)));
 }
 
 static void start_one(struct cluster *c, const struct station *s, struct replica *r, sim_time now)
 {
     if (s->plain) {
-        set_event(c, replica_index(r), replica_start(r, now));
+        await_replica(c, r, replica_start(r, now));
     } else if (s->pipeline.stages > 0) {
         start_micro_batch(c, r, now);
     } else if (s->pair.members) {
@@ -167,7 +166,7 @@ static void start_one(struct cluster *c, const struct station *s, struct replica
     } else {
         if (s->decodes)
             receive(c, r, now);
-        set_event(c, replica_index(r), replica_start(r, now));
+        await_replica(c, r, replica_start(r, now));
     }
 }
 
@@ -175,10 +174,9 @@ static void start_one(struct cluster *c, const struct station *s, struct replica
 static void start(struct cluster *c, struct replica *r, sim_time now)
 {
     const struct station *s = station_of(c, r);
-    size_t index = replica_index(r);
     enum replica_state state = state_of(s);
     if (state != REPLICA_UP && state != REPLICA_DRAINING) {
-        set_event(c, index, SIM_TIME_NEVER);
+        await_replica(c, r, SIM_TIME_NEVER);
         return;
     }
     if (c->has_ranks && s->pool->ranks > 1) {
@@ -190,18 +188,18 @@ static void start(struct cluster *c, struct replica *r, sim_time now)
         return;
     cluster_listen(c, r);
     if (replica_has_preempted(r))
-        cluster_notice_all(c, now, index);
+        cluster_notice_all(c, now, replica_id(r));
 }
 
 /* Idle replicas look at what has arrived once all arrivals of the instant are in. */
 void cluster_wake_touched(struct cluster *c, sim_time now)
 {
     while (c->touched_count > 0) {
-        size_t replica = c->touched[c->touched_first];
+        struct replica_id replica = c->touched[c->touched_first];
         c->touched_first = (c->touched_first + 1) % c->replica_count;
         c->touched_count--;
-        c->is_touched[replica] = false;
-        struct replica *r = c->replicas[replica];
+        c->is_touched[replica.index] = false;
+        struct replica *r = c->replicas[replica.index];
         bool waited_for = replica_waiting(r) > 0 || awaits(c, r) || replica_has_loaded(r);
         if (!is_busy(c, r) && waited_for)
             start(c, r, now);
@@ -249,7 +247,7 @@ static sim_time next_arrival(const struct cluster *c)
 
 /* All arrivals of this instant, and the one after them; and who leaves delay stations now: a client whose request
  * is shed then, or whose answer comes then, may send its next one at once. */
-static int take_arrivals(struct cluster *c, sim_time now, size_t after, struct error *err)
+static int take_arrivals(struct cluster *c, sim_time now, struct replica_id after, struct error *err)
 {
     do {
         while (c->more == 1 && c->next.at <= now) {
@@ -278,7 +276,7 @@ static int arrive_together(struct cluster *c, struct error *err)
 
 /* Clients of a closed loop whose requests have finished may send their next ones at this very instant: the replica can
  * have them in its next batch. */
-int cluster_hear_from_clients(struct cluster *c, size_t replica, sim_time now, struct error *err)
+int cluster_hear_from_clients(struct cluster *c, struct replica_id replica, sim_time now, struct error *err)
 {
     if (c->more != SOURCE_WAITS)
         return 0;
@@ -286,9 +284,9 @@ int cluster_hear_from_clients(struct cluster *c, size_t replica, sim_time now, s
     return take_arrivals(c, now, replica, err);
 }
 
-static int act(struct cluster *c, size_t replica, sim_time now, struct error *err)
+static int act(struct cluster *c, struct replica_id replica, sim_time now, struct error *err)
 {
-    struct replica **group = &c->replicas[replica], *r = *group;
+    struct replica **group = &c->replicas[replica.index], *r = *group;
     size_t ranks = c->has_ranks ? station_of(c, r)->pool->ranks : 1;
     c->totals.end = now;
     for (size_t i = 0; i < ranks; i++)
@@ -315,16 +313,16 @@ static void end_with_last_iteration(struct cluster *c)
     }
 }
 
-static struct fleet *fleet_at(struct cluster *c, size_t slot)
+static struct fleet *fleet_at(struct cluster *c, struct event_slot slot)
 {
-    return &c->fleets[slot - c->replica_count - 1];
+    return &c->fleets[slot.index - slot_of_transfers(c).index - 1];
 }
 
-static int other_event(struct cluster *c, size_t slot, sim_time now, struct error *err)
+static int other_event(struct cluster *c, struct event_slot slot, sim_time now, struct error *err)
 {
-    if (slot == slot_of_transfers(c))
+    if (slot.index == slot_of_transfers(c).index)
         cluster_end_transfers(c, now);
-    else if (slot == slot_of_tiers(c))
+    else if (slot.index == slot_of_tiers(c).index)
         cluster_end_loads(c, now);
     else
         return cluster_step_fleet(c, fleet_at(c, slot), now, err);
@@ -332,9 +330,9 @@ static int other_event(struct cluster *c, size_t slot, sim_time now, struct erro
 }
 
 /* Everything that is to come but writes to tiers: the run has ended when they do not count. */
-static bool only_writes(const struct cluster *c, size_t slot)
+static bool only_writes(const struct cluster *c, struct event_slot slot)
 {
-    return slot == slot_of_tiers(c) && c->in_flight == 0 && c->more != 1;
+    return slot.index == slot_of_tiers(c).index && c->in_flight == 0 && c->more != 1;
 }
 
 /* At one instant probes come first, then arrivals, then ends of delays, then replicas in order of index: a batch formed
@@ -345,6 +343,7 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
     while (c->more >= 0) {
         struct min_index_node event = min_index_first(&c->events);
         sim_time event_at = event.key == MIN_INDEX_NONE ? SIM_TIME_NEVER : (sim_time)event.key;
+        struct event_slot slot = {event.slot};
         sim_time arrives_at = next_arrival(c);
         bool arrival = arrives_at <= event_at && arrives_at != SIM_TIME_NEVER;
         sim_time earliest = arrival ? arrives_at : event_at;
@@ -357,11 +356,11 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
                              sim_time_to_s(LATEST) / 31557600);
         if (control && asks_to_stop(c, control))
             return 0;
-        while (c->config->probe_interval > 0 && c->next_probe <= earliest && !(!arrival && only_writes(c, event.slot)))
+        while (c->config->probe_interval > 0 && c->next_probe <= earliest && !(!arrival && only_writes(c, slot)))
             probe(c);
         if (arrival                          ? arrive_together(c, err)
-            : event.slot >= c->replica_count ? other_event(c, event.slot, event_at, err)
-                                             : act(c, event.slot, event_at, err))
+            : slot.index >= c->replica_count ? other_event(c, slot, event_at, err)
+                                             : act(c, (struct replica_id){slot.index}, event_at, err))
             return -1;
         if (c->tiers.count > 0)
             set_event(c, slot_of_tiers(c), tiers_next(&c->tiers));
@@ -400,11 +399,11 @@ static void connect(struct cluster *c, struct replica *r, const struct station *
 
 static int prepare_replica(struct cluster *c, const struct station *s, size_t index, bool leads, struct error *err)
 {
-    const struct replica_place place = {.index = index,
-                                        .station = (size_t)(s - c->stations),
+    const struct replica_place place = {.id = {index},
+                                        .station = id_of(c, s),
                                         .waiting = c->queue_is_shared && !s->decodes ? &c->central : NULL,
                                         .leader = leads ? NULL : s->replicas[0]};
-    struct pipeline *p = s->pipeline.stages > 0 ? &c->stations[place.station].pipeline : NULL;
+    struct pipeline *p = s->pipeline.stages > 0 ? &c->stations[place.station.index].pipeline : NULL;
     struct executor executor = p ? pipeline_executor(p) : s->pool->executor;
     if (replica_create(&c->replicas[index], &place, &s->pool->replica, executor, c->observer, err))
         return -1;

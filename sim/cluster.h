@@ -91,7 +91,7 @@ bool cluster_decoders_may_fail(const struct cluster_config *c);
 size_t cluster_stations(const struct cluster_config *c);
 
 /* The pool of a station; stations are counted pool by pool. */
-const struct pool_config *cluster_pool_of(const struct cluster_config *c, size_t station);
+const struct pool_config *cluster_pool_of(const struct cluster_config *c, struct station_id station);
 
 /* The first pool of the last step, where requests decode. */
 static inline const struct pool_config *cluster_decode_pool(const struct cluster_config *c)

@@ -17,11 +17,11 @@ size_t cluster_stations(const struct cluster_config *c)
     return count;
 }
 
-const struct pool_config *cluster_pool_of(const struct cluster_config *c, size_t station)
+const struct pool_config *cluster_pool_of(const struct cluster_config *c, struct station_id station)
 {
     const struct pool_config *p = c->pools;
-    for (; station >= p->stations; p++)
-        station -= p->stations;
+    for (; station.index >= p->stations; p++)
+        station.index -= p->stations;
     return p;
 }
 

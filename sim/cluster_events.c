@@ -4,24 +4,24 @@
 void cluster_rank(struct cluster *c, const struct replica *r)
 {
     if (c->rank && !station_of(c, r)->decodes)
-        min_index_set(&c->ranks, replica_station(r),
+        min_index_set(&c->ranks, replica_station(r).index,
                       state_of(station_of(c, r)) == REPLICA_UP ? c->rank(replica_load(r)) : MIN_INDEX_NONE);
 }
 
-void cluster_touch(struct cluster *c, size_t replica)
+void cluster_touch(struct cluster *c, struct replica_id replica)
 {
-    if (!c->is_touched[replica])
+    if (!c->is_touched[replica.index])
         c->touched[(c->touched_first + c->touched_count++) % c->replica_count] = replica;
-    c->is_touched[replica] = true;
+    c->is_touched[replica.index] = true;
 }
 
 /* Somebody new stands in the replica's queue; an idle replica looks when the instant's arrivals are all in. */
 void cluster_notice(struct cluster *c, struct replica *r, sim_time from)
 {
     if (!replica_is_busy(r))
-        cluster_touch(c, replica_index(r));
+        cluster_touch(c, replica_id(r));
     else if (replica_can_be_cut(r))
-        set_event(c, replica_index(r), replica_cut(r, from));
+        await_replica(c, r, replica_cut(r, from));
 }
 
 /* Whether the replica must be told when somebody new stands in the shared queue. */
@@ -29,7 +29,7 @@ void cluster_listen(struct cluster *c, const struct replica *r)
 {
     if (station_of(c, r)->decodes)
         return;
-    size_t index = replica_index(r);
+    size_t index = replica_id(r).index;
     uint64_t bit = (uint64_t)1 << index % 64, *word = &c->listening[index / 64];
     *word = state_of(station_of(c, r)) == REPLICA_UP && (!replica_is_busy(r) || replica_can_be_cut(r)) ? *word | bit
                                                                                                        : *word & ~bit;
@@ -37,13 +37,13 @@ void cluster_listen(struct cluster *c, const struct replica *r)
 
 /* Tells all who listen, in order of index. One that is cut looks at the queue next of its own accord. `after` and
  * those before it have had their turn at this instant. */
-void cluster_notice_all(struct cluster *c, sim_time now, size_t after)
+void cluster_notice_all(struct cluster *c, sim_time now, struct replica_id after)
 {
     for (size_t word = 0; word <= (c->replica_count - 1) / 64; word++)
         for (uint64_t left = c->listening[word]; left; left &= left - 1) {
             size_t index = word * 64 + (size_t)__builtin_ctzll(left);
             struct replica *r = c->replicas[index];
-            cluster_notice(c, r, after != NOBODY && index <= after ? now + 1 : now);
+            cluster_notice(c, r, had_its_turn(r, after) ? now + 1 : now);
             if (replica_is_busy(r))
                 cluster_listen(c, r);
         }
@@ -51,12 +51,12 @@ void cluster_notice_all(struct cluster *c, sim_time now, size_t after)
 
 /* What runs on a replica ends with the first iteration that ends at `from` or later, since something has changed that
  * no policy foresaw: KV has come, or has gone. */
-void cluster_cut_short(struct cluster *c, size_t replica, sim_time from)
+void cluster_cut_short(struct cluster *c, struct replica_id replica, sim_time from)
 {
-    struct replica *r = c->replicas[replica];
+    struct replica *r = c->replicas[replica.index];
     replica_disturb(r);
     if (!replica_is_busy(r))
         cluster_touch(c, replica);
     else if (replica_runs_stretch(r))
-        set_event(c, replica, replica_cut(r, from));
+        await_replica(c, r, replica_cut(r, from));
 }

@@ -30,7 +30,7 @@ static void rank_and_listen(struct cluster *c, const struct station *s)
 static void expect_no_event(struct cluster *c, const struct station *s)
 {
     for (size_t i = 0; i < s->pool->tied; i++)
-        set_event(c, replica_index(s->replicas[i]), SIM_TIME_NEVER);
+        await_replica(c, s->replicas[i], SIM_TIME_NEVER);
 }
 
 /* Nothing runs there, waits there, comes there or is to be sent from there. */
@@ -59,7 +59,7 @@ bool cluster_settle_fleet(struct cluster *c, const struct station *s, sim_time n
 }
 
 /* Requests that lost their KV, all over again, or not at all. Those that a station had are told to have left it. */
-static int compute_again(struct cluster *c, const struct fleet *f, struct request_list *gone, size_t station,
+static int compute_again(struct cluster *c, const struct fleet *f, struct request_list *gone, struct station_id station,
                          sim_time now, struct error *err)
 {
     for (struct request *q; (q = gone->head);) {
@@ -83,7 +83,7 @@ static void send_elsewhere(struct cluster *c, const struct fleet *f, struct requ
             cluster_await_transfer(c, q, now + 1);
             continue;
         }
-        const struct station *source = &c->stations[q->source];
+        const struct station *source = &c->stations[q->source.index];
         replica_catch_up(source->replicas[0], now + 1);
         cluster_drop_source(c, q, now);
         cluster_cut_station(c, source, now + 1);
@@ -114,7 +114,7 @@ static int clear(struct cluster *c, struct station *s, sim_time now, struct erro
     for (size_t i = 0; i < s->pool->tied; i++)
         replica_abort(s->replicas[i], now);
     cluster_break_transfers(c, s, now, &gone, &left);
-    if (evict(c, s, now, &present, err) || compute_again(c, s->fleet, &present, (size_t)(s - c->stations), now, err) ||
+    if (evict(c, s, now, &present, err) || compute_again(c, s->fleet, &present, id_of(c, s), now, err) ||
         compute_again(c, s->fleet, &gone, KV_TRANSFERS, now, err))
         return -1;
     send_elsewhere(c, s->fleet, &left, now);
@@ -208,7 +208,7 @@ static struct scaling_view measure(struct cluster *c, const struct fleet *f)
         view.outstanding += present(c, f, i);
         for (size_t k = 0; k < s->pool->ranks; k++)
             view.waiting += replica_own_waiting(s[k].replicas[0]) +
-                            (s->decodes ? c->transfers.queued[&s[k] - c->stations].count : 0);
+                            (s->decodes ? c->transfers.queued[id_of(c, &s[k]).index].count : 0);
     }
     return view;
 }
@@ -230,12 +230,12 @@ static int scale(struct cluster *c, struct fleet *f, sim_time now, struct error 
 /* Whoever gives up has not been in a batch. */
 static void give_up(struct cluster *c, struct request *r, sim_time now)
 {
-    if (r->replica == SIZE_MAX) {
+    if (r->replica.index == NO_REPLICA.index) {
         request_list_remove(&c->routers[0].unrouted, r);
         cluster_lose(c, r, now, "gave up waiting");
         return;
     }
-    struct replica *replica = c->replicas[r->replica];
+    struct replica *replica = c->replicas[r->replica.index];
     const struct station *s = station_of(c, replica);
     bool central = shares_queue(c, s);
     replica_drop(replica, r);
@@ -245,7 +245,7 @@ static void give_up(struct cluster *c, struct request *r, sim_time now)
     for (size_t i = 0; i < c->replica_count; i++) { /* who stood behind it may fit */
         const struct station *other = station_of(c, c->replicas[i]);
         if ((other == s || (central && !other->decodes)) && replica_is_busy(c->replicas[i]))
-            cluster_cut_short(c, i, now + 1);
+            cluster_cut_short(c, replica_id(c->replicas[i]), now + 1);
     }
     cluster_rank(c, replica);
     cluster_settle_fleet(c, s, now);

@@ -17,14 +17,14 @@ void cluster_recycle(struct cluster *c, struct request *r)
     r->id = UINT64_MAX; /* nobody who remembers it takes it for another */
 }
 
-void cluster_finish(void *owner, size_t station, struct request *r)
+void cluster_finish(void *owner, struct station_id station, struct request *r)
 {
     struct cluster *c = owner;
     tell_finished(c->observer, station, r);
     cluster_recycle(c, r);
 }
 
-void cluster_answer_later(void *owner, size_t station, struct request *r)
+void cluster_answer_later(void *owner, struct station_id station, struct request *r)
 {
     struct cluster *c = owner;
     r->source = station;
@@ -270,7 +270,7 @@ const char *cluster_sheds(const struct cluster *c, const struct station *s, cons
         return NULL;
     const struct fleet_config *f = s->fleet->config;
     size_t share = shares_queue(c, s) && c->routers[0].open_count > 0 ? c->routers[0].open_count : 1;
-    size_t to_receive = s->decodes ? c->transfers.queued[s - c->stations].count : 0;
+    size_t to_receive = s->decodes ? c->transfers.queued[id_of(c, s).index].count : 0;
     if ((replica_waiting(s->replicas[0]) + to_receive) / share >= f->most_waiting)
         return "shed: too many wait";
     uint64_t tokens = (uint64_t)(r->generated == 0 ? r->prompt_tokens : 0) + r->max_output_tokens;
@@ -281,11 +281,11 @@ const char *cluster_sheds(const struct cluster *c, const struct station *s, cons
 }
 
 /* Puts a request in a replica's queue, or in the shared one. */
-static int enqueue(struct cluster *c, struct replica *replica, struct request *r, sim_time now, size_t after,
+static int enqueue(struct cluster *c, struct replica *replica, struct request *r, sim_time now, struct replica_id after,
                    struct error *err)
 {
     bool central = shares_queue(c, station_of(c, replica));
-    r->replica = replica_index(replica);
+    r->replica = replica_id(replica);
     if (replica_enqueue(replica, r, now))
         return error_no_memory(err);
     cluster_rank(c, replica);
@@ -293,8 +293,7 @@ static int enqueue(struct cluster *c, struct replica *replica, struct request *r
         cluster_notice_all(c, now, after);
     const struct station *s = station_of(c, replica);
     for (size_t i = 0; !central && i < s->pool->tied; i++) {
-        bool had_its_turn = after != NOBODY && replica_index(s->replicas[i]) <= after;
-        cluster_notice(c, s->replicas[i], had_its_turn ? now + 1 : now);
+        cluster_notice(c, s->replicas[i], had_its_turn(s->replicas[i], after) ? now + 1 : now);
     }
     return 0;
 }
@@ -328,7 +327,7 @@ static const char *refused(struct cluster *c, const struct station *station, con
 }
 
 /* Whose queue a request that has been routed stands in, as observers know it; NULL: the router's. */
-static size_t queue_of(const struct cluster *c, const struct replica *replica)
+static struct station_id queue_of(const struct cluster *c, const struct replica *replica)
 {
     return !replica || shares_queue(c, station_of(c, replica)) ? ROUTER_QUEUE : replica_station(replica);
 }
@@ -363,7 +362,8 @@ static int tell_fleet(struct cluster *c, const struct station *s, struct request
 }
 
 /* A request comes to the router, at its arrival or later. */
-static int come(struct cluster *c, struct request *r, sim_time now, size_t after, bool arrives, struct error *err)
+static int come(struct cluster *c, struct request *r, sim_time now, struct replica_id after, bool arrives,
+                struct error *err)
 {
     struct station *station = relieve(c, cluster_choose(c, 0, r));
     struct replica *replica = station ? station->replicas[0] : NULL;
@@ -399,11 +399,11 @@ static void answer_early(struct cluster *c, struct request *r, sim_time now)
 {
     r->generated = r->output_tokens;
     r->queued = r->first_scheduled = r->first_token = r->last_token = now;
-    cluster_finish(c, NO_REPLICA, r);
+    cluster_finish(c, NO_STATION, r);
 }
 
-int cluster_come_from_delays(struct cluster *c, struct request *r, enum delay_exit to, sim_time now, size_t after,
-                             struct error *err)
+int cluster_come_from_delays(struct cluster *c, struct request *r, enum delay_exit to, sim_time now,
+                             struct replica_id after, struct error *err)
 {
     if (to == DELAY_ANSWERED) {
         answer_early(c, r, now);
@@ -418,7 +418,7 @@ int cluster_come_from_delays(struct cluster *c, struct request *r, enum delay_ex
 }
 
 /* `after` and the replicas before it have had their turn at this instant. */
-int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, struct error *err)
+int cluster_arrive(struct cluster *c, const struct arrival *a, struct replica_id after, struct error *err)
 {
     struct request *r = new_request(c, a, err);
     if (!r)
@@ -428,17 +428,17 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, str
 }
 
 /* A request that lost its replica, or waited for one to come up. */
-int cluster_route_again(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err)
+int cluster_route_again(struct cluster *c, struct request *r, sim_time now, struct replica_id after, struct error *err)
 {
     struct station *station = relieve(c, cluster_choose(c, 0, r));
-    r->replica = SIZE_MAX;
+    r->replica = NO_REPLICA;
     r->entered = now;
     if (!station) {
         request_list_insert(&c->routers[0].unrouted, r, NULL);
         return 0;
     }
     if (!shares_queue(c, station))
-        tell_routed(c->observer, (size_t)(station - c->stations), r, now);
+        tell_routed(c->observer, id_of(c, station), r, now);
     return enqueue(c, station->replicas[0], r, now, after, err);
 }
 

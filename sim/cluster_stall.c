@@ -10,7 +10,7 @@ static int complain(const struct request *r, sim_time now, const struct replica 
                      "nothing can happen any more at %.6f s, and request %llu (%u prompt tokens, at most %u output "
                      "tokens) waits %s of replica %zu (%llu of %llu KV blocks are free, %zu requests run)",
                      sim_time_to_s(now), (unsigned long long)r->id, r->prompt_tokens, r->max_output_tokens, what,
-                     replica_station(at), (unsigned long long)replica_free_blocks(at),
+                     replica_station(at).index, (unsigned long long)replica_free_blocks(at),
                      (unsigned long long)replica_total_blocks(at), replica_running(at));
 }
 
@@ -19,7 +19,7 @@ bool cluster_can_go_on(const struct cluster *c)
     bool only_looks = c->fleet_count > 0 && c->more != 1 && c->delays.next == SIM_TIME_NEVER;
     for (size_t i = 0; only_looks && i < c->fleet_count; i++)
         only_looks = !fleet_awaits_change(&c->fleets[i]);
-    for (size_t i = 0; only_looks && i <= slot_of_transfers(c); i++)
+    for (size_t i = 0; only_looks && i <= slot_of_transfers(c).index; i++)
         only_looks = min_index_key(&c->events, i) == MIN_INDEX_NONE;
     only_looks &= tiers_next(&c->tiers) == SIM_TIME_NEVER;
     return !only_looks;
@@ -39,8 +39,8 @@ int cluster_stalled(const struct cluster *c, struct error *err)
             return complain(s->pipeline.prompts.head, now, r, "for its next chunk", err);
         if (s->pair.members && s->pair.inbound[r != s->replicas[0]].count > 0)
             return complain(s->pair.inbound[r != s->replicas[0]].head, now, r, "to go on at the other one", err);
-        if (s->decodes && c->transfers.queued[replica_station(r)].count > 0)
-            return complain(c->transfers.queued[replica_station(r)].head, now, r,
+        if (s->decodes && c->transfers.queued[replica_station(r).index].count > 0)
+            return complain(c->transfers.queued[replica_station(r).index].head, now, r,
                             "for its KV to be pulled into the pool", err);
     }
     return error_set(err, ERROR_RUN, "nothing can happen any more at %.6f s, and %llu requests wait for a replica",

@@ -11,8 +11,8 @@
 #include "sim/min_index.h"
 
 /* Who has had its turn at an instant, where it is not a replica and those before it. */
-#define NOBODY SIZE_MAX
-#define EVERYBODY (SIZE_MAX - 1)
+#define NOBODY ((struct replica_id){SIZE_MAX})
+#define EVERYBODY ((struct replica_id){SIZE_MAX - 1})
 
 /* What a router sends requests to. */
 struct station {
@@ -56,7 +56,8 @@ struct cluster {
     struct request *free_requests;
     struct request **slabs;
     size_t slab_count, slab_capacity;
-    size_t *touched; /* [replica_count] ring: idle ones that have something to look at at this instant, each once */
+    struct replica_id
+        *touched; /* [replica_count] ring: idle ones that have something to look at at this instant, each once */
     size_t touched_first, touched_count;
     bool *is_touched;
     struct kv_transfers transfers;   /* to stations that decode */
@@ -79,24 +80,38 @@ struct cluster {
 
 /* Slots of the event list. Of events at one instant those of replicas come first, in order, then these; the last one is
  * there only with tiers. */
-static inline size_t slot_of_transfers(const struct cluster *c)
+struct event_slot {
+    size_t index;
+};
+
+static inline struct event_slot slot_of_replica(const struct replica *r)
 {
-    return c->replica_count;
+    return (struct event_slot){replica_id(r).index};
 }
 
-static inline size_t slot_of_fleet(const struct cluster *c, const struct fleet *f)
+static inline struct event_slot slot_of_transfers(const struct cluster *c)
 {
-    return c->replica_count + 1 + (size_t)(f - c->fleets);
+    return (struct event_slot){c->replica_count};
 }
 
-static inline size_t slot_of_tiers(const struct cluster *c)
+static inline struct event_slot slot_of_fleet(const struct cluster *c, const struct fleet *f)
 {
-    return c->replica_count + 1 + c->config->fleet_count;
+    return (struct event_slot){c->replica_count + 1 + (size_t)(f - c->fleets)};
+}
+
+static inline struct event_slot slot_of_tiers(const struct cluster *c)
+{
+    return (struct event_slot){c->replica_count + 1 + c->config->fleet_count};
 }
 
 static inline struct station *station_of(const struct cluster *c, const struct replica *r)
 {
-    return &c->stations[replica_station(r)];
+    return &c->stations[replica_station(r).index];
+}
+
+static inline struct station_id id_of(const struct cluster *c, const struct station *s)
+{
+    return (struct station_id){(size_t)(s - c->stations)};
 }
 
 static inline enum replica_state state_of(const struct station *s)
@@ -110,9 +125,19 @@ static inline bool shares_queue(const struct cluster *c, const struct station *s
     return c->queue_is_shared && !s->decodes;
 }
 
-static inline void set_event(struct cluster *c, size_t slot, sim_time at)
+static inline void set_event(struct cluster *c, struct event_slot slot, sim_time at)
 {
-    min_index_set(&c->events, slot, at == SIM_TIME_NEVER ? MIN_INDEX_NONE : (uint64_t)at);
+    min_index_set(&c->events, slot.index, at == SIM_TIME_NEVER ? MIN_INDEX_NONE : (uint64_t)at);
+}
+
+static inline void await_replica(struct cluster *c, const struct replica *r, sim_time at)
+{
+    set_event(c, slot_of_replica(r), at);
+}
+
+static inline bool had_its_turn(const struct replica *r, struct replica_id after)
+{
+    return after.index != NOBODY.index && replica_id(r).index <= after.index;
 }
 
 /* Who looks at what next (cluster_events.c). */
@@ -121,7 +146,7 @@ static inline void set_event(struct cluster *c, size_t slot, sim_time at)
 void cluster_rank(struct cluster *c, const struct replica *r);
 
 /* An idle replica looks when everything of this instant is in. */
-void cluster_touch(struct cluster *c, size_t replica);
+void cluster_touch(struct cluster *c, struct replica_id replica);
 
 /* Somebody new stands in the replica's queue; an idle replica looks when the instant's arrivals are all in. */
 void cluster_notice(struct cluster *c, struct replica *r, sim_time from);
@@ -130,10 +155,10 @@ void cluster_notice(struct cluster *c, struct replica *r, sim_time from);
 void cluster_listen(struct cluster *c, const struct replica *r);
 
 /* Tells all who listen, in order of index; `after` and those before it have had their turn at this instant. */
-void cluster_notice_all(struct cluster *c, sim_time now, size_t after);
+void cluster_notice_all(struct cluster *c, sim_time now, struct replica_id after);
 
 /* What runs ends with the first iteration that ends at `from` or later. */
-void cluster_cut_short(struct cluster *c, size_t replica, sim_time from);
+void cluster_cut_short(struct cluster *c, struct replica_id replica, sim_time from);
 
 static inline void await_fleet(struct cluster *c, const struct fleet *f)
 {
@@ -142,16 +167,16 @@ static inline void await_fleet(struct cluster *c, const struct fleet *f)
 
 /* Requests (cluster_requests.c). `after` and the replicas before it have had their turn at this instant. The second
  * takes one on that has left the delay stations. */
-int cluster_arrive(struct cluster *c, const struct arrival *a, size_t after, struct error *err);
-int cluster_come_from_delays(struct cluster *c, struct request *r, enum delay_exit to, sim_time now, size_t after,
-                             struct error *err);
-int cluster_route_again(struct cluster *c, struct request *r, sim_time now, size_t after, struct error *err);
+int cluster_arrive(struct cluster *c, const struct arrival *a, struct replica_id after, struct error *err);
+int cluster_come_from_delays(struct cluster *c, struct request *r, enum delay_exit to, sim_time now,
+                             struct replica_id after, struct error *err);
+int cluster_route_again(struct cluster *c, struct request *r, sim_time now, struct replica_id after, struct error *err);
 void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char *reason);
 void cluster_recycle(struct cluster *c, struct request *r);
 
 /* A request's last token has come at a station: it has finished, or goes on to the delay stations. */
-void cluster_finish(void *owner, size_t station, struct request *r);
-void cluster_answer_later(void *owner, size_t station, struct request *r);
+void cluster_finish(void *owner, struct station_id station, struct request *r);
+void cluster_answer_later(void *owner, struct station_id station, struct request *r);
 void cluster_free_requests(struct cluster *c);
 
 /* The station of a step that its router sends a request to, of those that are up; NULL: none is. */
@@ -227,6 +252,6 @@ int cluster_stalled(const struct cluster *c, struct error *err);
 
 /* The loop's (cluster.c): idle replicas that were touched look; clients of a closed loop send what they have. */
 void cluster_wake_touched(struct cluster *c, sim_time now);
-int cluster_hear_from_clients(struct cluster *c, size_t replica, sim_time now, struct error *err);
+int cluster_hear_from_clients(struct cluster *c, struct replica_id replica, sim_time now, struct error *err);
 
 #endif

@@ -53,7 +53,7 @@ static void make_users(struct cluster *c, const struct home *homes)
     for (size_t i = 0; i < c->station_count; i++) {
         const struct pool_config *pool = c->stations[i].pool;
         struct tier_user *u = &c->tier_users[i];
-        tier_user_init(u, &c->tiers, &pool->tiers, i, pool->replica.kv_block_tokens);
+        tier_user_init(u, &c->tiers, &pool->tiers, (struct station_id){i}, pool->replica.kv_block_tokens);
         for (size_t k = 0; k < pool->tiers.count; k++)
             u->stores[k] = which(c->config->tiers[pool->tiers.of[k]].shared_by, &homes[i], 0);
     }
@@ -89,11 +89,11 @@ void cluster_release_tiers(struct cluster *c)
 /* Replicas that had something to do at this instant have done it. */
 void cluster_end_loads(struct cluster *c, sim_time now)
 {
-    size_t station = 0;
+    struct station_id station = {0};
     for (struct request *q; (q = tiers_take(&c->tiers, now, &station));) {
         q->loaded = true;
         c->totals.end = now;
-        cluster_cut_station(c, &c->stations[station], now + 1);
+        cluster_cut_station(c, &c->stations[station.index], now + 1);
     }
     cluster_wake_touched(c, now);
 }

@@ -5,18 +5,13 @@
 void cluster_cut_station(struct cluster *c, const struct station *s, sim_time from)
 {
     for (size_t i = 0; i < s->pool->tied; i++)
-        cluster_cut_short(c, replica_index(s->replicas[i]), from);
-}
-
-static size_t index_of(const struct cluster *c, const struct station *s)
-{
-    return (size_t)(s - c->stations);
+        cluster_cut_short(c, replica_id(s->replicas[i]), from);
 }
 
 size_t cluster_to_receive(const struct cluster *c, const struct station *s)
 {
     const struct kv_transfers *t = &c->transfers;
-    size_t to = index_of(c, s);
+    size_t to = id_of(c, s).index;
     return s->decodes ? t->queued[to].count + t->under_way[to] + t->arrived[to].count : 0;
 }
 
@@ -27,7 +22,7 @@ static void queue_at(struct cluster *c, const struct station *s, struct request 
         request_list_insert(&c->routers[1].unrouted, r, NULL);
         return;
     }
-    struct request_list *queued = &c->transfers.queued[index_of(c, s)];
+    struct request_list *queued = &c->transfers.queued[id_of(c, s).index];
     replica_expect(s->replicas[0], r);
     request_list_insert(queued, r, NULL);
     if (queued->count == 1) /* else the first one cannot be pulled yet */
@@ -41,7 +36,7 @@ void cluster_await_transfer(struct cluster *c, struct request *r, sim_time from)
 
 void cluster_drop_source(struct cluster *c, struct request *r, sim_time now)
 {
-    struct station *source = &c->stations[r->source];
+    struct station *source = &c->stations[r->source.index];
     replica_give_back(source->replicas[0], r, now);
     source->sent_later--;
 }
@@ -74,15 +69,15 @@ void cluster_hand_over(void *owner, struct replica *from, struct request *r, sim
 void cluster_end_transfers(struct cluster *c, sim_time now)
 {
     struct kv_transfers *t = &c->transfers;
-    size_t to = 0;
+    struct station_id to = {0};
     c->totals.end = now;
     for (struct request *r; (r = kv_transfers_take(t, now, &to));) {
-        struct station *source = &c->stations[r->source];
+        struct station *source = &c->stations[r->source.index];
         replica_catch_up(source->replicas[0], now + 1); /* what it took before is counted before */
         replica_release_source(source->replicas[0], r, now);
         source->sent_later--;
         cluster_cut_station(c, source, now + 1);
-        cluster_cut_station(c, &c->stations[to], now + 1);
+        cluster_cut_station(c, &c->stations[to.index], now + 1);
         cluster_settle_fleet(c, source, now);
     }
     set_event(c, slot_of_transfers(c), kv_transfers_next(t));
@@ -107,12 +102,12 @@ static void lose_kv(struct request *r, sim_time now, struct request_list *gone)
 }
 
 /* Out of a queue of transfers from the failed station. */
-static void break_queue(struct cluster *c, struct request_list *queue, struct station *to, size_t failed, sim_time now,
-                        struct request_list *gone)
+static void break_queue(struct cluster *c, struct request_list *queue, struct station *to, struct station_id failed,
+                        sim_time now, struct request_list *gone)
 {
     for (struct request *r = queue->head, *next; r; r = next) {
         next = r->next;
-        if (r->source != failed)
+        if (r->source.index != failed.index)
             continue;
         request_list_remove(queue, r);
         if (to)
@@ -122,17 +117,17 @@ static void break_queue(struct cluster *c, struct request_list *queue, struct st
     }
 }
 
-static void break_under_way(struct cluster *c, size_t failed, sim_time now, struct request_list *gone,
+static void break_under_way(struct cluster *c, struct station_id failed, sim_time now, struct request_list *gone,
                             struct request_list *left)
 {
-    size_t to = 0;
+    struct station_id to = {0};
     for (struct request *r; (r = kv_transfers_cancel(&c->transfers, failed, now, &to));) {
-        struct station *s = &c->stations[to];
+        struct station *s = &c->stations[to.index];
         replica_catch_up(s->replicas[0], now + 1);
         replica_cancel_inbound(s->replicas[0], r, now);
         turn_away(c, s, r, now);
         cluster_settle_fleet(c, s, now);
-        if (to == failed) {
+        if (to.index == failed.index) {
             request_list_insert(left, r, NULL);
             continue;
         }
@@ -146,17 +141,17 @@ void cluster_break_transfers(struct cluster *c, struct station *s, sim_time now,
                              struct request_list *left)
 {
     struct kv_transfers *t = &c->transfers;
-    size_t failed = index_of(c, s);
+    struct station_id failed = id_of(c, s);
     if (c->config->step_count == 1)
         return;
     break_under_way(c, failed, now, gone, left);
-    for (struct request *r; s->decodes && (r = t->queued[failed].head);) {
-        request_list_remove(&t->queued[failed], r);
+    for (struct request *r; s->decodes && (r = t->queued[failed.index].head);) {
+        request_list_remove(&t->queued[failed.index], r);
         turn_away(c, s, r, now);
         request_list_insert(left, r, NULL);
     }
-    for (struct request *r; s->decodes && (r = t->arrived[failed].head);) {
-        request_list_remove(&t->arrived[failed], r);
+    for (struct request *r; s->decodes && (r = t->arrived[failed.index].head);) {
+        request_list_remove(&t->arrived[failed.index], r);
         turn_away(c, s, r, now);
         replica_give_back(s->replicas[0], r, now);
         lose_kv(r, now, gone);

@@ -18,42 +18,42 @@ static void set_event(struct fleet *f, size_t slot, sim_time at)
 
 /* An exponential time whose value depends on the seed, the replica's place in the cluster and how many came before it
  * alone: replicas fail alike under every policy, and whether a pool or the cluster says so. */
-static sim_time draw(struct fleet *f, size_t replica, double mean_s)
+static sim_time draw(struct fleet *f, size_t place, double mean_s)
 {
     uint64_t bits =
-        random_mix(f->seed ^ random_mix((f->config->first + replica) * 0x9e3779b97f4a7c15u + ++f->draws[replica]));
+        random_mix(f->seed ^ random_mix((f->config->first + place) * 0x9e3779b97f4a7c15u + ++f->draws[place]));
     double uniform = ((double)(bits >> 11) + 0.5) * 0x1p-53;
     return sim_time_from_s(fmin(-log(uniform) * mean_s, 1e9));
 }
 
 /* The next failure of a replica that works from `from` on, by appointment or by chance. */
-static void await_failure(struct fleet *f, size_t replica, sim_time from)
+static void await_failure(struct fleet *f, size_t place, sim_time from)
 {
     const struct fleet_config *c = f->config;
     sim_time at = SIM_TIME_NEVER, repaired = SIM_TIME_NEVER;
     if (c->mtbf_s > 0) {
-        at = from + draw(f, replica, c->mtbf_s);
-        repaired = at + draw(f, replica, c->mttr_s);
+        at = from + draw(f, place, c->mtbf_s);
+        repaired = at + draw(f, place, c->mttr_s);
     }
     for (size_t i = 0; i < c->outage_count; i++)
-        if (c->outages[i].replica == replica && c->outages[i].at >= from && c->outages[i].at < at) {
+        if (c->outages[i].place == place && c->outages[i].at >= from && c->outages[i].at < at) {
             at = c->outages[i].at;
             repaired = at + c->outages[i].lasts;
         }
-    f->repaired_at[replica] = repaired;
-    set_event(f, replica, at);
+    f->repaired_at[place] = repaired;
+    set_event(f, place, at);
 }
 
-static void mark_up(struct fleet *f, size_t replica)
+static void mark_up(struct fleet *f, size_t place)
 {
-    f->states[replica] = REPLICA_UP;
+    f->states[place] = REPLICA_UP;
     f->serving_count++;
 }
 
-static void serve(struct fleet *f, size_t replica, sim_time now)
+static void serve(struct fleet *f, size_t place, sim_time now)
 {
-    mark_up(f, replica);
-    await_failure(f, replica, now);
+    mark_up(f, place);
+    await_failure(f, place, now);
 }
 
 int fleet_init(struct fleet *f, const struct fleet_config *config, uint64_t seed)
@@ -103,10 +103,10 @@ sim_time fleet_next(const struct fleet *f)
     return gives_up < event ? gives_up : event;
 }
 
-sim_time fleet_fails_at(const struct fleet *f, size_t replica)
+sim_time fleet_fails_at(const struct fleet *f, size_t place)
 {
-    bool works = f->states[replica] == REPLICA_UP || f->states[replica] == REPLICA_DRAINING;
-    uint64_t key = works ? min_index_key(&f->events, replica) : MIN_INDEX_NONE;
+    bool works = f->states[place] == REPLICA_UP || f->states[place] == REPLICA_DRAINING;
+    uint64_t key = works ? min_index_key(&f->events, place) : MIN_INDEX_NONE;
     return key == MIN_INDEX_NONE ? SIM_TIME_NEVER : (sim_time)key;
 }
 
@@ -118,12 +118,12 @@ bool fleet_awaits_change(const struct fleet *f)
     return f->waiting_count > 0;
 }
 
-enum fleet_event fleet_take(struct fleet *f, sim_time now, size_t *replica)
+enum fleet_event fleet_take(struct fleet *f, sim_time now, size_t *place)
 {
     struct min_index_node first = min_index_first(&f->events);
     if (first.key > (uint64_t)now)
         return FLEET_NOTHING;
-    *replica = first.slot;
+    *place = first.slot;
     if (first.slot == f->count) {
         set_event(f, f->count, now + f->config->interval);
         return FLEET_LOOK;
@@ -175,12 +175,12 @@ static size_t first_in(const struct fleet *f, enum replica_state state)
     return i;
 }
 
-enum fleet_event fleet_adjust(struct fleet *f, sim_time now, size_t least_loaded, size_t *replica)
+enum fleet_event fleet_adjust(struct fleet *f, sim_time now, size_t least_loaded, size_t *place)
 {
     while (f->serving_count + f->starting < f->wanted) {
         size_t drains = first_in(f, REPLICA_DRAINING), off = first_in(f, REPLICA_OFF);
         if (drains < f->count) {
-            *replica = drains;
+            *place = drains;
             mark_up(f, drains); /* it will fail when it would have failed */
             return FLEET_UP;
         }
@@ -193,23 +193,23 @@ enum fleet_event fleet_adjust(struct fleet *f, sim_time now, size_t least_loaded
     }
     if (f->serving_count + f->starting <= f->wanted)
         return FLEET_NOTHING;
-    *replica = first_in(f, REPLICA_STARTING);
-    if (*replica < f->count) {
+    *place = first_in(f, REPLICA_STARTING);
+    if (*place < f->count) {
         f->starting--;
-        fleet_off(f, *replica, now);
+        fleet_off(f, *place, now);
         return FLEET_OFF;
     }
-    *replica = least_loaded;
+    *place = least_loaded;
     f->states[least_loaded] = REPLICA_DRAINING;
     f->serving_count--;
     return FLEET_DRAIN;
 }
 
-void fleet_off(struct fleet *f, size_t replica, sim_time now)
+void fleet_off(struct fleet *f, size_t place, sim_time now)
 {
-    f->states[replica] = REPLICA_OFF;
-    f->held[replica] += now - f->held_since[replica];
-    set_event(f, replica, SIM_TIME_NEVER);
+    f->states[place] = REPLICA_OFF;
+    f->held[place] += now - f->held_since[place];
+    set_event(f, place, SIM_TIME_NEVER);
 }
 
 int fleet_wait(struct fleet *f, struct request *r)
@@ -247,7 +247,7 @@ struct request *fleet_gives_up(struct fleet *f, sim_time now)
     return NULL;
 }
 
-sim_time fleet_held(const struct fleet *f, size_t replica, sim_time end)
+sim_time fleet_held(const struct fleet *f, size_t place, sim_time end)
 {
-    return f->held[replica] + (f->states[replica] != REPLICA_OFF ? end - f->held_since[replica] : 0);
+    return f->held[place] + (f->states[place] != REPLICA_OFF ? end - f->held_since[place] : 0);
 }

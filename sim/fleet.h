@@ -17,7 +17,7 @@
 enum { OUTAGES_MAX = 256 };
 
 struct outage {
-    size_t replica; /* of the fleet */
+    size_t place; /* of the fleet */
     sim_time at, lasts;
 };
 
@@ -100,23 +100,23 @@ sim_time fleet_next(const struct fleet *f);
 
 /* When a replica that is up, or drains, will fail; SIM_TIME_NEVER for never. It stays so until then, or until the
  * replica is off. */
-sim_time fleet_fails_at(const struct fleet *f, size_t replica);
+sim_time fleet_fails_at(const struct fleet *f, size_t place);
 
 /* The next event that is due by now, and its replica. FLEET_NOTHING when there is none. */
-enum fleet_event fleet_take(struct fleet *f, sim_time now, size_t *replica);
+enum fleet_event fleet_take(struct fleet *f, sim_time now, size_t *place);
 
 /* After FLEET_LOOK: what the policy wants; then fleet_adjust until it returns FLEET_NOTHING. */
 void fleet_look(struct fleet *f, struct scaling_view *view);
 
 /* One replica more or fewer towards what is wanted: FLEET_UP when one that drains stays, FLEET_OFF when a start was
  * given up, FLEET_DRAIN when the given replica is to get nothing more. `least_loaded` is one that is up. */
-enum fleet_event fleet_adjust(struct fleet *f, sim_time now, size_t least_loaded, size_t *replica);
+enum fleet_event fleet_adjust(struct fleet *f, sim_time now, size_t least_loaded, size_t *place);
 
 /* Whether any event but a look at the load is to come: a start, a failure or a repair, somebody who gives up. */
 bool fleet_awaits_change(const struct fleet *f);
 
 /* A draining replica has nothing left. */
-void fleet_off(struct fleet *f, size_t replica, sim_time now);
+void fleet_off(struct fleet *f, size_t place, sim_time now);
 
 /* Somebody waits who may give up. Returns -1 when memory is short. */
 int fleet_wait(struct fleet *f, struct request *r);
@@ -125,6 +125,6 @@ int fleet_wait(struct fleet *f, struct request *r);
 struct request *fleet_gives_up(struct fleet *f, sim_time now);
 
 /* How long a replica was held until `end`. */
-sim_time fleet_held(const struct fleet *f, size_t replica, sim_time end);
+sim_time fleet_held(const struct fleet *f, size_t place, sim_time end);
 
 #endif

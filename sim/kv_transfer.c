@@ -38,30 +38,31 @@ double kv_bytes_left(const struct kv_wire *wire, const struct request *r, sim_ti
     return fmax(all / wire->layers, all - sim_time_to_s(r->parts[PART_PREFILL_OWN]) * wire->link.bytes_per_s);
 }
 
-int kv_transfers_start(struct kv_transfers *t, size_t to, sim_time now)
+int kv_transfers_start(struct kv_transfers *t, struct station_id to, sim_time now)
 {
-    struct request *r = t->queued[to].head;
-    if (link_send(&t->link, r->source, to, kv_bytes_left(&t->wire, r, now), r, now))
+    struct request *r = t->queued[to.index].head;
+    if (link_send(&t->link, r->source.index, to.index, kv_bytes_left(&t->wire, r, now), r, now))
         return -1;
-    request_list_remove(&t->queued[to], r);
-    t->under_way[to]++;
+    request_list_remove(&t->queued[to.index], r);
+    t->under_way[to.index]++;
     return 0;
 }
 
-struct request *kv_transfers_take(struct kv_transfers *t, sim_time now, size_t *to)
+struct request *kv_transfers_take(struct kv_transfers *t, sim_time now, struct station_id *to)
 {
-    struct request *r = link_arrived(&t->link, now, to);
+    struct request *r = link_arrived(&t->link, now, &to->index);
     if (r) {
-        t->under_way[*to]--;
-        request_list_insert(&t->arrived[*to], r, NULL);
+        t->under_way[to->index]--;
+        request_list_insert(&t->arrived[to->index], r, NULL);
     }
     return r;
 }
 
-struct request *kv_transfers_cancel(struct kv_transfers *t, size_t station, sim_time now, size_t *to)
+struct request *kv_transfers_cancel(struct kv_transfers *t, struct station_id station, sim_time now,
+                                    struct station_id *to)
 {
-    struct request *r = link_cancel(&t->link, station, station, now, to);
+    struct request *r = link_cancel(&t->link, station.index, station.index, now, &to->index);
     if (r)
-        t->under_way[*to]--;
+        t->under_way[to->index]--;
     return r;
 }

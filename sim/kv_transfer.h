@@ -44,7 +44,7 @@ void kv_transfers_release(struct kv_transfers *t);
 
 /* Starts the transfer of the request that is first in a station's queue, from r->source. Returns -1 when memory is
  * short. */
-int kv_transfers_start(struct kv_transfers *t, size_t to, sim_time now);
+int kv_transfers_start(struct kv_transfers *t, struct station_id to, sim_time now);
 
 /* When to ask next for what has arrived, SIM_TIME_NEVER for never. */
 static inline sim_time kv_transfers_next(const struct kv_transfers *t)
@@ -53,10 +53,11 @@ static inline sim_time kv_transfers_next(const struct kv_transfers *t)
 }
 
 /* The next request whose KV has arrived by now, and where; it is in that station's list then. NULL: none. */
-struct request *kv_transfers_take(struct kv_transfers *t, sim_time now, size_t *to);
+struct request *kv_transfers_take(struct kv_transfers *t, sim_time now, struct station_id *to);
 
 /* Ends a transfer from or to the station: the request whose KV it was of, and where it was to go. NULL: there is none.
  */
-struct request *kv_transfers_cancel(struct kv_transfers *t, size_t station, sim_time now, size_t *to);
+struct request *kv_transfers_cancel(struct kv_transfers *t, struct station_id station, sim_time now,
+                                    struct station_id *to);
 
 #endif

@@ -10,21 +10,17 @@
 #include "profiles/cost.h"
 #include "sim/stretch.h"
 
-/* Stands for a replica's index where replicas share one queue. */
-#define ROUTER_QUEUE SIZE_MAX
-
-/* Stands for it where a request goes through delay stations first. */
-#define DELAY_STATIONS (SIZE_MAX - 1)
-
-/* Stands for it where a request has left a replica that prefilled it, and has not joined one that decodes it. */
-#define KV_TRANSFERS (SIZE_MAX - 2)
-
-/* Stands for it where a request was answered by a station before any replica. */
-#define NO_REPLICA SIZE_MAX
+/* Stand for a station: the queue that replicas share, or where requests wait for one to come up; a request goes through
+ * delay stations first; it has left a station that prefilled it, and has not joined one that decodes it; and it was
+ * answered by a delay station before any replica. */
+#define ROUTER_QUEUE ((struct station_id){SIZE_MAX - 3})
+#define DELAY_STATIONS ((struct station_id){SIZE_MAX - 1})
+#define KV_TRANSFERS ((struct station_id){SIZE_MAX - 2})
+#define NO_STATION ((struct station_id){SIZE_MAX})
 
 /* Iterations back to back with the same batch: one, or many when all in it decode. */
 struct iteration_record {
-    size_t replica;
+    struct station_id station;
     const struct stretch *stretch; /* when they start and how long they take; the first `count` of it */
     uint64_t count;
     sim_time end;                      /* of the last one */
@@ -51,39 +47,39 @@ struct cluster_state {
 struct observer {
     void *state;
     const struct observer *next; /* told after this one; NULL: nobody */
-    /* Accepted and put in a replica's queue; replica is ROUTER_QUEUE when it waits at the router, DELAY_STATIONS when
-     * it is put there later. */
-    void (*arrived)(void *state, size_t replica, const struct request *r);
+    /* Accepted and put in a station's queue; the station is ROUTER_QUEUE when it waits at the router, DELAY_STATIONS
+     * when it is put there later. */
+    void (*arrived)(void *state, struct station_id station, const struct request *r);
     /* It has come to a delay station, and left it: at r->entered and at `at`; its service began at r->admitted. */
     void (*delayed)(void *state, size_t delay, const struct request *r);
     void (*delay_ended)(void *state, size_t delay, const struct request *r, sim_time at);
-    /* The delay station that it has just left has answered it: it finishes at once, with NO_REPLICA. */
+    /* The delay station that it has just left has answered it: it finishes at once, with NO_STATION. */
     void (*answered)(void *state, size_t delay, const struct request *r);
-    /* It has left the last delay station before serving, and is put in a replica's queue, or waits at the router, from
+    /* It has left the last delay station before serving, and is put in a station's queue, or waits at the router, from
      * r->queued on. */
-    void (*queued)(void *state, size_t replica, const struct request *r);
+    void (*queued)(void *state, struct station_id station, const struct request *r);
     /* `reason` is a constant string. */
     void (*rejected)(void *state, const struct request *r, const char *reason);
-    void (*scheduled)(void *state, size_t replica, const struct request *r); /* first time in a batch */
-    void (*preempted)(void *state, size_t replica, const struct request *r);
+    void (*scheduled)(void *state, struct station_id station, const struct request *r); /* first time in a batch */
+    void (*preempted)(void *state, struct station_id station, const struct request *r);
     void (*iterated)(void *state, const struct iteration_record *record);
     /* `count` output tokens came at `at`, `gap` after the one before them in the same request. Not told of gaps
      * that iterated() implies. */
     void (*gap)(void *state, sim_time at, sim_time gap, uint64_t count);
     /* It has all its tokens and has left the replica. Told where a request may finish elsewhere than at a replica
      * (delays_may_finish). */
-    void (*served)(void *state, size_t replica, const struct request *r);
-    void (*finished)(void *state, size_t replica, const struct request *r);
+    void (*served)(void *state, struct station_id station, const struct request *r);
+    void (*finished)(void *state, struct station_id station, const struct request *r);
     /* Replicas that fail, or are given up: a request left one that it had not finished on, or, of KV_TRANSFERS, lost
-     * its KV before it could join one; it was put in a replica's queue some time after its arrival; it will never
-     * finish, for a reason that is a constant string. The replica is ROUTER_QUEUE where it waits at the router. */
-    void (*evicted)(void *state, size_t replica, const struct request *r, sim_time at);
-    void (*routed)(void *state, size_t replica, const struct request *r, sim_time at);
+     * its KV before it could join one; it was put in a station's queue some time after its arrival; it will never
+     * finish, for a reason that is a constant string. The station is ROUTER_QUEUE where it waits at the router. */
+    void (*evicted)(void *state, struct station_id station, const struct request *r, sim_time at);
+    void (*routed)(void *state, struct station_id station, const struct request *r, sim_time at);
     void (*lost)(void *state, const struct request *r, sim_time at, const char *reason);
     /* Disaggregated placement: a request that only has to decode left the replica that prefilled it, at
      * r->waiting_since, and joined the one that decodes it, at r->taken_over. */
-    void (*handed_over)(void *state, size_t replica, const struct request *r);
-    void (*taken_over)(void *state, size_t replica, const struct request *r);
+    void (*handed_over)(void *state, struct station_id station, const struct request *r);
+    void (*taken_over)(void *state, struct station_id station, const struct request *r);
     /* Part of a request's KV is read from a tier (sim/tiers.h): since r->load_began, and until `at`. */
     void (*load_began)(void *state, size_t tier, const struct request *r, sim_time at);
     void (*load_ended)(void *state, size_t tier, const struct request *r, sim_time at);
@@ -98,9 +94,9 @@ struct observer {
             o->what(o->state, __VA_ARGS__);                                                                            \
     while ((o = o->next))
 
-static inline void tell_arrived(const struct observer *o, size_t replica, const struct request *r)
+static inline void tell_arrived(const struct observer *o, struct station_id station, const struct request *r)
 {
-    OBSERVER_TELL(o, arrived, replica, r);
+    OBSERVER_TELL(o, arrived, station, r);
 }
 
 static inline void tell_delayed(const struct observer *o, size_t delay, const struct request *r)
@@ -118,9 +114,9 @@ static inline void tell_answered(const struct observer *o, size_t delay, const s
     OBSERVER_TELL(o, answered, delay, r);
 }
 
-static inline void tell_queued(const struct observer *o, size_t replica, const struct request *r)
+static inline void tell_queued(const struct observer *o, struct station_id station, const struct request *r)
 {
-    OBSERVER_TELL(o, queued, replica, r);
+    OBSERVER_TELL(o, queued, station, r);
 }
 
 static inline void tell_rejected(const struct observer *o, const struct request *r, const char *reason)
@@ -128,14 +124,14 @@ static inline void tell_rejected(const struct observer *o, const struct request 
     OBSERVER_TELL(o, rejected, r, reason);
 }
 
-static inline void tell_scheduled(const struct observer *o, size_t replica, const struct request *r)
+static inline void tell_scheduled(const struct observer *o, struct station_id station, const struct request *r)
 {
-    OBSERVER_TELL(o, scheduled, replica, r);
+    OBSERVER_TELL(o, scheduled, station, r);
 }
 
-static inline void tell_preempted(const struct observer *o, size_t replica, const struct request *r)
+static inline void tell_preempted(const struct observer *o, struct station_id station, const struct request *r)
 {
-    OBSERVER_TELL(o, preempted, replica, r);
+    OBSERVER_TELL(o, preempted, station, r);
 }
 
 static inline void tell_iterated(const struct observer *o, const struct iteration_record *record)
@@ -148,24 +144,26 @@ static inline void tell_gap(const struct observer *o, sim_time at, sim_time gap,
     OBSERVER_TELL(o, gap, at, gap, count);
 }
 
-static inline void tell_served(const struct observer *o, size_t replica, const struct request *r)
+static inline void tell_served(const struct observer *o, struct station_id station, const struct request *r)
 {
-    OBSERVER_TELL(o, served, replica, r);
+    OBSERVER_TELL(o, served, station, r);
 }
 
-static inline void tell_finished(const struct observer *o, size_t replica, const struct request *r)
+static inline void tell_finished(const struct observer *o, struct station_id station, const struct request *r)
 {
-    OBSERVER_TELL(o, finished, replica, r);
+    OBSERVER_TELL(o, finished, station, r);
 }
 
-static inline void tell_evicted(const struct observer *o, size_t replica, const struct request *r, sim_time at)
+static inline void tell_evicted(const struct observer *o, struct station_id station, const struct request *r,
+                                sim_time at)
 {
-    OBSERVER_TELL(o, evicted, replica, r, at);
+    OBSERVER_TELL(o, evicted, station, r, at);
 }
 
-static inline void tell_routed(const struct observer *o, size_t replica, const struct request *r, sim_time at)
+static inline void tell_routed(const struct observer *o, struct station_id station, const struct request *r,
+                               sim_time at)
 {
-    OBSERVER_TELL(o, routed, replica, r, at);
+    OBSERVER_TELL(o, routed, station, r, at);
 }
 
 static inline void tell_lost(const struct observer *o, const struct request *r, sim_time at, const char *reason)
@@ -173,14 +171,14 @@ static inline void tell_lost(const struct observer *o, const struct request *r, 
     OBSERVER_TELL(o, lost, r, at, reason);
 }
 
-static inline void tell_handed_over(const struct observer *o, size_t replica, const struct request *r)
+static inline void tell_handed_over(const struct observer *o, struct station_id station, const struct request *r)
 {
-    OBSERVER_TELL(o, handed_over, replica, r);
+    OBSERVER_TELL(o, handed_over, station, r);
 }
 
-static inline void tell_taken_over(const struct observer *o, size_t replica, const struct request *r)
+static inline void tell_taken_over(const struct observer *o, struct station_id station, const struct request *r)
 {
-    OBSERVER_TELL(o, taken_over, replica, r);
+    OBSERVER_TELL(o, taken_over, station, r);
 }
 
 static inline void tell_load_began(const struct observer *o, size_t tier, const struct request *r, sim_time at)

@@ -35,7 +35,7 @@ int replica_create(struct replica **out, const struct replica_place *place, cons
     struct request_list *waiting = place->waiting;
     if (!r)
         return error_no_memory(err);
-    *r = (struct replica){.index = place->index,
+    *r = (struct replica){.id = place->id,
                           .station = place->station,
                           .kv = leader ? leader->kv : &r->own_kv,
                           .load = leader ? leader->load : &r->own_load,

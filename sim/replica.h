@@ -55,7 +55,7 @@ struct replica;
 struct replica_host {
     void *owner;
     /* A request has all its tokens, and holds no KV any more: it is its owner's again. NULL: it has finished. */
-    void (*finish)(void *owner, size_t station, struct request *r);
+    void (*finish)(void *owner, struct station_id station, struct request *r);
     /* A request that has its first token goes elsewhere to decode; its blocks stay taken. NULL: it decodes here. */
     void (*hand_over)(void *owner, struct replica *from, struct request *r, sim_time now);
     /* A request's prompt is through: whether it decodes here. NULL: unless hand_over is set. */
@@ -71,7 +71,8 @@ struct replica_host {
 
 /* Where a replica stands. */
 struct replica_place {
-    size_t index, station;        /* in the cluster; the station is what observers know it as */
+    struct replica_id id;
+    struct station_id station;    /* what observers know it as */
     struct request_list *waiting; /* a queue shared between replicas, or NULL for one of its own */
     /* Under pipeline parallelism a replica has as many micro-batches in flight as stages; each is a struct replica, and
      * they share the queue, the KV pool and the load of the first one, as do the two of a pair; NULL for a replica by
@@ -169,8 +170,8 @@ void replica_finish(struct replica *r, sim_time now);
 
 /* What others may know of it (replica_questions.c). */
 
-size_t replica_index(const struct replica *r);
-size_t replica_station(const struct replica *r);
+struct replica_id replica_id(const struct replica *r);
+struct station_id replica_station(const struct replica *r);
 
 bool replica_is_busy(const struct replica *r);
 bool replica_runs_stretch(const struct replica *r);    /* of more than one iteration */

@@ -73,7 +73,7 @@ static inline void retire(struct replica *r, struct request *q, sim_time now)
 void replica_tell(struct replica *r, uint64_t n, sim_time end)
 {
     struct iteration_record record = {
-        .replica = r->station, .stretch = &r->stretch, .count = n, .end = end, .batch = &r->batch, .cost = &r->cost};
+        .station = r->station, .stretch = &r->stretch, .count = n, .end = end, .batch = &r->batch, .cost = &r->cost};
     const struct decode_set *d = &r->decodes;
     for (size_t i = 0; batch_steps(&r->batch) && i < d->age_count; i++) {
         if (d->ages[i].at == r->stretch.start) {

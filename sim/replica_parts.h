@@ -10,7 +10,8 @@
 #include "sim/replica.h"
 
 struct replica {
-    size_t index, station; /* its place in the cluster; what observers know it as */
+    struct replica_id id;
+    struct station_id station; /* what observers know it as */
     const struct batching_policy *batching;
     const struct param_set *batching_params;
     void *batching_state;

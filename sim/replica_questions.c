@@ -2,12 +2,12 @@
 /* What others may know of a replica, and tell it. */
 #include "sim/replica_parts.h"
 
-size_t replica_index(const struct replica *r)
+struct replica_id replica_id(const struct replica *r)
 {
-    return r->index;
+    return r->id;
 }
 
-size_t replica_station(const struct replica *r)
+struct station_id replica_station(const struct replica *r)
 {
     return r->station;
 }

@@ -18,7 +18,7 @@ static int init_tier(struct tier *t, const struct tier_config *config, size_t st
         link_init(&t->write, &config->write, stations, stores))
         return -1;
     for (size_t i = 0; i < stations; i++)
-        t->writes[i].station = i;
+        t->writes[i].station = (struct station_id){i};
     for (size_t i = 0; i < stores; i++)
         if (tier_store_init(&t->stores[i], config->bytes, config->evict))
             return -1;
@@ -54,7 +54,7 @@ void tiers_release(struct tiers *t)
     *t = (struct tiers){0};
 }
 
-void tier_user_init(struct tier_user *u, struct tiers *t, const struct tier_use *use, size_t station,
+void tier_user_init(struct tier_user *u, struct tiers *t, const struct tier_use *use, struct station_id station,
                     uint32_t block_tokens)
 {
     *u = (struct tier_user){.tiers = t, .use = use, .station = station, .block_tokens = block_tokens};
@@ -135,8 +135,8 @@ sim_time tiers_estimate(const struct tier_user *u, const struct tier_found *foun
                 others++;
                 before += (double)u->asks[k].bytes;
             }
-        sim_time takes =
-            link_estimate(&tier_at(u, i)->read, u->stores[i], u->station, (double)found->bytes[i], others, before, now);
+        sim_time takes = link_estimate(&tier_at(u, i)->read, u->stores[i], u->station.index, (double)found->bytes[i],
+                                       others, before, now);
         longest = takes > longest ? takes : longest;
     }
     return longest;
@@ -213,7 +213,7 @@ static void send_writes(struct tiers *all, struct tier *t, struct tier_write *w,
     for (size_t i = 0; i < w->count; i++)
         bytes += (double)w->units[i].bytes;
     w->sent = w->count;
-    if (link_send(&t->write, w->station, store, bytes, w, now))
+    if (link_send(&t->write, w->station.index, store, bytes, w, now))
         all->out_of_memory = true;
 }
 
@@ -238,7 +238,7 @@ static void put(struct tier_user *u, size_t place, struct tier_part unit)
 {
     struct tier *t = tier_at(u, place);
     struct tier_store *store = store_at(u, place);
-    struct tier_write *w = &t->writes[u->station];
+    struct tier_write *w = &t->writes[u->station.index];
     if (tier_store_knows(store, unit.key)) {
         tier_store_use(store, unit.key);
         return;
@@ -284,12 +284,13 @@ void tiers_flush(struct tier_user *u, sim_time now)
     put_through(u);
     u->evicted_count = u->computed_count = 0;
     for (size_t place = 0; place < u->use->count; place++)
-        send_writes(u->tiers, tier_at(u, place), &tier_at(u, place)->writes[u->station], u->stores[place], now);
+        send_writes(u->tiers, tier_at(u, place), &tier_at(u, place)->writes[u->station.index], u->stores[place], now);
     for (size_t i = 0; i < u->ask_count; i++) {
         const struct tier_ask *a = &u->asks[i];
         a->request->load_began = now;
         tell_load_began(u->tiers->observer, u->use->of[a->place], a->request, now);
-        if (link_send(&tier_at(u, a->place)->read, u->stores[a->place], u->station, (double)a->bytes, a->request, now))
+        if (link_send(&tier_at(u, a->place)->read, u->stores[a->place], u->station.index, (double)a->bytes, a->request,
+                      now))
             u->tiers->out_of_memory = true;
     }
     u->ask_count = 0;
@@ -299,9 +300,9 @@ void tiers_flush(struct tier_user *u, sim_time now)
 static void drop_writes(struct tier_user *u, size_t place, sim_time now)
 {
     struct tier *t = tier_at(u, place);
-    struct tier_write *w = &t->writes[u->station];
+    struct tier_write *w = &t->writes[u->station.index];
     size_t to;
-    while (link_cancel(&t->write, u->station, NO_END, now, &to))
+    while (link_cancel(&t->write, u->station.index, NO_END, now, &to))
         ;
     for (size_t i = 0; i < w->count; i++)
         t->totals.evicted += tier_store_drop(store_at(u, place), w->units[i].key);
@@ -315,7 +316,7 @@ void tiers_fail(struct tier_user *u, sim_time now)
         struct tier *t = tier_at(u, place);
         struct tier_unit gone;
         size_t to;
-        for (struct request *r; (r = link_cancel(&t->read, NO_END, u->station, now, &to));)
+        for (struct request *r; (r = link_cancel(&t->read, NO_END, u->station.index, now, &to));)
             tell_load_ended(u->tiers->observer, u->use->of[place], r, now);
         drop_writes(u, place, now);
         while (t->config->shared_by == TIER_OF_REPLICA && tier_store_evict(store_at(u, place), &gone))
@@ -348,11 +349,11 @@ static void take_writes(struct tiers *all, struct tier *t, sim_time now)
     }
 }
 
-struct request *tiers_take(struct tiers *t, sim_time now, size_t *station)
+struct request *tiers_take(struct tiers *t, sim_time now, struct station_id *station)
 {
     for (size_t i = 0; i < t->count; i++) {
         take_writes(t, &t->of[i], now);
-        for (struct request *r; (r = link_arrived(&t->of[i].read, now, station));) {
+        for (struct request *r; (r = link_arrived(&t->of[i].read, now, &station->index));) {
             tell_load_ended(t->observer, i, r, now);
             if (--r->load_parts == 0)
                 return r;

@@ -53,7 +53,7 @@ struct tier_totals {
 };
 
 struct tier_write {
-    size_t station;
+    struct station_id station;
     struct tier_part {
         uint64_t key, bytes;
     } * units;
@@ -80,7 +80,8 @@ struct tiers {
 struct tier_user {
     struct tiers *tiers; /* NULL: it uses none */
     const struct tier_use *use;
-    size_t station, stores[MOST_TIERS]; /* its store in each tier of the use */
+    struct station_id station;
+    size_t stores[MOST_TIERS]; /* its store in each tier of the use */
     uint32_t block_tokens;
     bool through; /* some tier is written through */
     struct tier_ask {
@@ -97,7 +98,7 @@ struct tier_user {
 int tiers_init(struct tiers *t, const struct tier_config *config, size_t count, const size_t *stores, size_t stations,
                const struct observer *observer);
 void tiers_release(struct tiers *t);
-void tier_user_init(struct tier_user *u, struct tiers *t, const struct tier_use *use, size_t station,
+void tier_user_init(struct tier_user *u, struct tiers *t, const struct tier_use *use, struct station_id station,
                     uint32_t block_tokens);
 void tier_user_release(struct tier_user *u);
 
@@ -138,7 +139,7 @@ sim_time tiers_next(const struct tiers *t);
 
 /* The next request whose load has ended by now, and where; NULL: there is none, and all writes until now have arrived.
  */
-struct request *tiers_take(struct tiers *t, sim_time now, size_t *station);
+struct request *tiers_take(struct tiers *t, sim_time now, struct station_id *station);
 
 /* Totals of a tier so far. */
 struct tier_totals tiers_sum_up(const struct tiers *t, size_t tier);

@@ -118,11 +118,11 @@ int tandem_on_finished(tandem_run *run, void (*finished)(void *state, const tand
     return succeed(err);
 }
 
-static void tell(void *state, size_t station, const struct request *r)
+static void tell(void *state, struct station_id station, const struct request *r)
 {
     const tandem_run *run = state;
     const tandem_request request = {.id = r->id,
-                                    .station = station,
+                                    .station = station.index,
                                     .prompt_tokens = r->prompt_tokens,
                                     .output_tokens = r->output_tokens,
                                     .cached_tokens = r->prefix_cached_tokens,

@@ -84,27 +84,27 @@ static inline void one_microsecond(void *state, const struct batch *batch, struc
                                    .steady = STABLE_FOREVER};
 }
 
-static inline void note_arrival(void *state, size_t replica, const struct request *r)
+static inline void note_arrival(void *state, struct station_id station, const struct request *r)
 {
-    (void)state, (void)replica, (void)r;
+    (void)state, (void)station, (void)r;
 }
 
-static inline void note_scheduled(void *state, size_t replica, const struct request *r)
+static inline void note_scheduled(void *state, struct station_id station, const struct request *r)
 {
-    (void)state, (void)replica, (void)r;
+    (void)state, (void)station, (void)r;
 }
 
-static inline void note_preempted(void *state, size_t replica, const struct request *r)
+static inline void note_preempted(void *state, struct station_id station, const struct request *r)
 {
     struct bench_replica *b = state;
-    (void)replica;
+    (void)station;
     b->preempted[b->preempted_count++ % 32] = r->id;
 }
 
-static inline void note_finished(void *state, size_t replica, const struct request *r)
+static inline void note_finished(void *state, struct station_id station, const struct request *r)
 {
     struct bench_replica *b = state;
-    (void)replica;
+    (void)station;
     b->finished[b->finished_count++ % 32] = r->id;
 }
 

@@ -15,10 +15,10 @@ struct told {
     unsigned hits[2]; /* of the first station, and of the others */
 };
 
-static void note_finish(void *state, size_t station, const struct request *r)
+static void note_finish(void *state, struct station_id station, const struct request *r)
 {
     struct told *t = state;
-    t->early[r->id] = station == NO_REPLICA;
+    t->early[r->id] = station.index == NO_STATION.index;
     assert_true(r->scheduled != t->early[r->id] && r->generated == r->output_tokens);
     t->arrival[r->id] = r->arrival;
     t->answered[r->id] = request_answered(r);
@@ -180,9 +180,9 @@ static void test_chance_thins_arrivals(void **state)
     simulation_close(s);
 }
 
-static void hash_hits(void *state, size_t station, const struct request *r)
+static void hash_hits(void *state, struct station_id station, const struct request *r)
 {
-    *(uint64_t *)state += station == NO_REPLICA ? r->id * r->id : 0;
+    *(uint64_t *)state += station.index == NO_STATION.index ? r->id * r->id : 0;
 }
 
 /* Whatever is behind it. */

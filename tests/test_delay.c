@@ -12,7 +12,7 @@ struct told {
     sim_time served[4];          /* told while an answer is not finished */
 };
 
-static void note_finish(void *state, size_t station, const struct request *r)
+static void note_finish(void *state, struct station_id station, const struct request *r)
 {
     struct told *t = state;
     (void)station;
@@ -35,7 +35,7 @@ static void note_delay(void *state, size_t delay, const struct request *r, sim_t
     t->ended[r->id] = at;
 }
 
-static void note_served(void *state, size_t station, const struct request *r)
+static void note_served(void *state, struct station_id station, const struct request *r)
 {
     struct told *t = state;
     (void)station;
@@ -67,7 +67,8 @@ static void run_flow(const char *pools, const char *flow, const char *arrivals, 
     assert_true(s->summary.system.little_residual == 0 && s->summary.queue.little_residual == 0);
     for (size_t i = 0; i < s->scenario.cluster.delay_count; i++)
         assert_true(s->summary.delays[i].little_residual == 0 && s->summary.delays[i].arrival_rate > 0);
-    struct station_summary replica = run_metrics_station(&s->metrics, &s->scenario, 0, false, s->summary.duration_s);
+    struct station_summary replica =
+        run_metrics_station(&s->metrics, &s->scenario, (struct station_id){0}, false, s->summary.duration_s);
     assert_true(replica.little_residual == 0);
     simulation_close(s);
 }
@@ -243,9 +244,9 @@ static void test_waits_are_those_of_theory(void **state)
 }
 
 /* In whatever order those of an instant finish. */
-static void hash_finish(void *state, size_t station, const struct request *r)
+static void hash_finish(void *state, struct station_id station, const struct request *r)
 {
-    uint64_t own = ((uint64_t)r->last_token ^ r->id << 40 ^ (uint64_t)station << 60) * 0x100000001b3u;
+    uint64_t own = ((uint64_t)r->last_token ^ r->id << 40 ^ (uint64_t)station.index << 60) * 0x100000001b3u;
     *(uint64_t *)state += (own ^ (uint64_t)r->parts[PART_QUEUE]) * 0x100000001b3u;
 }
 

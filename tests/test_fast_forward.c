@@ -23,10 +23,10 @@ static void mix(uint64_t *hash, uint64_t value)
     *hash = (*hash ^ value) * 0x100000001b3u;
 }
 
-static void add_request(void *state, size_t replica, const struct request *r)
+static void add_request(void *state, struct station_id station, const struct request *r)
 {
     uint64_t *hash = &((struct trail *)state)->rows;
-    mix(hash, replica);
+    mix(hash, station.index);
     mix(hash, r->id);
     mix(hash, (uint64_t)r->first_scheduled);
     mix(hash, (uint64_t)r->first_token);
@@ -179,7 +179,7 @@ struct stretches {
 static void note_stretch(void *state, const struct iteration_record *record)
 {
     struct stretches *s = state;
-    bool decodes = s->config->step_count > 1 && record->replica >= s->config->pools[0].stations;
+    bool decodes = s->config->step_count > 1 && record->station.index >= s->config->pools[0].stations;
     s->iterations[decodes] += record->count;
     s->longest[decodes] = record->count > s->longest[decodes] ? record->count : s->longest[decodes];
 }

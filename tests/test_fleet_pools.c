@@ -120,7 +120,8 @@ static void test_a_request_leaves_when_its_kv_is_there_again(void **state)
         "\"build/test_fleet_pools.jsonl\"}}");
     expect_ok(simulation_run(s, NULL, &err), &err);
     assert_int_equal(s->summary.totals.end, 2940 + 1111 + 1112);
-    struct station_summary second = run_metrics_station(&s->metrics, &s->scenario, 1, false, s->summary.duration_s);
+    struct station_summary second =
+        run_metrics_station(&s->metrics, &s->scenario, (struct station_id){1}, false, s->summary.duration_s);
     assert_true(fabs(second.stay_s - 1100e-9) < 1e-15 && second.little_residual < 1e-9);
     simulation_close(s);
 }

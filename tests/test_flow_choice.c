@@ -33,14 +33,15 @@ struct told {
     size_t replica_of[400];
 };
 
-static void note(void *state, size_t station, const struct request *r)
+static void note(void *state, struct station_id station, const struct request *r)
 {
     struct told *t = state;
-    t->prompts[station]++;
-    t->longest[station] = r->prompt_tokens > t->longest[station] ? r->prompt_tokens : t->longest[station];
-    if (t->shortest[station] == 0 || r->prompt_tokens < t->shortest[station])
-        t->shortest[station] = r->prompt_tokens;
-    t->replica_of[r->id] = station;
+    t->prompts[station.index]++;
+    t->longest[station.index] =
+        r->prompt_tokens > t->longest[station.index] ? r->prompt_tokens : t->longest[station.index];
+    if (t->shortest[station.index] == 0 || r->prompt_tokens < t->shortest[station.index])
+        t->shortest[station.index] = r->prompt_tokens;
+    t->replica_of[r->id] = station.index;
 }
 
 static void run_chosen(const char *cluster, struct told *t, struct run_summary *summary)

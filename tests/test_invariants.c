@@ -26,19 +26,19 @@ struct checker {
 
 static struct checker checker;
 
-static void preempted(void *state, size_t replica, const struct request *r)
+static void preempted(void *state, struct station_id station, const struct request *r)
 {
-    (void)state, (void)replica;
+    (void)state, (void)station;
     assert_int_equal(r->kv_blocks, 0);
 }
 
 /* Iterations of ranks that step together are the same in time, or apart. */
 static void check_step(const struct iteration_record *i, sim_time start)
 {
-    for (size_t r = i->replica - i->replica % checker.ranks, k = 0; k < checker.ranks; k++, r++) {
+    for (size_t r = i->station.index - i->station.index % checker.ranks, k = 0; k < checker.ranks; k++, r++) {
         bool same = checker.busy_from[r] == start && checker.busy_until[r] == i->end;
-        assert_true(r == i->replica || same || checker.busy_until[r] <= start);
-        checker.steps_shared += r != i->replica && same;
+        assert_true(r == i->station.index || same || checker.busy_until[r] <= start);
+        checker.steps_shared += r != i->station.index && same;
     }
 }
 
@@ -60,12 +60,12 @@ static void iterated(void *state, const struct iteration_record *i)
     (void)state;
     sim_time start = i->stretch->start, end = stretch_end(i->stretch, i->count);
     assert_true(i->end > start && i->end == end);
-    if (cluster_pool_of(checker.config, i->replica)->tied == 1) { /* else micro-batches overlap */
-        assert_true(start >= checker.busy_until[i->replica]);
+    if (cluster_pool_of(checker.config, i->station)->tied == 1) { /* else micro-batches overlap */
+        assert_true(start >= checker.busy_until[i->station.index]);
         check_step(i, start);
     }
-    checker.busy_from[i->replica] = start;
-    checker.busy_until[i->replica] = i->end;
+    checker.busy_from[i->station.index] = start;
+    checker.busy_until[i->station.index] = i->end;
     assert_true(i->cost->decode_alone <= i->cost->total);
     fine_time by_source = 0;
     for (int k = 0; k < COST_SOURCES; k++)
@@ -93,11 +93,11 @@ static void gap(void *state, sim_time at, sim_time between, uint64_t count)
     assert_true(between > 0);
 }
 
-static void finished(void *state, size_t replica, const struct request *r)
+static void finished(void *state, struct station_id station, const struct request *r)
 {
     (void)state;
     assert_int_equal(r->generated, r->output_tokens);
-    if (replica == NO_REPLICA) {
+    if (station.index == NO_STATION.index) {
         assert_true(r->computed == 0 && !r->scheduled && r->parts[PART_DELAY] == r->first_token - r->arrival);
         checker.early++;
         return;
@@ -112,9 +112,9 @@ static void finished(void *state, size_t replica, const struct request *r)
     checker.found += r->prefix_cached_tokens;
 }
 
-static void evicted(void *state, size_t replica, const struct request *r, sim_time at)
+static void evicted(void *state, struct station_id station, const struct request *r, sim_time at)
 {
-    (void)state, (void)replica;
+    (void)state, (void)station;
     assert_true(r->computed == 0 && at >= r->entered && r->generated < r->output_tokens);
 }
 

@@ -319,12 +319,12 @@ static void test_predictions_on_the_server_take_its_time(void **state)
 }
 
 /* Of a run: which request was scheduled and served when. The order of rows does not matter. */
-static void add_row(void *state, size_t replica, const struct request *r)
+static void add_row(void *state, struct station_id station, const struct request *r)
 {
     uint64_t *sum = state, row = 0;
     const uint64_t values[] = {
-        replica,       r->id, (uint64_t)r->first_scheduled, (uint64_t)r->first_token, (uint64_t)r->last_token,
-        r->preemptions};
+        station.index,           r->id,         (uint64_t)r->first_scheduled, (uint64_t)r->first_token,
+        (uint64_t)r->last_token, r->preemptions};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         row = random_mix(row + values[i]);
     *sum += row;

@@ -50,10 +50,10 @@ struct seen {
     sim_time first_token, last_token, own, stall;
 };
 
-static void note_seen(void *state, size_t replica, const struct request *r)
+static void note_seen(void *state, struct station_id station, const struct request *r)
 {
     struct seen *seen = state;
-    (void)replica;
+    (void)station;
     *seen = (struct seen){r->first_token, r->last_token, r->parts[PART_PREFILL_OWN], r->parts[PART_PREFILL_STALL]};
 }
 

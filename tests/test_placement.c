@@ -11,13 +11,13 @@ struct told {
     struct observer inner;
 };
 
-static void note(void *state, size_t replica, const struct request *r)
+static void note(void *state, struct station_id station, const struct request *r)
 {
     struct told *t = state;
     t->last_token[r->id] = r->last_token;
     t->transfer[r->id] = r->parts[PART_TRANSFER];
     t->taken_over[r->id] = r->taken_over;
-    t->replica[r->id] = replica;
+    t->replica[r->id] = station.index;
 }
 
 static void run_placed(const char *placement, const char *more, unsigned requests, unsigned prompt, unsigned output,

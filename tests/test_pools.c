@@ -10,12 +10,12 @@ struct told {
     size_t station[4];
 };
 
-static void note(void *state, size_t station, const struct request *r)
+static void note(void *state, struct station_id station, const struct request *r)
 {
     struct told *t = state;
     t->first_token[r->id] = r->first_token;
     t->last_token[r->id] = r->last_token;
-    t->station[r->id] = station;
+    t->station[r->id] = station.index;
 }
 
 /* So many requests at once, of 10 prompt tokens each. */
@@ -242,7 +242,7 @@ static void test_what_pools_cannot_say(void **state)
     }
 }
 
-static void note_prediction(void *state, size_t station, const struct request *r)
+static void note_prediction(void *state, struct station_id station, const struct request *r)
 {
     uint32_t *least = state;
     (void)station;

@@ -234,9 +234,9 @@ struct stamp {
 
 static struct stamp stamps[400];
 
-static void keep_stamp(void *state, size_t replica, const struct request *r)
+static void keep_stamp(void *state, struct station_id station, const struct request *r)
 {
-    (void)state, (void)replica;
+    (void)state, (void)station;
     stamps[r->id] = (struct stamp){r->arrival, r->first_token, r->last_token, r->prompt_tokens, r->output_tokens};
 }
 

@@ -14,10 +14,10 @@ struct told {
     struct run_summary summary;
 };
 
-static void note(void *state, size_t replica, const struct request *r)
+static void note(void *state, struct station_id station, const struct request *r)
 {
     struct told *t = state;
-    (void)replica;
+    (void)station;
     t->last_token[r->id] = r->last_token;
     t->load[r->id] = r->parts[PART_LOAD];
     t->found[r->id] = r->prefix_cached_tokens;

@@ -445,7 +445,8 @@ static void test_load_and_utilisation_by_hand(void **state)
         struct simulation *s = open_simulation(with);
         expect_ok(simulation_run(s, &(struct simulation_options){.sustainable = true}, &err), &err);
         const struct run_summary *r = &s->summary;
-        struct station_summary first = run_metrics_station(&s->metrics, &s->scenario, 0, false, r->duration_s);
+        struct station_summary first =
+            run_metrics_station(&s->metrics, &s->scenario, (struct station_id){0}, false, r->duration_s);
         const struct run_sections *sections = &s->metrics.sections;
         double span = sim_time_to_s(sections->last[sections->count - 1] - sections->first[0]);
         double end = sim_time_to_s(r->totals.end);

@@ -319,7 +319,7 @@ struct counter {
     size_t finished;
 };
 
-static void count_finished(void *state, size_t station, const struct request *r)
+static void count_finished(void *state, struct station_id station, const struct request *r)
 {
     struct counter *c = state;
     (void)station;

@@ -42,9 +42,9 @@ int cell_open(const struct engine_cell *c, const char *device, struct simulation
     return simulation_open(root, out, err);
 }
 
-static void collect(void *state, size_t replica, const struct request *r)
+static void collect(void *state, struct station_id station, const struct request *r)
 {
-    (void)replica;
+    (void)station;
     latencies_add(state, sim_time_to_s(r->first_token - r->arrival), sim_time_to_s(r->last_token - r->arrival),
                   r->output_tokens);
 }
@@ -87,7 +87,7 @@ static void price(void *state, const struct iteration_record *record)
 {
     const struct pricing *p = state;
     const struct cluster_config *c = &p->priced_by->cluster;
-    size_t pool = (size_t)(cluster_pool_of(c, record->replica) - c->pools);
+    size_t pool = (size_t)(cluster_pool_of(c, record->station) - c->pools);
     struct iteration_cost said;
     cost_model_iteration(&p->priced_by->pools[pool].cost, record->batch, &said);
     enum priced_kind kind = kind_of(record->batch);

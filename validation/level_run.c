@@ -87,7 +87,7 @@ struct collector {
     bool out_of_memory;
 };
 
-static void collect(void *state, size_t station, const struct request *r)
+static void collect(void *state, struct station_id station, const struct request *r)
 {
     struct collector *c = state;
     (void)station;

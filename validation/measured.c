@@ -265,7 +265,7 @@ struct collector {
     bool out_of_memory;
 };
 
-static void collect(void *state, size_t station, const struct request *r)
+static void collect(void *state, struct station_id station, const struct request *r)
 {
     struct collector *c = state;
     double ttft = sim_time_to_s(r->first_token - r->arrival), e2e = sim_time_to_s(r->last_token - r->arrival);

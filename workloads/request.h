@@ -55,6 +55,17 @@ struct origin {
     uint64_t session;       /* a conversation: its prompt begins with the one before and that one's answer; 0: none */
 };
 
+/* Where something stands in a cluster's lists (sim/cluster.h): the batches that run, and the queues that requests stand
+ * in. A pipeline is one station with a replica for each micro-batch, so each list has a type of its own. */
+struct replica_id {
+    size_t index;
+};
+struct station_id {
+    size_t index;
+};
+
+#define NO_REPLICA ((struct replica_id){SIZE_MAX})
+
 /* What a request holds of a pool, as its own fields of these names say. */
 struct kv_holding {
     uint32_t blocks, window, left, units, unit_blocks;
@@ -113,11 +124,11 @@ struct request {
     sim_time booked, chunk_end;
     enum time_part chunk_part;
     sim_time first_scheduled, first_token, last_token;
-    sim_time queued;  /* when it reached the router: its arrival, or when it left the last delay station */
-    size_t replica;   /* it was routed to; SIZE_MAX: it waits at the router */
-    sim_time entered; /* when it was, or when it came to the delay station where it is */
-    size_t source;    /* the station that prefilled it, and what is held there while its KV is on its way; or, after its
-                         last token, the station where that came: */
+    sim_time queued;           /* when it reached the router: its arrival, or when it left the last delay station */
+    struct replica_id replica; /* it was routed to; NO_REPLICA: it waits at the router */
+    sim_time entered;          /* when it was, or when it came to the delay station where it is */
+    struct station_id source;  /* the station that prefilled it, and what is held there while its KV is on its way; or,
+                          after its  last token, the station where that came: */
     struct kv_holding source_kv;
     sim_time copied;     /* when another replica has its KV too, in a pair */
     sim_time taken_over; /* when it joined the replica that decodes it; 0: where it was prefilled */
@@ -134,7 +145,7 @@ static inline void request_init(struct request *r, uint64_t id, sim_time arrival
     r->prev = r->next = NULL;
     r->id = id;
     r->arrival = r->waiting_since = r->entered = r->queued = arrival;
-    r->replica = SIZE_MAX;
+    r->replica = NO_REPLICA;
     r->prompt_tokens = prompt_tokens;
     r->output_tokens = output_tokens;
     r->max_output_tokens = max_output_tokens;

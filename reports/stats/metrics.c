@@ -21,7 +21,7 @@ enum { GAPS_AHEAD = 64 }; /* kept apart before anybody looks whether they have e
 
 static void set_station(const struct scenario *s, size_t station, struct replica_metrics *out)
 {
-    const struct pool_config *pool = cluster_pool_of(&s->cluster, station);
+    const struct pool_config *pool = cluster_pool_of(&s->cluster, (struct station_id){station});
     out->servers = (unsigned)pool->tied; /* batches that it can have in flight */
     out->estimated = s->pools[pool - s->cluster.pools].cost.estimated;
 }
@@ -214,31 +214,31 @@ static size_t enter_section(struct run_metrics *m, const struct request *r)
     return section;
 }
 
-static inline void enter_queue(struct run_metrics *m, size_t replica, const struct request *r)
+static inline void enter_queue(struct run_metrics *m, struct station_id station, const struct request *r)
 {
-    if (replica == ROUTER_QUEUE)
+    if (station.index == ROUTER_QUEUE.index)
         queue_growth_arrive(&m->queue_growth, present(&m->queue));
     station_enter(&m->queue, r->queued);
-    if (replica == ROUTER_QUEUE)
+    if (station.index == ROUTER_QUEUE.index)
         return;
-    struct replica_metrics *of = &m->replicas[replica];
+    struct replica_metrics *of = &m->replicas[station.index];
     queue_growth_arrive(&of->growth, present(&of->queue));
     station_enter(&of->system, r->queued);
     station_enter(&of->queue, r->queued);
 }
 
-static void on_arrival(void *state, size_t replica, const struct request *r)
+static void on_arrival(void *state, struct station_id station, const struct request *r)
 {
     struct run_metrics *m = state;
     enter_section(m, r);
     station_enter(&m->system, r->arrival);
-    if (replica != DELAY_STATIONS)
-        enter_queue(m, replica, r);
+    if (station.index != DELAY_STATIONS.index)
+        enter_queue(m, station, r);
 }
 
-static void on_queued(void *state, size_t replica, const struct request *r)
+static void on_queued(void *state, struct station_id station, const struct request *r)
 {
-    enter_queue(state, replica, r);
+    enter_queue(state, station, r);
 }
 
 static void on_delayed(void *state, size_t delay, const struct request *r)
@@ -285,11 +285,11 @@ static void on_rejection(void *state, const struct request *r, const char *reaso
     attainment_refused(&m->attainment, enter_section(m, r), reason);
 }
 
-static void on_scheduled(void *state, size_t replica, const struct request *r)
+static void on_scheduled(void *state, struct station_id station, const struct request *r)
 {
     struct run_metrics *m = state;
     station_leave(&m->queue, r->first_scheduled, r->first_scheduled - r->queued, 0);
-    struct replica_metrics *of = &m->replicas[replica];
+    struct replica_metrics *of = &m->replicas[station.index];
     if (present(&of->queue) > 0) {
         station_leave(&of->queue, r->first_scheduled, r->first_scheduled - r->entered, 0);
         queue_growth_serve(&of->growth, r->id, r->entered, r->first_scheduled - r->entered);
@@ -297,23 +297,23 @@ static void on_scheduled(void *state, size_t replica, const struct request *r)
         queue_growth_serve(&m->queue_growth, r->id, r->queued, r->first_scheduled - r->queued);
 }
 
-static void on_evicted(void *state, size_t replica, const struct request *r, sim_time at)
+static void on_evicted(void *state, struct station_id station, const struct request *r, sim_time at)
 {
     struct run_metrics *m = state;
-    if (replica == KV_TRANSFERS) {
+    if (station.index == KV_TRANSFERS.index) {
         m->taken_over++; /* it waits to decode no more */
         return;
     }
-    struct replica_metrics *of = &m->replicas[replica];
+    struct replica_metrics *of = &m->replicas[station.index];
     if (present(&of->system) > 0)
         station_leave(&of->system, at, at - (r->taken_over > 0 ? r->taken_over : r->entered), 0);
     if (!r->scheduled && present(&of->queue) > 0)
         station_leave(&of->queue, at, at - r->entered, 0);
 }
 
-static void on_routed(void *state, size_t replica, const struct request *r, sim_time at)
+static void on_routed(void *state, struct station_id station, const struct request *r, sim_time at)
 {
-    struct replica_metrics *of = &((struct run_metrics *)state)->replicas[replica];
+    struct replica_metrics *of = &((struct run_metrics *)state)->replicas[station.index];
     station_enter(&of->system, at);
     if (r->scheduled)
         return;
@@ -331,9 +331,9 @@ static void on_lost(void *state, const struct request *r, sim_time at, const cha
         station_leave(&m->queue, at, at - r->queued, 0);
 }
 
-static void on_preemption(void *state, size_t replica, const struct request *r)
+static void on_preemption(void *state, struct station_id station, const struct request *r)
 {
-    (void)replica, (void)r;
+    (void)station, (void)r;
     ((struct run_metrics *)state)->preemptions++;
 }
 
@@ -422,7 +422,7 @@ static void count_sources(struct run_metrics *m, const struct iteration_record *
 {
     wide_sum n = (wide_sum)i->count, pairs = n * (n - 1) / 2;
     const struct iteration_cost *cost = i->cost;
-    if (m->replicas[i->replica].estimated)
+    if (m->replicas[i->station.index].estimated)
         m->by_source[COST_ESTIMATED] += n * cost->total + cost->growth * pairs;
     else
         for (int k = 0; k < COST_SOURCES; k++)
@@ -436,7 +436,7 @@ static void on_iteration(void *state, const struct iteration_record *i)
     uint64_t start = (uint64_t)i->stretch->start, ns = (uint64_t)i->end - start, n = i->count;
     m->iterations += n;
     m->system.busy_ns += ns;
-    m->replicas[i->replica].system.busy_ns += ns;
+    m->replicas[i->station.index].system.busy_ns += ns;
     m->sequence_ns += (wide_sum)ns * batch_sequences(i->batch);
     if (m->sources)
         count_sources(m, i);
@@ -501,9 +501,9 @@ static void add_to_sums(struct run_metrics *m, const struct request *r, const st
 }
 
 /* It has its last token there. */
-static void leave_replica(struct run_metrics *m, size_t replica, const struct request *r)
+static void leave_replica(struct run_metrics *m, struct station_id station, const struct request *r)
 {
-    struct replica_metrics *of = &m->replicas[replica];
+    struct replica_metrics *of = &m->replicas[station.index];
     if (r->taken_over > 0) /* it came from the replica that prefilled it */
         station_leave(&of->system, r->last_token, r->last_token - r->taken_over,
                       sim_time_to_s(r->last_token - r->taken_over));
@@ -512,12 +512,12 @@ static void leave_replica(struct run_metrics *m, size_t replica, const struct re
                       sim_time_to_s(r->last_token - r->first_scheduled));
 }
 
-static void on_served(void *state, size_t replica, const struct request *r)
+static void on_served(void *state, struct station_id station, const struct request *r)
 {
-    leave_replica(state, replica, r);
+    leave_replica(state, station, r);
 }
 
-static void on_answer(void *state, size_t replica, const struct request *r)
+static void on_answer(void *state, struct station_id station, const struct request *r)
 {
     struct run_metrics *m = state;
     struct request_metrics q = request_metrics_of(r);
@@ -529,13 +529,13 @@ static void on_answer(void *state, size_t replica, const struct request *r)
     station_leave(&m->system, r->arrival + q.at[METRIC_E2E], q.at[METRIC_E2E],
                   sim_time_to_s(r->last_token - r->first_scheduled));
     if (m->sink.state && random_mix(r->id) >> 11 < m->keep_below)
-        m->sink.add_request(m->sink.state, replica, r);
+        m->sink.add_request(m->sink.state, station, r);
 }
 
-static void on_finish(void *state, size_t replica, const struct request *r)
+static void on_finish(void *state, struct station_id station, const struct request *r)
 {
-    on_answer(state, replica, r);
-    leave_replica(state, replica, r);
+    on_answer(state, station, r);
+    leave_replica(state, station, r);
 }
 
 static sim_time later(sim_time a, sim_time b)
@@ -543,21 +543,21 @@ static sim_time later(sim_time a, sim_time b)
     return a > b ? a : b;
 }
 
-static void on_handed_over(void *state, size_t replica, const struct request *r)
+static void on_handed_over(void *state, struct station_id station, const struct request *r)
 {
     struct run_metrics *m = state;
     queue_growth_arrive(&m->decode_growth, m->handed_over++ - m->taken_over);
-    if (present(&m->replicas[replica].system) > 0)
-        station_leave(&m->replicas[replica].system, r->waiting_since, r->waiting_since - r->entered,
+    if (present(&m->replicas[station.index].system) > 0)
+        station_leave(&m->replicas[station.index].system, r->waiting_since, r->waiting_since - r->entered,
                       sim_time_to_s(r->waiting_since - later(r->first_scheduled, r->entered)));
 }
 
-static void on_taken_over(void *state, size_t replica, const struct request *r)
+static void on_taken_over(void *state, struct station_id station, const struct request *r)
 {
     struct run_metrics *m = state;
     m->taken_over++;
     queue_growth_serve(&m->decode_growth, r->id, r->waiting_since, r->taken_over - r->waiting_since);
-    station_enter(&m->replicas[replica].system, r->taken_over);
+    station_enter(&m->replicas[station.index].system, r->taken_over);
 }
 
 struct observer run_metrics_observer(struct run_metrics *m)

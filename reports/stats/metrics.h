@@ -58,7 +58,7 @@ struct request_sums {
 /* Where rows go that are too many to keep in memory. */
 struct row_sink {
     void *state;
-    void (*add_request)(void *state, size_t replica, const struct request *r);
+    void (*add_request)(void *state, struct station_id station, const struct request *r);
     void (*add_point)(void *state, const char *series, sim_time at, double value);
     /* The k-th one of the record. */
     void (*add_iteration)(void *state, const struct iteration_record *record, uint64_t k);
@@ -182,8 +182,8 @@ struct run_summary {
 };
 
 /* The station of one replica, or of its queue. */
-struct station_summary run_metrics_station(const struct run_metrics *m, const struct scenario *s, size_t replica,
-                                           bool queue, double duration_s);
+struct station_summary run_metrics_station(const struct run_metrics *m, const struct scenario *s,
+                                           struct station_id station, bool queue, double duration_s);
 
 /* A delay station, or its queue. */
 struct station_summary run_metrics_delay(const struct run_metrics *m, const struct scenario *s, size_t delay,

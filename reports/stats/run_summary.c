@@ -87,10 +87,10 @@ static void leave_busy_alone(struct station_summary *t)
                                   .little_residual = NAN};
 }
 
-struct station_summary run_metrics_station(const struct run_metrics *m, const struct scenario *s, size_t replica,
-                                           bool queue, double duration_s)
+struct station_summary run_metrics_station(const struct run_metrics *m, const struct scenario *s,
+                                           struct station_id station, bool queue, double duration_s)
 {
-    const struct replica_metrics *r = &m->replicas[replica];
+    const struct replica_metrics *r = &m->replicas[station.index];
     struct station_summary out =
         queue ? station_of(&r->queue, 0, duration_s) : served_station(&r->system, &r->queue, r->servers, duration_s);
     /* No formula tells pools apart. */
@@ -99,7 +99,7 @@ struct station_summary run_metrics_station(const struct run_metrics *m, const st
         out.utilization = utilization_of(m, s, &out, r->system.arrivals, m->serving_per_s * share);
     if (s->cluster.routers[0].policy->central && r->system.arrivals == 0)
         leave_busy_alone(&out);
-    snprintf(out.name, sizeof out.name, "replica:%zu%s", replica, queue ? "/queue" : "");
+    snprintf(out.name, sizeof out.name, "replica:%zu%s", station.index, queue ? "/queue" : "");
     return out;
 }
 

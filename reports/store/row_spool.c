@@ -24,12 +24,12 @@ void row_spool_close(struct row_spool *spool)
     *spool = (struct row_spool){0};
 }
 
-static void add_request(void *state, size_t replica, const struct request *r)
+static void add_request(void *state, struct station_id station, const struct request *r)
 {
     struct row_spool *spool = state;
     struct request_metrics metrics = request_metrics_of(r);
     struct request_row row = {.id = r->id,
-                              .replica = replica,
+                              .replica = station.index,
                               .arrival = r->arrival,
                               .prompt_tokens = r->prompt_tokens,
                               .output_tokens = r->output_tokens,
@@ -52,7 +52,7 @@ static void add_iteration(void *state, const struct iteration_record *i, uint64_
 {
     struct row_spool *spool = state;
     const struct batch *b = i->batch;
-    struct iteration_row row = {.replica = i->replica,
+    struct iteration_row row = {.replica = i->station.index,
                                 .start = stretch_end(i->stretch, k),
                                 .end = k + 1 == i->count ? i->end : stretch_end(i->stretch, k + 1),
                                 .decodes = b->decodes,

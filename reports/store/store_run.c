@@ -362,7 +362,7 @@ static int save_stations(struct store *s, sqlite3_int64 run, const struct scenar
         return -1;
     for (size_t i = 0; i < m->replica_count; i++)
         for (int queue = 0; queue < 2; queue++) {
-            struct station_summary t = run_metrics_station(m, sc, i, queue, r->duration_s);
+            struct station_summary t = run_metrics_station(m, sc, (struct station_id){i}, queue, r->duration_s);
             if (save_station(s, run, &t, err))
                 return -1;
         }
