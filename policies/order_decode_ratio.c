@@ -53,4 +53,5 @@ const struct order_policy order_decode_ratio = {
     .destroy = destroy,
     .joins = joins,
     .admitted = admitted,
+    .withdrawn = admitted,
     .arrange = arrange};

@@ -131,22 +131,33 @@ static void take_out(struct client *c, struct request *r)
         c->last = before;
 }
 
-/* A prompt counts when it is first admitted. */
-static void admitted(void *state, struct request *r)
+static void waits_no_longer(struct fair *f, struct request *r, uint64_t units)
 {
-    struct fair *f = state;
     uint32_t number = r->origin.client;
     struct client *c = &f->clients[number];
     ordered_remove(&f->leaders, &c->first->place);
     take_out(c, r);
-    if (r->counted == 0) {
-        r->counted = 1;
-        c->counter += f->prompt_weight * r->prompt_tokens;
-    }
+    c->counter += units;
     if (c->first)
         lead(f, number);
     else if (!f->leaders)
         f->floor = c->counter;
+}
+
+/* A prompt counts when it is first admitted. */
+static void admitted(void *state, struct request *r)
+{
+    struct fair *f = state;
+    uint64_t prompt = r->counted == 0 ? f->prompt_weight * r->prompt_tokens : 0;
+    r->counted = r->counted == 0 ? 1 : r->counted;
+    waits_no_longer(f, r, prompt);
+}
+
+static void withdrawn(void *state, struct request *r)
+{
+    struct fair *f = state;
+    settle(f);
+    waits_no_longer(f, r, 0);
 }
 
 static void served(void *state, struct request *r, uint32_t generated)
@@ -180,6 +191,7 @@ const struct order_policy order_fair = {
     .destroy = destroy,
     .joins = joins,
     .admitted = admitted,
+    .withdrawn = withdrawn,
     .served = served,
     .leaves = leaves,
     .arrange = arrange,

@@ -114,5 +114,6 @@ const struct order_policy order_lpm = {
     .destroy = free,
     .joins = joins,
     .admitted = admitted,
+    .withdrawn = admitted,
     .begins = begins,
     .arrange = arrange};

@@ -60,6 +60,11 @@ static void admitted(void *state, struct request *r)
     prefix_groups_leave(&a->groups, r);
 }
 
+static void withdrawn(void *state, struct request *r)
+{
+    prefix_groups_leave(&((struct resource_aware *)state)->groups, r);
+}
+
 static void leaves(void *state, struct request *r)
 {
     add(&((struct resource_aware *)state)->running, r, -1);
@@ -86,5 +91,6 @@ const struct order_policy order_resource_aware = {
     .destroy = destroy,
     .joins = joins,
     .admitted = admitted,
+    .withdrawn = withdrawn,
     .leaves = leaves,
     .arrange = arrange};

@@ -28,6 +28,7 @@ struct order_policy {
      * has waited here before. */
     int (*joins)(void *state, struct request *r);
     void (*admitted)(void *state, struct request *r);
+    void (*withdrawn)(void *state, struct request *r); /* it waits no longer, and has not been admitted: it gave up */
     /* Before the queue is looked at, for all that run: output tokens so far. */
     void (*served)(void *state, struct request *r, uint32_t generated);
     void (*leaves)(void *state, struct request *r); /* finished or preempted */

@@ -25,7 +25,7 @@
 #include "policies/static_batch.h"
 
 #ifndef TANDEM_PLUGIN_ABI
-#define TANDEM_PLUGIN_ABI 4 /* grows when what a policy sees or says changes its meaning, or a call its arguments */
+#define TANDEM_PLUGIN_ABI 5 /* grows when what a policy sees or says changes its meaning, or a call its arguments */
 #endif
 
 enum { PLUGIN_POLICIES_MAX = 16 }; /* of one axis */

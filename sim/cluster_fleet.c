@@ -43,6 +43,14 @@ static bool is_empty(const struct cluster *c, const struct station *s)
     return empty;
 }
 
+/* Its server is given back: the next one starts with nothing. */
+static void forget(struct cluster *c, const struct station *s, sim_time now)
+{
+    struct error err = {0};
+    for (size_t i = s->pool->tied; i-- > 0;)
+        c->out_of_memory |= replica_forget(s->replicas[i], now, &err) != 0;
+}
+
 bool cluster_settle_fleet(struct cluster *c, const struct station *s, sim_time now)
 {
     if (state_of(s) != REPLICA_DRAINING)
@@ -53,8 +61,10 @@ bool cluster_settle_fleet(struct cluster *c, const struct station *s, sim_time n
             return false;
     fleet_off(s->fleet, s->fleet_place, now);
     await_fleet(c, s->fleet);
-    for (size_t i = 0; i < s->pool->ranks; i++)
+    for (size_t i = 0; i < s->pool->ranks; i++) {
         expect_no_event(c, &first[i]);
+        forget(c, &first[i], now);
+    }
     return true;
 }
 
@@ -238,7 +248,7 @@ static void give_up(struct cluster *c, struct request *r, sim_time now)
     struct replica *replica = c->replicas[r->replica.index];
     const struct station *s = station_of(c, replica);
     bool central = shares_queue(c, s);
-    replica_drop(replica, r);
+    replica_drop(replica, r, now);
     if (!central)
         tell_evicted(c->observer, replica_station(replica), r, now);
     cluster_lose(c, r, now, "gave up waiting");

@@ -6,16 +6,20 @@
 #include "base/array.h"
 #include "sim/replica_parts.h"
 
-static int create_policy(struct replica *r, struct error *err)
+static int create_policies(struct replica *r, struct error *err)
 {
+    if (r->order && r->order->create && r->order->create(&r->order_state, r->order_params, err))
+        return -1;
     return r->batching->create ? r->batching->create(&r->batching_state, r->batching_params, err) : 0;
 }
 
-static void destroy_policy(struct replica *r)
+static void destroy_policies(struct replica *r)
 {
     if (r->batching && r->batching->destroy && r->batching_state)
         r->batching->destroy(r->batching_state);
-    r->batching_state = NULL;
+    if (r->order && r->order->destroy && r->order_state)
+        r->order->destroy(r->order_state);
+    r->batching_state = r->order_state = NULL;
 }
 
 struct kv_layout replica_kv_layout(const struct replica_config *config)
@@ -73,9 +77,7 @@ int replica_create(struct replica **out, const struct replica_place *place, cons
                               .verbs = &replica_own_verbs,
                               .replica = r};
     replica_sync_view(r);
-    if (r->order && r->order->create && r->order->create(&r->order_state, config->order_params, err))
-        return -1;
-    return create_policy(r, err);
+    return create_policies(r, err);
 }
 
 void replica_connect(struct replica *r, const struct replica_host *host)
@@ -92,9 +94,7 @@ void replica_destroy(struct replica *r)
 {
     if (!r)
         return;
-    destroy_policy(r);
-    if (r->order && r->order->destroy && r->order_state)
-        r->order->destroy(r->order_state);
+    destroy_policies(r);
     decode_set_release(&r->decodes);
     kv_pool_destroy(&r->own_kv);
     free(r->batch.items);
@@ -159,8 +159,13 @@ static void unload(struct replica *r, const struct request *request)
     r->load->predicted_kv_tokens -= (uint64_t)request->prompt_tokens + request->predicted_tokens;
 }
 
-void replica_drop(struct replica *r, struct request *request)
+void replica_drop(struct replica *r, struct request *request, sim_time now)
 {
+    if (replica_arranges(r) && r->order->withdrawn) {
+        replica_catch_up(r, now);
+        replica_account_served(r);
+        r->order->withdrawn(r->order_state, request);
+    }
     order_remove(r->view.waiting, request);
     r->queue_changed = true;
     if (request->swapped_to)
@@ -197,6 +202,13 @@ static void lose_kv(struct replica *r, struct request *q, sim_time now, struct r
     request_list_insert(out, q, NULL);
 }
 
+/* Of those that wait in its own queue. Where an order arranges it, who stands where depends on when it was asked last.
+ */
+static struct request *first_to_go(const struct replica *r)
+{
+    return replica_arranges(r) ? r->view.waiting->oldest : r->view.waiting->head;
+}
+
 int replica_evict(struct replica *r, struct request_list *prompts, sim_time now, struct request_list *out,
                   struct error *err)
 {
@@ -213,10 +225,17 @@ int replica_evict(struct replica *r, struct request_list *prompts, sim_time now,
         replica_book_chunk(q, now);
         lose_kv(r, q, now, out);
     }
-    for (struct request *q; !r->view.shared_queue && (q = r->view.waiting->head);) {
-        replica_drop(r, q);
+    for (struct request *q; !r->view.shared_queue && (q = first_to_go(r));) {
+        replica_drop(r, q, now);
         request_list_insert(out, q, NULL);
     }
+    r->extra = 0;
+    r->carry = 0;
+    return replica_forget(r, now, err);
+}
+
+int replica_forget(struct replica *r, sim_time now, struct error *err)
+{
     if (r->kv == &r->own_kv) {
         kv_pool_release_parked(r->kv, now);
         kv_pool_forget(r->kv, now);
@@ -224,11 +243,9 @@ int replica_evict(struct replica *r, struct request_list *prompts, sim_time now,
         if (r->tiers)
             tiers_fail(r->tiers, now);
     }
-    r->extra = 0;
-    r->carry = 0;
     replica_sync_view(r);
-    destroy_policy(r); /* it may remember who was in its batch */
-    return create_policy(r, err);
+    destroy_policies(r); /* they may remember who was here */
+    return create_policies(r, err);
 }
 
 static bool told_ahead(const struct replica *r, sim_time now)

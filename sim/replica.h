@@ -98,17 +98,20 @@ const char *replica_refuses(const struct replica *r, const struct request *reque
 int replica_enqueue(struct replica *r, struct request *request, sim_time now);
 
 /* Takes a request that waits here out of the queue. */
-void replica_drop(struct replica *r, struct request *request);
+void replica_drop(struct replica *r, struct request *request, sim_time now);
 
 /* The replica fails: of what it runs, iterations that have ended are applied, the one that runs is void, and its time
  * is booked as preempted. The replica is then not busy; replica_evict is to follow. */
 void replica_abort(struct replica *r, sim_time now);
 
 /* Everything is gone: KV, batches, and who was here, first those that ran, who are put into `out`. Not while busy. Its
- * policy starts anew. Of replicas that are tied the leader comes last, since the KV is its own; `prompts`
+ * policies start anew. Of replicas that are tied the leader comes last, since the KV is its own; `prompts`
  * are those between two chunks, which nobody has; the list is empty then. */
 int replica_evict(struct replica *r, struct request_list *prompts, sim_time now, struct request_list *out,
                   struct error *err);
+
+/* Its server is given back, and nobody is here: the next one has no KV, and its policies start anew. */
+int replica_forget(struct replica *r, sim_time now, struct error *err);
 
 /* Of a replica that has caught up to `now`, how long its iteration has gone on; less than 0, how long it goes on after
  * `now`, where observers know of it. And the output tokens that they know of, and that come after `now`. */

@@ -293,12 +293,9 @@ static int read_order(struct scenario *s, const struct json *policy, struct erro
     c->order_params = &s->order_params;
     s->cluster.predictor_params = &s->predictor_params;
     s->cluster.seed = s->seed;
-    if (c->order->arrange && s->cluster.fleet_count > 0)
+    if (c->order->admitted && !c->order->withdrawn && s->cluster.fleet_count > 0)
         return json_complain(
-            &at,
-            "an order of keys with failures, autoscaling or admission, since this one keeps account of "
-            "all that its queue's requests are served",
-            err);
+            &at, "an order that hears of who gives up (`withdrawn`) with failures, autoscaling or admission", err);
     if (c->order->arrange && (central || tied))
         return json_complain(
             &at,

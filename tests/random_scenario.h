@@ -247,7 +247,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     if (pooled) {
         if (routing == 2 && !named.split)
             routing = 0; /* the pools of a step share no queue */
-        named.fleet = below(rng, 2) && is_keyed(order);
+        named.fleet = below(rng, 2);
         named.devices = ranks ? 2 : device == 4 ? 4 : 3; /* tables are of one model */
         random_pools(rng, &named, routings[routing], routing == 2);
         snprintf(cluster, sizeof cluster, "%s", named.text);
@@ -269,8 +269,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                  "{\"bytes_per_s\": %u, \"layerwise\": %s, \"discipline\": \"%s\"}%s}",
                  placements[placed], 1 + d[2] % (RANDOM_REPLICAS_MAX / 2), pools[0], prompts_alone,
                  1 + d[3] % (RANDOM_REPLICAS_MAX / 2), pools[1], d[4] % 2 ? "chunked_prefill" : "unified_budget",
-                 1 + d[5] % 24, is_keyed(order) ? random_fleet(rng) : "", d[6] % 2 ? 2000000000 : 200000000,
-                 d[7] % 2 ? "true" : "false", d[8] % 3 ? "shared" : "fifo",
+                 1 + d[5] % 24, random_fleet(rng), d[6] % 2 ? 2000000000 : 200000000, d[7] % 2 ? "true" : "false",
+                 d[8] % 3 ? "shared" : "fifo",
                  placed == 2 ? ", \"prefill_above_tokens\": 300, \"decode_above_tokens\": 500" : "");
     else {
         static const char *const fleets[] = {
@@ -286,7 +286,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
             "20}",
         };
         snprintf(cluster, sizeof cluster, "\"replicas\": %u%s", 1 + d[2] % RANDOM_REPLICAS_MAX,
-                 fleets[is_keyed(order) && d[3] % 2 ? d[4] % 6 : 0]);
+                 fleets[d[3] % 2 ? d[4] % 6 : 0]);
     }
     if ((staged || ranks || split) && !pooled && is_keyed(order) && below(rng, 2))
         snprintf(cluster + strlen(cluster), sizeof cluster - strlen(cluster), "%s", random_common_fleet(rng));

@@ -12,15 +12,20 @@ static void write_trace(const char *lines)
     fclose(out);
 }
 
-static void run_fleet(const char *cluster, const char *policy, struct run_summary *r)
+static void run_ordered_fleet(const char *cluster, const char *policy, const char *order, struct run_summary *r)
 {
     char text[1000];
     snprintf(text, sizeof text,
              "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {%s},"
-             "\"policy\": {\"batching\": %s}, \"workload\": {\"trace\": \"build/test_fleet.jsonl\"},"
+             "\"policy\": {\"batching\": %s%s}, \"workload\": {\"trace\": \"build/test_fleet.jsonl\"},"
              "\"slo\": {\"e2e_s\": {\"p99\": 1}}}",
-             cluster, policy);
+             cluster, policy, order);
     run_scenario(text, r);
+}
+
+static void run_fleet(const char *cluster, const char *policy, struct run_summary *r)
+{
+    run_ordered_fleet(cluster, policy, "", r);
 }
 
 static const char one_request[] = "{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 3}\n";
@@ -150,6 +155,33 @@ static void test_whoever_waits_too_long_gives_up(void **state)
     assert_true(fabs(r.queue.number - 2000.0 / 3323) < 1e-12); /* the wait of the one that gave up counts */
 }
 
+/* The same with orders that keep account of who waits: three give up at 2000, and one that comes at 3000 runs from 3323
+ * on. resource_aware takes two of the short ones first, to 1100 and to 2200, so that only two give up. */
+static void test_who_gives_up_leaves_an_order_that_keeps_account(void **state)
+{
+    (void)state;
+    struct run_summary r;
+    static const struct {
+        const char *order;
+        uint64_t lost;
+        sim_time end;
+    } cases[] = {{"fair", 3, 4423}, {"lpm", 3, 4423}, {"decode_ratio", 3, 4423}, {"resource_aware", 2, 4100}};
+    write_trace("{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 3}\n"
+                "{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 1, \"client\": 1}\n"
+                "{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 1, \"client\": 2}\n"
+                "{\"arrival_s\": 0, \"prompt_tokens\": 10, \"output_tokens\": 1, \"client\": 1}\n"
+                "{\"arrival_s\": 3e-6, \"prompt_tokens\": 10, \"output_tokens\": 1, \"client\": 1}\n");
+    for (size_t i = 0; i < 4; i++) {
+        char order[50];
+        snprintf(order, sizeof order, ", \"order\": \"%s\"", cases[i].order);
+        run_ordered_fleet("\"admission\": {\"give_up_s\": 2e-6}", "{\"name\": \"continuous\", \"max_sequences\": 1}",
+                          order, &r);
+        assert_int_equal(r.totals.lost, cases[i].lost);
+        assert_int_equal(r.totals.finished, 5 - cases[i].lost);
+        assert_int_equal(r.totals.end, cases[i].end);
+    }
+}
+
 /* One runs and one waits; the third is one too many. */
 static void test_a_full_queue_sheds(void **state)
 {
@@ -215,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_a_run_in_which_nothing_can_happen_is_an_error),
         cmocka_unit_test(test_a_start_is_given_up),
         cmocka_unit_test(test_whoever_waits_too_long_gives_up),
+        cmocka_unit_test(test_who_gives_up_leaves_an_order_that_keeps_account),
         cmocka_unit_test(test_a_full_queue_sheds),
         cmocka_unit_test(test_availability_by_chance),
         cmocka_unit_test(test_what_clients_send_as_they_give_up_is_served),

@@ -28,6 +28,22 @@ static void end(void)
 
 static const struct origin group = {.prefix_group = 1, .prefix_tokens = 10};
 
+/* Its server is given back, and another one starts: what it had is gone. */
+static void test_a_server_that_is_given_back_keeps_no_prefix(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    begin("{\"name\": \"unified_budget\"}", 100);
+    bench_arrive_from(&b, 0, 14, 1, group);
+    bench_step(&b, "0:14");
+    expect_ok(replica_forget(b.replica, b.now, &err), &err);
+    bench_arrive_from(&b, 1, 13, 1, group);
+    bench_step(&b, "1:13");
+    bench_arrive_from(&b, 2, 13, 1, group);
+    bench_step(&b, "2:5");
+    end();
+}
+
 /* Of 10 common tokens 2 whole blocks can be shared. 0 computes all of its 14; 1, which comes when 0 still decodes,
  * finds 8 and computes 2 + 3 of its 13; 2 has another prefix and finds nothing. */
 static void test_a_common_prefix_is_computed_once(void **state)
@@ -308,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_common_prefix_is_computed_once),
+        cmocka_unit_test(test_a_server_that_is_given_back_keeps_no_prefix),
         cmocka_unit_test(test_what_is_shared_need_not_be_free),
         cmocka_unit_test(test_a_prefix_computed_twice_is_kept_once),
         cmocka_unit_test(test_a_prefix_is_found_in_its_own_batch),

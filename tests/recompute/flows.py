@@ -162,13 +162,13 @@ def check_parts(run, findings):
         if not r.preemptions and not layout.failures(run):
             findings.true("parts.preempted", "preempted" not in r.parts, f"request {r.id} was never preempted: {r.parts}")
             if not layout.fleet(run):
-                early = sum(r.parts.get(p, 0) for p in ("delay", "queue", "prefill_own", "prefill_stall", "route"))
+                early = sum(r.parts.get(p, 0) for p in ("delay", "queue", "kv_load", "prefill_own", "prefill_stall", "route"))
                 findings.equal("parts.ttft", f"request {r.id}: parts until the first token", early, r.ttft)
                 findings.true("parts.queue", r.parts.get("queue", 0) <= r.queue,
                               f"request {r.id}: part queue {r.parts.get('queue', 0)} above queue_s {r.queue}")
     for part, total in totals.items():
         right = total / whole if whole else None
-        if whole and warmup.is_told(run) and (total or part != names.AFTER):
+        if whole and warmup.is_told(run) and (total or part not in names.RARE):
             findings.near("parts.share", f"time_share_{part}", run.value("time_share_" + part), right, 1e-9, 1e-12)
 
 
@@ -195,7 +195,7 @@ def check_bands(run, findings):
     if run.value("e2e_s", names.BANDS[0][0], "count") is None:
         return
     if not any(r.preemptions for r in run.requests) and not layout.failures(run):
-        for part in ("delay", "queue", "prefill_own", "prefill_stall"):
+        for part in ("delay", "queue", "kv_load", "prefill_own", "prefill_stall"):
             total = sum((run.value("ttft_s", s, "count") or 0) * (run.value("ttft_s_part_" + part, s, "mean") or 0)
                         for s, _, _ in names.BANDS)
             findings.near("band.part", f"ttft_s_part_{part}: sum over bands", total,

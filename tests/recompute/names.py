@@ -11,8 +11,8 @@ LATENCIES = ("queue_s", "ttft_s", "tpot_s", "itl_s", "e2e_s", "normalized_s")
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 STATISTICS = ("count", "mean", "sd", "min", *PERCENTILES, "max")
 PARTS = ("queue", "prefill_own", "prefill_stall", "decode_own", "decode_interference", "decode_stall", "preempted",
-         "transfer", "route", "delay", "after")
-AFTER = "after"  # whose share of time is told only where there is some
+         "transfer", "route", "delay", "after", "kv_load")
+RARE = ("after", "kv_load")  # whose shares of time are told only where there can be some
 BANDS = (("band:p0-p50", 0, 0.5), ("band:p50-p90", 0.5, 0.9), ("band:p90-p99", 0.9, 0.99), ("band:p99-p100", 0.99, 1))
 
 # Metrics of scope `run` that every run has (statistic `value`).
@@ -21,7 +21,7 @@ REQUIRED = (
     "slo_windows_kept", "utilization", "padding_waste", "batch_sequences", "batch_tokens", "kv_use_mean", "kv_use_peak",
     "preemptions", "recomputed_tokens", "makespan_s", "prefix_hit_rate", "bubble_share", "overloaded", LOST_METRIC,
     "replica_hours", "replica_failures", "measured_share", "interpolated_share", "estimated_share", "extrapolated_share",
-    *("time_share_" + part for part in PARTS if part != AFTER))
+    *("time_share_" + part for part in PARTS if part not in RARE))
 
 # Metrics that ../shared/metrics.md (its last section) asks for and that may still be absent: checked where they are there.
 # The name on the left is the checker's, the names on the right are those the program may use.

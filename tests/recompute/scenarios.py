@@ -6,6 +6,7 @@ checked is arithmetic, and that needs few requests."""
 import json
 
 WHOLE_BATCH = ("static_padded", "static_prepacked", "dynamic_batch", "fixed_batch", "elastic_batch", "decode_priority")
+LOADING = ("chunked_prefill", "continuous", "lightllm", "piggyback", "prefill_first", "unified_budget", "adaptive_chunk")
 ITERATIVE = ("continuous", "prefill_first", "piggyback", "chunked_prefill", "unified_budget", "lightllm", "adaptive_chunk")
 KEYED = ("fcfs", "sjf", "srpt", "edf", "length_bucket", "priority", "skip_predict")
 ACCOUNTING = ("fair", "decode_ratio", "resource_aware", "lpm")
@@ -245,7 +246,7 @@ def serving(rng):
         routing = "random"
     shared = routing == "central_queue" or kind in ("pipeline", "pair") or staged
     many = fleet(rng) if kind != "pair" and chance(rng, 0.4) else {}
-    order = rng.choice(KEYED if shared or many else KEYED + ACCOUNTING)
+    order = rng.choice(KEYED if shared else KEYED + ACCOUNTING)
     work, lines = workload(rng, policy["name"] in WHOLE_BATCH)
     device = rng.choice(DEVICES[:2] if kind == "ranks" else DEVICES[:3] + DEVICES[4:] if kind == "pipeline" or staged else DEVICES)
     block = rng.choice([1, 3, 16, 16, 64])
@@ -253,7 +254,6 @@ def serving(rng):
     parts = cluster(rng, kind, staged)
     if split and chance(rng, 0.3):
         add_pool_fleets(rng, parts["placement"])
-        order = rng.choice(KEYED)
     if device == TABLES:
         parts.pop("tensor_parallel", None)  # which its tables were measured without
     scenario = {"model": "qwen3-30b-a3b" if kind == "ranks" else "llama-3.1-8b", "device": device,
@@ -264,6 +264,8 @@ def serving(rng):
     if kind == "colocated" and "give_up_s" not in many.get("admission", {}) and chance(rng, 0.15):
         add_delay(rng, scenario["cluster"], work)
     add_policy(rng, scenario["policy"], policy["name"], kind, shared or staged)
+    if chance(rng, 0.5):
+        add_tiers(rng, scenario, kind, staged)
     add_engine(rng, scenario, kind, staged)
     return scenario, lines
 
@@ -280,6 +282,23 @@ def add_policy(rng, policy, batching_name, kind, shared):
         policy["preemption"] = {"name": "swap", "host_bytes": 5e7, "bytes_per_s": 2e9}
     if batching_name in ITERATIVE and chance(rng, 0.4):
         policy["prefix_caching"] = True
+
+
+def add_tiers(rng, scenario, kind, staged):
+    """Below the GPU memory of whoever computes prompts."""
+    policy, cluster = scenario["policy"], scenario["cluster"]
+    if kind == "pair" or not policy.get("prefix_caching") or policy["batching"]["name"] not in LOADING:
+        return
+    tiers = {}
+    for name in ("host", "remote")[:rng.randint(1, 2)]:
+        tiers[name] = {"bytes": rng.choice([2e7, 3e8, 1e12]), "shared_by": rng.choice(["replica", "node", "cluster"]),
+                       "read_bytes_per_s": rng.choice([3e8, 25e9]), "latency_ns": rng.choice([0, 10000, 1000000]),
+                       "discipline": rng.choice(["shared", "fifo"]), "evict": rng.choice(["lru", "fifo"]),
+                       "write": "evict" if kind == "pipeline" or staged else rng.choice(["evict", "through"]),
+                       "load": rng.choice(["always", "faster"])}
+    cluster["tiers"] = tiers
+    if chance(rng, 0.3):
+        cluster["nodes"] = {"gpus": rng.randint(1, 4)}
 
 
 def add_engine(rng, scenario, kind, staged):
