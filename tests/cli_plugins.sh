@@ -186,7 +186,7 @@ plugin 'plug-in ./text.so: cannot be loaded: ./text.so: file too short' text.so
 plugin 'plug-in ./evil.so: does not end with TANDEM_PLUGIN(...)' evil.so
 [ -e ran ] # it was named here
 make_plugin abi.so -DTANDEM_PLUGIN_ABI=999 "$source/docs/examples/prompts_alone.c"
-plugin 'plug-in ./abi.so: was compiled against another version of Tandem (its interface is 999, this one is 4, or their structs differ); compile it again' abi.so
+plugin 'plug-in ./abi.so: was compiled against another version of Tandem (its interface is 999, this one is 5, or their structs differ); compile it again' abi.so
 echo 'const unsigned tandem_plugin[4] = {3, 8};' | make_plugin short.so -x c -
 plugin 'plug-in ./short.so: was compiled against another version' short.so
 
