@@ -28,6 +28,14 @@ static void append(char *text, size_t size, const char *between, const char *mor
     snprintf(text + used, size - used, "%s%s", used ? between : "", more);
 }
 
+/* Of two forms one has a default. */
+static void merge_default(struct field *into, const struct field *f)
+{
+    into->required = false;
+    into->is.preset_text = f->is.preset_text;
+    into->otherwise = f->otherwise;
+}
+
 /* `when` is NULL where the field may always be said. */
 static void add(struct children *out, const struct field *f, const char *when, bool one_of_names)
 {
@@ -35,6 +43,9 @@ static void add(struct children *out, const struct field *f, const char *when, b
         struct child *c = &out->rows[i];
         if (strcmp(c->field.is.name, f->is.name) != 0)
             continue;
+        c->field.choices = f->of_all_forms ? f->of_all_forms : c->field.choices;
+        if (c->field.required && !f->required)
+            merge_default(&c->field, f);
         if (one_of_names && when)
             append(c->when, sizeof c->when, ", ", when);
         else

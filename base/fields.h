@@ -40,6 +40,7 @@ struct field {
     const char *otherwise; /* in words, what holds where it is absent; NULL: the default of `is` */
     size_t into;           /* FIELD_INTO; 0: the reader takes it by itself */
     const struct choice *choices;
+    const struct choice *of_all_forms; /* where each form has its own ones of these; NULL: it stands in one form */
     bool (*names)(size_t index, struct named *out); /* false after the last */
     const char *other_names;                        /* pattern of texts that are allowed, too, such as paths */
     const char *listed;                             /* what `tandem list` calls the names; NULL: they are few */

@@ -26,7 +26,11 @@ struct cache_said {
 };
 
 const struct field cache_fields[] = {
-    {.is = {.name = "kind", .help = "what it is"}, .kind = FIELD_CHOICE, .required = true, .choices = its_kind},
+    {.is = {.name = "kind", .help = "what it is"},
+     .kind = FIELD_CHOICE,
+     .required = true,
+     .choices = its_kind,
+     .of_all_forms = pool_kinds},
     DELAY_SERVERS("unlimited"),
     {.is = {.name = "lookup_s", .help = "seconds that a request is looked up"},
      .kind = FIELD_FORMS,

@@ -5,14 +5,17 @@
 
 static const struct choice its_kind[] = {PLAIN_DELAY_KIND, {0}};
 
-const struct field plain_delay_fields[] = {
-    {.is = {.name = "kind", .help = "what it is"}, .kind = FIELD_CHOICE, .required = true, .choices = its_kind},
-    DELAY_SERVERS("1"),
-    {.is = {.name = "service_s", .help = "seconds that a request is served"},
-     .kind = FIELD_FORMS,
-     .required = true,
-     .members = duration_forms},
-    {.is.name = NULL}};
+const struct field plain_delay_fields[] = {{.is = {.name = "kind", .help = "what it is"},
+                                            .kind = FIELD_CHOICE,
+                                            .required = true,
+                                            .choices = its_kind,
+                                            .of_all_forms = pool_kinds},
+                                           DELAY_SERVERS("1"),
+                                           {.is = {.name = "service_s", .help = "seconds that a request is served"},
+                                            .kind = FIELD_FORMS,
+                                            .required = true,
+                                            .members = duration_forms},
+                                           {.is.name = NULL}};
 
 static int read(const struct json *root, const struct json *pool, struct delay_config *out, struct error *err)
 {

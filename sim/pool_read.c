@@ -83,7 +83,8 @@ struct pool_said {
 const struct field pool_fields[] = {
     {.is = {.name = "kind", .preset_text = "replica", .help = "what it is made of"},
      .kind = FIELD_CHOICE,
-     .choices = replica_kind},
+     .choices = replica_kind,
+     .of_all_forms = pool_kinds},
     {.is = {"model", PARAM_TEXT, "", 0, 0, 0, "model of its replicas; in a flow of two steps, the same in all pools",
             NULL, NULL},
      .otherwise = "the scenario's",
