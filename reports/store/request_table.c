@@ -15,9 +15,15 @@ struct table {
     struct row_spool *spool;
 };
 
+struct place {
+    uint64_t id;
+    size_t row;
+};
+
 struct cursor {
     sqlite3_vtab_cursor base;
-    struct request_row *rows; /* [BATCH_ROWS] */
+    struct request_row *rows; /* [BATCH_ROWS] as they were spooled */
+    struct place *order;      /* [BATCH_ROWS] by ID */
     size_t count, at;
     sqlite3_int64 passed;
 };
@@ -52,29 +58,33 @@ static int plan_whole_scan(sqlite3_vtab *table, sqlite3_index_info *info)
     return SQLITE_OK;
 }
 
-static int open_cursor(sqlite3_vtab *table, sqlite3_vtab_cursor **out)
-{
-    (void)table;
-    struct cursor *c = calloc(1, sizeof *c);
-    if (c && !(c->rows = malloc(BATCH_ROWS * sizeof *c->rows))) {
-        free(c);
-        c = NULL;
-    }
-    *out = c ? &c->base : NULL;
-    return c ? SQLITE_OK : SQLITE_NOMEM;
-}
-
 static int close_cursor(sqlite3_vtab_cursor *cursor)
 {
     struct cursor *c = (struct cursor *)cursor;
     free(c->rows);
+    free(c->order);
     free(c);
     return SQLITE_OK;
 }
 
+static int open_cursor(sqlite3_vtab *table, sqlite3_vtab_cursor **out)
+{
+    (void)table;
+    struct cursor *c = calloc(1, sizeof *c);
+    if (!c)
+        return SQLITE_NOMEM;
+    *out = &c->base;
+    c->rows = malloc(BATCH_ROWS * sizeof *c->rows);
+    c->order = malloc(BATCH_ROWS * sizeof *c->order);
+    if (c->rows && c->order)
+        return SQLITE_OK;
+    close_cursor(&c->base);
+    return SQLITE_NOMEM;
+}
+
 static int compare_ids(const void *a, const void *b)
 {
-    uint64_t x = ((const struct request_row *)a)->id, y = ((const struct request_row *)b)->id;
+    uint64_t x = ((const struct place *)a)->id, y = ((const struct place *)b)->id;
     return (x > y) - (x < y);
 }
 
@@ -87,7 +97,9 @@ static int next_batch(struct cursor *c)
         table->base.zErrMsg = sqlite3_mprintf("rows could not be read back from a temporary file");
         return SQLITE_IOERR;
     }
-    qsort(c->rows, c->count, sizeof *c->rows, compare_ids);
+    for (size_t i = 0; i < c->count; i++)
+        c->order[i] = (struct place){c->rows[i].id, i};
+    qsort(c->order, c->count, sizeof *c->order, compare_ids);
     return SQLITE_OK;
 }
 
@@ -120,7 +132,7 @@ static int read_column(sqlite3_vtab_cursor *cursor, sqlite3_context *out, int co
 {
     static const enum metric metrics[] = {METRIC_QUEUE, METRIC_TTFT, METRIC_TPOT, METRIC_E2E, METRIC_NORMALIZED};
     const struct cursor *c = (const struct cursor *)cursor;
-    const struct request_row *row = &c->rows[c->at];
+    const struct request_row *row = &c->rows[c->order[c->at].row];
     if (column >= COLUMN_PARTS) {
         sqlite3_result_int64(out, row->parts[column - COLUMN_PARTS]);
     } else if (column >= COLUMN_COUNTS) {
