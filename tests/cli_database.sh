@@ -87,7 +87,12 @@ fi
 python3 - <<'P'
 import shutil, sqlite3
 VIEW = "CREATE VIEW v_run_summary AS SELECT r.id, r.name, r.slo_met FROM run r"
-BACK = {5: ["DROP TABLE run_plugin"],
+PARTS = ("queue prefill_own prefill_stall decode_own decode_interference decode_stall preempted transfer route delay after "
+         "kv_load").split()
+BACK = {6: ["CREATE TABLE parts (run_id INTEGER, request_id INTEGER, part TEXT, ns INTEGER, PRIMARY KEY (run_id, request_id, "
+            "part)) WITHOUT ROWID", "INSERT INTO parts SELECT * FROM time_parts", "DROP VIEW time_parts",
+            "ALTER TABLE parts RENAME TO time_parts"] + ["ALTER TABLE request DROP COLUMN part_%s_ns" % p for p in PARTS],
+        5: ["DROP TABLE run_plugin"],
         4: ["DROP VIEW v_run_summary", VIEW, "ALTER TABLE run DROP COLUMN lost", "ALTER TABLE run DROP COLUMN unserved_reason",
             "DROP TABLE slo_target", "ALTER TABLE station DROP COLUMN busy", "DELETE FROM metric WHERE scope = 'all'",
             "UPDATE run SET slo_met = 0 WHERE slo_met IS NULL"],
@@ -117,7 +122,7 @@ for version in 1 2 3 4 5 6; do
 done
 if as "$tandem" --version >/dev/null 2>&1 && ! as touch closed/x 2>/dev/null; then
     chmod 444 closed-3.db
-    fails 2 "has schema version 3, older than 6, and cannot be written" as "$tandem" report 1 --db closed-3.db
+    fails 2 "has schema version 3, older than 7, and cannot be written" as "$tandem" report 1 --db closed-3.db
 fi
 python3 - <<'P'
 import sqlite3
@@ -129,8 +134,11 @@ for version in range(1, 7):
     file = "schema%d.db" % version
     assert tables(file) == tables("tandem.db"), version
     db = sqlite3.connect(file)
-    assert db.execute("PRAGMA user_version").fetchone() == (6,) and db.execute("PRAGMA application_id").fetchone() == (0x546e646d,)
+    assert db.execute("PRAGMA user_version").fetchone() == (7,) and db.execute("PRAGMA application_id").fetchone() == (0x546e646d,)
     assert db.execute("SELECT count(*) FROM run").fetchone() == (3,)
+    parts = "SELECT run_id, request_id, part, ns FROM time_parts WHERE run_id < 3 ORDER BY 1, 2, 3"
+    kept = db.execute(parts).fetchall()
+    assert kept and kept == sqlite3.connect("tandem.db").execute(parts).fetchall(), version
     assert db.execute("SELECT count(*) FROM v_run_summary WHERE verdict = 'met'").fetchone()[0] >= 1
 P
 

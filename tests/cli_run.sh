@@ -53,12 +53,26 @@ done
 python3 - <<'P'
 import sqlite3
 db = sqlite3.connect("tandem.db")
-assert db.execute("PRAGMA user_version").fetchone()[0] == 6
+assert db.execute("PRAGMA user_version").fetchone()[0] == 7
 n, worst = db.execute("""SELECT count(*), max(abs(e2e_s - (SELECT sum(ns) FROM time_parts p
     WHERE p.run_id = r.run_id AND p.request_id = r.id) * 1e-9)) FROM request r WHERE run_id = 4""").fetchone()
 assert n == 300 and worst < 1e-9, (n, worst)
 assert db.execute("SELECT max(little_residual) FROM station").fetchone()[0] <= 1e-9
 P
+
+# More requests than are sorted at a time: each is there once, whole, and their tokens are the workload's.
+"$tandem" run default --set workload.requests=20000 --set output.requests=true --quiet --db many.db
+python3 - <<'P'
+import sqlite3
+db = sqlite3.connect("many.db")
+n, least, most, prompts = db.execute("SELECT count(DISTINCT id), min(id), max(id), sum(prompt_tokens) FROM request").fetchone()
+assert (n, most - least) == (20000, 19999), (n, least, most)
+assert prompts == db.execute("SELECT value FROM metric WHERE name = 'prompt_tokens' AND scope = 'all'").fetchone()[0]
+whole, parts = db.execute("SELECT (SELECT sum(round(e2e_s * 1e9)) FROM request), (SELECT sum(ns) FROM time_parts)").fetchone()
+assert whole == parts, (whole, parts)
+assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok" and not db.execute("PRAGMA foreign_key_check").fetchall()
+P
+rm many.db
 
 # Verdicts: of requests that are not served, of none that had a value, of a queue that grows; counts that add up.
 got=0; "$tandem" run default $small --set cluster.admission.most_waiting=1 --set workload.arrivals.rate_per_s=100 --set slo='{"ttft_s":{"p99":1000}}' --check-slo --db verdicts.db >out.txt || got=$?

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Instructions per simulated request, counted by callgrind on the release build, within 5 % of what is written in
-# tests/instructions.txt. The counts belong to one compiler; with another the test says so and passes.
+# tests/instructions.txt. The counts belong to one compiler; with another the test says so and passes. --write puts the
+# counts there, and a line with them at the end of tests/instructions_history.txt.
 # usage: release_instructions.sh TANDEM [--write]
 set -eu
 tandem=$1
@@ -33,9 +34,15 @@ measured=$(
 )
 if [ "${2:-}" = --write ]; then
     echo "$measured" | tee "$file"
+    awk -v date="$(date -u +%F)" -v of="$("$tandem" --version | awk '{print $2}')" 'NR > 1 { counts[$1] = $2 }
+        END { printf "%-10s %-8s %12d %15d %12d %14d\n", date, of, counts["one_replica"], counts["near_saturation"],
+              counts["vllm_preset"], counts["eight_replicas"] }' "$file" >>"$(dirname "$0")/instructions_history.txt"
     exit 0
 fi
 [ "$(head -1 "$file")" = "$(head -1 <<<"$measured")" ] || { echo "skipped: counts are of $(head -1 "$file")"; exit 0; }
+last=$(awk 'END { print $3, $4, $5, $6 }' "$(dirname "$0")/instructions_history.txt")
+[ "$last" = "$(awk 'NR > 1 { printf "%s%s", s, $2; s = " " }' "$file")" ] ||
+    { echo "the last line of instructions_history.txt has other counts than instructions.txt; run with --write"; exit 1; }
 paste -d' ' "$file" - <<<"$measured" | tail -n +2 | awk '
     { off = 100 * ($4 / $2 - 1); printf "%-18s %6d written, %6d now (%+.1f %%)\n", $1, $2, $4, off
       if (off > 5 || off < -5) bad = 1 }

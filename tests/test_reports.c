@@ -523,6 +523,14 @@ static void test_an_older_schema_is_brought_up_to_date(void **state)
     expect_ok(open_store(&s, &err), &err);
     assert_int_equal(run_into_store(s, &err), 1);
     store_close(s);
+    assert_int_equal(query("CREATE TABLE parts AS SELECT * FROM time_parts"), -1);
+    assert_int_equal(query("DROP VIEW time_parts"), -1);
+    assert_int_equal(query("ALTER TABLE parts RENAME TO time_parts"), -1);
+    for (int i = 0; i < PART_COUNT; i++) {
+        char sql[80];
+        snprintf(sql, sizeof sql, "ALTER TABLE request DROP COLUMN part_%s_ns", time_part_names[i]);
+        assert_int_equal(query(sql), -1);
+    }
     assert_int_equal(query("ALTER TABLE request DROP COLUMN cached_tokens"), -1);
     assert_int_equal(query("DROP TABLE validation"), -1);
     assert_int_equal(query("DROP TABLE iteration"), -1);
@@ -544,7 +552,10 @@ static void test_an_older_schema_is_brought_up_to_date(void **state)
     assert_int_equal(query("PRAGMA user_version = 1"), -1);
     expect_ok(open_store(&s, &err), &err);
     store_close(s);
-    assert_int_equal(query("PRAGMA user_version"), 6);
+    assert_int_equal(query("PRAGMA user_version"), 7);
+    assert_int_equal(query("SELECT count(*) FROM request r WHERE abs(e2e_s * 1e9 - (SELECT sum(ns) FROM time_parts p "
+                           "WHERE p.run_id = r.run_id AND p.request_id = r.id)) < 2"),
+                     50);
     assert_int_equal(query("SELECT count(*) FROM request WHERE cached_tokens = 0"), 50);
     assert_int_equal(query("SELECT count(*) FROM validation"), 0);
     assert_int_equal(query("SELECT count(result) FROM sweep_point"), 0);
@@ -554,7 +565,7 @@ static void test_an_older_schema_is_brought_up_to_date(void **state)
 }
 
 /* A file of version 4, by hand: a run with 139 of 400 requests in no column, another without an SLO that "met" it, and
- * a histogram of 1, 2 and 2 s. */
+ * a histogram of 1, 2 and 2 s, and a request of two time parts next to one without any. */
 static void test_counts_of_older_runs_add_up(void **state)
 {
     (void)state;
@@ -568,6 +579,11 @@ static void test_counts_of_older_runs_add_up(void **state)
         "REAL, unit TEXT, PRIMARY KEY (run_id, name, scope, statistic)) WITHOUT ROWID",
         "CREATE TABLE histogram (run_id INTEGER, name TEXT, scope TEXT, value_s REAL, count INTEGER)",
         "CREATE TABLE station (run_id INTEGER, station TEXT, rho REAL)",
+        "CREATE TABLE request (run_id INTEGER, id INTEGER, PRIMARY KEY (run_id, id)) WITHOUT ROWID",
+        "CREATE TABLE time_parts (run_id INTEGER, request_id INTEGER, part TEXT, ns INTEGER, PRIMARY KEY (run_id, "
+        "request_id, part)) WITHOUT ROWID",
+        "INSERT INTO request VALUES (1, 7), (1, 8)",
+        "INSERT INTO time_parts VALUES (1, 7, 'queue', 5), (1, 7, 'kv_load', 11), (2, 7, 'queue', 13)",
         "CREATE VIEW v_run_summary AS SELECT id, name FROM run",
         "INSERT INTO run VALUES (1, 'a', '{\"slo\":{}}', 1, '', '', '', '', 400, 261, 0, 0, 1, 0)",
         "INSERT INTO run VALUES (2, 'b', '{}', 1, '', '', '', '', 10, 8, 1, 1, 1, 1)",
@@ -587,6 +603,31 @@ static void test_counts_of_older_runs_add_up(void **state)
     assert_int_equal(query("SELECT value FROM metric WHERE scope = 'all' AND statistic = 'count'"), 3);
     assert_int_equal(query("SELECT count(*) FROM station WHERE busy = 0.5"), 1);
     assert_int_equal(query("SELECT count(*) FROM v_run_summary WHERE verdict = 'not met' AND lost = 139"), 1);
+    assert_int_equal(query("SELECT count(*) FROM request WHERE id = 7 AND part_queue_ns = 5 AND part_kv_load_ns = 11 "
+                           "AND part_decode_own_ns = 0"),
+                     1);
+    assert_int_equal(query("SELECT sum(ns) FROM time_parts"), 5 + 11);
+    assert_int_equal(query("SELECT count(*) FROM time_parts WHERE run_id = 1 AND request_id = 7"), 2);
+}
+
+/* A request whose parts last 1, 2, 3, … ns: the view names each as the simulator does. */
+static void test_every_time_part_has_a_column_and_a_row_of_the_view(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *s;
+    clear_store();
+    expect_ok(open_store(&s, &err), &err);
+    assert_int_equal(run_into_store(s, &err), 1);
+    store_close(s);
+    for (int i = 0; i < PART_COUNT; i++) {
+        char sql[120];
+        snprintf(sql, sizeof sql, "UPDATE request SET part_%s_ns = %d WHERE id = 3", time_part_names[i], i + 1);
+        assert_int_equal(query(sql), -1);
+        snprintf(sql, sizeof sql, "SELECT ns FROM time_parts WHERE request_id = 3 AND part = '%s'", time_part_names[i]);
+        assert_int_equal(query(sql), i + 1);
+    }
+    assert_int_equal(query("SELECT count(*) FROM time_parts WHERE request_id = 3"), PART_COUNT);
 }
 
 static void test_a_newer_schema_is_refused(void **state)
@@ -598,7 +639,7 @@ static void test_a_newer_schema_is_refused(void **state)
     assert_int_equal(query("PRAGMA application_id = 0x546e646d"), -1);
     assert_int_equal(query("PRAGMA user_version = 99"), -1);
     assert_int_equal(open_store(&s, &err), -1);
-    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 6"));
+    assert_non_null(strstr(err.text, "has schema version 99, this program knows up to 7"));
 }
 
 int main(void)
@@ -619,6 +660,7 @@ int main(void)
         cmocka_unit_test(test_a_killed_run_leaves_no_trace),
         cmocka_unit_test(test_an_older_schema_is_brought_up_to_date),
         cmocka_unit_test(test_counts_of_older_runs_add_up),
+        cmocka_unit_test(test_every_time_part_has_a_column_and_a_row_of_the_view),
         cmocka_unit_test(test_a_measured_run_is_read),
         cmocka_unit_test(test_a_measured_run_makes_a_scenario),
         cmocka_unit_test(test_fitted_host_work_is_found_again),

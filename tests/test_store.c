@@ -107,7 +107,7 @@ static size_t below(size_t n)
 }
 
 static const char *const tables[] = {"run",        "metric",     "histogram", "station",    "theory",   "request",
-                                     "time_parts", "timeseries", "iteration", "batch_cell", "headroom", "slo_target",
+                                     "validation", "timeseries", "iteration", "batch_cell", "headroom", "slo_target",
                                      "sweep",      "plan",       "run",       "sweep_point"};
 
 static const char *const values[] = {"NULL",

@@ -311,6 +311,46 @@ static void test_a_trace_without_requests_is_named(void **state)
 
 #define TANDEM(more) "{\"arrival_s\": 1, \"prompt_tokens\": 4, \"output_tokens\": 1" more "}\n"
 
+/* Whole numbers with blanks or without are read from the text, all other lists by the JSON parser. */
+static void test_hash_lists_mean_the_same_however_they_are_written(void **state)
+{
+    (void)state;
+    static const char *const members[] = {
+        ", \"hash_ids\": [7, 0, 999999999999999], \"hash_tokens\": 2",
+        ", \"hash_tokens\": 2, \"hash_ids\" : [ 7,0 ,  999999999999999 ]",
+        ", \"hash_tokens\": 2, \"hash_ids\":[7,\t0,999999999999999]",
+        ", \"hash_ids\": [7e0, 0.0, 999999999999999], \"hash_tokens\": 2",
+        ", \"o\": {\"hash_ids\": [1]}, \"hash_ids\": [7, 0, 999999999999999], \"hash_tokens\": 2",
+        ", \"o\": [{\"hash_ids\": [1]}], \"hash_ids\": [7, 0, 999999999999999], \"hash_tokens\": 2",
+        ", \"o\": \"hash_ids\", \"hash_ids\": [7, 0, 999999999999999], \"hash_tokens\": 2",
+        ", \"o\": \"\\\", \\\"hash_ids\\\": [1\", \"hash_ids\": [7, 0, 999999999999999], \"hash_tokens\": 2",
+        ", \"hash_ids\": [7, 0, 999999999999999], \"o\": {\"hash_ids\": [1]}, \"hash_tokens\": 2",
+    };
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        struct request_source source = {0};
+        struct arrival a;
+        struct error err = {0};
+        char text[200];
+        snprintf(text, sizeof text, TANDEM("%s"), members[i]);
+        write_text(text);
+        expect_ok(trace_open(FILE_NAME, NULL, &source, &err), &err);
+        assert_int_equal(source.next(source.state, &a, &err), 1);
+        assert_int_equal(a.hash_count, 3);
+        assert_int_equal(a.hash_tokens, 2);
+        assert_memory_equal(a.hashes, ((uint64_t[]){7, 0, 999999999999999}), 3 * sizeof *a.hashes);
+        request_source_destroy(&source);
+    }
+    expect_refused(TANDEM(", \"hash_ids\": [1, 2,], \"hash_tokens\": 2"), NULL, ":1:76: expected a JSON object");
+    expect_refused(TANDEM(", \"hash_ids\": [1 2], \"hash_tokens\": 2"), NULL, ":1:73: expected a JSON object");
+    expect_refused(TANDEM(", \"hash_ids\": [1, 2], \"hash_tokens\": 2, !"), NULL, ":1:97: expected a JSON object");
+    expect_refused(
+        TANDEM(", \"hash_ids\": [1, -2], \"hash_tokens\": 2"), NULL,
+        "expected \"hash_ids\", if any, as a list of whole numbers from 0 to 9007199254740992, in a trace of "
+        "format tandem, found \"-2\"");
+    expect_refused(TANDEM(", \"hash_ids\": [9007199254740994], \"hash_tokens\": 2"), NULL,
+                   "found \"9007199254740994\"");
+}
+
 static void test_rows_that_leave_open_what_they_mean_are_named(void **state)
 {
     (void)state;
@@ -476,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_dates_as_iso_8601_writes_them),
         cmocka_unit_test(test_azure_csv_as_programs_write_it),
         cmocka_unit_test(test_a_trace_without_requests_is_named),
+        cmocka_unit_test(test_hash_lists_mean_the_same_however_they_are_written),
         cmocka_unit_test(test_rows_that_leave_open_what_they_mean_are_named),
         cmocka_unit_test(test_gzip_is_read_whole_or_named),
         cmocka_unit_test(test_lines_up_to_the_longest),

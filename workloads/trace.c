@@ -184,6 +184,7 @@ static void trace_destroy(void *state)
         lines_close(t->lines);
     csv_fields_release(&t->row.fields);
     free(t->row.hashes.ids);
+    free(t->row.hashes.rest);
     free(t->ahead.items);
     free(t->ahead.hashes);
     free(t->file);

@@ -173,6 +173,7 @@ static int read_hashes(const struct object *o, uint32_t piece, struct arrival *o
         return -1;
     if (list && !cJSON_IsArray(list))
         return complain(o, list, expected);
+    count = list ? hashes->listed : 0;
     for (const cJSON *id = list ? list->child : NULL; id; id = id->next) {
         if (!is_whole(id, 0, WHOLE_MAX))
             return complain(o, id, expected);
@@ -234,11 +235,96 @@ static int tandem_object(const struct object *o, struct arrival *out)
     return read_count(o, "hash_tokens", NEEDED, 1, TRACE_TOKENS_MAX, &piece) || read_hashes(o, piece, out);
 }
 
+/* Where the list of a line's member "hash_ids" begins: after its bracket. NULL where there is none, or the line before
+ * it is not as plain as lines with long lists are: members of the object itself, no escapes. */
+static const char *find_list(const char *text)
+{
+    static const char key[] = "hash_ids\"";
+    for (const char *c = text; *c;) {
+        if (*c == '\\' || *c == '[' || (*c == '{' && c != text))
+            return NULL;
+        if (*c++ != '"')
+            continue;
+        const char *name = c;
+        while (*c && *c != '"' && *c != '\\')
+            c++;
+        if (*c != '"')
+            return NULL;
+        c++;
+        if (strncmp(name, key, sizeof key - 1) != 0)
+            continue;
+        c += strspn(c, " ");
+        if (*c++ != ':')
+            return NULL;
+        c += strspn(c, " ");
+        return *c == '[' ? c + 1 : NULL;
+    }
+    return NULL;
+}
+
+enum { EXACT_DIGITS = 15 }; /* below 2^53 */
+
+/* Reads ids up to the list's closing bracket, and returns where that stands. NULL where something else than whole
+ * numbers stands there, *no_memory where that is why. */
+static const char *read_list(const char *c, struct hash_buffer *hashes, bool *no_memory)
+{
+    uint32_t count = 0;
+    for (;; c++) {
+        uint64_t id = 0;
+        c += *c == ' ' ? strspn(c, " ") : 0;
+        const char *digits = c;
+        for (; *c >= '0' && *c <= '9'; c++)
+            id = 10 * id + (uint64_t)(*c - '0');
+        if (c == digits || c - digits > EXACT_DIGITS || (*digits == '0' && c - digits > 1))
+            return NULL;
+        if (count == hashes->capacity) {
+            uint64_t *grown = array_grow(hashes->ids, &hashes->capacity, (size_t)count + 1, sizeof *grown);
+            *no_memory = !grown;
+            if (!grown)
+                return NULL;
+            hashes->ids = grown;
+        }
+        hashes->ids[count++] = id;
+        c += *c == ' ' ? strspn(c, " ") : 0;
+        if (*c != ',')
+            break;
+    }
+    hashes->listed = count;
+    return *c == ']' ? c : NULL;
+}
+
+/* A line's JSON, whose list of hash ids, most of its text, is read here where it is plain: the object has an empty
+ * one. NULL, as after a mistake, leaves the line to be parsed as a whole, so that complaints are of that. */
+static cJSON *parse_without_list(struct trace_row *row, bool *no_memory)
+{
+    struct hash_buffer *hashes = &row->hashes;
+    const char *text = row->line.text, *list = find_list(text), *end = list ? read_list(list, hashes, no_memory) : NULL;
+    if (!end)
+        return NULL;
+    size_t before = (size_t)(list - text), after = strlen(end) + 1;
+    char *rest = array_grow(hashes->rest, &hashes->rest_capacity, before + after, 1);
+    *no_memory = !rest;
+    if (!rest)
+        return NULL;
+    hashes->rest = rest;
+    memcpy(rest, text, before);
+    memcpy(rest + before, end, after);
+    return cJSON_ParseWithOpts(rest, NULL, 1);
+}
+
 static int read_line(struct trace_row *row, int (*read)(const struct object *, struct arrival *), struct arrival *out,
                      struct error *err)
 {
     const char *text = row->line.text, *end = NULL;
-    cJSON *node = cJSON_ParseWithOpts(text, &end, 1);
+    bool no_memory = false;
+    row->hashes.listed = 0;
+    cJSON *node = parse_without_list(row, &no_memory);
+    if (no_memory)
+        return error_no_memory(err);
+    if (!node) {
+        row->hashes.listed = 0;
+        node = cJSON_ParseWithOpts(text, &end, 1);
+    }
     struct object object = {.row = row, .node = node, .err = err};
     int status;
     if (cJSON_IsObject(node))

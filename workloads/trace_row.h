@@ -13,6 +13,9 @@ enum { TRACE_COLUMNS = 3 };
 struct hash_buffer {
     uint64_t *ids;
     size_t capacity;
+    uint32_t listed;      /* ids of the line that were read from its text, before it was parsed */
+    char *rest;           /* the line without them */
+    size_t rest_capacity; /* [rest_capacity] */
 };
 
 struct trace_row {

@@ -278,9 +278,7 @@ static int read_requests(struct trace *t, struct store *store, int64_t run, stru
 {
     bool iterations = false;
     if (store_read(store, take_request, t, err,
-                   "SELECT id, replica, arrival_s, queue_s, ttft_s, e2e_s, coalesce((SELECT ns FROM time_parts t WHERE "
-                   "t.run_id = request.run_id AND t.request_id = id AND part = 'delay'), 0), coalesce((SELECT ns FROM "
-                   "time_parts t WHERE t.run_id = request.run_id AND t.request_id = id AND part = 'after'), 0) "
+                   "SELECT id, replica, arrival_s, queue_s, ttft_s, e2e_s, part_delay_ns, part_after_ns "
                    "FROM request WHERE run_id = ? ORDER BY id",
                    "i", run) ||
         store_read(store, count_rows, &iterations, err, "SELECT EXISTS (SELECT 1 FROM iteration WHERE run_id = ?)", "i",

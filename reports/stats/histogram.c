@@ -142,18 +142,41 @@ uint64_t quantile_rank(double q, uint64_t n)
     return rank < 1 ? 1 : (uint64_t)rank;
 }
 
+static uint64_t sum_counts(const uint64_t *counts, size_t n)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += counts[i];
+    return sum;
+}
+
+/* The bucket in which a rank lies, HISTOGRAM_BUCKETS where all counts are less: whole octaves are passed, then pieces
+ * of one. */
+static size_t bucket_of_rank(const struct histogram *h, uint64_t rank)
+{
+    enum { PIECE = 32 };
+    for (size_t p = 0; p < HISTOGRAM_PAGES; p++) {
+        const uint64_t *page = h->pages[p];
+        uint64_t here = page ? sum_counts(page, SUB) : 0;
+        if (here < rank) {
+            rank -= here;
+            continue;
+        }
+        size_t i = 0;
+        for (uint64_t piece; (piece = sum_counts(page + i, PIECE)) < rank; i += PIECE)
+            rank -= piece;
+        for (; page[i] < rank; i++)
+            rank -= page[i];
+        return p * SUB + i;
+    }
+    return HISTOGRAM_BUCKETS;
+}
+
 int64_t histogram_at_rank(const struct histogram *h, uint64_t rank)
 {
-    uint64_t seen = 0;
-    size_t i = 0;
     if (rank <= 1 || rank >= h->total)
         return rank <= 1 ? h->min : h->max;
-    while (i < HISTOGRAM_BUCKETS) {
-        const uint64_t *page = h->pages[i / SUB];
-        if (page && (seen += page[i % SUB]) >= rank)
-            break;
-        i += page ? 1 : SUB;
-    }
+    size_t i = bucket_of_rank(h, rank);
     if (i == HISTOGRAM_BUCKETS)
         return h->max;
     int64_t middle = histogram_bucket_value(i);

@@ -7,8 +7,10 @@
 int row_spool_open(struct row_spool *spool, struct error *err)
 {
     *spool = (struct row_spool){.requests = tmpfile(), .points = tmpfile(), .iterations = tmpfile()};
-    if (spool->requests && spool->points && spool->iterations)
+    if (spool->requests && spool->points && spool->iterations) {
+        setvbuf(spool->requests, NULL, _IOFBF, 1 << 18);
         return 0;
+    }
     row_spool_close(spool);
     return error_set(err, ERROR_IO, "no temporary file can be made for rows: %s", strerror(errno));
 }
@@ -91,9 +93,14 @@ int row_spool_rewind(struct row_spool *spool, struct error *err)
     return 0;
 }
 
-int row_spool_next_request(struct row_spool *spool, struct request_row *out)
+size_t row_spool_next_requests(struct row_spool *spool, struct request_row *out, size_t most)
 {
-    return fread(out, sizeof *out, 1, spool->requests) == 1;
+    return fread(out, sizeof *out, most, spool->requests);
+}
+
+bool row_spool_failed(const struct row_spool *spool)
+{
+    return ferror(spool->requests) || ferror(spool->points) || ferror(spool->iterations);
 }
 
 int row_spool_next_point(struct row_spool *spool, struct point_row *out)

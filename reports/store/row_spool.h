@@ -10,7 +10,7 @@
 
 #include "reports/stats/metrics.h"
 
-/* What the tables `request` and `time_parts` hold of one request. */
+/* What the table `request` holds of one request. */
 struct request_row {
     uint64_t id, replica;
     sim_time arrival;
@@ -47,11 +47,13 @@ void row_spool_close(struct row_spool *spool);
 /* Where a run's metrics send their rows. */
 struct row_sink row_spool_sink(struct row_spool *spool);
 
-/* Starts reading from the first row; fails when rows were lost. Then 1 and a row, 0 at the end. */
+/* Starts reading from the first row; fails when rows were lost. Then 1 and a row, or as many rows as there are up to
+ * `most`; 0 at the end, or where reading has failed. */
 int row_spool_rewind(struct row_spool *spool, struct error *err);
-int row_spool_next_request(struct row_spool *spool, struct request_row *out);
+size_t row_spool_next_requests(struct row_spool *spool, struct request_row *out, size_t most);
 int row_spool_next_point(struct row_spool *spool, struct point_row *out);
 int row_spool_next_iteration(struct row_spool *spool, struct iteration_row *out);
 int row_spool_next_prompt(struct row_spool *spool, struct prompt_row *out);
+bool row_spool_failed(const struct row_spool *spool);
 
 #endif

@@ -1,4 +1,4 @@
--- Tandem's results, schema version 6 (PRAGMA user_version; PRAGMA application_id is 0x546e646d, "Tndm"). Names may grow, not shrink.
+-- Tandem's results, schema version 7 (PRAGMA user_version; PRAGMA application_id is 0x546e646d, "Tndm"). Names may grow, not shrink.
 CREATE TABLE run (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, scenario TEXT NOT NULL, scenario_hash TEXT NOT NULL, seed INTEGER NOT NULL,
     program_version TEXT NOT NULL, status TEXT NOT NULL, started_at TEXT NOT NULL, wall_s REAL NOT NULL,
@@ -25,10 +25,13 @@ CREATE TABLE request (
     arrival_s REAL NOT NULL, prompt_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, queue_s REAL NOT NULL,
     ttft_s REAL NOT NULL, tpot_s REAL, e2e_s REAL NOT NULL, normalized_s REAL NOT NULL, preemptions INTEGER NOT NULL,
     recomputed_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL DEFAULT 0,
+    part_queue_ns INTEGER NOT NULL DEFAULT 0, part_prefill_own_ns INTEGER NOT NULL DEFAULT 0,
+    part_prefill_stall_ns INTEGER NOT NULL DEFAULT 0, part_decode_own_ns INTEGER NOT NULL DEFAULT 0,
+    part_decode_interference_ns INTEGER NOT NULL DEFAULT 0, part_decode_stall_ns INTEGER NOT NULL DEFAULT 0,
+    part_preempted_ns INTEGER NOT NULL DEFAULT 0, part_transfer_ns INTEGER NOT NULL DEFAULT 0,
+    part_route_ns INTEGER NOT NULL DEFAULT 0, part_delay_ns INTEGER NOT NULL DEFAULT 0,
+    part_after_ns INTEGER NOT NULL DEFAULT 0, part_kv_load_ns INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (run_id, id)) WITHOUT ROWID;
-CREATE TABLE time_parts (
-    run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, request_id INTEGER NOT NULL, part TEXT NOT NULL,
-    ns INTEGER NOT NULL, PRIMARY KEY (run_id, request_id, part)) WITHOUT ROWID;
 CREATE TABLE timeseries (
     run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, at_s REAL NOT NULL, value REAL,
     PRIMARY KEY (run_id, name, at_s)) WITHOUT ROWID;
@@ -65,6 +68,19 @@ CREATE TABLE sweep (id INTEGER PRIMARY KEY, spec TEXT NOT NULL, status TEXT NOT 
 CREATE TABLE sweep_point (
     sweep_id INTEGER NOT NULL REFERENCES sweep(id) ON DELETE CASCADE, point TEXT NOT NULL,
     run_id INTEGER REFERENCES run(id), status TEXT NOT NULL, result TEXT, PRIMARY KEY (sweep_id, point)) WITHOUT ROWID;
+CREATE VIEW time_parts AS
+    SELECT run_id, id AS request_id, 'queue' AS part, part_queue_ns AS ns FROM request WHERE part_queue_ns <> 0
+    UNION ALL SELECT run_id, id AS request_id, 'prefill_own' AS part, part_prefill_own_ns AS ns FROM request WHERE part_prefill_own_ns <> 0
+    UNION ALL SELECT run_id, id AS request_id, 'prefill_stall' AS part, part_prefill_stall_ns AS ns FROM request WHERE part_prefill_stall_ns <> 0
+    UNION ALL SELECT run_id, id AS request_id, 'decode_own' AS part, part_decode_own_ns AS ns FROM request WHERE part_decode_own_ns <> 0
+    UNION ALL SELECT run_id, id AS request_id, 'decode_interference' AS part, part_decode_interference_ns AS ns FROM request WHERE part_decode_interference_ns <> 0
+    UNION ALL SELECT run_id, id AS request_id, 'decode_stall' AS part, part_decode_stall_ns AS ns FROM request WHERE part_decode_stall_ns <> 0
+    UNION ALL SELECT run_id, id AS request_id, 'preempted' AS part, part_preempted_ns AS ns FROM request WHERE part_preempted_ns <> 0
+    UNION ALL SELECT run_id, id AS request_id, 'transfer' AS part, part_transfer_ns AS ns FROM request WHERE part_transfer_ns <> 0
+    UNION ALL SELECT run_id, id AS request_id, 'route' AS part, part_route_ns AS ns FROM request WHERE part_route_ns <> 0
+    UNION ALL SELECT run_id, id AS request_id, 'delay' AS part, part_delay_ns AS ns FROM request WHERE part_delay_ns <> 0
+    UNION ALL SELECT run_id, id AS request_id, 'after' AS part, part_after_ns AS ns FROM request WHERE part_after_ns <> 0
+    UNION ALL SELECT run_id, id AS request_id, 'kv_load' AS part, part_kv_load_ns AS ns FROM request WHERE part_kv_load_ns <> 0;
 CREATE VIEW v_run_summary AS
     SELECT r.id, CASE WHEN max(CASE WHEN m.name = 'overloaded' THEN m.value END) > 0 THEN 'overloaded'
         WHEN r.slo_met IS NULL THEN 'no SLO' WHEN r.slo_met > 0 THEN 'met' ELSE 'not met' END AS verdict,

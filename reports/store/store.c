@@ -12,7 +12,7 @@
 #include "base/printable.h"
 
 enum {
-    SCHEMA_VERSION = 6,
+    SCHEMA_VERSION = 7,
     APPLICATION_ID = 0x546e646d, /* "Tndm" in the file's header */
     PATIENCE_MS = 60000          /* for another process that writes */
 };
@@ -152,6 +152,70 @@ static const char *const migrations[SCHEMA_VERSION] = {
     [5] = "CREATE TABLE run_plugin (run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, axis TEXT NOT NULL,"
           "policy TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,"
           "PRIMARY KEY (run_id, axis, policy)) WITHOUT ROWID;",
+    /* A request has its time parts in its own row, which is narrower than a row for each of them. */
+    [6] = "ALTER TABLE request ADD COLUMN part_queue_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE request ADD COLUMN part_prefill_own_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE request ADD COLUMN part_prefill_stall_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE request ADD COLUMN part_decode_own_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE request ADD COLUMN part_decode_interference_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE request ADD COLUMN part_decode_stall_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE request ADD COLUMN part_preempted_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE request ADD COLUMN part_transfer_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE request ADD COLUMN part_route_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE request ADD COLUMN part_delay_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE request ADD COLUMN part_after_ns INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE request ADD COLUMN part_kv_load_ns INTEGER NOT NULL DEFAULT 0;"
+          "UPDATE request SET ("
+          "part_queue_ns, "
+          "part_prefill_own_ns, "
+          "part_prefill_stall_ns, "
+          "part_decode_own_ns, "
+          "part_decode_interference_ns, "
+          "part_decode_stall_ns, "
+          "part_preempted_ns, "
+          "part_transfer_ns, "
+          "part_route_ns, "
+          "part_delay_ns, "
+          "part_after_ns, "
+          "part_kv_load_ns) = (SELECT "
+          "coalesce(sum(ns) FILTER (WHERE part = 'queue'), 0), "
+          "coalesce(sum(ns) FILTER (WHERE part = 'prefill_own'), 0), "
+          "coalesce(sum(ns) FILTER (WHERE part = 'prefill_stall'), 0), "
+          "coalesce(sum(ns) FILTER (WHERE part = 'decode_own'), 0), "
+          "coalesce(sum(ns) FILTER (WHERE part = 'decode_interference'), 0), "
+          "coalesce(sum(ns) FILTER (WHERE part = 'decode_stall'), 0), "
+          "coalesce(sum(ns) FILTER (WHERE part = 'preempted'), 0), "
+          "coalesce(sum(ns) FILTER (WHERE part = 'transfer'), 0), "
+          "coalesce(sum(ns) FILTER (WHERE part = 'route'), 0), "
+          "coalesce(sum(ns) FILTER (WHERE part = 'delay'), 0), "
+          "coalesce(sum(ns) FILTER (WHERE part = 'after'), 0), "
+          "coalesce(sum(ns) FILTER (WHERE part = 'kv_load'), 0) "
+          "FROM time_parts t WHERE t.run_id = request.run_id AND t.request_id = request.id);"
+          "DROP TABLE time_parts;"
+          "CREATE VIEW time_parts AS "
+          "SELECT run_id, id AS request_id, 'queue' AS part, part_queue_ns AS ns FROM request WHERE part_queue_ns <> 0 "
+          "UNION ALL SELECT run_id, id AS request_id, 'prefill_own' AS part, part_prefill_own_ns AS ns FROM request "
+          "WHERE part_prefill_own_ns <> 0 "
+          "UNION ALL SELECT run_id, id AS request_id, 'prefill_stall' AS part, part_prefill_stall_ns AS ns FROM "
+          "request WHERE part_prefill_stall_ns <> 0 "
+          "UNION ALL SELECT run_id, id AS request_id, 'decode_own' AS part, part_decode_own_ns AS ns FROM request "
+          "WHERE part_decode_own_ns <> 0 "
+          "UNION ALL SELECT run_id, id AS request_id, 'decode_interference' AS part, part_decode_interference_ns AS ns "
+          "FROM request WHERE part_decode_interference_ns <> 0 "
+          "UNION ALL SELECT run_id, id AS request_id, 'decode_stall' AS part, part_decode_stall_ns AS ns FROM request "
+          "WHERE part_decode_stall_ns <> 0 "
+          "UNION ALL SELECT run_id, id AS request_id, 'preempted' AS part, part_preempted_ns AS ns FROM request WHERE "
+          "part_preempted_ns <> 0 "
+          "UNION ALL SELECT run_id, id AS request_id, 'transfer' AS part, part_transfer_ns AS ns FROM request WHERE "
+          "part_transfer_ns <> 0 "
+          "UNION ALL SELECT run_id, id AS request_id, 'route' AS part, part_route_ns AS ns FROM request WHERE "
+          "part_route_ns <> 0 "
+          "UNION ALL SELECT run_id, id AS request_id, 'delay' AS part, part_delay_ns AS ns FROM request WHERE "
+          "part_delay_ns <> 0 "
+          "UNION ALL SELECT run_id, id AS request_id, 'after' AS part, part_after_ns AS ns FROM request WHERE "
+          "part_after_ns <> 0 "
+          "UNION ALL SELECT run_id, id AS request_id, 'kv_load' AS part, part_kv_load_ns AS ns FROM request WHERE "
+          "part_kv_load_ns <> 0;",
 };
 
 /* Under the write lock, so that two processes that open a new file at once make one schema. */
@@ -342,7 +406,7 @@ struct row_sink store_sink(struct store *s)
     return row_spool_sink(&s->rows);
 }
 
-/* A value that finds no memory is not bound as NULL in silence. */
+/* A value that finds no memory is not bound as NULL in silence. Texts are the caller's, who waits for the statement. */
 static int bind(sqlite3_stmt *q, const char *types, va_list values)
 {
     int status = SQLITE_OK;
@@ -350,7 +414,7 @@ static int bind(sqlite3_stmt *q, const char *types, va_list values)
         if (types[i - 1] == 'i') {
             status = sqlite3_bind_int64(q, i, va_arg(values, int64_t));
         } else if (types[i - 1] == 's') {
-            status = sqlite3_bind_text(q, i, va_arg(values, const char *), -1, SQLITE_TRANSIENT);
+            status = sqlite3_bind_text(q, i, va_arg(values, const char *), -1, SQLITE_STATIC);
         } else {
             double value = va_arg(values, double);
             if (isfinite(value))

@@ -47,9 +47,9 @@ static int copy_rows(struct store *s, const char *table, sqlite3_int64 from, sql
 
 static int absorb_run(struct store *s, sqlite3_int64 from, sqlite3_int64 *to, struct error *err)
 {
-    static const char *const tables[] = {"metric",     "histogram",  "station",    "theory",     "request",
-                                         "time_parts", "timeseries", "iteration",  "batch_cell", "headroom",
-                                         "validation", "slo_target", "run_plugin", NULL};
+    static const char *const tables[] = {"metric",     "histogram",  "station",    "theory",   "request",
+                                         "timeseries", "iteration",  "batch_cell", "headroom", "validation",
+                                         "slo_target", "run_plugin", NULL};
     if (copy_rows(s, "run", from, 0, err))
         return -1;
     *to = sqlite3_last_insert_rowid(s->db);

@@ -13,6 +13,7 @@
 #include "base/version.h"
 #include "policies/plugins.h"
 #include "reports/stats/theory.h"
+#include "reports/store/request_table.h"
 
 static int save_scoped(struct store *s, sqlite3_int64 run, const char *name, const char *scope, const char *statistic,
                        struct estimate e, const char *unit, struct error *err)
@@ -440,36 +441,11 @@ static int finish_row(struct store *s, sqlite3_stmt *q, struct error *err)
     return status;
 }
 
-static int save_request(struct store *s, sqlite3_stmt *request, sqlite3_stmt *part, const struct request_row *row,
-                        struct error *err)
+static int save_requests(struct store *s, sqlite3_int64 run, struct error *err)
 {
-    static const enum metric columns[] = {METRIC_QUEUE, METRIC_TTFT, METRIC_TPOT, METRIC_E2E, METRIC_NORMALIZED};
-    sqlite3_bind_int64(request, 2, (sqlite3_int64)row->id);
-    sqlite3_bind_int64(request, 3, (sqlite3_int64)row->replica);
-    sqlite3_bind_double(request, 4, sim_time_to_s(row->arrival));
-    sqlite3_bind_int64(request, 5, row->prompt_tokens);
-    sqlite3_bind_int64(request, 6, row->output_tokens);
-    for (int i = 0; i < 5; i++) {
-        if (row->metrics[columns[i]] < 0)
-            sqlite3_bind_null(request, 7 + i);
-        else
-            sqlite3_bind_double(request, 7 + i, sim_time_to_s(row->metrics[columns[i]]));
-    }
-    sqlite3_bind_int64(request, 12, row->preemptions);
-    sqlite3_bind_int64(request, 13, row->recomputed_tokens);
-    sqlite3_bind_int64(request, 14, row->cached_tokens);
-    if (finish_row(s, request, err))
-        return -1;
-    sqlite3_bind_int64(part, 2, (sqlite3_int64)row->id);
-    for (int i = 0; i < PART_COUNT; i++) {
-        if (row->parts[i] == 0)
-            continue;
-        sqlite3_bind_text(part, 3, time_part_names[i], -1, SQLITE_STATIC);
-        sqlite3_bind_int64(part, 4, row->parts[i]);
-        if (finish_row(s, part, err))
-            return -1;
-    }
-    return 0;
+    if (request_table_register(s->db, &s->rows) != SQLITE_OK)
+        return store_fail(s, err);
+    return store_write(s, err, "INSERT INTO request SELECT ?, * FROM spooled_request", "i", run);
 }
 
 static int save_point(struct store *s, sqlite3_stmt *point, const struct point_row *row, struct error *err)
@@ -539,17 +515,12 @@ static int prepare_rows(struct store *s, sqlite3_stmt **q, const char *sql, sqli
 
 static int save_rows(struct store *s, sqlite3_int64 run, struct error *err)
 {
-    sqlite3_stmt *request = NULL, *part = NULL, *point = NULL, *iteration = NULL;
-    struct request_row row;
+    sqlite3_stmt *point = NULL, *iteration = NULL;
     struct point_row at;
     struct iteration_row batch;
-    int status = row_spool_rewind(&s->rows, err) ||
-                 prepare_rows(s, &request, "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", run, err) ||
-                 prepare_rows(s, &part, "INSERT INTO time_parts VALUES (?,?,?,?)", run, err) ||
+    int status = row_spool_rewind(&s->rows, err) || save_requests(s, run, err) ||
                  prepare_rows(s, &point, "INSERT INTO timeseries VALUES (?,?,?,?)", run, err) ||
                  prepare_rows(s, &iteration, "INSERT INTO iteration VALUES (?,?,?,?,?,?,?,?,?,?)", run, err);
-    while (status == 0 && row_spool_next_request(&s->rows, &row))
-        status = save_request(s, request, part, &row, err);
     while (status == 0 && row_spool_next_point(&s->rows, &at))
         status = save_point(s, point, &at, err);
     struct counters saved = {0};
@@ -557,10 +528,10 @@ static int save_rows(struct store *s, sqlite3_int64 run, struct error *err)
         status = counters_cover(&saved, batch.replica, err)
                      ? -1
                      : save_iteration(s, iteration, &batch, saved.counts[batch.replica]++, err);
+    if (status == 0 && row_spool_failed(&s->rows))
+        status = error_set(err, ERROR_IO, "rows could not be read back from a temporary file");
     free(saved.counts);
     sqlite3_finalize(iteration);
-    sqlite3_finalize(request);
-    sqlite3_finalize(part);
     sqlite3_finalize(point);
     return status ? -1 : 0;
 }
@@ -604,18 +575,19 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
     return s->rows.requests ? save_rows(s, *run, err) : 0;
 }
 
+/* All rows name the run that is made with them: nobody need look for it at each. */
 int64_t store_save_run(struct store *store, const struct scenario *s, const struct run_metrics *m,
                        const struct run_summary *summary, double wall_s, struct error *err)
 {
     sqlite3_int64 run = -1;
     struct error ignored;
-    if (store_execute(store, "BEGIN IMMEDIATE", err))
+    if (store_execute(store, "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE", err))
         return -1;
-    if (save_all(store, s, m, summary, wall_s, &run, err) || store_execute(store, "COMMIT", err)) {
+    int status = save_all(store, s, m, summary, wall_s, &run, err) || store_execute(store, "COMMIT", err) ? -1 : 0;
+    if (status)
         store_execute(store, "ROLLBACK", &ignored);
-        return -1;
-    }
-    return run;
+    store_execute(store, "PRAGMA foreign_keys = ON", &ignored);
+    return status ? -1 : run;
 }
 
 int store_save_validation(struct store *s, int64_t run_id, const char *against, const struct comparison *c,

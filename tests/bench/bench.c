@@ -3,7 +3,10 @@
 /* How fast the simulator is: a table of workloads, each run in a process of its own so that its peak memory is its
  * own. The yardstick is a bare event loop (M/M/1, one binary heap, nothing kept), timed in the same run.
  *
- *   bench [--json FILE] [--only TEXT] [--requests N] [--week]
+ * Every workload is run --repeat times (5), in turn with all others, and the loop before each run: rows are medians,
+ * with their least and largest value. --against compares with a file of --json, of this machine alone.
+ *
+ *   bench [--json FILE] [--only TEXT] [--requests N] [--repeat N] [--against FILE] [--week]
  *   bench --versus COMMAND --versus-requests N --scenario FILE    another simulator beside ours
  */
 #include <math.h>
@@ -18,6 +21,7 @@
 #include "base/random.h"
 #include "planner/parallel.h"
 #include "simulation/simulation.h"
+#include "tests/bench/machine.h"
 
 #include <gsl/gsl_randist.h>
 
@@ -36,6 +40,19 @@ struct bench_case {
 
 struct result {
     double wall_s, requests, iterations, output_tokens, batch, peak_mb;
+};
+
+enum { REPEATS_MAX = 25 };
+
+/* The runs of a workload: seconds of each, and the bare loop's events per second just before. */
+struct runs {
+    struct result last;
+    int count;
+    double wall_s[REPEATS_MAX], bare_per_s[REPEATS_MAX];
+};
+
+struct spread {
+    double median, least, most;
 };
 
 #define AZURE_LENGTHS "\"lengths\": {\"name\": \"empirical\", \"trace\": \"" TRACES "azure_llm_2023_conv.csv\"}"
@@ -97,7 +114,7 @@ static double now_s(void)
 /* Arrivals and departures of M/M/1 through a binary heap of two events, waiting requests counted. */
 static double bare_loop_events_per_s(void)
 {
-    enum { EVENTS = 20000000 };
+    enum { EVENTS = 4000000 };
     gsl_rng *rng = random_stream_create(1, "bare loop");
     double heap[4] = {0, gsl_ran_exponential(rng, 1), INFINITY, 0};
     unsigned kind[4] = {0, 0, 1, 0}; /* 0: arrival, 1: departure */
@@ -202,8 +219,9 @@ static int run_apart(const struct bench_case *c, double requests, struct result 
 }
 
 struct options {
-    const char *json, *only, *versus, *scenario;
+    const char *json, *only, *against, *versus, *scenario;
     double requests, versus_requests;
+    int repeat;
     bool week;
 };
 
@@ -222,32 +240,111 @@ static const char *short_policy(const struct bench_case *c, char *out, size_t si
     return out;
 }
 
-static void add_row(cJSON *rows, const struct bench_case *c, const struct result *r, double bare)
+static int compare_numbers(const void *a, const void *b)
 {
-    char policy[40];
-    cJSON *row = cJSON_CreateObject();
-    cJSON_AddStringToObject(row, "workload", c->name);
-    cJSON_AddStringToObject(row, "policy", short_policy(c, policy, sizeof policy));
-    cJSON_AddNumberToObject(row, "requests", r->requests);
-    cJSON_AddNumberToObject(row, "wall_s", r->wall_s);
-    cJSON_AddNumberToObject(row, "requests_per_s", r->requests / r->wall_s);
-    cJSON_AddNumberToObject(row, "iterations_per_s", r->iterations / r->wall_s);
-    cJSON_AddNumberToObject(row, "output_tokens_per_s", r->output_tokens / r->wall_s);
-    cJSON_AddNumberToObject(row, "ns_per_iteration", 1e9 * r->wall_s / r->iterations);
-    cJSON_AddNumberToObject(row, "mean_batch", r->batch);
-    cJSON_AddNumberToObject(row, "peak_mb", r->peak_mb);
-    cJSON_AddNumberToObject(row, "bare_events_per_request", bare * r->wall_s / r->requests);
-    cJSON_AddItemToArray(rows, row);
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
-static void print_row(const struct bench_case *c, const struct result *r, double bare)
+static struct spread spread_of(const double *values, int count)
+{
+    double sorted[REPEATS_MAX];
+    memcpy(sorted, values, (size_t)count * sizeof *sorted);
+    qsort(sorted, (size_t)count, sizeof *sorted, compare_numbers);
+    return (struct spread){(sorted[(count - 1) / 2] + sorted[count / 2]) / 2, sorted[0], sorted[count - 1]};
+}
+
+/* What a row of the table says, over the workload's runs. */
+struct row {
+    struct spread per_s, wall_s, bare_per_s, bare_events;
+};
+
+static struct row row_of(const struct runs *r)
+{
+    double per_s[REPEATS_MAX], bare_events[REPEATS_MAX];
+    for (int i = 0; i < r->count; i++) {
+        per_s[i] = r->last.requests / r->wall_s[i];
+        bare_events[i] = r->bare_per_s[i] * r->wall_s[i] / r->last.requests;
+    }
+    return (struct row){spread_of(per_s, r->count), spread_of(r->wall_s, r->count), spread_of(r->bare_per_s, r->count),
+                        spread_of(bare_events, r->count)};
+}
+
+static void add_spread(cJSON *row, const char *name, struct spread s)
+{
+    char key[60];
+    cJSON_AddNumberToObject(row, name, s.median);
+    snprintf(key, sizeof key, "%s_least", name);
+    cJSON_AddNumberToObject(row, key, s.least);
+    snprintf(key, sizeof key, "%s_most", name);
+    cJSON_AddNumberToObject(row, key, s.most);
+}
+
+static void add_row(cJSON *rows, const struct bench_case *c, const struct runs *runs)
 {
     char policy[40];
-    printf("%-32s %-16s %11.0f %11.0f %12.0f %8.1f %7.1f %7.1f %8.1f\n", c->name,
-           short_policy(c, policy, sizeof policy), r->requests / r->wall_s, r->iterations / r->wall_s,
-           r->output_tokens / r->wall_s, 1e9 * r->wall_s / r->iterations, r->batch, r->peak_mb,
-           bare * r->wall_s / r->requests);
-    fflush(stdout);
+    cJSON *out = cJSON_CreateObject();
+    const struct result *r = &runs->last;
+    struct row row = row_of(runs);
+    cJSON_AddStringToObject(out, "workload", c->name);
+    cJSON_AddStringToObject(out, "policy", short_policy(c, policy, sizeof policy));
+    cJSON_AddNumberToObject(out, "requests", r->requests);
+    cJSON_AddNumberToObject(out, "runs", runs->count);
+    add_spread(out, "wall_s", row.wall_s);
+    add_spread(out, "requests_per_s", row.per_s);
+    add_spread(out, "bare_events_per_s", row.bare_per_s);
+    add_spread(out, "bare_events_per_request", row.bare_events);
+    cJSON_AddNumberToObject(out, "iterations_per_s", r->iterations / row.wall_s.median);
+    cJSON_AddNumberToObject(out, "output_tokens_per_s", r->output_tokens / row.wall_s.median);
+    cJSON_AddNumberToObject(out, "ns_per_iteration", 1e9 * row.wall_s.median / r->iterations);
+    cJSON_AddNumberToObject(out, "mean_batch", r->batch);
+    cJSON_AddNumberToObject(out, "peak_mb", r->peak_mb);
+    cJSON_AddItemToArray(rows, out);
+}
+
+/* The row of the same workload, policy and number of requests in an earlier file, or NULL. */
+static const cJSON *same_row(const cJSON *before, const struct bench_case *c, double requests)
+{
+    char policy[40];
+    const cJSON *row;
+    short_policy(c, policy, sizeof policy);
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(before, "rows"))
+    {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(row, "workload"));
+        const char *under = cJSON_GetStringValue(cJSON_GetObjectItem(row, "policy"));
+        const cJSON *count = cJSON_GetObjectItem(row, "requests");
+        if (name && under && strcmp(name, c->name) == 0 && strcmp(under, policy) == 0 && cJSON_IsNumber(count) &&
+            count->valuedouble == requests)
+            return row;
+    }
+    return NULL;
+}
+
+/* By the bare events that a request takes; the same where the two spreads have a value in common. */
+static void print_change(const cJSON *before, const struct bench_case *c, const struct runs *runs)
+{
+    const cJSON *row = same_row(before, c, runs->last.requests);
+    const cJSON *median = cJSON_GetObjectItem(row, "bare_events_per_request");
+    const cJSON *least = cJSON_GetObjectItem(row, "bare_events_per_request_least");
+    const cJSON *most = cJSON_GetObjectItem(row, "bare_events_per_request_most");
+    struct spread now = row_of(runs).bare_events;
+    if (cJSON_IsNumber(median) && cJSON_IsNumber(least) && cJSON_IsNumber(most))
+        printf("  %6.2f x%s", median->valuedouble / now.median,
+               now.least <= most->valuedouble && least->valuedouble <= now.most ? " (within spread)" : "");
+}
+
+static void print_row(const struct bench_case *c, const struct runs *runs, const cJSON *before)
+{
+    char policy[40];
+    const struct result *r = &runs->last;
+    struct row row = row_of(runs);
+    printf("%-32s %-16s %10.0f %10.0f %10.0f %12.0f %8.1f %7.1f %7.1f %6.1f %6.1f %6.1f %6.1f", c->name,
+           short_policy(c, policy, sizeof policy), row.per_s.median, row.per_s.least, row.per_s.most,
+           r->iterations / row.wall_s.median, 1e9 * row.wall_s.median / r->iterations, r->batch, r->peak_mb,
+           row.bare_per_s.median * 1e-6, row.bare_events.median, row.bare_events.least, row.bare_events.most);
+    if (before)
+        print_change(before, c, runs);
+    putchar('\n');
 }
 
 static int thread_piece(void *job, size_t index, struct error *err)
@@ -303,7 +400,7 @@ static const struct growth {
       {"1000 replicas, least tokens", 1000}}},
 };
 
-static void fit_growths(const struct result *results, cJSON *root)
+static void fit_growths(const struct runs *runs, cJSON *root)
 {
     cJSON *all = cJSON_AddObjectToObject(root, "growth_exponents");
     printf("\ntime of a request ~ x^exponent, for x =\n");
@@ -311,9 +408,9 @@ static void fit_growths(const struct result *results, cJSON *root)
         double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
         for (int i = 0; i < 4 && growths[g].points[i].name; i++)
             for (size_t c = 0; cases[c].name; c++) {
-                if (strcmp(cases[c].name, growths[g].points[i].name) != 0 || results[c].requests == 0)
+                if (strcmp(cases[c].name, growths[g].points[i].name) != 0 || runs[c].count == 0)
                     continue;
-                double x = log(growths[g].points[i].x), y = log(results[c].wall_s / results[c].requests);
+                double x = log(growths[g].points[i].x), y = -log(row_of(&runs[c]).per_s.median);
                 n++, sx += x, sy += y, sxx += x * x, sxy += x * y;
             }
         double exponent = (n * sxy - sx * sy) / (n * sxx - sx * sx);
@@ -334,30 +431,51 @@ static int write_json(const char *file, const cJSON *root)
     return ok ? 0 : -1;
 }
 
-static int bench_all(struct options *o)
+/* Each workload once, with the bare loop before it. */
+static int run_round(const struct options *o, struct runs *runs)
 {
-    cJSON *root = cJSON_CreateObject(), *rows = cJSON_CreateArray();
-    double bare = bare_loop_events_per_s();
-    struct result results[sizeof cases / sizeof *cases] = {0};
-    int status = 0;
-    printf("bare event loop (M/M/1, one heap): %.1f million events/s\n\n", bare * 1e-6);
-    printf("%-32s %-16s %11s %11s %12s %8s %7s %7s %8s\n", "workload", "policy", "requests/s", "iterat./s",
-           "out tokens/s", "ns/iter.", "batch", "peak MB", "bare ev.");
-    cJSON_AddNumberToObject(root, "bare_events_per_s", bare);
-    cJSON_AddItemToObject(root, "rows", rows);
-    for (const struct bench_case *c = cases; c->name && status == 0; c++) {
-        struct result *r = &results[c - cases];
+    for (const struct bench_case *c = cases; c->name; c++) {
+        struct runs *r = &runs[c - cases];
         if (!wanted(c, o))
             continue;
-        status = run_apart(c, c->requests * o->requests, r);
-        if (status == 0) {
-            print_row(c, r, bare);
-            add_row(rows, c, r, bare);
-        }
+        r->bare_per_s[r->count] = bare_loop_events_per_s();
+        if (run_apart(c, c->requests * o->requests, &r->last))
+            return -1;
+        r->wall_s[r->count++] = r->last.wall_s;
     }
-    printf("\nbare ev.: as long as so many events of the bare loop one request takes\n");
+    return 0;
+}
+
+static void print_table(const struct runs *runs, const cJSON *before)
+{
+    printf("%-32s %-16s %10s %10s %10s %12s %8s %7s %7s %6s %6s %6s %6s%s\n", "workload", "policy", "requests/s",
+           "least", "most", "iterat./s", "ns/iter.", "batch", "peak MB", "bare M", "bare e", "least", "most",
+           before ? "  before : now" : "");
+    for (const struct bench_case *c = cases; c->name; c++)
+        if (runs[c - cases].count)
+            print_row(c, &runs[c - cases], before);
+    printf("\nmedians of alternating runs, with the least and the largest value; bare M: million events/s of the bare\n"
+           "loop (M/M/1, one heap), timed before each run; bare e: as long as so many of its events a request takes\n");
+}
+
+static int bench_all(struct options *o, const cJSON *before)
+{
+    cJSON *root = cJSON_CreateObject(), *rows = cJSON_CreateArray();
+    static struct runs runs[sizeof cases / sizeof *cases];
+    int status = 0;
+    cJSON_AddItemToObject(root, "machine", machine_describe());
+    cJSON_AddItemToObject(root, "rows", rows);
+    for (int i = 0; i < o->repeat && status == 0; i++) {
+        fprintf(stderr, "bench: round %d of %d\n", i + 1, o->repeat);
+        status = run_round(o, runs);
+    }
+    for (const struct bench_case *c = cases; c->name && status == 0; c++)
+        if (runs[c - cases].count)
+            add_row(rows, c, &runs[c - cases]);
+    if (status == 0)
+        print_table(runs, before);
     if (status == 0 && !o->only)
-        fit_growths(results, root);
+        fit_growths(runs, root);
     if (status == 0 && !o->only)
         status = bench_threads(o, root);
     if (status == 0 && o->json)
@@ -398,7 +516,7 @@ static int bench_versus(const struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.requests = 1e6};
+    struct options o = {.requests = 1e6, .repeat = 5};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--week") == 0)
@@ -409,6 +527,10 @@ int main(int argc, char **argv)
             o.only = argv[++i];
         else if (value && strcmp(argv[i], "--requests") == 0)
             o.requests = strtod(argv[++i], NULL);
+        else if (value && strcmp(argv[i], "--against") == 0)
+            o.against = argv[++i];
+        else if (value && strcmp(argv[i], "--repeat") == 0 && atoi(value) >= 1 && atoi(value) <= REPEATS_MAX)
+            o.repeat = atoi(argv[++i]);
         else if (value && strcmp(argv[i], "--versus") == 0)
             o.versus = argv[++i];
         else if (value && strcmp(argv[i], "--scenario") == 0)
@@ -416,7 +538,8 @@ int main(int argc, char **argv)
         else if (value && strcmp(argv[i], "--versus-requests") == 0)
             o.versus_requests = strtod(argv[++i], NULL);
         else {
-            fprintf(stderr, "usage: bench [--json FILE] [--only TEXT] [--requests N] [--week]\n"
+            fprintf(stderr, "usage: bench [--json FILE] [--only TEXT] [--requests N] [--repeat 1..25] [--against FILE] "
+                            "[--week]\n"
                             "       bench --versus COMMAND --versus-requests N --scenario FILE\n");
             return 2;
         }
@@ -427,5 +550,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench: " TRACES " is absent; there is nothing to replay\n");
         return 0;
     }
-    return bench_all(&o) ? 1 : 0;
+    cJSON *before = NULL;
+    if (o.against && !(before = machine_read_bench(o.against)))
+        return 2;
+    int status = bench_all(&o, before);
+    cJSON_Delete(before);
+    return status ? 1 : 0;
 }

@@ -19,11 +19,11 @@ static const char scenario[] =
     "\"uniform\", \"min\": 20, \"max\": 200}, \"output\": {\"name\": \"uniform\", \"min\": 2, \"max\": 6}},"
     "\"requests\": 6}}";
 
-static const char *const tables[] = {"run",        "metric",     "histogram",  "station",    "theory",     "request",
-                                     "time_parts", "timeseries", "iteration",  "headroom",   "slo_target", "batch_cell",
-                                     "sweep",      "plan",       "validation", "sweep_point"};
+static const char *const tables[] = {"run",     "metric",     "histogram",  "station",    "theory",     "request",
+                                     "request", "timeseries", "iteration",  "headroom",   "slo_target", "batch_cell",
+                                     "sweep",   "plan",       "validation", "sweep_point"};
 
-enum { TABLES = sizeof tables / sizeof *tables, COLUMNS_MAX = 24 };
+enum { TABLES = sizeof tables / sizeof *tables, COLUMNS_MAX = 32 };
 
 static char folder[40], path[60];
 static unsigned char *base; /* [base_size] the file before any change */
