@@ -196,7 +196,9 @@ static int check_pool(const struct scenario *s, size_t index, const struct json 
                              "tiers",
                              err);
     if (p->replica.kv_groups.windowed > 0)
-        return json_complain(at, "a model whose layers all keep every token, or engine.kv_groups \"uniform\", with tiers", err);
+        return json_complain(at,
+                             "a model whose layers all keep every token, or engine.kv_groups \"uniform\", with tiers",
+                             err);
     if (p->tied > 1 && !p->stage_executors)
         return json_complain(at, "no tiers with redundant_kv, whose pairs keep KV twice", err);
     if (p->stage_executors && writes_through(&s->cluster, &p->tiers))
