@@ -602,6 +602,27 @@ static void test_an_engine_may_quantise_a_models_weights(void **state)
         "engine.weight_dtype: expected");
 }
 
+/* Scores are computed from activations of 16 bits, whatever weights are stored in: between prompts of 4 096 and 8 192
+ * tokens lie 32 layers · 4·32·128 operations · (8 192·8 193 − 4 096·4 097) / 2 scores at half the bf16 peak of an H100,
+ * 989 TFLOP/s, also with weights in 8 and 4 bits. */
+static void test_narrow_weights_do_not_speed_up_scores(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct engine engine = {.quantised = true};
+    double operations = 32 * 4.0 * 32 * 128 * (8192.0 * 8193 - 4096.0 * 4097) / 2;
+    static const enum dtype formats[] = {DTYPE_BF16, DTYPE_FP8, DTYPE_FP4};
+    for (int i = 0; i < 3; i++) {
+        struct cost_model cm;
+        engine.weight_dtype = formats[i];
+        expect_ok(create_cost(&cm, "llama-3.1-8b", "h100-sxm", 1, &engine, &err), &err);
+        struct attention_piece longer = cm.backend.prefill_piece(cm.backend.self, 8192, 0);
+        struct attention_piece shorter = cm.backend.prefill_piece(cm.backend.self, 4096, 0);
+        assert_near(longer.ns - shorter.ns, operations / (0.5 * 989e12) * 1e9, 1e-9);
+        cost_model_release(&cm);
+    }
+}
+
 /* 1 000 TFLOP/s and 1 000 GB/s, all reached, no launches. Two rows pick 2 of 8 experts each: 8 · (1 − 0.75²) = 3.5
  * awake, 4 picks. A tile of 16 rows each is 56 rows; of 64 rows with 128 picks on 8 experts 128 + 8·7.5 = 188. Bytes:
  * weights of those awake, and 2·hidden + 3·width values a pick. */
@@ -1190,6 +1211,7 @@ int main(void)
         cmocka_unit_test(test_mixed_table_by_hand),
         cmocka_unit_test(test_leave_one_out_by_hand),
         cmocka_unit_test(test_single_kernels_by_hand),
+        cmocka_unit_test(test_narrow_weights_do_not_speed_up_scores),
         cmocka_unit_test(test_narrow_weights_by_hand),
         cmocka_unit_test(test_an_engine_may_quantise_a_models_weights),
         cmocka_unit_test(test_experts_by_hand),
