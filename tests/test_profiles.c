@@ -826,6 +826,31 @@ static void test_fit_refuses_what_no_kernel_can_have(void **state)
     assert_int_equal(fit.after[KERNEL_EXPERTS_FP8].points, 0);
 }
 
+/* 32 query heads share 8 KV heads. Kernels at a fifth of the bandwidth take five times as long as the KV, which is more
+ * than the four of reading it for each query head of a group: decodes do not count, and attention stays. At a half they
+ * share it. */
+static void test_fit_refuses_decodes_that_share_no_kv(void **state)
+{
+    (void)state;
+    struct device truth, d;
+    struct kernel_fit fit;
+    struct error err = {0};
+    expect_ok(device_load("h100-sxm", &truth, &err), &err);
+    mkdir("build/unshared", 0777);
+    write_gemms(&truth, "build/unshared/gemm_perf.csv");
+    truth.attention_efficiency = 0.4;
+    write_attention(&truth, "build/unshared/context_attention_perf.csv", false);
+    for (int shared = 0; shared < 2; shared++) {
+        expect_ok(device_load("h100-sxm", &d, &err), &err);
+        truth.attention_bandwidth_efficiency = shared ? 0.5 : 0.2;
+        write_attention(&truth, "build/unshared/generation_attention_perf.csv", true);
+        expect_ok(kernels_fit("build/unshared", &d, &fit, &err), &err);
+        assert_true(fit.kv_read_anew[KERNEL_DECODE] == !shared);
+        assert_true((fit.after[KERNEL_DECODE].points > 0) == shared);
+        assert_near(d.attention_efficiency, shared ? 0.4 : 0.5, 0.01);
+    }
+}
+
 /* 64 tokens of 8 picks over 64 experts of 1 536 by 2 048 on two GPUs, all awake (1 − (7/8)^64 is 1 − 2e-4): tiles of 16
  * rows make 512 + 64·7.5 = 992 rows, below 64·16 = 1 024. */
 static void test_experts_take_arithmetic_and_bytes_one_after_the_other(void **state)
@@ -1222,6 +1247,7 @@ int main(void)
         cmocka_unit_test(test_int4_is_no_slower_than_int8_at_few_rows),
         cmocka_unit_test(test_fit_finds_the_parameters_that_made_the_kernels),
         cmocka_unit_test(test_fit_refuses_what_no_kernel_can_have),
+        cmocka_unit_test(test_fit_refuses_decodes_that_share_no_kv),
         cmocka_unit_test(test_shared_experts_run_with_routed_ones_where_they_can),
         cmocka_unit_test(test_layers_with_experts_are_launched_more_slowly),
         cmocka_unit_test(test_experts_take_arithmetic_and_bytes_one_after_the_other),
