@@ -36,16 +36,26 @@ static void add_workload(const struct point *p, cJSON *root)
     add_length(lengths, "output", p->osl, point_draws_lengths(p));
 }
 
+bool point_weights(const struct point *p, enum dtype *out)
+{
+    if (strncmp(p->quantisation, "fp8", 3) == 0)
+        *out = DTYPE_FP8;
+    else if (strcmp(p->quantisation, "nvfp4") == 0)
+        *out = DTYPE_FP4;
+    else if (strcmp(p->quantisation, "int4_wo") == 0)
+        *out = DTYPE_INT4;
+    else
+        return false;
+    return true;
+}
+
 /* Weights as the file says. Four bits are those of experts where a model has any: its attention stays as shipped. */
 static void add_weights(const struct point *p, const struct model *m, cJSON *engine)
 {
-    const char *four = strcmp(p->quantisation, "nvfp4") == 0     ? "fp4"
-                       : strcmp(p->quantisation, "int4_wo") == 0 ? "int4"
-                                                                 : NULL;
-    if (strncmp(p->quantisation, "fp8", 3) == 0)
-        cJSON_AddStringToObject(engine, "weight_dtype", "fp8");
-    else if (four)
-        cJSON_AddStringToObject(engine, m->moe.experts ? "expert_dtype" : "weight_dtype", four);
+    enum dtype format;
+    if (point_weights(p, &format))
+        cJSON_AddStringToObject(engine, m->moe.experts && format != DTYPE_FP8 ? "expert_dtype" : "weight_dtype",
+                                dtype_names[format]);
 }
 
 /* Where TensorRT-LLM is disaggregated, the version is that of Dynamo around it. */
