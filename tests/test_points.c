@@ -169,6 +169,36 @@ static void test_no_point_is_faster_than_its_gpus(void **state)
     points_release(&p);
 }
 
+/* InferenceMAX starts TensorRT-LLM with KV in 8 bits, but for gpt-oss on H200; NVIDIA's checkpoints say so; others keep
+ * the model's. */
+static void test_kv_is_as_wide_as_servers_keep_it(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "wip=False", "trtllm", "1.2.0", "x/Llama-3.1-70B", "fp8", "4", "8", "1", "1,1")
+                    SERVED("b", "wip=False", "trtllm", "1.2.0", "x/gpt-oss-120b", "nvfp4", "4", "8", "1", "2,2")
+                        SERVED("c", "wip=False", "vllm", "0.19.0", "x/Llama-3.1-70B", "fp8", "4", "8", "1", "3,3")
+                            SERVED("d", "wip=False", "trtllm", "1.2.0", "x/Llama-3.1-70B", "", "4", "8", "1", "4,4")
+                                SERVED("e", "", "trtllm", "1.3.0", "nvidia/Qwen3-32B-NVFP4", "nvfp4", "4", "8", "1",
+                                       "5,5")
+                                    SERVED("f", "", "trtllm", "1.0.0", "Qwen/Qwen3-32B", "fp8", "4", "8", "1", "6,6"),
+                &p);
+    snprintf(p.items[1].system, sizeof p.items[1].system, "h200_sxm");
+    static const bool narrow[] = {true, false, false, false, true, false};
+    for (int i = 0; i < 6; i++) {
+        assert_true(point_8bit_kv(&p.items[i]) == narrow[i]);
+        cJSON *root = scenario_of(&p.items[i]);
+        const cJSON *technique = cJSON_GetArrayItem(at(root, "techniques"), 0);
+        assert_true((technique != NULL) == narrow[i]);
+        if (technique)
+            assert_true(number(cJSON_GetArrayItem(at(technique, "changes"), 0), "bytes_per_value") == 1);
+        cJSON_Delete(root);
+    }
+    snprintf(p.items[2].system, sizeof p.items[2].system, "b200_sxm");
+    assert_true(point_8bit_kv(&p.items[2]));
+    points_release(&p);
+}
+
 /* Four bits are those of the experts, where there are any; a format that is not known is refused. */
 static void test_weights_run_at_the_stated_width(void **state)
 {
@@ -303,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_a_device_takes_points_of_its_system),
         cmocka_unit_test(test_whole_heads_lie_on_a_gpu),
         cmocka_unit_test(test_no_point_is_faster_than_its_gpus),
+        cmocka_unit_test(test_kv_is_as_wide_as_servers_keep_it),
         cmocka_unit_test(test_weights_run_at_the_stated_width),
         cmocka_unit_test(test_disaggregated_points_become_two_pools),
         cmocka_unit_test(test_clients_are_not_all_alike),

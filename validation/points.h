@@ -65,6 +65,10 @@ int points_bound(struct points *points, const struct device *device, struct erro
 /* The format of its weights (of experts alone, where it has four bits and any); false: as the model is shipped. */
 bool point_weights(const struct point *p, enum dtype *out);
 
+/* Whether its server keeps KV in 8 bits: as InferenceMAX's published scripts start it (TensorRT-LLM, but for gpt-oss on
+ * H200; SGLang's DeepSeek and vLLM's Llama-3.1-70B on Blackwell), or as NVIDIA's checkpoints tell TensorRT-LLM. */
+bool point_8bit_kv(const struct point *p);
+
 bool point_is_disaggregated(const struct point *p);
 
 bool point_same_parallel(const struct point *a, const struct point *b);

@@ -58,6 +58,35 @@ static void add_weights(const struct point *p, const struct model *m, cJSON *eng
                                 dtype_names[format]);
 }
 
+bool point_8bit_kv(const struct point *p)
+{
+    enum dtype format;
+    bool gptoss = strstr(p->model_path, "gpt-oss"), trtllm = strcmp(p->backend, "trtllm") == 0;
+    if (!point_weights(p, &format))
+        return false;
+    if (!point_draws_lengths(p)) /* NVIDIA's checkpoints say so themselves, and TensorRT-LLM follows them */
+        return trtllm && strncmp(p->model_path, "nvidia/", strlen("nvidia/")) == 0;
+    if (trtllm)
+        return !gptoss || strcmp(p->system, "h200_sxm") != 0;
+    if (strcmp(p->backend, "sglang") == 0)
+        return strstr(p->model_path, "DeepSeek") &&
+               (strncmp(p->system, "b", 1) == 0 || strncmp(p->system, "gb", 2) == 0);
+    return strstr(p->model_path, "Llama-3.1-70B") && strcmp(p->system, "b200_sxm") == 0;
+}
+
+static void add_kv(const struct point *p, cJSON *root)
+{
+    if (!point_8bit_kv(p))
+        return;
+    cJSON *technique = cJSON_CreateObject(), *change = cJSON_CreateObject();
+    cJSON_AddStringToObject(technique, "name", "kv-8bit");
+    cJSON_AddStringToObject(technique, "paper", "none: a server's setting");
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "techniques"), technique);
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(technique, "changes"), change);
+    cJSON_AddStringToObject(change, "name", "kv_cache");
+    cJSON_AddNumberToObject(change, "bytes_per_value", 1);
+}
+
 /* Where TensorRT-LLM is disaggregated, the version is that of Dynamo around it. */
 bool point_preset(const struct point *p, char *out, size_t size)
 {
@@ -146,6 +175,7 @@ int point_scenario(const struct point *p, const char *device, cJSON **out, struc
     cJSON_AddStringToObject(root, "model", name);
     cJSON_AddStringToObject(root, "device", device);
     add_engine(p, &model, root);
+    add_kv(p, root);
     add_workload(p, root);
     add_cluster(p, root);
     add_policy(p, root);
