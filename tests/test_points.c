@@ -199,6 +199,28 @@ static void test_kv_is_as_wide_as_servers_keep_it(void **state)
     points_release(&p);
 }
 
+/* InferenceMAX's scripts let prompts of Llama-3.1-70B wait where 1 024 tokens come and go on fewer than 8 GPUs: here on
+ * 4, not on 8. */
+static void test_prompts_wait_where_servers_make_them(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "wip=False", "trtllm", "1.0.0", "x/Llama-3.1-70B", "fp8", "4", "4", "1", "1,1")
+                    SERVED("b", "wip=False", "trtllm", "1.0.0", "x/Llama-3.1-70B", "fp8", "4", "8", "1", "2,2"),
+                &p);
+    for (int i = 0; i < 2; i++) {
+        p.items[i].isl = p.items[i].osl = 1024;
+        cJSON *root = scenario_of(&p.items[i]);
+        if (i == 0)
+            assert_true(number(root, "policy.batching.wait_iterations") == 20 &&
+                        number(root, "policy.batching.wait_tokens") == 14745);
+        else
+            assert_null(at(root, "policy.batching.wait_iterations"));
+        cJSON_Delete(root);
+    }
+    points_release(&p);
+}
+
 /* Four bits are those of the experts, where there are any; a format that is not known is refused. */
 static void test_weights_run_at_the_stated_width(void **state)
 {
@@ -334,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_whole_heads_lie_on_a_gpu),
         cmocka_unit_test(test_no_point_is_faster_than_its_gpus),
         cmocka_unit_test(test_kv_is_as_wide_as_servers_keep_it),
+        cmocka_unit_test(test_prompts_wait_where_servers_make_them),
         cmocka_unit_test(test_weights_run_at_the_stated_width),
         cmocka_unit_test(test_disaggregated_points_become_two_pools),
         cmocka_unit_test(test_clients_are_not_all_alike),

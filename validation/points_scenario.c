@@ -147,6 +147,17 @@ static void add_cluster(const struct point *p, cJSON *root)
     }
 }
 
+/* InferenceMAX's scripts start TensorRT-LLM's Llama-3.1-70B on fewer than 8 GPUs for 1 024 + 1 024 tokens with
+ * batch_wait_timeout_iters 20 and batch_wait_max_tokens_ratio 0.9, of 16 384. */
+static void add_waits(const struct point *p, cJSON *batching)
+{
+    if (!point_draws_lengths(p) || point_is_disaggregated(p) || strcmp(p->backend, "trtllm") != 0 ||
+        !strstr(p->model_path, "Llama-3.1-70B") || p->isl != 1024 || p->osl != 1024 || p->serve.tp >= 8)
+        return;
+    cJSON_AddNumberToObject(batching, "wait_iterations", 20);
+    cJSON_AddNumberToObject(batching, "wait_tokens", floor(0.9 * 16384));
+}
+
 /* SGLang's prompts go before decodes and do not share their iterations. */
 static void add_policy(const struct point *p, cJSON *root)
 {
@@ -157,6 +168,7 @@ static void add_policy(const struct point *p, cJSON *root)
     } else {
         cJSON_AddStringToObject(batching, "name", "unified_budget");
         cJSON_AddNumberToObject(batching, "token_budget", 8192);
+        add_waits(p, batching);
     }
     cJSON_AddNumberToObject(batching, "max_sequences", fmax(256, p->concurrency));
 }
