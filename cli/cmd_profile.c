@@ -394,6 +394,9 @@ static void print_kernel_fit(const struct kernel_fit *fit)
         if (fit->impossible[i] > 0)
             printf("%-18s %8zu take less than their arithmetic at peak, and do not count\n", kernel_kind_names[i],
                    fit->impossible[i]);
+        if (fit->kv_read_anew[i])
+            printf("%-18s read KV anew for each query head, as no server does, and do not count\n",
+                   kernel_kind_names[i]);
         if (after->points == 0)
             printf("%-18s %8s\n", kernel_kind_names[i], "none");
         else

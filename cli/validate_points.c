@@ -157,7 +157,7 @@ int validate_points(const struct arguments *args, const struct point_wishes *w, 
     struct device d;
     if (check_half(w->half, err) || device_load(w->device, &d, err))
         return -1;
-    int status = points_read(args->words[1], &points, err);
+    int status = points_read(args->words[1], &points, err) || points_bound(&points, &d, err) ? -1 : 0;
     if (status == 0)
         status = simulate_points(&points, args, w, d.system, store, err);
     if (status == 0 && w->csv)

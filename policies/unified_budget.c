@@ -6,6 +6,9 @@
 struct unified_budget {
     uint32_t token_budget, max_sequences, long_prefill_threshold;
     bool whole_must_fit;
+    uint32_t wait_iterations;
+    uint64_t wait_tokens;
+    uint32_t waited; /* iterations that prompts have waited since the last that could come in */
 };
 
 static const struct param_spec params[] = {
@@ -15,6 +18,10 @@ static const struct param_spec params[] = {
      "most tokens of one request in an iteration; 0: no cap", NULL, NULL},
     {"whole_must_fit", PARAM_BOOL, "", 1, 0, 1,
      "admit a request only when all its tokens fit in the free blocks, though only its chunk's are taken", NULL, NULL},
+    {"wait_iterations", PARAM_INTEGER, "iterations", 0, 0, 1e6,
+     "most iterations that waiting prompts let running requests go on alone, to come in together", NULL, NULL},
+    {"wait_tokens", PARAM_INTEGER, "tokens", 0, 0, 1e9,
+     "tokens of running and waiting requests from which prompts wait no more; 0: token_budget", NULL, NULL},
     {0},
 };
 
@@ -28,6 +35,10 @@ static int create(void **state, const struct param_set *set, struct error *err)
     u->max_sequences = (uint32_t)param_number(set, "max_sequences");
     u->long_prefill_threshold = (uint32_t)param_number(set, "long_prefill_threshold");
     u->whole_must_fit = param_number(set, "whole_must_fit") != 0;
+    u->wait_iterations = (uint32_t)param_number(set, "wait_iterations");
+    u->wait_tokens = (uint64_t)param_number(set, "wait_tokens");
+    u->wait_tokens = u->wait_tokens ? u->wait_tokens : u->token_budget;
+    u->waited = 0;
     return 0;
 }
 
@@ -133,11 +144,27 @@ static uint32_t serve_running(const struct unified_budget *u, struct replica_vie
     return (together ? serve_decodes_first : serve_in_order)(u, view, out);
 }
 
+/* TensorRT-LLM's batch_wait_timeout_iters and batch_wait_max_tokens_ratio (py_executor.py): while others run, prompts
+ * wait for so many iterations or until there are enough of them. */
+static bool prompts_wait(struct unified_budget *u, const struct replica_view *view, const struct batch *out)
+{
+    if (u->wait_iterations == 0 || batch_is_empty(out) || !view->waiting->head)
+        return false;
+    uint64_t tokens = out->decodes;
+    for (size_t i = 0; i < out->count; i++)
+        tokens += out->items[i].new_tokens;
+    for (const struct request *r = view->waiting->head; r && tokens < u->wait_tokens; r = r->next)
+        tokens += request_uncomputed(r);
+    bool wait = u->waited < u->wait_iterations && tokens < u->wait_tokens;
+    u->waited = wait ? u->waited + 1 : 0;
+    return wait;
+}
+
 /* In a step with a preemption nobody new comes in. A step in which the first request that asks is the victim holds
  * nothing, takes no time and is followed by the next one. */
 static void form_batch(void *state, struct replica_view *view, struct batch *out)
 {
-    const struct unified_budget *u = state;
+    struct unified_budget *u = state;
     uint32_t evicted, budget;
     do {
         evicted = view->evicted;
@@ -145,6 +172,8 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
         if (view->evicted > evicted && !batch_is_empty(out))
             return;
     } while (view->evicted > evicted);
+    if (prompts_wait(u, view, out))
+        return;
     admit(u, view, &budget, out);
     view_hold(view, out, budget == 0 || view->running->count >= u->max_sequences);
 }

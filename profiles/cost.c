@@ -102,29 +102,6 @@ struct parallel tensor_parallel(uint32_t degree)
                              .link_latency_ns = -1};
 }
 
-/* Weights that are narrower already stay as they are. */
-static void quantise(struct model *m, enum dtype dtype)
-{
-    double bytes = dtype_bytes(dtype);
-    if (bytes < m->bytes_per_weight || !m->moe.experts) {
-        m->dtype = dtype;
-        m->bytes_per_weight = bytes;
-    }
-    if (bytes < m->moe.bytes_per_weight) {
-        m->moe.dtype = dtype;
-        m->moe.bytes_per_weight = bytes;
-    }
-}
-
-static int quantise_experts(struct model *m, enum dtype dtype, struct error *err)
-{
-    if (!m->moe.experts)
-        return error_set(err, ERROR_INPUT, "engine.expert_dtype: %s has no experts", m->name);
-    m->moe.dtype = dtype;
-    m->moe.bytes_per_weight = dtype_bytes(dtype);
-    return 0;
-}
-
 static int complain_of_size(const struct cost_model *cm, struct error *err)
 {
     return error_set(err, ERROR_INPUT,
@@ -147,10 +124,11 @@ static int create(struct cost_model *out, const char *model, const char *device,
     if (parallel->link_latency_ns >= 0)
         out->device.link_latency_ns = parallel->link_latency_ns;
     if (engine && engine->quantised)
-        quantise(&out->model, engine->weight_dtype);
+        model_quantise(&out->model, engine->weight_dtype);
     out->model.uniform_kv = engine && engine->uniform_kv;
     out->model.fused_shared_experts = engine && engine->fused_shared_experts;
-    int status = engine && engine->experts_quantised ? quantise_experts(&out->model, engine->expert_dtype, err) : 0;
+    int status =
+        engine && engine->experts_quantised ? model_quantise_experts(&out->model, engine->expert_dtype, err) : 0;
     if (status == 0)
         status = create_backend(out, techniques, drafts_for, err);
     set_engine(out, engine);

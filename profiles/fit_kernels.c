@@ -19,6 +19,7 @@ const char *const kernel_kind_names[KERNEL_KINDS] = {
 };
 
 enum { SHORTEST_GEMM_SIDE = 1024, LARGEST_GROUP = 8, SHORTEST_CONTEXT = 64, LONGEST_MESSAGE = 1 << 26, HEAD_DIM = 128 };
+enum { SHARING_HEADS = 4, MUCH_KV = 1 << 26 }; /* query heads of a KV head; bytes */
 
 /* Where kernels of each kind are found, and what the file calls their format: the first name that it knows. Models in
  * 8 bits have their experts scaled by block. */
@@ -104,9 +105,31 @@ static size_t believe(const struct device *d, struct kernel *kernels, size_t cou
     return kept;
 }
 
+/* Of decodes with several query heads to a KV head and enough KV that nothing else counts: whether a kernel took longer
+ * than reading that KV once for each of those heads. No server runs such a kernel: heads of a group share what is read.
+ */
+static bool could_share(const struct kernel *k, double *shared_s, double bytes_per_s)
+{
+    double bytes = 2 * k->kv_heads * k->head_dim * dtype_bytes(DTYPE_BF16) * (k->step + 1) * k->sequences;
+    *shared_s = k->heads / k->kv_heads * bytes / bytes_per_s;
+    return k->heads >= SHARING_HEADS * k->kv_heads && bytes >= MUCH_KV;
+}
+
+static bool shares_kv(const struct device *d, const struct kernel *kernels, size_t count)
+{
+    size_t could = 0, anew = 0;
+    double each_s = 0;
+    for (size_t i = 0; i < count; i++)
+        if (could_share(&kernels[i], &each_s, d->bandwidth_bytes_per_s)) {
+            could++;
+            anew += kernels[i].ms * 1e-3 > each_s;
+        }
+    return 2 * anew <= could;
+}
+
 /* A file that is not there holds no kernels of its kinds; GEMMs in 16 bits there have to be. */
 static int read_kind(const struct device *d, const char *folder, enum kernel_kind kind, struct kernels *out,
-                     size_t *impossible_count, struct error *err)
+                     struct kernel_fit *fit, struct error *err)
 {
     char file[1024];
     size_t count = 0;
@@ -116,7 +139,9 @@ static int read_kind(const struct device *d, const char *folder, enum kernel_kin
     if (kernels_read(file, kinds[kind].file, &out->items[kind], &count, err))
         return -1;
     count = keep(out->items[kind], count, kind);
-    out->count[kind] = believe(d, out->items[kind], count, kind, impossible_count);
+    out->count[kind] = believe(d, out->items[kind], count, kind, &fit->impossible[kind]);
+    fit->kv_read_anew[kind] = kind == KERNEL_DECODE && !shares_kv(d, out->items[kind], out->count[kind]);
+    out->count[kind] = fit->kv_read_anew[kind] ? 0 : out->count[kind];
     if (out->count[kind] == 0 && kind == KERNEL_GEMM_BF16)
         return error_set(err, ERROR_INPUT, "%s: holds no %s kernels to fit to", file, kernel_kind_names[kind]);
     return 0;
@@ -351,7 +376,7 @@ int kernels_fit(const char *folder, struct device *device, struct kernel_fit *ou
                      ? 0
                      : error_set(err, ERROR_INPUT, "%s: is no roofline, so has no efficiencies to fit", device->name);
     for (enum kernel_kind kind = 0; status == 0 && kind < KERNEL_KINDS; kind++)
-        status = read_kind(device, folder, kind, &kernels, &out->impossible[kind], err);
+        status = read_kind(device, folder, kind, &kernels, out, err);
     if (status == 0)
         status = judge(&job.device, &kernels, out->before, err);
     for (job.stage = stages; status == 0 && job.stage < stages + STAGES; job.stage++)

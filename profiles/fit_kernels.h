@@ -11,7 +11,9 @@
  * efficiency and launch; attention, prefill and decode with equal weight, its two efficiencies and its launch;
  * all-reduces the link; experts of each format their efficiency and launch. A stage without kernels leaves its
  * parameters as they are. A launch that is longer than its kernels can take is refused; so are kernels that take less
- * than their arithmetic at peak, and all of a kind where they are more than one in a hundred. */
+ * than their arithmetic at peak, and all of a kind where they are more than one in a hundred; and all decodes where
+ * most that could share KV among query heads took longer than reading it for each of them: the benchmark ran another
+ * kernel than servers do. */
 #ifndef TANDEM_PROFILES_FIT_KERNELS_H
 #define TANDEM_PROFILES_FIT_KERNELS_H
 
@@ -49,6 +51,7 @@ struct kernel_fit {
     struct refused_constant refused[CONSTANTS_MAX];
     size_t refused_count;
     size_t impossible[KERNEL_KINDS]; /* kernels that took less than their arithmetic at peak, and do not count */
+    bool kv_read_anew[KERNEL_KINDS]; /* most decodes took longer than reading KV for each query head; none counts */
     struct kernel_errors before[KERNEL_KINDS], after[KERNEL_KINDS];
     unsigned evaluations;
 };

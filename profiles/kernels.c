@@ -348,6 +348,13 @@ static bool all_tables_named(const struct device *d)
     return d->table_count > 0;
 }
 
+/* Scores are computed in the format of activations: queries, keys and values are 16 bits wide where weights are
+ * narrower. */
+static enum dtype attention_dtype(const struct model *m)
+{
+    return dtype_bytes(m->dtype) < dtype_bytes(DTYPE_BF16) ? DTYPE_BF16 : m->dtype;
+}
+
 int kernels_create(struct cost_model *cm, struct cost_backend *out, struct error *err)
 {
     const struct device *d = &cm->device;
@@ -363,7 +370,7 @@ int kernels_create(struct cost_model *cm, struct cost_backend *out, struct error
     k->device = d;
     k->work = &cm->work;
     for (int i = 0; i < ATTENTION_KINDS; i++)
-        k->rates[i] = roofline_attention_rates(d, cm->model.dtype, &cm->work.attention[i]);
+        k->rates[i] = roofline_attention_rates(d, attention_dtype(&cm->model), &cm->work.attention[i]);
     bool whole = price_whole(k, own_model);
     if (whole) {
         cm->work.attention[ATTENTION_FULL].prefill_layers = cm->work.attention[ATTENTION_FULL].decode_layers = 1;

@@ -147,3 +147,25 @@ struct kv_groups model_kv_groups(const struct model *m, uint32_t *layers)
                               .windowed = (windowed + *layers - 1) / *layers,
                               .window = windowed > 0 ? m->window : 0};
 }
+
+void model_quantise(struct model *m, enum dtype dtype)
+{
+    double bytes = dtype_bytes(dtype);
+    if (bytes < m->bytes_per_weight || !m->moe.experts) {
+        m->dtype = dtype;
+        m->bytes_per_weight = bytes;
+    }
+    if (bytes < m->moe.bytes_per_weight) {
+        m->moe.dtype = dtype;
+        m->moe.bytes_per_weight = bytes;
+    }
+}
+
+int model_quantise_experts(struct model *m, enum dtype dtype, struct error *err)
+{
+    if (!m->moe.experts)
+        return error_set(err, ERROR_INPUT, "engine.expert_dtype: %s has no experts", m->name);
+    m->moe.dtype = dtype;
+    m->moe.bytes_per_weight = dtype_bytes(dtype);
+    return 0;
+}

@@ -44,6 +44,12 @@ struct model {
 /* Reads a model by its shipped name, or from a path to a JSON file. */
 int model_load(const char *name_or_path, struct model *out, struct error *err);
 
+/* Weights in another format; those that are narrower already stay as they are. */
+void model_quantise(struct model *m, enum dtype dtype);
+
+/* Routed experts in another format; fails for a model without experts. */
+int model_quantise_experts(struct model *m, enum dtype dtype, struct error *err);
+
 /* All parameters, and how many of them are in routed experts. */
 double model_parameters(const struct model *m);
 double model_expert_parameters(const struct model *m);

@@ -185,7 +185,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "{\"name\": \"chunked_prefill\", \"token_budget\": 64, \"max_sequences\": %u}",
         "{\"name\": \"chunked_prefill\", \"token_budget\": 4, \"max_sequences\": %u}",
         "{\"name\": \"unified_budget\", \"token_budget\": 128, \"max_sequences\": %u}",
-        "{\"name\": \"unified_budget\", \"token_budget\": 96, \"long_prefill_threshold\": 32, \"max_sequences\": %u}",
+        "{\"name\": \"unified_budget\", \"token_budget\": 96, \"long_prefill_threshold\": 32, \"wait_iterations\": 3, "
+        "\"wait_tokens\": 60, \"max_sequences\": %u}",
         "{\"name\": \"unified_budget\", \"token_budget\": 3, \"max_sequences\": %u}",
         "{\"name\": \"dynamic_batch\", \"max_sequences\": %u}",
         "{\"name\": \"fixed_batch\", \"flush_after_s\": 0.5, \"size\": %u}",

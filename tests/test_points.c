@@ -127,6 +127,100 @@ static void test_a_device_takes_points_of_its_system(void **state)
     points_release(&p);
 }
 
+/* 32 heads over 3 GPUs, or 6, are GPUs of several servers. */
+static void test_whole_heads_lie_on_a_gpu(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "8", "1", "5,6")
+                    SERVED("b", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "6", "1", "7,8"),
+                &p);
+    assert_null(point_refused(&p.items[0], "h100-sxm"));
+    assert_string_equal(point_refused(&p.items[1], "h100-sxm"),
+                        "attention heads that the tensor parallel degree does not divide");
+    points_release(&p);
+}
+
+/* Llama-3.1-8B in bf16 on an H100 (989 TFLOP/s, 3 350 GB/s), prompts of 1 000 tokens and 99 after the first.
+ * a: one client, a token each 4.8 ms: 15.0 GB of weights but for the embedding take 4.48 ms. b: 4.4 ms, which is less.
+ * c: 64 clients at 10 ms are 64 / (10 + 990) = 64 requests a second; a prompt of 1 000 · 14.0 GFLOP (6.98 billion
+ * weights of layers) and attention's 0.26 TFLOP takes 14.4 ms at peak: 0.92 of each second. d: 71 clients, 1.02. */
+static void test_no_point_is_faster_than_its_gpus(void **state)
+{
+    (void)state;
+    struct points p;
+    struct device d;
+    struct error err = {0};
+    read_points(SERVED("a", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "1", "1", "1", "100,4.8")
+                    SERVED("b", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "1", "1", "1", "100,4.4")
+                        SERVED("c", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "64", "1", "1", "10,10")
+                            SERVED("d", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "71", "1", "1", "10,10.001"),
+                &p);
+    expect_ok(device_load("h100-sxm", &d, &err), &err);
+    expect_ok(points_bound(&p, &d, &err), &err);
+    for (int i = 0; i < 4; i++) {
+        const char *refused = point_refused(&p.items[i], d.system);
+        if (i % 2 == 0)
+            assert_null(refused);
+        else
+            assert_string_equal(refused, "faster than its GPUs at the peaks of their datasheet");
+    }
+    device_release(&d);
+    points_release(&p);
+}
+
+/* InferenceMAX starts TensorRT-LLM with KV in 8 bits, but for gpt-oss on H200; NVIDIA's checkpoints say so; others keep
+ * the model's. */
+static void test_kv_is_as_wide_as_servers_keep_it(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "wip=False", "trtllm", "1.2.0", "x/Llama-3.1-70B", "fp8", "4", "8", "1", "1,1")
+                    SERVED("b", "wip=False", "trtllm", "1.2.0", "x/gpt-oss-120b", "nvfp4", "4", "8", "1", "2,2")
+                        SERVED("c", "wip=False", "vllm", "0.19.0", "x/Llama-3.1-70B", "fp8", "4", "8", "1", "3,3")
+                            SERVED("d", "wip=False", "trtllm", "1.2.0", "x/Llama-3.1-70B", "", "4", "8", "1", "4,4")
+                                SERVED("e", "", "trtllm", "1.3.0", "nvidia/Qwen3-32B-NVFP4", "nvfp4", "4", "8", "1",
+                                       "5,5")
+                                    SERVED("f", "", "trtllm", "1.0.0", "Qwen/Qwen3-32B", "fp8", "4", "8", "1", "6,6"),
+                &p);
+    snprintf(p.items[1].system, sizeof p.items[1].system, "h200_sxm");
+    static const bool narrow[] = {true, false, false, false, true, false};
+    for (int i = 0; i < 6; i++) {
+        assert_true(point_8bit_kv(&p.items[i]) == narrow[i]);
+        cJSON *root = scenario_of(&p.items[i]);
+        const cJSON *technique = cJSON_GetArrayItem(at(root, "techniques"), 0);
+        assert_true((technique != NULL) == narrow[i]);
+        if (technique)
+            assert_true(number(cJSON_GetArrayItem(at(technique, "changes"), 0), "bytes_per_value") == 1);
+        cJSON_Delete(root);
+    }
+    snprintf(p.items[2].system, sizeof p.items[2].system, "b200_sxm");
+    assert_true(point_8bit_kv(&p.items[2]));
+    points_release(&p);
+}
+
+/* InferenceMAX's scripts let prompts of Llama-3.1-70B wait where 1 024 tokens come and go on fewer than 8 GPUs: here on
+ * 4, not on 8. */
+static void test_prompts_wait_where_servers_make_them(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "wip=False", "trtllm", "1.0.0", "x/Llama-3.1-70B", "fp8", "4", "4", "1", "1,1")
+                    SERVED("b", "wip=False", "trtllm", "1.0.0", "x/Llama-3.1-70B", "fp8", "4", "8", "1", "2,2"),
+                &p);
+    for (int i = 0; i < 2; i++) {
+        p.items[i].isl = p.items[i].osl = 1024;
+        cJSON *root = scenario_of(&p.items[i]);
+        if (i == 0)
+            assert_true(number(root, "policy.batching.wait_iterations") == 20 &&
+                        number(root, "policy.batching.wait_tokens") == 14745);
+        else
+            assert_null(at(root, "policy.batching.wait_iterations"));
+        cJSON_Delete(root);
+    }
+    points_release(&p);
+}
+
 /* Four bits are those of the experts, where there are any; a format that is not known is refused. */
 static void test_weights_run_at_the_stated_width(void **state)
 {
@@ -259,6 +353,10 @@ int main(void)
         cmocka_unit_test(test_concurrency_is_the_stated_one_else_all_ranks),
         cmocka_unit_test(test_a_measurement_counts_once),
         cmocka_unit_test(test_a_device_takes_points_of_its_system),
+        cmocka_unit_test(test_whole_heads_lie_on_a_gpu),
+        cmocka_unit_test(test_no_point_is_faster_than_its_gpus),
+        cmocka_unit_test(test_kv_is_as_wide_as_servers_keep_it),
+        cmocka_unit_test(test_prompts_wait_where_servers_make_them),
         cmocka_unit_test(test_weights_run_at_the_stated_width),
         cmocka_unit_test(test_disaggregated_points_become_two_pools),
         cmocka_unit_test(test_clients_are_not_all_alike),

@@ -506,6 +506,25 @@ static void test_unified_budget_lets_in_only_what_fits_as_a_whole(void **state)
     end();
 }
 
+/* Request 1 has 3 tokens, 4 with 0's decode, which is less than 10: it waits for two iterations. 2 and 3 have 9, 11
+ * with two decodes, and come in at once. Where nobody runs, nobody waits. */
+static void test_unified_budget_lets_prompts_wait_to_come_in_together(void **state)
+{
+    (void)state;
+    bench_init(&b, "{\"name\": \"unified_budget\", \"token_budget\": 20, \"wait_iterations\": 2, \"wait_tokens\": 10}",
+               100);
+    bench_arrive(&b, 0, 4, 8);
+    bench_step(&b, "0:4");
+    bench_arrive(&b, 1, 3, 3);
+    bench_step(&b, "0:1");
+    bench_step(&b, "0:1");
+    bench_step(&b, "0:1 1:3");
+    bench_arrive(&b, 2, 5, 1);
+    bench_arrive(&b, 3, 4, 1);
+    bench_step(&b, "0:1 1:1 2:5 3:4");
+    end();
+}
+
 /* Budget 8. Step 1: 0 whole (5) and 3 of 1. Step 2: 0 decodes (1), 1 gets 7. Step 3: both … */
 static void test_chunked_prefill_fills_budget_after_decodes(void **state)
 {
@@ -1103,6 +1122,7 @@ int main(void)
         cmocka_unit_test(test_scheduling_ahead_a_place_is_free_one_iteration_later),
         cmocka_unit_test(test_free_blocks_are_taken_in_the_order_they_were_freed),
         cmocka_unit_test(test_unified_budget_lets_in_only_what_fits_as_a_whole),
+        cmocka_unit_test(test_unified_budget_lets_prompts_wait_to_come_in_together),
         cmocka_unit_test(test_chunked_prefill_fills_budget_after_decodes),
         cmocka_unit_test(test_chunked_prefill_never_refuses_a_decode_for_budget),
         cmocka_unit_test(test_chunked_prefill_allocates_the_whole_prompt_at_admission),

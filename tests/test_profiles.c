@@ -602,6 +602,27 @@ static void test_an_engine_may_quantise_a_models_weights(void **state)
         "engine.weight_dtype: expected");
 }
 
+/* Scores are computed from activations of 16 bits, whatever weights are stored in: between prompts of 4 096 and 8 192
+ * tokens lie 32 layers · 4·32·128 operations · (8 192·8 193 − 4 096·4 097) / 2 scores at half the bf16 peak of an H100,
+ * 989 TFLOP/s, also with weights in 8 and 4 bits. */
+static void test_narrow_weights_do_not_speed_up_scores(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct engine engine = {.quantised = true};
+    double operations = 32 * 4.0 * 32 * 128 * (8192.0 * 8193 - 4096.0 * 4097) / 2;
+    static const enum dtype formats[] = {DTYPE_BF16, DTYPE_FP8, DTYPE_FP4};
+    for (int i = 0; i < 3; i++) {
+        struct cost_model cm;
+        engine.weight_dtype = formats[i];
+        expect_ok(create_cost(&cm, "llama-3.1-8b", "h100-sxm", 1, &engine, &err), &err);
+        struct attention_piece longer = cm.backend.prefill_piece(cm.backend.self, 8192, 0);
+        struct attention_piece shorter = cm.backend.prefill_piece(cm.backend.self, 4096, 0);
+        assert_near(longer.ns - shorter.ns, operations / (0.5 * 989e12) * 1e9, 1e-9);
+        cost_model_release(&cm);
+    }
+}
+
 /* 1 000 TFLOP/s and 1 000 GB/s, all reached, no launches. Two rows pick 2 of 8 experts each: 8 · (1 − 0.75²) = 3.5
  * awake, 4 picks. A tile of 16 rows each is 56 rows; of 64 rows with 128 picks on 8 experts 128 + 8·7.5 = 188. Bytes:
  * weights of those awake, and 2·hidden + 3·width values a pick. */
@@ -803,6 +824,31 @@ static void test_fit_refuses_what_no_kernel_can_have(void **state)
     assert_true(fit.impossible[KERNEL_PREFILL] > 0 && fit.after[KERNEL_PREFILL].points == 0);
     assert_true(d.attention_efficiency == 0.5 && d.attention_launch_ns == 0 && d.expert_efficiency[DTYPE_FP8] == 0);
     assert_int_equal(fit.after[KERNEL_EXPERTS_FP8].points, 0);
+}
+
+/* 32 query heads share 8 KV heads. Kernels at a fifth of the bandwidth take five times as long as the KV, which is more
+ * than the four of reading it for each query head of a group: decodes do not count, and attention stays. At a half they
+ * share it. */
+static void test_fit_refuses_decodes_that_share_no_kv(void **state)
+{
+    (void)state;
+    struct device truth, d;
+    struct kernel_fit fit;
+    struct error err = {0};
+    expect_ok(device_load("h100-sxm", &truth, &err), &err);
+    mkdir("build/unshared", 0777);
+    write_gemms(&truth, "build/unshared/gemm_perf.csv");
+    truth.attention_efficiency = 0.4;
+    write_attention(&truth, "build/unshared/context_attention_perf.csv", false);
+    for (int shared = 0; shared < 2; shared++) {
+        expect_ok(device_load("h100-sxm", &d, &err), &err);
+        truth.attention_bandwidth_efficiency = shared ? 0.5 : 0.2;
+        write_attention(&truth, "build/unshared/generation_attention_perf.csv", true);
+        expect_ok(kernels_fit("build/unshared", &d, &fit, &err), &err);
+        assert_true(fit.kv_read_anew[KERNEL_DECODE] == !shared);
+        assert_true((fit.after[KERNEL_DECODE].points > 0) == shared);
+        assert_near(d.attention_efficiency, shared ? 0.4 : 0.5, 0.01);
+    }
 }
 
 /* 64 tokens of 8 picks over 64 experts of 1 536 by 2 048 on two GPUs, all awake (1 − (7/8)^64 is 1 − 2e-4): tiles of 16
@@ -1190,6 +1236,7 @@ int main(void)
         cmocka_unit_test(test_mixed_table_by_hand),
         cmocka_unit_test(test_leave_one_out_by_hand),
         cmocka_unit_test(test_single_kernels_by_hand),
+        cmocka_unit_test(test_narrow_weights_do_not_speed_up_scores),
         cmocka_unit_test(test_narrow_weights_by_hand),
         cmocka_unit_test(test_an_engine_may_quantise_a_models_weights),
         cmocka_unit_test(test_experts_by_hand),
@@ -1200,6 +1247,7 @@ int main(void)
         cmocka_unit_test(test_int4_is_no_slower_than_int8_at_few_rows),
         cmocka_unit_test(test_fit_finds_the_parameters_that_made_the_kernels),
         cmocka_unit_test(test_fit_refuses_what_no_kernel_can_have),
+        cmocka_unit_test(test_fit_refuses_decodes_that_share_no_kv),
         cmocka_unit_test(test_shared_experts_run_with_routed_ones_where_they_can),
         cmocka_unit_test(test_layers_with_experts_are_launched_more_slowly),
         cmocka_unit_test(test_experts_take_arithmetic_and_bytes_one_after_the_other),

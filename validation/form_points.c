@@ -63,7 +63,10 @@ int form_points_read(const char *file, const char *device, struct levels *out, s
         return error_set(err, ERROR_INPUT, "%s: operating points need --profile DEVICE, what costs come from", file);
     if (device_load(device, &d, err))
         return -1;
-    int status = points_read(file, &points, err) || add_points(file, &points, d.system, device, out, err) ? -1 : 0;
+    int status = points_read(file, &points, err) || points_bound(&points, &d, err) ||
+                         add_points(file, &points, d.system, device, out, err)
+                     ? -1
+                     : 0;
     points_release(&points);
     device_release(&d);
     return status;

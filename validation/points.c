@@ -12,6 +12,7 @@
 
 #include "base/csv.h"
 #include "base/sha256.h"
+#include "profiles/model.h"
 #include "profiles/shipped.h"
 #include "validation/measured.h"
 
@@ -56,6 +57,21 @@ static void find_concurrency(struct point *p)
     const struct point_pool *decodes = p->decode.tp > 0 ? &p->decode : &p->serve;
     p->ranks = fmax(decodes->attention_dp, 1) * fmax(decodes->workers, 1);
     p->concurrency = stated ? strtod(stated + strlen("silicon_concurrency="), NULL) : decodes->batch * p->ranks;
+}
+
+/* A GPU has whole heads: a degree that does not divide them counts the GPUs of several servers. */
+static bool cuts_heads(const struct point *p)
+{
+    char name[POINT_TEXT];
+    struct model m;
+    struct error ignored = {0};
+    if (!shipped_resolve("model", p->model_path, name, sizeof name) || model_load(name, &m, &ignored))
+        return false;
+    const double degrees[] = {p->serve.tp, p->prefill.tp, p->decode.tp};
+    bool cuts = false;
+    for (int i = 0; i < 3; i++)
+        cuts = cuts || (degrees[i] >= 1 && fmod(m.heads, degrees[i]) != 0);
+    return cuts;
 }
 
 static bool same_pool(const struct point_pool *a, const struct point_pool *b)
@@ -133,6 +149,17 @@ bool point_is_disaggregated(const struct point *p)
     return strcmp(p->mode, "disagg") == 0;
 }
 
+static const char *refused_degrees(const struct point *p)
+{
+    bool rack = strncmp(p->system, "gb", 2) == 0; /* NVL72: 72 GPUs behind one NVLink switch */
+    if (!point_is_disaggregated(p))
+        return refused_pool(&p->serve, rack);
+    if (p->prefill.workers < 1 || p->decode.workers < 1)
+        return "disaggregated, and the number of workers is not given";
+    const char *reason = refused_pool(&p->prefill, rack);
+    return reason ? reason : refused_pool(&p->decode, rack);
+}
+
 /* Why nobody could simulate it, or NULL. */
 static const char *cannot_be(const struct point *p)
 {
@@ -145,13 +172,10 @@ static const char *cannot_be(const struct point *p)
         return "weights in a format that is not modelled";
     if (p->concurrency < 1 || p->concurrency > 1e6)
         return "no concurrency given";
-    bool rack = strncmp(p->system, "gb", 2) == 0; /* NVL72: 72 GPUs behind one NVLink switch */
-    if (!point_is_disaggregated(p))
-        return refused_pool(&p->serve, rack);
-    if (p->prefill.workers < 1 || p->decode.workers < 1)
-        return "disaggregated, and the number of workers is not given";
-    const char *reason = refused_pool(&p->prefill, rack);
-    return reason ? reason : refused_pool(&p->decode, rack);
+    const char *reason = refused_degrees(p);
+    if (!reason && p->cuts_heads)
+        return "attention heads that the tensor parallel degree does not divide";
+    return reason;
 }
 
 const char *point_refused(const struct point *p, const char *system)
@@ -162,6 +186,8 @@ const char *point_refused(const struct point *p, const char *system)
         return "one measurement under several parallel degrees";
     if (p->repeat == POINT_AGAIN)
         return "a measurement that another line holds, too";
+    if (p->beats_gpus)
+        return "faster than its GPUs at the peaks of their datasheet";
     return cannot_be(p);
 }
 
@@ -188,6 +214,7 @@ int points_read(const char *file, struct points *out, struct error *err)
     out->items = items;
     for (size_t i = 0; status == 0 && i < out->count; i++) {
         find_concurrency(&out->items[i]);
+        out->items[i].cuts_heads = cuts_heads(&out->items[i]);
         out->items[i].judged = judged(&out->items[i]);
     }
     if (status == 0)

@@ -9,6 +9,7 @@
 #ifndef TANDEM_VALIDATION_POINTS_H
 #define TANDEM_VALIDATION_POINTS_H
 
+#include "profiles/device.h"
 #include "simulation/simulation.h"
 
 enum { POINT_TEXT = 96, POINT_SYSTEM = 24, POINT_SOURCE = 320, POINT_REASON = 160 };
@@ -33,7 +34,9 @@ struct point {
     struct point_pool serve, prefill, decode;
     double ttft_ms, tpot_ms; /* measured means */
     enum point_repeat repeat;
-    bool judged;                                 /* of the half that constants of engines are not fitted to */
+    bool cuts_heads; /* a tensor parallel degree leaves a GPU a part of an attention head */
+    bool beats_gpus; /* points_bound: faster than the GPUs' arithmetic and memory at their peaks */
+    bool judged;     /* of the half that constants of engines are not fitted to */
     double simulated_ttft_ms, simulated_tpot_ms; /* of those that were simulated */
     char impossible[POINT_REASON];               /* why its simulation failed; "": it did not */
 };
@@ -53,6 +56,18 @@ void points_release(struct points *points);
 /* Why a point cannot be simulated (a constant string), or NULL. A device takes the points of its own system only; one
  * with no system ("") takes all. */
 const char *point_refused(const struct point *p, const char *system);
+
+/* Marks points that are faster than their GPUs: prompts computed, or weights and KV read for each token, beyond the
+ * peaks of the device's datasheet, at the rate of requests that Little's law gives. point_refused refuses them from
+ * then on. */
+int points_bound(struct points *points, const struct device *device, struct error *err);
+
+/* The format of its weights (of experts alone, where it has four bits and any); false: as the model is shipped. */
+bool point_weights(const struct point *p, enum dtype *out);
+
+/* Whether its server keeps KV in 8 bits: as InferenceMAX's published scripts start it (TensorRT-LLM, but for gpt-oss on
+ * H200; SGLang's DeepSeek and vLLM's Llama-3.1-70B on Blackwell), or as NVIDIA's checkpoints tell TensorRT-LLM. */
+bool point_8bit_kv(const struct point *p);
 
 bool point_is_disaggregated(const struct point *p);
 

@@ -36,16 +36,55 @@ static void add_workload(const struct point *p, cJSON *root)
     add_length(lengths, "output", p->osl, point_draws_lengths(p));
 }
 
+bool point_weights(const struct point *p, enum dtype *out)
+{
+    if (strncmp(p->quantisation, "fp8", 3) == 0)
+        *out = DTYPE_FP8;
+    else if (strcmp(p->quantisation, "nvfp4") == 0)
+        *out = DTYPE_FP4;
+    else if (strcmp(p->quantisation, "int4_wo") == 0)
+        *out = DTYPE_INT4;
+    else
+        return false;
+    return true;
+}
+
 /* Weights as the file says. Four bits are those of experts where a model has any: its attention stays as shipped. */
 static void add_weights(const struct point *p, const struct model *m, cJSON *engine)
 {
-    const char *four = strcmp(p->quantisation, "nvfp4") == 0     ? "fp4"
-                       : strcmp(p->quantisation, "int4_wo") == 0 ? "int4"
-                                                                 : NULL;
-    if (strncmp(p->quantisation, "fp8", 3) == 0)
-        cJSON_AddStringToObject(engine, "weight_dtype", "fp8");
-    else if (four)
-        cJSON_AddStringToObject(engine, m->moe.experts ? "expert_dtype" : "weight_dtype", four);
+    enum dtype format;
+    if (point_weights(p, &format))
+        cJSON_AddStringToObject(engine, m->moe.experts && format != DTYPE_FP8 ? "expert_dtype" : "weight_dtype",
+                                dtype_names[format]);
+}
+
+bool point_8bit_kv(const struct point *p)
+{
+    enum dtype format;
+    bool gptoss = strstr(p->model_path, "gpt-oss"), trtllm = strcmp(p->backend, "trtllm") == 0;
+    if (!point_weights(p, &format))
+        return false;
+    if (!point_draws_lengths(p)) /* NVIDIA's checkpoints say so themselves, and TensorRT-LLM follows them */
+        return trtllm && strncmp(p->model_path, "nvidia/", strlen("nvidia/")) == 0;
+    if (trtllm)
+        return !gptoss || strcmp(p->system, "h200_sxm") != 0;
+    if (strcmp(p->backend, "sglang") == 0)
+        return strstr(p->model_path, "DeepSeek") &&
+               (strncmp(p->system, "b", 1) == 0 || strncmp(p->system, "gb", 2) == 0);
+    return strstr(p->model_path, "Llama-3.1-70B") && strcmp(p->system, "b200_sxm") == 0;
+}
+
+static void add_kv(const struct point *p, cJSON *root)
+{
+    if (!point_8bit_kv(p))
+        return;
+    cJSON *technique = cJSON_CreateObject(), *change = cJSON_CreateObject();
+    cJSON_AddStringToObject(technique, "name", "kv-8bit");
+    cJSON_AddStringToObject(technique, "paper", "none: a server's setting");
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(root, "techniques"), technique);
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(technique, "changes"), change);
+    cJSON_AddStringToObject(change, "name", "kv_cache");
+    cJSON_AddNumberToObject(change, "bytes_per_value", 1);
 }
 
 /* Where TensorRT-LLM is disaggregated, the version is that of Dynamo around it. */
@@ -108,6 +147,17 @@ static void add_cluster(const struct point *p, cJSON *root)
     }
 }
 
+/* InferenceMAX's scripts start TensorRT-LLM's Llama-3.1-70B on fewer than 8 GPUs for 1 024 + 1 024 tokens with
+ * batch_wait_timeout_iters 20 and batch_wait_max_tokens_ratio 0.9, of 16 384. */
+static void add_waits(const struct point *p, cJSON *batching)
+{
+    if (!point_draws_lengths(p) || point_is_disaggregated(p) || strcmp(p->backend, "trtllm") != 0 ||
+        !strstr(p->model_path, "Llama-3.1-70B") || p->isl != 1024 || p->osl != 1024 || p->serve.tp >= 8)
+        return;
+    cJSON_AddNumberToObject(batching, "wait_iterations", 20);
+    cJSON_AddNumberToObject(batching, "wait_tokens", floor(0.9 * 16384));
+}
+
 /* SGLang's prompts go before decodes and do not share their iterations. */
 static void add_policy(const struct point *p, cJSON *root)
 {
@@ -118,6 +168,7 @@ static void add_policy(const struct point *p, cJSON *root)
     } else {
         cJSON_AddStringToObject(batching, "name", "unified_budget");
         cJSON_AddNumberToObject(batching, "token_budget", 8192);
+        add_waits(p, batching);
     }
     cJSON_AddNumberToObject(batching, "max_sequences", fmax(256, p->concurrency));
 }
@@ -136,6 +187,7 @@ int point_scenario(const struct point *p, const char *device, cJSON **out, struc
     cJSON_AddStringToObject(root, "model", name);
     cJSON_AddStringToObject(root, "device", device);
     add_engine(p, &model, root);
+    add_kv(p, root);
     add_workload(p, root);
     add_cluster(p, root);
     add_policy(p, root);
