@@ -63,13 +63,8 @@ static void row_shapes(const struct cost_model *cm, const struct batch *b, struc
 
 void cost_shapes_of(const struct cost_model *cm, const struct batch *b, struct cost_shapes *out)
 {
-    if (b->layout != BATCH_RAGGED) {
+    if (b->layout != BATCH_RAGGED)
         row_shapes(cm, b, out);
-    } else if (b->count > 0) {
+    else
         ragged_shapes(cm, b, out);
-    } else {
-        out->decode_sequences = b->decodes;
-        out->decode_kv = b->decode_kv + b->decodes;
-        out->decode_longest = b->decode_longest + (b->decode_longest > 0);
-    }
 }

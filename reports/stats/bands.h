@@ -10,9 +10,14 @@
 
 enum { BAND_OCTAVES = 64, OCTAVE_BUCKETS = 32, BANDS = 4 };
 
+struct band_bucket {
+    uint64_t count;
+    uint64_t parts[PART_COUNT]; /* ns: five centuries in one bucket */
+};
+
 struct band_octave {
-    uint64_t counts[OCTAVE_BUCKETS];
-    uint64_t parts[OCTAVE_BUCKETS][PART_COUNT]; /* ns: five centuries in one bucket */
+    uint32_t used;                              /* bit i: bucket i holds something */
+    struct band_bucket buckets[OCTAVE_BUCKETS]; /* the others are not set */
 };
 
 /* All zero is empty. */

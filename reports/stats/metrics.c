@@ -182,12 +182,9 @@ void run_metrics_settle(struct run_metrics *m)
     settle_gaps(m, SIM_TIME_NEVER);
 }
 
-static void add_gaps(struct run_metrics *m, const struct gap_ahead *g)
+/* Scheduling ahead, gaps are told before they end, and not in order. */
+static void keep_for_later(struct run_metrics *m, const struct gap_ahead *g)
 {
-    if (!m->schedules_ahead) {
-        take_gaps(m, g);
-        return;
-    }
     struct gap_ahead *grown =
         array_grow(m->gaps_ahead, &m->gaps_ahead_capacity, m->gaps_ahead_count + 1, sizeof *grown);
     if (!grown) {
@@ -340,7 +337,10 @@ static void on_preemption(void *state, struct station_id station, const struct r
 static void on_gap(void *state, sim_time at, sim_time gap, uint64_t count)
 {
     struct run_metrics *m = state;
-    add_gaps(m, &(struct gap_ahead){.end = at, .gap = gap, .count = count});
+    if (m->schedules_ahead)
+        keep_for_later(m, &(struct gap_ahead){.end = at, .gap = gap, .count = count});
+    else
+        keep(m, METRIC_ITL, (uint64_t)at, gap, count);
 }
 
 /* Iterations `first` … `last` − 1 as gaps between tokens of `times` requests, which all end in one window of time and
@@ -352,7 +352,10 @@ static void keep_run(struct run_metrics *m, const struct stretch *s, uint64_t fi
                              .growth = s->growth,
                              .count = last - first,
                              .times = times};
-    add_gaps(m, &(struct gap_ahead){.end = end, .run = run});
+    if (m->schedules_ahead)
+        keep_for_later(m, &(struct gap_ahead){.end = end, .run = run});
+    else if (samples_add_run(&m->samples[METRIC_ITL], (uint64_t)end, &run))
+        m->out_of_memory = true;
 }
 
 /* The same, piece by piece where they go over the end of a window or section. */

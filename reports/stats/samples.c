@@ -236,20 +236,45 @@ double samples_mean_half_width(const struct samples *s, uint64_t cut, double con
     }
 }
 
-static struct estimate quantile_estimate(const struct samples *s, size_t first, const struct histogram *all, double q)
+/* Of each section, its quantiles that are not NAN: a section too short to have a quantile says nothing of it. */
+static void section_quantiles(const struct section *section, double values[STAT_COUNT])
 {
-    struct estimate e = {.value = (double)histogram_quantile(all, q), .low = NAN, .high = NAN};
-    double values[SECTIONS_MAX];
+    double asked[STAT_COUNT];
+    int64_t found[STAT_COUNT];
     size_t count = 0;
-    for (size_t i = first; i < SECTIONS_MAX; i++) /* a section too short to have this quantile says nothing */
-        if ((double)s->sections[i].histogram.total * (1 - q) >= 1)
-            values[count++] = (double)histogram_quantile(&s->sections[i].histogram, q);
-    if (count < 4)
-        return e;
-    double half = half_width(values, count, 0.95);
-    e.low = e.value - half > 0 ? e.value - half : 0;
-    e.high = e.value + half;
-    return e;
+    for (int i = 0; i < STAT_COUNT; i++)
+        if (quantiles[i] > 0 && (double)section->histogram.total * (1 - quantiles[i]) >= 1)
+            asked[count++] = quantiles[i];
+    histogram_quantiles(&section->histogram, asked, count, found);
+    for (size_t i = STAT_COUNT, left = count; i-- > 0;) {
+        values[i] = NAN;
+        if (left > 0 && quantiles[i] == asked[left - 1])
+            values[i] = (double)found[--left];
+    }
+}
+
+static void quantile_estimates(const struct samples *s, size_t first, const struct histogram *all,
+                               struct estimate at[STAT_COUNT])
+{
+    double values[STAT_COUNT][SECTIONS_MAX], of_section[STAT_COUNT];
+    size_t counts[STAT_COUNT] = {0};
+    for (size_t k = first; k < SECTIONS_MAX; k++) {
+        section_quantiles(&s->sections[k], of_section);
+        for (int i = 0; i < STAT_COUNT; i++)
+            if (!isnan(of_section[i]))
+                values[i][counts[i]++] = of_section[i];
+    }
+    for (int i = 0; i < STAT_COUNT; i++) {
+        at[i] = (struct estimate){.low = NAN, .high = NAN};
+        if (quantiles[i] == 0)
+            continue;
+        at[i].value = (double)histogram_quantile(all, quantiles[i]);
+        if (counts[i] < 4)
+            continue;
+        double half = half_width(values[i], counts[i], 0.95);
+        at[i].low = at[i].value - half > 0 ? at[i].value - half : 0;
+        at[i].high = at[i].value + half;
+    }
 }
 
 static double standard_deviation(const struct section *all, double mean_value)
@@ -307,9 +332,7 @@ int samples_summarise(const struct samples *s, uint64_t cut, struct summary *out
     out->sum = all.sum;
     double mean = out->count ? fine_to_ns(all.sum) / (double)out->count : NAN;
     double half = samples_mean_half_width(s, cut, 0.95);
-    for (int i = 0; i < STAT_COUNT; i++)
-        out->at[i] = quantiles[i] > 0 ? quantile_estimate(s, first, &all.histogram, quantiles[i])
-                                      : (struct estimate){.low = NAN, .high = NAN};
+    quantile_estimates(s, first, &all.histogram, out->at);
     out->at[STAT_MEAN] = (struct estimate){mean, mean - half, mean + half};
     out->at[STAT_SD].value = standard_deviation(&all, mean);
     out->at[STAT_MIN].value = (double)all.histogram.min;
