@@ -32,6 +32,12 @@ static inline struct band_bucket *bucket_of(struct band_octave *o, size_t bucket
     return b;
 }
 
+static inline void add_parts(uint64_t *restrict into, const uint64_t *restrict parts)
+{
+    for (int i = 0; i < PART_COUNT; i++)
+        into[i] += parts[i];
+}
+
 int bands_add(struct bands *b, int64_t value_ns, const sim_time *parts)
 {
     uint64_t value = value_ns > OCTAVE_BUCKETS ? (uint64_t)value_ns : OCTAVE_BUCKETS;
@@ -41,8 +47,7 @@ int bands_add(struct bands *b, int64_t value_ns, const sim_time *parts)
         return -1;
     struct band_bucket *bucket = bucket_of(*octave, value >> (top - 5) & (OCTAVE_BUCKETS - 1));
     bucket->count++;
-    for (int i = 0; i < PART_COUNT; i++)
-        bucket->parts[i] += (uint64_t)parts[i];
+    add_parts(bucket->parts, (const uint64_t *)parts);
     return 0;
 }
 
@@ -52,8 +57,7 @@ static void merge_octave(struct band_octave *into, const struct band_octave *fro
         size_t i = (size_t)__builtin_ctz(left);
         struct band_bucket *bucket = bucket_of(into, i);
         bucket->count += from->buckets[i].count;
-        for (int k = 0; k < PART_COUNT; k++)
-            bucket->parts[k] += from->buckets[i].parts[k];
+        add_parts(bucket->parts, from->buckets[i].parts);
     }
 }
 
@@ -100,6 +104,14 @@ static void summarise_octave(const struct band_octave *o, uint64_t total, uint64
             band->parts_s[k] += (double)bucket->parts[k] * 1e-9;
         *seen += bucket->count;
     }
+}
+
+void bands_add_parts_to(const struct bands *b, wide_sum parts_ns[PART_COUNT])
+{
+    for (size_t i = 0; i < BAND_OCTAVES; i++)
+        for (uint32_t left = b->octaves[i] ? b->octaves[i]->used : 0; left; left &= left - 1)
+            for (int k = 0; k < PART_COUNT; k++)
+                parts_ns[k] += b->octaves[i]->buckets[__builtin_ctz(left)].parts[k];
 }
 
 void bands_summarise(const struct bands *b, struct band out[BANDS])

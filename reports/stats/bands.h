@@ -30,7 +30,7 @@ extern const double band_quantiles[BANDS + 1];
 
 void bands_release(struct bands *b);
 
-/* Returns 0, or -1 when memory is short; so does the next. */
+/* Parts are at least 0. Returns 0, or -1 when memory is short; so does the next. */
 int bands_add(struct bands *b, int64_t value_ns, const sim_time *parts);
 
 /* Adds all of `from`. */
@@ -38,6 +38,9 @@ int bands_merge(struct bands *into, const struct bands *from);
 
 /* The same; `from` is empty then. */
 void bands_take(struct bands *into, struct bands *from);
+
+/* Adds the sums of all requests' parts, in nanoseconds. */
+void bands_add_parts_to(const struct bands *b, wide_sum parts_ns[PART_COUNT]);
 
 struct band {
     uint64_t requests;

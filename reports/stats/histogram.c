@@ -12,7 +12,7 @@
 enum { SUB_BITS = 9, SUB = HISTOGRAM_PAGE, ROW = HISTOGRAM_ROW }; /* buckets of an octave, and of a row */
 
 _Static_assert(SUB == 1 << SUB_BITS, "an octave is a page");
-_Static_assert(SUB == 64 * ROW, "a row is a bit");
+_Static_assert(SUB == 64 * ROW && ROW == 8, "a row is a bit");
 
 /* The position of the highest bit; v is not 0. The builtin is what gcc and clang have for an instruction that C17
  * has no name for. */
@@ -74,22 +74,20 @@ static bool page_is_missing(struct histogram *h, size_t page)
     return false;
 }
 
-/* A row's counts, which are 0 until it is used. */
-static inline uint64_t *row_of(struct histogram_page *page, size_t row)
+static void clear_row(struct histogram_page *page, size_t row)
 {
-    uint64_t *counts = &page->counts[row * ROW], bit = (uint64_t)1 << row;
-    if (!(page->used & bit)) {
-        page->used |= bit;
-        for (size_t i = 0; i < ROW; i++)
-            counts[i] = 0;
-    }
-    return counts;
+    page->used |= (uint64_t)1 << row;
+    for (size_t i = 0; i < ROW; i++)
+        page->counts[row * ROW + i] = 0;
 }
 
-/* The count of a bucket, whose page is there. */
+/* The count of a bucket, whose page is there; 0 until its row is used. */
 static inline uint64_t *count_of(struct histogram *h, size_t bucket)
 {
-    return row_of(h->pages[bucket / SUB], bucket % SUB / ROW) + bucket % ROW;
+    struct histogram_page *page = h->pages[bucket / SUB];
+    if (!(page->used >> bucket / ROW % 64 & 1))
+        clear_row(page, bucket / ROW % 64);
+    return &page->counts[bucket % SUB];
 }
 
 static inline void note_range(struct histogram *h, int64_t low, int64_t high)
@@ -116,7 +114,9 @@ int histogram_add_run(struct histogram *h, uint64_t first, uint64_t growth, uint
 {
     int64_t low = (int64_t)(first >> FINE_BITS), high = (int64_t)((first + (n - 1) * growth) >> FINE_BITS);
     size_t bucket = bucket_of(low), last_bucket = high == low ? bucket : bucket_of(high);
-    for (size_t i = bucket / SUB; i <= last_bucket / SUB; i++)
+    if (page_is_missing(h, bucket / SUB))
+        return -1;
+    for (size_t i = bucket / SUB + 1; i <= last_bucket / SUB; i++)
         if (page_is_missing(h, i))
             return -1;
     note_range(h, low, high);
@@ -132,14 +132,22 @@ int histogram_add_run(struct histogram *h, uint64_t first, uint64_t growth, uint
     return 0;
 }
 
+static inline void add_row(uint64_t *restrict into, const uint64_t *restrict from)
+{
+    for (size_t i = 0; i < ROW; i++)
+        into[i] += from[i];
+}
+
 static void merge_page(struct histogram_page *into, const struct histogram_page *from)
 {
     for (uint64_t left = from->used; left; left &= left - 1) {
-        size_t row = lowest_bit(left);
-        uint64_t *counts = row_of(into, row);
-        for (size_t k = 0; k < ROW; k++)
-            counts[k] += from->counts[row * ROW + k];
+        size_t row = lowest_bit(left), at = row * ROW;
+        if (into->used >> row & 1)
+            add_row(&into->counts[at], &from->counts[at]);
+        else
+            memcpy(&into->counts[at], &from->counts[at], ROW * sizeof *into->counts);
     }
+    into->used |= from->used;
 }
 
 int histogram_merge(struct histogram *into, const struct histogram *from)
@@ -211,9 +219,7 @@ static const uint64_t *row_at(struct walk *w)
 static size_t walk_to(struct walk *w, uint64_t rank)
 {
     for (const uint64_t *row; (row = row_at(w)); w->rows &= w->rows - 1) {
-        uint64_t inside = 0;
-        for (size_t i = 0; i < ROW; i++)
-            inside += row[i];
+        uint64_t inside = row[0] + row[1] + row[2] + row[3] + row[4] + row[5] + row[6] + row[7];
         if (w->seen + inside < rank) {
             w->seen += inside;
             continue;

@@ -133,8 +133,6 @@ static void merge_sums(struct request_sums *into, struct request_sums *from)
     into->output_tokens += from->output_tokens;
     into->prefix_cached_tokens += from->prefix_cached_tokens;
     into->early_prompt_tokens += from->early_prompt_tokens;
-    for (int i = 0; i < PART_COUNT; i++)
-        into->parts_ns[i] += from->parts_ns[i];
     bands_take(&into->ttft_bands, &from->ttft_bands);
     bands_take(&into->e2e_bands, &from->e2e_bands);
 }
@@ -493,10 +491,8 @@ static void add_to_sums(struct run_metrics *m, const struct request *r, const st
     s->prompt_tokens += r->prompt_tokens;
     s->output_tokens += r->output_tokens;
     s->prefix_cached_tokens += r->prefix_cached_tokens;
-    for (int i = 0; i < PART_COUNT; i++) {
-        s->parts_ns[i] += (uint64_t)r->parts[i];
+    for (int i = 0; i < PART_COUNT; i++)
         sum += r->parts[i];
-    }
     m->parts_error += llabs(sum - q->at[METRIC_E2E]);
     if (bands_add(&s->e2e_bands, q->at[METRIC_E2E], r->parts) ||
         add_to_ttft_bands(&s->ttft_bands, r, q->at[METRIC_TTFT]))

@@ -89,12 +89,13 @@ static size_t narrow_to_section(struct samples *s, uint64_t position)
 
 static void enter_group(struct samples *s, uint64_t position)
 {
-    while (position / s->group_width >= GROUPS_MAX)
+    while (position >= s->group_width * GROUPS_MAX)
         merge_groups(s);
-    while (s->section_width > 0 && position / s->section_width >= SECTIONS_MAX)
+    while (position >= s->section_width * SECTIONS_MAX && s->section_width > 0)
         merge_sections(s);
-    s->group = &s->groups[position / s->group_width];
-    s->first = position - position % s->group_width;
+    uint64_t group = position / s->group_width;
+    s->group = &s->groups[group];
+    s->first = group * s->group_width;
     s->next = s->first + s->group_width;
     s->section = &s->sections[s->section_width > 0 ? position / s->section_width : narrow_to_section(s, position)];
 }
@@ -133,7 +134,7 @@ int samples_add_run(struct samples *s, uint64_t position, const struct sample_ru
     if (n > 1) {
         uint64_t pairs = n * (n - 1), triples = pairs * (2 * n - 1) / 6;
         sum = a * n + b * (pairs / 2);
-        squares = squares * n + a * pairs * b + b * b * triples;
+        squares = squares * n + (a * pairs + b * triples) * b;
     }
     s->group->count += n * times;
     s->group->sum += sum * times;
