@@ -521,7 +521,8 @@ static void on_answer(void *state, struct station_id station, const struct reque
     struct run_metrics *m = state;
     struct request_metrics q = request_metrics_of(r);
     for (enum metric i = 0; i < METRIC_COUNT; i++)
-        keep(m, i, r->id, q.at[i], 1);
+        if (q.at[i] >= 0 && samples_add_one(&m->samples[i], r->id, q.at[i]))
+            m->out_of_memory = true;
     m->recomputed_tokens += r->recomputed_tokens;
     attainment_finished(&m->attainment, section_of(&m->sections, r->id), r, &q);
     add_to_sums(m, r, &q);

@@ -117,12 +117,24 @@ uint64_t samples_group_end(struct samples *s, uint64_t position)
 int samples_add(struct samples *s, uint64_t position, int64_t value, uint64_t count)
 {
     find_group(s, position);
-    wide_sum v = (uint64_t)value, sum = (count == 1 ? v : v * count) << FINE_BITS;
+    wide_sum v = (uint64_t)value, sum = v * count << FINE_BITS;
     s->group->count += count;
     s->group->sum += sum;
     s->section->sum += sum;
-    s->section->squares += count == 1 ? v * v : v * v * count;
+    s->section->squares += v * v * count;
     return histogram_add(&s->section->histogram, value, count);
+}
+
+int samples_add_one(struct samples *s, uint64_t position, int64_t value)
+{
+    find_group(s, position);
+    uint64_t v = (uint64_t)value;
+    wide_sum sum = (wide_sum)v << FINE_BITS;
+    s->group->count++;
+    s->group->sum += sum;
+    s->section->sum += sum;
+    s->section->squares += (wide_sum)v * v;
+    return histogram_add(&s->section->histogram, value, 1);
 }
 
 /* Σ (a + b i) for i < n is a n + b n (n − 1) / 2; Σ (a + b i)² is a² n + a b n (n − 1) + b² (n − 1) n (2 n − 1) / 6. */
