@@ -122,22 +122,38 @@ static void add_cold_caches(const struct cost_model *cm, struct iteration_cost *
         out->by[COST_MEASURED] += (fine_time)cm->cold;
 }
 
-void cost_model_iteration(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
+static void decodes_cost(const struct cost_model *cm, const struct batch *batch, uint64_t sequences, uint64_t kv,
+                         uint64_t longest, struct iteration_cost *out)
+{
+    struct decode_line scratch;
+    cost_decodes(cm, cost_line(cm, sequences, kv, &scratch), sequences, kv, longest, out);
+    if (batch->after_prompts && cm->cold > 0)
+        add_cold_caches(cm, out);
+}
+
+/* Returns whether the batch holds only decodes. */
+static bool shaped_cost(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
 {
     struct cost_shapes s = {0};
     cost_shapes_of(cm, batch, &s);
     bool decodes_alone = s.launches == 0 && s.decode_sequences > 0;
-    if (decodes_alone) {
-        struct decode_line scratch;
-        cost_decodes(cm, cost_line(cm, s.decode_sequences, s.decode_kv, &scratch), s.decode_sequences, s.decode_kv,
-                     s.decode_longest, out);
-        if (batch->after_prompts && cm->cold > 0)
-            add_cold_caches(cm, out);
-    } else if (cm->draft) {
+    if (decodes_alone)
+        decodes_cost(cm, batch, s.decode_sequences, s.decode_kv, s.decode_longest, out);
+    else if (cm->draft)
         speculative_mixed_cost(cm, &s, out);
-    } else {
+    else
         mixed_cost(cm, &s, out);
-    }
+    return decodes_alone;
+}
+
+void cost_model_iteration(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
+{
+    bool decodes_alone = batch->layout == BATCH_RAGGED && batch->count == 0 && batch->decodes > 0;
+    if (decodes_alone) /* there are no shapes to reduce */
+        decodes_cost(cm, batch, batch->decodes, batch->decode_kv + batch->decodes,
+                     batch->decode_longest + (batch->decode_longest > 0), out);
+    else
+        decodes_alone = shaped_cost(cm, batch, out);
     if (batch->group_tokens > 0 && cm->shared)
         share_experts(cm, batch_padded_tokens(batch), batch, out);
     if (!cm->estimated)

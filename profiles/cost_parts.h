@@ -82,8 +82,7 @@ uint64_t cost_checked_rows(const struct cost_model *cm, uint64_t sequences);
 
 /* Shapes (cost_shapes.c). */
 
-/* Reduces a batch to *out, which is all 0 before. Of decodes taken together and alone, only how many they are and their
- * KV is filled in: their line has the rest. */
+/* Reduces a batch to *out, which is all 0 before. */
 void cost_shapes_of(const struct cost_model *cm, const struct batch *b, struct cost_shapes *out);
 
 /* Sources (cost_sources.c); of models that tell them apart. */

@@ -5,9 +5,9 @@ static void add_prefill(const struct cost_model *cm, struct cost_shapes *s, unsi
                         uint32_t kv_before)
 {
     struct attention_piece p = cm->backend.prefill_piece(cm->backend.self, new_tokens, kv_before);
-    int64_t slope = cost_fine(p.slope), most = (int64_t)1 << 60;
-    double near = (double)times * ((double)cost_fine(p.ns) + (double)slope * kv_before) + (double)s->prefill;
-    int64_t ns = near < (double)most ? times * (cost_fine(p.ns) + slope * (int64_t)kv_before) : most - s->prefill;
+    int64_t slope = cost_fine(p.slope), at_zero = cost_fine(p.ns), most = (int64_t)1 << 60;
+    double near = (double)times * ((double)at_zero + (double)slope * kv_before) + (double)s->prefill;
+    int64_t ns = near < (double)most ? times * (at_zero + slope * (int64_t)kv_before) : most - s->prefill;
     s->prefill_tokens += (uint64_t)times * new_tokens;
     s->prefill_keys += (uint64_t)times * new_tokens * kv_before;
     s->prefill += ns;
@@ -63,13 +63,8 @@ static void row_shapes(const struct cost_model *cm, const struct batch *b, struc
 
 void cost_shapes_of(const struct cost_model *cm, const struct batch *b, struct cost_shapes *out)
 {
-    if (b->layout != BATCH_RAGGED) {
+    if (b->layout != BATCH_RAGGED)
         row_shapes(cm, b, out);
-    } else if (b->count > 0) {
+    else
         ragged_shapes(cm, b, out);
-    } else {
-        out->decode_sequences = b->decodes;
-        out->decode_kv = b->decode_kv + b->decodes;
-        out->decode_longest = b->decode_longest + (b->decode_longest > 0);
-    }
 }

@@ -113,12 +113,19 @@ static void form_closed(struct replica *r, struct batch *b)
     }
 }
 
+/* Whether who stands first comes later: one whom another replica of a shared queue, which has formed its next batch
+ * ahead, preempts after `at`. */
+static bool heads_later(const struct request_list *waiting, sim_time at)
+{
+    return waiting->head && waiting->head->waiting_since > at;
+}
+
 /* Those at the head of a shared queue whom another replica, which has formed its next batch ahead, preempts after `at`.
  */
 static struct request_list set_aside(struct request_list *waiting, sim_time at)
 {
     struct request_list later = {0};
-    while (waiting->head && waiting->head->waiting_since > at) {
+    while (heads_later(waiting, at)) {
         struct request *q = waiting->head;
         order_remove(waiting, q);
         request_list_insert(&later, q, NULL);
@@ -134,6 +141,14 @@ static void put_back(struct replica *r, struct request_list *later, struct batch
         request_list_remove(later, q);
         order_insert_preempted(r->order, r->order_params, r->view.waiting, q);
     }
+}
+
+static void ask_policy(struct replica *r, struct batch *b)
+{
+    if (r->closed)
+        form_closed(r, b);
+    else
+        r->batching->form_batch(r->batching_state, &r->view, b);
 }
 
 /* Asks the policy for a batch that starts at `at`; it stays empty when there is nothing to do, or no memory. */
@@ -153,13 +168,13 @@ void replica_form_batch(struct replica *r, struct batch *b, sim_time at)
             r->order->begins(r->order_state, &r->view);
         r->order->arrange(r->order_state, r->view.waiting);
     }
-    struct request_list later = set_aside(r->view.waiting, at);
-    if (r->closed)
-        form_closed(r, b);
-    else
-        r->batching->form_batch(r->batching_state, &r->view, b);
-    if (later.count > 0)
+    if (heads_later(r->view.waiting, at)) {
+        struct request_list later = set_aside(r->view.waiting, at);
+        ask_policy(r, b);
         put_back(r, &later, b);
+    } else {
+        ask_policy(r, b);
+    }
 }
 
 /* The batch formed ahead takes the place of the one that has ended, which lends its items in return. */

@@ -27,6 +27,29 @@ static void test_histogram_is_exact_below_1024_and_within_a_thousandth_above(voi
 }
 
 /* 1 … 1000 once each: p50 is 500, p99 990, p99.9 999, and q = 0 the smallest. */
+/* Rows that hold counts only in one of two histograms, and rows of both; values below 1024 are exact. */
+static void test_histogram_quantiles_in_one_walk(void **state)
+{
+    static const double shares[] = {0.1, 0.5, 0.9, 1};
+    struct histogram low = {0}, high = {0};
+    int64_t found[4];
+    (void)state;
+    for (int64_t v = 1; v <= 10; v++) {
+        assert_int_equal(histogram_add(&low, v, 1), 0);       /* 1 … 10 */
+        assert_int_equal(histogram_add(&high, 10 * v, 1), 0); /* 10, 20 … 100 */
+    }
+    assert_int_equal(histogram_merge(&low, &high), 0); /* ranks 1 … 9, two tens, 20 … 100 */
+    histogram_quantiles(&low, shares, 4, found);
+    assert_int_equal(found[0], 2);   /* rank 2 */
+    assert_int_equal(found[1], 10);  /* rank 10 */
+    assert_int_equal(found[2], 80);  /* rank 18 */
+    assert_int_equal(found[3], 100); /* rank 20 */
+    assert_int_equal(histogram_count(&low, 10), 2);
+    assert_int_equal(histogram_count(&low, 500), 0);
+    histogram_release(&low);
+    histogram_release(&high);
+}
+
 static void test_histogram_quantiles_by_hand(void **state)
 {
     (void)state;
@@ -647,6 +670,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_histogram_is_exact_below_1024_and_within_a_thousandth_above),
         cmocka_unit_test(test_histogram_quantiles_by_hand),
+        cmocka_unit_test(test_histogram_quantiles_in_one_walk),
         cmocka_unit_test(test_samples_keep_moments_through_merges),
         cmocka_unit_test(test_mser5_cuts_a_transient),
         cmocka_unit_test(test_mser5_of_nearly_equal_values),

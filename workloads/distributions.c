@@ -135,7 +135,8 @@ static double uniform_draw(const struct param_set *p, gsl_rng *rng)
 
 static double lognormal_draw(const struct param_set *p, gsl_rng *rng)
 {
-    return fmin(p->number[0] * exp(gsl_ran_gaussian_ziggurat(rng, p->number[1])), p->number[2]);
+    double drawn = p->number[0] * exp(gsl_ran_gaussian_ziggurat(rng, p->number[1]));
+    return drawn < p->number[2] ? drawn : p->number[2];
 }
 
 static double exponential_draw(const struct param_set *p, gsl_rng *rng)

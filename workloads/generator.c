@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "workloads/generator.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +39,15 @@ struct generator {
     sim_time think;
 };
 
+/* A draw as whole tokens, from 1 to 10^8; halves are rounded up. */
+static uint32_t draw_tokens(const struct length_source *lengths)
+{
+    double drawn = lengths->kind->draw(&lengths->params, lengths->rng);
+    if (!(drawn >= 1))
+        return 1;
+    return drawn < 1e8 ? (uint32_t)(drawn + 0.5) : 100000000;
+}
+
 static void draw_lengths(struct generator *g, struct arrival *out)
 {
     if (g->pairs) {
@@ -48,8 +56,8 @@ static void draw_lengths(struct generator *g, struct arrival *out)
         out->output_tokens = pair->output_tokens;
         return;
     }
-    out->prompt_tokens = (uint32_t)fmin(1e8, fmax(1, round(g->prompt.kind->draw(&g->prompt.params, g->prompt.rng))));
-    out->output_tokens = (uint32_t)fmin(1e8, fmax(1, round(g->output.kind->draw(&g->output.params, g->output.rng))));
+    out->prompt_tokens = draw_tokens(&g->prompt);
+    out->output_tokens = draw_tokens(&g->output);
 }
 
 static int closed_next(struct generator *g, struct arrival *out)

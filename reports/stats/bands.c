@@ -13,29 +13,51 @@ void bands_release(struct bands *b)
     *b = (struct bands){0};
 }
 
+static struct band_octave *octave_create(void)
+{
+    struct band_octave *o = malloc(sizeof *o);
+    if (o)
+        o->used = 0;
+    return o;
+}
+
+/* A bucket, which is empty until it is used. */
+static inline struct band_bucket *bucket_of(struct band_octave *o, size_t bucket)
+{
+    struct band_bucket *b = &o->buckets[bucket];
+    if (!(o->used >> bucket & 1)) {
+        o->used |= (uint32_t)1 << bucket;
+        *b = (struct band_bucket){0};
+    }
+    return b;
+}
+
+static inline void add_parts(uint64_t *restrict into, const uint64_t *restrict parts)
+{
+    for (int i = 0; i < PART_COUNT; i++)
+        into[i] += parts[i];
+}
+
 int bands_add(struct bands *b, int64_t value_ns, const sim_time *parts)
 {
     uint64_t value = value_ns > OCTAVE_BUCKETS ? (uint64_t)value_ns : OCTAVE_BUCKETS;
     unsigned top = 63 - (unsigned)__builtin_clzll(value);
     struct band_octave **octave = &b->octaves[top];
-    if (!*octave && !(*octave = calloc(1, sizeof **octave)))
+    if (!*octave && !(*octave = octave_create()))
         return -1;
-    size_t bucket = value >> (top - 5) & (OCTAVE_BUCKETS - 1);
-    (*octave)->counts[bucket]++;
-    for (int i = 0; i < PART_COUNT; i++)
-        if (parts[i] > 0)
-            (*octave)->parts[bucket][i] += (uint64_t)parts[i];
+    struct band_bucket *bucket = bucket_of(*octave, value >> (top - 5) & (OCTAVE_BUCKETS - 1));
+    bucket->count++;
+    add_parts(bucket->parts, (const uint64_t *)parts);
     return 0;
 }
 
 static void merge_octave(struct band_octave *into, const struct band_octave *from)
 {
-    for (size_t i = 0; i < OCTAVE_BUCKETS; i++) {
-        if (from->counts[i] == 0)
-            continue;
-        into->counts[i] += from->counts[i];
-        for (int k = 0; k < PART_COUNT; k++)
-            into->parts[i][k] += from->parts[i][k];
+    for (uint32_t left = from->used; left; left &= left - 1) {
+        size_t i = (size_t)__builtin_ctz(left);
+        struct band_bucket *bucket = bucket_of(into, i);
+        bucket->count += from->buckets[i].count;
+        add_parts(bucket->parts, from->buckets[i].parts);
     }
 }
 
@@ -44,7 +66,7 @@ int bands_merge(struct bands *into, const struct bands *from)
     for (size_t i = 0; i < BAND_OCTAVES; i++) {
         if (!from->octaves[i])
             continue;
-        if (!into->octaves[i] && !(into->octaves[i] = calloc(1, sizeof *into->octaves[i])))
+        if (!into->octaves[i] && !(into->octaves[i] = octave_create()))
             return -1;
         merge_octave(into->octaves[i], from->octaves[i]);
     }
@@ -74,23 +96,30 @@ static int band_of(double middle)
 
 static void summarise_octave(const struct band_octave *o, uint64_t total, uint64_t *seen, struct band out[BANDS])
 {
-    for (size_t i = 0; i < OCTAVE_BUCKETS; i++) {
-        if (o->counts[i] == 0)
-            continue;
-        struct band *band = &out[band_of(((double)*seen + (double)o->counts[i] / 2) / (double)total)];
-        band->requests += o->counts[i];
+    for (uint32_t left = o->used; left; left &= left - 1) {
+        const struct band_bucket *bucket = &o->buckets[__builtin_ctz(left)];
+        struct band *band = &out[band_of(((double)*seen + (double)bucket->count / 2) / (double)total)];
+        band->requests += bucket->count;
         for (int k = 0; k < PART_COUNT; k++)
-            band->parts_s[k] += (double)o->parts[i][k] * 1e-9;
-        *seen += o->counts[i];
+            band->parts_s[k] += (double)bucket->parts[k] * 1e-9;
+        *seen += bucket->count;
     }
+}
+
+void bands_add_parts_to(const struct bands *b, wide_sum parts_ns[PART_COUNT])
+{
+    for (size_t i = 0; i < BAND_OCTAVES; i++)
+        for (uint32_t left = b->octaves[i] ? b->octaves[i]->used : 0; left; left &= left - 1)
+            for (int k = 0; k < PART_COUNT; k++)
+                parts_ns[k] += b->octaves[i]->buckets[__builtin_ctz(left)].parts[k];
 }
 
 void bands_summarise(const struct bands *b, struct band out[BANDS])
 {
     uint64_t total = 0, seen = 0;
     for (size_t i = 0; i < BAND_OCTAVES; i++)
-        for (size_t k = 0; b->octaves[i] && k < OCTAVE_BUCKETS; k++)
-            total += b->octaves[i]->counts[k];
+        for (uint32_t left = b->octaves[i] ? b->octaves[i]->used : 0; left; left &= left - 1)
+            total += b->octaves[i]->buckets[__builtin_ctz(left)].count;
     for (int band = 0; band < BANDS; band++)
         out[band] = (struct band){0};
     for (size_t i = 0; i < BAND_OCTAVES; i++)

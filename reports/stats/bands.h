@@ -10,9 +10,14 @@
 
 enum { BAND_OCTAVES = 64, OCTAVE_BUCKETS = 32, BANDS = 4 };
 
+struct band_bucket {
+    uint64_t count;
+    uint64_t parts[PART_COUNT]; /* ns: five centuries in one bucket */
+};
+
 struct band_octave {
-    uint64_t counts[OCTAVE_BUCKETS];
-    uint64_t parts[OCTAVE_BUCKETS][PART_COUNT]; /* ns: five centuries in one bucket */
+    uint32_t used;                              /* bit i: bucket i holds something */
+    struct band_bucket buckets[OCTAVE_BUCKETS]; /* the others are not set */
 };
 
 /* All zero is empty. */
@@ -25,7 +30,7 @@ extern const double band_quantiles[BANDS + 1];
 
 void bands_release(struct bands *b);
 
-/* Returns 0, or -1 when memory is short; so does the next. */
+/* Parts are at least 0. Returns 0, or -1 when memory is short; so does the next. */
 int bands_add(struct bands *b, int64_t value_ns, const sim_time *parts);
 
 /* Adds all of `from`. */
@@ -33,6 +38,9 @@ int bands_merge(struct bands *into, const struct bands *from);
 
 /* The same; `from` is empty then. */
 void bands_take(struct bands *into, struct bands *from);
+
+/* Adds the sums of all requests' parts, in nanoseconds. */
+void bands_add_parts_to(const struct bands *b, wide_sum parts_ns[PART_COUNT]);
 
 struct band {
     uint64_t requests;

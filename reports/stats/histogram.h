@@ -10,10 +10,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HISTOGRAM_PAGE = 512, HISTOGRAM_PAGES = 55, HISTOGRAM_BUCKETS = HISTOGRAM_PAGES * HISTOGRAM_PAGE };
+enum {
+    HISTOGRAM_PAGE = 512,
+    HISTOGRAM_PAGES = 55,
+    HISTOGRAM_BUCKETS = HISTOGRAM_PAGES * HISTOGRAM_PAGE,
+    HISTOGRAM_ROW = 8 /* buckets */
+};
+
+/* Counts of one octave. Only rows in which there are values hold counts, so a page is never cleared as a whole. */
+struct histogram_page {
+    uint64_t used; /* bit i: row i, buckets HISTOGRAM_ROW · i and on, holds counts */
+    uint64_t counts[HISTOGRAM_PAGE];
+};
 
 struct histogram {
-    uint64_t *pages[HISTOGRAM_PAGES]; /* counts of HISTOGRAM_PAGE buckets each; NULL: none of them has any */
+    struct histogram_page *pages[HISTOGRAM_PAGES]; /* NULL: none of its buckets has any */
     uint64_t total;
     int64_t min, max; /* recorded values, exactly; 0 while there are none */
 };
@@ -43,6 +54,9 @@ uint64_t quantile_rank(double q, uint64_t n);
 /* The value of the rank that a share q of all values do not exceed. */
 int64_t histogram_quantile(const struct histogram *h, double q);
 
+/* The same for `count` shares that do not fall, in one walk. */
+void histogram_quantiles(const struct histogram *h, const double *q, size_t count, int64_t *out);
+
 /* The bucket of a value, and the middle of a bucket. */
 size_t histogram_bucket(int64_t value);
 int64_t histogram_bucket_value(size_t bucket);
@@ -50,8 +64,9 @@ int64_t histogram_bucket_value(size_t bucket);
 /* How many values are in a bucket below HISTOGRAM_BUCKETS. */
 static inline uint64_t histogram_count(const struct histogram *h, size_t bucket)
 {
-    const uint64_t *page = h->pages[bucket / HISTOGRAM_PAGE];
-    return page ? page[bucket % HISTOGRAM_PAGE] : 0;
+    const struct histogram_page *page = h->pages[bucket / HISTOGRAM_PAGE];
+    size_t at = bucket % HISTOGRAM_PAGE;
+    return page && page->used >> at / HISTOGRAM_ROW & 1 ? page->counts[at] : 0;
 }
 
 #endif

@@ -133,8 +133,6 @@ static void merge_sums(struct request_sums *into, struct request_sums *from)
     into->output_tokens += from->output_tokens;
     into->prefix_cached_tokens += from->prefix_cached_tokens;
     into->early_prompt_tokens += from->early_prompt_tokens;
-    for (int i = 0; i < PART_COUNT; i++)
-        into->parts_ns[i] += from->parts_ns[i];
     bands_take(&into->ttft_bands, &from->ttft_bands);
     bands_take(&into->e2e_bands, &from->e2e_bands);
 }
@@ -182,12 +180,9 @@ void run_metrics_settle(struct run_metrics *m)
     settle_gaps(m, SIM_TIME_NEVER);
 }
 
-static void add_gaps(struct run_metrics *m, const struct gap_ahead *g)
+/* Scheduling ahead, gaps are told before they end, and not in order. */
+static void keep_for_later(struct run_metrics *m, const struct gap_ahead *g)
 {
-    if (!m->schedules_ahead) {
-        take_gaps(m, g);
-        return;
-    }
     struct gap_ahead *grown =
         array_grow(m->gaps_ahead, &m->gaps_ahead_capacity, m->gaps_ahead_count + 1, sizeof *grown);
     if (!grown) {
@@ -340,7 +335,10 @@ static void on_preemption(void *state, struct station_id station, const struct r
 static void on_gap(void *state, sim_time at, sim_time gap, uint64_t count)
 {
     struct run_metrics *m = state;
-    add_gaps(m, &(struct gap_ahead){.end = at, .gap = gap, .count = count});
+    if (m->schedules_ahead)
+        keep_for_later(m, &(struct gap_ahead){.end = at, .gap = gap, .count = count});
+    else
+        keep(m, METRIC_ITL, (uint64_t)at, gap, count);
 }
 
 /* Iterations `first` … `last` − 1 as gaps between tokens of `times` requests, which all end in one window of time and
@@ -352,7 +350,10 @@ static void keep_run(struct run_metrics *m, const struct stretch *s, uint64_t fi
                              .growth = s->growth,
                              .count = last - first,
                              .times = times};
-    add_gaps(m, &(struct gap_ahead){.end = end, .run = run});
+    if (m->schedules_ahead)
+        keep_for_later(m, &(struct gap_ahead){.end = end, .run = run});
+    else if (samples_add_run(&m->samples[METRIC_ITL], (uint64_t)end, &run))
+        m->out_of_memory = true;
 }
 
 /* The same, piece by piece where they go over the end of a window or section. */
@@ -490,10 +491,8 @@ static void add_to_sums(struct run_metrics *m, const struct request *r, const st
     s->prompt_tokens += r->prompt_tokens;
     s->output_tokens += r->output_tokens;
     s->prefix_cached_tokens += r->prefix_cached_tokens;
-    for (int i = 0; i < PART_COUNT; i++) {
-        s->parts_ns[i] += (uint64_t)r->parts[i];
+    for (int i = 0; i < PART_COUNT; i++)
         sum += r->parts[i];
-    }
     m->parts_error += llabs(sum - q->at[METRIC_E2E]);
     if (bands_add(&s->e2e_bands, q->at[METRIC_E2E], r->parts) ||
         add_to_ttft_bands(&s->ttft_bands, r, q->at[METRIC_TTFT]))
@@ -522,7 +521,8 @@ static void on_answer(void *state, struct station_id station, const struct reque
     struct run_metrics *m = state;
     struct request_metrics q = request_metrics_of(r);
     for (enum metric i = 0; i < METRIC_COUNT; i++)
-        keep(m, i, r->id, q.at[i], 1);
+        if (q.at[i] >= 0 && samples_add_one(&m->samples[i], r->id, q.at[i]))
+            m->out_of_memory = true;
     m->recomputed_tokens += r->recomputed_tokens;
     attainment_finished(&m->attainment, section_of(&m->sections, r->id), r, &q);
     add_to_sums(m, r, &q);

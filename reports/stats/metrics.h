@@ -51,8 +51,7 @@ struct request_sums {
     uint64_t arrived, finished;
     uint64_t prompt_tokens, output_tokens, prefix_cached_tokens; /* of those that finished, as the next two */
     uint64_t early_prompt_tokens;                                /* of those that no replica has served */
-    wide_sum parts_ns[PART_COUNT];
-    struct bands ttft_bands, e2e_bands;
+    struct bands ttft_bands, e2e_bands;                          /* the second has all of their parts */
 };
 
 /* Where rows go that are too many to keep in memory. */

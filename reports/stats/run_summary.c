@@ -255,6 +255,7 @@ static int summarise_latencies(const struct run_metrics *m, struct run_summary *
 static void summarise_requests(const struct run_metrics *m, double rest_s, struct run_summary *out)
 {
     struct request_sums sums = {0};
+    wide_sum parts_ns[PART_COUNT] = {0};
     double all = 0;
     for (size_t i = 0; i < SECTIONS_MAX; i++) {
         const struct request_sums *s = &m->sums[i];
@@ -267,8 +268,7 @@ static void summarise_requests(const struct run_metrics *m, double rest_s, struc
         sums.output_tokens += s->output_tokens;
         sums.prefix_cached_tokens += s->prefix_cached_tokens;
         sums.early_prompt_tokens += s->early_prompt_tokens;
-        for (int k = 0; k < PART_COUNT; k++)
-            sums.parts_ns[k] += s->parts_ns[k];
+        bands_add_parts_to(&s->e2e_bands, parts_ns);
     }
     out->requests_per_s = (double)sums.finished / rest_s;
     out->input_tokens_per_s = (double)sums.prompt_tokens / rest_s;
@@ -276,9 +276,9 @@ static void summarise_requests(const struct run_metrics *m, double rest_s, struc
     double prompts = (double)(sums.prompt_tokens - sums.early_prompt_tokens);
     out->prefix_hit_rate = prompts > 0 ? (double)sums.prefix_cached_tokens / prompts : 0;
     for (int k = 0; k < PART_COUNT; k++)
-        all += (double)sums.parts_ns[k];
+        all += (double)parts_ns[k];
     for (int k = 0; k < PART_COUNT; k++)
-        out->part_share[k] = all > 0 ? (double)sums.parts_ns[k] / all : 0;
+        out->part_share[k] = all > 0 ? (double)parts_ns[k] / all : 0;
 }
 
 int run_metrics_bands(const struct run_metrics *m, size_t sections_cut, struct bands *ttft, struct bands *e2e)

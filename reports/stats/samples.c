@@ -89,12 +89,13 @@ static size_t narrow_to_section(struct samples *s, uint64_t position)
 
 static void enter_group(struct samples *s, uint64_t position)
 {
-    while (position / s->group_width >= GROUPS_MAX)
+    while (position >= s->group_width * GROUPS_MAX)
         merge_groups(s);
-    while (s->section_width > 0 && position / s->section_width >= SECTIONS_MAX)
+    while (position >= s->section_width * SECTIONS_MAX && s->section_width > 0)
         merge_sections(s);
-    s->group = &s->groups[position / s->group_width];
-    s->first = position - position % s->group_width;
+    uint64_t group = position / s->group_width;
+    s->group = &s->groups[group];
+    s->first = group * s->group_width;
     s->next = s->first + s->group_width;
     s->section = &s->sections[s->section_width > 0 ? position / s->section_width : narrow_to_section(s, position)];
 }
@@ -116,12 +117,24 @@ uint64_t samples_group_end(struct samples *s, uint64_t position)
 int samples_add(struct samples *s, uint64_t position, int64_t value, uint64_t count)
 {
     find_group(s, position);
-    wide_sum v = (uint64_t)value, sum = (count == 1 ? v : v * count) << FINE_BITS;
+    wide_sum v = (uint64_t)value, sum = v * count << FINE_BITS;
     s->group->count += count;
     s->group->sum += sum;
     s->section->sum += sum;
-    s->section->squares += count == 1 ? v * v : v * v * count;
+    s->section->squares += v * v * count;
     return histogram_add(&s->section->histogram, value, count);
+}
+
+int samples_add_one(struct samples *s, uint64_t position, int64_t value)
+{
+    find_group(s, position);
+    uint64_t v = (uint64_t)value;
+    wide_sum sum = (wide_sum)v << FINE_BITS;
+    s->group->count++;
+    s->group->sum += sum;
+    s->section->sum += sum;
+    s->section->squares += (wide_sum)v * v;
+    return histogram_add(&s->section->histogram, value, 1);
 }
 
 /* Σ (a + b i) for i < n is a n + b n (n − 1) / 2; Σ (a + b i)² is a² n + a b n (n − 1) + b² (n − 1) n (2 n − 1) / 6. */
@@ -133,7 +146,7 @@ int samples_add_run(struct samples *s, uint64_t position, const struct sample_ru
     if (n > 1) {
         uint64_t pairs = n * (n - 1), triples = pairs * (2 * n - 1) / 6;
         sum = a * n + b * (pairs / 2);
-        squares = squares * n + a * pairs * b + b * b * triples;
+        squares = squares * n + (a * pairs + b * triples) * b;
     }
     s->group->count += n * times;
     s->group->sum += sum * times;
@@ -236,20 +249,45 @@ double samples_mean_half_width(const struct samples *s, uint64_t cut, double con
     }
 }
 
-static struct estimate quantile_estimate(const struct samples *s, size_t first, const struct histogram *all, double q)
+/* Of each section, its quantiles that are not NAN: a section too short to have a quantile says nothing of it. */
+static void section_quantiles(const struct section *section, double values[STAT_COUNT])
 {
-    struct estimate e = {.value = (double)histogram_quantile(all, q), .low = NAN, .high = NAN};
-    double values[SECTIONS_MAX];
+    double asked[STAT_COUNT];
+    int64_t found[STAT_COUNT];
     size_t count = 0;
-    for (size_t i = first; i < SECTIONS_MAX; i++) /* a section too short to have this quantile says nothing */
-        if ((double)s->sections[i].histogram.total * (1 - q) >= 1)
-            values[count++] = (double)histogram_quantile(&s->sections[i].histogram, q);
-    if (count < 4)
-        return e;
-    double half = half_width(values, count, 0.95);
-    e.low = e.value - half > 0 ? e.value - half : 0;
-    e.high = e.value + half;
-    return e;
+    for (int i = 0; i < STAT_COUNT; i++)
+        if (quantiles[i] > 0 && (double)section->histogram.total * (1 - quantiles[i]) >= 1)
+            asked[count++] = quantiles[i];
+    histogram_quantiles(&section->histogram, asked, count, found);
+    for (size_t i = STAT_COUNT, left = count; i-- > 0;) {
+        values[i] = NAN;
+        if (left > 0 && quantiles[i] == asked[left - 1])
+            values[i] = (double)found[--left];
+    }
+}
+
+static void quantile_estimates(const struct samples *s, size_t first, const struct histogram *all,
+                               struct estimate at[STAT_COUNT])
+{
+    double values[STAT_COUNT][SECTIONS_MAX], of_section[STAT_COUNT];
+    size_t counts[STAT_COUNT] = {0};
+    for (size_t k = first; k < SECTIONS_MAX; k++) {
+        section_quantiles(&s->sections[k], of_section);
+        for (int i = 0; i < STAT_COUNT; i++)
+            if (!isnan(of_section[i]))
+                values[i][counts[i]++] = of_section[i];
+    }
+    for (int i = 0; i < STAT_COUNT; i++) {
+        at[i] = (struct estimate){.low = NAN, .high = NAN};
+        if (quantiles[i] == 0)
+            continue;
+        at[i].value = (double)histogram_quantile(all, quantiles[i]);
+        if (counts[i] < 4)
+            continue;
+        double half = half_width(values[i], counts[i], 0.95);
+        at[i].low = at[i].value - half > 0 ? at[i].value - half : 0;
+        at[i].high = at[i].value + half;
+    }
 }
 
 static double standard_deviation(const struct section *all, double mean_value)
@@ -307,9 +345,7 @@ int samples_summarise(const struct samples *s, uint64_t cut, struct summary *out
     out->sum = all.sum;
     double mean = out->count ? fine_to_ns(all.sum) / (double)out->count : NAN;
     double half = samples_mean_half_width(s, cut, 0.95);
-    for (int i = 0; i < STAT_COUNT; i++)
-        out->at[i] = quantiles[i] > 0 ? quantile_estimate(s, first, &all.histogram, quantiles[i])
-                                      : (struct estimate){.low = NAN, .high = NAN};
+    quantile_estimates(s, first, &all.histogram, out->at);
     out->at[STAT_MEAN] = (struct estimate){mean, mean - half, mean + half};
     out->at[STAT_SD].value = standard_deviation(&all, mean);
     out->at[STAT_MIN].value = (double)all.histogram.min;

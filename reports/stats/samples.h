@@ -90,6 +90,9 @@ void samples_release(struct samples *s);
 /* Adds a value, at least 0, `count` times. Returns 0, or -1 when memory is short. */
 int samples_add(struct samples *s, uint64_t position, int64_t value, uint64_t count);
 
+/* The same, once. */
+int samples_add_one(struct samples *s, uint64_t position, int64_t value);
+
 /* Adds a run whose values all belong to one group and section; `position` is the last one's. */
 int samples_add_run(struct samples *s, uint64_t position, const struct sample_run *run);
 
