@@ -246,7 +246,10 @@ static int validate_measured(const struct arguments *args, struct error *err)
                                         .plot = args->values[OPT_PLOT]};
     const struct server_wishes server = {args->values[OPT_SCENARIO], args->values[OPT_PROFILE]};
     struct store *store = NULL;
-    if (args->word_count > 1 && result_has_levels(args->words[1]))
+    int levels = args->word_count > 1 ? result_has_levels(args->words[1], err) : 0;
+    if (levels < 0)
+        return -1;
+    if (levels)
         return validate_levels(args, &server, err);
     if (need_words(args, 2, 2, command_validate.usage, err))
         return -1;

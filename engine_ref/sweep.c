@@ -765,10 +765,11 @@ cJSON *engine_sweep_run(struct instance *e, const struct sweep_options *o, struc
         profile = write_profile(&s, err);
     if (o->progress)
         fprintf(o->progress, "\r\033[K");
-    if (s.kept)
-        fclose(s.kept);
-    if (profile && o->points_file)
-        remove(o->points_file);
+    if (s.kept && fclose(s.kept) && profile) {
+        error_set(err, ERROR_IO, "%s: cannot be written: %s", o->points_file, strerror(errno));
+        cJSON_Delete(profile);
+        profile = NULL;
+    }
     free(s.points);
     return profile;
 }

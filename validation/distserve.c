@@ -2,6 +2,7 @@
 #include "validation/distserve.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +76,8 @@ static int list_runs(const char *folder, struct distserve_runs *out, struct erro
     int status = 0;
     if (!dir)
         return error_not_opened(err, folder);
-    for (struct dirent *entry = readdir(dir); status == 0 && entry; entry = readdir(dir)) {
+    errno = 0;
+    for (struct dirent *entry = readdir(dir); status == 0 && entry; errno = 0, entry = readdir(dir)) {
         if (!read_name(entry->d_name, &run))
             continue;
         struct distserve_run *grown = array_grow(out->items, &capacity, out->count + 1, sizeof *grown);
@@ -86,6 +88,8 @@ static int list_runs(const char *folder, struct distserve_runs *out, struct erro
         out->items = grown;
         out->items[out->count++] = run;
     }
+    if (status == 0 && errno)
+        status = error_set(err, ERROR_IO, "%s: cannot be read: %s", folder, strerror(errno));
     closedir(dir);
     if (status == 0 && out->count == 0)
         return error_set(err, ERROR_INPUT, "%s: holds no runs; expected files like vllm-300-3.jsonl", folder);

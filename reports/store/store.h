@@ -20,6 +20,10 @@ int store_open(const char *file, struct store **out, struct error *err);
 int store_open_kept(const char *file, struct store **out, struct error *err);
 bool store_is_read_only(const struct store *store);
 
+/* Fails with the first thing that failed since the store was opened: whoever has written out what it holds asks this,
+ * as a number that could not be read may have been taken for one that is not there. */
+int store_check(const struct store *store, struct error *err) __attribute__((warn_unused_result));
+
 /* Closes; a run that was begun and not finished leaves no trace. */
 void store_close(struct store *store);
 
