@@ -260,13 +260,18 @@ KILLS ?= 100
 kills: $(BUILD)/tandem ## kill commands at KILLS (100) random instants, and hold what is left against undisturbed ones
 	@tests/kills/run $(BUILD)/tandem --count $(KILLS)
 
-FAULTS ?=
-faults: $(BUILD)/tandem $(BUILD)/failing_malloc.so ## fail each allocation of every command once (hours; FAULTS="--sites 1": minutes)
-	@tests/faults/run $(BUILD)/failing_malloc.so $(BUILD)/tandem $(FAULTS)
+FAULTS ?= --sites 1 --most 400
+FAILING := $(BUILD)/failing_malloc.so $(BUILD)/failing_io.so
+faults: $(BUILD)/tandem $(MPI_OBJECT) $(FAILING) $(BUILD)/tests/faults/library_user ## fail allocations and file operations of every command, one by one (FAULTS=: each, hours)
+	@tests/faults/run $(BUILD) $(BUILD)/tandem $(FAULTS)
 
-$(BUILD)/failing_malloc.so: tests/faults/failing_malloc.c
+$(BUILD)/failing_%.so: tests/faults/failing_%.c tests/faults/program.h
 	@mkdir -p $(@D); echo "  $@"
-	$(Q)$(CC) -std=c17 -O1 -g -fPIC -shared $(WARNINGS) $(WERROR) $< -o $@
+	$(Q)$(CC) -std=c17 -O1 -g -fPIC -shared -I. $(WARNINGS) $(WERROR) $< -o $@
+
+$(BUILD)/tests/faults/library_user: tests/faults/library_user.c $(LIBRARY) include/tandem/tandem.h
+	@mkdir -p $(@D); echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -o $@
 
 bench: $(BENCHES) ## speed and memory of many workloads, and of event lists; writes build/bench.json
 	@$(BUILD)/tests/bench/event_lists
