@@ -14,7 +14,10 @@ CFLAGS ?= -O2 -g -flto=auto
 ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -pthread -I. $(WARNINGS) $(WERROR) $(CFLAGS) $(SANITIZE) \
              $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 # GSL's own BLAS has the same names as OpenBLAS, and is slow.
-ALL_LIBS = $(filter-out -lgslcblas,$(shell pkg-config --libs $(LIBS) 2>/dev/null)) -lm
+# base/noted.c sees each allocation of ours that fails.
+comma := ,
+NOTED := $(foreach f,malloc calloc realloc aligned_alloc strdup,-Wl$(comma)--wrap=$(f))
+ALL_LIBS = $(NOTED) $(filter-out -lgslcblas,$(shell pkg-config --libs $(LIBS) 2>/dev/null)) -lm
 
 SOURCES := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/shipped_files.o $(BUILD)/texts.o
@@ -50,7 +53,7 @@ MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-.PHONY: all lib demo check test recompute coverage tsan mutants faults kills gpu-kit bench asan fuzz lint format install install-lib uninstall deps deps-if-missing testers clean help
+.PHONY: all lib demo check test recompute coverage tsan mutants faults kills gpu-kit bench asan fuzz lint tidy format install install-lib uninstall deps deps-if-missing testers clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
@@ -112,7 +115,7 @@ $(BUILD)/libtandem.so: $(LIBRARY) simulation/tandem.symbols
 
 $(BUILD)/libtandem.a: $(LIBRARY)
 	@echo "  $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -r -flinker-output=nolto-rel $(LIBRARY) -o $(BUILD)/libtandem.o
+	$(Q)$(CC) $(ALL_CFLAGS) -r -flinker-output=nolto-rel $(NOTED) $(LIBRARY) -o $(BUILD)/libtandem.o
 	$(Q)objcopy --wildcard --keep-global-symbol='tandem_*' $(BUILD)/libtandem.o && rm -f $@ && ar rcs $@ $(BUILD)/libtandem.o
 
 # Its own C files are compiled into it, so that it needs nothing of the program.
@@ -286,7 +289,11 @@ lint: ## static analysis: clang with warnings as errors, cppcheck, clang-tidy
 	@for f in $(COMPILED); do $(CLANG) $(ALL_CFLAGS) -Iinclude -DFUZZ_TARGETS='X(fuzz_csv)' -Werror -fsyntax-only $$f || exit 1; done
 	@command -v cppcheck >/dev/null || { echo "cppcheck is not installed"; exit 0; }; \
 	    cppcheck --quiet --error-exitcode=1 --std=c17 --enable=warning,performance,portability --inline-suppr -I. --suppress=duplicateAssignExpression $(SOURCES)
-	clang-tidy --quiet --checks='-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling' $(SOURCES) -- $(ALL_CFLAGS)
+	@$(MAKE) --no-print-directory tidy
+
+tidy: ## clang-tidy with the checks of .clang-tidy, in every room; TIDY="base/*.c": some files
+	@command -v clang-tidy >/dev/null || { echo "skipped: clang-tidy is not installed"; exit 0; }; \
+	    printf '%s\n' $(if $(TIDY),$(wildcard $(TIDY)),$(SOURCES)) | xargs -P $$(nproc) -n 8 sh -c 'clang-tidy --quiet "$$@" -- $(ALL_CFLAGS) 2>/dev/null' tidy
 
 format: ## format every source file
 	clang-format -i $(FORMATTED)

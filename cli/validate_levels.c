@@ -59,7 +59,7 @@ static int run_level(const struct level_runs *runs, size_t index, const cJSON *b
     size_t count;
     cJSON *scenario = NULL;
     if (level_scenario(level, base, level_runs_trace(runs, index, file), &scenario, err) ||
-        level_add_seed(scenario, index, 0)) {
+        level_add_seed(scenario, index, 0, err)) {
         cJSON_Delete(scenario);
         return -1;
     }

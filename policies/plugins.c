@@ -218,11 +218,12 @@ static int open_object(struct plugin *p, struct error *err)
     errno = 0;
     void *object = dlopen(p->path, RTLD_NOW | RTLD_LOCAL);
     int reason = object ? 0 : errno;
-    if (reason == ENOMEM)
+    const char *said = object ? "" : dlerror();
+    if (reason == ENOMEM || strstr(said, strerror(ENOMEM)))
         return error_no_memory(err);
     if (!object)
-        return error_set(err, reason ? error_code_of_opening(reason) : ERROR_INPUT, "plug-in %s: cannot be loaded: %s",
-                         p->path, dlerror());
+        return error_set(err, strstr(said, strerror(EIO)) ? ERROR_IO : ERROR_INPUT, "plug-in %s: cannot be loaded: %s",
+                         p->path, said);
     p->brings = look_into(p->path, object, err);
     if (!p->brings)
         dlclose(object);

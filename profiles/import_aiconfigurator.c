@@ -116,6 +116,7 @@ struct families {
 static struct family *find_family(struct families *f, const struct family *like)
 {
     for (size_t i = f->count; i-- > 0;) /* lines of a shape stand together */
+        /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): padding is zero */
         if (strcmp(f->items[i].op, like->op) == 0 && memcmp(&f->items[i].shape, &like->shape, sizeof like->shape) == 0)
             return &f->items[i];
     if (f->count == f->capacity) {

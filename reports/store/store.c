@@ -74,6 +74,25 @@ int store_execute(struct store *s, const char *sql, struct error *err)
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : store_fail(s, err);
 }
 
+int store_begin(struct store *s, struct error *err)
+{
+    return store_execute(s, "BEGIN IMMEDIATE", err);
+}
+
+int store_commit(struct store *s, struct error *err)
+{
+    if (memory_check(err) == 0 && store_execute(s, "COMMIT", err) == 0)
+        return 0;
+    store_roll_back(s);
+    return -1;
+}
+
+void store_roll_back(struct store *s)
+{
+    if (!sqlite3_get_autocommit(s->db))
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL); /* SQLite does it itself where this fails */
+}
+
 /* A number that a query or pragma gives. */
 static int read_integer(struct store *s, const char *sql, int *out, struct error *err)
 {
@@ -199,7 +218,7 @@ static int migrate(struct store *s, struct error *err)
     for (int from = o.version; from > 0 && from < SCHEMA_VERSION; from++)
         if (store_execute(s, migrations[from], err))
             return -1;
-    return store_execute(s, pragmas, err) || store_execute(s, "COMMIT", err) ? -1 : 0;
+    return store_execute(s, pragmas, err) || store_commit(s, err) ? -1 : 0;
 }
 
 /* SQLite does not wait for the lock by which a new file gets its write-ahead log: who fails to get it tries again. */
@@ -258,7 +277,7 @@ static char *with_ending(const char *file, const char *before, const char *after
     char *out = malloc(size);
     if (!out)
         return NULL;
-    memcpy(out, before, used);
+    memcpy(out, before, used); /* NOLINT(bugprone-not-null-terminated-result): the ending brings the NUL */
     for (const char *c = file; *c; c++) {
         bool plain = !*before || !strchr("%?#", *c);
         used += (size_t)snprintf(out + used, size - used, plain ? "%c" : "%%%02X", (unsigned char)*c);

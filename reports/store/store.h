@@ -37,6 +37,17 @@ int store_keep_rows(struct store *store, struct error *err);
 void store_drop_rows(struct store *store);
 struct row_sink store_sink(struct store *store);
 
+/* Begins what is to be there together or not at all; store_commit ends it. What fails meanwhile takes all of it back.
+ */
+int store_begin(struct store *store, struct error *err);
+
+/* Fails, and takes it back, also where an allocation of this thread has failed: what is to be kept may lack something.
+ */
+int store_commit(struct store *store, struct error *err);
+
+/* Takes back what was begun and not committed, if anything. */
+void store_roll_back(struct store *store);
+
 /* Writes the run and returns its id, or -1. */
 int64_t store_save_run(struct store *store, const struct scenario *s, const struct run_metrics *m,
                        const struct run_summary *summary, double wall_s, struct error *err);

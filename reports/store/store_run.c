@@ -608,11 +608,11 @@ int64_t store_save_run(struct store *store, const struct scenario *s, const stru
                        const struct run_summary *summary, double wall_s, struct error *err)
 {
     sqlite3_int64 run = -1;
-    struct error ignored;
-    if (store_execute(store, "BEGIN IMMEDIATE", err))
+    bool alone = sqlite3_get_autocommit(store->db); /* else a caller began, who ends it */
+    if (alone && store_begin(store, err))
         return -1;
-    if (save_all(store, s, m, summary, wall_s, &run, err) || store_execute(store, "COMMIT", err)) {
-        store_execute(store, "ROLLBACK", &ignored);
+    if (save_all(store, s, m, summary, wall_s, &run, err) || (alone && store_commit(store, err))) {
+        store_roll_back(store);
         return -1;
     }
     return run;
@@ -621,17 +621,11 @@ int64_t store_save_run(struct store *store, const struct scenario *s, const stru
 int store_save_validation(struct store *s, int64_t run_id, const char *against, const struct comparison *c,
                           struct error *err)
 {
-    struct error ignored;
-    if (store_execute(s, "BEGIN IMMEDIATE", err))
-        return -1;
     int status = 0;
     for (int m = 0; m < MEASURED_METRICS; m++)
         for (int i = 0; i < MEASURED_STATISTICS && status == 0; i++)
             status = store_insert(s, err, "INSERT INTO validation VALUES (?,?,?,?,?,?,?)", "isssddd",
                                   (sqlite3_int64)run_id, against, metric_names[measured_metrics[m]],
                                   measured_statistics[i], c->measured[m][i], c->simulated[m][i], c->error[m][i]);
-    if (status == 0 && store_execute(s, "COMMIT", err) == 0)
-        return 0;
-    store_execute(s, "ROLLBACK", &ignored);
-    return -1;
+    return status;
 }

@@ -168,7 +168,7 @@ TIMED = ("engine-serve", "engine-serve-two", "engine-serve-peer", "engine-profil
 # Of those that take seconds, so many faults are tried at most.
 SLOW = {"engine-check": 10, "engine-bench": 20, "validate-engine": 10, "fit-host": 40, "engine-profile": 40}
 # These keep what they found out before they failed, and say so by their status.
-RESUMABLE = ("sweep", "plan", "engine-profile", "validate-engine")
+RESUMABLE = ("sweep", "plan", "report-headroom", "engine-profile", "validate-engine")
 
 
 def words_of(name, tandem):
