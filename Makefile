@@ -14,7 +14,10 @@ CFLAGS ?= -O2 -g -flto=auto
 ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -pthread -I. $(WARNINGS) $(WERROR) $(CFLAGS) $(SANITIZE) \
              $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 # GSL's own BLAS has the same names as OpenBLAS, and is slow.
-ALL_LIBS = $(filter-out -lgslcblas,$(shell pkg-config --libs $(LIBS) 2>/dev/null)) -lm
+# base/noted.c sees each allocation of ours that fails.
+comma := ,
+NOTED := $(foreach f,malloc calloc realloc aligned_alloc strdup,-Wl$(comma)--wrap=$(f))
+ALL_LIBS = $(NOTED) $(filter-out -lgslcblas,$(shell pkg-config --libs $(LIBS) 2>/dev/null)) -lm
 
 SOURCES := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/shipped_files.o $(BUILD)/texts.o
@@ -50,7 +53,7 @@ MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-.PHONY: all lib demo check test recompute coverage tsan mutants faults kills gpu-kit bench asan fuzz lint format install install-lib uninstall deps deps-if-missing testers clean help
+.PHONY: all lib demo check test recompute coverage tsan mutants faults kills gpu-kit bench asan fuzz lint tidy format install install-lib uninstall deps deps-if-missing testers clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
@@ -112,7 +115,7 @@ $(BUILD)/libtandem.so: $(LIBRARY) simulation/tandem.symbols
 
 $(BUILD)/libtandem.a: $(LIBRARY)
 	@echo "  $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -r -flinker-output=nolto-rel $(LIBRARY) -o $(BUILD)/libtandem.o
+	$(Q)$(CC) $(ALL_CFLAGS) -r -flinker-output=nolto-rel $(NOTED) $(LIBRARY) -o $(BUILD)/libtandem.o
 	$(Q)objcopy --wildcard --keep-global-symbol='tandem_*' $(BUILD)/libtandem.o && rm -f $@ && ar rcs $@ $(BUILD)/libtandem.o
 
 # Its own C files are compiled into it, so that it needs nothing of the program.
@@ -210,7 +213,7 @@ counted: $(BUILD)/tandem $(MPI_OBJECT) $(TESTS)
 	@find $(BUILD) -name '*.gcda' -delete
 	@tests/run $(BUILD) || echo "what failed counts, too"
 
-RACED := $(BUILD)/tsan/tandem $(BUILD)/tsan/tests/test_ranks $(BUILD)/tsan/tests/test_engine
+RACED := $(BUILD)/tsan/tandem $(BUILD)/tsan/tests/test_ranks
 tsan: ## run all that runs on threads under ThreadSanitizer
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE='-fsanitize=thread' $(RACED)
 	@tests/races $(BUILD)/tsan
@@ -260,13 +263,18 @@ KILLS ?= 100
 kills: $(BUILD)/tandem ## kill commands at KILLS (100) random instants, and hold what is left against undisturbed ones
 	@tests/kills/run $(BUILD)/tandem --count $(KILLS)
 
-FAULTS ?=
-faults: $(BUILD)/tandem $(BUILD)/failing_malloc.so ## fail each allocation of every command once (hours; FAULTS="--sites 1": minutes)
-	@tests/faults/run $(BUILD)/failing_malloc.so $(BUILD)/tandem $(FAULTS)
+FAULTS ?= --sites 1 --most 400
+FAILING := $(BUILD)/failing_malloc.so $(BUILD)/failing_io.so
+faults: $(BUILD)/tandem $(MPI_OBJECT) $(FAILING) $(BUILD)/tests/faults/library_user ## fail allocations and file operations of every command, one by one (FAULTS=: each, hours)
+	@tests/faults/run $(BUILD) $(BUILD)/tandem $(FAULTS)
 
-$(BUILD)/failing_malloc.so: tests/faults/failing_malloc.c
+$(BUILD)/failing_%.so: tests/faults/failing_%.c tests/faults/program.h
 	@mkdir -p $(@D); echo "  $@"
-	$(Q)$(CC) -std=c17 -O1 -g -fPIC -shared $(WARNINGS) $(WERROR) $< -o $@
+	$(Q)$(CC) -std=c17 -O1 -g -fPIC -shared -I. $(WARNINGS) $(WERROR) $< -o $@
+
+$(BUILD)/tests/faults/library_user: tests/faults/library_user.c $(LIBRARY) include/tandem/tandem.h
+	@mkdir -p $(@D); echo "  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) $< $(LIBRARY) $(ALL_LIBS) -o $@
 
 bench: $(BENCHES) ## speed and memory of many workloads, and of event lists; writes build/bench.json
 	@$(BUILD)/tests/bench/event_lists
@@ -281,7 +289,11 @@ lint: ## static analysis: clang with warnings as errors, cppcheck, clang-tidy
 	@for f in $(COMPILED); do $(CLANG) $(ALL_CFLAGS) -Iinclude -DFUZZ_TARGETS='X(fuzz_csv)' -Werror -fsyntax-only $$f || exit 1; done
 	@command -v cppcheck >/dev/null || { echo "cppcheck is not installed"; exit 0; }; \
 	    cppcheck --quiet --error-exitcode=1 --std=c17 --enable=warning,performance,portability --inline-suppr -I. --suppress=duplicateAssignExpression $(SOURCES)
-	clang-tidy --quiet --checks='-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling' $(SOURCES) -- $(ALL_CFLAGS)
+	@$(MAKE) --no-print-directory tidy
+
+tidy: ## clang-tidy with the checks of .clang-tidy, in every room; TIDY="base/*.c": some files
+	@command -v clang-tidy >/dev/null || { echo "skipped: clang-tidy is not installed"; exit 0; }; \
+	    printf '%s\n' $(if $(TIDY),$(wildcard $(TIDY)),$(SOURCES)) | xargs -P $$(nproc) -n 8 sh -c 'clang-tidy --quiet "$$@" -- $(ALL_CFLAGS) 2>/dev/null' tidy
 
 format: ## format every source file
 	clang-format -i $(FORMATTED)

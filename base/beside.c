@@ -2,9 +2,12 @@
 #include "base/beside.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/present.h"
 
 /* The folder that the program is in, "." where that is not known. */
 static void program_folder(char *out, size_t size)
@@ -24,13 +27,18 @@ void *beside_open(const char *file, const char *symbol, bool global, const char 
     char folder[900], path[1000];
     program_folder(folder, sizeof folder);
     snprintf(path, sizeof path, "%s/%.80s", folder, file);
-    if (access(path, R_OK) != 0) {
+    int there = file_present(path, err);
+    if (there == 0)
         error_set(err, ERROR_INPUT, "%s: found no %s; make builds it where it finds %s", what, path, needs);
+    if (there != 1)
         return NULL;
-    }
+    errno = 0;
     void *object = dlopen(path, RTLD_NOW | (global ? RTLD_GLOBAL : RTLD_LOCAL));
+    int reason = errno;
     void *found = object ? dlsym(object, symbol) : NULL;
-    if (!found)
+    if (!object && reason == ENOMEM)
+        error_no_memory(err);
+    else if (!found)
         error_set(err, ERROR_RUN, "%s: %s", what, dlerror());
     return found;
 }

@@ -29,11 +29,26 @@ int error_no_memory(struct error *err)
     return error_set(err, ERROR_MEMORY, "out of memory");
 }
 
+enum error_code error_code_of_opening(int reason)
+{
+    static const int reasons[] = {ENOENT, ENOTDIR, EISDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG, EINVAL, ENXIO, ENODEV};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reason == reasons[i])
+            return ERROR_INPUT;
+    return reason == ENOMEM ? ERROR_MEMORY : ERROR_IO;
+}
+
 int error_not_opened(struct error *err, const char *file)
 {
-    if (errno == ENOMEM)
+    int reason = errno;
+    if (reason == ENOMEM)
         return error_no_memory(err);
-    return error_set(err, ERROR_INPUT, "%s: cannot be opened: %s", file, strerror(errno));
+    return error_set(err, error_code_of_opening(reason), "%s: cannot be opened: %s", file, strerror(reason));
+}
+
+bool error_is_of_machine(const struct error *err)
+{
+    return err->code == ERROR_MEMORY || err->code == ERROR_IO;
 }
 
 void memory_note_failure(void)

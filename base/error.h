@@ -22,8 +22,17 @@ int error_set(struct error *err, enum error_code code, const char *format, ...) 
 /* Sets ERROR_MEMORY with the sentence for a failed allocation. Returns -1. */
 int error_no_memory(struct error *err);
 
-/* Of a file that could not be opened: blames its name, or the memory if that was short. Returns -1. */
+/* Whom to blame for a file that cannot be opened, by errno: ERROR_INPUT where another name or other rights would mend
+ * it, ERROR_MEMORY, or ERROR_IO, the machine. */
+enum error_code error_code_of_opening(int reason);
+
+/* Of a file that could not be opened, with errno's reason: blames its name, memory that is short, or the machine.
+ * Returns -1. */
 int error_not_opened(struct error *err, const char *file);
+
+/* Whether it is memory that was short or a file that could not be read or written: no word about the input, so a caller
+ * that could go on without an answer must not. */
+bool error_is_of_machine(const struct error *err);
 
 /* Where a failed allocation cannot be reported on the spot (cJSON's, an array's inside a policy), it is noted for the
  * calling thread. Until that is forgotten, error_set blames no input: what looks wrong there may only be missing. */

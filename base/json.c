@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/json_syntax.h"
 #include "base/nearest.h"
 #include "base/printable.h"
 
@@ -86,6 +87,8 @@ int json_parse(const char *text, const char *name, struct json *root, struct err
     if (check_utf8(text, name, err))
         return -1;
     cJSON *node = cJSON_ParseWithOpts(text, &end, 1);
+    if (!node && json_syntax_is_met(text))
+        return error_no_memory(err);
     if (!node) {
         int line = 1;
         for (const char *c = text; end && c < end && *c; c++)
@@ -277,7 +280,7 @@ int json_set_path(struct json *root, const char *path, const char *text, struct 
         rest += length;
         if (!*rest) {
             cJSON *value = cJSON_ParseWithOpts(text, NULL, 1);
-            if (!value)
+            if (!value && !json_syntax_is_met(text))
                 value = cJSON_CreateString(text);
             if (!value || memory_has_failed()) {
                 cJSON_Delete(value);

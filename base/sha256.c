@@ -98,9 +98,10 @@ int sha256_of_file(const char *path, char hex[65], struct error *err)
     size_t got;
     int status = 0;
     FILE *file = fopen(path, "rb");
+    if (!file && errno == ENOMEM)
+        return error_no_memory(err);
     if (!file)
-        return errno == ENOMEM ? error_no_memory(err)
-                               : error_set(err, ERROR_INPUT, "%s: cannot be read: %s", path, strerror(errno));
+        return error_set(err, error_code_of_opening(errno), "%s: cannot be read: %s", path, strerror(errno));
     memcpy(hash, first_hash, sizeof hash);
     do {
         got = fread(block, 1, BLOCK, file);

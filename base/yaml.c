@@ -56,34 +56,46 @@ static int matches(const struct where *w, const char *path)
     return *path == 0;
 }
 
-int yaml_text(const char *file, const char *path, char *out, size_t size)
+/* The value of the next line that has one at the path; NULL at the end, or where reading fails. */
+static char *find(FILE *in, const char *path, char line[LINE_BYTES])
 {
-    char line[LINE_BYTES];
     struct where where = {0};
-    int found = 0;
-    FILE *in = fopen(file, "r");
-    if (!in && errno == ENOMEM)
-        memory_note_failure(); /* the file may be there, and say it */
-    while (in && !found && fgets(line, sizeof line, in)) {
+    while (fgets(line, LINE_BYTES, in)) {
         size_t indent = strspn(line, " ");
         char *value = line[indent] == '#' || line[indent] == '-' ? NULL : cut(line);
         if (!value)
             continue;
         enter(&where, line + indent, indent);
-        found = *value && matches(&where, path);
-        if (found)
-            snprintf(out, size, "%s", value);
+        if (*value && matches(&where, path))
+            return value;
     }
-    if (in)
-        fclose(in);
-    return found;
+    return NULL;
 }
 
-int yaml_number(const char *file, const char *path, double *out)
+int yaml_text(const char *file, const char *path, char *out, size_t size, struct error *err)
+{
+    char line[LINE_BYTES];
+    FILE *in = fopen(file, "r");
+    if (!in && (errno == ENOENT || errno == ENOTDIR))
+        return 0;
+    if (!in)
+        return error_not_opened(err, file);
+    const char *value = find(in, path, line);
+    int reason = !value && ferror(in) ? errno : 0;
+    fclose(in);
+    if (reason)
+        return error_set(err, error_code_of_opening(reason), "%s: cannot be read: %s", file, strerror(reason));
+    if (value)
+        snprintf(out, size, "%s", value);
+    return value != NULL;
+}
+
+int yaml_number(const char *file, const char *path, double *out, struct error *err)
 {
     char text[64], *end = NULL;
-    if (!yaml_text(file, path, text, sizeof text))
-        return 0;
+    int got = yaml_text(file, path, text, sizeof text, err);
+    if (got != 1)
+        return got;
     *out = strtod(text, &end);
     return end != text && *end == 0;
 }

@@ -8,11 +8,12 @@
 
 #include "base/error.h"
 
-/* The number at a dotted path ("gpu.mem_bw"). Returns 1, or 0 when the file cannot be opened or holds no such number.
- */
-int yaml_number(const char *file, const char *path, double *out);
+/* The number at a dotted path ("gpu.mem_bw"). Returns 1; 0 when there is no such file, or no such number in it; -1 when
+ * the file cannot be read to where it stands. */
+int yaml_number(const char *file, const char *path, double *out, struct error *err) __attribute__((warn_unused_result));
 
-/* The text at a path, cut to fit. Returns 1, or 0 as above. */
-int yaml_text(const char *file, const char *path, char *out, size_t size);
+/* The text at a path, cut to fit. Returns 1, 0 or -1 as above; *out stays as it is unless that is 1. */
+int yaml_text(const char *file, const char *path, char *out, size_t size, struct error *err)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -213,7 +213,7 @@ static int write_scenario(const struct levels *levels, const struct calibration 
     snprintf(trace, sizeof trace, "%s.requests.jsonl", file);
     bool own = level->sent_count && !level->trace[0];
     if ((own && level_write_trace(level, trace, err)) || level_scenario(level, c->scenario, trace, &root, err) ||
-        level_add_seed(root, (size_t)(level - levels->items), 0)) {
+        level_add_seed(root, (size_t)(level - levels->items), 0, err)) {
         cJSON_Delete(root);
         return -1;
     }

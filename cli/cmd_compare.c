@@ -123,7 +123,7 @@ static int compare_in_words(struct store *store, const int64_t *ids, size_t coun
         if (compare(store, ids[0], ids[i], err))
             return -1;
     }
-    return 0;
+    return store_check(store, err);
 }
 
 static int compare_as_page(struct store *store, const int64_t *ids, size_t count, const char *name, struct error *err)
@@ -131,8 +131,10 @@ static int compare_as_page(struct store *store, const int64_t *ids, size_t count
     struct output file;
     if (count > COMPARED_RUNS_MAX)
         return error_set(err, ERROR_INPUT, "--out: a page has room for %d runs", COMPARED_RUNS_MAX);
-    if (output_open(&file, name, err) ||
-        output_close(&file, page_write_comparison(store, ids, count, file.out, err) != 0, err))
+    if (output_open(&file, name, err))
+        return -1;
+    int status = page_write_comparison(store, ids, count, file.out, err) ? -1 : store_check(store, err);
+    if (output_close(&file, status != 0, err))
         return -1;
     printf("the comparison is in %s\n", PRINTABLE(name));
     return 0;

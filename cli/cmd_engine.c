@@ -224,6 +224,8 @@ static int run_profile(const struct arguments *args, struct error *err)
     int status = profile ? profile_write(profile, file, err) : -1;
     cJSON_Delete(profile);
     if (status == 0)
+        remove(points);
+    if (status == 0)
         printf("%s: tables of %s; simulate with --set device=%s\n", PRINTABLE(file), PRINTABLE(model), PRINTABLE(file));
     return status;
 }

@@ -61,30 +61,33 @@ static int read_back(const cJSON *profile, const char *file, struct device *out,
     return status;
 }
 
-/* The model that a profile's tables without a shape were measured on; false where there is none. */
-static bool own_work(const struct device *d, struct model *m, struct work *work)
+/* The model that a profile's tables without a shape were measured on. Returns 1; 0 where there is none, or none that is
+ * known; -1 where memory is short or its file cannot be read. */
+static int own_work(const struct device *d, struct model *m, struct work *work, struct error *err)
 {
-    struct error ignored = {0};
+    struct error own = {0};
     struct parallel parallel = tensor_parallel(d->tensor_parallel);
-    return d->model[0] && model_load(d->model, m, &ignored) == 0 && work_of_model(m, &parallel, work, &ignored) == 0;
+    if (!d->model[0])
+        return 0;
+    if (model_load(d->model, m, &own) == 0 && work_of_model(m, &parallel, work, &own) == 0)
+        return 1;
+    *err = own;
+    return error_is_of_machine(&own) ? -1 : 0;
 }
 
-/* How many of a new profile's points are faster than the datasheet allows; nothing where none is. */
-static void count_below(const struct device *d, const char *file)
+/* How many of a new profile's points are faster than the datasheet allows. */
+static int count_below(const struct device *d, size_t *points, size_t *below, struct error *err)
 {
     struct model m = {0};
     struct work work;
-    bool own = own_work(d, &m, &work);
-    size_t points = 0, below = 0;
-    for (size_t i = 0; i < d->table_count; i++) {
+    int own = own_work(d, &m, &work, err);
+    *points = *below = 0;
+    for (size_t i = 0; own >= 0 && i < d->table_count; i++) {
         struct physics_report r = physics_check_table(d, own ? &work : NULL, m.dtype, &d->tables[i]);
-        points += r.points;
-        below += r.below;
+        *points += r.points;
+        *below += r.below;
     }
-    if (below > 0)
-        printf("%zu of %zu points take less than peak arithmetic and bandwidth of the datasheet allow; `tandem profile "
-               "check %s` says which\n",
-               below, points, file);
+    return own < 0 ? -1 : 0;
 }
 
 static int import(const struct arguments *args, uint32_t tp, struct error *err)
@@ -101,8 +104,9 @@ static int import(const struct arguments *args, uint32_t tp, struct error *err)
     cJSON *profile = profile_import(&o, &format, err);
     if (!profile)
         return -1;
+    size_t points = 0, below = 0;
     int status = read_back(profile, file, &d, err);
-    if (status == 0 && profile_write(profile, file, err))
+    if (status == 0 && (count_below(&d, &points, &below, err) || profile_write(profile, file, err)))
         status = (device_release(&d), -1);
     cJSON_Delete(profile);
     if (status)
@@ -112,7 +116,10 @@ static int import(const struct arguments *args, uint32_t tp, struct error *err)
         snprintf(of, sizeof of, "of %s, tensor parallel %u", o.model, tp);
     printf("wrote %s from %s: %zu tables %s; `tandem profile check %s` shows their errors\n", file, format->name,
            d.table_count, of, file);
-    count_below(&d, file);
+    if (below > 0)
+        printf("%zu of %zu points take less than peak arithmetic and bandwidth of the datasheet allow; `tandem profile "
+               "check %s` says which\n",
+               below, points, file);
     device_release(&d);
     return 0;
 }
@@ -240,11 +247,13 @@ static int check_table(const struct cost_table *t, struct error *err)
 }
 
 /* Points that are faster than the datasheet allows, table by table. */
-static void print_physics(const struct device *d)
+static int print_physics(const struct device *d, struct error *err)
 {
     struct model m = {0};
     struct work work;
-    bool own = own_work(d, &m, &work);
+    int own = own_work(d, &m, &work, err);
+    if (own < 0)
+        return -1;
     for (size_t i = 0; i < d->table_count; i++) {
         const struct cost_table *t = &d->tables[i];
         struct physics_report r = physics_check_table(d, own ? &work : NULL, m.dtype, t);
@@ -259,6 +268,7 @@ static void print_physics(const struct device *d)
             printf("%s%g", a ? ", " : "", r.lowest_at[a]);
         printf("\n");
     }
+    return 0;
 }
 
 /* Leave-one-out errors of every table, one line an axis. */
@@ -277,13 +287,13 @@ static int check(const struct arguments *args, struct error *err)
             "%s: %s\n"
             "errors in percent of every line of a grid, computed from the others: between two of them, and the last\n"
             "from those before it (one step of extrapolation)\n\n"
-            "%-18s %-13s %6s %-16s %7s %8s %8s %8s  %7s %8s %8s %8s  %s\n",
-            d.name, d.source, "table", "axis", "lines", "range", "points", "median", "p90", "worst", "beyond", "median",
-            "p90", "worst", "worst within");
+            "table              axis           lines range             points   median      p90    worst   beyond   "
+            "median      p90    worst  worst within\n",
+            d.name, d.source);
     for (size_t i = 0; status == 0 && i < d.table_count; i++)
         status = check_table(&d.tables[i], err);
     if (status == 0)
-        print_physics(&d);
+        status = print_physics(&d, err);
     device_release(&d);
     return status;
 }

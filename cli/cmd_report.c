@@ -134,7 +134,7 @@ static int write_page(const struct arguments *args, struct store *store, const c
     const char *name = wanted ? wanted : usual;
     if ((!wanted && name_page(args, what, id, usual, err)) || output_open(&file, name, err))
         return -1;
-    int status = writer(store, id, file.out, err);
+    int status = writer(store, id, file.out, err) ? -1 : store_check(store, err);
     if (status == 0)
         page_sign(file.out, database(args));
     if (output_close(&file, status != 0, err))
@@ -210,11 +210,12 @@ static int print_run(const struct arguments *args, struct store *store, const ch
     if (args->word_count ? kept_read_id(args->words[0], &id, err) : kept_run_last(store, &id, err))
         return -1;
     if (!wanted)
-        return run_format_find(format)(store, id, stdout, err);
+        return run_format_find(format)(store, id, stdout, err) ? -1 : store_check(store, err);
     struct output file;
     if (output_open(&file, wanted, err))
         return -1;
-    return output_close(&file, run_format_find(format)(store, id, file.out, err) != 0, err);
+    int status = run_format_find(format)(store, id, file.out, err) ? -1 : store_check(store, err);
+    return output_close(&file, status != 0, err);
 }
 
 static int run(const struct arguments *args, struct error *err)

@@ -170,24 +170,35 @@ static void print_verdict(const struct comparison *c)
     printf("mean absolute error %.2f %%, worst %.2f %%\n", 100 * c->mean_absolute, 100 * c->worst_absolute);
 }
 
+/* The run and what it is against the measured one; not committed. */
+static int keep_validation(struct simulation *s, struct store *store, const char *folder, const struct comparison *c,
+                           struct error *err)
+{
+    int64_t run_id = store_begin(store, err) ? -1 : simulation_keep(s, store, err);
+    return run_id < 0 ? -1 : store_save_validation(store, run_id, folder, c, err);
+}
+
 static int compare_measured(const char *folder, struct simulation *s, const char *plot, struct store *store,
                             struct error *err)
 {
     struct latencies measured = {0}, simulated = {0};
     struct comparison comparison;
     int status = measured_read(folder, &measured, err) || measured_simulate(s, store, &simulated, err) ? -1 : 0;
-    int64_t run_id = status == 0 && store ? simulation_keep(s, store, err) : 0;
-    if (status == 0 && run_id >= 0) {
+    if (status == 0) {
         latencies_compare(&measured, &simulated, &comparison);
         print_comparison(&comparison);
         print_verdict(&comparison);
-        status = store && store_save_validation(store, run_id, folder, &comparison, err);
-        if (status == 0 && plot)
-            status = plot_server(plot, folder, &measured, &simulated, &comparison, err);
+        status = (store && keep_validation(s, store, folder, &comparison, err)) ||
+                         (plot && plot_server(plot, folder, &measured, &simulated, &comparison, err)) ||
+                         (store && store_commit(store, err))
+                     ? -1
+                     : 0;
     }
+    if (store)
+        store_roll_back(store);
     latencies_release(&measured);
     latencies_release(&simulated);
-    return status || run_id < 0 ? -1 : 0;
+    return status;
 }
 
 /* The run's scenario, opened; with prefix hashes where the folder has them and they are wanted. */
@@ -246,7 +257,10 @@ static int validate_measured(const struct arguments *args, struct error *err)
                                         .plot = args->values[OPT_PLOT]};
     const struct server_wishes server = {args->values[OPT_SCENARIO], args->values[OPT_PROFILE]};
     struct store *store = NULL;
-    if (args->word_count > 1 && result_has_levels(args->words[1]))
+    int levels = args->word_count > 1 ? result_has_levels(args->words[1], err) : 0;
+    if (levels < 0)
+        return -1;
+    if (levels)
         return validate_levels(args, &server, err);
     if (need_words(args, 2, 2, command_validate.usage, err))
         return -1;

@@ -204,7 +204,11 @@ static int run_command(const struct command *c, int argc, char **argv, struct er
         return exit_for(err);
     int status = c->run(&args, err);
     bool done = status == EXIT_DONE || status == EXIT_SLO_MISSED;
-    return done && memory_check(err) ? EXIT_FAILED : status;
+    if (done)
+        return memory_check(err) ? EXIT_FAILED : status;
+    if (err->code == ERROR_NONE) /* without a sentence it can only have been that */
+        status = memory_check(err) ? EXIT_FAILED : status;
+    return status;
 }
 
 static const char *command_name(const void *names, size_t index)
@@ -218,7 +222,7 @@ static void keep_standard_streams(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0)
-            open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+            (void)!open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 /* Whatever was printed has to have arrived. `told`: what went wrong has been said. */

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "base/present.h"
 #include "base/printable.h"
 #include "validation/calibrate.h"
 #include "validation/forms.h"
@@ -17,14 +17,17 @@ struct totals {
     size_t count;
 };
 
-bool result_has_levels(const char *path)
+int result_has_levels(const char *path, struct error *err)
 {
     char stage[1024];
     struct stat is;
     snprintf(stage, sizeof stage, "%s/stage_0_lifecycle_metrics.json", path);
     if (stat(path, &is))
-        return false;
-    return S_ISDIR(is.st_mode) ? access(stage, R_OK) == 0 : !form_points_detect(path);
+        return 0;
+    if (S_ISDIR(is.st_mode))
+        return file_present(stage, err);
+    int points = form_points_detect(path, err);
+    return points < 0 ? -1 : !points;
 }
 
 static void print_level(const struct level *level, double simulated[MEASURED_METRICS][MEASURED_STATISTICS],
@@ -56,7 +59,7 @@ static int run_level(const struct level_runs *runs, size_t index, const cJSON *b
     size_t count;
     cJSON *scenario = NULL;
     if (level_scenario(level, base, level_runs_trace(runs, index, file), &scenario, err) ||
-        level_add_seed(scenario, index, 0)) {
+        level_add_seed(scenario, index, 0, err)) {
         cJSON_Delete(scenario);
         return -1;
     }

@@ -5,8 +5,9 @@
 
 #include "cli/server_scenario.h"
 
-/* Whether a result is one of levels.h that `validate measured` has no older form for. */
-bool result_has_levels(const char *path);
+/* Whether a result is one of levels.h that `validate measured` has no older form for: 1, 0, or -1 where that cannot be
+ * told. */
+int result_has_levels(const char *path, struct error *err) __attribute__((warn_unused_result));
 
 /* Prints every statistic that was measured, and the means of their errors. */
 int validate_levels(const struct arguments *args, const struct server_wishes *wishes, struct error *err);

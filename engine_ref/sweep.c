@@ -738,7 +738,8 @@ static int read_points(struct sweep *s, struct error *err)
         return error_set(err, ERROR_IO, "%s: cannot be read: %s", s->o->points_file, strerror(errno));
     while (in && fgets(line, sizeof line, in)) {
         cut_short = !strchr(line, '\n');
-        if (cut_short || sscanf(line, "%31s %u %u %lf %lf %lf %lf %lf", name, &p.at[0], &p.at[1], &p.ns, &p.median,
+        /* NOLINTNEXTLINE(cert-err34-c): the widths bound the whole numbers */
+        if (cut_short || sscanf(line, "%31s %9u %9u %lf %lf %lf %lf %lf", name, &p.at[0], &p.at[1], &p.ns, &p.median,
                                 &p.p10, &p.p90, &p.samples) != 8)
             continue;
         for (p.op = 0; p.op < OP_COUNT && strcmp(operation_names[p.op], name) != 0;)
@@ -765,10 +766,11 @@ cJSON *engine_sweep_run(struct instance *e, const struct sweep_options *o, struc
         profile = write_profile(&s, err);
     if (o->progress)
         fprintf(o->progress, "\r\033[K");
-    if (s.kept)
-        fclose(s.kept);
-    if (profile && o->points_file)
-        remove(o->points_file);
+    if (s.kept && fclose(s.kept) && profile) {
+        error_set(err, ERROR_IO, "%s: cannot be written: %s", o->points_file, strerror(errno));
+        cJSON_Delete(profile);
+        profile = NULL;
+    }
     free(s.points);
     return profile;
 }

@@ -36,8 +36,8 @@ struct sweep_options {
 /* Limits of an instance that a sweep can use. */
 struct engine_limits sweep_limits(const struct sweep_options *o, uint32_t block_tokens, size_t threads);
 
-/* The profile, owned by the caller; NULL on failure, or when it was stopped (the points file then has what there is).
- */
+/* The profile, owned by the caller, who removes the points file once the profile is written; NULL on failure, or when
+ * it was stopped (the points file then has what there is). */
 cJSON *engine_sweep_run(struct instance *e, const struct sweep_options *o, struct error *err);
 
 /* One step measured: its median time, and of each operation, over all its calls. */

@@ -97,21 +97,31 @@ static int units_needed(struct plan_search *s, const struct contender *c, enum s
 
 /* How far kernel times may be off is known where the engine was calibrated: by what nine in ten loads that it did not
  * fit stayed below. */
-static double share_off(const struct plan_search *s, enum scale scale)
+static int share_off(const struct plan_search *s, enum scale scale, double *out, struct error *err)
 {
     const struct json root = {.node = s->chosen->family->scenario, .file = "scenario"},
                       at = json_member(&root, "engine");
     struct engine engine;
-    struct error ignored = {0};
-    bool known = scale == SCALE_TIME && engine_read(&at, &engine, &ignored) == 0 && engine.errors.points > 0;
-    return known ? fmin(0.9, fmax(0.01, engine.errors.tpot.p90)) : s->plan->sensitivity;
+    struct error own = {0};
+    *out = s->plan->sensitivity;
+    if (scale != SCALE_TIME)
+        return 0;
+    if (engine_read(&at, &engine, &own)) {
+        *err = own;
+        return error_is_of_machine(&own) ? -1 : 0;
+    }
+    if (engine.errors.points > 0)
+        *out = fmin(0.9, fmax(0.01, engine.errors.tpot.p90));
+    return 0;
 }
 
 static int ask_sensitivity(struct plan_answer *a, struct plan_search *s, struct error *err)
 {
     for (int i = 0; s->plan->sensitivity > 0 && i < NEEDS_MAX; i++) {
         struct needed *n = &a->needs[a->need_count];
-        double share = share_off(s, (enum scale)(i / 2));
+        double share;
+        if (share_off(s, (enum scale)(i / 2), &share, err))
+            return -1;
         *n = (struct needed){.scale = (enum scale)(i / 2), .factor = i % 2 ? 1 + share : 1 - share};
         tell(s, "sensitivity", i, NEEDS_MAX);
         if (units_needed(s, s->chosen, n->scale, n->factor, &n->chosen, err) ||

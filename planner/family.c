@@ -212,7 +212,11 @@ static int check(const struct plan *p, struct family *f, struct error *err)
     int status = json_parse(text, "scenario", &root, &own) || scenario_compile(&s, root, &own) ? -1 : 0;
     if (status) { /* what does not fit or go together is no candidate; the text names it */
         refuse(f, own.text);
-        status = own.code == ERROR_MEMORY ? error_no_memory(err) : memory_check(err);
+        status = memory_check(err);
+        if (error_is_of_machine(&own)) {
+            *err = own;
+            status = -1;
+        }
     } else {
         if (s.slo.count == 0 && s.slo.goodput_per_s == 0)
             status = error_set(err, ERROR_INPUT, "slo: asks for nothing; a plan needs limits to meet");

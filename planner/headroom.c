@@ -23,17 +23,20 @@ cJSON *headroom_plan(cJSON *scenario)
     return NULL;
 }
 
-/* What the formula says of it; fails only where the scenario is wrong. */
+/* What the formula says of it; fails where the scenario is wrong, or the machine. */
 static int ask_formula(const char *text, struct analytic_estimate *e, bool *known, struct error *err)
 {
     struct json root;
     struct scenario s;
-    struct error ignored = {0};
+    struct error own = {0};
     if (json_parse(text, "scenario", &root, err) || scenario_compile(&s, root, err))
         return -1;
-    *known = analytic_of(&s, e, &ignored) == 0 && e->capacity_per_s > 0 && isfinite(e->capacity_per_s);
+    *known = analytic_of(&s, e, &own) == 0 && e->capacity_per_s > 0 && isfinite(e->capacity_per_s);
     scenario_release(&s);
-    return ignored.code == ERROR_MEMORY ? error_no_memory(err) : memory_check(err);
+    if (!error_is_of_machine(&own))
+        return memory_check(err);
+    *err = own;
+    return -1;
 }
 
 int headroom_find(const struct plan *plan, struct trial_pool *pool, struct headroom *out, struct error *err)

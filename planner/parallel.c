@@ -37,7 +37,7 @@ static void *work_on(void *state)
     struct pool *p = state;
     for (size_t piece; (piece = take_piece(p)) < p->count;) {
         struct error err = {0};
-        if (p->work(p->job, piece, &err)) {
+        if (p->work(p->job, piece, &err) || memory_check(&err)) {
             if (err.code == ERROR_NONE)
                 error_set(&err, ERROR_RUN, "piece %zu failed", piece);
             note_failure(p, piece, &err);

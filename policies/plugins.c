@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -214,9 +215,15 @@ static const struct tandem_plugin *look_into(const char *path, void *object, str
 
 static int open_object(struct plugin *p, struct error *err)
 {
+    errno = 0;
     void *object = dlopen(p->path, RTLD_NOW | RTLD_LOCAL);
+    int reason = object ? 0 : errno;
+    const char *said = object ? "" : dlerror();
+    if (reason == ENOMEM || strstr(said, strerror(ENOMEM)))
+        return error_no_memory(err);
     if (!object)
-        return error_set(err, ERROR_INPUT, "plug-in %s: cannot be loaded: %s", p->path, dlerror());
+        return error_set(err, strstr(said, strerror(EIO)) ? ERROR_IO : ERROR_INPUT, "plug-in %s: cannot be loaded: %s",
+                         p->path, said);
     p->brings = look_into(p->path, object, err);
     if (!p->brings)
         dlclose(object);
@@ -232,7 +239,7 @@ static int identify(struct plugin *p, struct error *err)
     if (stat(p->path, &file) == 0 && !S_ISREG(file.st_mode))
         return error_set(err, ERROR_INPUT, "plug-in %s: is not a file", p->path);
     if (sha256_of_file(p->path, p->sha256, &own))
-        return error_set(err, ERROR_INPUT, "plug-in %s", own.text);
+        return error_set(err, own.code, "plug-in %s", own.text);
     for (size_t i = 0; (other = plugin_at(i)); i++)
         if (strcmp(other->sha256, p->sha256) == 0)
             return error_set(err, ERROR_INPUT, "plug-in %s: is loaded already, as %s", p->path, other->path);

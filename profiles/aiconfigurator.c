@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/csv.h"
+#include "base/present.h"
 
 #define COLUMN(column, member, need)                                                                                   \
     {                                                                                                                  \
@@ -86,16 +86,17 @@ int kernels_read(const char *file, enum kernel_file kind, struct kernel **out, s
     return status;
 }
 
-bool kernels_find(const char *folder, enum kernel_file kind, char *out, size_t size)
+int kernels_find(const char *folder, enum kernel_file kind, char *out, size_t size, struct error *err)
 {
     static const char *const packed[] = {"", ".gz"};
     for (int i = 0; i < 2; i++) {
         snprintf(out, size, "%s/%s%s", folder, kernel_file_names[kind], packed[i]);
-        if (access(out, R_OK) == 0)
-            return true;
+        int found = file_present(out, err);
+        if (found)
+            return found;
     }
     snprintf(out, size, "%s/%s", folder, kernel_file_names[kind]);
-    return false;
+    return 0;
 }
 
 bool kernel_dtype(const char *name, enum dtype *out)

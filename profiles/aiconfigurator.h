@@ -29,8 +29,10 @@ enum kernel_file {
 
 extern const char *const kernel_file_names[KERNEL_FILES];
 
-/* Where a folder has the file, as CSV or gzip (.csv.gz); false, and the name of the first, where it has neither. */
-bool kernels_find(const char *folder, enum kernel_file kind, char *out, size_t size);
+/* Where a folder has the file, as CSV or gzip (.csv.gz): returns 1; 0, and the name of the first, where it has neither;
+ * -1 where that cannot be told. */
+int kernels_find(const char *folder, enum kernel_file kind, char *out, size_t size, struct error *err)
+    __attribute__((warn_unused_result));
 
 /* Reads a file's lines, owned by the caller (free). */
 int kernels_read(const char *file, enum kernel_file kind, struct kernel **out, size_t *count, struct error *err);

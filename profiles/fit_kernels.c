@@ -133,9 +133,9 @@ static int read_kind(const struct device *d, const char *folder, enum kernel_kin
 {
     char file[1024];
     size_t count = 0;
-    bool found = kernels_find(folder, kinds[kind].file, file, sizeof file);
-    if (!found && kind != KERNEL_GEMM_BF16)
-        return 0;
+    int found = kernels_find(folder, kinds[kind].file, file, sizeof file, err);
+    if (found < 0 || (found == 0 && kind != KERNEL_GEMM_BF16))
+        return found;
     if (kernels_read(file, kinds[kind].file, &out->items[kind], &count, err))
         return -1;
     count = keep(out->items[kind], count, kind);

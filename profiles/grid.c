@@ -90,7 +90,8 @@ static int make_cells(struct cost_table *t, bool repeated, struct error *err)
 
 static bool same_place(const struct grid_point *p, const struct grid_point *q)
 {
-    return memcmp(p->at, q->at, sizeof p->at) == 0;
+    return memcmp(p->at, q->at, sizeof p->at) ==
+           0; /* NOLINT(bugprone-suspicious-memory-comparison): bits of one file */
 }
 
 static bool has_repeats(const struct grid_points *points)

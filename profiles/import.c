@@ -4,18 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/output.h"
+#include "base/present.h"
 
 static const struct import_format *const formats[] = {&import_llmservingsim, &import_aiconfigurator, &import_vidur,
                                                       &import_splitwise};
 
-bool import_has(const char *folder, const char *name)
+int import_has(const char *folder, const char *name, struct error *err)
 {
     char file[1024];
     import_file(folder, name, file, sizeof file);
-    return access(file, R_OK) == 0;
+    return file_present(file, err);
 }
 
 void import_file(const char *folder, const char *name, char *out, size_t size)
@@ -31,10 +31,13 @@ void import_add(cJSON *tables, struct cost_table *table)
 
 cJSON *profile_import(const struct import_options *o, const struct import_format **format, struct error *err)
 {
+    int found = 0;
     *format = NULL;
-    for (size_t i = 0; i < sizeof formats / sizeof *formats && !*format; i++)
-        if (formats[i]->matches(o->path))
+    for (size_t i = 0; i < sizeof formats / sizeof *formats && found == 0; i++)
+        if ((found = formats[i]->matches(o->path, err)) == 1)
             *format = formats[i];
+    if (found < 0)
+        return NULL;
     if (!*format) {
         error_set(err, ERROR_INPUT,
                   "%s: holds none of the tables that can be imported: LLMServingSim's dense.csv, "

@@ -21,8 +21,8 @@ struct import_options {
 struct import_format {
     const char *name;
     const char *usual_base;
-    bool by_model; /* tables are of one model */
-    bool (*matches)(const char *path);
+    bool by_model;                                       /* tables are of one model */
+    int (*matches)(const char *path, struct error *err); /* 1 or 0; -1 where that cannot be told */
     int (*import)(const struct import_options *options, cJSON *profile, cJSON *tables, struct error *err);
 };
 
@@ -35,8 +35,9 @@ cJSON *profile_import(const struct import_options *options, const struct import_
 /* Writes JSON to a file, whole or not at all (base/output.h). */
 int profile_write(const cJSON *profile, const char *file, struct error *err);
 
-/* For importers: whether FOLDER/NAME can be read; FOLDER/NAME as text; appends a table to the list and releases it. */
-bool import_has(const char *folder, const char *name);
+/* For importers: whether there is FOLDER/NAME, as file_present says; FOLDER/NAME as text; appends a table to the list
+ * and releases it. */
+int import_has(const char *folder, const char *name, struct error *err) __attribute__((warn_unused_result));
 void import_file(const char *folder, const char *name, char *out, size_t size);
 void import_add(cJSON *tables, struct cost_table *table);
 

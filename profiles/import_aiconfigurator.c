@@ -116,6 +116,7 @@ struct families {
 static struct family *find_family(struct families *f, const struct family *like)
 {
     for (size_t i = f->count; i-- > 0;) /* lines of a shape stand together */
+        /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): padding is zero */
         if (strcmp(f->items[i].op, like->op) == 0 && memcmp(&f->items[i].shape, &like->shape, sizeof like->shape) == 0)
             return &f->items[i];
     if (f->count == f->capacity) {
@@ -171,11 +172,12 @@ static int add_file(const char *file, enum kernel_file kind, cJSON *tables, stru
     return status ? -1 : 0;
 }
 
-static bool find_file(const char *folder, enum kernel_file kind, char *out, size_t size)
+static int find_file(const char *folder, enum kernel_file kind, char *out, size_t size, struct error *err)
 {
     char above[1024];
     snprintf(above, sizeof above, "%s/..", folder);
-    return kernels_find(folder, kind, out, size) || (placing[kind].one_up && kernels_find(above, kind, out, size));
+    int found = kernels_find(folder, kind, out, size, err);
+    return found || !placing[kind].one_up ? found : kernels_find(above, kind, out, size, err);
 }
 
 /* What the tables were measured under, from the first line of one of them; its date is not given. */
@@ -183,7 +185,8 @@ static int add_source(const struct import_options *o, cJSON *profile, struct err
 {
     char file[1024], text[320], framework[64] = "", version[64] = "", gpu[96] = "";
     struct line line;
-    kernels_find(o->path, KERNELS_GEMM, file, sizeof file);
+    if (kernels_find(o->path, KERNELS_GEMM, file, sizeof file, err) < 0)
+        return -1;
     struct lines *in = lines_open(file, err);
     if (!in)
         return -1;
@@ -216,44 +219,63 @@ static const char *const system_peaks[][2] = {{"gpu.bfloat16_tc_flops", "bf16"},
                                               {"gpu.fp8_tc_flops", "fp8"},
                                               {"gpu.int8_tc_flops", "int8"}};
 
-/* Where no base device was named, the system that the tables describe. */
-static void add_base(const struct import_options *o, cJSON *profile)
+/* Adds a number of system.yaml to an object where it is there. */
+static int add_number(cJSON *to, const char *key, const char *file, const char *path, double scale, struct error *err)
 {
-    char file[1024];
     double value = 0;
-    snprintf(file, sizeof file, "%s/%s", o->path,
-             import_has(o->path, "system.yaml") ? "system.yaml" : "../system.yaml");
-    if (o->base_device || !yaml_number(file, "gpu.mem_capacity", &value))
-        return;
-    cJSON *base = cJSON_CreateObject();
+    int got = yaml_number(file, path, &value, err);
+    if (got == 1)
+        cJSON_AddNumberToObject(to, key, value * scale);
+    return got < 0 ? -1 : 0;
+}
+
+static int add_system(cJSON *base, const char *file, struct error *err)
+{
     cJSON_AddStringToObject(base, "name", "system.yaml");
     cJSON_AddStringToObject(base, "source", "AIConfigurator's system.yaml");
     for (size_t i = 0; i < sizeof system_numbers / sizeof *system_numbers; i++)
-        if (yaml_number(file, system_numbers[i].path, &value))
-            cJSON_AddNumberToObject(base, system_numbers[i].key, value * system_numbers[i].scale);
+        if (add_number(base, system_numbers[i].key, file, system_numbers[i].path, system_numbers[i].scale, err))
+            return -1;
     cJSON *peaks = cJSON_AddObjectToObject(base, "peak_flops");
     for (size_t i = 0; i < sizeof system_peaks / sizeof *system_peaks; i++)
-        if (yaml_number(file, system_peaks[i][0], &value))
-            cJSON_AddNumberToObject(peaks, system_peaks[i][1], value);
-    cJSON_DeleteItemFromObjectCaseSensitive(profile, "base");
-    cJSON_AddItemToObject(profile, "base", base);
+        if (add_number(peaks, system_peaks[i][1], file, system_peaks[i][0], 1, err))
+            return -1;
+    return 0;
 }
 
-static bool matches(const char *path)
+/* Where no base device was named, the system that the tables describe. */
+static int add_base(const struct import_options *o, cJSON *profile, struct error *err)
 {
     char file[1024];
-    return kernels_find(path, KERNELS_GEMM, file, sizeof file);
+    double value = 0;
+    int here = import_has(o->path, "system.yaml", err);
+    snprintf(file, sizeof file, "%s/%s", o->path, here ? "system.yaml" : "../system.yaml");
+    int known = here < 0 ? -1 : o->base_device ? 0 : yaml_number(file, "gpu.mem_capacity", &value, err);
+    if (known != 1)
+        return known;
+    cJSON *base = cJSON_CreateObject();
+    int status = add_system(base, file, err);
+    cJSON_DeleteItemFromObjectCaseSensitive(profile, "base");
+    cJSON_AddItemToObject(profile, "base", base);
+    return status;
+}
+
+static int matches(const char *path, struct error *err)
+{
+    char file[1024];
+    return kernels_find(path, KERNELS_GEMM, file, sizeof file, err);
 }
 
 static int import(const struct import_options *o, cJSON *profile, cJSON *tables, struct error *err)
 {
     char file[1024];
-    if (add_source(o, profile, err))
+    if (add_source(o, profile, err) || add_base(o, profile, err))
         return -1;
-    add_base(o, profile);
-    for (enum kernel_file kind = 0; kind < KERNEL_FILES; kind++)
-        if (find_file(o->path, kind, file, sizeof file) && add_file(file, kind, tables, err))
+    for (enum kernel_file kind = 0; kind < KERNEL_FILES; kind++) {
+        int found = find_file(o->path, kind, file, sizeof file, err);
+        if (found < 0 || (found == 1 && add_file(file, kind, tables, err)))
             return -1;
+    }
     return 0;
 }
 

@@ -148,8 +148,9 @@ static int add_experts(cJSON *tables, const char *folder, struct error *err)
     struct rows rows = {0};
     struct grid_points points = {0};
     struct cost_table table;
-    if (!import_has(folder, "moe.csv"))
-        return 0;
+    int found = import_has(folder, "moe.csv", err);
+    if (found != 1)
+        return found;
     int status = read_csv(folder, "moe.csv", expert_columns, 3, &rows, err);
     for (size_t i = 0; status == 0 && i < rows.count; i++) {
         const double *v = rows.items[i].value;
@@ -165,12 +166,13 @@ static int add_experts(cJSON *tables, const char *folder, struct error *err)
     return status;
 }
 
-/* A bundle may hold a sweep of uneven launches and say itself that it is not to be used. */
-static bool spread_is_off(const struct import_options *o)
+/* A bundle may hold a sweep of uneven launches and say itself that it is not to be used. Returns 1, 0 or -1. */
+static int spread_is_off(const struct import_options *o, struct error *err)
 {
     char file[1024], text[16];
     snprintf(file, sizeof file, "%s/../meta.yaml", o->path);
-    return yaml_text(file, "skew_fit.enabled", text, sizeof text) && strcmp(text, "false") == 0;
+    int got = yaml_text(file, "skew_fit.enabled", text, sizeof text, err);
+    return got == 1 ? strcmp(text, "false") == 0 : got;
 }
 
 /* Least squares through 0 of what an uneven launch takes more than an even one, over what the longest would, for each
@@ -229,8 +231,9 @@ static int add_stated_spread(cJSON *tables, const struct import_options *o, stru
     struct model m;
     snprintf(file, sizeof file, "%s/../meta.yaml", o->path);
     snprintf(path, sizeof path, "skew_fit.per_tp.%u.alpha_default", o->tensor_parallel);
-    if (!yaml_number(file, path, &share) || !(share > 0 && share < 1))
-        return 0;
+    int got = yaml_number(file, path, &share, err);
+    if (got != 1 || !(share > 0 && share < 1))
+        return got < 0 ? -1 : 0;
     int status = model_load(o->model, &m, err);
     double heads = fmax(1, (double)m.kv_heads / o->tensor_parallel);
     for (size_t i = 0; status == 0 && i < sizeof swept / sizeof *swept; i++)
@@ -242,6 +245,16 @@ static int add_stated_spread(cJSON *tables, const struct import_options *o, stru
         import_add(tables, &table);
     grid_release(&points);
     return status;
+}
+
+static int add_spread(cJSON *tables, const struct import_options *o, struct error *err)
+{
+    int off = spread_is_off(o, err), measured = off ? 0 : import_has(o->path, "skew.csv", err);
+    if (off < 0 || measured < 0)
+        return -1;
+    if (off)
+        return 0;
+    return measured ? add_measured_spread(tables, o->path, err) : add_stated_spread(tables, o, err);
 }
 
 static int add_operations(cJSON *tables, const struct rows *dense, const struct rows *sequences, struct error *err)
@@ -265,38 +278,38 @@ static int add_operations(cJSON *tables, const struct rows *dense, const struct 
            add_operation(tables, sequences, "sampler", "sampler", err);
 }
 
-static void add_source(const struct import_options *o, cJSON *profile)
+static int add_source(const struct import_options *o, cJSON *profile, struct error *err)
 {
     char file[1024], gpu[96] = "", vllm[32] = "", date[40] = "", text[256];
     snprintf(file, sizeof file, "%s/../meta.yaml", o->path);
-    yaml_text(file, "gpu", gpu, sizeof gpu);
-    yaml_text(file, "vllm_version", vllm, sizeof vllm);
-    yaml_text(file, "profiled_at", date, sizeof date);
+    if (yaml_text(file, "gpu", gpu, sizeof gpu, err) < 0 ||
+        yaml_text(file, "vllm_version", vllm, sizeof vllm, err) < 0 ||
+        yaml_text(file, "profiled_at", date, sizeof date, err) < 0)
+        return -1;
     if (*gpu)
         snprintf(text, sizeof text, "imported from an LLMServingSim profiler bundle: %s, vLLM %s, %s", gpu, vllm, date);
     else
         snprintf(text, sizeof text, "imported from an LLMServingSim profiler bundle");
     cJSON_AddStringToObject(profile, "source", text);
+    return 0;
 }
 
-static bool matches(const char *path)
+static int matches(const char *path, struct error *err)
 {
-    return import_has(path, "dense.csv");
+    return import_has(path, "dense.csv", err);
 }
 
 static int import(const struct import_options *o, cJSON *profile, cJSON *tables, struct error *err)
 {
     struct rows dense = {0}, sequences = {0}, attention = {0};
-    add_source(o, profile);
-    int status = read_csv(o->path, "dense.csv", dense_columns, 3, &dense, err) ||
+    int status = add_source(o, profile, err) || read_csv(o->path, "dense.csv", dense_columns, 3, &dense, err) ||
                  read_csv(o->path, "per_sequence.csv", sequence_columns, 3, &sequences, err) ||
                  read_csv(o->path, "attention.csv", attention_columns, 5, &attention, err) ||
                  add_operations(tables, &dense, &sequences, err) ||
                  add_attention(tables, &attention, "prefill_attention", is_prefill, 0, err) ||
                  add_attention(tables, &attention, "decode_attention", is_decode, 2, err) ||
                  add_mixed_attention(tables, &attention, err) || add_experts(tables, o->path, err) ||
-                 (!spread_is_off(o) && (import_has(o->path, "skew.csv") ? add_measured_spread(tables, o->path, err)
-                                                                        : add_stated_spread(tables, o, err)));
+                 add_spread(tables, o, err);
     free(dense.items);
     free(sequences.items);
     free(attention.items);

@@ -103,16 +103,18 @@ static int import(const struct import_options *o, cJSON *profile, cJSON *tables,
     return status ? -1 : 0;
 }
 
-static bool matches(const char *path)
+static int matches(const char *path, struct error *err)
 {
     char line[512] = "";
     FILE *in = fopen(path, "r");
-    if (!in && errno == ENOMEM)
-        memory_note_failure();
-    bool named = in && fgets(line, sizeof line, in) && strstr(line, "prompt_time") && strstr(line, "token_time");
-    if (in)
-        fclose(in);
-    return named;
+    if (!in)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : error_not_opened(err, path);
+    const char *first = fgets(line, sizeof line, in);
+    int reason = !first && ferror(in) ? errno : 0;
+    fclose(in);
+    if (reason && reason != EISDIR)
+        return error_set(err, ERROR_IO, "%s: cannot be read: %s", path, strerror(reason));
+    return first && strstr(line, "prompt_time") && strstr(line, "token_time");
 }
 
 const struct import_format import_splitwise = {.name = "Splitwise performance model",

@@ -200,19 +200,40 @@ static int add_network(const struct import_options *o, const char *op, cJSON *ta
     return status;
 }
 
-static bool matches(const char *path)
+static int matches(const char *path, struct error *err)
 {
-    return import_has(path, "mlp.csv") || import_has(path, "all_reduce.csv") || import_has(path, "send_recv.csv");
+    static const char *const any[] = {"mlp.csv", "all_reduce.csv", "send_recv.csv"};
+    int found = 0;
+    for (size_t i = 0; i < sizeof any / sizeof *any && found == 0; i++)
+        found = import_has(path, any[i], err);
+    return found;
+}
+
+static int add_all_reduce(const struct import_options *o, cJSON *tables, struct error *err)
+{
+    return add_network(o, "all_reduce", tables, err);
+}
+
+static int add_send_recv(const struct import_options *o, cJSON *tables, struct error *err)
+{
+    return add_network(o, "send_recv", tables, err);
 }
 
 static int import(const struct import_options *o, cJSON *profile, cJSON *tables, struct error *err)
 {
     cJSON_AddStringToObject(profile, "source", "imported from Vidur's profiling data");
-    if ((import_has(o->path, "mlp.csv") && add_mlp(o, tables, err)) ||
-        (import_has(o->path, "attention.csv") && add_attention(o, tables, err)) ||
-        (import_has(o->path, "all_reduce.csv") && add_network(o, "all_reduce", tables, err)) ||
-        (import_has(o->path, "send_recv.csv") && add_network(o, "send_recv", tables, err)))
-        return -1;
+    static const struct {
+        const char *file;
+        int (*add)(const struct import_options *o, cJSON *tables, struct error *err);
+    } parts[] = {{"mlp.csv", add_mlp},
+                 {"attention.csv", add_attention},
+                 {"all_reduce.csv", add_all_reduce},
+                 {"send_recv.csv", add_send_recv}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        int found = import_has(o->path, parts[i].file, err);
+        if (found < 0 || (found == 1 && parts[i].add(o, tables, err)))
+            return -1;
+    }
     return 0;
 }
 

@@ -53,8 +53,9 @@ static int run(struct simulation *s, const struct simulation_options *o, struct 
     struct observer observer = run_metrics_observer(&s->metrics);
     observer.next = o->observers;
     s->scenario.cluster.step |= o->step;
-    if (o->sustainable)
-        s->metrics.sustainable_per_s = analytic_capacity_per_s(&s->scenario, &s->metrics.serving_per_s);
+    if (o->sustainable &&
+        analytic_capacity_per_s(&s->scenario, &s->metrics.sustainable_per_s, &s->metrics.serving_per_s, err))
+        return -1;
     if (source == &own && scenario_open_workload(&s->scenario, &own, err))
         return -1;
     int status = cluster_run(&s->scenario.cluster, source, &observer, &o->control, totals, err);

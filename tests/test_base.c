@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Names that nobody has, and what was meant by them; objects that are read from tables. */
+/* Names that nobody has, and what was meant by them; objects that are read from tables; who is to blame. */
+#include <errno.h>
+
 #include "base/choice.h"
 #include "base/field_paths.h"
 #include "base/field_schema.h"
+#include "base/json_syntax.h"
 #include "base/nearest.h"
+#include "base/present.h"
 #include "tests/harness.h"
 
 static void test_distances_by_hand(void **state)
@@ -230,6 +234,115 @@ static void test_what_failed_for_lack_of_memory_is_no_wrong_input(void **state)
     memory_forget_failure();
 }
 
+/* JSON is told from what is not without cJSON, which reads whatever passes as JSON. */
+static void test_texts_that_are_json(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"{}",
+                                       " [ ] ",
+                                       "0",
+                                       "-0.5e+3",
+                                       "1E9",
+                                       "\"\"",
+                                       "true",
+                                       "[null,false]",
+                                       "{\"a\":{\"b\":[1,2,{}]},\"c\":\"\\u00e9\\n\"}",
+                                       "\"\\ud83d\\ude00\"",
+                                       "{\"\\\"\" :\t1\n}",
+                                       "99999999999999999999999999999999999999999999999999999999999999"};
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "[1,]",
+                                      "{\"a\"}",
+                                      "{\"a\":}",
+                                      "{a:1}",
+                                      "01",
+                                      "1.",
+                                      "-",
+                                      ".5",
+                                      "1e",
+                                      "\"a",
+                                      "\"\\x\"",
+                                      "\"\\ud800\"",
+                                      "\"\\udc00\"",
+                                      "tru",
+                                      "[1 2]",
+                                      "{} {}",
+                                      "[1]]",
+                                      "\"\\u12\"",
+                                      "+1",
+                                      "{\"a\":1,}",
+                                      "continuous",
+                                      "nan",
+                                      "\"\t\"",
+                                      "999999999999999999999999999999999999999999999999999999999999999"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        cJSON *node = cJSON_ParseWithOpts(good[i], NULL, 1);
+        if (!json_syntax_is_met(good[i]) || !node)
+            fail_msg("not taken for JSON: %s", good[i]);
+        cJSON_Delete(node);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (json_syntax_is_met(bad[i]))
+            fail_msg("taken for JSON: %s", bad[i]);
+    char deep[2003];
+    for (int levels = 1000; levels <= 1001; levels++) {
+        memset(deep, '[', (size_t)levels);
+        memset(deep + levels, ']', (size_t)levels);
+        deep[2 * levels] = 0;
+        cJSON *node = cJSON_ParseWithOpts(deep, NULL, 1);
+        assert_int_equal(json_syntax_is_met(deep), levels == 1000);
+        assert_int_equal(node != NULL, levels == 1000);
+        cJSON_Delete(node);
+    }
+}
+
+static void *allocate_none(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+/* Also where nobody notes what cJSON has missed, as in a library. */
+static void test_a_document_without_memory_is_no_wrong_input(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct json root;
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = allocate_none, .free_fn = free});
+    int status = json_parse("{\"a\": [1, 2]}", "test", &root, &err);
+    cJSON_InitHooks(NULL);
+    assert_int_equal(status, -1);
+    assert_int_equal(err.code, ERROR_MEMORY);
+    memory_forget_failure();
+    assert_int_equal(json_parse("{\"a\": [1, 2}", "test", &root, &err), -1);
+    assert_int_equal(err.code, ERROR_INPUT);
+}
+
+/* The machine is to blame for what no other name would mend. */
+static void test_who_is_to_blame_for_a_file(void **state)
+{
+    (void)state;
+    static const struct {
+        int reason;
+        enum error_code code;
+    } cases[] = {{ENOENT, ERROR_INPUT}, {EACCES, ERROR_INPUT}, {EISDIR, ERROR_INPUT}, {EIO, ERROR_IO},
+                 {EMFILE, ERROR_IO},    {ENOSPC, ERROR_IO},    {ENOMEM, ERROR_MEMORY}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error err = {0};
+        assert_int_equal(error_code_of_opening(cases[i].reason), cases[i].code);
+        errno = cases[i].reason;
+        assert_int_equal(error_not_opened(&err, "some.json"), -1);
+        assert_int_equal(err.code, cases[i].code);
+        assert_int_equal(error_is_of_machine(&err), cases[i].code != ERROR_INPUT);
+        memory_forget_failure();
+    }
+    struct error err = {0};
+    assert_int_equal(file_present("build/no/such", &err), 0);
+    assert_int_equal(file_present("Makefile", &err), 1);
+    assert_int_equal(err.code, ERROR_NONE);
+}
+
 static int allocations_left;
 
 static void *allocate_so_many(size_t size)
@@ -280,6 +393,9 @@ int main(void)
         cmocka_unit_test(test_fields_as_a_schema),
         cmocka_unit_test(test_what_failed_for_lack_of_memory_is_no_wrong_input),
         cmocka_unit_test(test_a_setting_without_memory_changes_nothing),
+        cmocka_unit_test(test_texts_that_are_json),
+        cmocka_unit_test(test_a_document_without_memory_is_no_wrong_input),
+        cmocka_unit_test(test_who_is_to_blame_for_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

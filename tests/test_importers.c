@@ -82,13 +82,61 @@ static void test_yaml_values(void **state)
     write_file("build/test.yaml",
                "# a comment\ntop: 1\ngpu:\n  mem_bw: 3350000000000 # bytes\n  name: H100 SXM\n"
                "fit:\n  per_tp:\n    1:\n      alpha: 0.05\n    2:\n      alpha: 0.07\nlast: true\n");
-    assert_true(yaml_number("build/test.yaml", "gpu.mem_bw", &number) && number == 3350000000000);
-    assert_true(yaml_number("build/test.yaml", "fit.per_tp.2.alpha", &number) && number == 0.07);
-    assert_true(yaml_text("build/test.yaml", "gpu.name", text, sizeof text));
+    struct error err = {0};
+    assert_int_equal(yaml_number("build/test.yaml", "gpu.mem_bw", &number, &err), 1);
+    assert_true(number == 3350000000000);
+    assert_int_equal(yaml_number("build/test.yaml", "fit.per_tp.2.alpha", &number, &err), 1);
+    assert_true(number == 0.07);
+    assert_int_equal(yaml_text("build/test.yaml", "gpu.name", text, sizeof text, &err), 1);
     assert_string_equal(text, "H100 SXM");
-    assert_false(yaml_number("build/test.yaml", "gpu.alpha", &number));
-    assert_false(yaml_number("build/test.yaml", "last", &number));
-    assert_false(yaml_number("build/no.yaml", "top", &number));
+    assert_int_equal(yaml_number("build/test.yaml", "gpu.alpha", &number, &err), 0);
+    assert_int_equal(yaml_number("build/test.yaml", "last", &number, &err), 0);
+    assert_int_equal(yaml_number("build/no.yaml", "top", &number, &err), 0);
+}
+
+/* A read that fails is not "no such number": a folder cannot be read as a file, and a link to itself not be opened. */
+static void test_yaml_that_cannot_be_read(void **state)
+{
+    (void)state;
+    double number = 0;
+    char text[32] = "as before";
+    struct error err = {0};
+    mkdir("build/test_folder.yaml", 0777);
+    assert_int_equal(yaml_number("build/test_folder.yaml", "top", &number, &err), -1);
+    assert_string_equal(err.text, "build/test_folder.yaml: cannot be read: Is a directory");
+    unlink("build/test_loop.yaml");
+    assert_int_equal(symlink("test_loop.yaml", "build/test_loop.yaml"), 0);
+    assert_int_equal(yaml_text("build/test_loop.yaml", "top", text, sizeof text, &err), -1);
+    assert_int_equal(err.code, ERROR_INPUT);
+    assert_non_null(strstr(err.text, "build/test_loop.yaml: cannot be opened: "));
+    assert_string_equal(text, "as before");
+}
+
+/* A table that is there and cannot be read is not left out. */
+static void test_tables_that_cannot_be_read(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    const struct import_format *format;
+    struct import_options o = {.path = "build/unread/tp1", .name = "b", .model = "llama-3.1-8b", .tensor_parallel = 1};
+    mkdir("build/unread", 0777);
+    mkdir("build/unread/tp1", 0777);
+    write_file("build/unread/tp1/dense.csv", "layer,tokens,time_us\nqkv_proj,1,5\nlayernorm,1,2\n");
+    write_file("build/unread/tp1/per_sequence.csv", "layer,sequences,time_us\nlm_head,1,7\n");
+    write_file("build/unread/tp1/attention.csv",
+               "prefill_chunk,kv_prefill,n_decode,kv_decode,time_us\n16,0,0,0,3\n0,0,1,16,4\n0,0,8,16,5\n");
+    const char *const links[] = {"build/unread/tp1/moe.csv", "build/unread/tp1/skew.csv", "build/unread/meta.yaml"};
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+        unlink(links[i]);
+        assert_int_equal(symlink(strrchr(links[i], '/') + 1, links[i]), 0);
+        assert_null(profile_import(&o, &format, &err));
+        assert_non_null(strstr(err.text, strrchr(links[i], '/')));
+        assert_non_null(strstr(err.text, "Too many levels of symbolic links"));
+        unlink(links[i]);
+    }
+    cJSON *profile = profile_import(&o, &format, &err);
+    expect_ok(profile ? 0 : -1, &err);
+    cJSON_Delete(profile);
 }
 
 /* Time of a weight at (n, k): 100 / 4 at 2×2 and 800 / 16 at 4×4, between them 400 / 8: at n = k = √8 on the
@@ -325,6 +373,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grid_of_repeated_and_missing_points),
         cmocka_unit_test(test_yaml_values),
+        cmocka_unit_test(test_yaml_that_cannot_be_read),
+        cmocka_unit_test(test_tables_that_cannot_be_read),
         cmocka_unit_test(test_gemm_between_shapes_by_hand),
         cmocka_unit_test(test_chunks_out_of_whole_prompts),
         cmocka_unit_test(test_aiconfigurator_by_hand),

@@ -103,7 +103,8 @@ static int residuals_at(const gsl_vector *x, void *state, gsl_vector *out)
     struct fit *f = state;
     double values[CALIBRATED];
     values_at(f, x, values);
-    bool there = memcmp(values, f->simulated_at, sizeof values) == 0;
+    bool there =
+        memcmp(values, f->simulated_at, sizeof values) == 0; /* NOLINT(bugprone-suspicious-memory-comparison) */
     if (f->failed || (!there && parts_simulate(&f->runs, values, 0, f->wishes->seeds, false, f->simulated, f->err))) {
         f->failed = true;
         return GSL_EFAILED;

@@ -117,7 +117,7 @@ static int make_scenario(const struct part_work *w, size_t level, uint64_t later
     const struct part_runs *p = w->p;
     const char *trace = level_runs_trace(&p->runs, level, file);
     int status = level_scenario(&p->levels->items[level], p->base, trace, out, err) ||
-                 calibration_set(*out, p->wishes->fitted, w->values, err) || level_add_seed(*out, level, later);
+                 calibration_set(*out, p->wishes->fitted, w->values, err) || level_add_seed(*out, level, later, err);
     if (status)
         cJSON_Delete(*out);
     return status ? -1 : 0;

@@ -2,6 +2,7 @@
 #include "validation/distserve.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,17 +40,19 @@ static bool read_name(const char *file, struct distserve_run *run)
         return false;
     *run = (struct distserve_run){.prefill_tp = 1, .decode_tp = 1};
     memcpy(run->name, file, length - 6);
-    if (sscanf(run->name, "vllm-%zu-%lf%n", &run->requests, &run->rate_per_s, &end) == 2 && !run->name[end])
+    /* The widths bound the whole numbers: NOLINTBEGIN(cert-err34-c) */
+    if (sscanf(run->name, "vllm-%9zu-%lf%n", &run->requests, &run->rate_per_s, &end) == 2 && !run->name[end])
         return true;
     run->disaggregated = true;
-    if (sscanf(run->name, "distserve-%zu-%lf%n", &run->requests, &run->rate_per_s, &end) == 2 && !run->name[end]) {
+    if (sscanf(run->name, "distserve-%9zu-%lf%n", &run->requests, &run->rate_per_s, &end) == 2 && !run->name[end]) {
         run->refused = "its pools are not stated";
         return true;
     }
-    if (sscanf(run->name, "distserve-c%1u%1ud%1u%1u-%zu-%lf%n", &run->prefill_tp, &prefill_stages, &run->decode_tp,
+    if (sscanf(run->name, "distserve-c%1u%1ud%1u%1u-%9zu-%lf%n", &run->prefill_tp, &prefill_stages, &run->decode_tp,
                &decode_stages, &run->requests, &run->rate_per_s, &end) != 6 ||
         run->name[end])
         return false;
+    /* NOLINTEND(cert-err34-c) */
     if (prefill_stages != 1 || decode_stages != 1)
         run->refused = "what its pools ran on is not known";
     else if (run->prefill_tp < 1 || run->prefill_tp > 2 || run->decode_tp < 1 || run->decode_tp > 2)
@@ -75,7 +78,8 @@ static int list_runs(const char *folder, struct distserve_runs *out, struct erro
     int status = 0;
     if (!dir)
         return error_not_opened(err, folder);
-    for (struct dirent *entry = readdir(dir); status == 0 && entry; entry = readdir(dir)) {
+    errno = 0;
+    for (struct dirent *entry = readdir(dir); status == 0 && entry; errno = 0, entry = readdir(dir)) {
         if (!read_name(entry->d_name, &run))
             continue;
         struct distserve_run *grown = array_grow(out->items, &capacity, out->count + 1, sizeof *grown);
@@ -86,6 +90,8 @@ static int list_runs(const char *folder, struct distserve_runs *out, struct erro
         out->items = grown;
         out->items[out->count++] = run;
     }
+    if (status == 0 && errno)
+        status = error_set(err, ERROR_IO, "%s: cannot be read: %s", folder, strerror(errno));
     closedir(dir);
     if (status == 0 && out->count == 0)
         return error_set(err, ERROR_INPUT, "%s: holds no runs; expected files like vllm-300-3.jsonl", folder);

@@ -36,27 +36,30 @@ static const struct csv_column columns[] = {
     METRIC("e2e", 2),
 };
 
-/* Whether a file's first line names a column. */
-static bool has_column(const char *file, const char *name)
+/* Whether a file's first line names a column; what cannot be a line of text names none. */
+static int has_column(const char *file, const char *name, struct error *err)
 {
-    struct error ignored = {0};
+    struct error own = {0};
     struct line line;
-    struct lines *in = lines_open(file, &ignored);
-    bool has = in && lines_next(in, &line, &ignored) == 1 && line.text[0] != '{' && strstr(line.text, name);
+    struct lines *in = lines_open(file, &own);
+    bool has = in && lines_next(in, &line, &own) == 1 && line.text[0] != '{' && strstr(line.text, name);
     if (in)
         lines_close(in);
-    return has;
+    if (own.code == ERROR_NONE || own.code == ERROR_INPUT)
+        return has;
+    *err = own;
+    return -1;
 }
 
-bool form_csv_detect(const char *file)
+int form_csv_detect(const char *file, struct error *err)
 {
     const char *dot = strrchr(file, '.');
-    return (dot && strcmp(dot, ".csv") == 0) || has_column(file, "prompt_tokens,");
+    return dot && strcmp(dot, ".csv") == 0 ? 1 : has_column(file, "prompt_tokens,", err);
 }
 
-bool form_points_detect(const char *file)
+int form_points_detect(const char *file, struct error *err)
 {
-    return has_column(file, "silicon_tpot_ms");
+    return has_column(file, "silicon_tpot_ms", err);
 }
 
 static int add_row(const char *file, const struct row *row, size_t number, struct levels *out, struct error *err)

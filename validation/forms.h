@@ -13,10 +13,11 @@ struct measured_form {
 
 extern const struct measured_form form_vllm, form_guidellm, form_aiperf, form_inference_perf;
 
-/* A line a level (form_csv.c); operating points (form_points.c); our folders (form_stamps.c). */
-bool form_csv_detect(const char *file);
+/* A line a level (form_csv.c); operating points (form_points.c); our folders (form_stamps.c). A file is of the form
+ * (1), or not (0), or cannot be read (-1). */
+int form_csv_detect(const char *file, struct error *err);
 int form_csv_read(const char *file, struct levels *out, struct error *err);
-bool form_points_detect(const char *file);
+int form_points_detect(const char *file, struct error *err);
 int form_points_read(const char *file, const char *device, struct levels *out, struct error *err);
 int form_stamps_read(const char *folder, const char *device, struct levels *out, struct error *err);
 

@@ -127,12 +127,12 @@ static int run(struct simulation *s, const char *name, struct collector *c, stru
 }
 
 /* Chance is not the same at all loads, or it would look like a parameter. */
-int level_add_seed(cJSON *root, size_t level, uint64_t later)
+int level_add_seed(cJSON *root, size_t level, uint64_t later, struct error *err)
 {
     const cJSON *at = cJSON_GetObjectItemCaseSensitive(root, "seed");
     double seed = (cJSON_IsNumber(at) ? at->valuedouble : 1) + 10000 * (double)level;
     cJSON_DeleteItemFromObjectCaseSensitive(root, "seed");
-    return cJSON_AddNumberToObject(root, "seed", seed + (double)later) ? 0 : -1;
+    return cJSON_AddNumberToObject(root, "seed", seed + (double)later) ? 0 : error_no_memory(err);
 }
 
 int level_simulate(cJSON *scenario, const char *name, struct level_request **out, size_t *count, struct error *err)

@@ -20,8 +20,8 @@ void level_runs_close(struct level_runs *runs);
 /* The trace of a level, or NULL where its requests are not known; valid until `out` is. */
 const char *level_runs_trace(const struct level_runs *runs, size_t level, char out[LEVEL_TRACE + 32]);
 
-/* Gives a level's run a seed of its own, and another one `later`. Returns -1 when memory is short. */
-int level_add_seed(cJSON *root, size_t level, uint64_t later);
+/* Gives a level's run a seed of its own, and another one `later`. Fails when memory is short. */
+int level_add_seed(cJSON *root, size_t level, uint64_t later, struct error *err);
 
 /* Simulates a scenario of a level, which it owns also on failure. *out holds *count requests in order of arrival, the
  * caller's to free. A request that is not served is an error: the server took it. */

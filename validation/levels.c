@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/array.h"
 #include "base/lines.h"
+#include "base/present.h"
 #include "validation/forms.h"
 
 enum { FOLDER_STAGES = 1000 };
@@ -197,7 +197,8 @@ static int read_stages(const char *folder, struct levels *out, struct error *err
     size_t before = out->count;
     for (int i = 0; i < FOLDER_STAGES; i++) {
         snprintf(file, sizeof file, "%s/stage_%d_lifecycle_metrics.json", folder, i);
-        if (access(file, R_OK) == 0 && read_json(file, out, err))
+        int found = file_present(file, err);
+        if (found < 0 || (found == 1 && read_json(file, out, err)))
             return -1;
     }
     return out->count > before ? 0
@@ -211,7 +212,10 @@ static int read_folder(const char *folder, const char *device, struct levels *ou
 {
     char file[LEVEL_TRACE];
     snprintf(file, sizeof file, "%s/meta.json", folder);
-    return access(file, R_OK) == 0 ? form_stamps_read(folder, device, out, err) : read_stages(folder, out, err);
+    int found = file_present(file, err);
+    if (found < 0)
+        return -1;
+    return found ? form_stamps_read(folder, device, out, err) : read_stages(folder, out, err);
 }
 
 int levels_read(const char *path, const char *device, struct levels *out, struct error *err)
@@ -221,7 +225,10 @@ int levels_read(const char *path, const char *device, struct levels *out, struct
         return error_not_opened(err, path);
     if (S_ISDIR(is.st_mode))
         return read_folder(path, device, out, err);
-    if (form_points_detect(path))
+    int points = form_points_detect(path, err), csv = points ? 0 : form_csv_detect(path, err);
+    if (points < 0 || csv < 0)
+        return -1;
+    if (points)
         return form_points_read(path, device, out, err);
-    return form_csv_detect(path) ? form_csv_read(path, out, err) : read_json(path, out, err);
+    return csv ? form_csv_read(path, out, err) : read_json(path, out, err);
 }

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/array.h"
 #include "base/lines.h"
+#include "base/present.h"
 #include "profiles/shipped.h"
 
 struct stamps {
@@ -122,8 +122,9 @@ static int read_link(const char *folder, struct settings *s, struct error *err)
     char file[512];
     struct json root;
     snprintf(file, sizeof file, "%s/config.json", folder);
-    if (access(file, R_OK) != 0)
-        return 0;
+    int found = file_present(file, err);
+    if (found != 1)
+        return found;
     if (json_load(file, &root, err))
         return -1;
     int status = json_read_number(&root, "link_bw", false, 1e-3, 1e6, &s->link_gb_per_s, err) ||
@@ -249,9 +250,10 @@ int measured_share_prefixes(const char *folder, struct json *scenario, bool *fou
     char requests[512], hashes[512];
     snprintf(requests, sizeof requests, "%s/requests.jsonl", folder);
     snprintf(hashes, sizeof hashes, "%s/prefix_hashes.jsonl", folder);
-    *found = access(hashes, R_OK) == 0;
-    if (!*found)
-        return 0;
+    int there = file_present(hashes, err);
+    *found = there == 1;
+    if (there != 1)
+        return there;
     cJSON *workload = cJSON_GetObjectItem((cJSON *)(uintptr_t)scenario->node, "workload");
     cJSON *trace = cJSON_CreateString(hashes);
     if (!trace || !cJSON_ReplaceItemInObject(workload, "trace", trace))

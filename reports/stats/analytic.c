@@ -447,11 +447,15 @@ int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct 
     return 0;
 }
 
-double analytic_capacity_per_s(const struct scenario *s, double *serving_per_s)
+int analytic_capacity_per_s(const struct scenario *s, double *out, double *serving_per_s, struct error *err)
 {
     struct analytic_estimate e = {0};
-    struct error ignored = {0};
-    bool none = analytic_of(s, &e, &ignored) || isinf(e.capacity_per_s);
+    struct error own = {0};
+    bool none = analytic_of(s, &e, &own) || isinf(e.capacity_per_s);
     *serving_per_s = none ? NAN : e.serving_per_s;
-    return none ? NAN : e.capacity_per_s;
+    *out = none ? NAN : e.capacity_per_s;
+    if (!error_is_of_machine(&own))
+        return 0;
+    *err = own;
+    return -1;
 }

@@ -42,7 +42,7 @@ struct analytic_estimate {
 int analytic_of(const struct scenario *s, struct analytic_estimate *out, struct error *err);
 
 /* The capacity alone, and that of replicas alone; NAN where there is none: a closed loop, a batch job, a workload that
- * cannot be read or of which nothing is served. */
-double analytic_capacity_per_s(const struct scenario *s, double *serving_per_s);
+ * is wrong or of which nothing is served. Fails where memory is short or the workload's file cannot be read. */
+int analytic_capacity_per_s(const struct scenario *s, double *out, double *serving_per_s, struct error *err);
 
 #endif

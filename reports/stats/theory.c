@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/error.h"
+
 double theory_mg1_wait_s(double arrival_rate, double mean_service_s, double service_scv)
 {
     double rho = arrival_rate * mean_service_s;
@@ -45,6 +47,8 @@ double theory_mm1_sjf_wait_s(double arrival_rate, double mean_service_s)
     if (rho >= 1)
         return INFINITY;
     gsl_integration_workspace *space = gsl_integration_workspace_alloc(1000);
+    if (!space)
+        memory_note_failure(); /* GSL's own allocation */
     if (!space)
         return NAN;
     gsl_function f = {.function = sjf_integrand, .params = &rho};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "reports/store/store_internal.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,21 +27,70 @@ void store_forget_last(struct store *s)
     s->last_sql = NULL;
 }
 
-int store_fail(struct store *s, struct error *err)
+/* SQLite takes a read that fails with EIO for a damaged file; the system's own word is still known. */
+static int reason_of_reading(sqlite3 *db)
+{
+    sqlite3_file *log = NULL;
+    int of_file = 0, of_log = 0;
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &of_file);
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log && log->pMethods)
+        log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &of_log);
+    return of_file == EIO || of_log == EIO ? EIO : 0;
+}
+
+static int say_failure(struct store *s, struct error *err)
 {
     int code = s->db ? sqlite3_errcode(s->db) & 0xff : SQLITE_NOMEM;
     if (code == SQLITE_NOMEM)
         return error_no_memory(err);
     if (code == SQLITE_NOTADB)
         return error_set(err, ERROR_INPUT, "%s: is not an SQLite database, expected one that tandem made", s->file);
+    int reason = code == SQLITE_CORRUPT ? reason_of_reading(s->db) : 0;
+    if (reason)
+        return error_set(err, ERROR_IO, "%s: cannot be read: %s", s->file, strerror(reason));
     if (code == SQLITE_CORRUPT)
         return error_set(err, ERROR_INPUT, "%s: is damaged: %s", s->file, sqlite3_errmsg(s->db));
     return error_set(err, ERROR_IO, "%s: %s", s->file, sqlite3_errmsg(s->db));
 }
 
+int store_fail(struct store *s, struct error *err)
+{
+    say_failure(s, err);
+    if (s->failed.code == ERROR_NONE)
+        s->failed = *err;
+    return -1;
+}
+
+int store_check(const struct store *s, struct error *err)
+{
+    if (s->failed.code == ERROR_NONE)
+        return 0;
+    *err = s->failed;
+    return -1;
+}
+
 int store_execute(struct store *s, const char *sql, struct error *err)
 {
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : store_fail(s, err);
+}
+
+int store_begin(struct store *s, struct error *err)
+{
+    return store_execute(s, "BEGIN IMMEDIATE", err);
+}
+
+int store_commit(struct store *s, struct error *err)
+{
+    if (memory_check(err) == 0 && store_execute(s, "COMMIT", err) == 0)
+        return 0;
+    store_roll_back(s);
+    return -1;
+}
+
+void store_roll_back(struct store *s)
+{
+    if (!sqlite3_get_autocommit(s->db))
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL); /* SQLite does it itself where this fails */
 }
 
 /* A number that a query or pragma gives. */
@@ -232,7 +282,7 @@ static int migrate(struct store *s, struct error *err)
     for (int from = o.version; from > 0 && from < SCHEMA_VERSION; from++)
         if (store_execute(s, migrations[from], err))
             return -1;
-    return store_execute(s, pragmas, err) || store_execute(s, "COMMIT", err) ? -1 : 0;
+    return store_execute(s, pragmas, err) || store_commit(s, err) ? -1 : 0;
 }
 
 /* SQLite does not wait for the lock by which a new file gets its write-ahead log: who fails to get it tries again. */
@@ -291,7 +341,7 @@ static char *with_ending(const char *file, const char *before, const char *after
     char *out = malloc(size);
     if (!out)
         return NULL;
-    memcpy(out, before, used);
+    memcpy(out, before, used); /* NOLINT(bugprone-not-null-terminated-result): the ending brings the NUL */
     for (const char *c = file; *c; c++) {
         bool plain = !*before || !strchr("%?#", *c);
         used += (size_t)snprintf(out + used, size - used, plain ? "%c" : "%%%02X", (unsigned char)*c);
@@ -344,6 +394,7 @@ static int open_by(int (*opener)(struct store *s, struct error *err), const char
         store_close(s);
         return -1;
     }
+    s->failed = (struct error){0}; /* of another way to open it */
     *out = s;
     return 0;
 }

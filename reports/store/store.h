@@ -20,6 +20,10 @@ int store_open(const char *file, struct store **out, struct error *err);
 int store_open_kept(const char *file, struct store **out, struct error *err);
 bool store_is_read_only(const struct store *store);
 
+/* Fails with the first thing that failed since the store was opened: whoever has written out what it holds asks this,
+ * as a number that could not be read may have been taken for one that is not there. */
+int store_check(const struct store *store, struct error *err) __attribute__((warn_unused_result));
+
 /* Closes; a run that was begun and not finished leaves no trace. */
 void store_close(struct store *store);
 
@@ -32,6 +36,17 @@ void store_coarsen_histograms(struct store *store);
 int store_keep_rows(struct store *store, struct error *err);
 void store_drop_rows(struct store *store);
 struct row_sink store_sink(struct store *store);
+
+/* Begins what is to be there together or not at all; store_commit ends it. What fails meanwhile takes all of it back.
+ */
+int store_begin(struct store *store, struct error *err);
+
+/* Fails, and takes it back, also where an allocation of this thread has failed: what is to be kept may lack something.
+ */
+int store_commit(struct store *store, struct error *err);
+
+/* Takes back what was begun and not committed, if anything. */
+void store_roll_back(struct store *store);
 
 /* Writes the run and returns its id, or -1. */
 int64_t store_save_run(struct store *store, const struct scenario *s, const struct run_metrics *m,

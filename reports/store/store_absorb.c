@@ -28,9 +28,17 @@ static int other_columns(struct store *s, const char *table, char *out, size_t s
     if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
         return store_fail(s, err);
     out[0] = 0;
-    while (sqlite3_step(q) == SQLITE_ROW && length < size)
-        length += (size_t)snprintf(out + length, size - length, ", %s", (const char *)sqlite3_column_text(q, 0));
+    int step;
+    while ((step = sqlite3_step(q)) == SQLITE_ROW && length < size) {
+        const char *name = (const char *)sqlite3_column_text(q, 0);
+        if (!name)
+            break;
+        length += (size_t)snprintf(out + length, size - length, ", %s", name);
+    }
+    int status = step == SQLITE_DONE || length >= size ? 0 : store_fail(s, err); /* a column less would be lost */
     sqlite3_finalize(q);
+    if (status)
+        return -1;
     return length < size ? 0 : error_set(err, ERROR_RUN, "internal: table %s has too many columns", table);
 }
 
@@ -65,8 +73,11 @@ static int absorb_all(struct store *s, sqlite3_int64 *run, struct error *err)
     int status = sqlite3_prepare_v2(s->db, "SELECT id FROM part.run ORDER BY id", -1, &q, NULL) == SQLITE_OK
                      ? 0
                      : store_fail(s, err);
-    while (status == 0 && sqlite3_step(q) == SQLITE_ROW)
+    int step = SQLITE_DONE;
+    while (status == 0 && (step = sqlite3_step(q)) == SQLITE_ROW)
         status = absorb_run(s, sqlite3_column_int64(q, 0), run, err);
+    if (status == 0 && step != SQLITE_DONE)
+        status = store_fail(s, err);
     sqlite3_finalize(q);
     return status;
 }
@@ -79,11 +90,10 @@ int64_t store_absorb(struct store *s, const void *bytes, size_t size, store_link
         return -1;
     int status = sqlite3_deserialize(s->db, "part", (unsigned char *)(uintptr_t)bytes, (sqlite3_int64)size,
                                      (sqlite3_int64)size, 0) == SQLITE_OK
-                     ? store_execute(s, "BEGIN IMMEDIATE", err)
+                     ? store_begin(s, err)
                      : store_fail(s, err);
-    if (status == 0 &&
-        (absorb_all(s, &run, err) || (link && link(state, s, run, err)) || store_execute(s, "COMMIT", err))) {
-        store_execute(s, "ROLLBACK", &ignored);
+    if (status == 0 && (absorb_all(s, &run, err) || (link && link(state, s, run, err)) || store_commit(s, err))) {
+        store_roll_back(s);
         status = -1;
     }
     store_forget_last(s);

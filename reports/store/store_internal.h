@@ -17,6 +17,7 @@ struct store {
     const char *last_sql;
     size_t buckets_a_row; /* of histograms */
     bool read_only;
+    struct error failed; /* the first failure since it was opened, of those whose callers went on without */
 };
 
 /* Fills err with what SQLite says; returns -1. */

@@ -581,29 +581,25 @@ int64_t store_save_run(struct store *store, const struct scenario *s, const stru
 {
     sqlite3_int64 run = -1;
     struct error ignored;
-    if (store_execute(store, "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE", err))
+    bool alone = sqlite3_get_autocommit(store->db); /* else a caller began, who ends it */
+    if (alone && (store_execute(store, "PRAGMA foreign_keys = OFF", err) || store_begin(store, err)))
         return -1;
-    int status = save_all(store, s, m, summary, wall_s, &run, err) || store_execute(store, "COMMIT", err) ? -1 : 0;
+    int status = save_all(store, s, m, summary, wall_s, &run, err) || (alone && store_commit(store, err)) ? -1 : 0;
     if (status)
-        store_execute(store, "ROLLBACK", &ignored);
-    store_execute(store, "PRAGMA foreign_keys = ON", &ignored);
+        store_roll_back(store);
+    if (alone)
+        store_execute(store, "PRAGMA foreign_keys = ON", &ignored);
     return status ? -1 : run;
 }
 
 int store_save_validation(struct store *s, int64_t run_id, const char *against, const struct comparison *c,
                           struct error *err)
 {
-    struct error ignored;
-    if (store_execute(s, "BEGIN IMMEDIATE", err))
-        return -1;
     int status = 0;
     for (int m = 0; m < MEASURED_METRICS; m++)
         for (int i = 0; i < MEASURED_STATISTICS && status == 0; i++)
             status = store_insert(s, err, "INSERT INTO validation VALUES (?,?,?,?,?,?,?)", "isssddd",
                                   (sqlite3_int64)run_id, against, metric_names[measured_metrics[m]],
                                   measured_statistics[i], c->measured[m][i], c->simulated[m][i], c->error[m][i]);
-    if (status == 0 && store_execute(s, "COMMIT", err) == 0)
-        return 0;
-    store_execute(s, "ROLLBACK", &ignored);
-    return -1;
+    return status;
 }

@@ -12,9 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         char text[16];
         double number = 0;
-        if (yaml_text(file, paths[i], text, sizeof text) && strlen(text) >= sizeof text)
+        struct error err = {0};
+        if (yaml_text(file, paths[i], text, sizeof text, &err) == 1 && strlen(text) >= sizeof text)
             abort();
-        if (yaml_number(file, paths[i], &number) && !isfinite(number))
+        if (yaml_number(file, paths[i], &number, &err) == 1 && !isfinite(number))
             abort();
     }
     return 0;
