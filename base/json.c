@@ -230,7 +230,10 @@ int json_read_integer(const struct json *object, const char *key, bool required,
     double value = cJSON_IsNumber(at.node) ? at.node->valuedouble : NAN;
     if (!(value >= (double)min && value <= (double)max) || value != floor(value)) {
         char expected[80];
-        snprintf(expected, sizeof expected, "a whole number from %lld to %lld", min, max);
+        if (min < max)
+            snprintf(expected, sizeof expected, "a whole number from %lld to %lld", min, max);
+        else
+            snprintf(expected, sizeof expected, "%lld", min);
         return json_complain(&at, expected, err);
     }
     *out = (long long)value;
