@@ -17,6 +17,7 @@ struct store {
     const char *last_sql;
     size_t buckets_a_row; /* of histograms */
     bool read_only;
+    struct error unread; /* why the first read failed that nobody was told of */
 };
 
 /* Fills err with what SQLite says; returns -1. */
