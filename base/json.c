@@ -233,7 +233,10 @@ int json_read_integer(const struct json *object, const char *key, bool required,
     double value = cJSON_IsNumber(at.node) ? at.node->valuedouble : NAN;
     if (!(value >= (double)min && value <= (double)max) || value != floor(value)) {
         char expected[80];
-        snprintf(expected, sizeof expected, "a whole number from %lld to %lld", min, max);
+        if (min < max)
+            snprintf(expected, sizeof expected, "a whole number from %lld to %lld", min, max);
+        else
+            snprintf(expected, sizeof expected, "%lld", min);
         return json_complain(&at, expected, err);
     }
     *out = (long long)value;
@@ -262,41 +265,53 @@ int json_read_string(const struct json *object, const char *key, bool required, 
     return 0;
 }
 
-int json_set_path(struct json *root, const char *path, const char *text, struct error *err)
+enum { SET_KEY_MAX = 100 };
+
+static bool is_key_path(const char *path)
 {
-    cJSON *at = (cJSON *)(uintptr_t)root->node;
-    const char *rest = path;
+    for (;; path++) {
+        size_t length = strcspn(path, ".");
+        if (length == 0 || length >= SET_KEY_MAX)
+            return false;
+        path += length;
+        if (!*path)
+            return true;
+    }
+}
+
+/* The value that a text stands for, checked; NULL on failure. */
+static cJSON *parse_setting(const char *path, const char *text, struct error *err)
+{
     char option[120];
     snprintf(option, sizeof option, "--set %.100s", path);
-    for (;;) {
-        char key[100];
+    cJSON *value = cJSON_ParseWithOpts(text, NULL, 1);
+    if (!value && !json_syntax_is_met(text))
+        value = cJSON_CreateString(text);
+    if (!value || memory_has_failed())
+        error_no_memory(err);
+    else if (check_utf8(text, option, err) == 0 && check_duplicates(value, "--set", path, err) == 0)
+        return value;
+    cJSON_Delete(value);
+    return NULL;
+}
+
+/* Puts the value, which is the document's from then on, at the end of a path. */
+static int put_setting(cJSON *at, const char *path, cJSON *value, struct error *err)
+{
+    for (const char *rest = path;; rest++) {
+        char key[SET_KEY_MAX];
         size_t length = strcspn(rest, ".");
         if (!at && path != rest)
             return error_no_memory(err);
-        if (length == 0 || length >= sizeof key || !cJSON_IsObject(at))
+        if (!cJSON_IsObject(at))
             return error_set(err, ERROR_INPUT, "--set %s: not a path of object keys joined by dots", path);
         memcpy(key, rest, length);
         key[length] = 0;
         rest += length;
         if (!*rest) {
-            cJSON *value = cJSON_ParseWithOpts(text, NULL, 1);
-            if (!value && !json_syntax_is_met(text))
-                value = cJSON_CreateString(text);
-            if (!value || memory_has_failed()) {
-                cJSON_Delete(value);
-                return error_no_memory(err);
-            }
-            if (check_utf8(text, option, err) || check_duplicates(value, "--set", path, err)) {
-                cJSON_Delete(value);
-                return -1;
-            }
             cJSON_DeleteItemFromObjectCaseSensitive(at, key);
-            if (cJSON_AddItemToObject(at, key, value))
-                return 0;
-            cJSON_Delete(value);
-            return error_no_memory(err);
+            return cJSON_AddItemToObject(at, key, value) ? 0 : error_no_memory(err);
         }
-        rest++;
         cJSON *child = cJSON_GetObjectItemCaseSensitive(at, key);
         if (cJSON_IsString(child)) { /* "batching": "continuous" opens up to { "name": "continuous" } */
             cJSON *object = cJSON_CreateObject();
@@ -309,4 +324,17 @@ int json_set_path(struct json *root, const char *path, const char *text, struct 
         }
         at = child ? child : cJSON_AddObjectToObject(at, key);
     }
+}
+
+int json_set_path(struct json *root, const char *path, const char *text, struct error *err)
+{
+    if (!is_key_path(path))
+        return error_set(err, ERROR_INPUT, "--set %s: not a path of object keys joined by dots", path);
+    cJSON *value = parse_setting(path, text, err);
+    if (!value)
+        return -1;
+    int status = put_setting((cJSON *)(uintptr_t)root->node, path, value, err);
+    if (status)
+        cJSON_Delete(value);
+    return status;
 }

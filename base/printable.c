@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/printable.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,10 +27,20 @@ size_t utf8_next(const char *text, unsigned long *code)
 
 size_t utf8_check(const char *text)
 {
-    size_t at = 0, length;
+    static const uint64_t beyond_ascii = 0x8080808080808080;
+    size_t at = 0, length, size = strlen(text);
     unsigned long code;
-    while (text[at] && (length = utf8_next(text + at, &code)))
+    uint64_t eight;
+    while (at < size) {
+        for (; at + sizeof eight <= size; at += sizeof eight) { /* nearly all text is ASCII */
+            memcpy(&eight, text + at, sizeof eight);
+            if (eight & beyond_ascii)
+                break;
+        }
+        if (at == size || !(length = utf8_next(text + at, &code)))
+            return at;
         at += length;
+    }
     return at;
 }
 

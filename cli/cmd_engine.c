@@ -69,8 +69,8 @@ static int read_number(const struct arguments *args, int option, double least, d
     char *end = NULL;
     *out = text ? strtod(text, &end) : otherwise;
     if (text && (end == text || *end || !(*out >= least && *out <= most)))
-        return error_set(err, ERROR_INPUT, "%s %s: expected a number from %g to %g", options[option].name, text, least,
-                         most);
+        return error_set(err, ERROR_INPUT, "%s %s: expected a number from %.10g to %.10g", options[option].name, text,
+                         least, most);
     return 0;
 }
 
@@ -354,11 +354,12 @@ static int run(const struct arguments *args, struct error *err)
         return exit_for(err);
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (strcmp(args->words[0], actions[i].name) == 0) {
-            if (args->word_count != actions[i].words)
-                break;
-            return actions[i].run(args, err) ? exit_for(err) : EXIT_DONE;
+            int words = actions[i].words;
+            return need_words(args, words, words, command_engine.usage, err) || actions[i].run(args, err)
+                       ? exit_for(err)
+                       : EXIT_DONE;
         }
-    error_set(err, ERROR_INPUT, "expected: tandem %s", command_engine.usage);
+    error_set(err, ERROR_INPUT, "expected check, bench, profile or serve, found \"%s\"", args->words[0]);
     return EXIT_BAD_INPUT;
 }
 

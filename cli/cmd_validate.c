@@ -78,12 +78,13 @@ static const struct option_spec options[] = {
     {0},
 };
 
-static int read_count(const char *text, unsigned long preset, unsigned long most, unsigned long *out, struct error *err)
+static int read_count(const char *option, const char *text, unsigned long preset, unsigned long most,
+                      unsigned long *out, struct error *err)
 {
     char *end = NULL;
     *out = text ? strtoul(text, &end, 10) : preset;
     if (text && (*end || *out < 1 || *out > most))
-        return error_set(err, ERROR_INPUT, "%s: expected a whole number from 1 to %lu", text, most);
+        return error_set(err, ERROR_INPUT, "%s %s: expected a whole number from 1 to %lu", option, text, most);
     return 0;
 }
 
@@ -128,11 +129,11 @@ static int validate_theory(const struct arguments *args, struct error *err)
     unsigned long seeds, requests, threads;
     double precision, rho;
     if (need_words(args, 1, 1, command_validate.usage, err) ||
-        read_count(args->values[OPT_SEEDS], 20, 100000, &seeds, err) ||
-        read_count(args->values[OPT_REQUESTS], 1000000, 1000000000, &requests, err) ||
+        read_count("--seeds", args->values[OPT_SEEDS], 20, 100000, &seeds, err) ||
+        read_count("--requests", args->values[OPT_REQUESTS], 1000000, 1000000000, &requests, err) ||
         read_share("--precision", args->values[OPT_PRECISION], 0.1, 100, &precision, err) ||
         read_share("--rho", args->values[OPT_RHO], 0.01, 0.99, &rho, err) ||
-        read_count(args->values[OPT_THREADS], parallel_processors(), 1024, &threads, err))
+        read_count("-j", args->values[OPT_THREADS], parallel_processors(), 1024, &threads, err))
         return -1;
     struct theory_runs runs = {.seeds = seeds,
                                .requests = requests,
@@ -236,15 +237,26 @@ static int print_without_hashes(const struct arguments *args, struct error *err)
     return status;
 }
 
-static int validate_server(const struct arguments *args, struct store *store, struct error *err)
+/* Where results go; NULL: nowhere. */
+static int open_results(const struct arguments *args, struct store **store, struct error *err)
+{
+    *store = NULL;
+    return args->values[OPT_NO_DB] ? 0
+                                   : store_open(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db", store, err);
+}
+
+static int validate_server(const struct arguments *args, struct error *err)
 {
     struct simulation *s = NULL;
+    struct store *store = NULL;
     bool found = false;
     if (open_server(args, !args->values[OPT_NO_HASHES], &found, &s, err))
         return -1;
-    int status = found ? print_without_hashes(args, err) : 0;
-    if (status == 0)
-        status = compare_measured(args->words[1], s, args->values[OPT_PLOT], store, err);
+    int status = open_results(args, &store, err) || (found && print_without_hashes(args, err)) ||
+                         compare_measured(args->words[1], s, args->values[OPT_PLOT], store, err)
+                     ? -1
+                     : 0;
+    store_close(store);
     simulation_close(s);
     return status;
 }
@@ -266,13 +278,10 @@ static int validate_measured(const struct arguments *args, struct error *err)
         return -1;
     if (!args->values[OPT_PROFILE])
         return error_set(err, ERROR_INPUT, "validate measured: needs --profile DEVICE, what costs come from");
-    int status = 0;
-    if (!args->values[OPT_NO_DB])
-        status = store_open(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db", &store, err);
     const char *dot = strrchr(args->words[1], '.');
-    bool points = dot && strcmp(dot, ".csv") == 0;
-    if (status == 0)
-        status = points ? validate_points(args, &wishes, store, err) : validate_server(args, store, err);
+    if (!dot || strcmp(dot, ".csv") != 0)
+        return validate_server(args, err);
+    int status = open_results(args, &store, err) || validate_points(args, &wishes, store, err) ? -1 : 0;
     store_close(store);
     return status;
 }
@@ -301,8 +310,8 @@ static int validate_served(const struct arguments *args, struct error *err)
                                    .uncorrected = args->values[OPT_NO_REFERENCE] != NULL};
     const char *loads = args->values[OPT_LOADS], *seconds = args->values[OPT_SECONDS];
     if (need_words(args, 1, 2, command_validate.usage, err) ||
-        read_count(args->values[OPT_REPEATS], 1, ENGINE_REPEATS, &wishes.repeats, err) ||
-        read_count(args->values[OPT_ENGINE_THREADS], 1, 256, &wishes.threads, err) ||
+        read_count("--repeats", args->values[OPT_REPEATS], 1, ENGINE_REPEATS, &wishes.repeats, err) ||
+        read_count("--threads", args->values[OPT_ENGINE_THREADS], 1, 256, &wishes.threads, err) ||
         read_share("--seconds", seconds ? seconds : "110", 10, 1e5, &wishes.repeat_s, err) ||
         read_loads(loads ? loads : "50,85,95", wishes.loads, &wishes.load_count, err))
         return -1;
@@ -318,7 +327,9 @@ static int validate_published(const struct arguments *args, struct error *err)
 
 static int run(const struct arguments *args, struct error *err)
 {
-    const char *what = args->word_count ? args->words[0] : "";
+    if (need_words(args, 1, args->word_count + 1, command_validate.usage, err))
+        return exit_for(err);
+    const char *what = args->words[0];
     if (strcmp(what, "theory") == 0)
         return validate_theory(args, err) ? exit_for(err) : EXIT_DONE;
     if (strcmp(what, "measured") == 0)
@@ -327,7 +338,7 @@ static int run(const struct arguments *args, struct error *err)
         return validate_served(args, err) ? exit_for(err) : EXIT_DONE;
     if (strcmp(what, "distserve") == 0)
         return validate_published(args, err) ? exit_for(err) : EXIT_DONE;
-    error_set(err, ERROR_INPUT, "validate %s: expected theory, measured, distserve or engine", what);
+    error_set(err, ERROR_INPUT, "expected theory, measured, distserve or engine, found \"%s\"", what);
     return EXIT_BAD_INPUT;
 }
 

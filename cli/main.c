@@ -37,7 +37,8 @@ int need_words(const struct arguments *args, int least, int most, const char *us
 {
     if (args->word_count >= least && args->word_count <= most)
         return 0;
-    return error_set(err, ERROR_INPUT, "found %d arguments, expected: tandem %s", args->word_count, usage);
+    return error_set(err, ERROR_INPUT, "found %d argument%s, expected: tandem %s", args->word_count,
+                     args->word_count == 1 ? "" : "s", usage);
 }
 
 static void make_way(const struct json *scenario, const char *setting)
@@ -133,6 +134,8 @@ static int take_option(const struct command *c, int argc, char **argv, int *i, s
         return error_set(err, ERROR_INPUT, "unknown option %s; see tandem %s --help", text, c->name);
     const struct option_spec *option = own >= 0 ? &c->options[own] : &shared_options[shared];
     const char *value = equals ? equals + 1 : "";
+    if (!option->value && equals)
+        return error_set(err, ERROR_INPUT, "%s: expected no value after %s", text, option->name);
     if (option->value && !equals) {
         if (*i + 1 == argc)
             return error_set(err, ERROR_INPUT, "%s: expected %s after it", text, option->value);

@@ -55,3 +55,13 @@ int axes_check(const struct json *axes, struct error *err)
     }
     return 0;
 }
+
+int axis_set(struct json *scenario, const char *path, const char *value, const char *file, const char *list,
+             struct error *err)
+{
+    if (json_set_path(scenario, path, value, err) == 0)
+        return 0;
+    return err->code != ERROR_INPUT
+               ? -1
+               : error_set(err, ERROR_INPUT, "%s: %s.%s: expected keys of objects joined by dots", file, list, path);
+}

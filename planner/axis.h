@@ -9,4 +9,9 @@
 /* `axes` is an object of paths, each with an array of values, or with something else that is not looked at. */
 int axes_check(const struct json *axes, struct error *err);
 
+/* Sets the scenario's member at an axis's path to a value, JSON as text. `file` and `list` ("vary", "search") are where
+ * the path stands. */
+int axis_set(struct json *scenario, const char *path, const char *value, const char *file, const char *list,
+             struct error *err);
+
 #endif

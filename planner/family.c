@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/axis.h"
 #include "planner/plan.h"
 #include "reports/stats/analytic.h"
 
@@ -66,7 +67,7 @@ static int choose(const struct plan *p, size_t index, struct family *f, struct e
         char *text = cJSON_PrintUnformatted(value);
         if (!text)
             return error_no_memory(err);
-        int status = json_set_path(&at, p->axes[i].path, text, err);
+        int status = axis_set(&at, p->axes[i].path, text, p->root.file, "search", err);
         free(text);
         if (status)
             return -1;

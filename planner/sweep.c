@@ -189,31 +189,53 @@ static int extend_label(char **label, const char *path, const char *value, struc
     return 0;
 }
 
-static int choose_value(const struct sweep_axis *axis, size_t choice, struct json *scenario, char **label,
-                        struct error *err)
+/* The values of one point: lists are walked once, since a sweep may have a million points. */
+struct chosen {
+    const cJSON *value[SWEEP_AXES_MAX];
+    size_t index[SWEEP_AXES_MAX];
+};
+
+static void choose_first(const struct sweep *s, struct chosen *c)
 {
-    char *text = cJSON_PrintUnformatted(cJSON_GetArrayItem(axis->values, (int)choice));
+    *c = (struct chosen){0};
+    for (size_t i = 0; i < s->axis_count; i++)
+        c->value[i] = s->axes[i].values->child;
+}
+
+/* The last axis goes on to its next value; one that has none begins again, and the axis before it goes on. */
+static void choose_next(const struct sweep *s, struct chosen *c)
+{
+    for (size_t i = s->axis_count; i-- > 0;) {
+        c->index[i]++;
+        if ((c->value[i] = c->value[i]->next))
+            return;
+        c->index[i] = 0;
+        c->value[i] = s->axes[i].values->child;
+    }
+}
+
+static int set_value(const struct sweep *s, const char *path, const cJSON *value, struct json *scenario, char **label,
+                     struct error *err)
+{
+    char *text = cJSON_PrintUnformatted(value);
     int status = text ? 0 : error_no_memory(err);
     if (status == 0)
-        status = json_set_path(scenario, axis->path, text, err) || extend_label(label, axis->path, text, err) ? -1 : 0;
+        status =
+            axis_set(scenario, path, text, s->root.file, "vary", err) || extend_label(label, path, text, err) ? -1 : 0;
     free(text);
     return status;
 }
 
-static int make_point(const struct sweep *s, size_t index, struct sweep_point *p, struct error *err)
+static int make_point(const struct sweep *s, const struct chosen *c, struct sweep_point *p, struct error *err)
 {
     struct json at = s->scenario;
     at.node = cJSON_Duplicate(s->scenario.node, 1);
     int status = at.node ? 0 : error_no_memory(err);
-    for (size_t i = s->axis_count; i-- > 0;) {
-        size_t count = (size_t)cJSON_GetArraySize(s->axes[i].values);
-        p->choice[i] = index % count;
-        index /= count;
-    }
+    memcpy(p->choice, c->index, sizeof p->choice);
     for (size_t i = 0; status == 0 && i < s->axis_count; i++)
         workload_make_way(&at, s->axes[i].path);
     for (size_t i = 0; status == 0 && i < s->axis_count; i++)
-        status = choose_value(&s->axes[i], p->choice[i], &at, &p->label, err);
+        status = set_value(s, s->axes[i].path, c->value[i], &at, &p->label, err);
     p->scenario = status == 0 ? cJSON_PrintUnformatted(at.node) : NULL;
     cJSON_Delete(node_of(&at));
     if (status == 0 && !p->scenario)
@@ -227,17 +249,20 @@ static int make_point(const struct sweep *s, size_t index, struct sweep_point *p
 
 int sweep_points_make(const struct sweep *s, struct sweep_point **out, size_t *count, struct error *err)
 {
+    struct chosen chosen;
     size_t n = 1;
     for (size_t i = 0; i < s->axis_count; i++) {
         n *= (size_t)cJSON_GetArraySize(s->axes[i].values);
         if (n > SWEEP_POINTS_MAX)
-            return error_set(err, ERROR_INPUT, "vary: has more than %d points", SWEEP_POINTS_MAX);
+            return error_set(err, ERROR_INPUT, "%s: vary: expected at most %d points in all, found more", s->root.file,
+                             SWEEP_POINTS_MAX);
     }
     *out = calloc(n, sizeof **out);
     *count = n;
     int status = *out ? 0 : error_no_memory(err);
-    for (size_t i = 0; status == 0 && i < n; i++)
-        status = make_point(s, i, &(*out)[i], err);
+    choose_first(s, &chosen);
+    for (size_t i = 0; status == 0 && i < n; i++, choose_next(s, &chosen))
+        status = make_point(s, &chosen, &(*out)[i], err);
     if (status) {
         sweep_points_release(*out, n);
         *out = NULL;

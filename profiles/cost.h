@@ -88,7 +88,12 @@ struct cost_model {
     double pass_tokens;                /* that a pass yields for each decode */
 };
 
-enum { DENSE_TOKENS = 8192, DENSE_SEQUENCES = 512 }; /* beyond, costs are computed when asked for: the same numbers */
+/* Beyond these, costs are computed when asked for: the same numbers. The fuzzers' build makes both small, since most of
+ * its scenarios run for a moment. */
+#ifndef DENSE_TOKENS
+#define DENSE_TOKENS 8192
+#define DENSE_SEQUENCES 512
+#endif
 
 struct iteration_cost {
     fine_time total;

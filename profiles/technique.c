@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "profiles/technique.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,8 +40,10 @@ static int apply_layers(struct work *w, const struct param_set *p, struct error 
     size_t before = w->count;
     if (w->kv_projection.n <= 0)
         return error_set(err, ERROR_INPUT, "techniques: prefill_layers needs a model with grouped attention");
-    if (2 * before + 1 > WORK_OPS_MAX)
-        return error_set(err, ERROR_INPUT, "techniques: prefill_layers cannot be applied twice");
+    for (int i = 0; i < ATTENTION_KINDS; i++)
+        if (w->attention[i].prefill_layers < w->attention[i].decode_layers)
+            return error_set(err, ERROR_INPUT, "techniques: two of them choose the layers that prompts run through");
+    assert(2 * before + 1 <= WORK_OPS_MAX);
     for (size_t i = 0; i < before; i++) {
         struct operation *op = &w->ops[i];
         if (op->rows != PER_TOKEN || op->times < w->layers)

@@ -69,7 +69,7 @@ static int read_step(struct cluster_config *c, const struct json *at, size_t ste
     if (!*is)
         return 0;
     if (found < step)
-        return json_complain(at, "the name of a pool that stands nowhere else in the flow", err);
+        return json_complain(at, "the name of a pool in cluster.pools that stands nowhere else in the flow", err);
     struct delay_config d = c->delays[step];
     c->delays[step] = c->delays[found];
     c->delays[found] = d;

@@ -115,7 +115,7 @@ static int read_step(struct scenario *s, size_t step, const struct json *at, siz
         struct json one = several ? json_element(&pools, i) : pools;
         size_t found = cJSON_IsString(one.node) ? find_pool(s, one.node) : c->pool_count;
         if (found == c->pool_count || found < *placed)
-            return json_complain(&one, "the name of a pool that stands nowhere else in the flow", err);
+            return json_complain(&one, "the name of a pool in cluster.pools that stands nowhere else in the flow", err);
         swap_pools(s, *placed, found);
         ++*placed;
         c->routers[step].pools++;

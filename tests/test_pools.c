@@ -214,7 +214,7 @@ static void test_what_pools_cannot_say(void **state)
         {"\"pools\": {\"a.b\": {}}", "expected a name of 1 to 60 bytes without a dot"},
         {"\"pools\": {\"a\": {}}, \"flow\": [\"b\"]", "cluster.flow[0]: expected the name of a pool"},
         {"\"pools\": {\"a\": {}, \"b\": {}}, \"flow\": [\"a\", \"a\"]",
-         "cluster.flow[1]: expected the name of a pool that stands nowhere else in the flow"},
+         "cluster.flow[1]: expected the name of a pool in cluster.pools that stands nowhere else in the flow"},
         {"\"pools\": {\"a\": {}, \"b\": {}}, \"flow\": [\"a\"]", "cluster.flow: expected every pool"},
         {"\"pools\": {\"a\": {}, \"b\": {}, \"c\": {}}, \"flow\": [\"a\", \"b\", \"c\"]",
          "cluster.flow: expected a list of one"},

@@ -244,6 +244,7 @@ static void test_bad_techniques_are_named(void **state)
         {"[{\"name\": \"x\", \"changes\": [{\"name\": \"kv_cache\"}]}]", "paper"},
         {"[{\"name\": \"x\", \"paper\": \"y\", \"changes\": [{\"name\": \"magic\"}]}]",
          "expected one of attention_density, prefill_layers, kv_cache, speculation"},
+        {"[\"swiftkv\", \"swiftkv\"]", "techniques: two of them choose the layers that prompts run through"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error err = {0};

@@ -230,5 +230,8 @@ int levels_read(const char *path, const char *device, struct levels *out, struct
         return -1;
     if (points)
         return form_points_read(path, device, out, err);
-    return csv ? form_csv_read(path, out, err) : read_json(path, out, err);
+    size_t before = out->count;
+    if (csv ? form_csv_read(path, out, err) : read_json(path, out, err))
+        return -1;
+    return out->count > before ? 0 : error_set(err, ERROR_INPUT, "%s: holds no load level", path);
 }

@@ -129,8 +129,13 @@ static double fixed_draw(const struct param_set *p, gsl_rng *rng)
 
 static double uniform_draw(const struct param_set *p, gsl_rng *rng)
 {
-    double low = fmin(p->number[0], p->number[1]), high = fmax(p->number[0], p->number[1]);
+    double low = p->number[0], high = p->number[1];
     return low + floor(gsl_rng_uniform(rng) * (high - low + 1));
+}
+
+static bool uniform_ordered(const struct param_set *p)
+{
+    return p->number[0] <= p->number[1];
 }
 
 static double lognormal_draw(const struct param_set *p, gsl_rng *rng)
@@ -144,13 +149,15 @@ static double exponential_draw(const struct param_set *p, gsl_rng *rng)
     return gsl_ran_exponential(rng, p->number[0]);
 }
 
-static const struct length_distribution fixed = {"fixed", "always the same", fixed_params, fixed_draw};
+static const struct length_distribution fixed = {"fixed", "always the same", fixed_params, fixed_draw, NULL};
 static const struct length_distribution uniform = {"uniform", "whole numbers, equally likely", uniform_params,
-                                                   uniform_draw};
+                                                   uniform_draw, uniform_ordered};
 static const struct length_distribution lognormal = {"lognormal", "log-normal, clipped", lognormal_params,
-                                                     lognormal_draw};
-static const struct length_distribution exponential = {"exponential", "exponential", mean_params, exponential_draw};
-static const struct length_distribution empirical = {"empirical", "pairs drawn from a trace", empirical_params, NULL};
+                                                     lognormal_draw, NULL};
+static const struct length_distribution exponential = {"exponential", "exponential", mean_params, exponential_draw,
+                                                       NULL};
+static const struct length_distribution empirical = {"empirical", "pairs drawn from a trace", empirical_params, NULL,
+                                                     NULL};
 
 const struct length_distribution *const length_distributions[] = {&fixed,       &uniform,   &lognormal,
                                                                   &exponential, &empirical, NULL};

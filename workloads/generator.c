@@ -216,7 +216,11 @@ static int read_lengths(struct length_source *lengths, const struct json *object
     if (!lengths->kind)
         return json_complain_of_name(object, "a length distribution (tandem list workloads)", name, length_name, NULL,
                                      err);
-    return param_set_read(&lengths->params, lengths->kind->params, object, err);
+    if (param_set_read(&lengths->params, lengths->kind->params, object, err))
+        return -1;
+    return lengths->kind->ordered && !lengths->kind->ordered(&lengths->params)
+               ? json_complain(object, "a \"min\" that is not above \"max\", which is 1024 where it is not stated", err)
+               : 0;
 }
 
 static int load_pairs(struct generator *g, const struct json *lengths, struct error *err)

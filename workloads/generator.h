@@ -25,6 +25,7 @@ struct length_distribution {
     const struct param_spec *params;
     /* A token count before rounding and clipping to at least 1; NULL for "empirical", which replays pairs. */
     double (*draw)(const struct param_set *params, gsl_rng *rng);
+    bool (*ordered)(const struct param_set *params); /* whether "min" is not above "max"; NULL where it has not both */
 };
 
 /* NULL-ended. */

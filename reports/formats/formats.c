@@ -52,10 +52,9 @@ static double scoped_metric(struct store *store, int64_t run, const char *name, 
                             const char *statistic)
 {
     double v = NAN;
-    struct error ignored = {0};
-    store_read(store, take_number, &v, &ignored,
-               "SELECT value FROM metric WHERE run_id = ? AND name = ? AND scope = ? AND statistic = ?", "isss", run,
-               name, scope, statistic);
+    store_read_optional(store, take_number, &v,
+                        "SELECT value FROM metric WHERE run_id = ? AND name = ? AND scope = ? AND statistic = ?",
+                        "isss", run, name, scope, statistic);
     return v;
 }
 
@@ -173,11 +172,10 @@ static int write_prometheus(struct store *store, int64_t run, FILE *out, struct 
             return -1;
     }
     double preemptions = metric_of(store, run, "preemptions", "value"), running = NAN, waiting = NAN;
-    struct error ignored = {0};
-    store_read(store, take_number, &waiting, &ignored, "SELECT l FROM station WHERE run_id = ? AND station = 'queue'",
-               "i", run);
-    store_read(store, take_number, &running, &ignored, "SELECT l FROM station WHERE run_id = ? AND station = 'system'",
-               "i", run);
+    store_read_optional(store, take_number, &waiting, "SELECT l FROM station WHERE run_id = ? AND station = 'queue'",
+                        "i", run);
+    store_read_optional(store, take_number, &running, "SELECT l FROM station WHERE run_id = ? AND station = 'system'",
+                        "i", run);
     const struct {
         const char *name, *type, *help;
         double value;
@@ -199,7 +197,7 @@ static int write_prometheus(struct store *store, int64_t run, FILE *out, struct 
         fprintf(out, "# HELP vllm:%s %s\n# TYPE vllm:%s %s\n", x.name, singles[i].help, x.name, singles[i].type);
         sample(&x, "", NULL, singles[i].value);
     }
-    return 0;
+    return store_check(store, err);
 }
 
 static bool add(cJSON *o, const char *key, double v)
@@ -248,7 +246,7 @@ static int write_vllm(struct store *store, int64_t run, FILE *out, struct error 
         return error_no_memory(err);
     fprintf(out, "%s\n", text);
     free(text);
-    return 0;
+    return store_check(store, err);
 }
 
 /* Text in Markdown, where nothing of it is markup, HTML or a link. */
@@ -297,7 +295,7 @@ static int write_markdown(struct store *store, int64_t run, FILE *out, struct er
         if (isfinite(v))
             fprintf(out, "| %s | %.4g |\n", singles[i], v);
     }
-    return 0;
+    return store_check(store, err);
 }
 
 enum { METRIC_COLUMNS = 8, NUMBERS_FROM = 4, NUMBERS_TO = 6 };

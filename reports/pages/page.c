@@ -370,7 +370,7 @@ static int write_page(struct page *p, struct error *err)
         return -1;
     page_provenance(p);
     html_end(p->out);
-    return 0;
+    return store_check(p->run->store, err);
 }
 
 int page_write(struct store *store, int64_t run_id, FILE *out, struct error *err)

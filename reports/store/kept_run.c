@@ -163,11 +163,11 @@ static int take_target(void *state, int columns, char **values, struct error *er
 bool kept_run_target(const struct kept_run *r, const char *scope, const char *name, const char *statistic,
                      struct target_row *out)
 {
-    struct error ignored = {0};
     *out = (struct target_row){.value = INFINITY};
-    store_read(r->store, take_target, out, &ignored,
-               "SELECT value, met FROM slo_target WHERE run_id = ? AND scope = ? AND name = ? AND statistic = ?",
-               "isss", r->id, scope, name, statistic);
+    store_read_optional(
+        r->store, take_target, out,
+        "SELECT value, met FROM slo_target WHERE run_id = ? AND scope = ? AND name = ? AND statistic = ?", "isss",
+        r->id, scope, name, statistic);
     return out->value < INFINITY || isnan(out->value);
 }
 

@@ -58,7 +58,8 @@ const struct metric_row *kept_run_find(const struct kept_run *r, const char *nam
 double kept_run_value(const struct kept_run *r, const char *name, const char *scope, const char *statistic);
 double kept_run_single(const struct kept_run *r, const char *name);
 
-/* A target of the SLO as it was judged; runs kept before schema 5 have none. */
+/* A target of the SLO as it was judged; runs kept before schema 5 have none. A read that fails is found by store_check.
+ */
 struct target_row {
     double value; /* NAN: none, or infinite */
     bool judged, met;

@@ -559,13 +559,10 @@ static int pass_row(struct store *s, sqlite3_stmt *q,
     return status;
 }
 
-int store_read(struct store *s, int (*row)(void *state, int columns, char **values, struct error *err), void *state,
-               struct error *err, const char *sql, const char *types, ...)
+static int read_rows(struct store *s, int (*row)(void *state, int columns, char **values, struct error *err),
+                     void *state, struct error *err, const char *sql, const char *types, va_list values)
 {
-    va_list values;
-    va_start(values, types);
     sqlite3_stmt *q = prepare(s, sql, types, values);
-    va_end(values);
     if (!q)
         return store_fail(s, err);
     int status = 0, step = SQLITE_DONE;
@@ -575,4 +572,25 @@ int store_read(struct store *s, int (*row)(void *state, int columns, char **valu
         status = store_fail(s, err);
     sqlite3_finalize(q);
     return status;
+}
+
+int store_read(struct store *s, int (*row)(void *state, int columns, char **values, struct error *err), void *state,
+               struct error *err, const char *sql, const char *types, ...)
+{
+    va_list values;
+    va_start(values, types);
+    int status = read_rows(s, row, state, err, sql, types, values);
+    va_end(values);
+    return status;
+}
+
+void store_read_optional(struct store *s, int (*row)(void *state, int columns, char **values, struct error *err),
+                         void *state, const char *sql, const char *types, ...)
+{
+    struct error own = {0};
+    va_list values;
+    va_start(values, types);
+    if (read_rows(s, row, state, &own, sql, types, values) && s->failed.code == ERROR_NONE)
+        s->failed = own;
+    va_end(values);
 }

@@ -62,6 +62,10 @@ int64_t store_last_id(const struct store *store);
 int store_read(struct store *store, int (*row)(void *state, int columns, char **values, struct error *err), void *state,
                struct error *err, const char *sql, const char *types, ...);
 
+/* The same for numbers that may be missing: a failure is kept for store_check, which whoever asks calls at the end. */
+void store_read_optional(struct store *store, int (*row)(void *state, int columns, char **values, struct error *err),
+                         void *state, const char *sql, const char *types, ...);
+
 /* The whole database as bytes, which are the caller's to free. */
 int store_serialize(struct store *store, void **bytes, size_t *size, struct error *err);
 

@@ -37,7 +37,7 @@ static void fuzz_remove_folder(void)
 static inline void fuzz_make_folder(const char *const *names)
 {
     fuzz_names = names;
-    snprintf(fuzz_above, sizeof fuzz_above, "/tmp/tandem_fuzz_XXXXXX");
+    snprintf(fuzz_above, sizeof fuzz_above, "%s/tandem_fuzz_XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
     if (!mkdtemp(fuzz_above) || atexit(fuzz_remove_folder))
         abort();
     snprintf(fuzz_folder, sizeof fuzz_folder, "%s/tp1", fuzz_above);
