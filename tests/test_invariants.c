@@ -7,7 +7,7 @@
 #include "tests/harness.h"
 #include "tests/random_scenario.h"
 
-enum { SCENARIOS = 300 };
+enum { SCENARIOS = 330 };
 
 /* Checks as it listens. */
 struct checker {
