@@ -355,15 +355,15 @@ struct ours {
     uint64_t preempted;
 };
 
-static void count_preempted(void *state, size_t replica, const struct request *r)
+static void count_preempted(void *state, struct station_id station, const struct request *r)
 {
-    (void)replica, (void)r;
+    (void)station, (void)r;
     ((struct ours *)state)->preempted++;
 }
 
-static void note_end(void *state, size_t replica, const struct request *r)
+static void note_end(void *state, struct station_id station, const struct request *r)
 {
-    (void)state, (void)replica, (void)r;
+    (void)state, (void)station, (void)r;
 }
 
 static void ours_create(struct ours *o, const char *spec, uint64_t blocks, unsigned block_tokens)
