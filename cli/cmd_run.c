@@ -7,11 +7,12 @@
 #include "cli/command.h"
 #include "cli/signals.h"
 #include "cli/watch.h"
+#include "profiles/server_command.h"
 #include "profiles/shipped.h"
 #include "reports/formats/text.h"
 #include "simulation/simulation.h"
 
-enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP, OPT_WATCH };
+enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP, OPT_WATCH, OPT_LIKE };
 
 static const struct option_spec options[] = {
     {"--set", "PATH=VALUE", "override a scenario value, e.g. --set policy.batching=continuous; may be repeated"},
@@ -21,16 +22,41 @@ static const struct option_spec options[] = {
     {"--quiet", NULL, "print nothing but errors"},
     {"--step", NULL, "simulate every iteration one by one: the same rows, more slowly"},
     {"--watch", NULL, "show rates, queue and percentiles while it runs; plain lines where there is no terminal"},
+    {"--like", "COMMAND",
+     "serve as this command line of vllm serve, sglang serve, python -m sglang.launch_server or trtllm-serve would, on "
+     "the scenario's device; --set goes before it"},
     PLUGIN_OPTION,
     {0},
 };
 
+/* What a server's command line says in a scenario's words, and what of it cannot be honoured. */
+static void print_command(const struct server_command *c)
+{
+    printf("like");
+    for (size_t i = 0; i < c->word_count; i++)
+        printf(" %s=%s", c->words[i].path, PRINTABLE(c->words[i].value));
+    putchar('\n');
+    for (size_t i = 0; i < c->note_count; i++)
+        printf("left out %s\n", c->notes[i]);
+}
+
+/* Settings say on which device the server starts, and have the last word, too. */
+static int apply_command(const struct arguments *args, struct json *root, struct error *err)
+{
+    struct server_command command;
+    if (server_command_read(args->values[OPT_LIKE], &command, err) || server_command_apply(&command, root, err))
+        return -1;
+    if (!args->values[OPT_QUIET])
+        print_command(&command);
+    return apply_settings(args, root, err);
+}
+
 static int open_scenario(const struct arguments *args, struct simulation **out, struct error *err)
 {
     struct json root;
-    if (shipped_load("scenario", args->words[0], &root, err))
+    if (shipped_load("scenario", args->word_count > 0 ? args->words[0] : "default", &root, err))
         return -1;
-    if (apply_settings(args, &root, err)) {
+    if (apply_settings(args, &root, err) || (args->values[OPT_LIKE] && apply_command(args, &root, err))) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return -1;
     }
@@ -78,7 +104,7 @@ static int run(const struct arguments *args, struct error *err)
 {
     struct simulation *s = NULL;
     struct store *store = NULL;
-    if (need_words(args, 1, 1, command_run.usage, err) || open_scenario(args, &s, err))
+    if (need_words(args, args->values[OPT_LIKE] ? 0 : 1, 1, command_run.usage, err) || open_scenario(args, &s, err))
         return exit_for(err);
     stop_on_signal();
     bool keeps = !args->values[OPT_NO_DB];
@@ -93,7 +119,8 @@ static int run(const struct arguments *args, struct error *err)
 const struct command command_run = {
     .name = "run",
     .usage = "run SCENARIO [--set PATH=VALUE]...",
-    .summary = "simulate one scenario (a file, or \"default\"); print the summary, keep the rows",
+    .summary = "simulate one scenario (a file, or \"default\", which --like takes by itself); print the summary, keep "
+               "the rows",
     .options = options,
     .run = run,
 };

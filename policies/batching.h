@@ -33,6 +33,12 @@ struct batching_policy {
     bool chunks_follow;
     bool loads;                 /* it asks for KV from tiers below GPU memory before it admits (view_load) */
     enum prefix_sharing shares; /* with prefix caching */
+    /* A preempted request that is computed again goes behind those that wait, and finds its prompt at most of what it
+     * had. Where replicas share a queue it goes before them as ever. */
+    bool requeues;
+    /* Scheduling ahead, it learns of no request's end before the iteration has ended: every last token is followed by a
+     * row that is wasted. */
+    bool wastes_last;
     /* *state is owned by the policy until destroy(); both may be NULL for a policy without state. */
     int (*create)(void **state, const struct param_set *params, struct error *err);
     /* Fills an empty batch. May admit, reserve and preempt through the view. An empty batch means

@@ -68,6 +68,19 @@ void order_insert_preempted(const struct order_policy *order, const struct param
     insert(order, first ? -INFINITY : key_of(order, params, r), queue, r);
 }
 
+void order_insert_again(const struct order_policy *order, const struct param_set *params, struct request_list *queue,
+                        struct request *r, sim_time now)
+{
+    struct request *behind = NULL;
+    if (!order || !order->arrange) {
+        r->place = (struct ordered){.key = key_of(order, params, r), .time = now, .number = r->id};
+        behind = order && order->key ? request_at(ordered_insert(&queue->places, &r->place)) : NULL;
+    }
+    request_list_insert(queue, r, behind);
+    if (order && (order->key || order->arrange))
+        join_by_age(queue, r);
+}
+
 void order_remove(struct request_list *queue, struct request *r)
 {
     if (queue->places)

@@ -48,6 +48,10 @@ void order_insert(const struct order_policy *order, const struct param_set *para
 void order_insert_preempted(const struct order_policy *order, const struct param_set *params,
                             struct request_list *queue, struct request *r);
 
+/* Puts a request that was preempted `now` behind those that wait; where the order has keys, behind its equals. */
+void order_insert_again(const struct order_policy *order, const struct param_set *params, struct request_list *queue,
+                        struct request *r, sim_time now);
+
 /* Takes a request out of the queue. */
 void order_remove(struct request_list *queue, struct request *r);
 

@@ -11,16 +11,14 @@
 
 extern const struct batching_policy policy_static_padded, policy_static_prepacked, policy_dynamic_batch,
     policy_fixed_batch, policy_elastic_batch, policy_decode_priority, policy_continuous, policy_prefill_first,
-    policy_piggyback, policy_chunked_prefill, policy_unified_budget, policy_lightllm, policy_adaptive_chunk;
+    policy_piggyback, policy_chunked_prefill, policy_unified_budget, policy_lightllm, policy_adaptive_chunk,
+    policy_sglang, policy_trtllm;
 
 const struct batching_policy *const batching_policies[] = {
-    &policy_static_padded,  &policy_static_prepacked,
-    &policy_dynamic_batch,  &policy_fixed_batch,
-    &policy_elastic_batch,  &policy_decode_priority,
-    &policy_continuous,     &policy_prefill_first,
-    &policy_piggyback,      &policy_chunked_prefill,
-    &policy_unified_budget, &policy_lightllm,
-    &policy_adaptive_chunk, NULL,
+    &policy_static_padded,  &policy_static_prepacked, &policy_dynamic_batch,  &policy_fixed_batch,
+    &policy_elastic_batch,  &policy_decode_priority,  &policy_continuous,     &policy_prefill_first,
+    &policy_piggyback,      &policy_chunked_prefill,  &policy_unified_budget, &policy_lightllm,
+    &policy_adaptive_chunk, &policy_sglang,           &policy_trtllm,         NULL,
 };
 
 extern const struct routing_policy routing_round_robin, routing_random, routing_power_of_two,

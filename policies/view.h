@@ -39,6 +39,7 @@ struct replica_view {
     uint64_t decode_steps; /* iterations so far in which all that decoded took part */
     uint32_t evicted;      /* preempted while the batch at hand is formed */
     enum kv_admission admission;
+    bool ahead;             /* a batch is formed while the one before it runs, whose tokens are counted already */
     bool decodes_elsewhere; /* a request leaves with its first token, or, where it comes back, with its next one: only
                                KV of what it has until then is ever held here */
     struct kv_layout kv;

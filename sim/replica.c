@@ -68,6 +68,7 @@ int replica_create(struct replica **out, const struct replica_place *place, cons
                               .victims_params = config->order_params,
                               .running = &r->running,
                               .admission = config->admission,
+                              .ahead = config->schedule_ahead,
                               .kv = layout,
                               .kv_total_blocks = config->kv_blocks,
                               .finds_prefixes = config->prefix_caching && !config->batching->holds_finished_kv,

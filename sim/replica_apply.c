@@ -49,8 +49,8 @@ static void depart(struct replica *r, struct request *q, sim_time now)
  * goes elsewhere to decode. */
 static bool ends_by_limit(const struct replica *r, const struct request *q)
 {
-    return q->generated < q->output_tokens || q->output_tokens == q->max_output_tokens ||
-           (r->host.hand_over && q->generated == 1);
+    return q->generated < q->output_tokens || (r->host.hand_over && q->generated == 1) ||
+           (q->output_tokens == q->max_output_tokens && !r->batching->wastes_last);
 }
 
 static void leave_later(struct replica *r, struct request *q)

@@ -107,9 +107,10 @@ static void form_closed(struct replica *r, struct batch *b)
     r->view.waiting = &preempted;
     r->batching->form_batch(r->batching_state, &r->view, b);
     r->view.waiting = queue;
-    for (struct request *q; (q = preempted.tail);) {
+    bool behind = r->batching->requeues && !r->view.shared_queue;
+    for (struct request *q; (q = behind ? preempted.head : preempted.tail);) {
         order_remove(&preempted, q);
-        order_insert_preempted(r->order, r->order_params, queue, q);
+        replica_wait_again(r, queue, q);
     }
 }
 

@@ -122,6 +122,9 @@ void replica_book_chunk(struct request *q, sim_time now);
 /* Takes those out of the list that prefill no longer. */
 void replica_close_ranks(struct replica_view *view);
 
+/* A preempted request takes its place in the queue, as the policy has it. */
+void replica_wait_again(const struct replica *r, struct request_list *queue, struct request *request);
+
 /* It is no longer of those that the order keeps account of. */
 void replica_order_leaves(struct replica *r, struct request *request);
 

@@ -97,6 +97,14 @@ static void drop_ended(struct replica *r, struct request *request)
     request->leaving = true;
 }
 
+void replica_wait_again(const struct replica *r, struct request_list *queue, struct request *request)
+{
+    if (r->batching->requeues && !r->view.shared_queue && !request->swapped_to)
+        order_insert_again(r->order, r->order_params, queue, request, request->waiting_since);
+    else
+        order_insert_preempted(r->order, r->order_params, queue, request);
+}
+
 /* Its KV goes to host memory; or it is dropped, and prompt and generated tokens will be prefilled again. */
 static void verb_preempt(struct replica_view *view, struct request *request)
 {
@@ -114,16 +122,19 @@ static void verb_preempt(struct replica_view *view, struct request *request)
     request->prefilling = false;
     replica_close_ranks(view);
     settle_shares(r, request);
-    if (replica_swap_out(r, request))
+    if (replica_swap_out(r, request)) {
         kv_pool_release(r->kv, request, view->now);
-    else
+    } else {
+        if (r->batching->requeues && request->computed > request->prompt_tokens)
+            request->computed = request->prompt_tokens;
         kv_pool_release_preempted(r->kv, request, view->now);
+    }
     request->preemptions++;
     request->computed = 0;
     request->waiting_since = view->now;
     request_list_remove(&r->running, request);
     replica_order_leaves(r, request);
-    order_insert_preempted(r->order, r->order_params, view->waiting, request);
+    replica_wait_again(r, view->waiting, request);
     if (replica_arranges(r)) {
         if (r->order->joins)
             r->order->joins(r->order_state, request); /* it has been there before: no memory is needed */

@@ -107,6 +107,17 @@ grep -q 'busy 9' out.txt
 grep -qE 'ρ 0\.3[0-9]+,' out.txt
 got=0; "$tandem" run default $small --set slo.ttft_s.p99=0.001 --check-slo --no-db >/dev/null || got=$?
 [ "$got" = 3 ]
+# A server's command line: what it says, what is left out, and --set goes before it; a device of its own limits.
+"$tandem" run --like 'vllm serve meta-llama/Llama-3.1-8B-Instruct -dp 2 --max-num-seqs 32 --max-model-len 9000' $small --set device=l40s --no-db >like.txt
+[ "$(head -1 like.txt)" = 'like model=llama-3.1-8b engine.preset=vllm-0.19 policy.batching.max_sequences=32 cluster.tensor_parallel=1 cluster.replicas=2' ]
+[ "$(sed -n 2p like.txt)" = "left out --max-model-len: the model's longest sequence holds" ]
+grep -q 'llama-3.1-8b on 2 × l40s, unified_budget' like.txt
+"$tandem" run default --set device=l40s --set engine=vllm-0.19 --set cluster.replicas=2 --set policy='{"batching":{"name":"unified_budget","token_budget":2048,"max_sequences":32}}' $small --no-db >stated.txt
+for line in TTFT E2E; do cmp <(grep " $line " like.txt) <(grep " $line " stated.txt); done
+"$tandem" run default --like 'sglang serve --model llama-3.1-8b' --set policy.batching=trtllm $small --no-db | grep -q ', trtllm, '
+[ -z "$("$tandem" run --like 'trtllm-serve llama-3.1-8b' $small --no-db --quiet)" ]
+fails_with 2 'like: -tp: expected a whole number from 1, found "four"' "$tandem" run --like 'vllm serve llama-3.1-8b -tp four'
+fails_with 2 'cluster.pools: expected none with --like' "$tandem" run default --set cluster='{"pools":{"a":{}}}' --like 'vllm serve llama-3.1-8b'
 fails_with 2 'slo.ttft_s.p99: expected a number from 1e-09 to 1e+09, found "soon"' "$tandem" run default --set slo.ttft_s.p99=soon
 fails_with 2 'unknown key "polcy"' "$tandem" run default --set polcy.order=fcfs
 fails_with 2 'policy.batching.token_budget: expected a whole number from 1 to 1e+06 tokens, found 0' \

@@ -196,6 +196,18 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "{\"name\": \"lightllm\", \"max_waiting_iters\": 2, \"max_sequences\": %u}",
         "{\"name\": \"adaptive_chunk\", \"tbt_target_s\": 0.012, \"max_sequences\": %u}",
         "{\"name\": \"chunked_prefill\", \"tbt_target_s\": 0.012, \"max_sequences\": %u}",
+        "{\"name\": \"sglang\", \"max_sequences\": %u}",
+        "{\"name\": \"sglang\", \"chunked_prefill_size\": 96, \"schedule_conservativeness\": 0.2, \"max_sequences\": "
+        "%u}",
+        "{\"name\": \"sglang\", \"chunked_prefill_size\": 64, \"mixed_chunk\": true, \"max_sequences\": %u}",
+        "{\"name\": \"sglang\", \"chunked_prefill_size\": 0, \"max_prefill_tokens\": 300, \"max_sequences\": %u}",
+        "{\"name\": \"trtllm\", \"token_budget\": 1024, \"max_sequences\": %u}",
+        "{\"name\": \"trtllm\", \"capacity\": \"max_utilization\", \"chunking\": \"first_come_first_served\", "
+        "\"token_budget\": 128, \"max_sequences\": %u}",
+        "{\"name\": \"trtllm\", \"capacity\": \"max_utilization\", \"chunking\": \"equal_progress\", \"token_budget\": "
+        "96, "
+        "\"chunk_unit_tokens\": 16, \"max_sequences\": %u}",
+        "{\"name\": \"trtllm\", \"capacity\": \"static_batch\", \"token_budget\": 1024, \"max_sequences\": %u}",
     };
     static const char *const routings[] = {"round_robin",     "least_outstanding_tokens",   "central_queue",
                                            "power_of_two",    "least_outstanding_requests", "random",
@@ -220,9 +232,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     static const char *const forecasts[] = {"", "", "\"predictor\": {\"name\": \"two_step\", \"server_s\": 0.003},"};
     static const char *const preemptions[] = {
         "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};
-    unsigned kind = below(rng, 17), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
+    unsigned kind = below(rng, 25), block = block_tokens[below(rng, 4)], output = 1 + below(rng, 400);
     bool request_level = kind < 2 || kind == 9 || kind == 10;
-    char policy[200], cluster[3300], prompts_alone[40] = "";
+    char policy[240], cluster[3300], prompts_alone[40] = "";
     unsigned order = below(rng, 14), routing = below(rng, 10);
     if (routing == 2 && order >= 7 && order != 8 && order != 11)
         order = 0;                   /* a shared queue takes orders of keys */

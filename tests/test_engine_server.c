@@ -18,30 +18,39 @@ static struct simulation *open_with(const char *device, const char *engine, cons
 }
 
 /* vllm/engine/arg_utils.py, get_batch_defaults: from 70 GiB on, but for A100s, an API server takes 8 192 tokens and
- * 1 024 sequences, else 2 048 and 256. */
+ * 1 024 sequences, else 2 048 and 256. SGLang's server_args.py, _handle_gpu_memory_settings: chunks of 2 048 tokens
+ * below 35 GiB, 4 096 below 60, 8 192 below 160, else 16 384. TensorRT-LLM's TorchLlmArgs: 8 192 and 2 048 everywhere.
+ */
 static void test_limits_are_those_of_the_gpu(void **state)
 {
     (void)state;
     static const struct {
-        const char *device, *engine;
-        uint32_t tokens, sequences;
-    } cases[] = {{"h100-sxm", "\"vllm-0.19\"", 8192, 1024},
-                 {"h200-sxm-vllm-0.19", "{\"preset\": \"vllm-0.14\"}", 8192, 1024},
-                 {"mi300x", "\"vllm-0.12\"", 8192, 1024},
-                 {"a100-80gb", "\"vllm-0.19\"", 2048, 256},
-                 {"a100-80gb-vllm-0.14", "\"vllm-0.14\"", 2048, 256},
-                 {"rtx-4090", "\"vllm-0.19\"", 2048, 256},
-                 {"l40s", "\"trtllm-1.2\"", 8192, 2048}};
+        const char *device, *engine, *batching;
+        uint32_t tokens, sequences, block;
+    } cases[] = {{"h100-sxm", "\"vllm-0.19\"", "unified_budget", 8192, 1024, 16},
+                 {"h200-sxm-vllm-0.19", "{\"preset\": \"vllm-0.14\"}", "unified_budget", 8192, 1024, 16},
+                 {"mi300x", "\"vllm-0.12\"", "unified_budget", 8192, 1024, 16},
+                 {"a100-80gb", "\"vllm-0.19\"", "unified_budget", 2048, 256, 16},
+                 {"a100-80gb-vllm-0.14", "\"vllm-0.14\"", "unified_budget", 2048, 256, 16},
+                 {"rtx-4090", "\"vllm-0.19\"", "unified_budget", 2048, 256, 16},
+                 {"l40s", "\"trtllm-1.2\"", "trtllm", 8192, 2048, 32},
+                 {"h100-sxm", "\"trtllm-1.0\"", "trtllm", 8192, 2048, 32},
+                 {"b200", "\"sglang-0.5\"", "sglang", 16384, 2048, 1},
+                 {"mi300x", "\"sglang-0.5\"", "sglang", 16384, 2048, 1},
+                 {"h200-sxm", "\"sglang-0.5\"", "sglang", 8192, 2048, 1},
+                 {"a100-80gb", "\"sglang-0.5\"", "sglang", 8192, 2048, 1},
+                 {"a100-40gb", "\"sglang-0.5\"", "sglang", 4096, 2048, 1},
+                 {"l40s", "\"sglang-0.5\"", "sglang", 4096, 2048, 1},
+                 {"a10", "\"sglang-0.5\"", "sglang", 2048, 2048, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct simulation *s = open_with(cases[i].device, cases[i].engine, "{}");
         const struct pool_config *p = &s->scenario.cluster.pools[0];
-        assert_string_equal(p->replica.batching->name, "unified_budget");
+        assert_string_equal(p->replica.batching->name, cases[i].batching);
         assert_int_equal(p->replica.step_tokens, cases[i].tokens);
         assert_int_equal(p->max_sequences, cases[i].sequences);
         assert_true(p->replica.prefix_caching);
-        bool trtllm = strstr(cases[i].engine, "trtllm");
-        assert_int_equal(p->replica.kv_block_tokens, trtllm ? 32 : 16);
-        assert_int_equal(p->replica.admission, trtllm ? ADMIT_RESERVE_MAX : ADMIT_ON_DEMAND);
+        assert_int_equal(p->replica.kv_block_tokens, cases[i].block);
+        assert_int_equal(p->replica.admission, ADMIT_ON_DEMAND);
         simulation_close(s);
     }
 }
@@ -59,15 +68,14 @@ static void test_a_scenario_says_otherwise(void **state)
     assert_false(c->prefix_caching);
     assert_int_equal(c->kv_block_tokens, 32);
     assert_null(scenario_server_word(&s->scenario, 0, "batching").node);
-    assert_null(scenario_server_word(&s->scenario, 0, "admission").node);
     assert_non_null(scenario_server_word(&s->scenario, 0, "kv_block_tokens").node);
     simulation_close(s);
 
-    s = open_with("h100-sxm", "\"trtllm-1.2\"", "{\"kv_blocks\": 100, \"admission\": \"on_demand\"}");
+    s = open_with("h100-sxm", "\"trtllm-1.2\"", "{\"kv_blocks\": 100, \"admission\": \"reserve_max\"}");
     c = &s->scenario.cluster.pools[0].replica;
-    assert_string_equal(c->batching->name, "unified_budget");
+    assert_string_equal(c->batching->name, "trtllm");
     assert_int_equal(c->kv_block_tokens, 16);
-    assert_int_equal(c->admission, ADMIT_ON_DEMAND);
+    assert_int_equal(c->admission, ADMIT_RESERVE_MAX);
     simulation_close(s);
 
     s = open_with("h100-sxm", "{\"preset\": \"vllm-0.19\", \"server\": []}", "{}");

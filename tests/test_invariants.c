@@ -7,7 +7,7 @@
 #include "tests/harness.h"
 #include "tests/random_scenario.h"
 
-enum { SCENARIOS = 300 };
+enum { SCENARIOS = 330 };
 
 /* Checks as it listens. */
 struct checker {
@@ -181,7 +181,7 @@ static uint64_t check_tiers(const struct run_summary *r)
 static void test_random_scenarios_keep_every_invariant(void **state)
 {
     (void)state;
-    gsl_rng *rng = random_stream_create(20261124, "random scenarios");
+    gsl_rng *rng = random_stream_create(20261128, "random scenarios");
     uint64_t preemptions = 0, rejections = 0, shared = 0, failures = 0, losses = 0, windows_left = 0, wasted = 0,
              early = 0, loads = 0;
     for (int i = 0; i < SCENARIOS; i++) {

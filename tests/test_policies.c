@@ -1020,7 +1020,7 @@ static void test_sha256_is_what_others_compute(void **state)
 /* Every table of built-in policies by its axis, from first to last, and nothing behind it. */
 static void test_the_registry_knows_every_axis(void **state)
 {
-    static const char *const ends[POLICY_AXES][2] = {[AXIS_BATCHING] = {"static_padded", "adaptive_chunk"},
+    static const char *const ends[POLICY_AXES][2] = {[AXIS_BATCHING] = {"static_padded", "trtllm"},
                                                      [AXIS_ORDER] = {"fcfs", "lpm"},
                                                      [AXIS_ROUTING] = {"round_robin", "predicted_kv"},
                                                      [AXIS_PREDICTOR] = {"oracle", "two_step"},
