@@ -97,8 +97,8 @@ grep -q '^continuous  *as stated ' stated.txt || { cat stated.txt; exit 1; }
 says 2 'serves no scenario with policy.prefix_caching' "$tandem" engine serve engine-demo $tiny --set policy.prefix_caching=true
 says 2 'backend tpu: expected cpu, cpu-reference or cuda' "$tandem" engine check --backend tpu
 says 2 'expected: tandem engine check | bench' "$tandem" engine
-says 2 '--pace fast: expected a number from 0 to 1e+06' "$tandem" engine serve engine-demo --pace fast
-says 2 '--rows -5: expected a number from 1 to 1e+06' "$tandem" engine serve engine-demo --rows -5
+says 2 '--pace fast: expected a number from 0 to 1000000' "$tandem" engine serve engine-demo --pace fast
+says 2 '--rows -5: expected a number from 1 to 1000000' "$tandem" engine serve engine-demo --rows -5
 says 2 '--threads 0: expected a number from 1 to 256' "$tandem" engine bench --threads 0
 says 2 '--loads: found 0, expected up to 8 numbers from 1 to 100' "$tandem" validate engine --loads 50,0
 says 2 '--seconds 3: expected a number from 10 to 100000' "$tandem" validate engine --seconds 3
