@@ -29,7 +29,7 @@ SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/en
            workloads/scenarios/*.json planner/plans/*.json)
 FORMATTED := $(foreach room,$(ROOMS) include/tandem engine_ref/cuda planner/mpi tests tests/fuzz tests/faults tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
 
-# The engine's CUDA backend, a shared object beside the program; CUDA= leaves it out. Toolkits differ in where they keep
+# The engine's CUDA backend, a shared object next to the program; CUDA= leaves it out. Toolkits differ in where they keep
 # CUPTI, and some come without: it is looked for, and without it or cuBLAS there is no backend.
 NVCC ?= $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
 override NVCC := $(if $(NVCC),$(shell readlink -f "$$(command -v $(NVCC))"))
@@ -46,7 +46,7 @@ CUDA_OBJECT := $(if $(CUDA),$(BUILD)/tandem-cuda.so)
 CUDA_SOURCES := engine_ref/cuda/backend.c engine_ref/cuda/trace.c engine_ref/activity.c engine_ref/profiler.c base/error.c base/printable.c \
                 base/array.c
 
-# Trials on the ranks of an MPI job, a shared object beside the program; MPI= leaves it out.
+# Trials on the ranks of an MPI job, a shared object next to the program; MPI= leaves it out.
 MPICC ?= $(shell command -v mpicc)
 MPI ?= $(MPICC)
 MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
@@ -57,7 +57,7 @@ Q := $(if $(V),,@)# make V=1 shows the commands
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
-	@$(if $(CUDA),:,echo "$(if $(NVCC),$(NVCC) has no CUPTI or cuBLAS beside it,no nvcc found): the engine has no CUDA backend")
+	@$(if $(CUDA),:,echo "$(if $(NVCC),$(NVCC) has no CUPTI or cuBLAS next to it,no nvcc found): the engine has no CUDA backend")
 	@$(if $(MPI),:,echo "no mpicc found: sweeps and plans run on this machine's threads alone")
 
 help: ## list the targets
@@ -197,7 +197,7 @@ $(BUILD)/emulated/tandem-cuda.so: $(wildcard engine_ref/cuda/* $(EMULATOR)/* eng
 	$(Q)$(CC) -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. engine_ref/cuda/backend.c base/error.c base/printable.c base/array.c $(@D)/engine.o \
 	    $(@D)/emulator.o -lstdc++ -lm -Wl,--no-undefined -o $@
 
-test: $(BUILD)/tandem $(TESTS) ## run the tests of the build at hand
+test: $(BUILD)/tandem $(TESTS) ## run the tests of the current build
 	@tests/run $(BUILD) $(RELEASE)
 
 RECOMPUTE ?= 1000
@@ -248,7 +248,7 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY) $(wildcard tests/*.h tests/fuzz
 	@mkdir -p $(@D); echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $< $(LIBRARY) $(ALL_LIBS) -o $@
 
-# What a machine with a GPU and CUDA, but none of our packages, runs: the program, its libraries beside it, the backend, and
+# What a machine with a GPU and CUDA, but none of our packages, runs: the program, its libraries next to it, the backend, and
 # the header that building the backend there needs.
 KIT := $(BUILD)/gpu-kit
 KIT_LIBRARIES := libgsl libgslcblas libsqlite3 libcjson libz libopenblas libgfortran libquadmath

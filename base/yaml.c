@@ -10,7 +10,7 @@
 
 enum { DEPTH_MAX = 8, LINE_BYTES = 1024, KEY_BYTES = 64 };
 
-/* The keys that enclose the line at hand, with their indentations. */
+/* The keys that enclose the current line, with their indentations. */
 struct where {
     char keys[DEPTH_MAX][KEY_BYTES];
     size_t indents[DEPTH_MAX], depth;

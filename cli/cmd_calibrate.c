@@ -203,7 +203,7 @@ static const struct level *most_loaded(const struct levels *levels)
     return most;
 }
 
-/* Requests that are known one by one become a trace beside it. */
+/* Requests that are known one by one become a trace next to it. */
 static int write_scenario(const struct levels *levels, const struct calibration *c, const char *engine,
                           const char *file, struct error *err)
 {

@@ -161,7 +161,7 @@ static int run(const struct arguments *args, struct error *err)
 const struct command command_compare = {
     .name = "compare",
     .usage = "compare RUN RUN...",
-    .summary = "kept runs beside the first one: differences with intervals, request by request where rows were kept",
+    .summary = "kept runs next to the first one: differences with intervals, request by request where rows were kept",
     .options = options,
     .run = run,
 };

@@ -190,7 +190,7 @@ static void print_units(size_t units)
 static void print_sensitivity(const struct plan_search *s, const struct plan_answer *a)
 {
     if (a->need_count)
-        printf("\n  what it hangs on: units needed, if\n");
+        printf("\n  what it depends on: units needed, if\n");
     for (size_t i = 0; i < a->need_count; i++) {
         const struct needed *n = &a->needs[i];
         printf("    %-15s are %+.0f %%  ", scale_names[n->scale], 100 * (n->factor - 1));
@@ -446,7 +446,7 @@ static void print_against(const char *what, const char *unit, double formula, do
     printf("\n");
 }
 
-/* Formula beside simulation, so that one sees when it is enough. */
+/* Formula next to simulation, so that one sees when it is enough. */
 static int analytic(struct json root, struct error *err)
 {
     struct scenario s;

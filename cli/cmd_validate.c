@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* `validate theory`: a table of closed forms beside simulated mean waits. `validate measured`: a measured server's
- * latencies beside simulated ones. */
+/* `validate theory`: a table of closed forms next to simulated mean waits. `validate measured`: a measured server's
+ * latencies next to simulated ones. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,7 +162,7 @@ static void print_means(const char *label, const struct error_means *means)
     printf(" %+.2f %% all\n", 100 * means->all);
 }
 
-/* Signed means beside absolute ones: two errors that cancel look like none in a signed mean alone. */
+/* Signed means next to absolute ones: two errors that cancel look like none in a signed mean alone. */
 static void print_verdict(const struct comparison *c)
 {
     struct error_means with_sign = latencies_signed_means(c), absolute = latencies_absolute_means(c);

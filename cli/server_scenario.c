@@ -13,7 +13,7 @@ int server_levels(const struct arguments *args, int first, const struct server_w
             return -1;
         if (before > 0 && (said || out->scenario))
             return error_set(err, ERROR_INPUT,
-                             "%s: expected no other results beside a folder of a measured run or operating points",
+                             "%s: expected no other results next to a folder of a measured run or operating points",
                              args->words[said ? 0 : i]);
     }
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* validate_levels.h — `validate measured RESULT…`: what a benchmark measured beside simulations of the same loads. */
+/* validate_levels.h — `validate measured RESULT…`: what a benchmark measured next to simulations of the same loads. */
 #ifndef TANDEM_CLI_VALIDATE_LEVELS_H
 #define TANDEM_CLI_VALIDATE_LEVELS_H
 

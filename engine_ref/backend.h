@@ -45,8 +45,8 @@ struct backend {
 
 extern const struct backend cpu_reference_backend, cpu_backend;
 
-/* The backend of a name, NULL for the usual one. "cuda" is a shared object beside the program, tandem-cuda.so, which is
- * built where nvcc is found. NULL with an error when there is none. */
+/* The backend of a name, NULL for the usual one. "cuda" is a shared object next to the program, tandem-cuda.so, which
+ * is built where nvcc is found. NULL with an error when there is none. */
 const struct backend *backend_find(const char *name, struct error *err);
 
 /* Sampling with a temperature by the largest logit ÷ T + Gumbel noise, whose numbers follow from `draw` and the token

@@ -206,7 +206,7 @@ struct sweep {
     size_t count, capacity;
     FILE *kept;
     size_t measured;
-    double range_ns; /* that the profiler takes for a range, beside what it measures */
+    double range_ns; /* that the profiler takes for a range, next to what it measures */
 };
 
 static const struct point *find_point(const struct sweep *s, int op, uint32_t a, uint32_t b)
@@ -428,7 +428,7 @@ static int prefill_decoders(struct instance *e, struct decoders *d, struct error
     return 0;
 }
 
-/* What is counted of steps: the whole, its operations, or what it takes beside them. */
+/* What is counted of steps: the whole, its operations, or what it takes next to them. */
 enum counted { COUNT_WHOLE, COUNT_OPERATIONS, COUNT_REST };
 
 /* The step just run, added to *total, corrected as samples are. */
@@ -483,7 +483,7 @@ static int mean_decode(const struct sweep *s, struct decoders *d, enum counted c
     return 0;
 }
 
-/* What a decode step takes beside its operations. Where measuring them changes the step's way (a GPU's graphs), from
+/* What a decode step takes next to its operations. Where measuring them changes the step's way (a GPU's graphs), from
  * steps with and without; else from the same ones. */
 static int mean_rest(const struct sweep *s, struct decoders *d, double *ns, struct error *err)
 {
@@ -546,7 +546,7 @@ static int mean_prompt(const struct sweep *s, uint32_t tokens, enum counted coun
     return 0;
 }
 
-/* What a layer of a prompt's step takes beside its operations and `host_ns`, where its kernels are launched one by one
+/* What a layer of a prompt's step takes next to its operations and `host_ns`, where its kernels are launched one by one
  * and those of decodes are not. */
 static int measure_eager(struct sweep *s, double host_ns, double *layer_ns, struct error *err)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* answer.h — what a plan's answer is worth: how much more it bears, what it hangs on, and what else money would buy. */
+/* answer.h — what a plan's answer is worth: how much more it bears, what it depends on, and what else money would buy.
+ */
 #ifndef TANDEM_PLANNER_ANSWER_H
 #define TANDEM_PLANNER_ANSWER_H
 

@@ -353,7 +353,7 @@ static int choose_best(struct plan_search *s, struct error *err)
     return status;
 }
 
-/* The next cheapest, where none was as cheap: what was given up as dearer than the best may be it. */
+/* The next cheapest, where none was as cheap: what was given up as more expensive than the best may be it. */
 static int choose_next(struct plan_search *s, struct error *err)
 {
     for (size_t i = 0; i < s->count; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* transport.h — messages between the ranks of a job. MPI's is a shared object beside the program (planner/mpi/), opened
- * where a launcher has started it, so that the program itself needs no MPI. */
+/* transport.h — messages between the ranks of a job. MPI's is a shared object next to the program (planner/mpi/),
+ * opened where a launcher has started it, so that the program itself needs no MPI. */
 #ifndef TANDEM_PLANNER_TRANSPORT_H
 #define TANDEM_PLANNER_TRANSPORT_H
 

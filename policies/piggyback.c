@@ -34,7 +34,7 @@ static struct batch_limits limits(const struct param_set *set, uint64_t longest)
                                  .sequences = sequences};
 }
 
-/* The request that prefills: the one at hand, or the next that is admitted. NULL when there is none. */
+/* The request that prefills: the current one, or the next that is admitted. NULL when there is none. */
 static struct request *prompt_at_hand(const struct piggyback *p, struct replica_view *view)
 {
     if (view->prefilling_count > 0)

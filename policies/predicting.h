@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* predicting.h — foretells a request's output length when it arrives. The noise has a random stream of its own, so that
+/* predicting.h — predicts a request's output length when it arrives. The noise has a random stream of its own, so that
  * every policy sees the same predictions. */
 #ifndef TANDEM_POLICIES_PREDICTING_H
 #define TANDEM_POLICIES_PREDICTING_H

@@ -41,7 +41,7 @@ static const struct param_spec bucketed_params[] = {
     {0},
 };
 
-/* The upper end of the bucket that is foretold. */
+/* The upper end of the bucket that is predicted. */
 static double predict_bucket(const struct param_set *params, const struct request *r, gsl_rng *rng, double *server_s)
 {
     *server_s += param_number(params, "server_s");
@@ -57,7 +57,7 @@ static double predict_bucket(const struct param_set *params, const struct reques
 }
 
 static const struct param_spec constant_params[] = {
-    {"tokens", PARAM_INTEGER, "tokens", 200, 1, 1e8, "foretold of every request", NULL, NULL},
+    {"tokens", PARAM_INTEGER, "tokens", 200, 1, 1e8, "predicted of every request", NULL, NULL},
     SERVER_TIME,
     {0},
 };

@@ -3,16 +3,16 @@
 
 static const struct param_spec params[] = {{0}};
 
-static uint64_t foretold(const struct routing_view *view, size_t i)
+static uint64_t predicted(const struct routing_view *view, size_t i)
 {
     return routing_load(view, i)->predicted_kv_tokens;
 }
 
-/* Whether all that it has is foretold to fit, this one included. */
+/* Whether all that it has is predicted to fit, this one included. */
 static bool fits(const struct routing_view *view, size_t i, const struct request *r)
 {
     uint64_t own = (uint64_t)r->prompt_tokens + r->predicted_tokens;
-    return foretold(view, i) + own <= view->kv_tokens(view->replicas, i);
+    return predicted(view, i) + own <= view->kv_tokens(view->replicas, i);
 }
 
 /* The n-th of those that fit, from 0; with nobody fitting, the n-th of all. */
@@ -37,12 +37,12 @@ static size_t choose(uint64_t *cursor, size_t count, const struct request *r, co
     if (among == 1)
         return a;
     size_t b = pick((first + 1 + (draw >> 32) % (among - 1)) % among, any, r, view);
-    return foretold(view, b) < foretold(view, a) ? b : a;
+    return predicted(view, b) < predicted(view, a) ? b : a;
 }
 
 const struct routing_policy routing_predicted_kv = {
     .name = "predicted_kv",
-    .summary = "of the replicas foretold to have room two at random, the one with less KV foretold (TetriInfer)",
+    .summary = "of the replicas predicted to have room two at random, the one with less KV predicted (TetriInfer)",
     .params = params,
     .predicts = true,
     .choose = choose};

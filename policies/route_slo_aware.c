@@ -3,14 +3,13 @@
 
 static const struct param_spec params[] = {
     {"ttft_slo_s", PARAM_NUMBER, "s", 1, 1e-6, 1e6, "until a request's first token", NULL, NULL},
-    {"prefill_tokens_per_s", PARAM_NUMBER, "1/s", 20000, 1, 1e12, "what a replica prefills, to foretell it", NULL,
-     NULL},
+    {"prefill_tokens_per_s", PARAM_NUMBER, "1/s", 20000, 1, 1e12, "what a replica prefills, to predict it", NULL, NULL},
     {0},
 };
 
-/* A first token is foretold for when all prompts before it, and its own but for what is cached, have been prefilled. Of
- * the replicas that meet the SLO the one that meets it by least, so that others stay free for longer prompts; if none
- * does, the one that misses it by least. */
+/* A first token is predicted for when all prompts before it, and its own but for what is cached, have been prefilled.
+ * Of the replicas that meet the SLO the one that meets it by least, so that others stay free for longer prompts; if
+ * none does, the one that misses it by least. */
 static size_t choose(uint64_t *cursor, size_t count, const struct request *r, const struct routing_view *view)
 {
     (void)cursor;
@@ -31,6 +30,6 @@ static size_t choose(uint64_t *cursor, size_t count, const struct request *r, co
 
 const struct routing_policy routing_slo_aware = {
     .name = "slo_aware",
-    .summary = "of the replicas foretold to meet the TTFT SLO the one that meets it by least, else the fastest",
+    .summary = "of the replicas predicted to meet the TTFT SLO the one that meets it by least, else the fastest",
     .params = params,
     .choose = choose};

@@ -8,7 +8,7 @@
 
 #include "base/param.h"
 
-/* What a controller beside the router can count, now and since it looked last. */
+/* What a controller next to the router can count, now and since it looked last. */
 struct scaling_view {
     const struct param_set *params; /* the policy's */
     size_t up, coming;              /* replicas that serve, and that are being started */

@@ -202,7 +202,7 @@ static int64_t found_free(const struct replica_view *view, const struct request 
     return cached > shared ? cached - shared : 0;
 }
 
-/* Whether so many tokens are left beside what running requests are taken to need. Nobody who runs needs any, so a
+/* Whether so many tokens are left next to what running requests are taken to need. Nobody who runs needs any, so a
  * request that fits at all comes in then. */
 static bool fits(const struct replica_view *view, const struct request *r, double tokens, double left)
 {

@@ -30,7 +30,7 @@ void static_batch_destroy(void *state);
 /* Admits the next batch when the replica is idle. True when one was admitted and is to be prefilled. */
 bool static_batch_admit(struct static_batch *s, struct replica_view *view, struct batch *out);
 
-/* One padded decode step of every row of the batch at hand. */
+/* One padded decode step of every row of the current batch. */
 void static_batch_decode(struct static_batch *s, struct replica_view *view, struct batch *out);
 
 /* A batch with its prompts padded to the longest: admitted and prefilled when idle, else one step of it. */

@@ -12,7 +12,7 @@
 enum kv_admission {
     ADMIT_ON_DEMAND,   /* what its first batch needs; more is reserved as it grows */
     ADMIT_RESERVE_MAX, /* its prompt and longest output, so that it is never preempted */
-    ADMIT_PREDICTED,   /* its prompt and what is foretold of its output; more is reserved if it grows beyond */
+    ADMIT_PREDICTED,   /* its prompt and what is predicted of its output; more is reserved if it grows beyond */
 };
 
 /* When others find the KV of a request's prefix, with prefix caching. */
@@ -37,7 +37,7 @@ struct replica_view {
     size_t prefilling_count;
     uint32_t decoding;     /* how many of them decode */
     uint64_t decode_steps; /* iterations so far in which all that decoded took part */
-    uint32_t evicted;      /* preempted while the batch at hand is formed */
+    uint32_t evicted;      /* preempted while the current batch is formed */
     enum kv_admission admission;
     bool ahead;             /* a batch is formed while the one before it runs, whose tokens are counted already */
     bool decodes_elsewhere; /* a request leaves with its first token, or, where it comes back, with its next one: only

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* check.h — how well a table foretells points that it was not given. Every line of the grid across an axis (in a
+/* check.h — how well a table predicts points that it was not given. Every line of the grid across an axis (in a
  * one-axis table: every point) is left out in turn and computed from the rest as the cost model would. */
 #ifndef TANDEM_PROFILES_CHECK_H
 #define TANDEM_PROFILES_CHECK_H
 
 #include "profiles/device.h"
 
-/* Relative errors |foretold − measured| / measured. Points that were filled in on import are not judged. */
+/* Relative errors |predicted − measured| / measured. Points that were filled in on import are not judged. */
 struct check_errors {
     size_t points;             /* judged; with none the rest is 0 */
     double median, p90, worst; /* shares, not percent */

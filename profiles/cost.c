@@ -18,7 +18,7 @@ static int compile(struct cost_model *cm, struct error *err)
     return cost_compile_rows(cm, err) || cost_compile_lines(cm, err) ? -1 : 0;
 }
 
-/* The draft model runs on the same GPUs, and its weights and KV lie beside the model's. Checking its tokens takes the
+/* The draft model runs on the same GPUs, and its weights and KV lie next to the model's. Checking its tokens takes the
  * model that many more queries a sequence. */
 static int create_draft(struct cost_model *cm, struct error *err)
 {

@@ -123,9 +123,9 @@ void cost_model_iteration(const struct cost_model *cm, const struct batch *batch
 double cost_model_decode_attention_ns(const struct cost_model *cm, double sequences, double kv_tokens,
                                       enum cost_source *source);
 
-/* KV tokens of one group of layers (all layers where none has a window) that fit in memory beside weights and what else
- * the engine keeps there: of one rank, over its tensor-parallel group. Batches hold at most so many tokens, and so many
- * rows of the output head. */
+/* KV tokens of one group of layers (all layers where none has a window) that fit in memory next to weights and what
+ * else the engine keeps there: of one rank, over its tensor-parallel group. Batches hold at most so many tokens, and so
+ * many rows of the output head. */
 uint64_t cost_model_kv_tokens(const struct cost_model *cm, double batch_tokens, double sequences);
 
 /* Backends; each fills *out from the loaded model, its work and the device. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cost_parts.h — what the files of the cost model do for one another; nobody else includes it. cost.c makes a model,
- * cost_memory.c says how many KV tokens fit beside it, cost_rows.c prices rows of token-wise operations and of the
+ * cost_memory.c says how many KV tokens fit next to it, cost_rows.c prices rows of token-wise operations and of the
  * output head, cost_lines.c decodes, cost_shapes.c reduces a batch to what kernels see, cost_iteration.c adds an
  * iteration up, and cost_sources.c says where its time comes from. */
 #ifndef TANDEM_PROFILES_COST_PARTS_H

@@ -41,7 +41,7 @@ struct device {
     /* DEVICE_LINEAR */
     double base_ns, ns_per_prefill_token, ns_per_prefill_token_squared;
     struct linear_decodes {
-        double base_ns, ns_per_decode_sequence, ns_per_kv_token; /* base_ns: beside the device's */
+        double base_ns, ns_per_decode_sequence, ns_per_kv_token; /* base_ns: next to the device's */
     } decodes, many_decodes;
     double many_from; /* sequences from which many_decodes holds; 0: decodes always does */
     /* DEVICE_TABLES; tables without a shape are of this model and degree. No model: all tables have shapes. */

@@ -338,7 +338,7 @@ static bool has_kernels(const struct kernels *kernels, const struct stage *stage
 }
 
 /* Takes a launch that is too long for its kernels back to what it was, or, of GEMMs in 8 bits, to that in 16 bits; its
- * efficiency stays, which was fitted beside the surplus. */
+ * efficiency stays, which was fitted next to the surplus. */
 static void refuse(struct fit_job *job, const struct device *before, struct kernel_fit *out)
 {
     for (size_t i = 0; i < job->stage->count; i++) {

@@ -2,7 +2,7 @@
 /* LLMServingSim profiler bundles (casys-kaist/LLMServingSim, MIT), each time for one layer of one model on one GPU of a
  * tensor-parallel group: dense.csv (layer,tokens,time_us), per_sequence.csv (layer,sequences,time_us), attention.csv
  * (prefill_chunk,kv_prefill,n_decode,kv_decode,time_us); moe.csv (tokens,activated_experts,time_us) of mixtures of
- * experts, profiled beside TP 1 alone; skew.csv, or meta.yaml beside the TP folders, for decodes of uneven length. */
+ * experts, profiled next to TP 1 alone; skew.csv, or meta.yaml next to the TP folders, for decodes of uneven length. */
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>

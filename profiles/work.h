@@ -107,7 +107,7 @@ struct operation *work_add(struct work *w, const char *name, enum work_kind kind
 /* Tokens that a pass of speculative decoding yields on average: (1 − α^(k+1)) / (1 − α), its equation 1; 1 without. */
 double speculation_tokens(const struct speculation *s);
 
-/* Bytes that one GPU needs beside weights and KV while a batch of `tokens` runs, `sequences` of which get a token: the
+/* Bytes that one GPU needs next to weights and KV while a batch of `tokens` runs, `sequences` of which get a token: the
  * residual and hidden state, input and output of the widest operation, and the logits in 16 and 32 bits. */
 double work_activation_bytes(const struct work *w, double tokens, double sequences);
 

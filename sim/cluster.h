@@ -64,7 +64,7 @@ struct cluster_config {
     struct tier_config tiers[MOST_TIERS]; /* [tier_count] below GPU memory */
     size_t tier_count;
     uint32_t node_gpus;                /* GPUs of a node, which replicas fill in order */
-    const struct predictor *predictor; /* NULL: nothing is foretold */
+    const struct predictor *predictor; /* NULL: nothing is predicted */
     const struct param_set *predictor_params;
     bool step;                              /* every replica runs one iteration at a time, never a stretch */
     uint64_t seed;                          /* of the predictor's stream */

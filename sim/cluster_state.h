@@ -68,7 +68,7 @@ struct cluster {
     struct station **fleet_stations; /* by place in fleets one after another: the first station of each replica */
     bool out_of_memory;
     const struct routing_policy *misrouted; /* it chose a station that there is not */
-    gsl_rng *prediction_rng;                /* NULL: nothing is foretold */
+    gsl_rng *prediction_rng;                /* NULL: nothing is predicted */
     struct delays delays;                   /* that requests go through first, and last */
     struct request_source *source;
     struct arrival next;

@@ -84,7 +84,7 @@ struct fleet {
     sim_time *held_since;    /* [count] */
     sim_time *held;          /* [count] before it was off last */
     uint64_t *draws;         /* [count] times drawn so far: failure, repair, failure … */
-    sim_time *repaired_at;   /* [count] of the outage at hand */
+    sim_time *repaired_at;   /* [count] of the current outage */
     uint64_t seed, arrived;  /* since the last look */
     size_t *wants;           /* [want_count] ring: of the looks within slow_down */
     size_t want_count, next_want, wanted;

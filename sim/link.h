@@ -62,7 +62,7 @@ static inline sim_time link_next(const struct link *l)
 void *link_arrived(struct link *l, sim_time now, size_t *to);
 
 /* How long a transfer of `bytes` that is asked for now will take if nothing changes: `shared`, at the share that it
- * gets beside what is under way and `others` to be asked for before; `fifo`, after the bytes that wait for its
+ * gets next to what is under way and `others` to be asked for before; `fifo`, after the bytes that wait for its
  * connections and the `before` of those others. */
 sim_time link_estimate(const struct link *l, size_t from, size_t to, double bytes, size_t others, double before,
                        sim_time now);

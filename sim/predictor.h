@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* predictor.h — what a predictor (policies/predicting.h) foretells, as requests have it. Orders see this and never the
+/* predictor.h — what a predictor (policies/predicting.h) predicts, as requests have it. Orders see this and never the
  * truth. */
 #ifndef TANDEM_SIM_PREDICTOR_H
 #define TANDEM_SIM_PREDICTOR_H

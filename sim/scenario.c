@@ -58,7 +58,7 @@ static const struct field policy_fields[] = {
             "KV pool of a replica: blocks of all layers, or of one group of layers where some have a window "
             "(docs/policies/window_kv.md)",
             NULL, NULL},
-     .otherwise = "what memory leaves beside the weights",
+     .otherwise = "what memory leaves next to the weights",
      .into = FIELD_INTO(struct policy_said, kv_blocks)},
     {.is.name = NULL}};
 
@@ -178,7 +178,7 @@ static const struct field scenario_fields[] = {
     {.is = {.name = "slo", .help = "what the run must meet (docs/metrics.md)"},
      .kind = FIELD_OBJECT,
      .members = slo_fields},
-    {.is = {.name = "output", .help = "what is kept beside the summary"},
+    {.is = {.name = "output", .help = "what is kept next to the summary"},
      .kind = FIELD_OBJECT,
      .members = output_fields},
     {.is.name = NULL}};
@@ -268,27 +268,27 @@ static bool any_tied(const struct cluster_config *c)
     return false;
 }
 
-/* Who stands where in the queue, and what is foretold for it: the truth, unless something else is asked for. */
+/* Who stands where in the queue, and what is predicted for it: the truth, unless something else is asked for. */
 static int read_order(struct scenario *s, const struct json *policy, struct error *err)
 {
-    struct json at = json_member(policy, "order"), foretold = json_member(policy, "predictor");
+    struct json at = json_member(policy, "order"), predicted = json_member(policy, "predictor");
     struct replica_config *c = &s->cluster.pools[0].replica;
     bool central = s->cluster.routers[0].policy->central, tied = any_tied(&s->cluster);
     const char *name = "fcfs", *predictor = "oracle";
-    if (read_name(&at, &name, err) || read_name(&foretold, &predictor, err))
+    if (read_name(&at, &name, err) || read_name(&predicted, &predictor, err))
         return -1;
     c->order = order_policy_find(name);
     if (!c->order)
         return policy_complain(&at, AXIS_ORDER, name, err);
     s->cluster.predictor = predictor_find(predictor);
     if (!s->cluster.predictor)
-        return policy_complain(&foretold, AXIS_PREDICTOR, predictor, err);
+        return policy_complain(&predicted, AXIS_PREDICTOR, predictor, err);
     if (param_set_read(&s->order_params, c->order->params, &at, err) ||
-        param_set_read(&s->predictor_params, s->cluster.predictor->params, &foretold, err))
+        param_set_read(&s->predictor_params, s->cluster.predictor->params, &predicted, err))
         return -1;
     if (predictor_takes_time(&s->predictor_params) && (central || tied))
         return json_complain(
-            &foretold, "no server_s with central_queue, pipeline_parallel or redundant_kv: it is a replica's time",
+            &predicted, "no server_s with central_queue, pipeline_parallel or redundant_kv: it is a replica's time",
             err);
     c->order_params = &s->order_params;
     s->cluster.predictor_params = &s->predictor_params;
@@ -336,7 +336,7 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* KV tokens that fit on every stage beside the activations of the policy's largest batch. */
+/* KV tokens that fit on every stage next to the activations of the policy's largest batch. */
 static uint64_t kv_beside(const struct pool *pool, const struct batch_limits *batch)
 {
     double tokens = (double)batch->tokens, sequences = (double)least(batch->sequences, batch->tokens);
@@ -346,7 +346,7 @@ static uint64_t kv_beside(const struct pool *pool, const struct batch_limits *ba
     return fit;
 }
 
-/* The most KV that fits beside the largest batch that can be formed over it: what a batch computes must be held, so a
+/* The most KV that fits next to the largest batch that can be formed over it: what a batch computes must be held, so a
  * batch has no more tokens than that. More KV never leaves room for more. */
 static uint64_t kv_tokens(const struct pool *pool, const struct batch_limits *limits)
 {

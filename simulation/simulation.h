@@ -23,7 +23,7 @@ struct simulation {
 };
 
 struct simulation_options {
-    const struct observer *observers; /* told beside the metrics; NULL: nobody */
+    const struct observer *observers; /* told next to the metrics; NULL: nobody */
     struct request_source *source;    /* requests come from here, not from the scenario's workload; NULL: from that */
     struct run_control control;       /* stops it, and is told how far it is */
     struct store *store;              /* rows that the scenario asks for are kept for it; NULL: nowhere */

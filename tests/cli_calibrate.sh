@@ -88,7 +88,7 @@ fails_with 2 'front_end_s with commas between, found "magic"' "$tandem" calibrat
 fails_with 2 'a measured run needs --profile DEVICE' "$tandem" calibrate "$source/tests/data/measured"
 fails_with 2 '--scenario chat.json: expected none with results that say what served them' \
     "$tandem" calibrate "$source/tests/data/measured" --profile h100-sxm --scenario chat.json
-fails_with 2 'expected no other results beside a folder' \
+fails_with 2 'expected no other results next to a folder' \
     "$tandem" calibrate "$source/tests/data/measured" "$forms/vllm.json" --profile h100-sxm
 fails_with 2 'cluster.placement: expected cluster.pools and cluster.flow' \
     "$tandem" calibrate "$forms/vllm.json" --scenario chat.json --set cluster.placement=disaggregated

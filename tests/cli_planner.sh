@@ -100,7 +100,7 @@ says 2 '--replications 2x: expected a number' "$tandem" sweep default --no-db --
 says 2 'replications: expected a whole number from 8' "$tandem" sweep default --no-db --vary seed=1,2 --replications 4 --best least
 says 2 'expected "best" or "precision", not both' "$tandem" sweep default --no-db --vary seed=1,2 --precision 0.1 --best least
 
-# A scenario's capacity, a formula beside it, a plan, and one that cannot be met.
+# A scenario's capacity, a formula next to it, a plan, and one that cannot be met.
 "$tandem" plan default --set workload.requests=2000 --quiet >out.txt
 grep -q 'sustains .* requests/s within its SLO' out.txt
 "$tandem" plan default --analytic --set workload.requests=2000 >out.txt

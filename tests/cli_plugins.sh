@@ -41,7 +41,7 @@ done
 cmp alone.txt alone--step.txt
 
 # Order and predictor: what the built-in ones find that amount to the same. The shortest prompt is the shortest job where
-# all outputs are foretold alike, and where they are foretold as long as their prompts.
+# all outputs are predicted alike, and where they are predicted as long as their prompts.
 "$tandem" run default $busy --quiet --plugin by_prompt.so --set policy.order=shortest_prompt --db order.db
 "$tandem" run default $busy --quiet --set policy.order='{"name": "sjf", "prompt_weight": 1}' --set policy.predictor=constant --db sjf.db
 "$tandem" run default $busy --quiet --plugin by_prompt.so --set policy.order=sjf --set policy.predictor=by_prompt --db predictor.db

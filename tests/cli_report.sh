@@ -129,7 +129,7 @@ kind, base, factor, holds, breaks = sqlite3.connect("tandem.db").execute("SELECT
 assert kind == "found" and holds <= factor <= breaks and base > 0, (kind, base, holds, factor, breaks)
 P
 
-# Promises to a class, of goodput and of windows stand beside those to everybody.
+# Promises to a class, of goodput and of windows stand next to those to everybody.
 "$tandem" run default --quiet --db slo.db --set workload.requests=2000 --set workload.priorities='[1,2]' --set slo='{"ttft_s":{"p99":2},"goodput_per_s":5,"windows":{"length_s":60},"classes":{"urgent":{"priority":0,"ttft_s":{"p90":0.01},"attainment":0.9}}}'
 "$tandem" report --db slo.db --no-headroom --out slo.html >out.txt
 for words in 'SLO not met' '(class urgent)' 'goodput, requests/s' 'windows that kept everything' 'exceeded <b>'; do grep -qF "$words" slo.html; done
@@ -212,7 +212,7 @@ for request, steps in flows.items():
 assert names["iteration"] > 1000 and names["C"] > 100, names
 P
 
-# A comparison says no more than intervals do; a run beside itself differs by nothing.
+# A comparison says no more than intervals do; a run next to itself differs by nothing.
 "$tandem" compare 1 2 >out.txt
 grep -q 'TPOT mean .* A is better by .* (2000 requests in pairs)' out.txt
 "$tandem" compare 1 1 | grep 'TTFT p50' | grep -q 'no more than chance'
@@ -276,7 +276,7 @@ assert len(shown) == len(sizes) > 3, (shown, sizes)
 for got, want in zip(shown, sizes):
     assert all((g is None and w is None) or abs(g / w - 1) < 1e-6 for g, w in zip(got, want)), (got, want)
 P
-for words in 'Buy ' 'How much more it bears' 'What it hangs on' 'class="way"' 'id="family-2"' 'recommended'; do grep -qF "$words" plan-1.html; done
+for words in 'Buy ' 'How much more it bears' 'What it depends on' 'class="way"' 'id="family-2"' 'recommended'; do grep -qF "$words" plan-1.html; done
 
 fails() { # TEXT COMMAND...: with status 2, and this in its one sentence
     local text=$1 got=0

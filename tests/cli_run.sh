@@ -132,7 +132,7 @@ fails_with 2 'unknown command "rum"' "$tandem" rum
 printf '{"name": "x",\n "seed": }' >bad.json
 fails_with 2 'bad.json:2: not valid JSON' "$tandem" run bad.json
 
-# A measured run beside a simulated one: the table, its last line, and rows in the database; what is wrong is named.
+# A measured run next to a simulated one: the table, its last line, and rows in the database; what is wrong is named.
 mkdir measured
 cat >measured/meta.json <<'J'
 {"model": "x/Llama-3.1-8B", "engine_kwargs": {"max_num_seqs": 8}}
@@ -146,7 +146,7 @@ done >measured/requests.jsonl
 [ "$(grep -c '<svg' measured.html)" = 3 ] && grep -q 'prefers-color-scheme' measured.html && [ ! -e measured.html.new ]
 fails_with 1 'no/such/page.html: cannot be written' "$tandem" validate measured measured --profile h100-sxm --no-db --plot no/such/page.html
 fails_with 2 'needs --profile DEVICE' "$tandem" validate measured measured
-# Hashes of the prompts' blocks beside the run: six blocks of the five prompts are the same, so first tokens come earlier
+# Hashes of the prompts' blocks next to the run: six blocks of the five prompts are the same, so first tokens come earlier
 # than without. Both figures are printed, the one with hashes last; the other is all there is without the file, or with
 # --no-hashes.
 "$tandem" validate measured measured --profile h100-sxm --no-db >plain.txt

@@ -67,7 +67,7 @@ struct bench_replica {
     size_t preempted_count, finished_count;
     struct observer observer;
     sim_time now;
-    bool foretold;              /* outputs are, of those who arrive from now on */
+    bool predicted;             /* outputs are, of those who arrive from now on */
     bool prefix_caching, ahead; /* these and the next are set before bench_init, which keeps them */
     const char *order;          /* with its defaults; NULL: first come, first served */
     struct param_set order_params;
@@ -180,7 +180,7 @@ static inline void bench_arrive_from(struct bench_replica *b, uint64_t id, uint3
                                        .output_tokens = output,
                                        .max_output_tokens = output};
     b->requests[id].origin = origin;
-    b->requests[id].predicted_tokens = b->foretold ? output : 0;
+    b->requests[id].predicted_tokens = b->predicted ? output : 0;
     assert_int_equal(replica_enqueue(b->replica, &b->requests[id], b->now), 0);
 }
 

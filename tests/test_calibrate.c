@@ -163,7 +163,7 @@ static void test_wrong_results_are_one_sentence(void **state)
         {"{" VLLM ", \"completed\": 0, \"request_rate\": 2}", "expected at least one finished request"},
         {"{" VLLM ", \"completed\": 1, \"request_rate\": 2, \"ramp_up_strategy\": \"linear\"}", "a rate that rises"},
         {"{" VLLM ", \"completed\": 1, \"request_rate\": 2, \"max_concurrency\": 4, \"max_concurrent_requests\": 4}",
-         "max_concurrency: expected none beside a request_rate"},
+         "max_concurrency: expected none next to a request_rate"},
         {"{" VLLM ", \"completed\": 1, \"request_rate\": \"inf\", \"ttfts\": [1, 2], \"input_lens\": [1]}",
          "input_lens: expected 2 elements, as many as in ttfts, found 1"},
         {"{\"benchmarks\": [{\"metrics\": {}, \"config\": {\"strategy\": {\"type_\": \"sweep\"}}}]}",

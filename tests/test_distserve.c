@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Attainment of DistServe's and vLLM's measured runs beside simulated ones. */
+/* Attainment of DistServe's and vLLM's measured runs next to simulated ones. */
 #include <math.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -17,7 +17,7 @@ static void begin(const char *order, const char *policy)
     b.order = order;
     bench_init(&b, policy, 1000);
     b.order = NULL;
-    b.foretold = true;
+    b.predicted = true;
 }
 
 static void end(void)
@@ -47,7 +47,7 @@ static void queue_of(const char *name, const char *spec, struct request r[3], co
     assert_string_equal(found, expected);
 }
 
-/* Prompts 100, 300, 90; outputs foretold 50, 20, 50; arrivals 0, 1 and 2 s; the second has had 5 of its tokens;
+/* Prompts 100, 300, 90; outputs predicted 50, 20, 50; arrivals 0, 1 and 2 s; the second has had 5 of its tokens;
  * deadlines 1 s and 10 ms a prompt token after arrival: 2, 5, 3.9 s. Equals stand by arrival. */
 static void test_orders_by_hand(void **state)
 {
@@ -265,7 +265,7 @@ static void test_resource_aware_mixes_both_ends(void **state)
     end();
 }
 
-/* Who is called short is foretold to be so long and asked no further; the others get a length above it, and pay. */
+/* Who is called short is predicted to be so long and asked no further; the others get a length above it, and pay. */
 static void test_two_steps_of_prediction(void **state)
 {
     (void)state;
@@ -436,8 +436,8 @@ static void test_a_long_queue_is_not_searched_from_its_end(void **state)
     free(r);
 }
 
-/* Of two buckets of 1 600 tokens the right one is the first: its upper end is foretold, which holds every output of the
- * bucket. 1 601 tokens are of the second. Nothing beyond the request's limit is foretold. */
+/* Of two buckets of 1 600 tokens the right one is the first: its upper end is predicted, which holds every output of
+ * the bucket. 1 601 tokens are of the second. Nothing beyond the request's limit is predicted. */
 static void test_a_bucket_foretells_its_upper_end(void **state)
 {
     (void)state;

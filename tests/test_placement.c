@@ -133,7 +133,7 @@ static void test_layers_are_sent_while_the_next_are_computed(void **state)
     assert_int_equal(t.taken_over[0], 1100 + 500 + 8000);
 }
 
-/* Three equal requests on three decode replicas of 16 tokens, 13 of which each is foretold to need: none gets two. */
+/* Three equal requests on three decode replicas of 16 tokens, 13 of which each is predicted to need: none gets two. */
 static void test_two_level_avoids_hot_spots(void **state)
 {
     (void)state;

@@ -299,8 +299,9 @@ static void test_the_formula_of_two_servers(void **state)
     assert_true(near(e.wait_s, 83.33e-6, 0.01) && near(e.capacity_per_s, 1000, 0.002));
 }
 
-/* One server of 1000/s beside two of 500/s each: 2000/s together, whatever the router; latencies have no formula. Where
- * one step prefills on both kinds and another decodes, the prompts of one output token are the limit: the same 2000/s.
+/* One server of 1000/s next to two of 500/s each: 2000/s together, whatever the router; latencies have no formula.
+ * Where one step prefills on both kinds and another decodes, the prompts of one output token are the limit: the same
+ * 2000/s.
  */
 static void test_the_formula_of_several_kinds(void **state)
 {

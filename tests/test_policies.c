@@ -81,7 +81,7 @@ static void test_static_padded_waits_for_a_full_batch_until_the_wait_is_over(voi
 }
 
 /* First-fit decreasing of 6 5 4 3 2 into bins of 6: {6} {5} {4 2} {3}. Sorted 6,5,4,3,2: 3 does not fit
- * beside 6, 5 or 4; 2 fits beside 4. */
+ * next to 6, 5 or 4; 2 fits next to 4. */
 static void test_first_fit_decreasing_by_hand(void **state)
 {
     (void)state;
@@ -575,7 +575,7 @@ static void test_chunked_prefill_allocates_the_whole_prompt_at_admission(void **
     end();
 }
 
-/* 200 blocks keep 2 free (1 %): a prompt of 197 blocks fits beside 1 block only without the watermark. */
+/* 200 blocks keep 2 free (1 %): a prompt of 197 blocks fits next to 1 block only without the watermark. */
 static void test_chunked_prefill_keeps_the_watermark_free(void **state)
 {
     (void)state;
@@ -845,7 +845,7 @@ static void test_the_oldest_may_stand_behind_preempted_requests(void **state)
     assert_ptr_equal(order_oldest(&queue), &r[2]);
 }
 
-/* Outputs 5 and 1 are foretold, so 1 stands before 0. Yet the batch goes when 0, the oldest, has waited for a second.
+/* Outputs 5 and 1 are predicted, so 1 stands before 0. Yet the batch goes when 0, the oldest, has waited for a second.
  */
 static void test_a_batch_waits_for_the_oldest_request(void **state)
 {
@@ -860,7 +860,7 @@ static void test_a_batch_waits_for_the_oldest_request(void **state)
         b.order = "sjf";
         bench_init(&b, policies[i], 100);
         b.order = NULL;
-        b.foretold = true;
+        b.predicted = true;
         bench_arrive(&b, 0, 4, 5);
         assert_int_equal(replica_start(b.replica, 0), 1000000000);
         b.now = 900000000;
@@ -872,8 +872,8 @@ static void test_a_batch_waits_for_the_oldest_request(void **state)
     }
 }
 
-/* At most 100 µs, chunks of no more than 64 tokens, which are also the smallest. Beside a decode the first one takes 65
- * µs. The second would take 9 µs a token: it is run, whatever it takes, when 0 has gone. */
+/* At most 100 µs, chunks of no more than 64 tokens, which are also the smallest. Next to a decode the first one takes
+ * 65 µs. The second would take 9 µs a token: it is run, whatever it takes, when 0 has gone. */
 static void test_adaptive_chunk_keeps_its_target_for_decodes(void **state)
 {
     (void)state;
@@ -972,7 +972,7 @@ static void test_a_swapped_request_decodes_with_the_others(void **state)
     }
 }
 
-/* At most 100 µs: 100 tokens at the start; after them 13.5 µs each, so 7. A decode beside it takes 1 µs of it. */
+/* At most 100 µs: 100 tokens at the start; after them 13.5 µs each, so 7. A decode next to it takes 1 µs of it. */
 static void test_chunked_prefill_with_a_dynamic_budget(void **state)
 {
     (void)state;

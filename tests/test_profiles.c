@@ -793,7 +793,7 @@ static void test_fit_finds_the_parameters_that_made_the_kernels(void **state)
         assert_true(fit.after[kind].p90 < 0.005 && fit.before[kind].median > 0.05);
 }
 
-/* 15 us around a GEMM in 8 bits is no launch: the one in 16 bits stands for it, beside the efficiency. Prompts that
+/* 15 us around a GEMM in 8 bits is no launch: the one in 16 bits stands for it, next to the efficiency. Prompts that
  * take a hundredth of their arithmetic at peak are not believed, and attention stays as it was; so do experts in a
  * format that there are no kernels of. */
 static void test_fit_refuses_what_no_kernel_can_have(void **state)

@@ -106,7 +106,7 @@ static void test_slo_aware_by_hand(void **state)
     assert_int_equal(chosen("slo_aware", spec, &fleet, &r), 2);
 }
 
-/* Pools of 1 000 tokens with 900, 300 and 500 foretold, and a request of 100 + 50: it goes to one of the latter two,
+/* Pools of 1 000 tokens with 900, 300 and 500 predicted, and a request of 100 + 50: it goes to one of the latter two,
  * which are the two drawn, and so to the second. One of 700 + 50 fits in none: any two are drawn, and the first one
  * never wins.
  */

@@ -43,7 +43,7 @@ static void write_trace(const char *path, const struct asked *requests, size_t c
     fclose(f);
 }
 
-/* `cluster` is what is said of it beside the replicas. */
+/* `cluster` is what is said of it next to the replicas. */
 static struct told run_tiers(const char *cluster, unsigned replicas, const struct asked *requests, size_t count)
 {
     char path[] = "/tmp/test_tiers_XXXXXX", text[2000];

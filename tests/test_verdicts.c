@@ -462,7 +462,7 @@ static void test_load_and_utilisation_by_hand(void **state)
     }
 }
 
-/* The model has 2 · (4 + 2) weights beside a head of 1. A prompt of 10 and one decode: 11 tokens, 10 · 11 / 2 + 11
+/* The model has 2 · (4 + 2) weights next to a head of 1. A prompt of 10 and one decode: 11 tokens, 10 · 11 / 2 + 11
  * scores, 2 heads: 2 · 12 · 11 + 4 · 2 · 66 + 2 · 2 = 796 operations. One request keeps its replica busy from first to
  * last, against a peak of 165.2 · 10^12 a second. It holds 1 of 4 blocks, and another replica none of its 4: an eighth
  * of the pool all the time, whatever the share of it that replicas are busy. A replica's 64 tokens have room for one
@@ -501,7 +501,7 @@ static void test_mfu_and_kv_use_by_hand(void **state)
     assert_true(fabs(r.mfu * r.utilization * sim_time_to_s(r.totals.end) * 165.2e12 - 796) < 1e-6);
 }
 
-/* A fast server beside what came before it: 100 requests of 10 ms each in a row, one every 20 ms, after 100 that came
+/* A fast server next to what came before it: 100 requests of 10 ms each in a row, one every 20 ms, after 100 that came
  * at once. All but the latter wait for nothing, and they are cut; a batch job has no warm-up. */
 static void test_the_cut_is_an_instant(void **state)
 {

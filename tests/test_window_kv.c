@@ -279,7 +279,7 @@ static void test_a_transfer_carries_what_the_groups_hold(void **state)
 
 /* A prompt of 614 tokens in chunks of 32 is swapped out at 320. The pool of 1897 blocks takes it back: 614 of the group
  * that keeps all, and 6 · (70 + 95) of those with a window. What it has in host memory is its own, and needs no room
- * beside that; when it was counted so, 2024 blocks were asked for, and it waited for ever. */
+ * next to that; when it was counted so, 2024 blocks were asked for, and it waited for ever. */
 static void test_what_was_swapped_out_comes_back(void **state)
 {
     (void)state;

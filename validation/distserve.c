@@ -222,7 +222,7 @@ static void add_decodes(cJSON *line, const double *decode, double prefill_base_n
     cJSON_AddNumberToObject(line, "ns_per_decode_sequence", decode[2] * 1e6);
 }
 
-/* A stated line: iterations hold prompts or decodes, never both, so that what decodes have beside the base is the
+/* A stated line: iterations hold prompts or decodes, never both, so that what decodes have next to the base is the
  * difference of the two. */
 static cJSON *device_of(const struct fitted *f, enum distserve_costs costs)
 {

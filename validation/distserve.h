@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* distserve.h — SLO attainment of the measured runs that DistServe's authors published, beside simulated ones.
+/* distserve.h — SLO attainment of the measured runs that DistServe's authors published, next to simulated ones.
  *
  * A folder holds a file for each run (arrival, lengths, first token and completion of every request; its name says
  * system, pools, requests and rate) and profiler.vllm.json and profiler.distserve.json, both engines' costs as the

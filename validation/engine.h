@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* engine.h — the real engine beside its simulation, policy by policy, at shares of the capacity that is measured first.
+/* engine.h — the real engine next to its simulation, policy by policy, at shares of the capacity that is measured
+ * first.
  *
  * A repeat measures a profile, then serves each policy with all requests at once, which is its capacity, and at each
  * load. A reference step runs between others all the time: profile and served iterations are corrected by it, so that a

@@ -57,7 +57,7 @@ static int run(const struct engine_cell *c, struct simulation *s, const struct o
     return simulation_run(s, &o, err);
 }
 
-/* Every batch that is served, priced by a profile, beside what it took. */
+/* Every batch that is served, priced by a profile, next to what it took. */
 struct pricing {
     const struct scenario *priced_by;
     struct priced *kinds;

@@ -21,7 +21,7 @@ static int read_rate(const struct json *root, double *rate, struct error *err)
                : json_read_number(root, "request_rate", true, 1e-9, 1e9, rate, err);
 }
 
-/* A limit of clients beside a rate counts where it was reached. */
+/* A limit of clients next to a rate counts where it was reached. */
 static int read_load(const struct json *root, struct level *level, struct error *err)
 {
     double clients = 0, most = INFINITY, rate, burstiness = 1;
@@ -32,10 +32,11 @@ static int read_load(const struct json *root, struct level *level, struct error 
         return error_set(err, ERROR_INPUT, "%s: ramp_up_strategy: expected one load, found a rate that rises",
                          root->file);
     if (isfinite(rate) && clients > 0 && !(most < clients))
-        return error_set(err, ERROR_INPUT,
-                         "%s: max_concurrency: expected none beside a request_rate, or one that was not reached; found "
-                         "%g, with %g requests at once",
-                         root->file, clients, most);
+        return error_set(
+            err, ERROR_INPUT,
+            "%s: max_concurrency: expected none next to a request_rate, or one that was not reached; found "
+            "%g, with %g requests at once",
+            root->file, clients, most);
     level->load = isfinite(rate) ? LOAD_RATE : clients > 0 ? LOAD_CLOSED : LOAD_AT_ONCE;
     level->concurrency = clients;
     level->rate_per_s = isfinite(rate) ? rate : 0;

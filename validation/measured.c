@@ -115,7 +115,7 @@ static int read_settings(const struct json *meta, struct settings *s, struct err
            json_read_bool(&scheduler, "scheduler_reserve_full_isl", &s->whole_must_fit, err);
 }
 
-/* Links between the server's GPUs, where a config.json beside the run states them (LLMServingSim's cluster file:
+/* Links between the server's GPUs, where a config.json next to the run states them (LLMServingSim's cluster file:
  * link_bw in GB/s, link_latency in ns). */
 static int read_link(const char *folder, struct settings *s, struct error *err)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* measured.h — a simulated run beside a measured server's run of the same requests.
+/* measured.h — a simulated run next to a measured server's run of the same requests.
  *
  * A measured run is a folder with requests.jsonl (one request a line: input_toks, output_toks, arrival_time on the wall
  * clock, queued_ts, first_token_ts and last_token_ts on a monotonic one) and meta.json (the engine's settings), as
- * LLMServingSim's benchmark of a vLLM server writes them; prefix_hashes.jsonl beside them says which prompts share
+ * LLMServingSim's benchmark of a vLLM server writes them; prefix_hashes.jsonl next to them says which prompts share
  * prefixes. */
 #ifndef TANDEM_VALIDATION_MEASURED_H
 #define TANDEM_VALIDATION_MEASURED_H

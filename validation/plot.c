@@ -179,7 +179,7 @@ static double simulated_of(const struct point *p, bool ttft)
     return ttft ? p->simulated_ttft_ms : p->simulated_tpot_ms;
 }
 
-/* Points on the dashed line are right; the dotted ones beside it are a fifth off. */
+/* Points on the dashed line are right; the dotted ones next to it are a fifth off. */
 static void draw_points(FILE *out, const struct points *points, const char *const *engines, size_t engine_count,
                         bool ttft)
 {

@@ -22,7 +22,7 @@ struct plotted {
 int plot_servers(const char *file, const char *title, const struct plotted *runs, size_t count, struct error *err);
 
 /* What the engine took and was simulated to take in the last repeat, policy by policy and load by load; served
- * iterations by kind beside their prices; the reference steps by the second. */
+ * iterations by kind next to their prices; the reference steps by the second. */
 int plot_engine(const char *file, const struct engine_validation *v, struct error *err);
 
 /* Simulated against measured TPOT and TTFT of the simulated points, a colour for each engine. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* points.h — simulated closed loops beside measured operating points.
+/* points.h — simulated closed loops next to measured operating points.
  *
  * A CSV file with a header names, for each point, the model, system, engine, precision, input and output length,
  * concurrency and parallelism, and the measured mean TTFT and TPOT (AIConfigurator's silicon samples). Columns used:

@@ -78,7 +78,7 @@ struct request {
     uint32_t prompt_tokens;
     uint32_t output_tokens;     /* what it will generate; hidden from policies */
     uint32_t max_output_tokens; /* what a policy may have to reserve for */
-    uint32_t predicted_tokens;  /* what is foretold of output_tokens; 0 where nobody asked */
+    uint32_t predicted_tokens;  /* what is predicted of output_tokens; 0 where nobody asked */
     struct origin origin;
     uint64_t *hashes; /* [hash_count] of what its prompt's pieces of hash_tokens hold, each with all before it; these
                          and the next are kept only where somebody looks at them */
@@ -102,7 +102,7 @@ struct request {
     uint64_t kv_segment; /* where they stand among the free ones while it is preempted */
     void *swapped_to; /* host memory that keeps KV of its first swapped_tokens while it is preempted; NULL: none does */
     uint32_t swapped_tokens;
-    sim_time prediction;         /* GPU time that foretelling its output takes where it is served */
+    sim_time prediction;         /* GPU time that predicting its output takes where it is served */
     uint32_t units, unit_blocks; /* shareable units (content.h) that it holds, from the first on; and their blocks */
     uint32_t units_lost;         /* how many it held when it was preempted */
     uint32_t peak_computed;      /* most it ever had; below this tokens are computed again */

@@ -13,7 +13,7 @@ struct resample {
     size_t hash_count, hash_capacity;
     sim_time length, block; /* of the trace, to one mean gap after its last arrival; of a stretch */
     sim_time end;           /* of everything */
-    sim_time begins, from;  /* where the stretch at hand lies, and where in the trace it was drawn */
+    sim_time begins, from;  /* where the current stretch lies, and where in the trace it was drawn */
     size_t next;            /* in kept */
     bool wrapped;           /* it has gone over the trace's end */
     gsl_rng *rng;

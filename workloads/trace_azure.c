@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Azure LLM inference traces 2023 and 2024 (Azure/AzurePublicDataset, CC-BY 4.0): CSV with the columns TIMESTAMP,
- * ContextTokens and GeneratedTokens, in any order and with others beside them. Stamps have up to 9 fractional digits
+ * ContextTokens and GeneratedTokens, in any order and with others next to them. Stamps have up to 9 fractional digits
  * and, in 2024, a zone. */
 #include <string.h>
 
@@ -37,7 +37,7 @@ static int complain(const struct trace_row *row, int column, const char *expecte
     return trace_complain(row, (size_t)(field - row->line.text) + 1, expected, field, err);
 }
 
-/* Stamps without a zone are UTC. Beside those of another zone they would be anybody's guess. */
+/* Stamps without a zone are UTC. Next to those of another zone they would be anybody's guess. */
 static int read_stamp(struct trace_row *row, sim_time *out, struct error *err)
 {
     struct date_time stamp;

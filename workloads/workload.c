@@ -30,7 +30,7 @@ struct workload {
     uint64_t count;
     uint32_t repeats_left;
     uint32_t max_output_tokens; /* 0: the request's own output */
-    sim_time offset, last, gap; /* of the repetition at hand, unscaled */
+    sim_time offset, last, gap; /* of the current repetition, unscaled */
 };
 
 static void workload_destroy(void *state)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A plug-in that brings a batching policy: whole prompts one at a time, never beside decodes, and never two in a row
+/* A plug-in that brings a batching policy: whole prompts one at a time, never next to decodes, and never two in a row
  * while somebody decodes. Build and use it from the source folder with
  *
  *     cc -shared -fPIC -O2 -I. docs/examples/prompts_alone.c -o alone.so

@@ -25,7 +25,7 @@ void html_text(FILE *out, const char *text);
 /* Seconds as people read them: "1.23 ms"; "–" where there is none. */
 void html_seconds(char *out, size_t size, double seconds);
 
-/* Names beside their colours, under the charts. */
+/* Names next to their colours, under the charts. */
 void html_legend(FILE *out, const char *const *names, size_t count);
 
 #endif

@@ -59,13 +59,14 @@ int page_latencies(struct page *p, struct error *err)
     static const char *const statistics[] = {"mean", "p50", "p90", "p95", "p99", "p99.9", "max"};
     FILE *out = p->out;
     html_heading(out, "latency", "Latency");
-    fputs("<p class=\"hint\">How many are slower than so long, after the warm-up was cut. The dashed upright line is "
-          "the limit on p99, the level "
-          "one the slowest hundredth: the curve should cross left of and below where they meet. Upright strokes beside "
-          "the "
-          "curve are the ends of 95 % intervals.</p><div "
-          "class=\"charts\">\n",
-          out);
+    fputs(
+        "<p class=\"hint\">How many are slower than so long, after the warm-up was cut. The dashed upright line is "
+        "the limit on p99, the level "
+        "one the slowest hundredth: the curve should cross left of and below where they meet. Upright strokes next to "
+        "the "
+        "curve are the ends of 95 % intervals.</p><div "
+        "class=\"charts\">\n",
+        out);
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
         if (write_distribution(p, shown[i], err))
             return -1;

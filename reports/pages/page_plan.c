@@ -441,7 +441,7 @@ static void write_tornado(const struct plan_page *p)
     size_t count = tornado_bars(needs, units, bars);
     if (count == 0)
         return;
-    html_heading(p->out, "sensitivity", "What it hangs on");
+    html_heading(p->out, "sensitivity", "What it depends on");
     bool moved = width_of(&bars[0], units) != 0;
     fputs(moved ? "<p class=\"hint\">Units needed when an input is off " : "<p>No input that is off ", p->out);
     write_share(p->out, needs);

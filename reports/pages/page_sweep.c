@@ -285,7 +285,7 @@ static int write_page(struct sweep_page *p, int64_t id, FILE *out, struct error 
     write_best(p, GOODPUT, "Most goodput, requests/s", out);
     fprintf(out,
             "</section>\n<p class=\"hint\">Sweep %lld, %zu runs. Points lead to the pages of their runs (the first "
-            "replication); <code>tandem report sweep:%lld --runs</code> writes those beside this one.</p>\n",
+            "replication); <code>tandem report sweep:%lld --runs</code> writes those next to this one.</p>\n",
             (long long)id, p->run_count, (long long)id);
     if (study_heat_maps(&p->study, columns, count, out, err))
         return -1;

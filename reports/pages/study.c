@@ -247,7 +247,7 @@ static void cell_text(const struct study_column *c, double v, char *out, size_t 
         snprintf(out, size, fabs(v) >= 1e4 ? "%.3gk" : fabs(v) >= 100 ? "%.0f" : "%.3g", fabs(v) >= 1e4 ? v / 1e3 : v);
 }
 
-/* Beside a row or under a column: three digits are enough to tell which is which. */
+/* Next to a row or under a column: three digits are enough to tell which is which. */
 static void side_text(const struct study_column *c, double v, char *out, size_t size)
 {
     if (c->numeric)

@@ -198,7 +198,7 @@ static double capacity_of(const struct served *p, const struct sample *w, double
     return high;
 }
 
-/* Seconds that a prompt takes once it is served, beside a batch of decodes. */
+/* Seconds that a prompt takes once it is served, next to a batch of decodes. */
 static double prompt_s(const struct served *p, const struct sample *w, double tokens, double batch)
 {
     double kv = w->prompt + w->output / 2;

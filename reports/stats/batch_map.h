@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* batch_map.h — what batches were made of: time and tokens by how many sequences decoded in an iteration and how many
- * prompt tokens ran beside them, in cells whose bounds double. */
+ * prompt tokens ran next to them, in cells whose bounds double. */
 #ifndef TANDEM_REPORTS_STATS_BATCH_MAP_H
 #define TANDEM_REPORTS_STATS_BATCH_MAP_H
 

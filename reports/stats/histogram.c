@@ -191,7 +191,7 @@ uint64_t quantile_rank(double q, uint64_t n)
     return rank < 1 ? 1 : (uint64_t)rank;
 }
 
-/* A walk over the rows that hold counts: the row at hand, and how many values stand before it. */
+/* A walk over the rows that hold counts: the current row, and how many values stand before it. */
 struct walk {
     const struct histogram *h;
     size_t page;
@@ -204,7 +204,7 @@ static struct walk walk_from_start(const struct histogram *h)
     return (struct walk){.h = h, .rows = h->pages[0] ? h->pages[0]->used : 0};
 }
 
-/* The counts of the row at hand, the next one that is used; NULL after the last one. */
+/* The counts of the current row, the next one that is used; NULL after the last one. */
 static const uint64_t *row_at(struct walk *w)
 {
     while (w->rows == 0) {

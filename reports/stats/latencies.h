@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* latencies.h — latencies of many requests, and two such sets beside each other. */
+/* latencies.h — latencies of many requests, and two such sets next to each other. */
 #ifndef TANDEM_REPORTS_STATS_LATENCIES_H
 #define TANDEM_REPORTS_STATS_LATENCIES_H
 

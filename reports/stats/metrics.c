@@ -468,7 +468,7 @@ static sim_time least_of(sim_time a, sim_time b)
 }
 
 /* Delay stations, queueing, loads and prefill come before the first token, but for what a preemption has loaded or
- * computed again, which is booked apart: what is left of the TTFT beside dispatch is a preemption before it. */
+ * computed again, which is booked apart: what is left of the TTFT next to dispatch is a preemption before it. */
 static int add_to_ttft_bands(struct bands *bands, const struct request *r, sim_time ttft)
 {
     sim_time parts[PART_COUNT] = {[PART_DELAY] = r->parts[PART_DELAY],

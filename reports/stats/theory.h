@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* theory.h — closed forms of queueing theory, to lay beside simulated waits. Rates per second. */
+/* theory.h — closed forms of queueing theory, to lay next to simulated waits. Rates per second. */
 #ifndef TANDEM_REPORTS_STATS_THEORY_H
 #define TANDEM_REPORTS_STATS_THEORY_H
 

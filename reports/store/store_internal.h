@@ -12,7 +12,7 @@
 struct store {
     sqlite3 *db;
     char *file;
-    struct row_spool rows; /* of the run at hand */
+    struct row_spool rows; /* of the current run */
     sqlite3_stmt *last;    /* the statement inserted with last, for when the next row goes to the same table */
     const char *last_sql;
     size_t buckets_a_row; /* of histograms */

@@ -7,7 +7,7 @@
  * with their least and largest value. --against compares with a file of --json, of this machine alone.
  *
  *   bench [--json FILE] [--only TEXT] [--requests N] [--repeat N] [--against FILE] [--week]
- *   bench --versus COMMAND --versus-requests N --scenario FILE    another simulator beside ours
+ *   bench --versus COMMAND --versus-requests N --scenario FILE    another simulator next to ours
  */
 #include <math.h>
 #include <stdio.h>
@@ -484,7 +484,7 @@ static int bench_all(struct options *o, const cJSON *before)
     return status;
 }
 
-/* Another simulator's command beside ours on a scenario, both timed as a whole: starting up, reading the workload,
+/* Another simulator's command next to ours on a scenario, both timed as a whole: starting up, reading the workload,
  * simulating, reporting. */
 static int bench_versus(const struct options *o)
 {

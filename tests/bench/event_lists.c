@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which event list? The hold model (Jones 1986): take the earliest of N events out, put it back an exponential time
- * later, again and again. Ours (sim/min_index.h) beside a binary heap, a 4-ary heap, a pairing heap and a calendar
+ * later, again and again. Ours (sim/min_index.h) next to a binary heap, a 4-ary heap, a pairing heap and a calendar
  * queue, all with a slot per station that can be moved. Nanoseconds a hold. */
 #include <gsl/gsl_randist.h>
 #include <stdio.h>
