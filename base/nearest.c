@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/nearest.h"
 
+#include <ctype.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 enum { LETTERS_MAX = 63 };
 
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+/* In capitals or not. */
+static bool same(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
 size_t nearest_distance(const char *a, const char *b)
@@ -21,8 +30,8 @@ size_t nearest_distance(const char *a, const char *b)
     for (size_t i = 1; i <= m; i++) {
         row[0] = i;
         for (size_t k = 1; k <= n; k++) {
-            row[k] = least(least(last[k], row[k - 1]) + 1, last[k - 1] + (a[i - 1] != b[k - 1]));
-            if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1])
+            row[k] = least(least(last[k], row[k - 1]) + 1, last[k - 1] + !same(a[i - 1], b[k - 1]));
+            if (i > 1 && k > 1 && same(a[i - 1], b[k - 2]) && same(a[i - 2], b[k - 1]))
                 row[k] = least(row[k], before[k - 2] + 1);
         }
         size_t *oldest = before;
@@ -37,7 +46,7 @@ static size_t farness(const char *found, const char *name)
 {
     size_t a = strlen(found), b = strlen(name), shorter = least(a, b);
     size_t distance = nearest_distance(found, name);
-    if (shorter >= 3 && strncmp(found, name, shorter) == 0)
+    if (shorter >= 3 && strncasecmp(found, name, shorter) == 0)
         return distance < 2 ? distance : 1; /* a word that is cut short, or goes on */
     return 3 * distance <= (a > b ? a : b) ? distance : SIZE_MAX;
 }
@@ -46,9 +55,16 @@ static size_t farness(const char *found, const char *name)
 static size_t common(const char *a, const char *b)
 {
     size_t n = 0;
-    while (a[n] && a[n] == b[n])
+    while (a[n] && same(a[n], b[n]))
         n++;
     return n;
+}
+
+/* Of two names as far from what was found: more letters at its beginning, or fewer in all. */
+static bool is_nearer(const char *found, const char *name, const char *than)
+{
+    size_t a = common(found, name), b = common(found, than);
+    return a != b ? a > b : strlen(name) < strlen(than);
 }
 
 const char *nearest_name(const char *found, const char *(*name)(const void *names, size_t index), const void *names)
@@ -57,8 +73,7 @@ const char *nearest_name(const char *found, const char *(*name)(const void *name
     size_t least_far = SIZE_MAX;
     for (size_t i = 0; (candidate = name(names, i)); i++) {
         size_t far = farness(found, candidate);
-        if (far < least_far ||
-            (far != SIZE_MAX && far == least_far && common(found, candidate) > common(found, nearest))) {
+        if (far < least_far || (far != SIZE_MAX && far == least_far && is_nearer(found, candidate, nearest))) {
             least_far = far;
             nearest = candidate;
         }

@@ -96,6 +96,8 @@ static void print_conditions(const struct comparability *c)
         printf("The workloads differ, so neither is better: %s\n", PRINTABLE(c->workload));
     if (*c->seeds)
         printf("The seeds differ, %s: requests are alike, not the same.\n", PRINTABLE(c->seeds));
+    if (*c->configuration)
+        printf("What serves them differs: %s\n", PRINTABLE(c->configuration));
 }
 
 static int compare(struct store *store, int64_t a, int64_t b, struct error *err)

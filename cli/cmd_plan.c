@@ -574,6 +574,11 @@ static int run_here(const struct arguments *args, struct error *err)
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return exit_for(err);
     }
+    if (args->values[OPT_ANALYTIC] && args->values[OPT_JSON]) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        error_set(err, ERROR_INPUT, "--json: is of a plan that is simulated, not of --analytic");
+        return exit_for(err);
+    }
     if (json_member(&root, "scenario").node && args->values[OPT_ANALYTIC])
         return analytic_plan(root, args->values[OPT_ALL] != NULL, err);
     if (json_member(&root, "scenario").node) {

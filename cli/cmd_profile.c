@@ -495,7 +495,7 @@ static int run(const struct arguments *args, struct error *err)
 const struct command command_profile = {
     .name = "profile",
     .usage = "profile import FOLDER, profile show|check|fit DEVICE",
-    .summary = "turn an LLMServingSim bundle into a profile; see what a device costs; judge its tables; fit host work "
+    .summary = "turn measured tables into a profile; see what a device costs; judge its tables; fit host work "
                "or a roofline",
     .options = options,
     .run = run,

@@ -373,7 +373,10 @@ static int sweep_and_print(const struct arguments *args, const struct sweep *s, 
         char wall[32];
         print_duration(wall, sizeof wall, wall_clock_s() - started);
         print_table(s, points, count);
-        printf("\n%zu points, %llu runs of %.3g million requests in %s\n", count, (unsigned long long)pool->trials,
+        printf("\n%zu points, ", count);
+        if (failed > 0)
+            printf("%zu of which cannot be run, ", failed);
+        printf("%llu trials of %.3g million requests in %s\n", (unsigned long long)pool->trials,
                (double)pool->requests * 1e-6, wall);
     }
     if (status == 0 && args->values[OPT_CSV])

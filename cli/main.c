@@ -268,6 +268,11 @@ int main(int argc, char **argv)
             return run_or_help(*c, argc, argv);
         }
     signals_begin(NULL);
+    for (const struct command *const *c = commands; argc == 3 && strcmp(word, "help") == 0 && *c; c++)
+        if (strcmp((*c)->name, argv[2]) == 0) {
+            print_command_help(*c);
+            return finish("", EXIT_DONE, false);
+        }
     if (argc < 2 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         print_help();
         return finish("", argc < 2 ? EXIT_BAD_INPUT : EXIT_DONE, false);

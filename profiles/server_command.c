@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "base/printable.h"
 #include "profiles/device.h"
 #include "profiles/engine.h"
@@ -16,7 +17,7 @@
 #include "profiles/server_flags.h"
 #include "profiles/shipped.h"
 
-enum { ARGUMENTS_MAX = 256 };
+enum { ARGUMENTS_MAX = 256, FLAG_NAMES_MAX = 256 };
 
 /* The command line in pieces, in one buffer. */
 struct pieces {
@@ -260,6 +261,33 @@ static int take_flag(struct server_command *c, struct shape *s, const struct ser
     return (f->takes == FLAG_NUMBER ? take_number : take_text)(c, f, flag, value, err);
 }
 
+/* Names of a table, one by one. */
+struct flag_names {
+    char name[FLAG_NAMES_MAX][48];
+    size_t count;
+};
+
+static const char *flag_name_at(const void *names, size_t index)
+{
+    const struct flag_names *n = names;
+    return index < n->count ? n->name[index] : NULL;
+}
+
+static void note_unknown(struct server_command *c, const struct server_flag *flags, const char *flag)
+{
+    struct flag_names names = {.count = 0};
+    for (; flags->names; flags++)
+        for (const char *at = flags->names; *at && names.count < FLAG_NAMES_MAX; at += strspn(at, " ")) {
+            size_t length = strcspn(at, " ");
+            if (strncmp(at, "--", 2) == 0)
+                snprintf(names.name[names.count++], sizeof *names.name, "%.*s", (int)length, at);
+            at += length;
+        }
+    const char *meant = nearest_name(flag, flag_name_at, &names);
+    note(c, "%s: Tandem does not know it%s%s%s", flag, meant ? "; did you mean " : "", meant ? meant : "",
+         meant ? "?" : "");
+}
+
 /* A flag that no table has takes what stands behind it, unless that is a flag itself. */
 static int read_flags(const struct server_program *p, const struct pieces *pieces, size_t at, struct server_command *c,
                       struct shape *s, struct error *err)
@@ -279,7 +307,7 @@ static int read_flags(const struct server_program *p, const struct pieces *piece
         const struct server_flag *f = find_flag(p->flags, argument, length);
         bool next = at + 1 < pieces->count && strncmp(pieces->argument[at + 1], "--", 2) != 0;
         if (!f) {
-            note(c, "%s: Tandem does not know it", flag);
+            note_unknown(c, p->flags, flag);
             at += !equals && next && pieces->argument[at + 1][0] != '-';
             continue;
         }

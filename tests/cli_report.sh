@@ -215,6 +215,7 @@ P
 # A comparison says no more than intervals do; a run next to itself differs by nothing.
 "$tandem" compare 1 2 >out.txt
 grep -q 'TPOT mean .* A is better by .* (2000 requests in pairs)' out.txt
+grep -q '^What serves them differs: policy.batching' out.txt
 "$tandem" compare 1 1 | grep 'TTFT p50' | grep -q 'no more than chance'
 "$tandem" compare 1 2 --out both.html >out.txt
 for words in 'B is better than A in' 'policy.batching' 'request by request' 'slowest hundredth'; do grep -qF "$words" both.html; done

@@ -104,6 +104,10 @@ P
 "$tandem" run default $small --no-db --set output.iterations=true --set output.requests=true --set output.timeseries_s=1 >out.txt
 grep -qE '^  load +3[0-9]\.. % of the 1[0-9.]+ requests/s that can be sustained, by formula$' out.txt
 grep -q 'busy 9' out.txt
+# The formula knows nothing of prefixes that are found.
+"$tandem" run default --set workload.requests=300 --no-db --set policy.prefix_caching=true --set 'workload.prefixes={"groups":5,"tokens":500}' >prefixes.txt
+grep -q 'can be sustained if no prefix were found, by formula$' prefixes.txt
+"$tandem" help run | grep -q '^usage: tandem run'
 grep -qE 'ρ 0\.3[0-9]+,' out.txt
 got=0; "$tandem" run default $small --set slo.ttft_s.p99=0.001 --check-slo --no-db >/dev/null || got=$?
 [ "$got" = 3 ]

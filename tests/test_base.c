@@ -24,10 +24,11 @@ static void test_distances_by_hand(void **state)
 static void test_the_nearest_name_is_named(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama-2-7b", "llama-3.1-8b", "replicas", "h100-sxm", "run", NULL};
+    static const char *const names[] = {"llama-2-7b", "llama-3.1-8b", "replicas", "h100-pcie", "h100-sxm", "run", NULL};
     static const char *const cases[][2] = {{"llama-3-8b", "llama-3.1-8b"},
                                            {"replica", "replicas"},
-                                           {"h100", "h100-sxm"},
+                                           {"h100", "h100-sxm"}, /* the shorter of two that it begins */
+                                           {"H100-SXM", "h100-sxm"},
                                            {"runs", "run"},
                                            {"zzzz", NULL},
                                            {"", NULL},

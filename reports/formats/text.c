@@ -249,8 +249,8 @@ static void print_requests(FILE *out, const struct cluster_totals *t, const stru
 static void print_load(FILE *out, const struct run_summary *r)
 {
     if (isfinite(r->load))
-        fprintf(out, "  load       %.1f %% of the %.3g requests/s that can be sustained, by formula\n", 100 * r->load,
-                r->sustainable_per_s);
+        fprintf(out, "  load       %.1f %% of the %.3g requests/s that can be sustained%s, by formula\n", 100 * r->load,
+                r->sustainable_per_s, r->prefix_hit_rate > 0 ? " if no prefix were found" : "");
 }
 
 static void print_kv_size(FILE *out, const struct kv_size *kv, bool named)

@@ -29,8 +29,11 @@ static int take_theory(void *state, int columns, char **values, struct error *er
     html_text(out, values[0]);
     fputs("</td><td>", out);
     html_text(out, values[1]);
-    fprintf(out, "</td><td>%s</td><td>%s</td><td>%s</td></tr>\n", values[2] ? text : "no steady state", simulated,
-            kept_number(values[3]) > 0 ? "yes" : "no");
+    fprintf(out, "</td><td>%s</td><td>%s</td><td>%s</td></tr>\n",
+            values[2]                    ? text
+            : kept_number(values[3]) > 0 ? "no steady state"
+                                         : "–",
+            simulated, kept_number(values[3]) > 0 ? "yes" : "no");
     return 0;
 }
 

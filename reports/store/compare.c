@@ -117,7 +117,7 @@ static void fill(struct compared *c, size_t row, struct value a, struct value b,
 void compare_json(const cJSON *a, const cJSON *b, const char *path, compare_change change, void *state)
 {
     const cJSON *member;
-    if (cJSON_Compare(a, b, 1))
+    if ((!a && !b) || cJSON_Compare(a, b, 1))
         return;
     if (cJSON_IsObject(a) && cJSON_IsObject(b)) {
         char below[300];
@@ -140,11 +140,23 @@ void compare_json(const cJSON *a, const cJSON *b, const char *path, compare_chan
     free(to);
 }
 
+/* A sentence's part of what differs. */
+struct change_text {
+    char *text;
+    size_t size;
+};
+
 static void add_change(void *state, const char *path, const char *from, const char *to)
 {
-    struct comparability *c = state;
-    size_t used = strlen(c->workload);
-    snprintf(c->workload + used, sizeof c->workload - used, "%s%s %.60s → %.60s", used ? "; " : "", path, from, to);
+    const struct change_text *c = state;
+    size_t used = strlen(c->text);
+    snprintf(c->text + used, c->size - used, "%s%s %.60s → %.60s", used ? "; " : "", path, from, to);
+}
+
+static void add_changes(const cJSON *a, const cJSON *b, const char *key, char *text, size_t size)
+{
+    compare_json(cJSON_GetObjectItemCaseSensitive(a, key), cJSON_GetObjectItemCaseSensitive(b, key), key, add_change,
+                 &(struct change_text){text, size});
 }
 
 struct asked_run {
@@ -194,8 +206,11 @@ int compare_conditions(struct store *store, int64_t a, int64_t b, struct compara
         out->overloaded[i] = overloaded > 0;
     }
     if (status == 0) {
-        compare_json(cJSON_GetObjectItemCaseSensitive(asked_of[0].scenario, "workload"),
-                     cJSON_GetObjectItemCaseSensitive(asked_of[1].scenario, "workload"), "workload", add_change, out);
+        static const char *const serving[] = {"model", "device", "engine", "techniques", "cluster", "policy"};
+        add_changes(asked_of[0].scenario, asked_of[1].scenario, "workload", out->workload, sizeof out->workload);
+        for (size_t i = 0; i < sizeof serving / sizeof *serving; i++)
+            add_changes(asked_of[0].scenario, asked_of[1].scenario, serving[i], out->configuration,
+                        sizeof out->configuration);
         if (strcmp(asked_of[0].seed, asked_of[1].seed) != 0)
             snprintf(out->seeds, sizeof out->seeds, "%s → %s", asked_of[0].seed, asked_of[1].seed);
     }

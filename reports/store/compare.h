@@ -20,7 +20,8 @@ enum { COMPARED = 16 };
 /* What two runs were asked, and how they fared: what has to be said before any number. */
 struct comparability {
     char workload[400]; /* what differs in it, path by path: "workload.arrivals.rate_per_s 4 → 40"; "": nothing */
-    char seeds[64];     /* "1 → 2"; "": the same */
+    char configuration[600]; /* the same of all that serves it: "cluster.replicas 1 → 4" */
+    char seeds[64];          /* "1 → 2"; "": the same */
     bool overloaded[2];
     double unserved[2]; /* shares of the requests */
 };
