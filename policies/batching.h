@@ -47,6 +47,8 @@ struct batching_policy {
     /* Its limits under these parameters, for requests of `longest` tokens at most, prompt and output. NULL: one such
      * request's tokens, and 256 sequences. */
     struct batch_limits (*limits)(const struct param_set *params, uint64_t longest);
+    /* What is expected instead of these parameters where a KV block has so many tokens; NULL: nothing. May be NULL. */
+    const char *(*unfit)(const struct param_set *params, uint32_t block_tokens);
     /* Why this request can never run here, or NULL. Asked at arrival; may be NULL. */
     const char *(*refuses)(const void *state, const struct replica_view *view, const struct request *r);
     void (*destroy)(void *state);

@@ -18,6 +18,7 @@ struct sglang {
     double initial, least, decay; /* of the ratio, each decode batch */
     double ratio;                 /* `decays` decode batches ago; fewer than `least` never */
     uint64_t decays, steps;       /* decode steps that have been counted among them */
+    bool lacks_room;              /* a prompt that was begun has less room than it has tokens left */
     bool full;                    /* nobody is looked at before a request has left */
     bool prompts;                 /* the batch formed last had some */
     bool looks_again;             /* after which the queue is looked at in any case */
@@ -66,6 +67,13 @@ static struct batch_limits limits(const struct param_set *set, uint64_t longest)
     return (struct batch_limits){.tokens = prompts > sequences ? prompts : sequences,
                                  .sequences = sequences,
                                  .budget = param_number(set, "mixed_chunk") != 0 ? chunk : 0};
+}
+
+/* A chunk is whole blocks. */
+static const char *unfit(const struct param_set *set, uint32_t block_tokens)
+{
+    uint32_t chunk = (uint32_t)param_number(set, "chunked_prefill_size");
+    return chunk > 0 && chunk < block_tokens ? "chunked_prefill_size to be 0, or a KV block's tokens at least" : NULL;
 }
 
 /* Scheduling ahead, the token of the iteration that runs is not known yet. */
@@ -139,12 +147,14 @@ static struct budget budget_of(const struct sglang *s, struct replica_view *view
     int64_t mixed = s->mixed ? (int64_t)(out->decodes + s->left) : 0;
     struct budget b = {.input = (int64_t)s->max_prefill_tokens - mixed,
                        .chunk = s->chunk > 0 ? (int64_t)s->chunk - mixed : INT64_MAX};
-    uint64_t remaining = 0;
+    uint64_t remaining = 0, to_come = 0;
     view_settle(view);
     for (const struct request *r = view->running->head; r; r = r->next)
         if (r->decode.in)
             remaining += clip(r->max_output_tokens - outputs(view, r));
-    b.spoken_for = (double)remaining * ratio_now(s) + (s->mixed ? (double)s->left : 0);
+        else if (r->loading)
+            to_come += request_uncomputed(r) + clip(r->max_output_tokens - r->generated);
+    b.spoken_for = (double)remaining * ratio_now(s) + (double)to_come + (s->mixed ? (double)s->left : 0);
     return b;
 }
 
@@ -176,13 +186,15 @@ static bool make_room(struct replica_view *view, struct batch *out, struct reque
 }
 
 /* Prompts that were begun come first: the one that was cut, and those whose KV has come from tiers. */
-static void go_on(struct replica_view *view, struct batch *out, struct budget *b)
+static void go_on(struct sglang *s, struct replica_view *view, struct batch *out, struct budget *b)
 {
     for (size_t i = 0; i < view->prefilling_count && b->chunk > 0; i++) {
         struct request *r = view->prefilling[i];
         uint32_t left = request_uncomputed(r);
-        double room = (double)free_tokens(view) - b->spoken_for;
+        double own = (double)r->kv_blocks * view->kv.block_tokens - r->computed; /* reserved, and not computed yet */
+        double room = (double)free_tokens(view) + own - b->spoken_for;
         int64_t most = room < (double)b->chunk ? (int64_t)room : b->chunk;
+        s->lacks_room = room < (double)left;
         if (most <= 0)
             most = b->chunk;
         uint32_t tokens = (int64_t)left > most ? (uint32_t)most : left;
@@ -231,8 +243,10 @@ static bool admit(struct sglang *s, struct replica_view *view, struct batch *out
         s->full = true;
         return false;
     }
-    if (view_load(view, r, reserved))
+    if (view_load(view, r, reserved)) {
+        b->spoken_for += extend + to_come;
         return true;
+    }
     view_reuse(view, r);
     view_reserve(view, r, reserved);
     view_admit(view, r);
@@ -247,7 +261,7 @@ static void prefill(struct sglang *s, struct replica_view *view, struct batch *o
     if (view->prefilling_count == 0 && (s->full || view->waiting->count == 0))
         return;
     struct budget b = budget_of(s, view, out);
-    go_on(view, out, &b);
+    go_on(s, view, out, &b);
     bool goes_on = view->evicted == 0;
     while (goes_on && view->waiting->count > 0 && !view_is_swapped(view, view->waiting->head)) {
         s->full |= view->running->count + s->left >= s->max_sequences;
@@ -308,6 +322,9 @@ static void decode(struct sglang *s, struct replica_view *view, struct batch *ou
 static void hold(const struct sglang *s, const struct replica_view *view, struct batch *out)
 {
     bool chunk = s->prompts && s->chunk > 0 && out->count == 1 && out->items[0].new_tokens == s->chunk;
+    bool goes_on = view->prefilling_count > 0 && !s->prompts; /* a prompt that could not have a place in this batch */
+    if (goes_on || (chunk && s->lacks_room))
+        return;
     if (chunk ? out->decodes == 0 : !s->prompts && (s->full || view->waiting->count == 0))
         view_hold(view, out, chunk || s->full);
 }
@@ -360,6 +377,7 @@ const struct batching_policy policy_sglang = {
     .wastes_last = true,
     .create = create,
     .limits = limits,
+    .unfit = unfit,
     .form_batch = form_batch,
     .destroy = free,
 };

@@ -71,6 +71,16 @@ static void destroy(void *state)
     free(t);
 }
 
+/* A chunk is whole units. */
+static const char *unfit(const struct param_set *set, uint32_t block_tokens)
+{
+    uint32_t unit = (uint32_t)param_number(set, "chunk_unit_tokens");
+    bool cuts = strcmp(param_text(set, "chunking"), "none") != 0;
+    return cuts && (unit > 0 ? unit : block_tokens) > (uint32_t)param_number(set, "token_budget")
+               ? "a token_budget of a chunk's unit (chunk_unit_tokens, or a KV block's tokens) at least"
+               : NULL;
+}
+
 /* Every request that runs gets its token, so no more run than the budget has tokens. */
 static struct batch_limits limits(const struct param_set *set, uint64_t longest)
 {
@@ -245,13 +255,15 @@ static void share(struct trtllm *t, const struct replica_view *view, const struc
 }
 
 /* What it finds goes off its chunk's end, not off the chunk. False when it must wait. */
-static bool admit(struct replica_view *view, struct batch *out, const struct candidate *c)
+static bool admit(struct trtllm *t, struct replica_view *view, struct batch *out, const struct candidate *c)
 {
     uint32_t reserved = view_admission_tokens(view, c->r, c->left);
     if (view_blocks_to_admit(view, c->r, reserved) > view->kv_free_blocks)
         return false;
-    if (view_load(view, c->r, reserved))
+    if (view_load(view, c->r, reserved)) {
+        t->passed_over = true;
         return true;
+    }
     view_reuse(view, c->r);
     view_reserve(view, c->r, reserved);
     view_admit(view, c->r);
@@ -278,7 +290,7 @@ static void prefill(struct trtllm *t, struct replica_view *view, struct batch *o
         const struct candidate *c = &t->candidates[i];
         if (i < begun)
             view_schedule(view, out, c->r, c->tokens);
-        else if (!admit(view, out, c))
+        else if (!admit(t, view, out, c))
             return;
     }
 }
@@ -342,6 +354,7 @@ const struct batching_policy policy_trtllm = {
     .loads = true,
     .create = create,
     .limits = limits,
+    .unfit = unfit,
     .form_batch = form_batch,
     .refuses = refuses,
     .destroy = destroy,

@@ -29,7 +29,7 @@ struct pieces {
 /* What is put together when all flags have been read. */
 struct shape {
     char model[200];
-    long long tp, pp, dp, ep;
+    long long tp, pp, dp, ep, kv_tokens; /* kv_tokens 0: as memory leaves */
     bool experts, attention_dp;
 };
 
@@ -164,6 +164,19 @@ static int add_word(struct server_command *c, const char *path, const char *valu
     return 0;
 }
 
+static const char *find_word(const struct server_command *c, const char *path)
+{
+    for (size_t i = 0; i < c->word_count; i++)
+        if (strcmp(c->words[i].path, path) == 0)
+            return c->words[i].value;
+    return NULL;
+}
+
+static bool has_word(const struct server_command *c, const char *path)
+{
+    return find_word(c, path) != NULL;
+}
+
 static int add_count(struct server_command *c, const char *path, long long value, struct error *err)
 {
     char text[32];
@@ -206,12 +219,14 @@ static int set_shape(struct shape *s, const char *word, const char *flag, const 
     struct {
         const char *word;
         long long *count;
-    } counts[] = {{"tp", &s->tp}, {"pp", &s->pp}, {"dp", &s->dp}, {"ep", &s->ep}};
+    } counts[] = {{"tp", &s->tp}, {"pp", &s->pp}, {"dp", &s->dp}, {"ep", &s->ep}, {"kv_tokens", &s->kv_tokens}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         if (strcmp(word, counts[i].word) == 0)
             return read_count(flag, value, counts[i].count, err);
     s->experts |= strcmp(word, "experts") == 0;
     s->attention_dp |= strcmp(word, "attention_dp") == 0;
+    if (strcmp(word, "model") == 0 && *s->model)
+        return error_set(err, ERROR_INPUT, "--like: expected one model, found \"%s\" too", PRINTABLE(value));
     if (strcmp(word, "model") == 0)
         snprintf(s->model, sizeof s->model, "%s", value);
     return strcmp(word, "model") != 0 && strcmp(word, "experts") != 0 && strcmp(word, "attention_dp") != 0;
@@ -312,6 +327,8 @@ static int read_flags(const struct server_program *p, const struct pieces *piece
             continue;
         }
         const char *value = equals ? equals + 1 : "";
+        if (f->takes == FLAG_NOTHING && equals)
+            return error_set(err, ERROR_INPUT, "--like: %s: expected no value, found \"%s\"", flag, PRINTABLE(value));
         if (f->takes != FLAG_NOTHING && !equals) {
             if (!next)
                 return error_set(err, ERROR_INPUT, "--like: %s: expected a value after it", flag);
@@ -323,8 +340,40 @@ static int read_flags(const struct server_program *p, const struct pieces *piece
     return 0;
 }
 
+static bool is_of_same_model(const char *word)
+{
+    static const char *const words[] = {"instruct", "chat", "base", "it", "hf", "thinking", "preview", NULL};
+    bool known = word[strspn(word, "0123456789.v")] == 0; /* a date, or a version */
+    for (size_t i = 0; words[i]; i++)
+        known |= strcmp(word, words[i]) == 0;
+    return known;
+}
+
+/* What a repository says behind the shipped model's name: words that change no weight, and a format of weights, which
+ * is a word of the scenario unless the command says one. */
+static int read_suffix(struct server_command *c, const char *repository, const char *name, struct error *err)
+{
+    char words[200], format[20];
+    const char *slash = strrchr(repository, '/');
+    snprintf(words, sizeof words, "%s", (slash ? slash + 1 : repository) + strlen(name));
+    for (char *w = words; *w; w++)
+        *w = (char)tolower((unsigned char)*w);
+    for (char *rest = words, *word; (word = strtok_r(rest, "-_", &rest));) {
+        if (is_of_same_model(word))
+            continue;
+        if (!find_value(server_weight_formats, word, format, sizeof format))
+            return error_set(err, ERROR_INPUT,
+                             "--like: expected a model that is shipped (tandem list models) or a path to one, found "
+                             "\"%s\": %s, but for \"%s\"",
+                             PRINTABLE(repository), name, PRINTABLE(word));
+        if (!has_word(c, "engine.weight_dtype") && add_word(c, "engine.weight_dtype", format, err))
+            return -1;
+    }
+    return 0;
+}
+
 /* A repository's name stands for a shipped model; a path or a shipped name for itself. */
-static int find_model(struct shape *s, struct model *out, struct error *err)
+static int find_model(struct server_command *c, struct shape *s, struct model *out, struct error *err)
 {
     char name[200];
     struct error ignored = {0};
@@ -336,6 +385,8 @@ static int find_model(struct shape *s, struct model *out, struct error *err)
         return error_set(err, ERROR_INPUT,
                          "--like: expected a model that is shipped (tandem list models) or a path to one, found \"%s\"",
                          PRINTABLE(s->model));
+    if (read_suffix(c, s->model, name, err))
+        return -1;
     snprintf(s->model, sizeof s->model, "%s", name);
     return model_load(s->model, out, err);
 }
@@ -354,6 +405,9 @@ static int add_shape(struct server_command *c, const struct server_program *p, s
                          gpus, ranks);
     if (s->attention_dp && !mixture)
         note(c, "attention ranks: only a mixture of experts has them here; each rank is a replica");
+    if (s->attention_dp && together)
+        note(c, "attention ranks: SGLang divides chunked_prefill_size and max_running_requests by them, and schedules "
+                "less conservatively; say so in the scenario");
     if (experts > 1 && !mixture)
         note(c, "expert parallelism: the model has no experts");
     if (add_count(c, "cluster.tensor_parallel", tensor, err) ||
@@ -362,6 +416,20 @@ static int add_shape(struct server_command *c, const struct server_program *p, s
         (!together && s->dp > 1 && add_count(c, "cluster.replicas", s->dp, err)))
         return -1;
     return mixture && experts > 1 ? add_count(c, "cluster.expert_parallel", experts, err) : 0;
+}
+
+/* SGLang's page is one token unless it is said. */
+static int add_kv(struct server_command *c, const struct shape *s, struct error *err)
+{
+    const char *page = find_word(c, "policy.kv_block_tokens");
+    long long blocks = s->kv_tokens / (page ? strtoll(page, NULL, 10) : 1);
+    if (s->kv_tokens == 0)
+        return 0;
+    return blocks > 0 ? add_count(c, "policy.kv_blocks", blocks, err)
+                      : error_set(err, ERROR_INPUT,
+                                  "--like: --max-total-tokens: expected a page's tokens at least, "
+                                  "found \"%lld\"",
+                                  s->kv_tokens);
 }
 
 static int read_pieces(const struct pieces *pieces, struct server_command *out, struct error *err)
@@ -375,9 +443,9 @@ static int read_pieces(const struct pieces *pieces, struct server_command *out, 
         return -1;
     engine_preset(program->engine, "newest", preset, sizeof preset);
     if (add_word(out, "engine.preset", preset, err) || read_flags(program, pieces, at, out, &shape, err) ||
-        find_model(&shape, &model, err) || add_word(out, "model", shape.model, err))
+        find_model(out, &shape, &model, err) || add_word(out, "model", shape.model, err))
         return -1;
-    return add_shape(out, program, &shape, &model, err);
+    return add_kv(out, &shape, err) ? -1 : add_shape(out, program, &shape, &model, err);
 }
 
 int server_command_read(const char *text, struct server_command *out, struct error *err)

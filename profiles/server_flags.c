@@ -7,7 +7,8 @@
 #define EIGHT_BIT_KV                                                                                                   \
     "[{\"name\":\"fp8-kv\",\"paper\":\"none\",\"changes\":[{\"name\":\"kv_cache\",\"bytes_per_value\":1}]}]"
 #define FORMATS                                                                                                        \
-    "none=|fp8=fp8|w8a8_fp8=fp8|w8a8_int8=int8|awq=int4|awq_marlin=int4|gptq=int4|gptq_marlin=int4|modelopt=fp8|"      \
+    "none=|fp8=fp8|int4=int4|w8a8_fp8=fp8|w8a8_int8=int8|awq=int4|awq_marlin=int4|gptq=int4|gptq_marlin=int4|"         \
+    "modelopt=fp8|"                                                                                                    \
     "modelopt_fp8=fp8|modelopt_fp4=fp4|nvfp4=fp4|mxfp4=fp4|fbgemm_fp8=fp8"
 #define KV_FORMATS                                                                                                     \
     "auto=|bfloat16=|bf16=|fp8=" EIGHT_BIT_KV "|fp8_e4m3=" EIGHT_BIT_KV "|fp8_e5m2=" EIGHT_BIT_KV "|int8"              \
@@ -88,7 +89,7 @@ static const struct server_flag sglang_flags[] = {
     {"--schedule-conservativeness", FLAG_NUMBER, "policy.batching.schedule_conservativeness", NULL, NULL},
     {"--schedule-policy", FLAG_TEXT, "policy.order", "fcfs=fcfs|lpm=lpm", "expected fcfs or lpm"},
     {"--mem-fraction-static", FLAG_NUMBER, "engine.memory.utilization", NULL, NULL},
-    {"--max-total-tokens", FLAG_COUNT, "policy.kv_blocks", NULL, NULL},
+    {"--max-total-tokens", FLAG_COUNT, "kv_tokens", NULL, NULL},
     {"--page-size", FLAG_COUNT, "policy.kv_block_tokens", NULL, NULL},
     {"--disable-radix-cache", FLAG_NOTHING, "policy.prefix_caching", "false", NULL},
     {"--disable-overlap-schedule", FLAG_NOTHING, "engine.schedule_ahead", "false", NULL},
@@ -147,6 +148,8 @@ static const struct server_flag trtllm_flags[] = {
      FLAG_TEXT, NULL, NULL, NULL},
     {0},
 };
+
+const char *const server_weight_formats = FORMATS;
 
 const struct server_program server_programs[] = {
     {"vllm serve", "vllm", vllm_flags},

@@ -9,8 +9,9 @@ enum flag_takes { FLAG_NOTHING, FLAG_COUNT, FLAG_NUMBER, FLAG_TEXT };
 struct server_flag {
     const char *names; /* with blanks between: "--tensor-parallel-size -tp" */
     enum flag_takes takes;
-    /* The scenario's word, or one of model, tp, pp, dp, ep, experts and attention_dp, which are put together when all
-     * flags have been read. NULL: it cannot be honoured, as `says` says, or changes nothing where that is NULL. */
+    /* The scenario's word, or one of model, tp, pp, dp, ep, kv_tokens, experts and attention_dp, which are put together
+     * when all flags have been read. NULL: it cannot be honoured, as `says` says, or changes nothing where that is
+     * NULL. */
     const char *word;
     const char *values; /* FLAG_NOTHING: the word's value. FLAG_TEXT: "NAME=VALUE|NAME=|…", what nothing stands behind
                            changes nothing; NULL: the text itself */
@@ -23,6 +24,7 @@ struct server_program {
     const struct server_flag *flags;
 };
 
+extern const char *const server_weight_formats;       /* "NAME=VALUE|…": names of formats, and engine.weight_dtype */
 extern const struct server_program server_programs[]; /* ends with NULL words */
 
 #endif

@@ -368,6 +368,9 @@ static int read_replicas(const struct json *policy, struct pool *pool, struct po
         batching = server_word(pool, policy, "batching");
     if (read_batching(&batching, c, &pool->batching_params, err))
         return -1;
+    const char *expected = c->batching->unfit ? c->batching->unfit(c->batching_params, c->kv_block_tokens) : NULL;
+    if (expected)
+        return json_complain(&batching, expected, err);
     const struct cost_model *cost = &pool->cost;
     struct batch_limits limits = batching_policy_limits(c->batching, c->batching_params, cost->model.max_tokens);
     c->kv_blocks = pool->kv_blocks > 0 ? (uint64_t)pool->kv_blocks : kv_tokens(pool, &limits) / c->kv_block_tokens;
