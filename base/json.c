@@ -89,6 +89,8 @@ int json_parse(const char *text, const char *name, struct json *root, struct err
     cJSON *node = cJSON_ParseWithOpts(text, &end, 1);
     if (!node && json_syntax_is_met(text))
         return error_no_memory(err);
+    if (!node && text[strspn(text, " \t\r\n")] == 0)
+        return error_set(err, ERROR_INPUT, "%s: is empty, expected JSON", name);
     if (!node) {
         int line = 1;
         for (const char *c = text; end && c < end && *c; c++)

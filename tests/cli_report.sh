@@ -301,3 +301,7 @@ fails "sweep:x: expected a sweep's number" "$tandem" report sweep:x
 fails 'run 2: kept neither requests nor iterations' "$tandem" report 2 --db study.db --format perfetto
 fails "two: expected a run's number" "$tandem" compare 1 two
 fails 'allowed: html, text, csv, json, markdown, perfetto, prometheus, vllm' "$tandem" report --format pdf
+# Of several pools a page names each one's costs and KV.
+"$tandem" run default --quiet --db pools.db --set workload.requests=200 --set 'cluster={"pools":{"fast":{"replicas":2},"cheap":{"device":"l40s"}}}'
+"$tandem" report --db pools.db --out pools.html
+for words in 'NVIDIA H100 SXM datasheet' 'NVIDIA L40S datasheet' 'KV blocks of a replica of fast' 'KV tokens of a replica of cheap'; do grep -qF "$words" pools.html; done

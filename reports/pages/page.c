@@ -307,8 +307,41 @@ static void write_limits(struct page *p)
     fputs("</table>\n", p->out);
 }
 
+static void write_pool(struct page *p, const char *pool)
+{
+    static const char *const shown[][2] = {{"kv_pool_blocks", "blocks"}, {"kv_pool_tokens", "tokens"}};
+    char scope[80];
+    snprintf(scope, sizeof scope, "pool:%s", pool);
+    for (int i = 0; i < 2; i++) {
+        double v = kept_run_value(p->run, shown[i][0], scope, "value");
+        if (!isfinite(v))
+            continue;
+        fprintf(p->out, "<div><dt>KV %s of a replica of ", shown[i][1]);
+        html_text(p->out, pool);
+        fprintf(p->out, "</dt><dd>%.0f</dd></div>\n", v);
+    }
+}
+
+/* KV of each pool, where there are several. */
+static void write_pools(struct page *p)
+{
+    const cJSON *cluster = cJSON_GetObjectItemCaseSensitive(p->run->scenario, "cluster"), *pool;
+    const cJSON *pools = cJSON_GetObjectItemCaseSensitive(cluster, "pools");
+    cJSON_ArrayForEach(pool, pools) write_pool(p, pool->string);
+    for (int i = 0; !pools && i < 2; i++) /* of a placement */
+        write_pool(p, i ? "decode" : "prefill");
+}
+
+static bool has_pools(const struct page *p)
+{
+    const cJSON *cluster = cJSON_GetObjectItemCaseSensitive(p->run->scenario, "cluster");
+    return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(cluster, "pools")) > 1 ||
+           isfinite(kept_run_value(p->run, "kv_pool_blocks", "pool:decode", "value"));
+}
+
 static void write_numbers(struct page *p)
 {
+    bool several = has_pools(p);
     static const struct {
         const char *name, *title, *format;
         double scale;
@@ -335,12 +368,14 @@ static void write_numbers(struct page *p)
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
         double v = kept_run_single(p->run, shown[i].name);
         bool matters = isfinite(v) && (v != 0 || i < 6);
-        if (!matters)
+        if (!matters || (several && strncmp(shown[i].name, "kv_pool_", 8) == 0))
             continue;
         char text[64];
         snprintf(text, sizeof text, shown[i].format, v * shown[i].scale);
         fprintf(p->out, "<div><dt>%s</dt><dd>%s</dd></div>\n", shown[i].title, text);
     }
+    if (several)
+        write_pools(p);
     fputs("</dl>\n", p->out);
 }
 

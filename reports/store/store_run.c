@@ -390,7 +390,12 @@ static const char *device_of(const struct cost_model *cost)
     return cost->device.name;
 }
 
-/* The models or devices of all pools, each named once. */
+static const char *source_of(const struct cost_model *cost)
+{
+    return cost->device.source;
+}
+
+/* The models, devices or sources of costs of all pools, each named once. */
 static void name_all(const struct scenario *s, const char *(*name_of)(const struct cost_model *cost), char *out,
                      size_t size)
 {
@@ -414,22 +419,23 @@ static int save_run_row(struct store *s, const struct scenario *sc, const struct
     uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
     for (const char *c = json; *c; c++)
         hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-    char hash_text[20], started[32], models[400], devices[400];
+    char hash_text[20], started[32], models[400], devices[400], sources[1500];
     name_all(sc, model_of, models, sizeof models);
     name_all(sc, device_of, devices, sizeof devices);
+    name_all(sc, source_of, sources, sizeof sources);
     snprintf(hash_text, sizeof hash_text, "%016llx", (unsigned long long)hash);
     time_t now = time(NULL);
     struct tm utc;
     strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     const struct cluster_totals *t = &r->totals;
-    int status = store_insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                              "sssisssddiiiiissssdsis", sc->name, json, hash_text, (sqlite3_int64)sc->seed,
-                              TANDEM_VERSION, t->stopped ? "interrupted" : "done", started, wall_s,
-                              sim_time_to_s(t->end), (sqlite3_int64)t->arrived, (sqlite3_int64)t->finished,
-                              (sqlite3_int64)t->rejected, (sqlite3_int64)t->unfinished, (sqlite3_int64)t->iterations,
-                              models, devices, scenario_cost(sc)->device.source,
-                              sc->cluster.pools[0].replica.batching->name, r->slo.asked ? (double)r->slo.met : NAN,
-                              r->slo.asked ? r->slo.binding : NULL, (sqlite3_int64)t->lost, r->slo.reason);
+    int status =
+        store_insert(s, err, "INSERT INTO run VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                     "sssisssddiiiiissssdsis", sc->name, json, hash_text, (sqlite3_int64)sc->seed, TANDEM_VERSION,
+                     t->stopped ? "interrupted" : "done", started, wall_s, sim_time_to_s(t->end),
+                     (sqlite3_int64)t->arrived, (sqlite3_int64)t->finished, (sqlite3_int64)t->rejected,
+                     (sqlite3_int64)t->unfinished, (sqlite3_int64)t->iterations, models, devices, sources,
+                     sc->cluster.pools[0].replica.batching->name, r->slo.asked ? (double)r->slo.met : NAN,
+                     r->slo.asked ? r->slo.binding : NULL, (sqlite3_int64)t->lost, r->slo.reason);
     free(json);
     return status;
 }
