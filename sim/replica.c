@@ -216,6 +216,8 @@ int replica_evict(struct replica *r, struct request_list *prompts, sim_time now,
     assert(!r->busy);
     batch_clear(&r->next);
     r->next_formed = false;
+    if (replica_arranges(r))
+        replica_account_served(r); /* what they were served of goes with them, and does not count again elsewhere */
     r->view.prefilling_count = r->loading = 0;
     for (struct request *q; (q = r->running.head);) {
         request_list_remove(&r->running, q);

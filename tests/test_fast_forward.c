@@ -264,12 +264,37 @@ static void test_a_stretch_by_hand(void **state)
         assert_int_equal(stretch_end(&rest, n), ends[n + 2]);
 }
 
+/* Who leaves a replica that fails takes along what an order has counted, in whatever iteration of a stretch that is. */
+static void test_an_account_goes_with_those_who_leave(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 10; seed++) {
+        char text[1200];
+        snprintf(
+            text, sizeof text,
+            "{\"seed\": %u, \"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"cluster\": {\"failures\": "
+            "{\"mtbf_s\": 3, \"mttr_s\": 0.5}}, \"policy\": {\"batching\": {\"name\": \"continuous\", "
+            "\"max_sequences\": 3}, \"order\": \"fair\"}, \"workload\": {\"arrivals\": {\"name\": \"closed_loop\", "
+            "\"concurrency\": 8, \"think_s\": 0.5}, \"requests\": 60, \"lengths\": {\"prompt\": {\"name\": "
+            "\"uniform\", \"min\": 10, \"max\": 300}, \"output\": {\"name\": \"uniform\", \"min\": 50, \"max\": "
+            "200}}}}",
+            seed);
+        run(text, true, &stepped);
+        run(text, false, &fast);
+        assert_true(fast.simulation->summary.totals.failures > 0);
+        assert_null(difference(&stepped, &fast));
+        simulation_close(stepped.simulation);
+        simulation_close(fast.simulation);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_stretch_by_hand),
         cmocka_unit_test(test_stepping_reaches_every_pool),
         cmocka_unit_test(test_a_waiting_request_loses_its_prefix),
+        cmocka_unit_test(test_an_account_goes_with_those_who_leave),
         cmocka_unit_test(test_fast_forward_equals_stepping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
