@@ -376,7 +376,7 @@ static int sweep_and_print(const struct arguments *args, const struct sweep *s, 
         printf("\n%zu points, ", count);
         if (failed > 0)
             printf("%zu of which cannot be run, ", failed);
-        printf("%llu trials of %.3g million requests in %s\n", (unsigned long long)pool->trials,
+        printf("%llu runs of %.3g million requests in %s\n", (unsigned long long)pool->trials,
                (double)pool->requests * 1e-6, wall);
     }
     if (status == 0 && args->values[OPT_CSV])

@@ -164,7 +164,7 @@ orphans = db.execute("SELECT count(*) FROM run WHERE id NOT IN (SELECT run_id FR
 assert orphans == 0 and db.execute("SELECT count(*) FROM run").fetchone()[0] == points, orphans
 P
 for i in 2 3; do
-    diff <(sed '/trials of/d; /goes on/d' sweep-1.txt) <(sed '/trials of/d; /goes on/d' sweep-$i.txt)
+    diff <(sed '/runs of/d; /goes on/d' sweep-1.txt) <(sed '/runs of/d; /goes on/d' sweep-$i.txt)
 done
 
 # A scenario's largest rate is not kept, and says so.
