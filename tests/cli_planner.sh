@@ -27,7 +27,7 @@ until_some_points() { # FILE: of a sweep that runs
 # Every point is a run; ranges; the same points whatever the number of threads.
 "$tandem" sweep default $small --vary workload.arrivals.rate_per_s=2..8:3 --vary policy.batching=chunked_prefill,prefill_first --csv a.csv -j 1 >out.txt
 grep -q '6 points, 6 runs' out.txt
-"$tandem" sweep default $small --vary device=h100-sxm,nonesuch | grep -q '^2 points, 1 of which cannot be run, '
+"$tandem" sweep default $small --no-db --vary device=h100-sxm,nonesuch | grep -q '^2 points, 1 of which cannot be run, '
 [ "$(query tandem.db 'SELECT count(*) FROM sweep_point p JOIN run r ON r.id = p.run_id')" = 6 ]
 "$tandem" sweep default $small --vary workload.arrivals.rate_per_s=2..8:3 --vary policy.batching=chunked_prefill,prefill_first --csv b.csv --no-db >out.txt
 cmp a.csv b.csv
