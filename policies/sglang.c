@@ -323,7 +323,9 @@ static void hold(const struct sglang *s, const struct replica_view *view, struct
 {
     bool chunk = s->prompts && s->chunk > 0 && out->count == 1 && out->items[0].new_tokens == s->chunk;
     bool goes_on = view->prefilling_count > 0 && !s->prompts; /* a prompt that could not have a place in this batch */
-    if (goes_on || (chunk && s->lacks_room))
+    /* Ahead, a request may still run that leaves with the iteration before this one: that is noticed after this one. */
+    bool somebody_leaves = view->ahead && view->running->count > view->decoding + view->prefilling_count;
+    if (goes_on || somebody_leaves || (chunk && s->lacks_room))
         return;
     if (chunk ? out->decodes == 0 : !s->prompts && (s->full || view->waiting->count == 0))
         view_hold(view, out, chunk || s->full);

@@ -388,11 +388,8 @@ static void connect(struct cluster *c, struct replica *r, const struct station *
                                                  : paired   ? settle_pair
                                                             : NULL,
                                       .tiers = cluster_tiers_of(c, s),
-                                      /* Any iteration of one of a pair may change what the other has; and so may one
-                                       * of a mixed pool where replicas fail and who was preempted stands last. */
-                                      .step = c->config->step || paired ||
-                                              (c->config->mixed.asked && c->fleet_count > 0 &&
-                                               s->pool->replica.batching->requeues),
+                                      .step = c->config->step ||
+                                              paired, /* any iteration of one may change what the other has */
                                       .takes_back = hands_over && cluster_decoders_may_fail(c->config),
                                       .passes_prompts = passes_prompts(s)};
     replica_connect(r, &host);

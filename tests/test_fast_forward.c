@@ -288,6 +288,32 @@ static void test_an_account_goes_with_those_who_leave(void **state)
     }
 }
 
+/* Ahead, who leaves with the iteration that runs is noticed one batch later by SGLang, and takes a token of a chunk, or
+ * lets others in: a batch holds no longer than until then. */
+static void test_a_batch_holds_until_who_leaves_is_noticed(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 6; seed++) {
+        char text[1400];
+        snprintf(
+            text, sizeof text,
+            "{\"seed\": %u, \"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"engine\": "
+            "{\"schedule_ahead\": true}, \"cluster\": {\"placement\": \"mixed_pool\", \"failures\": {\"mtbf_s\": "
+            "20, \"mttr_s\": 5}}, \"policy\": {\"batching\": {\"name\": \"sglang\", \"chunked_prefill_size\": 512, "
+            "\"max_sequences\": 8, \"mixed_chunk\": %s}}, \"workload\": {\"arrivals\": {\"name\": \"poisson\", "
+            "\"rate_per_s\": 6}, \"requests\": 400, \"lengths\": {\"prompt\": {\"name\": \"lognormal\", "
+            "\"median\": 600, \"sigma\": 1}, \"output\": {\"name\": \"lognormal\", \"median\": 150, \"sigma\": "
+            "0.7}}}}",
+            seed, seed % 2 ? "true" : "false");
+        run(text, true, &stepped);
+        run(text, false, &fast);
+        assert_true(fast.simulation->summary.totals.failures > 0);
+        assert_null(difference(&stepped, &fast));
+        simulation_close(stepped.simulation);
+        simulation_close(fast.simulation);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_stepping_reaches_every_pool),
         cmocka_unit_test(test_a_waiting_request_loses_its_prefix),
         cmocka_unit_test(test_an_account_goes_with_those_who_leave),
+        cmocka_unit_test(test_a_batch_holds_until_who_leaves_is_noticed),
         cmocka_unit_test(test_fast_forward_equals_stepping),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

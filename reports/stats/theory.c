@@ -47,10 +47,10 @@ double theory_mm1_sjf_wait_s(double arrival_rate, double mean_service_s)
     if (rho >= 1)
         return INFINITY;
     gsl_integration_workspace *space = gsl_integration_workspace_alloc(1000);
-    if (!space)
+    if (!space) {
         memory_note_failure(); /* GSL's own allocation */
-    if (!space)
         return NAN;
+    }
     gsl_function f = {.function = sjf_integrand, .params = &rho};
     gsl_integration_qagiu(&f, 0, 0, 1e-9, 1000, space, &integral, &error);
     gsl_integration_workspace_free(space);
