@@ -588,9 +588,12 @@ int64_t store_save_run(struct store *store, const struct scenario *s, const stru
     sqlite3_int64 run = -1;
     struct error ignored;
     bool alone = sqlite3_get_autocommit(store->db); /* else a caller began, who ends it */
-    if (alone && (store_execute(store, "PRAGMA foreign_keys = OFF", err) || store_begin(store, err)))
+    if (alone && store_execute(store, "PRAGMA foreign_keys = OFF", err))
         return -1;
-    int status = save_all(store, s, m, summary, wall_s, &run, err) || (alone && store_commit(store, err)) ? -1 : 0;
+    int status = (alone && store_begin(store, err)) || save_all(store, s, m, summary, wall_s, &run, err) ||
+                         (alone && store_commit(store, err))
+                     ? -1
+                     : 0;
     if (status)
         store_roll_back(store);
     if (alone)
