@@ -334,8 +334,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "{\"schedule_ahead\": true}",
         "{\"schedule_ahead\": true, \"host_ns\": 70000, \"host_ns_per_sequence\": 9000.3}",
         "{\"schedule_ahead\": true, \"exposed_ns\": 20000.9, \"graph_tokens\": [1, 4, 16, 64, 512]}",
-        "{\"schedule_ahead\": true, \"head_for_all\": true, \"exposed_ns_per_sequence\": 700.2, \"eager_layer_ns\": "
-        "900}",
+        ("{\"schedule_ahead\": true, \"head_for_all\": true, \"exposed_ns_per_sequence\": 700.2, \"eager_layer_ns\": "
+         "900}"),
         "{\"schedule_ahead\": false}",
     };
     double interval = 0.001 + 0.5 * gsl_rng_uniform(rng);

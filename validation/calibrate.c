@@ -64,7 +64,7 @@ static size_t known_statistics(const struct calibration_part *part, int m)
 {
     size_t n = 0;
     for (int i = 0; i < MEASURED_STATISTICS; i++)
-        n += isfinite(part->measured[m][i]);
+        n += isfinite(part->measured[m][i]) ? 1 : 0;
     return n;
 }
 
