@@ -462,7 +462,7 @@ static int analytic(struct json root, struct error *err)
     double formula_s = wall_clock_s() - started;
     struct trial t = {.scenario = text, .seed = s.seed, .scales = {1, 1, 1, 1}};
     if (status == 0)
-        status = trial_run(&t, NULL, &r, err);
+        status = trial_run(&t, NULL, NULL, &r, err);
     if (status == 0 && r.failed)
         status = error_set(err, r.code, "%s", r.message);
     if (status == 0) {

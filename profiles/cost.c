@@ -154,6 +154,11 @@ int cost_model_create(struct cost_model *out, const char *model, const char *dev
 
 void cost_model_release(struct cost_model *cm)
 {
+    if (cm->loan) {
+        cost_loan_end(cm->loan);
+        *cm = (struct cost_model){0};
+        return;
+    }
     if (cm->backend.destroy)
         cm->backend.destroy(cm->backend.self);
     cm->backend.destroy = NULL;

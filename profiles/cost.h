@@ -86,6 +86,7 @@ struct cost_model {
     bool is_draft;                     /* its kernels may all be estimates, whatever the device's tables are of */
     struct cost_model *draft;          /* of speculative decoding, owned; NULL: none */
     double pass_tokens;                /* that a pass yields for each decode */
+    struct cost_loan *loan;            /* it is borrowed, and owns nothing (shared_costs.h); NULL: it is not */
 };
 
 /* Beyond these, costs are computed when asked for: the same numbers. The fuzzers' build makes both small, since most of
