@@ -70,7 +70,7 @@ row = "{},here,{},0.19.0,x/Llama-3.1-8B,h100_sxm,agg,1000,50,,{},1,1,1,,,{},{}\n
 open("points.csv", "w").write(head + row.format("a", "vllm", 4, 60, 9) + row.format("b", "vllm", 8, 70, 10))
 open("two.csv", "w").write(head + row.format("a", "vllm", 4, 60, 9) + row.format("b", "sglang", 8, 70, 10))
 P
-"$tandem" validate measured points.csv --profile h100-sxm --csv points.out --no-db >points.txt
+"$tandem" validate measured points.csv --profile h100-sxm --csv points.out --no-db --plot points.html >points.txt
 python3 - <<'P'
 import csv, re
 rows = list(csv.DictReader(open("points.out")))
@@ -78,6 +78,14 @@ assert [(r["id"], float(r["tpot_ms"]), float(r["ttft_ms"])) for r in rows] == [(
 errors = [float(r["simulated_tpot_ms"]) / float(r["tpot_ms"]) - 1 for r in rows]
 said = re.search(r"^all +2 +([-+0-9.]+) %", open("points.txt").read(), re.M)
 assert abs(float(said[1]) - 50 * sum(errors)) < 0.06, (said[0], errors)  # the median of two is their mean
+page = open("points.html").read()
+assert page.count("<circle") == 4, page.count("<circle")  # TTFT and TPOT of two
+for r in rows:
+    tpot, ttft, simulated_tpot, simulated_ttft = (float(r[k]) for k in ("tpot_ms", "ttft_ms", "simulated_tpot_ms", "simulated_ttft_ms"))
+    cells = re.search(f"<tr><td>{r['id']}</td>(.*)</tr>", page)[1].replace(" %", "").replace("<td>", "").split("</td>")
+    wanted = (tpot, simulated_tpot, 100 * (simulated_tpot / tpot - 1), ttft, simulated_ttft, 100 * (simulated_ttft / ttft - 1))
+    for cell, value, last_digit in zip(cells, wanted, (0.01, 0.01, 0.1, 1, 1, 0.1)):
+        assert abs(float(cell) - value) <= 0.51 * last_digit + 1e-3, (cells, wanted)  # the rows have six digits
 P
 fit_points=("$tandem" calibrate --parameters kernel_factor --seeds 1 -j 1 --out c.json)
 "${fit_points[@]}" points.csv --profile h100-sxm --fit 1 >calibrated.txt
