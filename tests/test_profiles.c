@@ -480,6 +480,22 @@ static void test_leave_one_out_by_hand(void **state)
     assert_near(c.beyond.worst, 0.2, 1e-12);
 }
 
+/* fp8 runs as bf16 where there is no fp8, as fp16 where there is neither; bf16 as fp32 on a device of nothing else. */
+static void test_a_format_runs_as_the_next_that_the_device_has(void **state)
+{
+    (void)state;
+    struct device half = {.peak_flops = {[DTYPE_FP16] = 2, [DTYPE_FP32] = 1}},
+                  single = {.peak_flops = {[DTYPE_FP32] = 1}};
+    assert_int_equal(device_arithmetic(&half, DTYPE_FP8), DTYPE_FP16);
+    assert_int_equal(device_arithmetic(&half, DTYPE_INT4), DTYPE_FP16);
+    assert_int_equal(device_arithmetic(&half, DTYPE_BF16), DTYPE_FP16);
+    assert_int_equal(device_arithmetic(&single, DTYPE_BF16), DTYPE_FP32);
+    assert_int_equal(device_arithmetic(&single, DTYPE_FP16), DTYPE_FP32);
+    half.peak_flops[DTYPE_BF16] = 3;
+    assert_int_equal(device_arithmetic(&half, DTYPE_FP8), DTYPE_BF16);
+    assert_true(device_peak_flops(&half, DTYPE_FP8) == 3);
+}
+
 /* Sequences 1, 2, 3 by mean KV 100, 200: 10 20 / 14 30 / 20 38, where 30 was not measured but filled in. Without 2
  * sequences: 15 for 14. 3 from the others: 18 for 20 and 40 for 38. Two columns are too few to leave one out. */
 static void test_leave_one_out_of_a_grid(void **state)
@@ -1251,6 +1267,7 @@ int main(void)
         cmocka_unit_test(test_shared_experts_run_with_routed_ones_where_they_can),
         cmocka_unit_test(test_layers_with_experts_are_launched_more_slowly),
         cmocka_unit_test(test_experts_take_arithmetic_and_bytes_one_after_the_other),
+        cmocka_unit_test(test_a_format_runs_as_the_next_that_the_device_has),
         cmocka_unit_test(test_leave_one_out_of_a_grid),
         cmocka_unit_test(test_llmservingsim_bundle_of_two_grids),
         cmocka_unit_test(test_llmservingsim_bundle_round_trip),
