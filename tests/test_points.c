@@ -440,6 +440,25 @@ static void test_clients_are_not_all_alike(void **state)
     points_release(&p);
 }
 
+/* A way of 15 ms for vLLM from 0.14 on, of 5 before, and of none for SGLang. */
+static void test_requests_take_their_engines_way(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "", "vllm", "0.18.0", "x/Llama-3.1-8B", "", "4", "1", "1", "5,6")
+                    SERVED("b", "", "vllm", "0.12.0", "x/Llama-3.1-8B", "", "4", "1", "1", "6,6")
+                        SERVED("c", "", "sglang", "0.5.1", "x/Llama-3.1-8B", "", "4", "1", "1", "7,6"),
+                &p);
+    for (int i = 0; i < 3; i++) {
+        cJSON *root = scenario_of(&p.items[i]);
+        assert_int_equal(cJSON_GetArraySize(at(root, "cluster.flow")), i < 2 ? 3 : 2);
+        if (i < 2)
+            assert_true(number(root, "cluster.pools.latency.service_s") == (i == 0 ? 0.015 : 0.005));
+        cJSON_Delete(root);
+    }
+    points_release(&p);
+}
+
 /* Concurrencies of one configuration are in one half; a configuration is where the digit of its hash says. */
 static void test_halves_are_by_configuration(void **state)
 {
@@ -499,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_weights_run_at_the_stated_width),
         cmocka_unit_test(test_disaggregated_points_become_two_pools),
         cmocka_unit_test(test_clients_are_not_all_alike),
+        cmocka_unit_test(test_requests_take_their_engines_way),
         cmocka_unit_test(test_halves_are_by_configuration),
         cmocka_unit_test(test_presets_by_version),
     };
