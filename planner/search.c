@@ -51,7 +51,18 @@ double contender_objective(const struct plan *plan, const struct contender *c, s
         sum += plan_objective(plan, &s->point.results[i]);
     if (s && !s->point.failed)
         return sum / (double)s->point.count;
-    return c->family->scaled ? c->family->least_objective : (double)units * c->family->unit_objective;
+    return c->family->scaled ? c->family->least_objective : family_objective(plan, c->family, units);
+}
+
+/* What sizes are ranked by: the objective, and of the same nodes the fewest GPUs needed, which leave the most room. */
+static double rank_of(const struct plan *plan, const struct contender *c, size_t units)
+{
+    double objective = contender_objective(plan, c, units);
+    struct bill bill;
+    if (plan->objective != OBJECTIVE_COST || !plan->buying.whole_nodes)
+        return objective;
+    family_bill(plan, c->family, units, &bill);
+    return bill.bought > 0 ? objective * (1 + 1e-5 * bill.gpus / bill.bought) : objective;
 }
 
 /* Where to look first: an estimate, for which nothing is ruled out. */
@@ -61,27 +72,65 @@ static size_t first_units(const struct plan *plan, const struct family *f)
     return units > 1e6 ? 1000000 : units > 1 ? (size_t)ceil(units) : 1; /* 1 also where there is no formula */
 }
 
-static size_t most_units(const struct plan *plan, const struct family *f)
+static bool within_limits(const struct plan *plan, const struct family *f, size_t units)
 {
-    double most = plan->most_gpus / f->unit_gpus;
-    if (f->unit_cost_per_h > 0)
-        most = fmin(most, plan->most_cost_per_h / f->unit_cost_per_h);
-    if (f->unit_power_w > 0)
-        most = fmin(most, plan->most_power_w / f->unit_power_w);
-    return (size_t)fmin(1e6, floor(most * same));
+    struct bill bill;
+    family_bill(plan, f, units, &bill);
+    return bill_is_allowed(&plan->buying, &bill) && !(bill.gpus > plan->most_gpus * same) &&
+           !(bill.cost_per_h > plan->most_cost_per_h * same) &&
+           !((double)units * f->unit_power_w > plan->most_power_w * same);
+}
+
+/* The most units of which something is so that is so of all fewer ones. */
+static size_t most_that(bool (*is_so)(const void *state, size_t units), const void *state)
+{
+    size_t low = 0, high = 1;
+    while (high < 1000000 && is_so(state, high)) {
+        low = high;
+        high *= 2;
+    }
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        *(is_so(state, middle) ? &low : &high) = middle;
+    }
+    return low;
+}
+
+struct asked {
+    const struct plan *plan;
+    const struct contender *contender;
+    double best;
+};
+
+static bool is_allowed(const void *state, size_t units)
+{
+    const struct asked *a = state;
+    return within_limits(a->plan, a->contender->family, units);
+}
+
+static size_t most_units(const struct plan *plan, const struct contender *c)
+{
+    const struct asked asked = {.plan = plan, .contender = c};
+    return most_that(is_allowed, &asked);
+}
+
+static bool is_no_dearer(const void *state, size_t units)
+{
+    const struct asked *a = state;
+    return rank_of(a->plan, a->contender, units) <= a->best * same;
 }
 
 /* What the fewest units cost that may still turn out to hold. */
 static double hoped_objective(const struct plan *plan, const struct contender *c)
 {
-    return contender_objective(plan, c, c->low + 1);
+    return rank_of(plan, c, c->low + 1);
 }
 
 /* What they cost if the formula is right. */
 static double expected_objective(const struct plan *plan, const struct contender *c)
 {
     size_t first = first_units(plan, c->family), units = c->low + 1 > first ? c->low + 1 : first;
-    return contender_objective(plan, c, c->high && units > c->high ? c->high : units);
+    return rank_of(plan, c, c->high && units > c->high ? c->high : units);
 }
 
 /* Whether more units have not helped: the largest two that broke did so alike. */
@@ -181,7 +230,7 @@ static double best_objective(const struct plan_search *s, const struct contender
     double best = INFINITY;
     for (size_t i = 0; i < s->count; i++)
         if (&s->contenders[i] != apart && s->contenders[i].high > 0)
-            best = fmin(best, contender_objective(s->plan, &s->contenders[i], s->contenders[i].high));
+            best = fmin(best, rank_of(s->plan, &s->contenders[i], s->contenders[i].high));
     return best;
 }
 
@@ -221,9 +270,10 @@ static size_t choose(struct plan_search *s, const struct contender *apart, struc
 static size_t units_to_look_at(const struct plan_search *s, const struct contender *c, double best)
 {
     size_t units = next_units(s->plan, c);
-    double most = isfinite(best) && !c->family->scaled ? floor(best / c->family->unit_objective * same) : 1e9;
-    if ((double)units > most)
-        units = (size_t)most;
+    const struct asked asked = {.plan = s->plan, .contender = c, .best = best};
+    size_t most = isfinite(best) && !c->family->scaled ? most_that(is_no_dearer, &asked) : units;
+    if (units > most)
+        units = most;
     if (units > c->most)
         units = c->most;
     return units > c->low ? units : c->low + 1;
@@ -332,7 +382,7 @@ static int choose_best(struct plan_search *s, struct error *err)
     size_t n = 0;
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
-        c->best = c->fate == FATE_FOUND && contender_objective(s->plan, c, c->high) <= best * same;
+        c->best = c->fate == FATE_FOUND && rank_of(s->plan, c, c->high) <= best * same;
         if (c->best)
             ties[n++] = c;
     }
@@ -364,7 +414,7 @@ static int choose_next(struct plan_search *s, struct error *err)
     double best = INFINITY;
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
-        double objective = c->high ? contender_objective(s->plan, c, c->high) : INFINITY;
+        double objective = c->high ? rank_of(s->plan, c, c->high) : INFINITY;
         if (c != s->chosen && c->fate == FATE_FOUND && objective < best) {
             best = objective;
             s->runner_up = c;
@@ -415,8 +465,7 @@ static int find_runner_up(struct plan_search *s, struct error *err)
 static bool runner_up_is_cheaper(const struct plan_search *s)
 {
     return s->chosen && s->runner_up &&
-           contender_objective(s->plan, s->runner_up, s->runner_up->high) * same <
-               contender_objective(s->plan, s->chosen, s->chosen->high);
+           rank_of(s->plan, s->runner_up, s->runner_up->high) * same < rank_of(s->plan, s->chosen, s->chosen->high);
 }
 
 /* How close a size comes to meeting the SLO. */
@@ -493,8 +542,14 @@ static void explain(struct plan_search *s)
         char its[128];
         const struct point *p = &held_by(c)->point;
         margin_text(point_binding(p), point_typical_margin(p), its, sizeof its);
+        struct bill its_bill, bill;
+        family_bill(s->plan, c->family, c->high, &its_bill);
+        family_bill(s->plan, s->chosen->family, s->chosen->high, &bill);
         if (c->best)
             snprintf(c->why, sizeof c->why, "as cheap with %zu units, but with a narrower margin: %s", c->high, its);
+        else if (objective <= best * same)
+            snprintf(c->why, sizeof c->why, "as cheap with %zu units, but needs %g GPUs of its nodes, not %g", c->high,
+                     its_bill.gpus, bill.gpus);
         else
             snprintf(c->why, sizeof c->why, "needs %zu units, %.0f %% more %s", c->high, 100 * (objective / best - 1),
                      objective_names[s->plan->objective]);
@@ -512,7 +567,7 @@ int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
         c->family = &s->families[i];
-        c->most = most_units(plan, c->family);
+        c->most = most_units(plan, c);
         if (c->family->refused[0])
             set_fate(c, FATE_REFUSED, c->family->refused);
     }

@@ -52,18 +52,32 @@ static int apply_scales(const struct trial *t, struct json *root, struct error *
     return scale_times(node, t->scales[SCALE_TIME], err);
 }
 
+/* GPUs of a station's replicas, or of a group of ranks that step together. */
+static double gpus_together(const struct pool_config *pool, const struct cost_model *cost)
+{
+    size_t replicas = pool->ranks > 1 ? pool->ranks : pool->tied;
+    return (double)(replicas > 0 ? replicas : 1) * cost->parallel.tensor;
+}
+
+void trial_take_held(const struct scenario *s, size_t pool_index, struct held_gpus *out)
+{
+    const struct cost_model *cost = &s->pools[pool_index].cost;
+    const struct pool_config *pool = &s->cluster.pools[pool_index];
+    *out = (struct held_gpus){.gpus = (double)pool_replicas(pool) * cost->parallel.tensor,
+                              .together = gpus_together(pool, cost),
+                              .price_per_h = cost->device.price_per_hour,
+                              .power_w = cost->device.power_w};
+    out->mean = out->gpus;
+    snprintf(out->pool, sizeof out->pool, "%s", pool->name);
+    snprintf(out->device, sizeof out->device, "%s", cost->device_name);
+}
+
 static void take_held(const struct scenario *s, const struct run_summary *r, struct trial_result *out)
 {
     out->pool_count = s->cluster.pool_count;
     for (size_t i = 0; i < out->pool_count; i++) {
-        const struct cost_model *cost = &s->pools[i].cost;
-        const struct pool_config *pool = &s->cluster.pools[i];
-        out->held[i] = (struct held_gpus){.gpus = (double)pool_replicas(pool) * cost->parallel.tensor,
-                                          .mean = r->totals.held_s[i] / r->duration_s * cost->parallel.tensor,
-                                          .price_per_h = cost->device.price_per_hour,
-                                          .power_w = cost->device.power_w};
-        snprintf(out->held[i].pool, sizeof out->held[i].pool, "%s", pool->name);
-        snprintf(out->held[i].device, sizeof out->held[i].device, "%s", cost->device_name);
+        trial_take_held(s, i, &out->held[i]);
+        out->held[i].mean = r->totals.held_s[i] / r->duration_s * s->pools[i].cost.parallel.tensor;
     }
 }
 

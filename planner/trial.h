@@ -29,6 +29,7 @@ struct held_gpus {
     char pool[64], device[64];
     double gpus;                 /* at most */
     double mean;                 /* held, over the run */
+    double together;             /* of one replica, which are to be in one node where they fit in; 0: 1 */
     double price_per_h, power_w; /* of one, as the device says; 0 where it does not */
 };
 
@@ -52,6 +53,10 @@ struct trial_result {
 
 /* Runs it. Returns -1 on lack of memory or when *stop is set; whatever else goes wrong is the result's. */
 int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out, struct error *err);
+
+/* The GPUs of a pool as a scenario has them, held all the time. */
+struct scenario;
+void trial_take_held(const struct scenario *s, size_t pool, struct held_gpus *out);
 
 /* GPUs that all pools held, on average. */
 double trial_gpus(const struct trial_result *r);
