@@ -26,7 +26,7 @@ TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/engines/*.json profiles/techniques/*.json \
-           workloads/scenarios/*.json planner/plans/*.json)
+           profiles/accuracy/*.json workloads/scenarios/*.json planner/plans/*.json)
 FORMATTED := $(foreach room,$(ROOMS) include/tandem engine_ref/cuda planner/mpi tests tests/fuzz tests/faults tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
 
 # The engine's CUDA backend, a shared object next to the program; CUDA= leaves it out. Toolkits differ in where they keep

@@ -6,13 +6,13 @@
 #include "base/json.h"
 
 struct shipped_file {
-    const char *kind; /* "model", "device", "engine", "technique", "scenario" or "plan" */
+    const char *kind; /* "model", "device", "engine", "technique", "scenario", "plan" or "accuracy" */
     const char *name; /* without ".json" */
     const char *text;
 };
 
 /* Made by the Makefile from profiles/models, profiles/devices, profiles/engines, profiles/techniques,
- * workloads/scenarios and planner/plans; ends with a NULL kind. */
+ * profiles/accuracy, workloads/scenarios and planner/plans; ends with a NULL kind. */
 extern const struct shipped_file shipped_files[];
 
 /* A name with a '/' or ".json" in it is a path; any other must be shipped. The caller owns root. */

@@ -208,7 +208,7 @@ C
 grep -q '^left out: 1 points, disaggregated, and the number of workers is not given' points.txt
 grep -q '^left out: 1 points, measured on another system' points.txt
 grep -q '^left out: 1 points, a model that is not shipped' points.txt
-[ "$(wc -l <rows.csv)" = 6 ] && grep -qE '^a,line2,vllm,,x/Ideal,,agg,vllm-0.12,(fit|judge),1,1,0.001111,0.001111,0.0011,0.0011,$' rows.csv
+[ "$(wc -l <rows.csv)" = 6 ] && grep -qE '^a,line2,vllm,,x/Ideal,,agg,vllm-0.12,dense,bf16,(fit|judge),1,1,0.001111,0.001111,0.0011,0.0011,$' rows.csv
 [ "$(tail -1 points.txt)" = 'mean absolute error 0.00 %, worst 0.00 %' ]
 sed 's/0.001111$/x/' points.csv >bad.csv
 fails_with 2 'bad.csv:2: silicon_tpot_ms: expected a number above 0, found "x"' \

@@ -10,6 +10,7 @@
 #define TANDEM_VALIDATION_POINTS_H
 
 #include "profiles/device.h"
+#include "profiles/model.h"
 #include "simulation/simulation.h"
 
 enum { POINT_TEXT = 96, POINT_SYSTEM = 24, POINT_SOURCE = 320, POINT_REASON = 160 };
@@ -64,6 +65,9 @@ int points_bound(struct points *points, const struct device *device, struct erro
 
 /* The format of its weights (of experts alone, where it has four bits and any); false: as the model is shipped. */
 bool point_weights(const struct point *p, enum dtype *out);
+
+/* Its shipped model, with its weights in the formats that it was served in. */
+int point_model(const struct point *p, struct model *out, struct error *err);
 
 /* Whether its server keeps KV in 8 bits: as InferenceMAX's published scripts start it (TensorRT-LLM, but for gpt-oss on
  * H200; SGLang's DeepSeek and vLLM's Llama-3.1-70B on Blackwell), or as NVIDIA's checkpoints tell TensorRT-LLM. */

@@ -49,13 +49,33 @@ bool point_weights(const struct point *p, enum dtype *out)
     return true;
 }
 
+/* Four bits are those of experts where a model has any. */
+static bool only_experts(const struct model *m, enum dtype format)
+{
+    return m->moe.experts && format != DTYPE_FP8;
+}
+
+int point_model(const struct point *p, struct model *out, struct error *err)
+{
+    char name[POINT_TEXT];
+    enum dtype format;
+    shipped_resolve("model", p->model_path, name, sizeof name);
+    if (model_load(name, out, err))
+        return -1;
+    if (!point_weights(p, &format))
+        return 0;
+    if (only_experts(out, format))
+        return model_quantise_experts(out, format, err);
+    model_quantise(out, format);
+    return 0;
+}
+
 /* Weights as the file says. Four bits are those of experts where a model has any: its attention stays as shipped. */
 static void add_weights(const struct point *p, const struct model *m, cJSON *engine)
 {
     enum dtype format;
     if (point_weights(p, &format))
-        cJSON_AddStringToObject(engine, m->moe.experts && format != DTYPE_FP8 ? "expert_dtype" : "weight_dtype",
-                                dtype_names[format]);
+        cJSON_AddStringToObject(engine, only_experts(m, format) ? "expert_dtype" : "weight_dtype", dtype_names[format]);
 }
 
 bool point_8bit_kv(const struct point *p)
