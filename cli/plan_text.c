@@ -148,8 +148,10 @@ static void print_size(const struct plan_search *s, const struct contender *c, s
     print_bill(s->plan, c, units, at);
     margin_text(point_binding(at), point_typical_margin(at), typical, sizeof typical);
     margin_text(worst->binding, worst->margin, least, sizeof least);
-    printf("    %s: %s in the median of %zu trials, %s in the worst\n", verdict_words(at->verdict), typical, at->count,
-           least);
+    printf("    %s", verdict_words(at->verdict));
+    if (at->scales[SCALE_TIME] != 1)
+        printf(" with kernels × %.3f as slow", at->scales[SCALE_TIME]);
+    printf(": %s in the median of %zu trials, %s in the worst\n", typical, at->count, least);
     print_latencies(at);
     plan_text_unserved("    ", point_mean(at, "unserved", 0.95).value, point_outcome(at).reason);
     print_rerun(s->plan, c, units, at->count);
@@ -191,6 +193,72 @@ static void print_headroom(const struct plan_answer *a, double spare)
     if (spare > 0)
         printf("    one node lost   meets the SLO: with %s in service, the others are what is recommended\n",
                spare > 1 ? "the spare nodes" : "the spare node");
+}
+
+static void print_level(const struct needs_by_level *n, int level)
+{
+    if (n->units[level] == 0)
+        printf("more than is allowed");
+    else if (n->nodes[level] > 0)
+        printf("%.0f GPUs (%.0f node%s)", n->gpus[level], n->nodes[level], n->nodes[level] == 1 ? "" : "s");
+    else
+        printf("%.0f GPUs", n->gpus[level]);
+}
+
+static void print_needs(const struct needs_by_level *n, const char *title)
+{
+    enum { LOW = 0, MIDDLE = 3, HIGH = CERTAINTY_LEVELS - 1 };
+    const struct model_error *e = &n->contender->family->error;
+    printf("    %s%s: kernels take × %.2f (%.2f … %.2f) of the cost model's time; needed: ", title,
+           PRINTABLE(n->contender->family->held[0].device), n->factor[MIDDLE], n->factor[LOW], n->factor[HIGH]);
+    print_level(n, MIDDLE);
+    printf(", 90 %% interval ");
+    print_level(n, LOW);
+    printf(" … ");
+    print_level(n, HIGH);
+    printf("\n        from %u measured points of %s\n", e->points, e->of);
+}
+
+static void print_expected(const char *title, struct expected e)
+{
+    printf(" %s %.3g s (%.3g … %.3g);", title, e.value, e.low, e.high);
+}
+
+/* What to measure: two loads of a replica, of the device whose error matters most. */
+static void print_measurement(const struct plan_search *s, const struct certainty *c)
+{
+    const struct measurement m = certainty_measurement(c, s);
+    printf("    to know more, measure %s on %s at %.3g and %.3g requests/s of a replica, and calibrate",
+           PRINTABLE(s->plan->name), PRINTABLE(m.contender->family->held[0].device), m.rates_per_s[0],
+           m.rates_per_s[1]);
+    if (isfinite(m.right))
+        printf(": the choice of device is then right with a probability of %.0f %%", 100 * m.right);
+    printf("\n");
+}
+
+static void print_certainty(const struct plan_search *s, const struct certainty *c)
+{
+    if (!c->asked)
+        return;
+    printf("\n  how sure, the cost model's error included\n    ");
+    if (isfinite(c->confidence))
+        printf("the recommended size meets the SLO with %.0f %% confidence", 100 * c->confidence);
+    else
+        printf("the recommended size meets the SLO with at least %.0f %% confidence", 100 * s->plan->model_confidence);
+    printf(" (%.0f %% asked for)\n   ", 100 * s->plan->model_confidence);
+    print_expected("TTFT p99", c->ttft_p99_s);
+    print_expected("TPOT p99", c->tpot_p99_s);
+    print_expected("E2E p99", c->e2e_p99_s);
+    printf(" %.2f %% of requests meet every limit (%.2f … %.2f)\n", 100 * c->attainment.value, 100 * c->attainment.high,
+           100 * c->attainment.low);
+    print_needs(&c->chosen, "");
+    if (c->rival.contender) {
+        print_needs(&c->rival, "against ");
+        printf("    %s rather than %s is right with a probability of %.0f %%\n",
+               PRINTABLE(s->chosen->family->held[0].device), PRINTABLE(s->rival->family->held[0].device),
+               100 * c->right);
+    }
+    print_measurement(s, c);
 }
 
 static void print_units(size_t units)
@@ -285,6 +353,8 @@ void plan_text_answer(const struct plan_search *s, const struct plan_answer *a, 
         print_size(s, s->closest, s->closest_units, "    ");
         print_alone(s);
     }
+    if (a)
+        print_certainty(s, &a->certainty);
     if (s->runner_up)
         print_size(s, s->runner_up, s->runner_up->high, "\n  runner-up    ");
     if (a) {

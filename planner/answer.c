@@ -23,12 +23,15 @@ static struct sized *chosen_size(struct plan_search *s)
 static int ask_headroom(struct plan_answer *a, struct plan_search *s, struct error *err)
 {
     struct sized *size = chosen_size(s);
+    double scales[SCALE_COUNT];
     if (!size)
         return error_no_memory(err);
+    family_scales(s->chosen->family, scales);
     for (int i = 0; i < SCALE_COUNT; i++) {
         struct capacity_question q = {.scenario = size->scenario,
                                       .scale = (enum scale)i,
-                                      .start = 1,
+                                      .base = scales,
+                                      .start = scales[i],
                                       .tolerance = s->plan->tolerance,
                                       .seed = s->plan->seed,
                                       .effort = s->plan->effort};
@@ -57,16 +60,12 @@ static int ask_one_lost(struct plan_answer *a, struct plan_search *s, struct err
     return 0;
 }
 
-/* The fewest units of a contender that hold when an input is scaled: outwards from what it needs as things are, twice
- * as far each time, then halving. 0 when its constraints allow too few. */
-static int units_needed(struct plan_search *s, const struct contender *c, enum scale scale, double factor, size_t *out,
-                        struct error *err)
+int units_needed(struct plan_search *s, const struct contender *c, const double *scales, size_t start, size_t *out,
+                 struct error *err)
 {
-    size_t low = 0, high = 0, units = c->high, step = 1;
+    size_t low = 0, high = 0, units = start, step = 1;
     *out = 0;
     while (high == 0 || high - low > 1) {
-        double scales[SCALE_COUNT] = {1, 1, 1, 1};
-        scales[scale] = factor;
         char *scenario = family_scenario(s->plan, c->family, units);
         if (!scenario)
             return error_no_memory(err);
@@ -95,6 +94,15 @@ static int units_needed(struct plan_search *s, const struct contender *c, enum s
     return 0;
 }
 
+static int needed_when_scaled(struct plan_search *s, const struct contender *c, enum scale scale, double factor,
+                              size_t *out, struct error *err)
+{
+    double scales[SCALE_COUNT];
+    family_scales(c->family, scales);
+    scales[scale] *= factor;
+    return units_needed(s, c, scales, c->high, out, err);
+}
+
 /* How far kernel times may be off is known where the engine was calibrated: by what nine in ten loads that it did not
  * fit stayed below. */
 static int share_off(const struct plan_search *s, enum scale scale, double *out, struct error *err)
@@ -120,12 +128,14 @@ static int ask_sensitivity(struct plan_answer *a, struct plan_search *s, struct 
     for (int i = 0; s->plan->sensitivity > 0 && i < NEEDS_MAX; i++) {
         struct needed *n = &a->needs[a->need_count];
         double share;
+        if (i / 2 == SCALE_TIME && s->chosen->family->error.known) /* what it may be is asked by itself */
+            continue;
         if (share_off(s, (enum scale)(i / 2), &share, err))
             return -1;
         *n = (struct needed){.scale = (enum scale)(i / 2), .factor = i % 2 ? 1 + share : 1 - share};
         tell(s, "sensitivity", i, NEEDS_MAX);
-        if (units_needed(s, s->chosen, n->scale, n->factor, &n->chosen, err) ||
-            (s->runner_up && units_needed(s, s->runner_up, n->scale, n->factor, &n->runner_up, err)))
+        if (needed_when_scaled(s, s->chosen, n->scale, n->factor, &n->chosen, err) ||
+            (s->runner_up && needed_when_scaled(s, s->runner_up, n->scale, n->factor, &n->runner_up, err)))
             return -1;
         a->need_count++;
         double chosen = n->chosen ? family_objective(s->plan, s->chosen->family, n->chosen) : INFINITY;
@@ -133,6 +143,14 @@ static int ask_sensitivity(struct plan_answer *a, struct plan_search *s, struct 
         n->runner_up_is_cheaper = other < chosen * (1 - 1e-9);
     }
     return 0;
+}
+
+static int ask_certainty(struct plan_answer *a, struct plan_search *s, struct error *err)
+{
+    const struct capacity *time = &a->headroom[SCALE_TIME];
+    double bears = time->kind == CAPACITY_UNBOUNDED ? time->low : time->kind == CAPACITY_FOUND ? time->value : NAN;
+    tell(s, "how sure", 0, 0);
+    return certainty_find(&a->certainty, s, bears, err);
 }
 
 /* A few larger sizes of the two best, to see what more money buys. */
@@ -216,8 +234,8 @@ static int make_front(struct plan_answer *a, struct plan_search *s, struct error
 int plan_answer_make(struct plan_answer *a, struct plan_search *s, struct error *err)
 {
     *a = (struct plan_answer){0};
-    return ask_headroom(a, s, err) || ask_one_lost(a, s, err) || ask_sensitivity(a, s, err) || look_further(s, err) ||
-                   make_front(a, s, err)
+    return ask_headroom(a, s, err) || ask_one_lost(a, s, err) || ask_certainty(a, s, err) ||
+                   ask_sensitivity(a, s, err) || look_further(s, err) || make_front(a, s, err)
                ? -1
                : 0;
 }

@@ -138,7 +138,11 @@ static cJSON *size_json(const struct plan_search *s, const struct contender *c, 
     cJSON_AddStringToObject(o, "binding", point_binding(p));
     add_words(o, point_binding(p), point_typical_margin(p));
     cJSON_AddStringToObject(o, "reason", point_outcome(p).reason);
-    cJSON_AddItemToObject(o, "scenario", cJSON_Parse(size->scenario));
+    cJSON *scenario = cJSON_Parse(size->scenario);
+    struct error ignored = {0};
+    if (!scenario || trial_scale_times(scenario, p->scales[SCALE_TIME], &ignored))
+        memory_note_failure();
+    cJSON_AddItemToObject(o, "scenario", scenario);
     static const char *const shown[] = {"ttft_s.p50", "ttft_s.p99",   "tpot_s.p50",    "tpot_s.p99", "e2e_s.p99",
                                         "attainment", "tokens_per_s", "goodput_per_s", "unserved"};
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
@@ -163,6 +167,63 @@ static cJSON *contender_json(const struct plan_search *s, const struct contender
     return o;
 }
 
+static cJSON *needs_json(const struct plan_search *s, const struct needs_by_level *n)
+{
+    cJSON *o = cJSON_CreateObject(), *levels = cJSON_CreateArray();
+    const struct model_error *e = &n->contender->family->error;
+    cJSON_AddStringToObject(o, "label", n->contender->family->label);
+    cJSON_AddStringToObject(o, "device", n->contender->family->held[0].device);
+    cJSON_AddStringToObject(o, "error_of", e->of);
+    cJSON_AddNumberToObject(o, "points", e->points);
+    cJSON_AddBoolToObject(o, "calibrated", e->calibrated);
+    add_number(o, "bias", e->log.bias);
+    add_number(o, "spread", e->log.spread);
+    for (int i = 0; i < CERTAINTY_LEVELS; i++) {
+        cJSON *at = cJSON_CreateObject();
+        add_number(at, "level", certainty_levels[i]);
+        add_number(at, "factor", n->factor[i]);
+        add_number(at, "units", (double)n->units[i]);
+        add_number(at, "gpus", n->gpus[i]);
+        add_number(at, "nodes", n->nodes[i]);
+        add_number(at, objective_names[s->plan->objective], n->objective[i]);
+        cJSON_AddItemToArray(levels, at);
+    }
+    cJSON_AddItemToObject(o, "levels", levels);
+    return o;
+}
+
+static void add_expected(cJSON *o, const char *key, struct expected e)
+{
+    add_estimate(o, key, (struct estimate){e.value, e.low, e.high});
+}
+
+/* The answer with the cost model's error in it. */
+static void add_certainty(cJSON *root, const struct plan_search *s, const struct certainty *c)
+{
+    if (!c->asked)
+        return;
+    cJSON *o = cJSON_AddObjectToObject(root, "certainty"), *expected = cJSON_AddObjectToObject(o, "expected");
+    add_number(o, "asked_for", s->plan->model_confidence);
+    add_number(o, "confidence", c->confidence);
+    add_expected(expected, "ttft_s.p99", c->ttft_p99_s);
+    add_expected(expected, "tpot_s.p99", c->tpot_p99_s);
+    add_expected(expected, "e2e_s.p99", c->e2e_p99_s);
+    add_expected(expected, "attainment", c->attainment);
+    cJSON_AddItemToObject(o, "recommendation", needs_json(s, &c->chosen));
+    if (c->rival.contender) {
+        cJSON_AddItemToObject(o, "rival", needs_json(s, &c->rival));
+        add_number(o, "right", c->right);
+        add_number(o, "right_if_recommendation_measured", c->right_if_chosen_measured);
+        add_number(o, "right_if_rival_measured", c->right_if_rival_measured);
+    }
+    const struct measurement m = certainty_measurement(c, s);
+    cJSON *measure = cJSON_AddObjectToObject(o, "measure");
+    cJSON_AddStringToObject(measure, "device", m.contender->family->held[0].device);
+    cJSON_AddStringToObject(measure, "label", m.contender->family->label);
+    cJSON_AddItemToObject(measure, "rates_per_s", cJSON_CreateDoubleArray(m.rates_per_s, 2));
+    add_number(measure, "right", m.right);
+}
+
 static void add_answer(cJSON *o, const struct plan_search *s, const struct plan_answer *a)
 {
     cJSON *headroom = cJSON_AddObjectToObject(o, "headroom"), *needs = cJSON_AddArrayToObject(o, "sensitivity"),
@@ -172,6 +233,7 @@ static void add_answer(cJSON *o, const struct plan_search *s, const struct plan_
         add_estimate(headroom, scale_names[i],
                      (struct estimate){c->value, c->vague ? NAN : c->low, c->vague ? NAN : c->high});
     }
+    add_certainty(o, s, &a->certainty);
     if (a->one_lost.asked) {
         cJSON *lost = cJSON_AddObjectToObject(o, "one_lost");
         cJSON_AddStringToObject(lost, "verdict", verdicts[a->one_lost.verdict]);

@@ -25,6 +25,8 @@ static struct point *point_at(struct search *s, double load)
     if (s->count == POINTS_MAX)
         return NULL;
     double scales[SCALE_COUNT] = {1, 1, 1, 1};
+    for (int i = 0; s->q->base && i < SCALE_COUNT; i++)
+        scales[i] = s->q->base[i];
     scales[s->q->scale] = load;
     s->at[s->count] = load;
     point_init(&s->points[s->count], s->q->scenario, scales, s->q->seed);

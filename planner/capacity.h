@@ -30,8 +30,9 @@ struct capacity {
 struct capacity_question {
     const char *scenario; /* JSON text */
     enum scale scale;
-    double start;     /* a guess: 1, or what a formula says */
-    double tolerance; /* relative width of the interval, where replications can tell it: 0.02 */
+    const double *base; /* [SCALE_COUNT] the other scales; NULL: 1 each */
+    double start;       /* a guess: 1, or what a formula says */
+    double tolerance;   /* relative width of the interval, where replications can tell it: 0.02 */
     uint64_t seed;
     struct effort effort;
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "planner/axis.h"
+#include "planner/model_error.h"
 #include "planner/plan.h"
 #include "reports/stats/analytic.h"
 
@@ -188,10 +189,13 @@ static int weigh_unit(const struct plan *p, const struct scenario *s, struct fam
 {
     const struct cluster_config *c = &s->cluster;
     const enum price_kind kind = p->buying.kind;
+    f->error.factor = 1;
     f->pool_count = c->pool_count;
     for (size_t i = 0; i < c->pool_count; i++) {
         const struct cost_model *cost = &s->pools[i].cost;
         double price = weigh(p, s, i, f);
+        if (model_error_add(&f->error, p, cost, err))
+            return -1;
         f->grows[i] = !s->pools[i].at.node || holds_replicas(s->pools[i].at.node);
         if (p->objective == OBJECTIVE_COST && isnan(price))
             return error_set(
@@ -240,6 +244,12 @@ static int check(const struct plan *p, struct family *f, struct error *err)
     }
     free(text);
     return status;
+}
+
+void family_scales(const struct family *f, double scales[SCALE_COUNT])
+{
+    for (int i = 0; i < SCALE_COUNT; i++)
+        scales[i] = i == SCALE_TIME && f->error.known ? f->error.factor : 1;
 }
 
 void family_bill(const struct plan *p, const struct family *f, size_t units, struct bill *out)

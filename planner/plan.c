@@ -142,6 +142,17 @@ static int read_buying(struct plan *p, struct error *err)
                : 0;
 }
 
+static int read_model_confidence(struct plan *p, struct error *err)
+{
+    struct json at = json_member(&p->root, "cost_model_confidence");
+    p->model_confidence = 0.9;
+    if (json_read_number(&p->root, "cost_model_confidence", false, 0, 0.999, &p->model_confidence, err))
+        return -1;
+    return p->model_confidence > 0 && p->model_confidence < 0.5
+               ? json_complain(&at, "a number from 0.5 to 0.999, or 0 to believe the cost model", err)
+               : 0;
+}
+
 static int read_effort(struct plan *p, struct error *err)
 {
     long long most = 32;
@@ -153,7 +164,7 @@ static int read_effort(struct plan *p, struct error *err)
         json_read_integer(&p->root, "replications", false, 4, 4096, &most, err) ||
         json_read_number(&p->root, "tolerance", false, 1e-4, 1, &p->tolerance, err) ||
         json_read_number(&p->root, "indifference", false, 1e-4, 1, &p->indifference, err) ||
-        json_read_number(&p->root, "sensitivity", false, 0, 0.9, &p->sensitivity, err))
+        json_read_number(&p->root, "sensitivity", false, 0, 0.9, &p->sensitivity, err) || read_model_confidence(p, err))
         return -1;
     p->effort.most = (size_t)most;
     struct json at = json_member(&p->root, "replications");
@@ -194,10 +205,10 @@ static int prepare_workload(struct plan *p, struct error *err)
 
 static int read_plan(struct plan *p, struct error *err)
 {
-    static const char *const keys[] = {"name",       "about",        "seed",        "scenario",
-                                       "rate_per_s", "search",       "constraints", "prices_per_h",
-                                       "objective",  "confidence",   "buy",         "replications",
-                                       "tolerance",  "indifference", "sensitivity", NULL};
+    static const char *const keys[] = {
+        "name",         "about",        "seed",         "scenario",    "rate_per_s", "search",
+        "constraints",  "prices_per_h", "objective",    "confidence",  "buy",        "cost_model_confidence",
+        "replications", "tolerance",    "indifference", "sensitivity", NULL};
     const char *name = "unnamed", *about = NULL;
     long long seed = 1;
     if (json_check_keys(&p->root, keys, err) || json_read_string(&p->root, "name", false, &name, err) ||

@@ -5,6 +5,7 @@
 
 #include "planner/bill.h"
 #include "planner/point.h"
+#include "profiles/accuracy.h"
 
 enum { PLAN_AXES_MAX = 12, PLAN_PRICES_MAX = 32 };
 
@@ -36,6 +37,8 @@ struct plan {
     double most_gpus, most_cost_per_h, most_power_w; /* INFINITY: no limit; power: of the boards that are needed */
     struct effort effort;
     double tolerance, indifference, sensitivity;
+    double
+        model_confidence; /* with which a size is to hold, of the cost model's error; 0: the cost model is believed */
 };
 
 /* Reads and checks a plan; root is its own from then on, also on failure. A trace without resample_s is resampled by
@@ -65,6 +68,19 @@ double plan_cost_per_h(const struct plan *p, const struct trial_result *r);
 double plan_power_w(const struct trial_result *r);
 double plan_objective(const struct plan *p, const struct trial_result *r);
 
+/* What is known of how much longer kernels take than the cost model says: ln of that factor is normal. */
+struct model_error {
+    bool known;             /* false: the cost model is believed, the factor is 1 */
+    struct log_error log;   /* of the pool whose kernels may take the most */
+    double factor;          /* that verdicts are of: it is not exceeded with the plan's confidence */
+    unsigned points;        /* measured, that this rests on */
+    bool calibrated;        /* on points of the engine's own, else on those of servers like it: */
+    char of[160], key[192]; /* what those have in common; families of one key have the same error */
+};
+
+/* The factor that is not exceeded with a probability. */
+double model_error_factor(const struct model_error *e, double probability);
+
 /* One way to choose a value on every axis; how many replicas there are is left open. */
 struct family {
     char label[256];
@@ -75,6 +91,7 @@ struct family {
     double capacity_per_s;             /* of one unit, by formula */
     char refused[512];                 /* why it cannot be run at all; "" where it can */
     struct held_gpus held[MOST_POOLS]; /* [pool_count] of one unit */
+    struct model_error error;          /* of its kernel times */
     bool grows[MOST_POOLS];            /* with the units; else as the scenario says */
     size_t pool_count;
 };
@@ -89,6 +106,9 @@ double family_objective(const struct plan *p, const struct family *f, size_t uni
 
 /* The most units, of at most `limit`, that have the same bill as so many. */
 size_t family_filled(const struct plan *p, const struct family *f, size_t units, size_t limit);
+
+/* The scales that its verdicts are of: kernel times by the cost model's error. */
+void family_scales(const struct family *f, double scales[SCALE_COUNT]);
 
 /* The scenario of so many units at the plan's rate, as text; the caller's to free. NULL when memory is short. */
 char *family_scenario(const struct plan *p, const struct family *f, size_t units);

@@ -30,7 +30,9 @@ struct sized *contender_size(const struct plan *plan, struct contender *c, size_
         return NULL;
     struct sized *s = &grown[c->count++];
     *s = (struct sized){.units = units, .scenario = scenario};
-    point_init(&s->point, scenario, NULL, plan->seed);
+    double scales[SCALE_COUNT];
+    family_scales(c->family, scales);
+    point_init(&s->point, scenario, scales, plan->seed);
     return s;
 }
 
@@ -68,7 +70,7 @@ static double rank_of(const struct plan *plan, const struct contender *c, size_t
 /* Where to look first: an estimate, for which nothing is ruled out. */
 static size_t first_units(const struct plan *plan, const struct family *f)
 {
-    double units = plan->rate_per_s / (f->capacity_per_s * first_look_slack);
+    double units = plan->rate_per_s * f->error.factor / (f->capacity_per_s * first_look_slack);
     return units > 1e6 ? 1000000 : units > 1 ? (size_t)ceil(units) : 1; /* 1 also where there is no formula */
 }
 
@@ -225,11 +227,11 @@ static bool matters(const struct plan *plan, struct contender *c, double best)
     return true;
 }
 
-static double best_objective(const struct plan_search *s, const struct contender *apart)
+static double best_objective(const struct plan_search *s)
 {
     double best = INFINITY;
     for (size_t i = 0; i < s->count; i++)
-        if (&s->contenders[i] != apart && s->contenders[i].high > 0)
+        if (!s->contenders[i].apart && s->contenders[i].high > 0)
             best = fmin(best, rank_of(s->plan, &s->contenders[i], s->contenders[i].high));
     return best;
 }
@@ -248,13 +250,13 @@ static int compare_hopes(const void *a, const void *b)
 }
 
 /* The contenders to look at next: those that are expected to cost least, as many more as keep all workers busy. */
-static size_t choose(struct plan_search *s, const struct contender *apart, struct hope *hopes)
+static size_t choose(struct plan_search *s, struct hope *hopes)
 {
-    double best = best_objective(s, apart);
+    double best = best_objective(s);
     size_t n = 0, together = s->pool->workers / 4;
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
-        if (c != apart && matters(s->plan, c, best))
+        if (!c->apart && matters(s->plan, c, best))
             hopes[n++] = (struct hope){c, expected_objective(s->plan, c)};
     }
     qsort(hopes, n, sizeof *hopes, compare_hopes);
@@ -305,19 +307,19 @@ static int look(struct plan_search *s, const struct hope *hopes, size_t n, doubl
     return 0;
 }
 
-/* Until none but `apart` could be cheaper than, or as cheap as, the cheapest of the others that holds. */
-static int settle(struct plan_search *s, const struct contender *apart, struct error *err)
+/* Until none but those set apart could be cheaper than, or as cheap as, the cheapest of the others that holds. */
+static int settle(struct plan_search *s, struct error *err)
 {
     struct hope *hopes = malloc((s->count + 1) * sizeof *hopes);
     if (!hopes)
         return error_no_memory(err);
     int status = 0;
     size_t n;
-    for (double rounds = 0; status == 0 && (n = choose(s, apart, hopes)) > 0; rounds++) {
+    for (double rounds = 0; status == 0 && (n = choose(s, hopes)) > 0; rounds++) {
         const struct planner_watch *watch = s->pool->watch;
         if (watch->progress)
             watch->progress(watch->state, hopes[0].contender->family->label, rounds, 0);
-        status = look(s, hopes, n, best_objective(s, apart), err);
+        status = look(s, hopes, n, best_objective(s), err);
     }
     free(hopes);
     return status;
@@ -378,7 +380,7 @@ static int choose_best(struct plan_search *s, struct error *err)
     struct contender **ties = malloc((s->count + 1) * sizeof *ties);
     if (!ties)
         return error_no_memory(err);
-    double best = best_objective(s, NULL);
+    double best = best_objective(s);
     size_t n = 0;
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
@@ -403,24 +405,59 @@ static int choose_best(struct plan_search *s, struct error *err)
     return status;
 }
 
-/* The next cheapest, where none was as cheap: what was given up as more expensive than the best may be it. */
-static int choose_next(struct plan_search *s, struct error *err)
+/* The cheapest that holds of those that are not set apart; what was given up as more expensive may be it. */
+static int find_next(struct plan_search *s, struct contender **next, struct error *err)
 {
     for (size_t i = 0; i < s->count; i++)
         if (s->contenders[i].fate == FATE_DEARER)
             s->contenders[i].fate = FATE_OPEN;
-    if (settle(s, s->chosen, err))
+    if (settle(s, err))
         return -1;
     double best = INFINITY;
+    *next = NULL;
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
         double objective = c->high ? rank_of(s->plan, c, c->high) : INFINITY;
-        if (c != s->chosen && c->fate == FATE_FOUND && objective < best) {
+        if (!c->apart && c->fate == FATE_FOUND && objective < best) {
             best = objective;
-            s->runner_up = c;
+            *next = c;
         }
     }
     return 0;
+}
+
+/* The next cheapest, where none was as cheap. */
+static int choose_next(struct plan_search *s, struct error *err)
+{
+    s->chosen->apart = true;
+    int status = find_next(s, &s->runner_up, err);
+    s->chosen->apart = false;
+    return status;
+}
+
+bool contender_is_alike(const struct contender *a, const struct contender *b)
+{
+    const struct family *f = a->family, *g = b->family;
+    bool alike = f->pool_count == g->pool_count;
+    for (size_t i = 0; alike && i < f->pool_count; i++)
+        alike = strcmp(f->held[i].device, g->held[i].device) == 0;
+    return alike;
+}
+
+/* The cheapest on other devices than those chosen. */
+static int find_rival(struct plan_search *s, struct error *err)
+{
+    bool others = false;
+    for (size_t i = 0; i < s->count; i++) {
+        s->contenders[i].apart = contender_is_alike(s->chosen, &s->contenders[i]);
+        others = others || (!s->contenders[i].apart && s->contenders[i].fate != FATE_REFUSED);
+    }
+    if (s->runner_up && !s->runner_up->apart)
+        s->rival = s->runner_up;
+    int status = others && !s->rival ? find_next(s, &s->rival, err) : 0;
+    for (size_t i = 0; i < s->count; i++)
+        s->contenders[i].apart = false;
+    return status;
 }
 
 /* What is recommended has had all replications that one point may have. What does not hold after all is open again, and
@@ -445,7 +482,7 @@ static int find_chosen(struct plan_search *s, struct error *err)
 {
     int status = 0;
     do
-        if (settle(s, NULL, err) || choose_best(s, err))
+        if (settle(s, err) || choose_best(s, err))
             return -1;
     while (s->chosen && !confirmed(s, s->chosen, &status, err));
     return status;
@@ -514,7 +551,8 @@ static void find_closest(struct plan_search *s)
 static int ask_alone(struct plan_search *s, struct error *err)
 {
     double capacity = s->closest->family->capacity_per_s, rate = s->plan->rate_per_s;
-    double scales[SCALE_COUNT] = {1, 1, 1, 1};
+    double scales[SCALE_COUNT];
+    family_scales(s->closest->family, scales);
     scales[SCALE_RATE] = fmax(1e-3 * fmin(1, isfinite(capacity) ? capacity / rate : 1), 1e-6);
     char *scenario = family_scenario(s->plan, s->closest->family, 1);
     if (!scenario)
@@ -578,6 +616,8 @@ int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial
     if (!s->chosen)
         find_closest(s);
     if (s->closest && ask_alone(s, err))
+        return -1;
+    if (s->chosen && s->chosen->family->error.known && find_rival(s, err))
         return -1;
     explain(s);
     return 0;

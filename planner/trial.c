@@ -20,8 +20,7 @@ static int multiply(cJSON *object, const char *key, double factor, struct error 
     return cJSON_AddNumberToObject(object, key, value) ? 0 : error_no_memory(err);
 }
 
-/* One more technique, that all times take so much longer. */
-static int scale_times(cJSON *root, double factor, struct error *err)
+int trial_scale_times(cJSON *root, double factor, struct error *err)
 {
     if (factor == 1)
         return 0;
@@ -49,7 +48,7 @@ static int apply_scales(const struct trial *t, struct json *root, struct error *
     cJSON_DeleteItemFromObjectCaseSensitive(node, "seed");
     if (!cJSON_AddNumberToObject(node, "seed", (double)t->seed))
         return error_no_memory(err);
-    return scale_times(node, t->scales[SCALE_TIME], err);
+    return trial_scale_times(node, t->scales[SCALE_TIME], err);
 }
 
 /* GPUs of a station's replicas, or of a group of ranks that step together. */

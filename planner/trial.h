@@ -58,6 +58,9 @@ int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct t
 struct scenario;
 void trial_take_held(const struct scenario *s, size_t pool, struct held_gpus *out);
 
+/* Gives a scenario one more technique: all times take so much longer. As SCALE_TIME does. */
+int trial_scale_times(cJSON *scenario, double factor, struct error *err);
+
 /* GPUs that all pools held, on average. */
 double trial_gpus(const struct trial_result *r);
 

@@ -109,7 +109,7 @@ grep -q 'Allen-Cunneen' out.txt
 "$tandem" plan chat-70b --analytic --set scenario.workload.requests=1000 >out.txt
 grep -q 'fewest units that can bear it' out.txt && grep -q 'TPOT, mean' out.txt
 cat >plan.json <<'P'
-{ "name": "small", "rate_per_s": 30, "scenario": "default", "replications": 8, "sensitivity": 0,
+{ "name": "small", "rate_per_s": 30, "scenario": "default", "replications": 8, "sensitivity": 0, "cost_model_confidence": 0,
   "search": { "device": ["h100-sxm", "l40s"], "policy.batching": ["chunked_prefill", "prefill_first"] },
   "prices_per_h": { "h100-sxm": 3, "l40s": 1 } }
 P
@@ -159,18 +159,29 @@ says 2 'prices_per_h.l40s: is there twice' "$tandem" plan plan.json --no-db --se
 says 2 'replications 6: expected a power of two from 4 to 4096' "$tandem" plan plan.json --no-db --replications 6
 says 2 '--confidence 0.9x: expected a number' "$tandem" plan plan.json --no-db --confidence 0.9x
 
-# What a plan names is what it has tried: its first trial run by itself, and the others by their seeds, have the margins
-# that the plan says, here of what is recommended and of the runner-up.
-command_of() { # TITLE: the command under it in out.txt
-    sed -n "/$1/,\$p" out.txt | grep -m1 -o 'tandem run .*' | sed "s|^tandem|'$tandem'|"
-}
 cat >small.json <<'P'
 { "name": "small", "model": "llama-3.1-8b", "device": "h100-sxm",
   "workload": { "arrivals": { "name": "poisson", "rate_per_s": 10 }, "requests": 300,
                 "lengths": { "prompt": { "name": "lognormal", "median": 800, "sigma": 0.7 }, "output": { "name": "lognormal", "median": 100, "sigma": 0.7 } } },
   "slo": { "ttft_s": { "p90": 0.4 }, "e2e_s": { "p90": 6 } } }
 P
-"$tandem" plan plan.json --no-db --quiet --set scenario=small.json --replications 4 --json a.json >out.txt
+# The cost model's error is in the answer: how sure it is, what is needed at each quantile, what to measure.
+"$tandem" plan plan.json --no-db --quiet --set scenario=small.json --set 'search={"device":["h100-sxm"]}' --replications 4 --set cost_model_confidence=0.8 --json sure.json >out.txt
+grep -q 'meets the SLO with .* % confidence (80 % asked for)' out.txt && grep -q '90 % interval' out.txt && grep -q 'to know more, measure' out.txt
+python3 - <<'P'
+import json
+sure = json.load(open("sure.json"))["certainty"]
+units = [level["units"] for level in sure["recommendation"]["levels"]]
+assert units == sorted(units) and sure["confidence"] >= 0.75 and sure["recommendation"]["points"] > 0, sure
+assert sure["expected"]["ttft_s.p99"][1] < sure["expected"]["ttft_s.p99"][2] and "rival" not in sure, sure
+P
+
+# What a plan names is what it has tried: its first trial run by itself, and the others by their seeds, have the margins
+# that the plan says, here of what is recommended and of the runner-up.
+command_of() { # TITLE: the command under it in out.txt
+    sed -n "/$1/,\$p" out.txt | grep -m1 -o 'tandem run .*' | sed "s|^tandem|'$tandem'|"
+}
+"$tandem" plan plan.json --no-db --quiet --set scenario=small.json --replications 4 --set cost_model_confidence=0.9 --json a.json >out.txt
 for title in recommended runner-up; do
     for seed in 1000 1001 1002 1003; do
         eval "$(command_of "$title") --set seed=$seed --quiet --db again.db"
@@ -209,7 +220,7 @@ cat >long.json <<'P'
   "policy": { "batching": "unified_budget" }, "slo": { "goodput_per_s": 0.1 } }
 P
 cat >cheaper.json <<'P'
-{ "name": "cheaper", "scenario": "long.json", "search": { "device": ["a100-80gb", "h100-sxm"] }, "sensitivity": 0, "buy": { "by": "gpu" },
+{ "name": "cheaper", "scenario": "long.json", "search": { "device": ["a100-80gb", "h100-sxm"] }, "sensitivity": 0, "buy": { "by": "gpu" }, "cost_model_confidence": 0,
   "prices_per_h": { "a100-80gb": 1.8, "h100-sxm": 3 }, "replications": 4 }
 P
 "$tandem" plan cheaper.json --no-db --quiet >out.txt

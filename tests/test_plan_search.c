@@ -1026,7 +1026,8 @@ static void test_a_size_as_a_command(void **state)
     free(command);
     families_release(families, count);
     plan_release(&plan);
-    open_plan("{\"scenario\": \"default\", \"objective\": \"gpus\", \"search\": {\"cluster.placement\": [{\"name\": "
+    open_plan("{\"scenario\": \"default\", \"objective\": \"gpus\", \"cost_model_confidence\": 0, \"search\": "
+              "{\"cluster.placement\": [{\"name\": "
               "\"disaggregated\", \"prefill\": "
               "{\"replicas\": 2}, \"decode\": {\"replicas\": 1}}], \"about\": [\"it's\", \"4\"]}}",
               &plan);
