@@ -4,13 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/output.h"
 #include "base/printable.h"
 #include "cli/command.h"
+#include "cli/plan_run.h"
 #include "cli/plan_text.h"
 #include "cli/prices.h"
 #include "cli/session.h"
-#include "planner/answer.h"
 #include "planner/headroom.h"
 #include "profiles/shipped.h"
 #include "reports/stats/analytic.h"
@@ -26,6 +25,8 @@ enum {
     OPT_TOLERANCE,
     OPT_ANALYTIC,
     OPT_JSON,
+    OPT_MARKDOWN,
+    OPT_EMIT,
     OPT_ALL,
     OPT_QUIET
 };
@@ -42,90 +43,13 @@ static const struct option_spec options[] = {
     {"--tolerance", "SHARE", "width of a largest rate's interval, where replications can tell it (default 0.02)"},
     {"--analytic", NULL, "answer by formula at once, and hold it against a simulation"},
     {"--json", "FILE", "write everything that was found out as JSON"},
+    {"--markdown", "FILE", "write the answer as Markdown"},
+    PLAN_EMIT_OPTION,
     {"--all", NULL, "say of every family why it was not chosen, not of the first twenty"},
     {"--quiet", NULL, "no progress"},
     PLUGIN_OPTION,
     {0},
 };
-
-static int write_json(const char *file, const char *text, struct error *err)
-{
-    struct output o;
-    if (output_open(&o, file, err))
-        return -1;
-    fprintf(o.out, "%s\n", text);
-    return output_close(&o, false, err);
-}
-
-/* Keeps what was found in the plan's row, and in a file if wanted. */
-static int keep_answer(const struct arguments *args, const struct plan_search *s, const struct plan_answer *a,
-                       struct journal *journal, struct error *err)
-{
-    cJSON *json = plan_answer_json(s, a);
-    char *text = json && !memory_has_failed() ? cJSON_Print(json) : NULL;
-    cJSON_Delete(json);
-    if (!text)
-        return error_no_memory(err);
-    int status = journal ? journal_finish(journal, s->chosen ? "done" : "not met", text, err) : 0;
-    if (status == 0 && args->values[OPT_JSON])
-        status = write_json(args->values[OPT_JSON], text, err);
-    free(text);
-    return status;
-}
-
-/* A configuration that was refused says so; one that was not has failed with every number of units. */
-static const char *why_not(const struct contender *c)
-{
-    return c->family->refused[0] ? c->family->refused : c->why;
-}
-
-static int search_and_answer(const struct arguments *args, const struct plan *plan, struct session *session,
-                             struct error *err)
-{
-    struct plan_search search;
-    struct plan_answer answer = {0};
-    double started = wall_clock_s();
-    int status = plan_search_run(&search, plan, &session->pool, err);
-    if (status == 0 && search.chosen)
-        status = plan_answer_make(&answer, &search, err);
-    progress_end(&session->progress);
-    if (status == 0 && !search.chosen && !search.closest)
-        status = error_set(err, ERROR_INPUT, "none of the configurations can be run: %s: %s", search.families[0].label,
-                           why_not(&search.contenders[0]));
-    if (status == 0)
-        status = keep_answer(args, &search, search.chosen ? &answer : NULL, session_journal(session), err);
-    if (status == 0)
-        plan_text_answer(&search, search.chosen ? &answer : NULL, args->values[OPT_ALL] != NULL,
-                         wall_clock_s() - started);
-    int exit = status ? exit_for(err) : search.chosen ? EXIT_DONE : EXIT_SLO_MISSED;
-    plan_answer_release(&answer);
-    plan_search_release(&search);
-    return exit;
-}
-
-static int make_plan(const struct arguments *args, struct json root, struct error *err)
-{
-    struct plan plan;
-    struct session session;
-    char *specification = session_specification(root.node);
-    if (plan_read(&plan, root, err)) {
-        free(specification);
-        return exit_for(err);
-    }
-    struct session_wishes wishes = {.threads = args->values[OPT_THREADS],
-                                    .quiet = args->values[OPT_QUIET] != NULL,
-                                    .db = args->values[OPT_NO_DB] ? NULL
-                                          : args->values[OPT_DB]  ? args->values[OPT_DB]
-                                                                  : "tandem.db",
-                                    .table = "plan",
-                                    .name = plan.name,
-                                    .specification = specification};
-    int status = session_open(&session, &wishes, err) ? exit_for(err) : search_and_answer(args, &plan, &session, err);
-    session_close(&session, status == EXIT_FAILED, err);
-    plan_release(&plan);
-    free(specification);
-    return status;
-}
 
 /* No rate was found at which the SLO would begin to be missed: it is missed, or met, at all that were tried. */
 static void print_end(const struct plan *plan, const struct capacity *c)
@@ -374,16 +298,28 @@ static int run_here(const struct arguments *args, struct error *err)
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return exit_for(err);
     }
-    if (args->values[OPT_ANALYTIC] && args->values[OPT_JSON]) {
+    const char *kept = args->values[OPT_JSON]       ? "--json"
+                       : args->values[OPT_MARKDOWN] ? "--markdown"
+                       : args->values[OPT_EMIT]     ? "--emit"
+                                                    : NULL;
+    if (kept && (args->values[OPT_ANALYTIC] || (!is_plan && strcmp(kept, "--json") != 0))) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
-        error_set(err, ERROR_INPUT, "--json: is of a plan that is simulated, not of --analytic");
+        error_set(err, ERROR_INPUT, "%s: is of a plan that is simulated, not of %s", kept,
+                  args->values[OPT_ANALYTIC] ? "--analytic" : "a scenario by itself");
         return exit_for(err);
     }
     if (is_plan && args->values[OPT_ANALYTIC])
         return analytic_plan(root, args->values[OPT_ALL] != NULL, err);
+    const struct plan_wishes wishes = {.threads = args->values[OPT_THREADS],
+                                       .quiet = args->values[OPT_QUIET] != NULL,
+                                       .all = args->values[OPT_ALL] != NULL,
+                                       .db = plan_database(args->values[OPT_DB], args->values[OPT_NO_DB]),
+                                       .json = args->values[OPT_JSON],
+                                       .markdown = args->values[OPT_MARKDOWN],
+                                       .emit = args->values[OPT_EMIT]};
     if (is_plan) {
         if (set_effort(args, &root, err) == 0)
-            return make_plan(args, root, err);
+            return plan_run(&wishes, root, err);
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return exit_for(err);
     }

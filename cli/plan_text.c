@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/plan_text.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,13 @@ static void print_headroom(const struct plan_answer *a, double spare)
                spare > 1 ? "the spare nodes" : "the spare node");
 }
 
+/* A share that is neither 0 nor 1, though it may round to them. */
+static const char *percent(double share, char out[16])
+{
+    snprintf(out, 16, share > 0.995 ? "over 99 %%" : share < 0.005 ? "below 1 %%" : "%.0f %%", 100 * share);
+    return out;
+}
+
 static void print_level(const struct needs_by_level *n, int level)
 {
     if (n->units[level] == 0)
@@ -219,44 +227,62 @@ static void print_needs(const struct needs_by_level *n, const char *title)
     printf("\n        from %u measured points of %s\n", e->points, e->of);
 }
 
-static void print_expected(const char *title, struct expected e)
+static void print_expected(const struct expected *e)
 {
-    printf(" %s %.3g s (%.3g … %.3g);", title, e.value, e.low, e.high);
+    char metric[24];
+    size_t name = strcspn(e->name, "_.");
+    for (size_t i = 0; i < name; i++)
+        metric[i] = (char)toupper((unsigned char)e->name[i]);
+    metric[name] = 0;
+    printf("    %s %s %.3g s (%.3g … %.3g)", metric, strrchr(e->name, '.') + 1, e->value, e->low, e->high);
+    if (isfinite(e->limit))
+        printf(", limit %.3g s", e->limit);
+    printf("\n");
 }
 
 /* What to measure: two loads of a replica, of the device whose error matters most. */
 static void print_measurement(const struct plan_search *s, const struct certainty *c)
 {
     const struct measurement m = certainty_measurement(c, s);
+    const cJSON *model = cJSON_GetObjectItemCaseSensitive(s->plan->scenario.node, "model");
+    char text[16];
+    if (c->chosen.nodes[0] > 0 && c->chosen.objective[0] == c->chosen.objective[CERTAINTY_LEVELS - 1] &&
+        !(c->right < 0.99)) {
+        printf("    no measurement would change what to buy\n");
+        return;
+    }
     printf("    to know more, measure %s on %s at %.3g and %.3g requests/s of a replica, and calibrate",
-           PRINTABLE(s->plan->name), PRINTABLE(m.contender->family->held[0].device), m.rates_per_s[0],
-           m.rates_per_s[1]);
+           cJSON_IsString(model) ? PRINTABLE(model->valuestring) : "it", PRINTABLE(m.contender->family->held[0].device),
+           m.rates_per_s[0], m.rates_per_s[1]);
     if (isfinite(m.right))
-        printf(": the choice of device is then right with a probability of %.0f %%", 100 * m.right);
+        printf(": the choice of device is then right with a probability of %s", percent(m.right, text));
     printf("\n");
 }
 
 static void print_certainty(const struct plan_search *s, const struct certainty *c)
 {
+    char text[16];
     if (!c->asked)
         return;
     printf("\n  how sure, the cost model's error included\n    ");
     if (isfinite(c->confidence))
-        printf("the recommended size meets the SLO with %.0f %% confidence", 100 * c->confidence);
+        printf("the recommended size meets the SLO with %s confidence", percent(c->confidence, text));
     else
         printf("the recommended size meets the SLO with at least %.0f %% confidence", 100 * s->plan->model_confidence);
-    printf(" (%.0f %% asked for)\n   ", 100 * s->plan->model_confidence);
-    print_expected("TTFT p99", c->ttft_p99_s);
-    print_expected("TPOT p99", c->tpot_p99_s);
-    print_expected("E2E p99", c->e2e_p99_s);
-    printf(" %.2f %% of requests meet every limit (%.2f … %.2f)\n", 100 * c->attainment.value, 100 * c->attainment.high,
-           100 * c->attainment.low);
+    printf(" (%.0f %% asked for); to be expected, with its 90 %% interval:\n", 100 * s->plan->model_confidence);
+    for (size_t i = 0; i < c->expected_count; i++)
+        if (strchr(c->expected[i].name, '.'))
+            print_expected(&c->expected[i]);
+    const struct expected *met = certainty_expected(c, "attainment");
+    if (met)
+        printf("    %.2f %% of requests meet every limit (%.2f … %.2f)\n", 100 * met->value, 100 * met->low,
+               100 * met->high);
     print_needs(&c->chosen, "");
     if (c->rival.contender) {
         print_needs(&c->rival, "against ");
-        printf("    %s rather than %s is right with a probability of %.0f %%\n",
+        printf("    %s rather than %s is right with a probability of %s\n",
                PRINTABLE(s->chosen->family->held[0].device), PRINTABLE(s->rival->family->held[0].device),
-               100 * c->right);
+               percent(c->right, text));
     }
     print_measurement(s, c);
 }

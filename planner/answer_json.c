@@ -122,6 +122,26 @@ static cJSON *asked_json(const struct plan *p)
     return o;
 }
 
+/* The statistics that the SLO limits, as {"ttft_s": {"p95": 1}}, where they are not there yet. */
+static void add_limited(cJSON *o, const struct plan *plan, const struct point *p)
+{
+    const cJSON *slo = cJSON_GetObjectItemCaseSensitive(plan->scenario.node, "slo"), *metric, *limit;
+    cJSON_ArrayForEach(metric, slo)
+    {
+        cJSON_ArrayForEach(limit, metric)
+        {
+            char name[100];
+            double value;
+            struct trial_result none = {0};
+            if (!metric->string || !limit->string)
+                continue;
+            snprintf(name, sizeof name, "%s.%s", metric->string, limit->string);
+            if (trial_value(&none, name, &value) && !cJSON_GetObjectItemCaseSensitive(o, name))
+                add_estimate(o, name, point_mean(p, name, 0.95));
+        }
+    }
+}
+
 static cJSON *size_json(const struct plan_search *s, const struct contender *c, const struct sized *size)
 {
     cJSON *o = cJSON_CreateObject();
@@ -147,6 +167,7 @@ static cJSON *size_json(const struct plan_search *s, const struct contender *c, 
                                         "attainment", "tokens_per_s", "goodput_per_s", "unserved"};
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
         add_estimate(o, shown[i], point_mean(p, shown[i], 0.95));
+    add_limited(o, s->plan, p);
     return o;
 }
 
@@ -192,23 +213,24 @@ static cJSON *needs_json(const struct plan_search *s, const struct needs_by_leve
     return o;
 }
 
-static void add_expected(cJSON *o, const char *key, struct expected e)
-{
-    add_estimate(o, key, (struct estimate){e.value, e.low, e.high});
-}
-
 /* The answer with the cost model's error in it. */
 static void add_certainty(cJSON *root, const struct plan_search *s, const struct certainty *c)
 {
     if (!c->asked)
         return;
-    cJSON *o = cJSON_AddObjectToObject(root, "certainty"), *expected = cJSON_AddObjectToObject(o, "expected");
+    cJSON *o = cJSON_AddObjectToObject(root, "certainty"), *expected = cJSON_AddArrayToObject(o, "expected");
     add_number(o, "asked_for", s->plan->model_confidence);
     add_number(o, "confidence", c->confidence);
-    add_expected(expected, "ttft_s.p99", c->ttft_p99_s);
-    add_expected(expected, "tpot_s.p99", c->tpot_p99_s);
-    add_expected(expected, "e2e_s.p99", c->e2e_p99_s);
-    add_expected(expected, "attainment", c->attainment);
+    for (size_t i = 0; i < c->expected_count; i++) {
+        const struct expected *e = &c->expected[i];
+        cJSON *at = cJSON_CreateObject();
+        cJSON_AddStringToObject(at, "name", e->name);
+        add_number(at, "limit", e->limit);
+        add_number(at, "value", e->value);
+        add_number(at, "low", e->low);
+        add_number(at, "high", e->high);
+        cJSON_AddItemToArray(expected, at);
+    }
     cJSON_AddItemToObject(o, "recommendation", needs_json(s, &c->chosen));
     if (c->rival.contender) {
         cJSON_AddItemToObject(o, "rival", needs_json(s, &c->rival));

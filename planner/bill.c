@@ -5,13 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-void offers_add(struct offers *o, const char *device, const struct purchase *purchase, const char *provenance)
+void offers_add(struct offers *o, const char *device, const char *system, const struct purchase *purchase,
+                const char *provenance)
 {
     if (o->count == BILL_DEVICES_MAX || offers_find(o, device))
         return;
     struct offer *offer = &o->list[o->count++];
     *offer = (struct offer){.purchase = *purchase};
     snprintf(offer->device, sizeof offer->device, "%s", device);
+    snprintf(offer->system, sizeof offer->system, "%s", system);
     snprintf(offer->provenance, sizeof offer->provenance, "%s", provenance);
 }
 
@@ -23,13 +25,25 @@ const struct offer *offers_find(const struct offers *o, const char *device)
     return NULL;
 }
 
+const struct own_price *bill_own_price(const struct offers *o, const struct own_price *prices, size_t price_count,
+                                       const char *device)
+{
+    const struct offer *offer = offers_find(o, device);
+    const char *const names[] = {device, offer ? offer->system : device};
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < price_count; i++)
+            if (strcmp(prices[i].device, names[k]) == 0)
+                return &prices[i];
+    return NULL;
+}
+
 double bill_price(const struct buying *b, const struct offers *o, const struct own_price *prices, size_t price_count,
                   const struct held_gpus *held)
 {
-    for (size_t i = 0; i < price_count; i++)
-        if (strcmp(prices[i].device, held->device) == 0)
-            return prices[i].per_h;
+    const struct own_price *own = bill_own_price(o, prices, price_count, held->device);
     const struct offer *offer = offers_find(o, held->device);
+    if (own)
+        return own->per_h;
     double listed = offer ? offer->purchase.prices[b->kind].per_h : 0;
     if (b->kind == PRICE_ON_DEMAND && held->price_per_h > 0) /* a device's own price_per_hour goes before a list */
         return held->price_per_h;

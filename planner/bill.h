@@ -31,7 +31,8 @@ struct own_price {
 
 /* Devices that were met, and how they are bought. */
 struct offer {
-    char device[64], provenance[256]; /* provenance: what the cost model of it rests on, as the file's source says */
+    char device[64], system[64], provenance[256]; /* system: what it is a device of; provenance: what the cost model of
+                                                     it rests on, as the file's source says */
     struct purchase purchase;
 };
 
@@ -57,7 +58,8 @@ struct bill {
 };
 
 /* Notes how a device is bought, once. More devices than there is room for are bought by the GPU. */
-void offers_add(struct offers *o, const char *device, const struct purchase *purchase, const char *provenance);
+void offers_add(struct offers *o, const char *device, const char *system, const struct purchase *purchase,
+                const char *provenance);
 const struct offer *offers_find(const struct offers *o, const char *device);
 
 /* What is bought for what pools hold. A pool that holds less than it may, on average, is paid for by that share. */
@@ -66,6 +68,10 @@ void bill_make(const struct buying *b, const struct offers *o, const struct own_
 
 /* Whether it is within the buyer's limits on nodes, power and racks. */
 bool bill_is_allowed(const struct buying *b, const struct bill *bill);
+
+/* One's own price of a device, by its name or that of its system; NULL where there is none. */
+const struct own_price *bill_own_price(const struct offers *o, const struct own_price *prices, size_t price_count,
+                                       const char *device);
 
 /* Price of a GPU of a device an hour: one's own (by the device's name, or by that of its system), else the listed one,
  * else the device's; NAN where nobody says. */

@@ -3,6 +3,8 @@
 
 #include <gsl/gsl_cdf.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "planner/answer.h"
@@ -95,12 +97,50 @@ static int find_choice(struct certainty *c, struct plan_search *s, struct error 
     return 0;
 }
 
+static void add_expected(struct certainty *c, const char *name, double limit)
+{
+    struct trial_result none = {0};
+    double ignored;
+    if (c->expected_count == EXPECTED_MAX || certainty_expected(c, name) || !trial_value(&none, name, &ignored))
+        return;
+    struct expected *e = &c->expected[c->expected_count++];
+    *e = (struct expected){.limit = limit};
+    snprintf(e->name, sizeof e->name, "%s", name);
+}
+
+const struct expected *certainty_expected(const struct certainty *c, const char *name)
+{
+    for (size_t i = 0; i < c->expected_count; i++)
+        if (strcmp(c->expected[i].name, name) == 0)
+            return &c->expected[i];
+    return NULL;
+}
+
+/* What the SLO limits for all requests, as {"ttft_s": {"p95": 1}}, and what one always wants to know. */
+static void name_expected(struct certainty *c, const struct plan *p)
+{
+    static const char *const usual[] = {"ttft_s.p50", "ttft_s.p99", "tpot_s.p50",
+                                        "tpot_s.p99", "e2e_s.p99",  "attainment"};
+    const cJSON *slo = cJSON_GetObjectItemCaseSensitive(p->scenario.node, "slo"), *metric, *limit;
+    cJSON_ArrayForEach(metric, slo)
+    {
+        cJSON_ArrayForEach(limit, metric)
+        {
+            char name[100];
+            if (!metric->string || !limit->string || !cJSON_IsNumber(limit))
+                continue;
+            snprintf(name, sizeof name, "%s.%s", metric->string, limit->string);
+            add_expected(c, name, limit->valuedouble);
+        }
+    }
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        add_expected(c, usual[i], NAN);
+}
+
 /* What the recommended size is expected to do at three levels of the error. */
 static int find_expected(struct certainty *c, struct plan_search *s, struct error *err)
 {
     static const int levels[] = {0, MIDDLE, CERTAINTY_LEVELS - 1};
-    static const char *const names[] = {"ttft_s.p99", "tpot_s.p99", "e2e_s.p99", "attainment"};
-    struct expected *const out[] = {&c->ttft_p99_s, &c->tpot_p99_s, &c->e2e_p99_s, &c->attainment};
     char *scenario = family_scenario(s->plan, s->chosen->family, s->chosen->high);
     struct point points[3], *list[3];
     if (!scenario)
@@ -114,10 +154,15 @@ static int find_expected(struct certainty *c, struct plan_search *s, struct erro
     }
     size_t replications = s->plan->effort.most < 8 ? s->plan->effort.most : 8;
     int status = points_replicate(list, 3, replications, s->pool, err);
-    for (int k = 0; status == 0 && k < 4; k++)
-        *out[k] = (struct expected){.low = point_mean(&points[0], names[k], 0.95).value,
-                                    .value = point_mean(&points[1], names[k], 0.95).value,
-                                    .high = point_mean(&points[2], names[k], 0.95).value};
+    name_expected(c, s->plan);
+    for (size_t k = 0; status == 0 && k < c->expected_count; k++) {
+        struct expected *e = &c->expected[k];
+        double at_low = point_mean(&points[0], e->name, 0.95).value,
+               at_high = point_mean(&points[2], e->name, 0.95).value;
+        e->value = point_mean(&points[1], e->name, 0.95).value;
+        e->low = fmin(at_low, at_high);
+        e->high = fmax(at_low, at_high);
+    }
     for (int i = 0; i < 3; i++)
         point_release(&points[i]);
     free(scenario);

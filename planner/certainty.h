@@ -19,8 +19,13 @@ struct needs_by_level {
     double gpus[CERTAINTY_LEVELS], nodes[CERTAINTY_LEVELS], objective[CERTAINTY_LEVELS]; /* INFINITY likewise */
 };
 
-/* A latency that is to be expected of the recommended size: at the median factor, and at the 5 % and 95 % quantiles. */
+enum { EXPECTED_MAX = 24 };
+
+/* A statistic that is to be expected of the recommended size: at the median factor, and at the 5 % and 95 % quantiles.
+ */
 struct expected {
+    char name[24]; /* "ttft_s.p95" */
+    double limit;  /* that the SLO has on it; NAN: none */
     double value, low, high;
 };
 
@@ -30,7 +35,8 @@ struct certainty {
     struct needs_by_level chosen, rival;
     double right; /* probability that the rival would not cost less, if the truth were known; NAN: no rival */
     double right_if_chosen_measured, right_if_rival_measured; /* the same after measuring either */
-    struct expected ttft_p99_s, tpot_p99_s, e2e_p99_s, attainment;
+    struct expected expected[EXPECTED_MAX]; /* [expected_count] what the SLO limits first, then the usual ones */
+    size_t expected_count;
 };
 
 /* The measurement that would say most: a benchmark of this contender's replica at two rates, its share of what is to be
@@ -41,6 +47,9 @@ struct measurement {
 };
 
 struct measurement certainty_measurement(const struct certainty *c, const struct plan_search *s);
+
+/* The one of a name, or NULL. */
+const struct expected *certainty_expected(const struct certainty *c, const char *name);
 
 /* Asks around the search's choice. `time_headroom`: the largest factor of kernel times at which it meets its SLO. */
 int certainty_find(struct certainty *c, struct plan_search *s, double time_headroom, struct error *err);

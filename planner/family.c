@@ -143,7 +143,7 @@ static double weigh(const struct plan *p, const struct scenario *s, size_t pool,
     const struct cost_model *cost = &s->pools[pool].cost;
     struct held_gpus *held = &f->held[pool];
     trial_take_held(s, pool, held);
-    offers_add(p->offers, held->device, &cost->device.purchase, cost->device.source);
+    offers_add(p->offers, held->device, cost->device.system, &cost->device.purchase, cost->device.source);
     double price = plan_price(p, held);
     f->unit_gpus += held->gpus;
     f->unit_cost_per_h += held->gpus > 0 ? held->gpus * price : 0;

@@ -260,9 +260,7 @@ void plan_price_said(const struct plan *p, const char *device, struct price_said
     const struct buying *b = &p->buying;
     const struct offer *offer = offers_find(p->offers, device);
     const struct listed_price *listed = offer ? &offer->purchase.prices[b->kind] : NULL;
-    bool own = false;
-    for (size_t i = 0; i < p->price_count; i++)
-        own = own || strcmp(p->prices[i].device, device) == 0;
+    bool own = bill_own_price(p->offers, p->prices, p->price_count, device) != NULL;
     *out = (struct price_said){0};
     if (own || !listed || !listed->date[0]) {
         snprintf(out->source, sizeof out->source, "%s",

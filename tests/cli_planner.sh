@@ -173,7 +173,8 @@ import json
 sure = json.load(open("sure.json"))["certainty"]
 units = [level["units"] for level in sure["recommendation"]["levels"]]
 assert units == sorted(units) and sure["confidence"] >= 0.75 and sure["recommendation"]["points"] > 0, sure
-assert sure["expected"]["ttft_s.p99"][1] < sure["expected"]["ttft_s.p99"][2] and "rival" not in sure, sure
+assert [e["name"] for e in sure["expected"]][:2] == ["ttft_s.p90", "e2e_s.p90"] and sure["expected"][0]["limit"] == 0.4, sure
+assert all(e["low"] <= e["value"] <= e["high"] for e in sure["expected"]) and "rival" not in sure, sure
 P
 
 # What a plan names is what it has tried: its first trial run by itself, and the others by their seeds, have the margins

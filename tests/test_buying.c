@@ -18,7 +18,7 @@ static void offer(struct offers *offers, const char *device, double gpus_per_nod
 {
     struct purchase p = {.gpus_per_node = gpus_per_node, .node_power_w = node_power_w};
     p.prices[PRICE_ON_DEMAND] = (struct listed_price){.per_h = price, .source = "a list", .date = "2026-09-20"};
-    offers_add(offers, device, &p, "");
+    offers_add(offers, device, device, &p, "");
 }
 
 static const struct buying nodes = {.whole_nodes = true,

@@ -118,8 +118,11 @@ static void test_the_stated_confidence_is_found(void **state)
             fail_msg("%g GPUs at level %g, at least %g are needed", c->chosen.gpus[i], certainty_levels[i], least);
     }
     /* Latencies at the median, the 5 % and the 95 % quantile. */
-    assert_true(fabs(c->ttft_p99_s.value - c->chosen.factor[3]) < 1e-12);
-    assert_true(c->ttft_p99_s.low == c->chosen.factor[0] && c->ttft_p99_s.high == c->chosen.factor[6]);
+    const struct expected *ttft = certainty_expected(c, "ttft_s.p99");
+    assert_true(ttft == &c->expected[0] && ttft->limit == 1); /* what the SLO limits comes first */
+    assert_true(fabs(ttft->value - c->chosen.factor[3]) < 1e-12);
+    assert_true(ttft->low == c->chosen.factor[0] && ttft->high == c->chosen.factor[6]);
+    assert_true(isnan(certainty_expected(c, "tpot_s.p99")->limit) && !certainty_expected(c, "tpot_s.p95"));
     assert_true(isnan(c->right) && c->rival.contender == NULL);
     release(&sure);
     release(&today);
