@@ -46,7 +46,7 @@ static int expect(struct plan_search *s, const struct contender *c, const struct
     if (!scenario)
         return error_no_memory(err);
     for (int i = 0; i < 3; i++) {
-        double scales[SCALE_COUNT] = {1, 1, 1, model_error_factor(&c->family->error, levels[i])};
+        double scales[SCALE_COUNT] = {1, 1, 1, model_error_factor(&c->family->error, levels[i]), 1};
         point_init(&points[i], scenario, scales, s->plan->seed);
         list[i] = &points[i];
     }

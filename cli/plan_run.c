@@ -79,6 +79,27 @@ static int search_and_answer(const struct plan_wishes *wishes, const struct plan
     return exit;
 }
 
+/* What a budget is worth: nothing of it is kept in a database. */
+static int find_most(const struct plan_wishes *wishes, const struct plan *plan, struct session *session,
+                     struct error *err)
+{
+    struct plan_most most;
+    double started = wall_clock_s();
+    int status = plan_most_find(&most, plan, &session->pool, err);
+    progress_end(&session->progress);
+    cJSON *json = status == 0 && wishes->json ? plan_most_json(&most) : NULL;
+    char *text = json && !memory_has_failed() ? cJSON_Print(json) : NULL;
+    if (status == 0 && wishes->json)
+        status = text ? write_json(wishes->json, text, err) : error_no_memory(err);
+    if (status == 0)
+        plan_text_most(&most, session->pool.trials, wall_clock_s() - started);
+    int exit = status ? exit_for(err) : plan_most_found(&most) ? EXIT_DONE : EXIT_SLO_MISSED;
+    cJSON_Delete(json);
+    free(text);
+    plan_most_release(&most);
+    return exit;
+}
+
 int plan_run(const struct plan_wishes *wanted, struct json root, struct error *err)
 {
     struct plan plan;
@@ -94,13 +115,24 @@ int plan_run(const struct plan_wishes *wanted, struct json root, struct error *e
         free(specification);
         return exit_for(err);
     }
+    bool most = plan.aim != AIM_LEAST;
+    if (most && (wanted->markdown || wanted->emit)) {
+        enum plan_aim aim = plan.aim;
+        free(specification);
+        plan_release(&plan);
+        error_set(err, ERROR_INPUT, "%s: is of a plan for the least cost, GPUs or energy, not of objective %s",
+                  wanted->markdown ? "--markdown" : "--emit", aim_names[aim]);
+        return exit_for(err);
+    }
     struct session_wishes wishes = {.threads = wanted->threads,
                                     .quiet = wanted->quiet,
-                                    .db = wanted->db,
+                                    .db = most ? NULL : wanted->db,
                                     .table = "plan",
                                     .name = plan.name,
                                     .specification = specification};
-    int status = session_open(&session, &wishes, err) ? exit_for(err) : search_and_answer(wanted, &plan, &session, err);
+    int status = session_open(&session, &wishes, err) ? exit_for(err)
+                 : most                               ? find_most(wanted, &plan, &session, err)
+                                                      : search_and_answer(wanted, &plan, &session, err);
     session_close(&session, status == EXIT_FAILED, err);
     plan_release(&plan);
     free(specification);

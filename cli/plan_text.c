@@ -176,7 +176,7 @@ static void print_others(const struct plan_search *s, bool all)
 static void print_headroom(const struct plan_answer *a, double spare)
 {
     printf("\n  how much more it bears\n");
-    for (int i = 0; i < SCALE_COUNT; i++) {
+    for (int i = 0; i < SCALE_ASKED; i++) {
         const struct capacity *c = &a->headroom[i];
         if (c->kind == CAPACITY_FOUND && c->vague)
             printf("    %-15s matters too little for a limit to be told from chance\n", scale_names[i]);

@@ -27,7 +27,7 @@ static int ask_headroom(struct plan_answer *a, struct plan_search *s, struct err
     if (!size)
         return error_no_memory(err);
     family_scales(s->chosen->family, scales);
-    for (int i = 0; i < SCALE_COUNT; i++) {
+    for (int i = 0; i < SCALE_ASKED; i++) {
         struct capacity_question q = {.scenario = size->scenario,
                                       .scale = (enum scale)i,
                                       .base = scales,
@@ -35,7 +35,7 @@ static int ask_headroom(struct plan_answer *a, struct plan_search *s, struct err
                                       .tolerance = s->plan->tolerance,
                                       .seed = s->plan->seed,
                                       .effort = s->plan->effort};
-        tell(s, "headroom", i, SCALE_COUNT);
+        tell(s, "headroom", i, SCALE_ASKED);
         if (capacity_find(&q, s->pool, &a->headroom[i], err))
             return -1;
     }

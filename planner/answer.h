@@ -25,7 +25,7 @@ struct needed {
     bool runner_up_is_cheaper;
 };
 
-enum { NEEDS_MAX = 2 * SCALE_COUNT };
+enum { NEEDS_MAX = 2 * SCALE_ASKED };
 
 /* A size that somebody could buy. */
 struct buy {
@@ -37,7 +37,7 @@ struct buy {
 };
 
 struct plan_answer {
-    struct capacity headroom[SCALE_COUNT]; /* kernel times: of the cost model's; others: next to its error */
+    struct capacity headroom[SCALE_ASKED]; /* kernel times: of the cost model's; others: next to its error */
     struct one_lost one_lost;
     struct certainty certainty;
     struct needed needs[NEEDS_MAX];

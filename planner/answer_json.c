@@ -250,7 +250,7 @@ static void add_answer(cJSON *o, const struct plan_search *s, const struct plan_
 {
     cJSON *headroom = cJSON_AddObjectToObject(o, "headroom"), *needs = cJSON_AddArrayToObject(o, "sensitivity"),
           *front = cJSON_AddArrayToObject(o, "pareto");
-    for (int i = 0; i < SCALE_COUNT; i++) {
+    for (int i = 0; i < SCALE_ASKED; i++) {
         const struct capacity *c = &a->headroom[i]; /* ends that could not be shown are not said */
         add_estimate(headroom, scale_names[i],
                      (struct estimate){c->value, c->vague ? NAN : c->low, c->vague ? NAN : c->high});

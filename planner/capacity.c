@@ -24,7 +24,7 @@ static struct point *point_at(struct search *s, double load)
             return &s->points[i];
     if (s->count == POINTS_MAX)
         return NULL;
-    double scales[SCALE_COUNT] = {1, 1, 1, 1};
+    double scales[SCALE_COUNT] = {1, 1, 1, 1, 1};
     for (int i = 0; s->q->base && i < SCALE_COUNT; i++)
         scales[i] = s->q->base[i];
     scales[s->q->scale] = load;

@@ -276,6 +276,46 @@ double family_objective(const struct plan *p, const struct family *f, size_t uni
     return bill.cost_per_h;
 }
 
+static bool within_limits(const struct plan *plan, const struct family *f, size_t units)
+{
+    struct bill bill;
+    family_bill(plan, f, units, &bill);
+    return bill_is_allowed(&plan->buying, &bill) && !(bill.gpus > plan->most_gpus * (1 + 1e-9)) &&
+           !(bill.cost_per_h > plan->most_cost_per_h * (1 + 1e-9)) &&
+           !((double)units * f->unit_power_w > plan->most_power_w * (1 + 1e-9));
+}
+
+size_t units_that(bool (*is_so)(const void *state, size_t units), const void *state)
+{
+    size_t low = 0, high = 1;
+    while (high < 1000000 && is_so(state, high)) {
+        low = high;
+        high *= 2;
+    }
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        *(is_so(state, middle) ? &low : &high) = middle;
+    }
+    return low;
+}
+
+struct allowed {
+    const struct plan *plan;
+    const struct family *family;
+};
+
+static bool is_allowed(const void *state, size_t units)
+{
+    const struct allowed *a = state;
+    return within_limits(a->plan, a->family, units);
+}
+
+size_t family_most(const struct plan *p, const struct family *f)
+{
+    const struct allowed allowed = {p, f};
+    return units_that(is_allowed, &allowed);
+}
+
 size_t family_filled(const struct plan *p, const struct family *f, size_t units, size_t limit)
 {
     struct bill now, more;

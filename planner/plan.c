@@ -9,6 +9,7 @@
 #include "planner/axis.h"
 #include "profiles/shipped.h"
 
+const char *const aim_names[] = {"least", "throughput", "token_cost", "tightest_slo", NULL};
 const char *const objective_names[] = {"cost", "gpus", "energy", NULL};
 
 static cJSON *node_of(const struct json *at)
@@ -171,6 +172,17 @@ static int read_effort(struct plan *p, struct error *err)
     return most & (most - 1) ? json_complain(&at, "a power of two from 4 to 4096", err) : 0;
 }
 
+/* The most of something is of a budget. */
+static int check_budget(const struct plan *p, const struct json *objective, struct error *err)
+{
+    struct json constraints = json_member(&p->root, "constraints");
+    if (json_member(&constraints, "gpus").node || isfinite(p->most_cost_per_h) || isfinite(p->most_power_w) ||
+        isfinite(p->buying.most_nodes) || isfinite(p->buying.most_node_power_w) || isfinite(p->buying.most_racks))
+        return 0;
+    return json_complain(objective, "constraints next to it that bound what may be bought (gpus, nodes, cost_per_h …)",
+                         err);
+}
+
 static int read_objective(struct plan *p, struct error *err)
 {
     const char *name = "cost";
@@ -182,7 +194,14 @@ static int read_objective(struct plan *p, struct error *err)
             p->objective = (enum objective)i;
             return 0;
         }
-    return json_complain(&at, "\"cost\", \"gpus\" or \"energy\"", err);
+    for (int i = AIM_THROUGHPUT; aim_names[i]; i++)
+        if (strcmp(aim_names[i], name) == 0) {
+            p->aim = (enum plan_aim)i;
+            p->objective = p->aim == AIM_TOKEN_COST ? OBJECTIVE_COST : OBJECTIVE_GPUS;
+            return check_budget(p, &at, err);
+        }
+    return json_complain(&at, "\"cost\", \"gpus\", \"energy\", \"throughput\", \"token_cost\" or \"tightest_slo\"",
+                         err);
 }
 
 /* Replications of one trace must not be the same requests. */

@@ -9,6 +9,13 @@
 
 enum { PLAN_AXES_MAX = 12, PLAN_PRICES_MAX = 32 };
 
+/* What is looked for: the least of the objective that serves the rate within the SLO; or, of all that the constraints
+ * allow, the most requests/s within the SLO, the cheapest tokens at that rate, or the tightest SLO at the plan's rate.
+ */
+enum plan_aim { AIM_LEAST, AIM_THROUGHPUT, AIM_TOKEN_COST, AIM_SLO };
+
+extern const char *const aim_names[]; /* "least", "throughput", "token_cost", "tightest_slo" */
+
 enum objective { OBJECTIVE_COST, OBJECTIVE_GPUS, OBJECTIVE_ENERGY };
 
 extern const char *const objective_names[]; /* "cost", "gpus", "energy" */
@@ -31,7 +38,8 @@ struct plan {
     size_t axis_count;
     struct own_price prices[PLAN_PRICES_MAX];
     size_t price_count;
-    enum objective objective;
+    enum plan_aim aim;
+    enum objective objective; /* of AIM_LEAST; of the others what their constraints are counted in */
     struct buying buying;
     struct offers *offers;                           /* owned; of the devices of its families, once these are made */
     double most_gpus, most_cost_per_h, most_power_w; /* INFINITY: no limit; power: of the boards that are needed */
@@ -103,6 +111,12 @@ void families_release(struct family *families, size_t count);
 /* What is bought for so many units, all of them held; and what of it is to be least. */
 void family_bill(const struct plan *p, const struct family *f, size_t units, struct bill *out);
 double family_objective(const struct plan *p, const struct family *f, size_t units);
+
+/* The most units, up to a million, of which something is so that is so of all fewer ones. */
+size_t units_that(bool (*is_so)(const void *state, size_t units), const void *state);
+
+/* The most units that the constraints allow. */
+size_t family_most(const struct plan *p, const struct family *f);
 
 /* The most units, of at most `limit`, that have the same bill as so many. */
 size_t family_filled(const struct plan *p, const struct family *f, size_t units, size_t limit);

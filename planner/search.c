@@ -74,47 +74,11 @@ static size_t first_units(const struct plan *plan, const struct family *f)
     return units > 1e6 ? 1000000 : units > 1 ? (size_t)ceil(units) : 1; /* 1 also where there is no formula */
 }
 
-static bool within_limits(const struct plan *plan, const struct family *f, size_t units)
-{
-    struct bill bill;
-    family_bill(plan, f, units, &bill);
-    return bill_is_allowed(&plan->buying, &bill) && !(bill.gpus > plan->most_gpus * same) &&
-           !(bill.cost_per_h > plan->most_cost_per_h * same) &&
-           !((double)units * f->unit_power_w > plan->most_power_w * same);
-}
-
-/* The most units of which something is so that is so of all fewer ones. */
-static size_t most_that(bool (*is_so)(const void *state, size_t units), const void *state)
-{
-    size_t low = 0, high = 1;
-    while (high < 1000000 && is_so(state, high)) {
-        low = high;
-        high *= 2;
-    }
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        *(is_so(state, middle) ? &low : &high) = middle;
-    }
-    return low;
-}
-
 struct asked {
     const struct plan *plan;
     const struct contender *contender;
     double best;
 };
-
-static bool is_allowed(const void *state, size_t units)
-{
-    const struct asked *a = state;
-    return within_limits(a->plan, a->contender->family, units);
-}
-
-static size_t most_units(const struct plan *plan, const struct contender *c)
-{
-    const struct asked asked = {.plan = plan, .contender = c};
-    return most_that(is_allowed, &asked);
-}
 
 static bool is_no_dearer(const void *state, size_t units)
 {
@@ -273,7 +237,7 @@ static size_t units_to_look_at(const struct plan_search *s, const struct contend
 {
     size_t units = next_units(s->plan, c);
     const struct asked asked = {.plan = s->plan, .contender = c, .best = best};
-    size_t most = isfinite(best) && !c->family->scaled ? most_that(is_no_dearer, &asked) : units;
+    size_t most = isfinite(best) && !c->family->scaled ? units_that(is_no_dearer, &asked) : units;
     if (units > most)
         units = most;
     if (units > c->most)
@@ -605,7 +569,7 @@ int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
         c->family = &s->families[i];
-        c->most = most_units(plan, c);
+        c->most = family_most(plan, c->family);
         if (c->family->refused[0])
             set_fate(c, FATE_REFUSED, c->family->refused);
     }

@@ -8,7 +8,7 @@
 
 #include "simulation/simulation.h"
 
-const char *const scale_names[SCALE_COUNT] = {"rate", "prompt lengths", "output lengths", "kernel times"};
+const char *const scale_names[SCALE_COUNT] = {"rate", "prompt lengths", "output lengths", "kernel times", "limits"};
 
 static int multiply(cJSON *object, const char *key, double factor, struct error *err)
 {
@@ -37,6 +37,21 @@ int trial_scale_times(cJSON *root, double factor, struct error *err)
     return error_no_memory(err);
 }
 
+/* {"ttft_s": {"p99": 1}} becomes {"ttft_s": {"p99": 1 / factor}}, in classes, too. */
+static void tighten(cJSON *slo, double factor)
+{
+    for (cJSON *at = cJSON_IsObject(slo) ? slo->child : NULL; at; at = at->next) {
+        size_t length = at->string ? strlen(at->string) : 0;
+        bool latency = length > 2 && strcmp(at->string + length - 2, "_s") == 0;
+        for (cJSON *limit = latency && cJSON_IsObject(at) ? at->child : NULL; limit; limit = limit->next)
+            if (cJSON_IsNumber(limit))
+                cJSON_SetNumberValue(limit, limit->valuedouble / factor);
+        if (!latency && (cJSON_IsObject(at) || cJSON_IsArray(at)))
+            for (cJSON *inner = at->child; inner; inner = inner->next)
+                tighten(inner, factor);
+    }
+}
+
 static int apply_scales(const struct trial *t, struct json *root, struct error *err)
 {
     static const char *const keys[SCALE_TIME] = {"rate_scale", "prompt_scale", "output_scale"};
@@ -45,6 +60,8 @@ static int apply_scales(const struct trial *t, struct json *root, struct error *
     for (int i = 0; cJSON_IsObject(workload) && i < SCALE_TIME; i++)
         if (multiply(workload, keys[i], t->scales[i], err))
             return -1;
+    if (t->scales[SCALE_LIMITS] > 0 && t->scales[SCALE_LIMITS] != 1)
+        tighten(cJSON_GetObjectItemCaseSensitive(node, "slo"), t->scales[SCALE_LIMITS]);
     cJSON_DeleteItemFromObjectCaseSensitive(node, "seed");
     if (!cJSON_AddNumberToObject(node, "seed", (double)t->seed))
         return error_no_memory(err);

@@ -8,20 +8,29 @@
 #include "reports/stats/metrics.h"
 
 /* What may be asked "how far can this go?" of: every one multiplies what the scenario says. */
-enum scale { SCALE_RATE, SCALE_PROMPT, SCALE_OUTPUT, SCALE_TIME, SCALE_COUNT };
+enum scale {
+    SCALE_RATE,
+    SCALE_PROMPT,
+    SCALE_OUTPUT,
+    SCALE_TIME,
+    SCALE_LIMITS, /* divides what it says: the SLO's limits on latencies, so that a larger one is harder to meet */
+    SCALE_COUNT,
+    SCALE_ASKED = SCALE_LIMITS /* how many an answer tells the headroom of */
+};
 
 /* At the end of a binding whose value is infinite, because more requests are not served than its percentile may miss:
  * the margin is log(allowed / not served). */
 #define BINDING_UNSERVED " (not served)"
 
-extern const char *const scale_names[SCALE_COUNT]; /* "rate", "prompt lengths", "output lengths", "kernel times" */
+extern const char
+    *const scale_names[SCALE_COUNT]; /* "rate", "prompt lengths", "output lengths", "kernel times", "limits" */
 
 struct trial {
     const char *scenario; /* JSON text */
     uint64_t seed;
-    double scales[SCALE_COUNT];
-    bool keep_rows;    /* the run is to go into a database */
-    const char *label; /* what it is called there; NULL: by its key (memory.h) */
+    double scales[SCALE_COUNT]; /* 0 of SCALE_LIMITS is 1 */
+    bool keep_rows;             /* the run is to go into a database */
+    const char *label;          /* what it is called there; NULL: by its key (memory.h) */
 };
 
 /* GPUs of one pool. */

@@ -71,3 +71,11 @@ diff <(grep -E 'TTFT|TPOT|E2E|blocks' first.txt) <(grep -E 'TTFT|TPOT|E2E|blocks
 says 2 '--emit trtllm: expected a plan whose scenario names an engine of it' "$tandem" plan saved.json --no-db --quiet --emit trtllm
 says 2 '--emit kubernetes: expected vllm, sglang, trtllm, llm-d or dynamo' "$tandem" plan saved.json --no-db --emit kubernetes
 says 2 '--emit: is of a plan that is simulated, not of a scenario by itself' "$tandem" plan default --emit vllm
+
+# What a budget is worth: the most requests/s, the cheapest tokens, the tightest SLO.
+for objective in throughput token_cost tightest_slo; do
+    "$tandem" plan saved.json --no-db --quiet --set "objective=$objective" --set constraints.gpus=2 --json most.json >out.txt
+    grep -q '  recommended  2 units of h100-sxm-sglang-0.5' out.txt && grep -q '2 GPUs are used; 2.00 an hour' out.txt
+done
+grep -q 'at 5 requests/s every latency limit × 0' out.txt && grep -q '"tightened"' most.json
+says 2 '--emit: is of a plan for the least cost, GPUs or energy, not of objective throughput' "$tandem" plan saved.json --no-db --emit sglang --set objective=throughput --set constraints.gpus=2

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "planner/answer.h"
 #include "planner/model_error.h"
+#include "planner/most.h"
 #include "tests/harness.h"
 
 static const struct planner_watch nobody = {0};
@@ -26,7 +27,7 @@ static void answer(const struct trial *t, struct trial_result *out)
     double n = cJSON_GetObjectItemCaseSensitive(cluster, "replicas")->valuedouble;
     double rate = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(root, "workload"), "rate_scale")
                       ->valuedouble *
-                  t->scales[SCALE_RATE] * t->scales[SCALE_TIME];
+                  t->scales[SCALE_RATE] * t->scales[SCALE_TIME] * t->scales[SCALE_LIMITS];
     *out = (struct trial_result){.arrived = 1000, .finished = 1000, .duration_s = 1, .pool_count = 1};
     out->margin = log(n * capacity_of(device) / rate) + (t->seed % 2 ? 0.005 : -0.005);
     out->metrics[METRIC_TTFT][STAT_P99] = t->scales[SCALE_TIME];
@@ -211,6 +212,72 @@ static void test_calibrating_narrows_the_interval(void **state)
     release(&after);
 }
 
+static void open_most(struct plan *plan, struct plan_most *m, const char *objective, double price)
+{
+    char text[2000], more[200];
+    struct json root;
+    struct error err = {0};
+    struct trial_pool pool = {.run = answer_all, .workers = 1, .watch = &nobody};
+    snprintf(more, sizeof more,
+             ", \"cost_model_confidence\": 0, \"objective\": \"%s\", \"constraints\": {\"gpus\": 16}", objective);
+    snprintf(text, sizeof text, PLAN, "", "\"a100-80gb\", \"h100-sxm\"", price, more);
+    expect_ok(json_parse(text, "plan", &root, &err), &err);
+    expect_ok(plan_read(plan, root, &err), &err);
+    expect_ok(plan_most_find(m, plan, &pool, &err), &err);
+    assert_true(plan_most_found(m) && m->count == 2 && m->list[0].units == 16);
+}
+
+static void near(double found, double expected, double share)
+{
+    if (!(fabs(found / expected - 1) < share))
+        fail_msg("found %g, expected %g", found, expected);
+}
+
+/* 16 H100 serve 16/s, 16 A100 8/s: the most throughput. At 3 a GPU the H100's 48 an hour for 16/s are dearer than the
+ * A100's 16 for 8/s: the cheapest tokens. At the plan's 60/s limits must be 60 / 16 = 3.75 times as loose. */
+static void test_what_a_budget_is_worth(void **state)
+{
+    (void)state;
+    struct plan plan;
+    struct plan_most m;
+    open_most(&plan, &m, "throughput", 3);
+    assert_string_equal(m.list[0].family->held[0].device, "h100-sxm");
+    near(m.list[0].capacity.value * 60, 16, 0.02);
+    near(m.list[1].capacity.value * 60, 8, 0.1);
+    assert_true(m.list[0].refined && !m.list[1].refined); /* 8 cannot be 16 */
+    plan_most_release(&m);
+    plan_release(&plan);
+    open_most(&plan, &m, "token_cost", 3);
+    assert_string_equal(m.list[0].family->held[0].device, "a100-80gb");
+    near(m.list[0].bill.cost_per_h, 16, 1e-9);
+    plan_most_release(&m);
+    plan_release(&plan);
+    open_most(&plan, &m, "tightest_slo", 3);
+    assert_string_equal(m.list[0].family->held[0].device, "h100-sxm");
+    near(1 / m.list[0].capacity.value, 3.75, 0.02);
+    plan_most_release(&m);
+    plan_release(&plan);
+}
+
+/* Half the limits: a margin that is a latency's is log 2 less. */
+static void test_limits_are_scaled(void **state)
+{
+    (void)state;
+    struct trial t = {.scenario = "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"workload\": "
+                                  "{\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": 1}, \"requests\": 50, "
+                                  "\"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": 500}, \"output\": "
+                                  "{\"name\": \"fixed\", \"tokens\": 10}}}, \"slo\": {\"ttft_s\": {\"p99\": 1}}}",
+                      .seed = 1,
+                      .scales = {1, 1, 1, 1, 1}};
+    struct trial_result whole, half;
+    struct error err = {0};
+    expect_ok(trial_run(&t, NULL, &whole, &err), &err);
+    t.scales[SCALE_LIMITS] = 2;
+    expect_ok(trial_run(&t, NULL, &half, &err), &err);
+    assert_true(!whole.failed && !half.failed && fabs(whole.margin - half.margin - log(2)) < 1e-9);
+    assert_true(whole.metrics[METRIC_TTFT][STAT_P99] == half.metrics[METRIC_TTFT][STAT_P99]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +286,8 @@ int main(void)
         cmocka_unit_test(test_probabilities_by_hand),
         cmocka_unit_test(test_a_calibration_is_an_error_of_its_own),
         cmocka_unit_test(test_calibrating_narrows_the_interval),
+        cmocka_unit_test(test_what_a_budget_is_worth),
+        cmocka_unit_test(test_limits_are_scaled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

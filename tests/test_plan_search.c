@@ -947,7 +947,7 @@ static void test_what_is_asked_around_an_answer(void **state)
         assert_true(cJSON_GetObjectItemCaseSensitive(n, "units")->valuedouble == (double)a.needs[i].chosen);
     }
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(written, "pareto")), front);
-    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(written, "headroom")), SCALE_COUNT);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(written, "headroom")), SCALE_ASKED);
     cJSON_Delete(written);
     plan_answer_release(&a);
     plan_search_release(&s);
