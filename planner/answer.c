@@ -20,6 +20,55 @@ static struct sized *chosen_size(struct plan_search *s)
     return contender_size(s->plan, s->chosen, s->chosen->high);
 }
 
+/* The first statistics that the SLO limits for all requests, as {"ttft_s": {"p95": 1}}. */
+static void find_limited(struct plan_answer *a, const struct plan *p)
+{
+    const cJSON *slo = cJSON_GetObjectItemCaseSensitive(p->scenario.node, "slo"), *metric, *limit;
+    cJSON_ArrayForEach(metric, slo)
+    {
+        cJSON_ArrayForEach(limit, metric)
+        {
+            struct trial_result none = {0};
+            double ignored;
+            char name[100];
+            if (a->limited_count == CURVE_VALUES || !metric->string || !limit->string || !cJSON_IsNumber(limit))
+                continue;
+            snprintf(name, sizeof name, "%s.%s", metric->string, limit->string);
+            if (strlen(name) >= sizeof a->limited[0] || !trial_value(&none, name, &ignored))
+                continue;
+            a->limits[a->limited_count] = limit->valuedouble;
+            memcpy(a->limited[a->limited_count++], name, strlen(name) + 1);
+        }
+    }
+}
+
+/* The rate's curve begins well below the rate that is to be served. */
+static int look_below(struct plan_answer *a, const struct plan_search *s, const struct sized *size, struct error *err)
+{
+    static const double shares[] = {0.25, 0.5, 0.75};
+    struct capacity *c = &a->headroom[SCALE_RATE];
+    struct point points[3], *list[3];
+    for (int i = 0; i < 3; i++) {
+        double scales[SCALE_COUNT];
+        family_scales(s->chosen->family, scales);
+        scales[SCALE_RATE] = shares[i];
+        point_init(&points[i], size->scenario, scales, s->plan->seed);
+        list[i] = &points[i];
+    }
+    int status = points_replicate(list, 3, 4, s->pool, err);
+    for (int i = 3; status == 0 && i-- > 0;) {
+        if (points[i].failed || c->curve_count == CURVE_MAX || (c->curve_count > 0 && c->curve[0].load <= shares[i]))
+            continue;
+        memmove(c->curve + 1, c->curve, c->curve_count++ * sizeof *c->curve);
+        c->curve[0] = (struct load_seen){.load = shares[i]};
+        for (size_t k = 0; k < a->limited_count; k++)
+            c->curve[0].values[k] = point_mean(&points[i], a->limited[k], 0.95).value;
+    }
+    for (int i = 0; i < 3; i++)
+        point_release(&points[i]);
+    return status;
+}
+
 static int ask_headroom(struct plan_answer *a, struct plan_search *s, struct error *err)
 {
     struct sized *size = chosen_size(s);
@@ -27,10 +76,16 @@ static int ask_headroom(struct plan_answer *a, struct plan_search *s, struct err
     if (!size)
         return error_no_memory(err);
     family_scales(s->chosen->family, scales);
+    find_limited(a, s->plan);
+    const char *names[CURVE_VALUES];
+    for (size_t i = 0; i < a->limited_count; i++)
+        names[i] = a->limited[i];
     for (int i = 0; i < SCALE_ASKED; i++) {
         struct capacity_question q = {.scenario = size->scenario,
                                       .scale = (enum scale)i,
                                       .base = scales,
+                                      .curve = names,
+                                      .curve_count = i == SCALE_RATE ? a->limited_count : 0,
                                       .start = scales[i],
                                       .tolerance = s->plan->tolerance,
                                       .seed = s->plan->seed,
@@ -39,7 +94,7 @@ static int ask_headroom(struct plan_answer *a, struct plan_search *s, struct err
         if (capacity_find(&q, s->pool, &a->headroom[i], err))
             return -1;
     }
-    return 0;
+    return a->limited_count > 0 ? look_below(a, s, size, err) : 0;
 }
 
 static int ask_one_lost(struct plan_answer *a, struct plan_search *s, struct error *err)

@@ -38,6 +38,10 @@ struct buy {
 
 struct plan_answer {
     struct capacity headroom[SCALE_ASKED]; /* kernel times: of the cost model's; others: next to its error */
+    char limited[CURVE_VALUES]
+                [24]; /* [limited_count] statistics that the SLO limits, first; headroom's curve has them */
+    double limits[CURVE_VALUES];
+    size_t limited_count;
     struct one_lost one_lost;
     struct certainty certainty;
     struct needed needs[NEEDS_MAX];

@@ -246,6 +246,25 @@ static void add_certainty(cJSON *root, const struct plan_search *s, const struct
     add_number(measure, "right", m.right);
 }
 
+/* Latencies that the SLO limits against the rate, of the recommended size. */
+static void add_curve(cJSON *o, const struct plan_search *s, const struct plan_answer *a)
+{
+    const struct capacity *c = &a->headroom[SCALE_RATE];
+    cJSON *curves = cJSON_AddArrayToObject(o, "curves");
+    for (size_t k = 0; k < a->limited_count; k++) {
+        cJSON *at = cJSON_CreateObject(), *points = cJSON_CreateArray();
+        cJSON_AddStringToObject(at, "name", a->limited[k]);
+        add_number(at, "limit", a->limits[k]);
+        for (size_t i = 0; i < c->curve_count; i++)
+            if (isfinite(c->curve[i].values[k])) {
+                const double point[] = {c->curve[i].load * s->plan->rate_per_s, c->curve[i].values[k]};
+                cJSON_AddItemToArray(points, cJSON_CreateDoubleArray(point, 2));
+            }
+        cJSON_AddItemToObject(at, "points", points);
+        cJSON_AddItemToArray(curves, at);
+    }
+}
+
 static void add_answer(cJSON *o, const struct plan_search *s, const struct plan_answer *a)
 {
     cJSON *headroom = cJSON_AddObjectToObject(o, "headroom"), *needs = cJSON_AddArrayToObject(o, "sensitivity"),
@@ -256,6 +275,7 @@ static void add_answer(cJSON *o, const struct plan_search *s, const struct plan_
                      (struct estimate){c->value, c->vague ? NAN : c->low, c->vague ? NAN : c->high});
     }
     add_certainty(o, s, &a->certainty);
+    add_curve(o, s, a);
     if (a->one_lost.asked) {
         cJSON *lost = cJSON_AddObjectToObject(o, "one_lost");
         cJSON_AddStringToObject(lost, "verdict", verdicts[a->one_lost.verdict]);

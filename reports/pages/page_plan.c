@@ -238,6 +238,7 @@ static void write_verdict(const struct plan_page *p)
     const cJSON *shown = chosen ? chosen : closest;
     const cJSON *size = size_of(shown, answer_number(chosen ? chosen : p->result, chosen ? "units" : "closest_units"));
     answer_expected(p->out, p->result, size);
+    answer_curves(p->out, p->result);
     answer_asked(p->out, p->result, size);
     answer_bill(p->out, size);
     answer_needs(p->out, p->result);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "reports/pages/chart.h"
 #include "reports/pages/html.h"
 
 double answer_number(const cJSON *object, const char *key)
@@ -332,7 +333,7 @@ void answer_expected(FILE *out, const cJSON *result, const cJSON *size)
         fputs("</td>", out);
         write_seconds_cell(out, limit);
         write_seconds_cell(out, answer_number(e, "value"));
-        fprintf(out, "<td class=\"%s words\">%s … %s</td>",
+        fprintf(out, "<td class=\"%s\">%s … %s</td>",
                 !isfinite(limit)                    ? ""
                 : answer_number(e, "high") <= limit ? "good"
                                                     : "bad",
@@ -427,4 +428,71 @@ void answer_needs(FILE *out, const cJSON *result)
     write_needs(out, member(certainty, "recommendation"));
     write_needs(out, member(certainty, "rival"));
     fputs("</table>\n", out);
+}
+
+enum { CURVE_POINTS = 40 };
+
+struct curve {
+    double rates[CURVE_POINTS], seconds[CURVE_POINTS];
+    size_t count;
+};
+
+/* Of points beyond `most` the first alone, so that the limit can be seen. */
+static void take_points(const cJSON *list, double most, struct curve *c)
+{
+    const cJSON *point;
+    c->count = 0;
+    cJSON_ArrayForEach(point, list)
+    {
+        const cJSON *rate = cJSON_GetArrayItem(point, 0), *seconds = cJSON_GetArrayItem(point, 1);
+        if (c->count == CURVE_POINTS || !cJSON_IsNumber(rate) || !cJSON_IsNumber(seconds))
+            continue;
+        c->rates[c->count] = rate->valuedouble;
+        c->seconds[c->count++] = fmin(seconds->valuedouble, most);
+        if (seconds->valuedouble > most)
+            return;
+    }
+}
+
+static void draw_curve(FILE *out, const cJSON *curve, double rate)
+{
+    struct curve c;
+    char title[120], name[60];
+    double limit = answer_number(curve, "limit");
+    const char *of = answer_text(curve, "name"), *dot = strchr(of, '.');
+    take_points(member(curve, "points"), 2 * limit, &c);
+    if (c.count < 2 || !(limit > 0) || !(c.rates[c.count - 1] > c.rates[0]))
+        return;
+    size_t length = 0;
+    for (; of[length] && of[length] != '_' && of[length] != '.' && length < 20; length++)
+        name[length] = (char)toupper((unsigned char)of[length]);
+    snprintf(name + length, sizeof name - length, " %.30s", dot ? dot + 1 : "");
+    snprintf(title, sizeof title, "%s against the rate", name);
+    double low = fmin(c.rates[0], rate), high = fmax(c.rates[c.count - 1], rate), most = limit;
+    for (size_t i = 0; i < c.count; i++)
+        most = fmax(most, c.seconds[i]);
+    const struct chart chart = {.title = title,
+                                .x = {.label = "requests/s", .low = low, .high = high * 1.02},
+                                .y = {.label = "s", .low = 0, .high = most * 1.1},
+                                .out = out};
+    chart_begin(&chart);
+    chart_reference(&chart, low, limit, high * 1.02, limit);
+    chart_reference(&chart, rate, 0, rate, most * 1.1);
+    chart_line(&chart, 0, c.rates, c.seconds, c.count);
+    chart_points(&chart, 0, c.rates, c.seconds, c.count);
+    chart_end(&chart);
+}
+
+void answer_curves(FILE *out, const cJSON *result)
+{
+    const cJSON *curve;
+    if (cJSON_GetArraySize(member(result, "curves")) == 0)
+        return;
+    html_heading(out, "curves", "Latency against the rate");
+    fputs(
+        "<p class=\"hint\">Of the recommended size, as the verdict is judged. Dashed: the limit, and the rate that is "
+        "to be served. What is above twice the limit is drawn there.</p>\n<div class=\"charts\">\n",
+        out);
+    cJSON_ArrayForEach(curve, member(result, "curves")) draw_curve(out, curve, answer_number(result, "rate_per_s"));
+    fputs("</div>\n", out);
 }

@@ -22,6 +22,7 @@ void answer_sentences(FILE *out, const cJSON *result, const cJSON *size);
 void answer_asked(FILE *out, const cJSON *result, const cJSON *size);
 void answer_expected(FILE *out, const cJSON *result, const cJSON *size);
 void answer_bill(FILE *out, const cJSON *size);
+void answer_curves(FILE *out, const cJSON *result);
 void answer_needs(FILE *out, const cJSON *result);
 
 #endif
