@@ -105,7 +105,7 @@ int plan_run(const struct plan_wishes *wanted, struct json root, struct error *e
     struct plan plan;
     struct session session;
     char *specification = session_specification(root.node);
-    enum deploy_form form;
+    enum deploy_form form = DEPLOY_VLLM;
     if (wanted->emit && plan_emit_find(wanted->emit, &form, err)) {
         free(specification);
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
@@ -122,6 +122,11 @@ int plan_run(const struct plan_wishes *wanted, struct json root, struct error *e
         plan_release(&plan);
         error_set(err, ERROR_INPUT, "%s: is of a plan for the least cost, GPUs or energy, not of objective %s",
                   wanted->markdown ? "--markdown" : "--emit", aim_names[aim]);
+        return exit_for(err);
+    }
+    if (wanted->emit && deployment_check(&plan, form, err)) {
+        free(specification);
+        plan_release(&plan);
         return exit_for(err);
     }
     struct session_wishes wishes = {.threads = wanted->threads,

@@ -173,9 +173,13 @@ static void print_others(const struct plan_search *s, bool all)
         printf("    … and %zu more (--all)\n", shown - most);
 }
 
-static void print_headroom(const struct plan_answer *a, double spare)
+static void print_headroom(const struct plan_search *s, const struct plan_answer *a)
 {
-    printf("\n  how much more it bears\n");
+    double spare = s->plan->buying.spare_nodes, slow = s->chosen->family->error.factor;
+    printf("\n  how much more it bears");
+    if (s->chosen->family->error.known)
+        printf(" (kernel times: of the cost model's; the others: with kernels × %.3f as slow)", slow);
+    printf("\n");
     for (int i = 0; i < SCALE_ASKED; i++) {
         const struct capacity *c = &a->headroom[i];
         if (c->kind == CAPACITY_FOUND && c->vague)
@@ -384,7 +388,7 @@ void plan_text_answer(const struct plan_search *s, const struct plan_answer *a, 
     if (s->runner_up)
         print_size(s, s->runner_up, s->runner_up->high, "\n  runner-up    ");
     if (a) {
-        print_headroom(a, s->plan->buying.spare_nodes);
+        print_headroom(s, a);
         print_sensitivity(s, a);
         print_front(s, a);
     }

@@ -229,6 +229,30 @@ int deployment_make(struct deployment *d, const struct plan *p, const struct fam
     return status;
 }
 
+int deployment_check(const struct plan *p, enum deploy_form form, struct error *err)
+{
+    struct family *families;
+    struct deployment d;
+    struct error first = {0}, own;
+    size_t count, sound = 0;
+    if (families_make(p, &families, &count, err))
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        own = (struct error){0};
+        if (families[i].refused[0])
+            continue;
+        if (deployment_make(&d, p, &families[i], 1, form, &own) == 0)
+            sound++;
+        else if (first.code == ERROR_NONE)
+            first = own;
+    }
+    families_release(families, count);
+    if (sound > 0 || first.code == ERROR_NONE)
+        return memory_check(err);
+    *err = first;
+    return -1;
+}
+
 int benchmark_make(struct benchmark *b, const struct plan *p, const struct family *f, struct error *err)
 {
     struct json scenario = {.node = f->scenario, .file = "scenario"}, workload = json_member(&scenario, "workload");

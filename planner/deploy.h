@@ -37,6 +37,9 @@ struct benchmark {
 int deployment_make(struct deployment *d, const struct plan *p, const struct family *f, size_t units,
                     enum deploy_form form, struct error *err);
 
+/* The same of a plan before it is searched: fails where none of its families could be deployed so. */
+int deployment_check(const struct plan *p, enum deploy_form form, struct error *err);
+
 int benchmark_make(struct benchmark *b, const struct plan *p, const struct family *f, struct error *err);
 
 /* The scenario of so many units under the benchmark, as text; the caller's to free. NULL when memory is short. */

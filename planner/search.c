@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "planner/closest.h"
 
 enum { TOGETHER_MAX = 64, FIRST_OF_TIES = 8 };
 
@@ -469,68 +470,6 @@ static bool runner_up_is_cheaper(const struct plan_search *s)
            rank_of(s->plan, s->runner_up, s->runner_up->high) * same < rank_of(s->plan, s->chosen, s->chosen->high);
 }
 
-/* How close a size comes to meeting the SLO. */
-struct closeness {
-    bool overloaded;
-    double margin, unserved, objective;
-};
-
-/* Whether a is closer: first a size whose queue does not grow, then the smallest violation, then the most served (of
- * violations without end), then the cheapest. */
-static bool closer(const struct closeness *a, const struct closeness *b)
-{
-    if (a->overloaded != b->overloaded)
-        return b->overloaded;
-    if (a->margin != b->margin)
-        return a->margin > b->margin;
-    if (a->unserved != b->unserved)
-        return a->unserved < b->unserved;
-    return a->objective < b->objective;
-}
-
-/* Where nothing holds: the size that comes closest. */
-static void find_closest(struct plan_search *s)
-{
-    struct closeness best = {0};
-    for (size_t i = 0; i < s->count; i++)
-        for (size_t k = 0; k < s->contenders[i].count; k++) {
-            struct contender *c = &s->contenders[i];
-            const struct point *p = &c->sizes[k].point;
-            if (p->count == 0 || p->failed)
-                continue;
-            struct closeness own = {.overloaded = point_overloaded(p),
-                                    .margin = point_typical_margin(p),
-                                    .unserved = point_mean(p, "unserved", 0.95).value,
-                                    .objective = contender_objective(s->plan, c, c->sizes[k].units)};
-            if (!s->closest || closer(&own, &best)) {
-                best = own;
-                s->closest = c;
-                s->closest_units = c->sizes[k].units;
-            }
-        }
-}
-
-/* The requests of what comes closest, each with an idle replica to itself: one unit at a thousandth of what a formula
- * says it can serve. If these miss the SLO, no number of units meets it. */
-static int ask_alone(struct plan_search *s, struct error *err)
-{
-    double capacity = s->closest->family->capacity_per_s, rate = s->plan->rate_per_s;
-    double scales[SCALE_COUNT];
-    family_scales(s->closest->family, scales);
-    scales[SCALE_RATE] = fmax(1e-3 * fmin(1, isfinite(capacity) ? capacity / rate : 1), 1e-6);
-    char *scenario = family_scenario(s->plan, s->closest->family, 1);
-    if (!scenario)
-        return error_no_memory(err);
-    struct point alone, *p = &alone;
-    point_init(p, scenario, scales, s->plan->seed);
-    int status = points_decide(&p, 1, &s->plan->effort, s->pool, err);
-    s->no_number_helps = status == 0 && !p->failed && p->verdict == BREAKS;
-    s->alone = point_outcome(p);
-    point_release(p);
-    free(scenario);
-    return status;
-}
-
 static void explain(struct plan_search *s)
 {
     if (!s->chosen)
@@ -578,8 +517,8 @@ int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial
             return -1;
     while (runner_up_is_cheaper(s));
     if (!s->chosen)
-        find_closest(s);
-    if (s->closest && ask_alone(s, err))
+        closest_find(s);
+    if (s->closest && closest_ask_alone(s, err))
         return -1;
     if (s->chosen && s->chosen->family->error.known && find_rival(s, err))
         return -1;

@@ -290,7 +290,9 @@ static void write_headroom(const struct plan_page *p)
     fprintf(
         p->out,
         "<p class=\"hint\">How many times as much of each input the recommendation bears; the bar reaches from what "
-        "is shown to hold to what is shown to break.</p>\n<svg class=\"wide\" viewBox=\"0 0 %d %d\" role=\"img\" "
+        "is shown to hold to what is shown to break. Kernel times are of the cost model's; the others are with kernels "
+        "as "
+        "slow as the verdict takes them to be.</p>\n<svg class=\"wide\" viewBox=\"0 0 %d %d\" role=\"img\" "
         "aria-label=\"headroom by input\">\n",
         HEADROOM_WIDTH, 24 + HEADROOM_LINE * cJSON_GetArraySize(headroom));
     int row = 0;
