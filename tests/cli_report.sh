@@ -292,7 +292,7 @@ assert len(shown) == len(sizes) > 3, (shown, sizes)
 for got, want in zip(shown, sizes):
     assert all((g is None and w is None) or abs(g / w - 1) < 1e-6 for g, w in zip(got, want)), (got, want)
 P
-for words in 'Buy ' 'How much more it bears' 'What it depends on' 'class="way"' 'id="family-2"' 'recommended'; do grep -qF "$words" plan-1.html; done
+for words in 'Buy 1 node of 8 × h100-sxm' 'TTFT p99 ≤ 1 s' 'How sure:' 'What to expect, against the limits' 'What is bought, and where its price and its times are from' 'Hyperstack, price list (on demand), 2026-08-26' 'efficiencies are defaults, not fitted' 'USD a month' 'TTFT p99 against the rate' 'How much more it bears' 'What it depends on' 'class="way"' 'id="family-2"' 'recommended'; do grep -qF "$words" plan-1.html; done
 
 fails() { # TEXT COMMAND...: with status 2, and this in its one sentence
     local text=$1 got=0
