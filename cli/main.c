@@ -26,6 +26,7 @@ static const struct command *const commands[] = {&command_run,
                                                  &command_validate,
                                                  &command_calibrate,
                                                  &command_engine,
+                                                 &command_papers,
                                                  NULL};
 
 int exit_for(const struct error *err)

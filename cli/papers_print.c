@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/papers_print.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/printable.h"
+
+enum { TEXT = 64 };
+
+static void number(double value, char *out)
+{
+    if (isnan(value))
+        snprintf(out, TEXT, "none");
+    else if (isinf(value))
+        snprintf(out, TEXT, value > 0 ? "no end" : "-no end");
+    else
+        snprintf(out, TEXT, fabs(value) >= 1000 ? "%.0f" : "%.3g", value);
+}
+
+/* "6 ± 25 %", "1.1 to 2 ± 25 %", "at least 2". */
+static void claimed(const struct paper_claim *c, char *out)
+{
+    char low[TEXT], high[TEXT];
+    number(c->low, low);
+    number(c->high, high);
+    size_t used = (size_t)(isinf(c->high)   ? snprintf(out, 2 * TEXT, "at least %s", low)
+                           : isinf(c->low)  ? snprintf(out, 2 * TEXT, "at most %s", high)
+                           : c->low < c->high ? snprintf(out, 2 * TEXT, "%s to %s", low, high)
+                                              : snprintf(out, 2 * TEXT, "%s", low));
+    if (c->band > 0 && used < TEXT)
+        snprintf(out + used, TEXT, " ± %g %%", 100 * c->band);
+}
+
+/* The verdict with its cause: what stands in for the mechanism, or why the figure is another. */
+static void verdict_text(const struct paper_claim *c, const struct claim_result *r, char *out, size_t size)
+{
+    const char *why = r->verdict == PAPER_REPRODUCED ? NULL : c->why;
+    snprintf(out, size, "%s%s%s%s%s", paper_verdict_names[r->verdict], why || c->stand_in ? ": " : "",
+             c->stand_in ? c->stand_in : "", why && c->stand_in ? "; " : "", why ? why : "");
+}
+
+static void print_sentences(FILE *out, const char *head, const char *next, const struct json *list)
+{
+    const cJSON *item = list->node ? list->node->child : NULL;
+    for (bool first = true; item; item = item->next, first = false)
+        fprintf(out, "%s%s\n", first ? head : next, PRINTABLE(item->valuestring));
+}
+
+static void cell_name(const struct paper_claim *c, size_t cell, char *out, size_t size)
+{
+    size_t used = 0;
+    *out = 0;
+    for (const cJSON *axis = c->vary.node ? c->vary.node->child : NULL; axis; axis = axis->next) {
+        char *value = cJSON_PrintUnformatted(cJSON_GetArrayItem(axis, (int)cell));
+        const char *dot = strrchr(axis->string, '.');
+        if (used < size)
+            used += (size_t)snprintf(out + used, size - used, "%s%s %s", used ? ", " : "",
+                                     dot ? dot + 1 : axis->string, value ? value : "");
+        cJSON_free(value);
+    }
+}
+
+static void print_cells(FILE *out, const struct paper_claim *c, const struct claim_result *r, const char *each)
+{
+    for (size_t i = 0; c->vary.node && i < c->cells; i++) {
+        char name[200], value[TEXT];
+        cell_name(c, i, name, sizeof name);
+        number(r->cells[i], value);
+        fprintf(out, "%s%s: %s\n", each, PRINTABLE(name), value);
+    }
+}
+
+static void print_claim(FILE *out, const struct paper_claim *c, const struct claim_result *r)
+{
+    char claim[2 * TEXT], value[TEXT], verdict[1200];
+    claimed(c, claim);
+    fprintf(out, "  claim      %s (%s)\n", PRINTABLE(c->says), claim);
+    if (!r)
+        return;
+    number(r->figure, value);
+    verdict_text(c, r, verdict, sizeof verdict);
+    fprintf(out, "  simulated  %s\n", value);
+    print_cells(out, c, r, "             at ");
+    fprintf(out, "  verdict    %s\n", PRINTABLE(verdict));
+}
+
+void papers_print_text(FILE *out, const struct paper *p, const struct paper_result *r)
+{
+    fprintf(out, "%s: %s (%s, %lld)\n", p->id, PRINTABLE(p->title), PRINTABLE(p->source), p->year);
+    print_sentences(out, "  stated     ", "             ", &p->stated);
+    print_sentences(out, "  assumed    ", "             ", &p->assumed);
+    for (size_t i = 0; i < p->claim_count; i++)
+        print_claim(out, &p->claims[i], r ? &r->claims[i] : NULL);
+    if (p->out_of_scope)
+        fprintf(out, "  verdict    out of scope: %s\n", PRINTABLE(p->out_of_scope));
+}
+
+static bool add_number(cJSON *to, const char *key, double value)
+{
+    return isfinite(value) ? cJSON_AddNumberToObject(to, key, value) != NULL : cJSON_AddNullToObject(to, key) != NULL;
+}
+
+static bool add_claim(cJSON *to, const struct paper_claim *c, const struct claim_result *r)
+{
+    cJSON *o = cJSON_CreateObject();
+    if (!o || !cJSON_AddItemToArray(to, o))
+        return false;
+    bool done = cJSON_AddStringToObject(o, "says", c->says) && add_number(o, "claim_low", c->low) &&
+                add_number(o, "claim_high", c->high) && add_number(o, "band", c->band) &&
+                add_number(o, "figure", r->figure) &&
+                cJSON_AddStringToObject(o, "verdict", paper_verdict_names[r->verdict]);
+    if (done && c->stand_in)
+        done = cJSON_AddStringToObject(o, "stand_in", c->stand_in) != NULL;
+    if (done && c->why && r->verdict != PAPER_REPRODUCED)
+        done = cJSON_AddStringToObject(o, "why", c->why) != NULL;
+    cJSON *cells = done && c->vary.node ? cJSON_AddArrayToObject(o, "settings") : NULL;
+    for (size_t i = 0; cells && i < c->cells; i++) {
+        char name[200];
+        cJSON *cell = cJSON_CreateObject();
+        cell_name(c, i, name, sizeof name);
+        if (!cell || !cJSON_AddItemToArray(cells, cell) || !cJSON_AddStringToObject(cell, "at", name) ||
+            !add_number(cell, "figure", r->cells[i]))
+            return false;
+    }
+    return done;
+}
+
+static bool add_paper(cJSON *to, const struct paper *p, const struct paper_result *r)
+{
+    cJSON *o = cJSON_CreateObject();
+    if (!o || !cJSON_AddItemToArray(to, o))
+        return false;
+    bool done = cJSON_AddStringToObject(o, "id", p->id) && cJSON_AddStringToObject(o, "title", p->title) &&
+                cJSON_AddStringToObject(o, "source", p->source) && cJSON_AddNumberToObject(o, "year", (double)p->year) &&
+                cJSON_AddStringToObject(o, "verdict", paper_verdict_names[r->verdict]);
+    if (done && p->out_of_scope)
+        done = cJSON_AddStringToObject(o, "why", p->out_of_scope) != NULL;
+    cJSON *claims = done ? cJSON_AddArrayToObject(o, "claims") : NULL;
+    for (size_t i = 0; claims && i < p->claim_count; i++)
+        if (!add_claim(claims, &p->claims[i], &r->claims[i]))
+            return false;
+    return claims != NULL;
+}
+
+int papers_print_json(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count,
+                      struct error *err)
+{
+    cJSON *list = cJSON_CreateArray();
+    bool done = list != NULL;
+    for (size_t i = 0; done && i < count; i++)
+        done = add_paper(list, &papers[i], &results[i]);
+    char *text = done ? cJSON_Print(list) : NULL;
+    cJSON_Delete(list);
+    if (!text)
+        return error_no_memory(err);
+    fprintf(out, "%s\n", text);
+    cJSON_free(text);
+    return 0;
+}
+
+static void print_row(FILE *out, const struct paper *p, size_t i, const struct claim_result *r)
+{
+    const struct paper_claim *c = &p->claims[i];
+    char claim[2 * TEXT], value[TEXT], over[TEXT] = "";
+    claimed(c, claim);
+    number(r->figure, value);
+    double against = r->figure < c->low ? c->low : r->figure > c->high ? c->high : r->figure;
+    if (isfinite(r->figure) && against != 0)
+        number(r->figure / against, over);
+    fprintf(out, "| [%s](#%s) | %s | %s | %s | %s | %s%s |\n", p->id, p->id, c->says, claim, value, over,
+            paper_verdict_names[r->verdict], c->stand_in ? " (stand-in)" : "");
+}
+
+static void print_table(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count)
+{
+    fprintf(out, "| id | what is claimed | claim | simulated | over the claim | verdict |\n");
+    fprintf(out, "| --- | --- | ---: | ---: | ---: | --- |\n");
+    for (size_t i = 0; i < count; i++) {
+        const struct paper *p = &papers[i];
+        for (size_t c = 0; c < p->claim_count; c++)
+            print_row(out, p, c, &results[i].claims[c]);
+        if (p->out_of_scope)
+            fprintf(out, "| [%s](#%s) | %s | | | | out of scope |\n", p->id, p->id, p->title);
+    }
+}
+
+static void print_list(FILE *out, const char *head, const struct json *list)
+{
+    if (!list->node || !list->node->child)
+        return;
+    fprintf(out, "\n%s\n\n", head);
+    print_sentences(out, "- ", "- ", list);
+}
+
+static void print_section(FILE *out, const struct paper *p, const struct paper_result *r)
+{
+    fprintf(out, "\n### %s\n\n%s (%s, %lld).\n", p->id, p->title, p->source, p->year);
+    if (p->out_of_scope)
+        fprintf(out, "\nOut of scope: %s.\n", p->out_of_scope);
+    print_list(out, "Stated:", &p->stated);
+    print_list(out, "Assumed:", &p->assumed);
+    for (size_t i = 0; i < p->claim_count; i++) {
+        const struct paper_claim *c = &p->claims[i];
+        char claim[2 * TEXT], value[TEXT], verdict[1200];
+        claimed(c, claim);
+        number(r->claims[i].figure, value);
+        verdict_text(c, &r->claims[i], verdict, sizeof verdict);
+        fprintf(out, "\n**%s**: claimed %s, simulated %s; %s.\n", c->says, claim, value, verdict);
+        if (c->vary.node)
+            fprintf(out, "\n");
+        print_cells(out, c, &r->claims[i], "- ");
+    }
+}
+
+void papers_print_counts(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count)
+{
+    size_t rows[PAPER_VERDICTS] = {0}, claims[PAPER_VERDICTS] = {0}, all = 0;
+    for (size_t i = 0; i < count; i++) {
+        rows[results[i].verdict]++;
+        for (size_t c = 0; c < papers[i].claim_count; c++, all++)
+            claims[results[i].claims[c].verdict]++;
+    }
+    fprintf(out, "%zu papers:", count);
+    for (int v = 0; v < PAPER_VERDICTS; v++)
+        fprintf(out, "%s %zu %s", v ? "," : "", rows[v], paper_verdict_names[v]);
+    fprintf(out, "; %zu claims:", all);
+    for (int v = 0; v < PAPER_OUT_OF_SCOPE; v++)
+        fprintf(out, "%s %zu %s", v ? "," : "", claims[v], paper_verdict_names[v]);
+    fprintf(out, ".\n");
+}
+
+void papers_print_markdown(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count)
+{
+    papers_print_counts(out, papers, results, count);
+    fprintf(out, "\n");
+    print_table(out, papers, results, count);
+    for (size_t i = 0; i < count; i++)
+        print_section(out, &papers[i], &results[i]);
+}
