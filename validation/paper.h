@@ -16,7 +16,7 @@ enum paper_take { TAKE_MOST, TAKE_LEAST, TAKE_MEAN };
 struct paper_claim {
     const char *says;        /* in words */
     double low, high;        /* what is claimed: a number (both), a range, at least (high INFINITY), at most (low −) */
-    double band;             /* reproduced: within the claim, less and plus this share of it */
+    double band;             /* reproduced: within the claim, less and plus this share of its effect */
     double neutral;          /* the figure of a system that changes nothing: the direction is away from it; NAN: none */
     struct json figure;      /* node NULL: no run can say */
     struct json vary;        /* settings that it is computed at, several values each; node NULL: the scenario's alone */

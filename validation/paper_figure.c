@@ -76,8 +76,8 @@ static const struct join {
              {"product", 1, PARTS_MAX, NAN, product}, {"sum", 1, PARTS_MAX, NAN, sum},     {"most", 1, PARTS_MAX, NAN, most},
              {"least", 1, PARTS_MAX, NAN, least}, {"mean", 1, PARTS_MAX, NAN, mean},       {0}};
 
-static const char figure_forms[] = "a number, {\"value\": NAME, \"of\": RUN}, {\"largest_rate\": RUN}, or one of ratio, "
-                                   "difference, less, product, sum, most, least, mean with a list of figures";
+static const char figure_forms[] = "a number, {\"value\": NAME, \"of\": RUN}, {\"largest_rate\": RUN}, {\"tightest_slo\": RUN}, "
+                                   "or one of ratio, difference, less, product, sum, most, least, mean with a list of figures";
 
 static const struct join *join_of(const struct json *figure, struct json *parts)
 {
@@ -168,13 +168,25 @@ static int check_run(const struct json *figure, const char *key, const struct js
     return json_member(runs, name).node ? 0 : json_complain(&at, "the name of one of the paper's runs", err);
 }
 
+/* A search is written by its name and the run. */
+static const char *const searches[] = {"largest_rate", "tightest_slo", NULL};
+
+static const char *search_of(const struct json *figure)
+{
+    for (const char *const *name = searches; *name; name++)
+        if (json_member(figure, *name).node)
+            return *name;
+    return NULL;
+}
+
 static int check_leaf(const struct json *figure, const struct json *runs, struct error *err)
 {
-    static const char *const values[] = {"value", "of", NULL}, *const rates[] = {"largest_rate", NULL};
-    struct json value = json_member(figure, "value"), rate = json_member(figure, "largest_rate");
-    const char *name = NULL;
-    if (rate.node)
-        return json_check_keys(figure, rates, err) || check_run(figure, "largest_rate", runs, err) ? -1 : 0;
+    static const char *const values[] = {"value", "of", NULL};
+    struct json value = json_member(figure, "value");
+    const char *name = NULL, *search = search_of(figure);
+    const char *const keys[] = {search, NULL};
+    if (search)
+        return json_check_keys(figure, keys, err) || check_run(figure, search, runs, err) ? -1 : 0;
     if (!value.node)
         return json_complain(figure, figure_forms, err);
     if (json_check_keys(figure, values, err) || json_read_string(figure, "value", true, &name, err) ||
@@ -213,6 +225,16 @@ int figure_check(const struct json *figure, const struct json *runs, double *neu
     return 0;
 }
 
+static int compute_leaf(const struct json *figure, const struct figure_source *source, double *out, struct error *err)
+{
+    const char *search = search_of(figure);
+    if (!search)
+        return source->value(source->state, json_member(figure, "of").node->valuestring,
+                             json_member(figure, "value").node->valuestring, out, err);
+    const char *run = json_member(figure, search).node->valuestring;
+    return (search == searches[0] ? source->largest_rate : source->tightest_slo)(source->state, run, out, err);
+}
+
 int figure_compute(const struct json *figure, const struct figure_source *source, double *out, struct error *err)
 {
     struct json parts;
@@ -221,12 +243,8 @@ int figure_compute(const struct json *figure, const struct figure_source *source
         return 0;
     }
     const struct join *join = join_of(figure, &parts);
-    if (!join) {
-        const cJSON *rate = json_member(figure, "largest_rate").node, *of = json_member(figure, "of").node;
-        return rate ? source->largest_rate(source->state, rate->valuestring, out, err)
-                    : source->value(source->state, of->valuestring, json_member(figure, "value").node->valuestring, out,
-                                    err);
-    }
+    if (!join)
+        return compute_leaf(figure, source, out, err);
     double x[PARTS_MAX];
     size_t count = (size_t)cJSON_GetArraySize(parts.node);
     for (size_t i = 0; i < count; i++) {

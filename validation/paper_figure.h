@@ -13,6 +13,8 @@ struct figure_source {
     int (*value)(void *state, const char *run, const char *name, double *out, struct error *err);
     /* The largest rate at which a run meets its SLO, in requests a second; 0: it never does. */
     int (*largest_rate)(void *state, const char *run, double *out, struct error *err);
+    /* The least factor on all its SLO's limits at which a run still meets it. */
+    int (*tightest_slo)(void *state, const char *run, double *out, struct error *err);
     void *state;
 };
 

@@ -17,8 +17,9 @@ const char *const paper_verdict_names[PAPER_VERDICTS] = {"reproduced", "directio
 /* A scenario that has run, or been searched: figures ask for it more than once. */
 struct ran {
     char *scenario; /* text, owned */
-    struct simulation *simulation; /* NULL: it was searched */
-    double rate;
+    enum asked { ASKED_VALUES, ASKED_RATE, ASKED_SLO } asked;
+    struct simulation *simulation; /* ASKED_VALUES */
+    double found;                  /* else */
 };
 
 struct job {
@@ -30,11 +31,16 @@ struct job {
     size_t count, capacity, runs;
 };
 
+/* The band is a share of the effect, so that a figure of nothing is never within it; of the claim where nobody can say
+ * what nothing is. */
+static double band_of(const struct paper_claim *c, double end)
+{
+    return isfinite(end) ? c->band * fabs(isnan(c->neutral) ? end : end - c->neutral) : 0;
+}
+
 static bool inside(const struct paper_claim *c, double figure)
 {
-    double low = isfinite(c->low) ? c->low - c->band * fabs(c->low) : c->low;
-    double high = isfinite(c->high) ? c->high + c->band * fabs(c->high) : c->high;
-    return figure >= low && figure <= high;
+    return figure >= c->low - band_of(c, c->low) && figure <= c->high + band_of(c, c->high);
 }
 
 /* The claimed effect that is nearest to none. */
@@ -55,13 +61,13 @@ enum paper_verdict paper_judge(const struct paper_claim *c, double figure)
 }
 
 /* The entry of a run's scenario, and whether it is new. */
-static struct ran *entry(struct job *job, const char *run, bool searched, bool *fresh, struct error *err)
+static struct ran *entry(struct job *job, const char *run, enum asked asked, bool *fresh, struct error *err)
 {
     char *text = paper_scenario(job->paper, run, job->claim, job->cell, err);
     if (!text)
         return NULL;
     for (size_t i = 0; i < job->count; i++)
-        if ((job->ran[i].simulation == NULL) == searched && strcmp(job->ran[i].scenario, text) == 0) {
+        if (job->ran[i].asked == asked && strcmp(job->ran[i].scenario, text) == 0) {
             cJSON_free(text);
             *fresh = false;
             return &job->ran[i];
@@ -73,7 +79,7 @@ static struct ran *entry(struct job *job, const char *run, bool searched, bool *
         return NULL;
     }
     job->ran = grown;
-    job->ran[job->count] = (struct ran){.scenario = text};
+    job->ran[job->count] = (struct ran){.scenario = text, .asked = asked};
     *fresh = true;
     return &job->ran[job->count++];
 }
@@ -101,7 +107,7 @@ static int value_of(void *state, const char *run, const char *name, double *out,
 {
     struct job *job = state;
     bool fresh;
-    struct ran *ran = entry(job, run, false, &fresh, err);
+    struct ran *ran = entry(job, run, ASKED_VALUES, &fresh, err);
     if (!ran)
         return -1;
     if (fresh && simulate(job, ran, err)) {
@@ -115,7 +121,7 @@ static int value_of(void *state, const char *run, const char *name, double *out,
 }
 
 /* By few replications: what the papers measured once. */
-static int search(struct job *job, struct ran *ran, struct error *err)
+static int search_rate(struct job *job, struct ran *ran, struct error *err)
 {
     struct planner_watch watch = {.stop = job->options->stop};
     struct json root;
@@ -141,26 +147,92 @@ static int search(struct job *job, struct ran *ran, struct error *err)
     plan_release(&plan);
     if (status)
         return -1;
-    ran->rate = h.rate.kind == CAPACITY_FOUND ? h.rate.value * h.base_per_s
+    ran->found = h.rate.kind == CAPACITY_FOUND ? h.rate.value * h.base_per_s
                 : h.rate.kind == CAPACITY_NONE ? 0
                                                : INFINITY;
     return 0;
 }
 
-static int largest_rate_of(void *state, const char *run, double *out, struct error *err)
+static bool is_limits(const cJSON *at)
 {
-    struct job *job = state;
+    size_t length = at->string ? strlen(at->string) : 0;
+    return cJSON_IsObject(at) && length > 2 && strcmp(at->string + length - 2, "_s") == 0;
+}
+
+static void scale_limits(cJSON *slo, double factor)
+{
+    for (cJSON *child = slo ? slo->child : NULL; child; child = child->next) {
+        if (!is_limits(child)) {
+            scale_limits(child, factor);
+            continue;
+        }
+        for (cJSON *limit = child->child; limit; limit = limit->next)
+            cJSON_SetNumberHelper(limit, limit->valuedouble * factor);
+    }
+}
+
+static int meets(struct job *job, const char *scenario, double factor, bool *out, struct error *err)
+{
+    struct json root;
+    struct simulation *s = NULL;
+    struct simulation_options o = {.control = {.stop = job->options->stop}, .step = job->options->step};
+    if (json_parse(scenario, job->paper->id, &root, err))
+        return -1;
+    scale_limits(cJSON_GetObjectItemCaseSensitive(root.node, "slo"), factor);
+    if (simulation_open(root, &s, err))
+        return -1;
+    job->runs++;
+    int status = simulation_run(s, &o, err);
+    if (status == 0 && s->summary.totals.stopped)
+        status = error_set(err, ERROR_RUN, "interrupted");
+    *out = s->summary.slo.met;
+    simulation_close(s);
+    return status;
+}
+
+/* By bisection of the logarithm, to a hundredth. */
+static int search_slo(struct job *job, struct ran *ran, struct error *err)
+{
+    double low = 1.0 / 64, high = 64;
+    bool met = false;
+    if (meets(job, ran->scenario, high, &met, err))
+        return -1;
+    ran->found = met ? high : INFINITY;
+    while (met && high / low > 1.01) {
+        double middle = sqrt(low * high);
+        bool holds = false;
+        if (meets(job, ran->scenario, middle, &holds, err))
+            return -1;
+        *(holds ? &high : &low) = middle;
+        ran->found = high;
+    }
+    return 0;
+}
+
+static int searched(struct job *job, const char *run, enum asked asked,
+                    int (*find)(struct job *job, struct ran *ran, struct error *err), double *out, struct error *err)
+{
     bool fresh;
-    struct ran *ran = entry(job, run, true, &fresh, err);
+    struct ran *ran = entry(job, run, asked, &fresh, err);
     if (!ran)
         return -1;
-    if (fresh && search(job, ran, err)) {
+    if (fresh && find(job, ran, err)) {
         cJSON_free(ran->scenario);
         job->count--;
         return blame(job, run, err);
     }
-    *out = ran->rate;
+    *out = ran->found;
     return 0;
+}
+
+static int largest_rate_of(void *state, const char *run, double *out, struct error *err)
+{
+    return searched(state, run, ASKED_RATE, search_rate, out, err);
+}
+
+static int tightest_slo_of(void *state, const char *run, double *out, struct error *err)
+{
+    return searched(state, run, ASKED_SLO, search_slo, out, err);
 }
 
 static double taken(const struct paper_claim *c, const double *cells)
@@ -175,7 +247,7 @@ static double taken(const struct paper_claim *c, const double *cells)
 
 static int run_claim(struct job *job, struct claim_result *out, struct error *err)
 {
-    const struct figure_source source = {value_of, largest_rate_of, job};
+    const struct figure_source source = {value_of, largest_rate_of, tightest_slo_of, job};
     const struct paper_claim *c = job->claim;
     *out = (struct claim_result){.cells = {NAN}, .figure = NAN};
     for (job->cell = 0; c->figure.node && job->cell < c->cells; job->cell++)
