@@ -66,6 +66,8 @@ struct decode_line {
     int64_t by[COST_SOURCES]; /* the rest of it */
 };
 
+enum cost_phase { PHASE_PROMPTS, PHASE_DECODES, COST_PHASES };
+
 struct cost_model {
     struct model model;
     struct device device;
@@ -85,7 +87,8 @@ struct cost_model {
     const char *device_name;           /* as it was asked for; valid while the model is made */
     bool is_draft;                     /* its kernels may all be estimates, whatever the device's tables are of */
     struct cost_model *draft;          /* of speculative decoding, owned; NULL: none */
-    double pass_tokens;                /* that a pass yields for each decode */
+    struct cost_model *scorer;         /* reads prompts before the model does, owned; NULL: none */
+    struct cost_model *phases[COST_PHASES]; /* that prompts or decodes run through instead, owned; NULL: the model */
 };
 
 /* Beyond these, costs are computed when asked for: the same numbers. The fuzzers' build makes both small, since most of
