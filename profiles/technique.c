@@ -30,6 +30,8 @@ static const struct param_spec layers_params[] = {
     {"share", PARAM_NUMBER, "", 0.5, 0, 1, "of the layers that prompt tokens run through", NULL, NULL},
     {"kv_projection", PARAM_BOOL, "", 1, 0, 1, "the others still compute every prompt token's keys and values", NULL,
      NULL},
+    {"attention", PARAM_TEXT, "", 0, 0, 0, "those layers: of both kinds alike, or all with a window and no other", "both",
+     "both|windowed"},
     {0},
 };
 
@@ -37,8 +39,12 @@ static const struct param_spec layers_params[] = {
  * yield an output token. */
 static int apply_layers(struct work *w, const struct param_set *p, struct error *err)
 {
-    double share = param_number(p, "share"), others = (1 - share) * w->layers;
+    bool windowed = strcmp(param_text(p, "attention"), "windowed") == 0;
+    double share = windowed ? w->attention[ATTENTION_WINDOW].decode_layers / w->layers : param_number(p, "share");
+    double others = (1 - share) * w->layers;
     size_t before = w->count;
+    if (windowed && share == 0)
+        return error_set(err, ERROR_INPUT, "techniques: prefill_layers: the model has no layers with a window");
     if (w->kv_projection.n <= 0)
         return error_set(err, ERROR_INPUT, "techniques: prefill_layers needs a model with grouped attention");
     for (int i = 0; i < ATTENTION_KINDS; i++)
@@ -61,7 +67,7 @@ static int apply_layers(struct work *w, const struct param_set *p, struct error 
         w->ops[w->count++].times = others;
     }
     for (int i = 0; i < ATTENTION_KINDS; i++)
-        w->attention[i].prefill_layers *= share;
+        w->attention[i].prefill_layers *= windowed ? i == ATTENTION_WINDOW : share;
     return 0;
 }
 
