@@ -25,8 +25,8 @@ static void claimed(const struct paper_claim *c, char *out)
     char low[TEXT], high[TEXT];
     number(c->low, low);
     number(c->high, high);
-    size_t used = (size_t)(isinf(c->high)   ? snprintf(out, 2 * TEXT, "at least %s", low)
-                           : isinf(c->low)  ? snprintf(out, 2 * TEXT, "at most %s", high)
+    size_t used = (size_t)(isinf(c->high)     ? snprintf(out, 2 * TEXT, "at least %s", low)
+                           : isinf(c->low)    ? snprintf(out, 2 * TEXT, "at most %s", high)
                            : c->low < c->high ? snprintf(out, 2 * TEXT, "%s to %s", low, high)
                                               : snprintf(out, 2 * TEXT, "%s", low));
     if (c->band > 0 && used < TEXT)
@@ -56,8 +56,8 @@ static void cell_name(const struct paper_claim *c, size_t cell, char *out, size_
         char *value = cJSON_PrintUnformatted(cJSON_GetArrayItem(axis, (int)cell));
         const char *dot = strrchr(axis->string, '.');
         if (used < size)
-            used += (size_t)snprintf(out + used, size - used, "%s%s %s", used ? ", " : "",
-                                     dot ? dot + 1 : axis->string, value ? value : "");
+            used += (size_t)snprintf(out + used, size - used, "%s%s %s", used ? ", " : "", dot ? dot + 1 : axis->string,
+                                     value ? value : "");
         cJSON_free(value);
     }
 }
@@ -133,7 +133,8 @@ static bool add_paper(cJSON *to, const struct paper *p, const struct paper_resul
     if (!o || !cJSON_AddItemToArray(to, o))
         return false;
     bool done = cJSON_AddStringToObject(o, "id", p->id) && cJSON_AddStringToObject(o, "title", p->title) &&
-                cJSON_AddStringToObject(o, "source", p->source) && cJSON_AddNumberToObject(o, "year", (double)p->year) &&
+                cJSON_AddStringToObject(o, "source", p->source) &&
+                cJSON_AddNumberToObject(o, "year", (double)p->year) &&
                 cJSON_AddStringToObject(o, "verdict", paper_verdict_names[r->verdict]);
     if (done && p->out_of_scope)
         done = cJSON_AddStringToObject(o, "why", p->out_of_scope) != NULL;
@@ -186,19 +187,53 @@ static void print_table(FILE *out, const struct paper *papers, const struct pape
     }
 }
 
+/* Words in lines of at most 120 columns; those after the first begin with `indent`. */
+static void wrap(FILE *out, const char *indent, const char *text)
+{
+    enum { COLUMNS = 120 };
+    size_t column = 0;
+    while (*text) {
+        size_t bytes = strcspn(text, " "), width = 0;
+        for (size_t i = 0; i < bytes; i++)
+            width += ((unsigned char)text[i] & 0xC0) != 0x80;
+        if (column > strlen(indent) && column + 1 + width > COLUMNS) {
+            fprintf(out, "\n%s", indent);
+            column = strlen(indent);
+        } else if (column > 0) {
+            fputc(' ', out);
+            column++;
+        }
+        fwrite(text, 1, bytes, out);
+        column += width;
+        text += bytes + strspn(text + bytes, " ");
+    }
+    fputc('\n', out);
+}
+
 static void print_list(FILE *out, const char *head, const struct json *list)
 {
-    if (!list->node || !list->node->child)
+    const cJSON *item = list->node ? list->node->child : NULL;
+    if (!item)
         return;
     fprintf(out, "\n%s\n\n", head);
-    print_sentences(out, "- ", "- ", list);
+    for (; item; item = item->next) {
+        char text[1200];
+        snprintf(text, sizeof text, "- %s", item->valuestring);
+        wrap(out, "  ", text);
+    }
 }
 
 static void print_section(FILE *out, const struct paper *p, const struct paper_result *r)
 {
-    fprintf(out, "\n### %s\n\n%s (%s, %lld).\n", p->id, p->title, p->source, p->year);
-    if (p->out_of_scope)
-        fprintf(out, "\nOut of scope: %s.\n", p->out_of_scope);
+    char text[2400];
+    snprintf(text, sizeof text, "%s (%s, %lld).", p->title, p->source, p->year);
+    fprintf(out, "\n### %s\n\n", p->id);
+    wrap(out, "", text);
+    if (p->out_of_scope) {
+        snprintf(text, sizeof text, "Out of scope: %s.", p->out_of_scope);
+        fprintf(out, "\n");
+        wrap(out, "", text);
+    }
     print_list(out, "Stated:", &p->stated);
     print_list(out, "Assumed:", &p->assumed);
     for (size_t i = 0; i < p->claim_count; i++) {
@@ -207,14 +242,17 @@ static void print_section(FILE *out, const struct paper *p, const struct paper_r
         claimed(c, claim);
         number(r->claims[i].figure, value);
         verdict_text(c, &r->claims[i], verdict, sizeof verdict);
-        fprintf(out, "\n**%s**: claimed %s, simulated %s; %s.\n", c->says, claim, value, verdict);
+        snprintf(text, sizeof text, "**%s**: claimed %s, simulated %s; %s.", c->says, claim, value, verdict);
+        fprintf(out, "\n");
+        wrap(out, "", text);
         if (c->vary.node)
             fprintf(out, "\n");
         print_cells(out, c, &r->claims[i], "- ");
     }
 }
 
-void papers_print_counts(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count)
+static void counts_text(const struct paper *papers, const struct paper_result *results, size_t count, char *out,
+                        size_t size)
 {
     size_t rows[PAPER_VERDICTS] = {0}, claims[PAPER_VERDICTS] = {0}, all = 0;
     for (size_t i = 0; i < count; i++) {
@@ -222,18 +260,26 @@ void papers_print_counts(FILE *out, const struct paper *papers, const struct pap
         for (size_t c = 0; c < papers[i].claim_count; c++, all++)
             claims[results[i].claims[c].verdict]++;
     }
-    fprintf(out, "%zu papers:", count);
-    for (int v = 0; v < PAPER_VERDICTS; v++)
-        fprintf(out, "%s %zu %s", v ? "," : "", rows[v], paper_verdict_names[v]);
-    fprintf(out, "; %zu claims:", all);
-    for (int v = 0; v < PAPER_OUT_OF_SCOPE; v++)
-        fprintf(out, "%s %zu %s", v ? "," : "", claims[v], paper_verdict_names[v]);
-    fprintf(out, ".\n");
+    snprintf(out, size,
+             "%zu papers: %zu %s, %zu %s, %zu %s, %zu %s. A paper is what its worst claim is. %zu claims: %zu %s, %zu "
+             "%s, %zu %s.",
+             count, rows[0], paper_verdict_names[0], rows[1], paper_verdict_names[1], rows[2], paper_verdict_names[2],
+             rows[3], paper_verdict_names[3], all, claims[0], paper_verdict_names[0], claims[1], paper_verdict_names[1],
+             claims[2], paper_verdict_names[2]);
+}
+
+void papers_print_counts(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count)
+{
+    char text[400];
+    counts_text(papers, results, count, text, sizeof text);
+    fprintf(out, "%s\n", text);
 }
 
 void papers_print_markdown(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count)
 {
-    papers_print_counts(out, papers, results, count);
+    char text[400];
+    counts_text(papers, results, count, text, sizeof text);
+    wrap(out, "", text);
     fprintf(out, "\n");
     print_table(out, papers, results, count);
     for (size_t i = 0; i < count; i++)

@@ -53,8 +53,7 @@ static struct attention_line over_ranks(const struct attention_work *a, double s
 {
     double bytes = sequences * a->query_bytes;
     line.slope /= a->ranks;
-    line.ns += a->ring_latency_ns * log2(a->ranks) +
-               2 * (a->ranks - 1) / a->ranks * bytes / a->ring_bytes_per_s * 1e9;
+    line.ns += a->ring_latency_ns * log2(a->ranks) + 2 * (a->ranks - 1) / a->ranks * bytes / a->ring_bytes_per_s * 1e9;
     return line;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* attention_changes.h — a roofline's attention, as techniques change it: decodes that read a part of the KV that is kept,
- * a prefix that is read once for all who have it, and sequences whose KV lies on several ranks. */
+/* attention_changes.h — a roofline's attention, as techniques change it: decodes that read a part of the KV that is
+ * kept, a prefix that is read once for all who have it, and sequences whose KV lies on several ranks. */
 #ifndef TANDEM_PROFILES_ATTENTION_CHANGES_H
 #define TANDEM_PROFILES_ATTENTION_CHANGES_H
 

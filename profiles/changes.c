@@ -87,8 +87,8 @@ static int apply_shared(struct work *w, const struct param_set *p, struct error 
 }
 
 static const struct param_spec keep_params[] = {
-    {"full_layers", PARAM_NUMBER, "", 0, 0, 1, "share of the layers, the first ones, that run on all prompt tokens", NULL,
-     NULL},
+    {"full_layers", PARAM_NUMBER, "", 0, 0, 1, "share of the layers, the first ones, that run on all prompt tokens",
+     NULL, NULL},
     {"share", PARAM_NUMBER, "", 0.5, 0.0001, 1, "of the tokens that the last layer runs on", NULL, NULL},
     {"falls", PARAM_TEXT, "", 0, 0, 0, "from all to that share: in a straight line over the layers, or at once", "line",
      "line|step"},
@@ -146,7 +146,8 @@ static int apply_phase(struct work *w, const struct param_set *p, struct error *
     if (*w->phases.prompts || *w->phases.decodes)
         return twice("choose a phase's model", err);
     if (of_prompts == of_decodes)
-        return error_set(err, ERROR_INPUT, "techniques: phase_model: expected a model for prompts or for decodes, found %s",
+        return error_set(err, ERROR_INPUT,
+                         "techniques: phase_model: expected a model for prompts or for decodes, found %s",
                          of_prompts ? "one for each" : "none");
     w->phases.part = param_number(p, "part") > 0;
     return copy_name(of_prompts ? w->phases.prompts : w->phases.decodes, sizeof w->phases.prompts,
@@ -229,8 +230,9 @@ const struct change_kind change_speculation = {"speculation", "a small model pro
                                                speculation_params, apply_speculation};
 const struct change_kind change_kv_read = {"kv_read", "decodes read a part of the KV that is kept", read_params,
                                            apply_read};
-const struct change_kind change_shared_prefix_attention = {
-    "shared_prefix_attention", "decodes read a prefix once for all who have it", shared_params, apply_shared};
+const struct change_kind change_shared_prefix_attention = {"shared_prefix_attention",
+                                                           "decodes read a prefix once for all who have it",
+                                                           shared_params, apply_shared};
 const struct change_kind change_prompt_keep = {"prompt_keep", "fewer prompt tokens go on from layer to layer",
                                                keep_params, apply_keep};
 const struct change_kind change_phase_model = {"phase_model", "prompts or decodes run through another model",

@@ -78,7 +78,8 @@ static int check_changes(const struct cost_model *cm, struct error *err)
     const struct work *w = &cm->work;
     bool phases = *w->phases.prompts || *w->phases.decodes, keeps = cost_keeps(cm);
     if (phases && w->speculation.draft_tokens > 0)
-        return error_set(err, ERROR_INPUT, "techniques: phase_model and speculation both choose what decodes run through");
+        return error_set(err, ERROR_INPUT,
+                         "techniques: phase_model and speculation both choose what decodes run through");
     if (*w->phases.prompts && keeps)
         return error_set(err, ERROR_INPUT,
                          "techniques: phase_model and prompt_keep both choose what prompts run through");

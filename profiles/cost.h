@@ -80,14 +80,14 @@ struct cost_model {
     int64_t host, launch; /* fine time: host work that the GPU waits for, and what sharing a launch saves */
     int64_t cold;         /* fine time that decodes right after prompts take longer */
     int64_t eager;        /* fine time between the kernels of an iteration that is no captured graph */
-    struct dense_cost *tokens, *heads; /* [DENSE_TOKENS + 1], [DENSE_SEQUENCES + 1] */
-    int64_t *shared;                   /* [DENSE_TOKENS + 1] where ranks compute experts together, else NULL */
-    struct decode_line *lines;         /* those of n sequences from lines_at[n] to lines_at[n + 1] − 1 */
-    uint32_t *lines_at;                /* [DENSE_SEQUENCES + 2] */
-    const char *device_name;           /* as it was asked for; valid while the model is made */
-    bool is_draft;                     /* its kernels may all be estimates, whatever the device's tables are of */
-    struct cost_model *draft;          /* of speculative decoding, owned; NULL: none */
-    struct cost_model *scorer;         /* reads prompts before the model does, owned; NULL: none */
+    struct dense_cost *tokens, *heads;      /* [DENSE_TOKENS + 1], [DENSE_SEQUENCES + 1] */
+    int64_t *shared;                        /* [DENSE_TOKENS + 1] where ranks compute experts together, else NULL */
+    struct decode_line *lines;              /* those of n sequences from lines_at[n] to lines_at[n + 1] − 1 */
+    uint32_t *lines_at;                     /* [DENSE_SEQUENCES + 2] */
+    const char *device_name;                /* as it was asked for; valid while the model is made */
+    bool is_draft;                          /* its kernels may all be estimates, whatever the device's tables are of */
+    struct cost_model *draft;               /* of speculative decoding, owned; NULL: none */
+    struct cost_model *scorer;              /* reads prompts before the model does, owned; NULL: none */
     struct cost_model *phases[COST_PHASES]; /* that prompts or decodes run through instead, owned; NULL: the model */
 };
 

@@ -10,8 +10,8 @@ bool cost_is_apart(const struct cost_model *cm)
 
 bool cost_reshapes(const struct cost_model *cm)
 {
-    return cost_keeps(cm) || *cm->work.keep.scorer || cm->work.overlap.kernels > 0 || cm->work.overlap.communication > 0 ||
-           cm->work.source.any;
+    return cost_keeps(cm) || *cm->work.keep.scorer || cm->work.overlap.kernels > 0 ||
+           cm->work.overlap.communication > 0 || cm->work.source.any;
 }
 
 bool cost_keeps(const struct cost_model *cm)

@@ -99,8 +99,8 @@ void cost_apart(const struct cost_model *cm, const struct cost_shapes *s, struct
 /* Whether fewer than all prompt tokens go through some layer of a rank. */
 bool cost_keeps(const struct cost_model *cm);
 
-/* Of a prompt's first `tokens`, those that a group of layers runs on (KEEP_GROUPS: all layers once more); and of so many
- * the part of one of the ranks that share a sequence. */
+/* Of a prompt's first `tokens`, those that a group of layers runs on (KEEP_GROUPS: all layers once more); and of so
+ * many the part of one of the ranks that share a sequence. */
 uint64_t cost_kept(const struct cost_model *cm, unsigned group, uint64_t tokens);
 uint64_t cost_ranked(const struct cost_model *cm, uint64_t tokens);
 

@@ -30,8 +30,8 @@ static const struct param_spec layers_params[] = {
     {"share", PARAM_NUMBER, "", 0.5, 0, 1, "of the layers that prompt tokens run through", NULL, NULL},
     {"kv_projection", PARAM_BOOL, "", 1, 0, 1, "the others still compute every prompt token's keys and values", NULL,
      NULL},
-    {"attention", PARAM_TEXT, "", 0, 0, 0, "those layers: of both kinds alike, or all with a window and no other", "both",
-     "both|windowed"},
+    {"attention", PARAM_TEXT, "", 0, 0, 0, "those layers: of both kinds alike, or all with a window and no other",
+     "both", "both|windowed"},
     {0},
 };
 

@@ -79,13 +79,13 @@ enum { ATTENTION_FULL, ATTENTION_WINDOW, ATTENTION_KINDS };
 /* Speculative decoding (Leviathan et al. 2023, arXiv 2211.17192): a draft model proposes tokens one by one, the model
  * checks them in one pass and adds one of its own. */
 struct speculation {
-    double draft_tokens; /* 0: none */
-    double acceptance;   /* of a token, given those before it */
+    double draft_tokens;  /* 0: none */
+    double acceptance;    /* of a token, given those before it */
     char draft_model[64]; /* "none": tokens are proposed at no cost */
-    double rows;          /* that are checked for a sequence: a tree's nodes and the token before it; 0: draft_tokens + 1 */
-    double passes;        /* of the draft model in a pass: a tree's depth; 0: draft_tokens */
-    double tokens;        /* that a pass yields on average, stated; 0: by the acceptance */
-    bool together;        /* every sequence goes on by as many as the one with the fewest accepted */
+    double rows;   /* that are checked for a sequence: a tree's nodes and the token before it; 0: draft_tokens + 1 */
+    double passes; /* of the draft model in a pass: a tree's depth; 0: draft_tokens */
+    double tokens; /* that a pass yields on average, stated; 0: by the acceptance */
+    bool together; /* every sequence goes on by as many as the one with the fewest accepted */
 };
 
 /* Prompt tokens that go on from layer to layer: all in the first layers, then a share that falls in a straight line to

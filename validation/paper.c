@@ -81,8 +81,9 @@ static int read_value(const struct json *at, struct paper_claim *c, struct error
             return 0;
     }
     if (!cJSON_IsObject(value.node) || cJSON_GetArraySize(value.node) != 1)
-        return json_complain(&value, "a number, a list of a smaller and a larger one, or {\"at_least\": NUMBER} or "
-                                     "{\"at_most\": NUMBER}",
+        return json_complain(&value,
+                             "a number, a list of a smaller and a larger one, or {\"at_least\": NUMBER} or "
+                             "{\"at_most\": NUMBER}",
                              err);
     c->low = -INFINITY;
     c->high = INFINITY;
@@ -101,7 +102,8 @@ static int read_vary(const struct json *at, struct paper_claim *c, struct error 
     if (!c->vary.node)
         return 0;
     if (!cJSON_IsObject(c->vary.node) || !c->vary.node->child)
-        return json_complain(&c->vary, "an object of lists by path: {\"policy.batching.max_sequences\": [16, 32]}", err);
+        return json_complain(&c->vary, "an object of lists by path: {\"policy.batching.max_sequences\": [16, 32]}",
+                             err);
     for (const cJSON *axis = c->vary.node->child; axis; axis = axis->next) {
         struct json list = json_member(&c->vary, axis->string);
         int count = cJSON_IsArray(axis) ? cJSON_GetArraySize(axis) : 0;
@@ -136,7 +138,8 @@ static int read_claim(const struct json *at, const struct paper *p, struct paper
     c->neutral = NAN;
     c->figure = json_member(at, "figure");
     if (!c->figure.node)
-        return c->why ? 0 : json_complain(&c->figure, "a figure, or a \"why\" next to it that says why none can be", err);
+        return c->why ? 0
+                      : json_complain(&c->figure, "a figure, or a \"why\" next to it that says why none can be", err);
     return figure_check(&c->figure, &p->runs, &c->neutral, err) ||
                    json_read_number(at, "neutral", false, -1e15, 1e15, &c->neutral, err)
                ? -1
@@ -162,7 +165,8 @@ static int read_claims(struct paper *p, struct error *err)
 static int read_out_of_scope(struct paper *p, struct error *err)
 {
     static const char *const keys[] = {"title", "source", "year", "out_of_scope", NULL};
-    return json_check_keys(&p->root, keys, err) || json_read_string(&p->root, "out_of_scope", true, &p->out_of_scope, err)
+    return json_check_keys(&p->root, keys, err) ||
+                   json_read_string(&p->root, "out_of_scope", true, &p->out_of_scope, err)
                ? -1
                : 0;
 }

@@ -14,23 +14,23 @@ enum { PAPER_ID = 64, PAPER_CLAIMS_MAX = 8, PAPER_CELLS_MAX = 32 };
 enum paper_take { TAKE_MOST, TAKE_LEAST, TAKE_MEAN };
 
 struct paper_claim {
-    const char *says;        /* in words */
-    double low, high;        /* what is claimed: a number (both), a range, at least (high INFINITY), at most (low −) */
-    double band;             /* reproduced: within the claim, less and plus this share of its effect */
-    double neutral;          /* the figure of a system that changes nothing: the direction is away from it; NAN: none */
-    struct json figure;      /* node NULL: no run can say */
-    struct json vary;        /* settings that it is computed at, several values each; node NULL: the scenario's alone */
-    size_t cells;            /* how many settings; 1 without */
-    enum paper_take take;    /* of them */
-    const char *stand_in;    /* what stands for a mechanism that is missing, so that no figure counts; NULL: nothing */
-    const char *why;         /* cause where it is not reproduced; NULL: not named */
+    const char *says;     /* in words */
+    double low, high;     /* what is claimed: a number (both), a range, at least (high INFINITY), at most (low −) */
+    double band;          /* reproduced: within the claim, less and plus this share of its effect */
+    double neutral;       /* the figure of a system that changes nothing: the direction is away from it; NAN: none */
+    struct json figure;   /* node NULL: no run can say */
+    struct json vary;     /* settings that it is computed at, several values each; node NULL: the scenario's alone */
+    size_t cells;         /* how many settings; 1 without */
+    enum paper_take take; /* of them */
+    const char *stand_in; /* what stands for a mechanism that is missing, so that no figure counts; NULL: nothing */
+    const char *why;      /* cause where it is not reproduced; NULL: not named */
 };
 
 struct paper {
     struct json root; /* owned; texts below live in it */
     char id[PAPER_ID];
-    char folder[256]; /* "papers/ID", or where it was read from */
-    char file[272];   /* in it */
+    char folder[256];                          /* "papers/ID", or where it was read from */
+    char file[272];                            /* in it */
     const char *title, *source, *out_of_scope; /* the last one NULL: it is in scope */
     long long year;
     struct json stated, assumed; /* lists of sentences */

@@ -72,12 +72,19 @@ static const struct join {
     size_t fewest, most;
     double neutral;
     double (*of)(const double *x, size_t n);
-} joins[] = {{"ratio", 2, 2, 1, ratio},         {"difference", 2, 2, 0, difference}, {"less", 2, 2, 0, less},
-             {"product", 1, PARTS_MAX, NAN, product}, {"sum", 1, PARTS_MAX, NAN, sum},     {"most", 1, PARTS_MAX, NAN, most},
-             {"least", 1, PARTS_MAX, NAN, least}, {"mean", 1, PARTS_MAX, NAN, mean},       {0}};
+} joins[] = {{"ratio", 2, 2, 1, ratio},
+             {"difference", 2, 2, 0, difference},
+             {"less", 2, 2, 0, less},
+             {"product", 1, PARTS_MAX, NAN, product},
+             {"sum", 1, PARTS_MAX, NAN, sum},
+             {"most", 1, PARTS_MAX, NAN, most},
+             {"least", 1, PARTS_MAX, NAN, least},
+             {"mean", 1, PARTS_MAX, NAN, mean},
+             {0}};
 
-static const char figure_forms[] = "a number, {\"value\": NAME, \"of\": RUN}, {\"largest_rate\": RUN}, {\"tightest_slo\": RUN}, "
-                                   "or one of ratio, difference, less, product, sum, most, least, mean with a list of figures";
+static const char figure_forms[] =
+    "a number, {\"value\": NAME, \"of\": RUN}, {\"largest_rate\": RUN}, {\"tightest_slo\": RUN}, "
+    "or one of ratio, difference, less, product, sum, most, least, mean with a list of figures";
 
 static const struct join *join_of(const struct json *figure, struct json *parts)
 {

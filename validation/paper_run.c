@@ -147,9 +147,9 @@ static int search_rate(struct job *job, struct ran *ran, struct error *err)
     plan_release(&plan);
     if (status)
         return -1;
-    ran->found = h.rate.kind == CAPACITY_FOUND ? h.rate.value * h.base_per_s
-                : h.rate.kind == CAPACITY_NONE ? 0
-                                               : INFINITY;
+    ran->found = h.rate.kind == CAPACITY_FOUND  ? h.rate.value * h.base_per_s
+                 : h.rate.kind == CAPACITY_NONE ? 0
+                                                : INFINITY;
     return 0;
 }
 
@@ -239,7 +239,7 @@ static double taken(const struct paper_claim *c, const double *cells)
 {
     double figure = cells[0];
     for (size_t i = 1; i < c->cells; i++)
-        figure = c->take == TAKE_MOST ? fmax(figure, cells[i])
+        figure = c->take == TAKE_MOST    ? fmax(figure, cells[i])
                  : c->take == TAKE_LEAST ? fmin(figure, cells[i])
                                          : figure + cells[i];
     return c->take == TAKE_MEAN ? figure / (double)c->cells : figure;
