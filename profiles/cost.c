@@ -80,6 +80,9 @@ static int check_changes(const struct cost_model *cm, struct error *err)
     if (phases && w->speculation.draft_tokens > 0)
         return error_set(err, ERROR_INPUT,
                          "techniques: phase_model and speculation both choose what decodes run through");
+    if (phases && !w->phases.part && w->kv_groups.windowed > 0)
+        return error_set(err, ERROR_INPUT,
+                         "techniques: phase_model on a model whose layers have windows is not costed");
     if (*w->phases.prompts && keeps)
         return error_set(err, ERROR_INPUT,
                          "techniques: phase_model and prompt_keep both choose what prompts run through");
