@@ -10,9 +10,9 @@
 #include "profiles/server_command.h"
 #include "profiles/shipped.h"
 #include "reports/formats/text.h"
-#include "simulation/simulation.h"
+#include "simulation/alone.h"
 
-enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP, OPT_WATCH, OPT_LIKE };
+enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP, OPT_WATCH, OPT_LIKE, OPT_IDEAL };
 
 static const struct option_spec options[] = {
     {"--set", "PATH=VALUE", "override a scenario value, e.g. --set policy.batching=continuous; may be repeated"},
@@ -25,6 +25,7 @@ static const struct option_spec options[] = {
     {"--like", "COMMAND",
      "serve as this command line of vllm serve, sglang serve, python -m sglang.launch_server or trtllm-serve would, on "
      "the scenario's device; --set goes before it"},
+    {"--ideal", NULL, "run the same requests by themselves, too: ideal_e2e_s, and how much contention makes of it"},
     PLUGIN_OPTION,
     {0},
 };
@@ -76,6 +77,22 @@ static int simulate(const struct arguments *args, struct simulation *s, struct s
     return status;
 }
 
+/* The same requests one after another; keeps that with the run, which is kept already. */
+static int run_alone(const struct arguments *args, const struct simulation *s, struct store *store, int64_t id,
+                     struct error *err)
+{
+    struct alone alone;
+    if (!args->values[OPT_IDEAL] || s->summary.totals.stopped)
+        return 0;
+    if (simulation_alone(s, stop_on_signal(), &alone, err) || (store && alone_keep(&alone, store, id, err)))
+        return -1;
+    if (!args->values[OPT_QUIET])
+        printf("  alone      E2E mean %.4g s, p99 %.4g s: the same requests by themselves; contention makes %.3g times "
+               "that of the mean\n",
+               alone.e2e.at[STAT_MEAN].value * 1e-9, alone.e2e.at[STAT_P99].value * 1e-9, alone.contention);
+    return 0;
+}
+
 static int run_and_keep(const struct arguments *args, struct simulation *s, struct store *store, struct error *err)
 {
     const struct run_summary *summary = &s->summary;
@@ -92,6 +109,8 @@ static int run_and_keep(const struct arguments *args, struct simulation *s, stru
             printf("  kept       run %lld in %s\n", (long long)id,
                    PRINTABLE(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db"));
     }
+    if (run_alone(args, s, store, id, err))
+        return exit_for(err);
     if (summary->totals.stopped) {
         error_set(err, ERROR_RUN,
                   store ? "interrupted; what had finished was kept with status \"interrupted\"" : "interrupted");

@@ -30,6 +30,10 @@ fails() { # TEXT COMMAND...: exit status 2, with this as the one sentence
     [ "$got" = 2 ] && [ "$(cat err.txt)" = "$text" ] && return
     echo "expected \"$text\", found $got and:" && cat err.txt && exit 1
 }
+"$tandem" run default --ideal --set workload.requests=500 --db ideal.db | grep -qE '^  alone      E2E mean [0-9.]+ s, p99 [0-9.]+ s: '
+"$tandem" report --db ideal.db --format json | grep -q '"ideal_e2e_s"'
+fails 'tandem run: requests by themselves: not with failures or autoscaling, which happen at times of the run' \
+    "$tandem" run default --ideal --quiet --no-db --set workload.requests=50 --set cluster.failures.mtbf_s=1000
 mkdir mine
 echo '{"title": "t", "source": "s", "year": 2024, "setting": {"stated": [], "assumed": []}, "claims": []}' >mine/paper.json
 fails 'tandem papers: ./mine/paper.json: claims: expected a list of 1 to 8 claims, found []' "$tandem" papers run ./mine

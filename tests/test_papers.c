@@ -135,6 +135,23 @@ static void test_tightest_slo_by_hand(void **state)
     paper_release(&p);
 }
 
+/* By themselves both prompts of 100 take 1 µs; together the second one takes 2, the mean is 1.5. */
+static void test_requests_by_themselves(void **state)
+{
+    (void)state;
+    struct paper p;
+    struct paper_result r;
+    run_claims(
+        "{\"says\": \"a\", \"claim\": 1e-6, \"band\": 0.001, \"figure\": {\"value\": \"ideal_e2e_s\", \"of\": "
+        "\"short\"}},"
+        "{\"says\": \"b\", \"claim\": 1.5, \"band\": 0.001, \"figure\": {\"ratio\": [{\"value\": \"e2e_s.mean\", "
+        "\"of\": \"short\"}, {\"value\": \"ideal_e2e_s\", \"of\": \"short\"}]}}",
+        &p, &r);
+    assert_near(r.claims[0].figure, 1e-6, 1e-12);
+    assert_near(r.claims[1].figure, 1.5, 1e-12);
+    paper_release(&p);
+}
+
 /* M/M/1 at load 0.8, 1 ms of service: a wait of 4 ms by Pollaczek and Khinchine. */
 static void test_theory_of_a_run(void **state)
 {
@@ -268,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_verdicts_by_hand),
         cmocka_unit_test(test_figures_by_hand),
         cmocka_unit_test(test_tightest_slo_by_hand),
+        cmocka_unit_test(test_requests_by_themselves),
         cmocka_unit_test(test_theory_of_a_run),
         cmocka_unit_test(test_what_is_wrong_is_named),
         cmocka_unit_test(test_runs_that_cannot_be_are_named),

@@ -158,7 +158,7 @@ bool figure_has_value(const char *name)
     enum metric m;
     int k;
     double ignored;
-    if (statistic(name, &m, &k) || run_value_find(&none, name, &ignored))
+    if (statistic(name, &m, &k) || run_value_find(&none, name, &ignored) || strcmp(name, FIGURE_IDEAL) == 0)
         return true;
     for (size_t i = 0; own_values[i]; i++)
         if (strcmp(own_values[i], name) == 0)

@@ -7,6 +7,9 @@
 #include "base/json.h"
 #include "simulation/simulation.h"
 
+/* The name of a value that takes another run: the mean E2E of the same requests by themselves (simulation/alone.h). */
+#define FIGURE_IDEAL "ideal_e2e_s"
+
 /* What a figure is computed from; every call may fail with -1. */
 struct figure_source {
     /* A value of a run, by its name. */

@@ -8,7 +8,7 @@
 #include "base/array.h"
 #include "planner/capacity.h"
 #include "planner/headroom.h"
-#include "simulation/simulation.h"
+#include "simulation/alone.h"
 #include "validation/paper_figure.h"
 
 const char *const paper_verdict_names[PAPER_VERDICTS] = {"reproduced", "direction only", "not reproduced",
@@ -103,6 +103,17 @@ static int blame(const struct job *job, const char *run, struct error *err)
     return error_set(err, own.code, "paper %s, run %s: %s", job->paper->id, run, own.text);
 }
 
+/* The mean E2E of the same requests by themselves, in seconds. */
+static int ideal_of(struct job *job, const struct ran *ran, double *out, struct error *err)
+{
+    struct alone alone;
+    job->runs++;
+    if (simulation_alone(ran->simulation, job->options->stop, &alone, err))
+        return -1;
+    *out = alone.e2e.at[STAT_MEAN].value * 1e-9;
+    return 0;
+}
+
 static int value_of(void *state, const char *run, const char *name, double *out, struct error *err)
 {
     struct job *job = state;
@@ -116,6 +127,8 @@ static int value_of(void *state, const char *run, const char *name, double *out,
         job->count--;
         return blame(job, run, err);
     }
+    if (strcmp(name, FIGURE_IDEAL) == 0)
+        return ideal_of(job, ran, out, err) ? blame(job, run, err) : 0;
     figure_run_value(ran->simulation, name, out);
     return 0;
 }
