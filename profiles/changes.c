@@ -132,6 +132,49 @@ static int apply_keep(struct work *w, const struct param_set *p, struct error *e
     return strcmp(scorer, "none") == 0 ? 0 : copy_name(w->keep.scorer, sizeof w->keep.scorer, scorer, err);
 }
 
+static const struct param_spec reuse_params[] = {
+    {"loaded_share", PARAM_NUMBER, "", 0.85, 0, 0.999,
+     "of a prompt's tokens whose KV is loaded; the others are computed", NULL, NULL},
+    {"bytes_per_s", PARAM_NUMBER, "bytes/s", 25e9, 1, 1e15, "of the link to where it is, of one GPU", NULL, NULL},
+    {"overlap", PARAM_NUMBER, "", 1, 0, 1, "share of the shorter of loading and computing that is hidden", NULL, NULL},
+    {0},
+};
+
+static int apply_reuse(struct work *w, const struct param_set *p, struct error *err)
+{
+    if (w->reuse.loaded_share > 0)
+        return twice("load prompts' KV", err);
+    w->reuse =
+        (struct kv_reuse){param_number(p, "loaded_share"), param_number(p, "bytes_per_s"), param_number(p, "overlap")};
+    return 0;
+}
+
+static const struct param_spec adapter_params[] = {
+    {"count", PARAM_INTEGER, "adapters", 100, 1, 1e6, "of which every request has one at random", NULL, NULL},
+    {"rank", PARAM_INTEGER, "", 16, 1, 1024, "of each, at the four projections of attention", NULL, NULL},
+    {"resident", PARAM_INTEGER, "adapters", 0, 0, 1e6, "that lie in GPU memory, the others' loads hidden; 0: all", NULL,
+     NULL},
+    {0},
+};
+
+/* Two matrices at each projection: rank × inner size, and columns × rank. */
+static int apply_adapters(struct work *w, const struct param_set *p, struct error *err)
+{
+    static const char *const at[] = {"qkv_proj", "o_proj"};
+    double width = 0, count = param_number(p, "count"), resident = param_number(p, "resident");
+    if (w->adapters.count > 0)
+        return twice("give requests adapters", err);
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        const struct operation *op = work_find(w, at[i]);
+        if (!op)
+            return error_set(err, ERROR_INPUT, "techniques: adapters needs a model with grouped attention");
+        width += op->n + op->k * (i == 0 ? 3 : 1); /* query, key and value have one each */
+    }
+    w->adapters = (struct adapters){count, 2 * w->layers * param_number(p, "rank") * width};
+    w->weight_bytes += w->adapters.bytes * (resident > 0 && resident < count ? resident : count);
+    return 0;
+}
+
 static const struct param_spec phase_params[] = {
     {"prompts", PARAM_TEXT, "", 0, 0, 0, "a model that prompts run through; same: the scenario's", "same", NULL},
     {"decodes", PARAM_TEXT, "", 0, 0, 0, "a model that decodes run through; same: the scenario's", "same", NULL},
@@ -235,6 +278,10 @@ const struct change_kind change_shared_prefix_attention = {"shared_prefix_attent
                                                            shared_params, apply_shared};
 const struct change_kind change_prompt_keep = {"prompt_keep", "fewer prompt tokens go on from layer to layer",
                                                keep_params, apply_keep};
+const struct change_kind change_kv_reuse = {"kv_reuse", "KV of prompt tokens is loaded, wherever they stand",
+                                            reuse_params, apply_reuse};
+const struct change_kind change_adapters = {"adapters", "every request has a low-rank adapter", adapter_params,
+                                            apply_adapters};
 const struct change_kind change_phase_model = {"phase_model", "prompts or decodes run through another model",
                                                phase_params, apply_phase};
 const struct change_kind change_overlap = {"overlap", "communication or memory traffic next to computing",

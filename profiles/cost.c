@@ -88,11 +88,17 @@ static int check_changes(const struct cost_model *cm, struct error *err)
                          "techniques: phase_model and prompt_keep both choose what prompts run through");
     if (keeps && w->speculation.draft_tokens > 0)
         return error_set(err, ERROR_INPUT, "techniques: speculation together with prompt_keep is not costed");
+    if (w->reuse.loaded_share > 0 && (w->keep.any || w->attention[ATTENTION_FULL].ranks > 1))
+        return error_set(err, ERROR_INPUT,
+                         "techniques: kv_reuse together with prompt_keep or sequence_ranks is not costed");
+    if (w->reuse.loaded_share > 0 && w->kv_groups.windowed > 0)
+        return error_set(err, ERROR_INPUT, "techniques: kv_reuse on a model whose layers have windows is not costed");
     if (keeps && cm->parallel.data > 1)
         return error_set(err, ERROR_INPUT, "techniques: prompt_keep together with data_parallel is not costed");
     const struct attention_work *a = &w->attention[ATTENTION_FULL];
     bool reads = a->read_share > 0 || a->shared_tokens > 0;
-    if ((keeps || reads || w->overlap.kernels > 0 || w->source.any) && cm->device.kind == DEVICE_LINEAR)
+    if ((keeps || reads || w->overlap.kernels > 0 || w->source.any || w->adapters.count > 0) &&
+        cm->device.kind == DEVICE_LINEAR)
         return error_set(err, ERROR_INPUT, "techniques: %s is a stated line, whose parts cannot be told apart",
                          cm->device.name);
     return 0;

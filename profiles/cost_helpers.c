@@ -11,12 +11,12 @@ bool cost_is_apart(const struct cost_model *cm)
 bool cost_reshapes(const struct cost_model *cm)
 {
     return cost_keeps(cm) || *cm->work.keep.scorer || cm->work.overlap.kernels > 0 ||
-           cm->work.overlap.communication > 0 || cm->work.source.any;
+           cm->work.overlap.communication > 0 || cm->work.source.any || cm->work.adapters.count > 0;
 }
 
 bool cost_keeps(const struct cost_model *cm)
 {
-    return cm->work.keep.any || cm->work.attention[ATTENTION_FULL].ranks > 1;
+    return cm->work.keep.any || cm->work.reuse.loaded_share > 0 || cm->work.attention[ATTENTION_FULL].ranks > 1;
 }
 
 /* The share of the tokens in the middle of a group of layers. */
@@ -35,7 +35,7 @@ uint64_t cost_kept(const struct cost_model *cm, unsigned group, uint64_t tokens)
     const struct prompt_keep *k = &cm->work.keep;
     bool once_more = group == KEEP_GROUPS;
     double share = once_more ? (k->any && k->again ? k->last_share : 0) : share_of(k, group);
-    double kept = share * (double)tokens;
+    double kept = share * (1 - cm->work.reuse.loaded_share) * (double)tokens;
     if (k->budget > 0 && (once_more || share < 1 || (group + 0.5) / KEEP_GROUPS >= k->full_layers))
         kept = fmin(kept, k->budget);
     return (uint64_t)ceil(kept);

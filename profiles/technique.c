@@ -124,6 +124,8 @@ const struct change_kind *const change_kinds[] = {&density,
                                                   &change_kv_read,
                                                   &change_shared_prefix_attention,
                                                   &change_prompt_keep,
+                                                  &change_kv_reuse,
+                                                  &change_adapters,
                                                   &change_phase_model,
                                                   &change_overlap,
                                                   &change_weights_source,
@@ -139,7 +141,7 @@ static const char *change_name(const void *names, size_t index)
 
 static int complain_of_change(const struct json *at, const char *found, struct error *err)
 {
-    char list[400] = "one of ";
+    char list[500] = "one of ";
     for (const struct change_kind *const *kind = change_kinds; *kind; kind++) {
         size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", kind == change_kinds ? "" : ", ", (*kind)->name);

@@ -98,6 +98,18 @@ struct prompt_keep {
     char scorer[64];                        /* a model that reads the whole prompt first; "": none */
 };
 
+/* KV of prompt tokens that is read from somewhere instead of being computed, wherever in the prompt they stand. */
+struct kv_reuse {
+    double loaded_share; /* of a prompt's tokens; 0: none */
+    double bytes_per_s, overlap;
+};
+
+/* Low-rank adapters, of which every request has one at random. */
+struct adapters {
+    double count; /* 0: none */
+    double bytes; /* of one, on this GPU */
+};
+
 /* Models that prompts or decodes run through instead; "": the model itself. */
 struct phase_models {
     char prompts[64], decodes[64];
@@ -127,6 +139,8 @@ struct work {
     struct operation kv_projection; /* one layer's keys and values alone; n is 0 where they are not apart */
     struct speculation speculation;
     struct prompt_keep keep;
+    struct kv_reuse reuse;
+    struct adapters adapters;
     struct phase_models phases;
     struct overlap overlap;
     struct weights_source source;

@@ -287,6 +287,36 @@ static void test_speculation_of_trees_and_batches(void **state)
     drop(ragged);
 }
 
+/* Of 4 096 tokens 1 024 are computed and attend to all; 3 072 of 131 072 bytes come at 4 GB/s in 100.7 ms, next to what
+ * there is to compute. */
+static void test_kv_that_is_loaded(void **state)
+{
+    (void)state;
+    struct cost_model *plain = made(""),
+                      *reuse = made("{\"name\": \"kv_reuse\", \"loaded_share\": 0.75, \"bytes_per_s\": 4e9}");
+    double attention = plain->backend.prefill_piece(plain->backend.self, 4096, 0).ns / 4, loads = 3072 * 131072.0 / 4;
+    double computes = attention + tokens_ns(plain, 1024);
+    assert_near(prompt_ns(reuse, 4096), computes + heads_ns(plain, 1) + loads - fmin(computes, loads), 1e-6);
+    assert_near(decode_ns(reuse, 8, 999), decode_ns(plain, 8, 999), 1e-9);
+    drop(plain);
+    drop(reuse);
+}
+
+/* An adapter of rank 16 has 2·16·(6 144 + 3·4 096 + 4 096 + 4 096) bytes in each of 32 layers: 27 MB. Of two adapters
+ * one request has one, two requests have 1.5 on average. */
+static void test_adapters(void **state)
+{
+    (void)state;
+    struct cost_model *plain = made(""), *adapters = made("{\"name\": \"adapters\", \"count\": 2, \"rank\": 16}");
+    double bytes = 32 * 2.0 * 16 * (6144 + 3 * 4096 + 4096 + 4096), each = bytes / (3.35e3 * 0.85);
+    double launches = 8 * 32 * plain->device.launch_ns;
+    assert_near(decode_ns(adapters, 1, 999), decode_ns(plain, 1, 999) + each + launches, 1e-6);
+    assert_near(decode_ns(adapters, 2, 999), decode_ns(plain, 2, 999) + 1.5 * each + launches, 1e-6);
+    assert_near(adapters->work.weight_bytes, plain->work.weight_bytes + 2 * bytes, 1e-12);
+    drop(plain);
+    drop(adapters);
+}
+
 static void test_what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
@@ -304,6 +334,9 @@ static void test_what_makes_no_sense_is_refused(void **state)
          "phase_model and prompt_keep both choose what prompts run through"},
         {"{\"name\": \"prompt_keep\"}, {\"name\": \"speculation\"}",
          "speculation together with prompt_keep is not costed"},
+        {"{\"name\": \"kv_reuse\"}, {\"name\": \"prompt_keep\"}",
+         "kv_reuse together with prompt_keep or sequence_ranks is not costed"},
+        {"{\"name\": \"adapters\"}, {\"name\": \"adapters\"}", "two of them give requests adapters"},
         {"{\"name\": \"weights_source\", \"experts\": true}", "the model has no experts to load"},
         {"{\"name\": \"speculation\", \"tokens_per_pass\": 0.5}", "expected 0 or at least 1, found 0.5"},
         {"{\"name\": \"prefill_layers\", \"attention\": \"windowed\"}", "the model has no layers with a window"},
@@ -321,11 +354,18 @@ static void test_what_makes_no_sense_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_part_of_the_kv_is_read),         cmocka_unit_test(test_a_shared_prefix_is_read_once),
-        cmocka_unit_test(test_prompt_tokens_that_go_on),         cmocka_unit_test(test_a_model_for_each_phase),
-        cmocka_unit_test(test_attention_next_to_gemms),          cmocka_unit_test(test_communication_next_to_kernels),
-        cmocka_unit_test(test_weights_that_are_loaded),          cmocka_unit_test(test_ranks_that_share_a_sequence),
-        cmocka_unit_test(test_speculation_of_trees_and_batches), cmocka_unit_test(test_what_makes_no_sense_is_refused),
+        cmocka_unit_test(test_a_part_of_the_kv_is_read),
+        cmocka_unit_test(test_a_shared_prefix_is_read_once),
+        cmocka_unit_test(test_prompt_tokens_that_go_on),
+        cmocka_unit_test(test_a_model_for_each_phase),
+        cmocka_unit_test(test_attention_next_to_gemms),
+        cmocka_unit_test(test_communication_next_to_kernels),
+        cmocka_unit_test(test_weights_that_are_loaded),
+        cmocka_unit_test(test_ranks_that_share_a_sequence),
+        cmocka_unit_test(test_speculation_of_trees_and_batches),
+        cmocka_unit_test(test_kv_that_is_loaded),
+        cmocka_unit_test(test_adapters),
+        cmocka_unit_test(test_what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

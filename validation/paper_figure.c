@@ -97,7 +97,8 @@ static const struct join *join_of(const struct json *figure, struct json *parts)
 }
 
 /* Values of a run that run_values.h has no name for. */
-static const char *const own_values[] = {"gpus", "kv_tokens", "wait_s", "mg1_wait_s", "finished", "rejected", NULL};
+static const char *const own_values[] = {"gpus",     "kv_tokens",    "wait_s",         "mg1_wait_s", "finished",
+                                         "rejected", "weight_bytes", "kv_token_bytes", NULL};
 
 static double own_value(const struct simulation *s, size_t index)
 {
@@ -117,8 +118,12 @@ static double own_value(const struct simulation *s, size_t index)
         return theory_mg1_wait_s(r->system.arrival_rate, 1 / r->system.service_rate, r->system.service_scv);
     case 4:
         return (double)r->totals.finished;
-    default:
+    case 5:
         return (double)r->totals.rejected;
+    case 6:
+        return scenario_cost(&s->scenario)->work.weight_bytes;
+    default:
+        return scenario_cost(&s->scenario)->work.kv_bytes_per_token;
     }
 }
 
