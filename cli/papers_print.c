@@ -36,7 +36,7 @@ static void claimed(const struct paper_claim *c, char *out)
 /* The verdict with its cause: what stands in for the mechanism, or why the figure is another. */
 static void verdict_text(const struct paper_claim *c, const struct claim_result *r, char *out, size_t size)
 {
-    const char *why = r->verdict == PAPER_REPRODUCED ? NULL : c->why;
+    const char *why = r->verdict == PAPER_REPRODUCED ? NULL : c->out_of_scope ? c->out_of_scope : c->why;
     snprintf(out, size, "%s%s%s%s%s", paper_verdict_names[r->verdict], why || c->stand_in ? ": " : "",
              c->stand_in ? c->stand_in : "", why && c->stand_in ? "; " : "", why ? why : "");
 }
@@ -113,8 +113,9 @@ static bool add_claim(cJSON *to, const struct paper_claim *c, const struct claim
                 cJSON_AddStringToObject(o, "verdict", paper_verdict_names[r->verdict]);
     if (done && c->stand_in)
         done = cJSON_AddStringToObject(o, "stand_in", c->stand_in) != NULL;
-    if (done && c->why && r->verdict != PAPER_REPRODUCED)
-        done = cJSON_AddStringToObject(o, "why", c->why) != NULL;
+    const char *why = c->out_of_scope ? c->out_of_scope : c->why;
+    if (done && why && r->verdict != PAPER_REPRODUCED)
+        done = cJSON_AddStringToObject(o, "why", why) != NULL;
     cJSON *cells = done && c->vary.node ? cJSON_AddArrayToObject(o, "settings") : NULL;
     for (size_t i = 0; cells && i < c->cells; i++) {
         char name[200];
@@ -262,10 +263,10 @@ static void counts_text(const struct paper *papers, const struct paper_result *r
     }
     snprintf(out, size,
              "%zu papers: %zu %s, %zu %s, %zu %s, %zu %s. A paper is what its worst claim is. %zu claims: %zu %s, %zu "
-             "%s, %zu %s.",
+             "%s, %zu %s, %zu %s.",
              count, rows[0], paper_verdict_names[0], rows[1], paper_verdict_names[1], rows[2], paper_verdict_names[2],
              rows[3], paper_verdict_names[3], all, claims[0], paper_verdict_names[0], claims[1], paper_verdict_names[1],
-             claims[2], paper_verdict_names[2]);
+             claims[2], paper_verdict_names[2], claims[3], paper_verdict_names[3]);
 }
 
 void papers_print_counts(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count)

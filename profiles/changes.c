@@ -175,6 +175,35 @@ static int apply_adapters(struct work *w, const struct param_set *p, struct erro
     return 0;
 }
 
+static const struct param_spec shared_gpu_params[] = {
+    {"replicas", PARAM_INTEGER, "replicas", 2, 2, 16, "that share a GPU, each with its part of the memory", NULL, NULL},
+    {0},
+};
+
+static int apply_shared_gpu(struct work *w, const struct param_set *p, struct error *err)
+{
+    if (w->gpu_replicas > 0)
+        return twice("share a GPU", err);
+    w->gpu_replicas = param_number(p, "replicas");
+    return 0;
+}
+
+static const struct param_spec background_params[] = {
+    {"tokens", PARAM_INTEGER, "tokens", 512, 1, 8192, "that every batch is filled up to", NULL, NULL},
+    {"cost", PARAM_NUMBER, "", 3, 0.1, 100,
+     "of one of them over a token's, in token-wise operations: 3 with a backward pass", NULL, NULL},
+    {0},
+};
+
+static int apply_background(struct work *w, const struct param_set *p, struct error *err)
+{
+    if (w->filled_tokens > 0)
+        return twice("fill batches with background work", err);
+    w->filled_tokens = param_number(p, "tokens");
+    w->fill_cost = param_number(p, "cost");
+    return 0;
+}
+
 static const struct param_spec phase_params[] = {
     {"prompts", PARAM_TEXT, "", 0, 0, 0, "a model that prompts run through; same: the scenario's", "same", NULL},
     {"decodes", PARAM_TEXT, "", 0, 0, 0, "a model that decodes run through; same: the scenario's", "same", NULL},
@@ -282,6 +311,10 @@ const struct change_kind change_kv_reuse = {"kv_reuse", "KV of prompt tokens is 
                                             reuse_params, apply_reuse};
 const struct change_kind change_adapters = {"adapters", "every request has a low-rank adapter", adapter_params,
                                             apply_adapters};
+const struct change_kind change_shared_gpu = {"shared_gpu", "replicas share a GPU", shared_gpu_params,
+                                              apply_shared_gpu};
+const struct change_kind change_background = {"background", "batches are filled with background work",
+                                              background_params, apply_background};
 const struct change_kind change_phase_model = {"phase_model", "prompts or decodes run through another model",
                                                phase_params, apply_phase};
 const struct change_kind change_overlap = {"overlap", "communication or memory traffic next to computing",

@@ -7,6 +7,7 @@
 #include "profiles/technique.h"
 
 extern const struct change_kind change_speculation, change_kv_read, change_shared_prefix_attention, change_prompt_keep,
-    change_kv_reuse, change_adapters, change_phase_model, change_overlap, change_weights_source, change_sequence_ranks;
+    change_kv_reuse, change_shared_gpu, change_background, change_adapters, change_phase_model, change_overlap,
+    change_weights_source, change_sequence_ranks;
 
 #endif

@@ -67,6 +67,8 @@ static int create_phases(struct cost_model *cm, struct error *err)
         if (!p->part)
             cm->work.weight_bytes += cm->phases[i]->work.weight_bytes;
     }
+    if (cm->work.gpu_replicas > 0)
+        cm->device.memory_bytes /= cm->work.gpu_replicas;
     if (cm->phases[PHASE_DECODES] && !p->part)
         cm->work.kv_bytes_per_token = cm->phases[PHASE_DECODES]->work.kv_bytes_per_token;
     return 0;
@@ -83,6 +85,10 @@ static int check_changes(const struct cost_model *cm, struct error *err)
     if (phases && !w->phases.part && w->kv_groups.windowed > 0)
         return error_set(err, ERROR_INPUT,
                          "techniques: phase_model on a model whose layers have windows is not costed");
+    if (w->gpu_replicas > 0 && (cost_is_apart(cm) || cm->parallel.data > 1))
+        return error_set(
+            err, ERROR_INPUT,
+            "techniques: shared_gpu together with speculation, phase_model or data_parallel is not costed");
     if (*w->phases.prompts && keeps)
         return error_set(err, ERROR_INPUT,
                          "techniques: phase_model and prompt_keep both choose what prompts run through");
@@ -97,7 +103,8 @@ static int check_changes(const struct cost_model *cm, struct error *err)
         return error_set(err, ERROR_INPUT, "techniques: prompt_keep together with data_parallel is not costed");
     const struct attention_work *a = &w->attention[ATTENTION_FULL];
     bool reads = a->read_share > 0 || a->shared_tokens > 0;
-    if ((keeps || reads || w->overlap.kernels > 0 || w->source.any || w->adapters.count > 0) &&
+    if ((keeps || reads || w->overlap.kernels > 0 || w->source.any || w->adapters.count > 0 || w->gpu_replicas > 0 ||
+         w->filled_tokens > 0) &&
         cm->device.kind == DEVICE_LINEAR)
         return error_set(err, ERROR_INPUT, "techniques: %s is a stated line, whose parts cannot be told apart",
                          cm->device.name);

@@ -11,7 +11,8 @@ bool cost_is_apart(const struct cost_model *cm)
 bool cost_reshapes(const struct cost_model *cm)
 {
     return cost_keeps(cm) || *cm->work.keep.scorer || cm->work.overlap.kernels > 0 ||
-           cm->work.overlap.communication > 0 || cm->work.source.any || cm->work.adapters.count > 0;
+           cm->work.overlap.communication > 0 || cm->work.source.any || cm->work.adapters.count > 0 ||
+           cm->work.gpu_replicas > 0 || cm->work.filled_tokens > 0;
 }
 
 bool cost_keeps(const struct cost_model *cm)
@@ -58,6 +59,12 @@ const struct dense_cost *cost_tokens_kept(const struct cost_model *cm, const str
     all.total += cost_tokens(cm, s->kept[KEEP_GROUPS], &more)->total;
     *scratch = all;
     return scratch;
+}
+
+int64_t cost_on_shared_gpu(const struct cost_model *cm, int64_t host, int64_t kernels)
+{
+    int64_t alone = host + kernels, all = (int64_t)cm->work.gpu_replicas * kernels;
+    return alone > all ? alone : all;
 }
 
 /* While GEMMs compute for longer than reading their weights takes, memory is idle. */

@@ -33,10 +33,10 @@ static void mixed_cost(const struct cost_model *cm, const struct cost_shapes *s,
         if (joined)
             attention = joined_attention(cm, s, &source) +
                         (int64_t)cost_spread(line->mixed_spread, s->decode_sequences, s->decode_kv, s->decode_longest);
-        if (cm->work.overlap.kernels > 0) {
+        if (cm->work.overlap.kernels > 0 || cm->work.gpu_replicas > 0)
             attention = line->attention + line->attention_slope * (int64_t)s->decode_kv;
+        if (cm->work.overlap.kernels > 0)
             total -= cost_overlapped(cm, tokens->total + s->prefill, attention);
-        }
         total += attention;
         launches += !joined;
         out->decode_alone = alone.total;
@@ -54,9 +54,14 @@ static void mixed_cost(const struct cost_model *cm, const struct cost_shapes *s,
         if (!cm->estimated)
             *prefill = *prefill > saved ? *prefill - saved : 0;
     }
+    if (cm->work.gpu_replicas > 0) {
+        int64_t host = cm->host + cost_fine(cost_waited_each_ns(cm) * (double)s->heads);
+        total = cost_on_shared_gpu(cm, host, total - host);
+    }
     if (cm->scorer)
         total += cost_tokens(cm->scorer, s->tokens - s->decode_sequences, &more_heads)->total;
-    if (total < (int64_t)ONE_NS || total > (int64_t)FINE_LONGEST || cm->scorer || cm->work.overlap.kernels > 0)
+    bool bent = cm->scorer || cm->work.overlap.kernels > 0 || cm->work.gpu_replicas > 0; /* no straight line */
+    if (bent || total < (int64_t)ONE_NS || total > (int64_t)FINE_LONGEST)
         out->steady = 1;
     out->total = total < 0 ? 0 : total > (int64_t)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;
 }

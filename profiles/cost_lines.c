@@ -29,6 +29,21 @@ static void overlap_line(const struct cost_model *cm, int64_t gemms, uint64_t kv
         line->until = (uint64_t)meet;
 }
 
+/* Up to the KV tokens at which the GPU has no time left beside the hosts, a replica has its iterations as ever; from
+ * then on each waits for the others' kernels. */
+static void share_line(const struct cost_model *cm, int64_t host, uint64_t kv, struct decode_line *line)
+{
+    double replicas = cm->work.gpu_replicas, kernels = (double)(line->base - host);
+    double room = (double)host / (replicas - 1) - kernels;
+    double meet = line->slope > 0 ? floor(room / (double)line->slope) : room < 0 ? -1 : INFINITY;
+    if ((double)kv > meet) {
+        line->base = (int64_t)replicas * (line->base - host);
+        line->slope *= (int64_t)replicas;
+    } else if (meet < (double)line->until) {
+        line->until = (uint64_t)meet;
+    }
+}
+
 /* The line of a piece of decode attention, with everything else that an iteration of these decodes does. */
 static struct decode_line line_of(const struct cost_model *cm, uint64_t sequences, uint64_t kv,
                                   const struct attention_piece *p)
@@ -50,6 +65,8 @@ static struct decode_line line_of(const struct cost_model *cm, uint64_t sequence
         line.by[i] = tokens.by[i] + heads.by[i];
     if (cm->work.overlap.kernels > 0)
         overlap_line(cm, tokens.total, kv, &line);
+    if (cm->work.gpu_replicas > 0)
+        share_line(cm, cm->host + cost_fine(cost_waited_each_ns(cm) * (double)sequences), kv, &line);
     return line;
 }
 

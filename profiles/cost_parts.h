@@ -108,6 +108,10 @@ uint64_t cost_ranked(const struct cost_model *cm, uint64_t tokens);
 const struct dense_cost *cost_tokens_kept(const struct cost_model *cm, const struct cost_shapes *s,
                                           struct dense_cost *scratch);
 
+/* An iteration of so much host work and kernels, in fine time, of a replica that shares its GPU: the GPU serves the
+ * others, too, unless it waits for hosts. */
+int64_t cost_on_shared_gpu(const struct cost_model *cm, int64_t host, int64_t kernels);
+
 /* What of decodes' attention runs while GEMMs leave memory idle: fine time that an iteration is shorter. */
 int64_t cost_overlapped(const struct cost_model *cm, int64_t gemms, int64_t attention);
 

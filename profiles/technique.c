@@ -126,6 +126,8 @@ const struct change_kind *const change_kinds[] = {&density,
                                                   &change_prompt_keep,
                                                   &change_kv_reuse,
                                                   &change_adapters,
+                                                  &change_shared_gpu,
+                                                  &change_background,
                                                   &change_phase_model,
                                                   &change_overlap,
                                                   &change_weights_source,
@@ -141,7 +143,7 @@ static const char *change_name(const void *names, size_t index)
 
 static int complain_of_change(const struct json *at, const char *found, struct error *err)
 {
-    char list[500] = "one of ";
+    char list[600] = "one of ";
     for (const struct change_kind *const *kind = change_kinds; *kind; kind++) {
         size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", kind == change_kinds ? "" : ", ", (*kind)->name);

@@ -141,6 +141,9 @@ struct work {
     struct prompt_keep keep;
     struct kv_reuse reuse;
     struct adapters adapters;
+    double gpu_replicas;             /* that share a GPU; 0: one has it */
+    double filled_tokens, fill_cost; /* batches are filled up to so many tokens with background work, each as much
+                                        as so many; 0: they are not */
     struct phase_models phases;
     struct overlap overlap;
     struct weights_source source;

@@ -11,10 +11,11 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 
-some="gemfilter hydragen bass overfill lserve blendserve iso"
-"$tandem" papers run $some --quiet >stretches.txt
-"$tandem" papers run $some --quiet --step -j 1 >steps.txt
-cmp stretches.txt steps.txt
+for some in "gemfilter hydragen bass overfill lserve blendserve iso" "bca flexllm slora cacheblend cachegen mnemosyne moe"; do
+    "$tandem" papers run $some --quiet >stretches.txt
+    "$tandem" papers run $some --quiet --step -j 1 >steps.txt
+    cmp stretches.txt steps.txt
+done
 grep -q '^7 papers: ' steps.txt
 
 "$tandem" papers show sarathi a6000_base >scenario.json

@@ -235,9 +235,11 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                                               "{\"name\": \"overlap\", \"kernels\": 0.5}]}]"),
                                              ("[{\"name\": \"keeps\", \"paper\": \"none\", \"changes\": [{\"name\": "
                                               "\"prompt_keep\", \"full_layers\": 0.3, \"share\": 0.2}]}]"),
+                                             ("[{\"name\": \"fills\", \"paper\": \"none\", \"changes\": "
+                                              "[{\"name\": \"background\", \"tokens\": 64}]}]"),
                                              ("[{\"name\": \"phases\", \"paper\": \"none\", \"changes\": [{\"name\": "
                                               "\"phase_model\", \"decodes\": \"llama-3.2-1b\"}]}]")};
-    enum { ON_EVERY_DEVICE = 6, ON_EVERY_MODEL = 8, TECHNIQUES = 9 };
+    enum { ON_EVERY_DEVICE = 6, ON_EVERY_MODEL = 9, TECHNIQUES = 10 };
     static const char *const forecasts[] = {"", "", "\"predictor\": {\"name\": \"two_step\", \"server_s\": 0.003},"};
     static const char *const preemptions[] = {
         "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};

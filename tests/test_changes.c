@@ -12,13 +12,16 @@ static void assert_near(double found, double expected, double relative)
         fail_msg("expected %.12g, found %.12g", expected, found);
 }
 
+/* Host work of an iteration, of all models that are made. */
+static double host_ns;
+
 static int create_on(const char *model, uint32_t tensor, const char *changes, struct cost_model *out, struct error *err)
 {
     char text[1000];
     struct json root;
     struct techniques t;
     struct parallel p = tensor_parallel(tensor);
-    const struct engine engine = {.name = "none"};
+    const struct engine engine = {.name = "none", .host_ns = host_ns};
     snprintf(text, sizeof text, "[{\"name\": \"a\", \"paper\": \"b\", \"changes\": [%s]}]", changes);
     expect_ok(json_parse(*changes ? text : "[]", "techniques", &root, err), err);
     int status = techniques_read(&root, &t, err);
@@ -317,6 +320,39 @@ static void test_adapters(void **state)
     drop(adapters);
 }
 
+/* Two replicas on a GPU, 10 ms of host work: 8 short decodes take less than that on the GPU, and nothing changes; 64 of
+ * 20 000 tokens more, and so does a prompt of 16 384: each waits for the kernels of both. Half of the memory. */
+static void test_replicas_that_share_a_gpu(void **state)
+{
+    (void)state;
+    host_ns = 1e7;
+    struct cost_model *plain = made(""), *shared = made("{\"name\": \"shared_gpu\", \"replicas\": 2}");
+    assert_near(decode_ns(shared, 8, 999), decode_ns(plain, 8, 999), 1e-9);
+    assert_near(decode_ns(shared, 64, 20000), 2 * (decode_ns(plain, 64, 20000) - host_ns), 1e-9);
+    assert_near(prompt_ns(shared, 16384), 2 * (prompt_ns(plain, 16384) - host_ns), 1e-9);
+    assert_near(prompt_ns(shared, 16), prompt_ns(plain, 16), 1e-9);
+    uint64_t whole = cost_model_kv_tokens(plain, 1, 1), part = cost_model_kv_tokens(shared, 1, 1);
+    double less = plain->device.memory_bytes / 2 * plain->device.memory_utilization / plain->work.kv_bytes_per_token;
+    assert_near((double)part, (double)whole - less, 1e-4);
+    host_ns = 0;
+    drop(plain);
+    drop(shared);
+}
+
+/* Eight decodes are filled up to 64 tokens, each of the 56 others worth three: 8 + 168 rows. Of 64 and more nothing is
+ * filled. */
+static void test_background_work(void **state)
+{
+    (void)state;
+    struct cost_model *plain = made(""), *filled = made("{\"name\": \"background\", \"tokens\": 64, \"cost\": 3}");
+    assert_near(decode_ns(filled, 8, 999), decode_ns(plain, 8, 999) + tokens_ns(plain, 176) - tokens_ns(plain, 8),
+                1e-6);
+    assert_near(decode_ns(filled, 64, 999), decode_ns(plain, 64, 999), 1e-9);
+    assert_near(prompt_ns(filled, 512), prompt_ns(plain, 512), 1e-9);
+    drop(plain);
+    drop(filled);
+}
+
 static void test_what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
@@ -336,6 +372,8 @@ static void test_what_makes_no_sense_is_refused(void **state)
          "speculation together with prompt_keep is not costed"},
         {"{\"name\": \"kv_reuse\"}, {\"name\": \"prompt_keep\"}",
          "kv_reuse together with prompt_keep or sequence_ranks is not costed"},
+        {"{\"name\": \"shared_gpu\"}, {\"name\": \"speculation\"}",
+         "shared_gpu together with speculation, phase_model or data_parallel is not costed"},
         {"{\"name\": \"adapters\"}, {\"name\": \"adapters\"}", "two of them give requests adapters"},
         {"{\"name\": \"weights_source\", \"experts\": true}", "the model has no experts to load"},
         {"{\"name\": \"speculation\", \"tokens_per_pass\": 0.5}", "expected 0 or at least 1, found 0.5"},
@@ -365,6 +403,8 @@ int main(void)
         cmocka_unit_test(test_speculation_of_trees_and_batches),
         cmocka_unit_test(test_kv_that_is_loaded),
         cmocka_unit_test(test_adapters),
+        cmocka_unit_test(test_replicas_that_share_a_gpu),
+        cmocka_unit_test(test_background_work),
         cmocka_unit_test(test_what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,8 +118,8 @@ static int read_vary(const struct json *at, struct paper_claim *c, struct error 
 
 static int read_claim(const struct json *at, const struct paper *p, struct paper_claim *c, struct error *err)
 {
-    static const char *const keys[] = {"says", "claim", "band", "neutral",  "figure",
-                                       "vary", "take",  "why",  "stand_in", NULL};
+    static const char *const keys[] = {"says", "claim", "band",     "neutral",      "figure", "vary",
+                                       "take", "why",   "stand_in", "out_of_scope", NULL};
     static const struct choice takes[] = {{"most", TAKE_MOST, NULL, NULL},
                                           {"least", TAKE_LEAST, NULL, NULL},
                                           {"mean", TAKE_MEAN, NULL, NULL},
@@ -128,6 +128,7 @@ static int read_claim(const struct json *at, const struct paper *p, struct paper
     int taken = TAKE_MOST;
     if (json_check_keys(at, keys, err) || json_read_string(at, "says", true, &c->says, err) ||
         json_read_string(at, "why", false, &c->why, err) ||
+        json_read_string(at, "out_of_scope", false, &c->out_of_scope, err) ||
         json_read_string(at, "stand_in", false, &c->stand_in, err) || read_value(at, c, err))
         return -1;
     bool bounded = isfinite(c->low) && isfinite(c->high);
@@ -138,8 +139,9 @@ static int read_claim(const struct json *at, const struct paper *p, struct paper
     c->neutral = NAN;
     c->figure = json_member(at, "figure");
     if (!c->figure.node)
-        return c->why ? 0
-                      : json_complain(&c->figure, "a figure, or a \"why\" next to it that says why none can be", err);
+        return c->why || c->out_of_scope
+                   ? 0
+                   : json_complain(&c->figure, "a figure, or a \"why\" next to it that says why none can be", err);
     return figure_check(&c->figure, &p->runs, &c->neutral, err) ||
                    json_read_number(at, "neutral", false, -1e15, 1e15, &c->neutral, err)
                ? -1

@@ -23,7 +23,8 @@ struct paper_claim {
     size_t cells;         /* how many settings; 1 without */
     enum paper_take take; /* of them */
     const char *stand_in; /* what stands for a mechanism that is missing, so that no figure counts; NULL: nothing */
-    const char *why;      /* cause where it is not reproduced; NULL: not named */
+    const char *out_of_scope; /* why no simulator can say; NULL: one can */
+    const char *why;          /* cause where it is not reproduced; NULL: not named */
 };
 
 struct paper {

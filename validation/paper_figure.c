@@ -98,7 +98,7 @@ static const struct join *join_of(const struct json *figure, struct json *parts)
 
 /* Values of a run that run_values.h has no name for. */
 static const char *const own_values[] = {"gpus",     "kv_tokens",    "wait_s",         "mg1_wait_s", "finished",
-                                         "rejected", "weight_bytes", "kv_token_bytes", NULL};
+                                         "rejected", "weight_bytes", "kv_token_bytes", "iterations", NULL};
 
 static double own_value(const struct simulation *s, size_t index)
 {
@@ -122,8 +122,10 @@ static double own_value(const struct simulation *s, size_t index)
         return (double)r->totals.rejected;
     case 6:
         return scenario_cost(&s->scenario)->work.weight_bytes;
-    default:
+    case 7:
         return scenario_cost(&s->scenario)->work.kv_bytes_per_token;
+    default:
+        return (double)r->totals.iterations;
     }
 }
 

@@ -53,6 +53,8 @@ static bool right_way(const struct paper_claim *c, double figure)
 
 enum paper_verdict paper_judge(const struct paper_claim *c, double figure)
 {
+    if (c->out_of_scope)
+        return PAPER_OUT_OF_SCOPE;
     if (!isfinite(figure))
         return PAPER_NOT_REPRODUCED;
     if (inside(c, figure))
@@ -284,13 +286,18 @@ int paper_run(const struct paper *p, const struct paper_options *o, struct paper
 {
     struct job job = {.paper = p, .options = o};
     int status = 0;
-    *out = (struct paper_result){.verdict = p->out_of_scope ? PAPER_OUT_OF_SCOPE : PAPER_REPRODUCED};
+    bool judged = false;
+    *out = (struct paper_result){.verdict = PAPER_REPRODUCED};
     for (size_t i = 0; status == 0 && i < p->claim_count; i++) {
         job.claim = &p->claims[i];
         status = run_claim(&job, &out->claims[i], err);
-        if (out->verdict < out->claims[i].verdict)
-            out->verdict = out->claims[i].verdict;
+        enum paper_verdict v = out->claims[i].verdict;
+        if (v != PAPER_OUT_OF_SCOPE && out->verdict < v)
+            out->verdict = v;
+        judged |= v != PAPER_OUT_OF_SCOPE;
     }
+    if (!judged)
+        out->verdict = PAPER_OUT_OF_SCOPE;
     out->runs = job.runs;
     forget(&job);
     return status;
