@@ -77,40 +77,39 @@ static int simulate(const struct arguments *args, struct simulation *s, struct s
     return status;
 }
 
-/* The same requests one after another; keeps that with the run, which is kept already. */
-static int run_alone(const struct arguments *args, const struct simulation *s, struct store *store, int64_t id,
-                     struct error *err)
+static void print_alone(const struct simulation *s)
 {
-    struct alone alone;
-    if (!args->values[OPT_IDEAL] || s->summary.totals.stopped)
-        return 0;
-    if (simulation_alone(s, stop_on_signal(), &alone, err) || (store && alone_keep(&alone, store, id, err)))
-        return -1;
-    if (!args->values[OPT_QUIET])
+    const struct summary *alone = &s->summary.alone;
+    if (alone->count > 0)
         printf("  alone      E2E mean %.4g s, p99 %.4g s: the same requests by themselves; contention makes %.3g times "
                "that of the mean\n",
-               alone.e2e.at[STAT_MEAN].value * 1e-9, alone.e2e.at[STAT_P99].value * 1e-9, alone.contention);
-    return 0;
+               alone->at[STAT_MEAN].value * 1e-9, alone->at[STAT_P99].value * 1e-9, simulation_contention(s));
 }
 
 static int run_and_keep(const struct arguments *args, struct simulation *s, struct store *store, struct error *err)
 {
     const struct run_summary *summary = &s->summary;
-    if (simulate(args, s, store, err))
+    bool ideal = args->values[OPT_IDEAL] != NULL;
+    if ((ideal && simulation_alone_check(s, err)) || simulate(args, s, store, err) ||
+        (ideal && !summary->totals.stopped && simulation_alone(s, stop_on_signal(), err)))
         return exit_for(err);
-    if (summary->totals.stopped)
+    if (summary->totals.stopped || signal_came())
         signals_wait_for_keeping();
     int64_t id = store ? simulation_keep(s, store, err) : 0;
     if (id < 0)
         return exit_for(err);
     if (!args->values[OPT_QUIET]) {
         text_print_summary(stdout, &s->scenario, summary, &s->metrics, s->wall_s);
+        print_alone(s);
         if (store)
             printf("  kept       run %lld in %s\n", (long long)id,
                    PRINTABLE(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db"));
     }
-    if (run_alone(args, s, store, id, err))
-        return exit_for(err);
+    if (ideal && !summary->totals.stopped && summary->alone.count == 0 && signal_came()) {
+        error_set(err, ERROR_RUN, "interrupted%s",
+                  store ? "; the run was kept, without its requests by themselves" : "");
+        return EXIT_FAILED;
+    }
     if (summary->totals.stopped) {
         error_set(err, ERROR_RUN,
                   store ? "interrupted; what had finished was kept with status \"interrupted\"" : "interrupted");

@@ -37,18 +37,22 @@ static int run_in_turn(struct simulation *s, const volatile sig_atomic_t *stop, 
         return -1;
     int status = simulation_run(s, &o, err);
     request_source_destroy(&turn.inner);
-    if (status == 0 && s->summary.totals.stopped)
-        return error_set(err, ERROR_RUN, "interrupted");
     return status;
 }
 
-int simulation_alone(const struct simulation *s, const volatile sig_atomic_t *stop, struct alone *out,
-                     struct error *err)
+int simulation_alone_check(const struct simulation *s, struct error *err)
+{
+    if (s->scenario.cluster.fleet_count == 0)
+        return 0;
+    return error_set(err, ERROR_INPUT,
+                     "requests by themselves: not with failures or autoscaling, which happen at times of the run");
+}
+
+int simulation_alone(struct simulation *s, const volatile sig_atomic_t *stop, struct error *err)
 {
     struct simulation *again = NULL;
-    if (s->scenario.cluster.fleet_count > 0)
-        return error_set(err, ERROR_INPUT,
-                         "requests by themselves: not with failures or autoscaling, which happen at times of the run");
+    if (simulation_alone_check(s, err))
+        return -1;
     struct json root = s->scenario.root;
     root.node = cJSON_Duplicate(root.node, 1);
     if (!root.node)
@@ -56,20 +60,13 @@ int simulation_alone(const struct simulation *s, const volatile sig_atomic_t *st
     if (simulation_open(root, &again, err))
         return -1;
     int status = run_in_turn(again, stop, err);
-    if (status == 0) {
-        out->e2e = again->summary.all[METRIC_E2E];
-        out->contention = s->summary.all[METRIC_E2E].at[STAT_MEAN].value / out->e2e.at[STAT_MEAN].value;
-    }
+    if (status == 0 && !again->summary.totals.stopped)
+        s->summary.alone = again->summary.all[METRIC_E2E];
     simulation_close(again);
     return status;
 }
 
-int alone_keep(const struct alone *a, struct store *store, int64_t run_id, struct error *err)
+double simulation_contention(const struct simulation *s)
 {
-    for (int k = 0; a->e2e.count > 0 && k < STAT_COUNT; k++)
-        if (store_write(store, err,
-                        "INSERT OR REPLACE INTO metric VALUES (?, 'ideal_e2e_s', 'all', ?, ?, NULL, NULL, 's')", "isd",
-                        run_id, statistic_names[k], a->e2e.at[k].value * 1e-9))
-            return -1;
-    return 0;
+    return s->summary.all[METRIC_E2E].at[STAT_MEAN].value / s->summary.alone.at[STAT_MEAN].value;
 }

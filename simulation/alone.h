@@ -6,17 +6,14 @@
 
 #include "simulation/simulation.h"
 
-struct alone {
-    struct summary e2e; /* nanoseconds, of every request that finished by itself */
-    double contention;  /* the run's mean E2E over that, both of all requests that finished */
-};
+/* Fails on replicas that fail, start or stop, whose times are those of the run. */
+int simulation_alone_check(const struct simulation *s, struct error *err);
 
-/* Runs the scenario of `s`, which has run, once more; everything but the arrivals stays as it was, prefixes that are
- * found in the KV pool too. Fails on replicas that fail, start or stop, whose times are those of the run. */
-int simulation_alone(const struct simulation *s, const volatile sig_atomic_t *stop, struct alone *out,
-                     struct error *err);
+/* Runs the scenario of `s`, which has run, once more, and fills summary.alone; everything but the arrivals stays as it
+ * was, prefixes that are found in the KV pool too. It stays empty when it was stopped. */
+int simulation_alone(struct simulation *s, const volatile sig_atomic_t *stop, struct error *err);
 
-/* Keeps it with a run, as rows of the metric ideal_e2e_s. */
-int alone_keep(const struct alone *a, struct store *store, int64_t run_id, struct error *err);
+/* The run's mean E2E over that by themselves, both of all requests that finished. */
+double simulation_contention(const struct simulation *s);
 
 #endif

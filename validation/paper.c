@@ -205,7 +205,7 @@ static void name_it(struct paper *p, const char *id_or_folder)
         folder[--length] = 0;
     const char *slash = strrchr(folder, '/');
     snprintf(p->id, sizeof p->id, "%.*s", PAPER_ID - 1, slash ? slash + 1 : folder);
-    snprintf(p->folder, sizeof p->folder, "%s%.*s", slash ? "" : "papers/", 200, folder);
+    snprintf(p->folder, sizeof p->folder, "%s%.*s", strchr(id_or_folder, '/') ? "" : "papers/", 200, folder);
 }
 
 int paper_load(const char *id_or_folder, struct paper *out, struct error *err)
@@ -279,7 +279,10 @@ char *paper_scenario(const struct paper *p, const char *run, const struct paper_
     struct json root = {.node = copy, .file = p->id};
     if (!copy)
         error_no_memory(err);
-    char *text = copy && settle(p, &root, at.node, claim, cell, err) == 0 ? cJSON_Print(root.node) : NULL;
+    bool settled = copy && settle(p, &root, at.node, claim, cell, err) == 0;
+    char *text = settled ? cJSON_Print(root.node) : NULL;
+    if (settled && !text)
+        error_no_memory(err);
     cJSON_Delete(copy);
     return text;
 }

@@ -106,13 +106,17 @@ static int blame(const struct job *job, const char *run, struct error *err)
 }
 
 /* The mean E2E of the same requests by themselves, in seconds. */
-static int ideal_of(struct job *job, const struct ran *ran, double *out, struct error *err)
+static int ideal_of(struct job *job, struct ran *ran, double *out, struct error *err)
 {
-    struct alone alone;
-    job->runs++;
-    if (simulation_alone(ran->simulation, job->options->stop, &alone, err))
-        return -1;
-    *out = alone.e2e.at[STAT_MEAN].value * 1e-9;
+    struct simulation *s = ran->simulation;
+    if (s->summary.alone.count == 0) {
+        job->runs++;
+        if (simulation_alone(s, job->options->stop, err))
+            return -1;
+        if (job->options->stop && *job->options->stop)
+            return error_set(err, ERROR_RUN, "interrupted");
+    }
+    *out = s->summary.alone.at[STAT_MEAN].value * 1e-9;
     return 0;
 }
 
@@ -300,5 +304,5 @@ int paper_run(const struct paper *p, const struct paper_options *o, struct paper
         out->verdict = PAPER_OUT_OF_SCOPE;
     out->runs = job.runs;
     forget(&job);
-    return status;
+    return status ? -1 : memory_check(err);
 }
