@@ -15,14 +15,14 @@ enum { OPT_ALL, OPT_FORMAT, OPT_THREADS, OPT_STEP, OPT_QUIET };
 
 static const struct option_spec options[] = {
     {"--all", NULL, "run every paper"},
-    {"--format", "FORMAT", "text, json or markdown (default text)"},
+    {"--format", "FORMAT", "text, json, markdown or html (default text)"},
     {"-j", "N", "papers that run at once (default: all processors); figures do not depend on it"},
     {"--step", NULL, "simulate every iteration one by one: the same figures, more slowly"},
     {"--quiet", NULL, "no progress on standard error"},
     {0},
 };
 
-enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_MARKDOWN };
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_MARKDOWN, FORMAT_HTML };
 
 struct paper_job {
     struct paper *papers;
@@ -82,27 +82,27 @@ static int run_one(void *state, size_t index, struct error *err)
 
 static int read_options(const struct arguments *args, enum format *format, unsigned *threads, struct error *err)
 {
-    static const char *const names[] = {"text", "json", "markdown"};
+    static const char *const names[] = {"text", "json", "markdown", "html"};
     const char *wanted = args->values[OPT_FORMAT] ? args->values[OPT_FORMAT] : "text", *n = args->values[OPT_THREADS];
     char *end = NULL;
     unsigned long count = n ? strtoul(n, &end, 10) : parallel_processors();
     if (count == 0 || count > 4096 || (n && (*end || !*n)))
         return error_set(err, ERROR_INPUT, "-j %s: expected a number of threads from 1 to 4096", n);
     *threads = (unsigned)count;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (strcmp(names[i], wanted) == 0) {
             *format = (enum format)i;
             return 0;
         }
-    return error_set(err, ERROR_INPUT, "--format %s: expected text, json or markdown", wanted);
+    return error_set(err, ERROR_INPUT, "--format %s: expected text, json, markdown or html", wanted);
 }
 
 static int print_all(const struct paper_job *w, enum format format, struct error *err)
 {
     if (format == FORMAT_JSON)
         return papers_print_json(stdout, w->papers, w->results, w->count, err);
-    if (format == FORMAT_MARKDOWN) {
-        papers_print_markdown(stdout, w->papers, w->results, w->count);
+    if (format == FORMAT_MARKDOWN || format == FORMAT_HTML) {
+        (format == FORMAT_HTML ? papers_print_html : papers_print_markdown)(stdout, w->papers, w->results, w->count);
         return 0;
     }
     for (size_t i = 0; i < w->count; i++)

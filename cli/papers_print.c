@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/papers_print.h"
+#include "cli/papers_parts.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -7,34 +7,32 @@
 
 #include "base/printable.h"
 
-enum { TEXT = 64 };
-
-static void number(double value, char *out)
+void papers_number(double value, char *out)
 {
     if (isnan(value))
-        snprintf(out, TEXT, "none");
+        snprintf(out, PAPERS_TEXT, "none");
     else if (isinf(value))
-        snprintf(out, TEXT, value > 0 ? "no end" : "-no end");
+        snprintf(out, PAPERS_TEXT, value > 0 ? "no end" : "-no end");
     else
-        snprintf(out, TEXT, fabs(value) >= 1000 ? "%.0f" : "%.3g", value);
+        snprintf(out, PAPERS_TEXT, fabs(value) >= 1000 ? "%.0f" : "%.3g", value);
 }
 
 /* "6 ± 25 %", "1.1 to 2 ± 25 %", "at least 2". */
-static void claimed(const struct paper_claim *c, char *out)
+void papers_claimed(const struct paper_claim *c, char *out)
 {
-    char low[TEXT], high[TEXT];
-    number(c->low, low);
-    number(c->high, high);
-    size_t used = (size_t)(isinf(c->high)     ? snprintf(out, 2 * TEXT, "at least %s", low)
-                           : isinf(c->low)    ? snprintf(out, 2 * TEXT, "at most %s", high)
-                           : c->low < c->high ? snprintf(out, 2 * TEXT, "%s to %s", low, high)
-                                              : snprintf(out, 2 * TEXT, "%s", low));
-    if (c->band > 0 && used < TEXT)
-        snprintf(out + used, TEXT, " ± %g %%", 100 * c->band);
+    char low[PAPERS_TEXT], high[PAPERS_TEXT];
+    papers_number(c->low, low);
+    papers_number(c->high, high);
+    size_t used = (size_t)(isinf(c->high)     ? snprintf(out, 2 * PAPERS_TEXT, "at least %s", low)
+                           : isinf(c->low)    ? snprintf(out, 2 * PAPERS_TEXT, "at most %s", high)
+                           : c->low < c->high ? snprintf(out, 2 * PAPERS_TEXT, "%s to %s", low, high)
+                                              : snprintf(out, 2 * PAPERS_TEXT, "%s", low));
+    if (c->band > 0 && used < PAPERS_TEXT)
+        snprintf(out + used, PAPERS_TEXT, " ± %g %%", 100 * c->band);
 }
 
 /* The verdict with its cause: what stands in for the mechanism, or why the figure is another. */
-static void verdict_text(const struct paper_claim *c, const struct claim_result *r, char *out, size_t size)
+void papers_verdict_text(const struct paper_claim *c, const struct claim_result *r, char *out, size_t size)
 {
     const char *why = r->verdict == PAPER_REPRODUCED ? NULL : c->out_of_scope ? c->out_of_scope : c->why;
     snprintf(out, size, "%s%s%s%s%s", paper_verdict_names[r->verdict], why || c->stand_in ? ": " : "",
@@ -48,7 +46,7 @@ static void print_sentences(FILE *out, const char *head, const char *next, const
         fprintf(out, "%s%s\n", first ? head : next, PRINTABLE(item->valuestring));
 }
 
-static void cell_name(const struct paper_claim *c, size_t cell, char *out, size_t size)
+void papers_cell_name(const struct paper_claim *c, size_t cell, char *out, size_t size)
 {
     size_t used = 0;
     *out = 0;
@@ -65,22 +63,22 @@ static void cell_name(const struct paper_claim *c, size_t cell, char *out, size_
 static void print_cells(FILE *out, const struct paper_claim *c, const struct claim_result *r, const char *each)
 {
     for (size_t i = 0; c->vary.node && i < c->cells; i++) {
-        char name[200], value[TEXT];
-        cell_name(c, i, name, sizeof name);
-        number(r->cells[i], value);
+        char name[200], value[PAPERS_TEXT];
+        papers_cell_name(c, i, name, sizeof name);
+        papers_number(r->cells[i], value);
         fprintf(out, "%s%s: %s\n", each, PRINTABLE(name), value);
     }
 }
 
 static void print_claim(FILE *out, const struct paper_claim *c, const struct claim_result *r)
 {
-    char claim[2 * TEXT], value[TEXT], verdict[1200];
-    claimed(c, claim);
+    char claim[2 * PAPERS_TEXT], value[PAPERS_TEXT], verdict[1200];
+    papers_claimed(c, claim);
     fprintf(out, "  claim      %s (%s)\n", PRINTABLE(c->says), claim);
     if (!r)
         return;
-    number(r->figure, value);
-    verdict_text(c, r, verdict, sizeof verdict);
+    papers_number(r->figure, value);
+    papers_verdict_text(c, r, verdict, sizeof verdict);
     fprintf(out, "  simulated  %s\n", value);
     print_cells(out, c, r, "             at ");
     fprintf(out, "  verdict    %s\n", PRINTABLE(verdict));
@@ -120,7 +118,7 @@ static bool add_claim(cJSON *to, const struct paper_claim *c, const struct claim
     for (size_t i = 0; cells && i < c->cells; i++) {
         char name[200];
         cJSON *cell = cJSON_CreateObject();
-        cell_name(c, i, name, sizeof name);
+        papers_cell_name(c, i, name, sizeof name);
         if (!cell || !cJSON_AddItemToArray(cells, cell) || !cJSON_AddStringToObject(cell, "at", name) ||
             !add_number(cell, "figure", r->cells[i]))
             return false;
@@ -165,12 +163,12 @@ int papers_print_json(FILE *out, const struct paper *papers, const struct paper_
 static void print_row(FILE *out, const struct paper *p, size_t i, const struct claim_result *r)
 {
     const struct paper_claim *c = &p->claims[i];
-    char claim[2 * TEXT], value[TEXT], over[TEXT] = "";
-    claimed(c, claim);
-    number(r->figure, value);
+    char claim[2 * PAPERS_TEXT], value[PAPERS_TEXT], over[PAPERS_TEXT] = "";
+    papers_claimed(c, claim);
+    papers_number(r->figure, value);
     double against = r->figure < c->low ? c->low : r->figure > c->high ? c->high : r->figure;
     if (isfinite(r->figure) && against != 0)
-        number(r->figure / against, over);
+        papers_number(r->figure / against, over);
     fprintf(out, "| [%s](#%s) | %s | %s | %s | %s | %s%s |\n", p->id, p->id, c->says, claim, value, over,
             paper_verdict_names[r->verdict], c->stand_in ? " (stand-in)" : "");
 }
@@ -239,10 +237,10 @@ static void print_section(FILE *out, const struct paper *p, const struct paper_r
     print_list(out, "Assumed:", &p->assumed);
     for (size_t i = 0; i < p->claim_count; i++) {
         const struct paper_claim *c = &p->claims[i];
-        char claim[2 * TEXT], value[TEXT], verdict[1200];
-        claimed(c, claim);
-        number(r->claims[i].figure, value);
-        verdict_text(c, &r->claims[i], verdict, sizeof verdict);
+        char claim[2 * PAPERS_TEXT], value[PAPERS_TEXT], verdict[1200];
+        papers_claimed(c, claim);
+        papers_number(r->claims[i].figure, value);
+        papers_verdict_text(c, &r->claims[i], verdict, sizeof verdict);
         snprintf(text, sizeof text, "**%s**: claimed %s, simulated %s; %s.", c->says, claim, value, verdict);
         fprintf(out, "\n");
         wrap(out, "", text);
@@ -252,8 +250,7 @@ static void print_section(FILE *out, const struct paper *p, const struct paper_r
     }
 }
 
-static void counts_text(const struct paper *papers, const struct paper_result *results, size_t count, char *out,
-                        size_t size)
+void papers_counts(const struct paper *papers, const struct paper_result *results, size_t count, char *out, size_t size)
 {
     size_t rows[PAPER_VERDICTS] = {0}, claims[PAPER_VERDICTS] = {0}, all = 0;
     for (size_t i = 0; i < count; i++) {
@@ -272,14 +269,14 @@ static void counts_text(const struct paper *papers, const struct paper_result *r
 void papers_print_counts(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count)
 {
     char text[400];
-    counts_text(papers, results, count, text, sizeof text);
+    papers_counts(papers, results, count, text, sizeof text);
     fprintf(out, "%s\n", text);
 }
 
 void papers_print_markdown(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count)
 {
     char text[400];
-    counts_text(papers, results, count, text, sizeof text);
+    papers_counts(papers, results, count, text, sizeof text);
     wrap(out, "", text);
     fprintf(out, "\n");
     print_table(out, papers, results, count);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* papers_print.h — papers and what came of them: as text, as JSON, and as the tables of docs/papers.md. */
+/* papers_print.h — papers and what came of them: as text, as JSON, as the tables of docs/papers.md, and as a page. */
 #ifndef TANDEM_CLI_PAPERS_PRINT_H
 #define TANDEM_CLI_PAPERS_PRINT_H
 
@@ -12,6 +12,8 @@ void papers_print_text(FILE *out, const struct paper *p, const struct paper_resu
 int papers_print_json(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count,
                       struct error *err);
 void papers_print_markdown(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count);
+
+void papers_print_html(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count);
 
 /* How many papers and claims came to each verdict. */
 void papers_print_counts(FILE *out, const struct paper *papers, const struct paper_result *results, size_t count);

@@ -24,6 +24,9 @@ grep -q '"papers/sarathi/llama-13b.json"' scenario.json
 "$tandem" papers show sarathi | grep -q '^  claim      decode throughput, LLaMA-33B on A100, up to (4.25 ± 25 %)$'
 "$tandem" papers run vtrain --format json | grep -q '"verdict":	"out of scope"'
 
+"$tandem" papers run prepacking vtrain --format html >page.html
+grep -q '<a href="#prepacking">prepacking</a>' page.html && grep -q 'Out of scope: it predicts training' page.html
+
 fails() { # TEXT COMMAND...: exit status 2, with this as the one sentence
     local text=$1 got=0
     shift
