@@ -27,6 +27,8 @@ FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/engines/*.json profiles/techniques/*.json \
            profiles/accuracy/*.json workloads/scenarios/*.json planner/plans/*.json)
+# A paper is called by its folder; files next to it keep their path.
+SHIPPED += $(wildcard papers/*/*.json)
 FORMATTED := $(foreach room,$(ROOMS) include/tandem engine_ref/cuda planner/mpi tests tests/fuzz tests/faults tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
 
 # The engine's CUDA backend, a shared object next to the program; CUDA= leaves it out. Toolkits differ in where they keep
@@ -171,8 +173,9 @@ QUOTE := sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/??/?\\?/g' -e 's/.*/    "&\\n
 $(BUILD)/shipped_files.c: $(SHIPPED) Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "profiles/shipped.h"'; echo 'const struct shipped_file shipped_files[] = {'; \
-	for f in $(SHIPPED); do kind=$$(basename $$(dirname $$f)); \
-	    echo "    {\"$${kind%s}\", \"$$(basename $$f .json)\","; $(QUOTE) $$f; echo '    },'; done; \
+	for f in $(SHIPPED); do kind=$$(basename $$(dirname $$f)); name=$$(basename $$f .json); \
+	    case $$f in papers/*/paper.json) name=$$kind; kind=paper;; papers/*) name=$$f; kind=file;; esac; \
+	    echo "    {\"$${kind%s}\", \"$$name\","; $(QUOTE) $$f; echo '    },'; done; \
 	echo '    {0}};'; } > $@
 
 UPLOT := reports/pages/vendor/uplot

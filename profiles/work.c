@@ -26,6 +26,17 @@ double speculation_tokens(const struct speculation *s)
     return (1 - pow(s->acceptance, s->draft_tokens + 1)) / (1 - s->acceptance);
 }
 
+/* All of n sequences accept a token with a chance of α^n. */
+double speculation_tokens_of(const struct speculation *s, double sequences)
+{
+    struct speculation all = *s;
+    if (s->tokens > 0)
+        return s->tokens;
+    if (s->together)
+        all.acceptance = pow(s->acceptance, sequences);
+    return speculation_tokens(&all);
+}
+
 double work_activation_bytes(const struct work *w, double tokens, double sequences)
 {
     const double bytes = 2, logit_bytes = 2 + 4;

@@ -166,6 +166,7 @@ struct run_summary {
     struct warmup_cut warmup;
     struct summary metrics[METRIC_COUNT];  /* nanoseconds, after the cut */
     struct summary all[METRIC_COUNT];      /* of every request that finished */
+    struct summary alone;                  /* E2E of the same requests by themselves; count 0: not asked for */
     uint64_t prompt_tokens, output_tokens; /* of all requests that finished */
     struct station_summary system, queue;
     struct station_summary delays[MOST_DELAYS]; /* [delay_count] */
