@@ -48,7 +48,7 @@ struct command {
 };
 
 extern const struct command command_run, command_list, command_describe, command_trace, command_profile, command_report,
-    command_validate, command_engine, command_plan, command_sweep, command_compare, command_calibrate;
+    command_validate, command_engine, command_plan, command_sweep, command_compare, command_calibrate, command_model;
 
 /* EXIT_BAD_INPUT or EXIT_FAILED, by the error's code. */
 int exit_for(const struct error *err);

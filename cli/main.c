@@ -14,19 +14,13 @@
 #include "cli/signals.h"
 #include "workloads/source.h"
 
-static const struct command *const commands[] = {&command_run,
-                                                 &command_sweep,
-                                                 &command_plan,
-                                                 &command_list,
-                                                 &command_describe,
-                                                 &command_trace,
-                                                 &command_profile,
-                                                 &command_report,
-                                                 &command_compare,
-                                                 &command_validate,
-                                                 &command_calibrate,
-                                                 &command_engine,
-                                                 NULL};
+static const struct command *const commands[] = {&command_run,      &command_sweep,
+                                                 &command_plan,     &command_list,
+                                                 &command_describe, &command_trace,
+                                                 &command_profile,  &command_model,
+                                                 &command_report,   &command_compare,
+                                                 &command_validate, &command_calibrate,
+                                                 &command_engine,   NULL};
 
 int exit_for(const struct error *err)
 {

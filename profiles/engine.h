@@ -47,6 +47,8 @@ struct engine {
     double eager_expert_layer_ns; /* the same of a layer with experts, on top */
     bool quantised;               /* weights are in `weight_dtype`, whatever the model says */
     enum dtype weight_dtype;
+    bool kv_quantised; /* KV is in `kv_dtype`, whatever the model says */
+    enum dtype kv_dtype;
     bool experts_quantised; /* experts are in `expert_dtype`, whatever the model says */
     enum dtype expert_dtype;
     bool schedule_ahead;                    /* the next batch is formed while one runs, and host work hides behind it */
