@@ -12,8 +12,8 @@
 enum { OPT_OUT, OPT_NAME };
 
 static const struct option_spec options[] = {
-    [OPT_OUT] = {"--out", "FILE", "of import: write the model there (default: standard output)"},
-    [OPT_NAME] = {"--name", "NAME", "of import: what the model is called (default: as its file or folder)"},
+    [OPT_OUT] = {"--out", "FILE", "import: write the model there (default: standard output)"},
+    [OPT_NAME] = {"--name", "NAME", "import: what the model is called (default: as its file or folder)"},
     {0}};
 
 /* Parameters that one token meets: of routed experts only as many as it goes to. */
@@ -94,10 +94,13 @@ static int run_model(const struct arguments *args, struct error *err)
     return strcmp(action, "import") == 0 ? run_import(args, err) : run_show(args, err);
 }
 
+static const struct action actions[] = {{"show", ""}, {"import", "--out --name"}, {0}};
+
 const struct command command_model = {
     .name = "model",
     .usage = "model show|import NAME|FILE|FOLDER [--out FILE]",
     .summary = "a model's parameters and bytes; a Hugging Face config.json as a model file",
     .options = options,
+    .actions = actions,
     .run = run_model,
 };

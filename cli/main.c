@@ -87,6 +87,12 @@ int load_plugins(const struct arguments *args, struct error *err)
     return 0;
 }
 
+int refuse_option(const struct arguments *args, const struct option_spec *options, int option, const char *is_of,
+                  struct error *err)
+{
+    return args->values[option] ? error_set(err, ERROR_INPUT, "%s: is of %s alone", options[option].name, is_of) : 0;
+}
+
 static const struct option_spec shared_options[] = {MEMORY_LIMIT_OPTION, {0}};
 
 static void print_help(void)
@@ -172,6 +178,60 @@ static int parse(const struct command *c, int argc, char **argv, struct argument
     return 0;
 }
 
+static bool has_word(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = words; *at; at += strspn(at, " ")) {
+        size_t own = strcspn(at, " ");
+        if (own == length && strncmp(at, word, own) == 0)
+            return true;
+        at += own;
+    }
+    return false;
+}
+
+static const struct action *find_action(const struct command *c, const char *name)
+{
+    const struct action *a = c->actions;
+    while (a && a->name && strcmp(a->name, name) != 0)
+        a++;
+    return a && a->name ? a : NULL;
+}
+
+/* The actions that list an option, "import, fit"; "" where none does. */
+static void takers_of(const struct command *c, const char *option, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = 0;
+    for (const struct action *a = c->actions; a->name && used < size; a++)
+        if (has_word(a->options, option))
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", a->name);
+}
+
+/* An option of another action would change nothing. */
+static int check_action(const struct command *c, const struct arguments *args, struct error *err)
+{
+    const struct action *action = find_action(c, args->word_count ? args->words[0] : "");
+    char takers[80];
+    for (int i = 0; action && c->options[i].name; i++) {
+        const char *option = c->options[i].name;
+        takers_of(c, option, takers, sizeof takers);
+        if (args->values[i] && *takers && !has_word(action->options, option))
+            return error_set(err, ERROR_INPUT, "%s is an option of %s, not of %s; see tandem %s --help", option, takers,
+                             action->name, c->name);
+    }
+    return 0;
+}
+
+/* Where results go, and that they go nowhere. */
+static int check_database(const struct command *c, const struct arguments *args, struct error *err)
+{
+    int said = find_option(c->options, "--db", 4), unsaid = find_option(c->options, "--no-db", 7);
+    return said >= 0 && unsaid >= 0 && args->values[said] && args->values[unsaid]
+               ? error_set(err, ERROR_INPUT, "--db and --no-db: expected one of them at most")
+               : 0;
+}
+
 static bool asks_help(int argc, char **argv)
 {
     for (int i = 2; i < argc; i++)
@@ -193,7 +253,7 @@ static void prepare_libraries(void)
 static int run_command(const struct command *c, int argc, char **argv, struct error *err)
 {
     struct arguments args = {0};
-    if (parse(c, argc, argv, &args, err))
+    if (parse(c, argc, argv, &args, err) || check_action(c, &args, err) || check_database(c, &args, err))
         return EXIT_BAD_INPUT;
     if (args.max_memory && memory_limit_set(args.max_memory, argv, err))
         return exit_for(err);
@@ -276,7 +336,7 @@ int main(int argc, char **argv)
         return finish("", EXIT_DONE, false);
     }
     const char *meant = nearest_name(word, command_name, NULL);
-    fprintf(stderr, "tandem: unknown command \"%s\"%s%s%s; see tandem --help\n", PRINTABLE(word),
-            meant ? "; did you mean \"" : "", meant ? meant : "", meant ? "\"?" : "");
+    fprintf(stderr, "tandem: unknown command \"%s\"; %s%s%ssee tandem --help\n", PRINTABLE(word),
+            meant ? "did you mean \"" : "", meant ? meant : "", meant ? "\"? " : "");
     return EXIT_BAD_INPUT;
 }
