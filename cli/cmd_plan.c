@@ -579,6 +579,11 @@ static int run_here(const struct arguments *args, struct error *err)
         error_set(err, ERROR_INPUT, "--json: is of a plan that is simulated, not of --analytic");
         return exit_for(err);
     }
+    if (!json_member(&root, "scenario").node && (refuse_option(args, options, OPT_JSON, "a plan", err) ||
+                                                 refuse_option(args, options, OPT_ALL, "a plan", err))) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
+        return exit_for(err);
+    }
     if (json_member(&root, "scenario").node && args->values[OPT_ANALYTIC])
         return analytic_plan(root, args->values[OPT_ALL] != NULL, err);
     if (json_member(&root, "scenario").node) {

@@ -10,6 +10,7 @@
 #include "base/printable.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/manual.h"
 #include "cli/memory_limit.h"
 #include "cli/signals.h"
 #include "workloads/source.h"
@@ -311,6 +312,17 @@ static int run_or_help(const struct command *c, int argc, char **argv)
     return finish(c->name, status, told);
 }
 
+/* `help` with what is to be installed: --man [COMMAND], --completion SHELL. */
+static int print_manual(int argc, char **argv)
+{
+    const struct manual manual = {commands, shared_options};
+    struct error err = {0};
+    int status = manual_print(&manual, argc - 2, argv + 2, &err);
+    if (status != EXIT_DONE)
+        fprintf(stderr, "tandem %s\n", err.text);
+    return finish("", status, status != EXIT_DONE);
+}
+
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
@@ -327,6 +339,9 @@ int main(int argc, char **argv)
             print_command_help(*c);
             return finish("", EXIT_DONE, false);
         }
+    if (argc > 2 && strcmp(word, "help") == 0 &&
+        (strcmp(argv[2], "--man") == 0 || strcmp(argv[2], "--completion") == 0))
+        return print_manual(argc, argv);
     if (argc < 2 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         print_help();
         return finish("", argc < 2 ? EXIT_BAD_INPUT : EXIT_DONE, false);
