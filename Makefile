@@ -100,6 +100,17 @@ $(BUILD)/tandem: $(OBJECTS) | libraries
 	@echo "  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(OBJECTS) $(ALL_LIBS) -o $@
 
+# The compiler learns from runs of what users run most which branches are taken, and puts what runs often side by side:
+# the loop fits the processor's instruction cache then. It takes two builds, so `make` does without.
+TRAINED := $(BUILD)/trained
+TRAINING = -fprofile-update=prefer-atomic -fprofile-partial-training -Wno-missing-profile -Wno-maybe-uninitialized
+.PHONY: trained
+trained: ## build the program at build/trained/tandem, a tenth faster: twice, with runs in between to learn from
+	@find $(TRAINED) -name '*.gcda' -delete 2>/dev/null; true
+	@$(MAKE) --no-print-directory BUILD=$(TRAINED) CFLAGS='$(CFLAGS) $(TRAINING) -fprofile-generate' $(TRAINED)/tandem
+	@tests/bench/train $(TRAINED)/tandem
+	@$(MAKE) --no-print-directory BUILD=$(TRAINED) CFLAGS='$(CFLAGS) $(TRAINING) -fprofile-use' $(TRAINED)/tandem
+
 # libtandem: only what include/tandem/tandem.h declares can be seen from outside, in the shared library by a list, in the
 # static one by making all other symbols local. Its objects are position-independent, and stand in a folder of their own.
 VERSION := $(shell sed -n 's/^.define TANDEM_VERSION "\(.*\)"/\1/p' base/version.h)

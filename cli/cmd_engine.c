@@ -75,7 +75,7 @@ static int read_number(const struct arguments *args, int option, double least, d
     return 0;
 }
 
-static int read_threads(const struct arguments *args, size_t *threads, struct error *err)
+static int read_workers(const struct arguments *args, size_t *threads, struct error *err)
 {
     double n;
     if (read_number(args, OPT_THREADS, 1, 256, (double)workers_usual(), &n, err))
@@ -105,7 +105,7 @@ static int bench_open(const struct arguments *args, const struct sweep_options *
     if (!backend)
         return -1;
     if (model_load(args->values[OPT_MODEL] ? args->values[OPT_MODEL] : "demo-11m", &model, err) ||
-        read_threads(args, &threads, err) ||
+        read_workers(args, &threads, err) ||
         weights_create(&b->weights, &model, args->values[OPT_ONE_LAYER] != NULL, err))
         return -1;
     struct engine_limits limits = sweep_limits(o, 16, threads);
@@ -326,7 +326,7 @@ static int run_serve(const struct arguments *args, struct error *err)
         return error_set(err, ERROR_INPUT, "--peer %s: expected shared or socket", peer);
     o.rows = (size_t)rows;
     o.temperature = (float)temperature;
-    if (read_threads(args, &o.threads, err) || open_scenario(args, &s, err))
+    if (read_workers(args, &o.threads, err) || open_scenario(args, &s, err))
         return -1;
     int status = server_open(&server, &s->scenario, &o, err);
     if (status == 0) {

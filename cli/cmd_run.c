@@ -12,7 +12,7 @@
 #include "reports/formats/text.h"
 #include "simulation/simulation.h"
 
-enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP, OPT_WATCH, OPT_LIKE };
+enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP, OPT_WATCH, OPT_THREADS, OPT_LIKE };
 
 static const struct option_spec options[] = {
     {"--set", "PATH=VALUE", "override a scenario value, e.g. --set policy.batching=continuous; may be repeated"},
@@ -22,6 +22,8 @@ static const struct option_spec options[] = {
     {"--quiet", NULL, "print nothing but errors"},
     {"--step", NULL, "simulate every iteration one by one: the same rows, more slowly"},
     {"--watch", NULL, "show rates, queue and percentiles while it runs; plain lines where there is no terminal"},
+    {"-j", "N",
+     "threads, where replicas never wait for one another (default: as many as there are processors): the same rows"},
     {"--like", "COMMAND",
      "serve as this command line of vllm serve, sglang serve, python -m sglang.launch_server or trtllm-serve would, on "
      "the scenario's device; --set goes before it"},
@@ -66,8 +68,14 @@ static int open_scenario(const struct arguments *args, struct simulation **out, 
 static int simulate(const struct arguments *args, struct simulation *s, struct store *store, struct error *err)
 {
     struct run_watch view;
+    unsigned threads;
+    if (read_threads(args->values[OPT_THREADS], &threads, err))
+        return -1;
+    if (args->values[OPT_WATCH])
+        threads = 1; /* which are watched as they come */
     struct simulation_options o = {.control = {.stop = stop_on_signal(), .tick = watch_tick, .state = &view},
                                    .store = store,
+                                   .threads = threads,
                                    .step = args->values[OPT_STEP] != NULL,
                                    .sustainable = true};
     watch_begin(&view, &s->scenario, &s->metrics, args->values[OPT_WATCH] != NULL);

@@ -78,16 +78,6 @@ static const struct option_spec options[] = {
     {0},
 };
 
-static int read_count(const char *option, const char *text, unsigned long preset, unsigned long most,
-                      unsigned long *out, struct error *err)
-{
-    char *end = NULL;
-    *out = text ? strtoul(text, &end, 10) : preset;
-    if (text && (*end || *out < 1 || *out > most))
-        return error_set(err, ERROR_INPUT, "%s %s: expected a whole number from 1 to %lu", option, text, most);
-    return 0;
-}
-
 /* The first seed's estimate, and how many seeds' intervals hold the closed form. */
 static void print_row(const struct theory_case *c, const struct theory_runs *runs, const struct theory_row *row)
 {
@@ -126,19 +116,17 @@ static int read_share(const char *option, const char *text, double least, double
 
 static int validate_theory(const struct arguments *args, struct error *err)
 {
-    unsigned long seeds, requests, threads;
+    size_t seeds, requests;
+    unsigned threads;
     double precision, rho;
     if (need_words(args, 1, 1, command_validate.usage, err) ||
         read_count("--seeds", args->values[OPT_SEEDS], 20, 100000, &seeds, err) ||
         read_count("--requests", args->values[OPT_REQUESTS], 1000000, 1000000000, &requests, err) ||
         read_share("--precision", args->values[OPT_PRECISION], 0.1, 100, &precision, err) ||
         read_share("--rho", args->values[OPT_RHO], 0.01, 0.99, &rho, err) ||
-        read_count("-j", args->values[OPT_THREADS], parallel_processors(), 1024, &threads, err))
+        read_threads(args->values[OPT_THREADS], &threads, err))
         return -1;
-    struct theory_runs runs = {.seeds = seeds,
-                               .requests = requests,
-                               .precision = precision / 100,
-                               .threads = (unsigned)threads};
+    struct theory_runs runs = {.seeds = seeds, .requests = requests, .precision = precision / 100, .threads = threads};
     return compare_all(&runs, rho, err);
 }
 

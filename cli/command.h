@@ -74,4 +74,10 @@ int apply_settings(const struct arguments *args, struct json *root, struct error
  * missing. */
 int need_words(const struct arguments *args, int least, int most, const char *usage, struct error *err);
 
+/* An option's whole number from 1 to `most`; `otherwise` where it is not there. */
+int read_count(const char *option, const char *text, size_t otherwise, size_t most, size_t *out, struct error *err);
+
+/* The same of -j: as many threads as there are processors where it is not there. */
+int read_threads(const char *text, unsigned *out, struct error *err);
+
 #endif

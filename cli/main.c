@@ -13,6 +13,7 @@
 #include "cli/manual.h"
 #include "cli/memory_limit.h"
 #include "cli/signals.h"
+#include "planner/parallel.h"
 #include "workloads/source.h"
 
 static const struct command *const commands[] = {&command_run,      &command_sweep,
@@ -26,6 +27,24 @@ static const struct command *const commands[] = {&command_run,      &command_swe
 int exit_for(const struct error *err)
 {
     return err->code == ERROR_INPUT ? EXIT_BAD_INPUT : EXIT_FAILED;
+}
+
+int read_count(const char *option, const char *text, size_t otherwise, size_t most, size_t *out, struct error *err)
+{
+    char *end = NULL;
+    *out = text ? strtoul(text, &end, 10) : otherwise;
+    if (text && (*end || *text == '-' || *out < 1 || *out > most))
+        return error_set(err, ERROR_INPUT, "%s %s: expected a whole number from 1 to %zu", option, text, most);
+    return 0;
+}
+
+int read_threads(const char *text, unsigned *out, struct error *err)
+{
+    size_t threads;
+    if (read_count("-j", text, parallel_processors(), 4096, &threads, err))
+        return -1;
+    *out = (unsigned)threads;
+    return 0;
 }
 
 int need_words(const struct arguments *args, int least, int most, const char *usage, struct error *err)

@@ -29,6 +29,7 @@ struct simulation_options {
     struct store *store;              /* rows that the scenario asks for are kept for it; NULL: nowhere */
     struct row_sink rows;             /* they go here where there is no store; without functions: nowhere */
     bool step;                        /* every iteration singly: the same rows */
+    unsigned threads;                 /* at most so many run it; 0: one. The same comes out of any number */
     bool sustainable;                 /* the rate that formulas say can be sustained is in the summary */
 };
 

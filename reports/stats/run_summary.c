@@ -55,7 +55,7 @@ static struct station_summary served_station(const struct station_sums *s, const
         s->busy_ns > 0 ? (double)s->departures / ((double)s->busy_ns * 1e-9) : NAN; /* of one, while busy */
     out.queue_number = waiting.number;
     out.wait_s = waiting.stay_s;
-    out.service_scv = scv(s->service_sum, s->service_squares, (double)s->departures);
+    out.service_scv = scv((double)s->service, (double)s->service_squares, (double)s->departures);
     return out;
 }
 
