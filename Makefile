@@ -83,7 +83,7 @@ deps-if-missing:
 
 # Programs that only tests ask. Without one of them its test says that it is skipped, and nothing fails. Of Prometheus
 # nothing is installed: its package would start a server.
-testers: $(BUILD)/testers/node_modules/playwright-core $(BUILD)/testers/promtool ## bring Chromium and playwright-core, with which pages are tested, and promtool
+testers: $(BUILD)/testers/node_modules/playwright-core $(BUILD)/testers/promtool ## bring Chromium and playwright-core, with which pages are tested, Prometheus and promtool
 	@command -v chromium >/dev/null || { echo "installing: chromium"; $(INSTALL) chromium; }
 
 $(BUILD)/testers/node_modules/playwright-core: tests/browser/package.json
@@ -94,7 +94,8 @@ $(BUILD)/testers/node_modules/playwright-core: tests/browser/package.json
 $(BUILD)/testers/promtool:
 	@mkdir -p $(@D); echo "  $@"
 	@cd $(@D) && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool.new && \
-	    chmod +x promtool.new && mv promtool.new promtool && rm prometheus_*.deb
+	    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/prometheus >prometheus.new && \
+	    chmod +x prometheus.new promtool.new && mv prometheus.new prometheus && mv promtool.new promtool && rm prometheus_*.deb
 
 $(BUILD)/tandem: $(OBJECTS) | libraries
 	@echo "  $@"

@@ -19,10 +19,9 @@ enum { OPT_DB, OPT_FORMAT, OPT_OUT, OPT_HEADROOM, OPT_NO_HEADROOM, OPT_RUNS, OPT
 
 static const struct option_spec options[] = {
     {"--db", "FILE", "results database (default tandem.db)"},
-    {"--format", "html|text|csv|json|markdown|perfetto|prometheus|vllm",
-     "a page (default), rows, or what other tools read: a trace of batches for Perfetto, OpenMetrics with vLLM's "
-     "names, "
-     "the JSON of vllm bench serve"},
+    {"--format", "html|text|csv|json|markdown|perfetto|prometheus|openmetrics|vllm|vllm-detailed",
+     "a page (default), rows, or what other tools read: a trace of batches for Perfetto, Prometheus' text and "
+     "OpenMetrics over the simulated time with vLLM's names, the JSON of vllm bench serve"},
     {"--out", "FILE",
      "where to write; a page goes to run-N.html, sweep-N.html or plan-N.html if nothing else is said, which then may "
      "only take the place of a page of the same database"},
@@ -240,7 +239,9 @@ static int run(const struct arguments *args, struct error *err)
     if (need_words(args, 0, WORDS_MAX, command_report.usage, err))
         return EXIT_BAD_INPUT;
     if (!html && !run_format_find(format)) {
-        error_set(err, ERROR_INPUT, "--format %s: allowed: html, text, csv, json, markdown, perfetto, prometheus, vllm",
+        error_set(err, ERROR_INPUT,
+                  "--format %s: allowed: html, text, csv, json, markdown, perfetto, prometheus, openmetrics, vllm, "
+                  "vllm-detailed",
                   format);
         return EXIT_BAD_INPUT;
     }
