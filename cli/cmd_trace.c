@@ -15,10 +15,11 @@
 enum { OPT_FORMAT, OPT_TIME_UNIT, OPT_BLOCK_TOKENS, OPT_OUT };
 
 static const struct option_spec options[] = {
-    {"--format", "NAME", "the trace's format: azure, mooncake, stamps or tandem (default: detected)"},
+    {"--format", "NAME", "the trace's format, one of those that tandem list workloads names (default: detected)"},
     {"--time-unit", "UNIT",
-     "of the time stamps of a mooncake or stamps trace: s, ms, us or ns (default: the format's, ms and s)"},
-    {"--block-tokens", "N", "tokens of a hash id of a mooncake trace (default: told from how many ids prompts have)"},
+     "of time stamps, where neither keys nor dates say it: s, ms, us or ns (default: the format's, ms and s)"},
+    {"--block-tokens", "N",
+     "tokens of a hash id of a mooncake or bailian trace (default: told from how many ids prompts have)"},
     {"--out", "FILE", "where convert and generate write our JSONL (default: standard output)"},
     {0},
 };

@@ -49,7 +49,7 @@ says "hash blocks    16 tokens (as stated)" "$tandem" trace stat odd.jsonl --blo
 fails_with 2 '--block-tokens 0: expected a whole number from 1' "$tandem" trace stat odd.jsonl --block-tokens 0
 fails_with 2 'workload.block_tokens: expected a whole number' "$tandem" run default --set workload.trace=odd.jsonl \
     --set workload.block_tokens=0.5 --no-db
-fails_with 2 'block_tokens: expected only with a mooncake trace' "$tandem" trace stat ours.jsonl --block-tokens 16
+fails_with 2 'block_tokens: expected only with a mooncake or bailian trace' "$tandem" trace stat ours.jsonl --block-tokens 16
 
 # Seconds where the format has milliseconds.
 fails_with 2 'seconds.jsonl:1:1: expected "timestamp" in whole milliseconds' "$tandem" trace stat seconds.jsonl
