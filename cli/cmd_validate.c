@@ -238,6 +238,10 @@ static int validate_server(const struct arguments *args, struct error *err)
     struct simulation *s = NULL;
     struct store *store = NULL;
     bool found = false;
+    if (refuse_option(args, options, OPT_HALF, "operating points", err) ||
+        refuse_option(args, options, OPT_CSV, "operating points", err) ||
+        refuse_option(args, options, OPT_SCENARIO, "results of a benchmark", err))
+        return -1;
     if (open_server(args, !args->values[OPT_NO_HASHES], &found, &s, err))
         return -1;
     int status = open_results(args, &store, err) || (found && print_without_hashes(args, err)) ||
@@ -260,6 +264,12 @@ static int validate_measured(const struct arguments *args, struct error *err)
     int levels = args->word_count > 1 ? result_has_levels(args->words[1], err) : 0;
     if (levels < 0)
         return -1;
+    if (levels && (refuse_option(args, options, OPT_HALF, "operating points", err) ||
+                   refuse_option(args, options, OPT_CSV, "operating points", err) ||
+                   refuse_option(args, options, OPT_PLOT, "a measured run and operating points", err) ||
+                   refuse_option(args, options, OPT_DB, "a measured run and operating points", err) ||
+                   refuse_option(args, options, OPT_NO_HASHES, "a measured run", err)))
+        return -1;
     if (levels)
         return validate_levels(args, &server, err);
     if (need_words(args, 2, 2, command_validate.usage, err))
@@ -269,6 +279,9 @@ static int validate_measured(const struct arguments *args, struct error *err)
     const char *dot = strrchr(args->words[1], '.');
     if (!dot || strcmp(dot, ".csv") != 0)
         return validate_server(args, err);
+    if (refuse_option(args, options, OPT_NO_HASHES, "a measured run", err) ||
+        refuse_option(args, options, OPT_SCENARIO, "results of a benchmark", err))
+        return -1;
     int status = open_results(args, &store, err) || validate_points(args, &wishes, store, err) ? -1 : 0;
     store_close(store);
     return status;
@@ -330,10 +343,18 @@ static int run(const struct arguments *args, struct error *err)
     return EXIT_BAD_INPUT;
 }
 
+static const struct action actions[] = {
+    {"theory", "--seeds --requests --precision --rho -j"},
+    {"measured", "--profile --set --plot --db --no-db --no-hashes --half --csv --scenario"},
+    {"distserve", "--set"},
+    {"engine", "--set --plot --policies --repeats --backend --loads --seconds --threads --no-reference"},
+    {0}};
+
 const struct command command_validate = {
     .name = "validate",
     .usage = "validate theory | measured FOLDER|RESULT… | distserve FOLDER | engine [SCENARIO]",
     .summary = "hold the simulator against closed forms, measured servers, and the engine",
     .options = options,
+    .actions = actions,
     .run = run,
 };

@@ -26,7 +26,8 @@ static int compile(struct cost_model *cm, struct error *err)
     cm->host = cost_fine(cost_waited_ns(cm));
     cm->launch = cost_fine(cm->backend.launch_ns);
     cm->cold = cost_fine(cm->device.cold_decode_ns);
-    double experts = cm->model.moe.experts ? 1 - (double)cm->model.moe.dense_layers / cm->model.layers : 0;
+    double sparse = cm->model.mlp_layers - (double)cm->model.moe.dense_layers;
+    double experts = cm->model.moe.experts ? sparse / cm->model.layers : 0;
     cm->eager = cost_fine((cm->device.eager_layer_ns + cm->engine.eager_expert_layer_ns * experts) * cm->work.layers);
     cm->launches = cost_fine(cm->engine.launch_op_ns * operations(cm));
     return cost_compile_rows(cm, err) || cost_compile_lines(cm, err) ? -1 : 0;
@@ -219,6 +220,8 @@ static int create(struct cost_model *out, const char *model, const char *device,
         out->device.link_latency_ns = parallel->link_latency_ns;
     if (engine && engine->quantised)
         model_quantise(&out->model, engine->weight_dtype);
+    if (engine && engine->kv_quantised)
+        out->model.bytes_per_kv = dtype_bytes(engine->kv_dtype);
     out->model.uniform_kv = engine && engine->uniform_kv;
     out->model.fused_shared_experts = engine && engine->fused_shared_experts;
     int status =

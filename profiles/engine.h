@@ -49,6 +49,8 @@ struct engine {
                             graph: the GPU does not end before all are launched */
     bool quantised;      /* weights are in `weight_dtype`, whatever the model says */
     enum dtype weight_dtype;
+    bool kv_quantised; /* KV is in `kv_dtype`, whatever the model says */
+    enum dtype kv_dtype;
     bool experts_quantised; /* experts are in `expert_dtype`, whatever the model says */
     enum dtype expert_dtype;
     bool schedule_ahead;                    /* the next batch is formed while one runs, and host work hides behind it */

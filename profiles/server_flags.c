@@ -150,8 +150,6 @@ static const struct server_flag trtllm_flags[] = {
     {0},
 };
 
-const char *const server_weight_formats = FORMATS;
-
 const struct server_program server_programs[] = {
     {"vllm serve", "vllm", vllm_flags},
     {"python -m vllm.entrypoints.openai.api_server", "vllm", vllm_flags},

@@ -149,6 +149,7 @@ struct work {
     struct weights_source source;
     double time_scale;         /* of every time, once the work is priced */
     double weight_bytes;       /* of this GPU */
+    double state_bytes;        /* of this GPU and one sequence, in layers that keep a state instead of KV */
     double kv_bytes_per_token; /* of this GPU, one group of layers: of all layers where none has a window */
     struct kv_groups kv_groups;
     double kv_layers[ATTENTION_KINDS]; /* that keep KV, in groups: 1.4 are a group and 0.4 of another */
@@ -174,7 +175,8 @@ double speculation_tokens(const struct speculation *s);
 double speculation_tokens_of(const struct speculation *s, double sequences);
 
 /* Bytes that one GPU needs next to weights and KV while a batch of `tokens` runs, `sequences` of which get a token: the
- * residual and hidden state, input and output of the widest operation, and the logits in 16 and 32 bits. */
+ * residual and hidden state, input and output of the widest operation, the logits in 16 and 32 bits, and the state that
+ * some layers keep for each sequence. */
 double work_activation_bytes(const struct work *w, double tokens, double sequences);
 
 /* Experts of one GPU that `rows` tokens wake, when each token picks its experts at random:

@@ -117,7 +117,7 @@ static void set_wire(struct scenario *s, bool layerwise)
             most = most_kv_bytes(&s->pools[i]);
     wire->bytes_per_token = most * work->kv_layers[ATTENTION_FULL];
     wire->window_bytes = most * work->kv_layers[ATTENTION_WINDOW];
-    wire->layers = layerwise ? s->pools[0].cost.model.layers : 0;
+    wire->layers = layerwise ? s->pools[0].cost.model.attention_layers : 0;
 }
 
 /* KV that moves from one pool to another is of the same model, and lies in the same groups of layers in both. */

@@ -618,6 +618,25 @@ static void test_an_engine_may_quantise_a_models_weights(void **state)
         "engine.weight_dtype: expected");
 }
 
+/* KV in 8 bits, whatever the model says: twice as many tokens in the same bytes, less one for the rounding. */
+static void test_an_engine_may_say_the_format_of_kv(void **state)
+{
+    (void)state;
+    struct cost_model cm;
+    struct error err = {0};
+    struct engine engine;
+    struct json root;
+    expect_ok(json_parse("{\"engine\": {\"kv_dtype\": \"fp8_e4m3\"}}", "test", &root, &err), &err);
+    struct json at = json_member(&root, "engine");
+    expect_ok(engine_read(&at, &engine, &err), &err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    expect_ok(create_cost(&cm, "llama-3.1-8b", "h100-sxm", 1, &engine, &err), &err);
+    double bytes = 0.9 * 80 * 1073741824.0 - 2e9 - 2 * model_parameters(&cm.model);
+    assert_int_equal(cost_model_kv_tokens(&cm, 2048, 256), (uint64_t)(bytes / 65536));
+    assert_true(cm.work.attention[ATTENTION_FULL].kv_value_bytes == 1);
+    cost_model_release(&cm);
+}
+
 /* Scores are computed from activations of 16 bits, whatever weights are stored in: between prompts of 4 096 and 8 192
  * tokens lie 32 layers · 4·32·128 operations · (8 192·8 193 − 4 096·4 097) / 2 scores at half the bf16 peak of an H100,
  * 989 TFLOP/s, also with weights in 8 and 4 bits. */
@@ -1286,6 +1305,7 @@ int main(void)
         cmocka_unit_test(test_narrow_weights_do_not_speed_up_scores),
         cmocka_unit_test(test_narrow_weights_by_hand),
         cmocka_unit_test(test_an_engine_may_quantise_a_models_weights),
+        cmocka_unit_test(test_an_engine_may_say_the_format_of_kv),
         cmocka_unit_test(test_experts_by_hand),
         cmocka_unit_test(test_policies_state_their_limits),
         cmocka_unit_test(test_activations_are_of_the_batch_that_can_be_formed),
