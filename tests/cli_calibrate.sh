@@ -27,7 +27,7 @@ P
 grep -q '^error of the 3 judged, median (signed; p90): TTFT ' out.txt
 grep -q "wrote found.json; use it with --set engine=found.json" out.txt
 python3 - "$(sha256sum levels.csv | cut -d' ' -f1)" <<'P'
-import csv, json, sys
+import csv, json, re, sys
 found = json.load(open("found.json"))
 assert abs(found["kernel_factor"] / 1.25 - 1) < 0.01, found
 low, high = found["intervals"]["kernel_factor"]
@@ -39,6 +39,14 @@ server = json.load(open("server.json"))
 assert server["engine"] == "found.json" and server["cluster"]["flow"] == ["latency", "serve"]
 assert abs(server["cluster"]["pools"]["latency"]["service_s"] - 0.015) < 1e-3
 rows = list(csv.DictReader(open("rows.csv")))
+number = r"([-+]?[0-9.]+)"
+for metric in "ttft", "tpot":  # what is printed, before and after, is what the rows say
+    said = re.search(rf"{metric.upper()} {number} % \({number}; {number}\), before {number} % \({number}; {number}\)", open("out.txt").read().split("judged, median")[1])
+    for at, column in (1, "after_ms"), (4, "before_ms"):
+        signed = sorted(100 * (float(r[column]) / float(r["measured_ms"]) - 1) for r in rows if r["part"] == "judged" and r["metric"] == metric)
+        off = sorted(map(abs, signed))
+        wanted = off[1], signed[1], off[1] + 0.8 * (off[2] - off[1])
+        assert all(abs(float(said[at + i]) - w) < 0.06 for i, w in enumerate(wanted)), (said[0], wanted)
 assert len(rows) == 16 and sum(r["part"] == "judged" for r in rows) == 6, rows
 errors = [abs(float(r["after_ms"]) / float(r["measured_ms"]) - 1) for r in rows if r["part"] == "judged" and r["metric"] == "tpot"]
 assert abs(found["errors"]["tpot"]["median"] / sorted(errors)[1] - 1) < 1e-6, (found["errors"], errors)

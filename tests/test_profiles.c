@@ -910,6 +910,20 @@ static struct operation *find_op(struct cost_model *cm, const char *name)
     return work_find(&cm->work, name);
 }
 
+/* Kimi K2.5's first layer is dense: one MLP of 18432, gate and up together, an eighth of it on each GPU. */
+static void test_a_single_dense_layer_counts(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct parallel eight = tensor_parallel(8);
+    struct cost_model cm;
+    expect_ok(cost_model_create(&cm, "kimi-k2.5", "h200-sxm", &eight, NULL, NULL, &err), &err);
+    const struct operation *up = find_op(&cm, "gate_up_proj"), *down = find_op(&cm, "down_proj");
+    assert_true(up && up->times == 1 && up->n == 4608 && up->k == 7168);
+    assert_true(down && down->times == 1 && down->n == 7168 && down->k == 2304);
+    cost_model_release(&cm);
+}
+
 /* DeepSeek-R1 has one shared expert as wide as a routed one: fused, a token goes to 9, and there is no GEMM of its own.
  * Experts of which a GPU holds some alone, or in another format, stay apart. Routers have 16 bits whatever the rest
  * has. */
@@ -1316,6 +1330,7 @@ int main(void)
         cmocka_unit_test(test_fit_refuses_what_no_kernel_can_have),
         cmocka_unit_test(test_fit_refuses_decodes_that_share_no_kv),
         cmocka_unit_test(test_shared_experts_run_with_routed_ones_where_they_can),
+        cmocka_unit_test(test_a_single_dense_layer_counts),
         cmocka_unit_test(test_layers_with_experts_are_launched_more_slowly),
         cmocka_unit_test(test_prompts_wait_for_their_launches),
         cmocka_unit_test(test_experts_take_arithmetic_and_bytes_one_after_the_other),
