@@ -205,8 +205,13 @@ static int print_run(const struct arguments *args, struct store *store, const ch
 {
     const char *wanted = args->values[OPT_OUT];
     int64_t id;
+    const char *word = args->word_count ? args->words[0] : "";
     if (args->word_count > 1)
         return error_set(err, ERROR_INPUT, "--format %s: one run at a time", format);
+    if (strncmp(word, "sweep:", 6) == 0 || strncmp(word, "plan:", 5) == 0)
+        return error_set(err, ERROR_INPUT, "--format %s: is of runs; a %.*s is a page (html), and %s", format,
+                         (int)strcspn(word, ":"), word,
+                         *word == 's' ? "rows by sweep --csv" : "JSON or Markdown by plan --json or --markdown");
     if (args->word_count ? kept_read_id(args->words[0], &id, err) : kept_run_last(store, &id, err))
         return -1;
     if (!wanted)

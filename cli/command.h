@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "policies/plugins.h"
 
-enum { OPTIONS_MAX = 24, SETS_MAX = 64, WORDS_MAX = 8 };
+enum { OPTIONS_MAX = 32, SETS_MAX = 64, WORDS_MAX = 8 };
 
 enum exit_status { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BAD_INPUT = 2, EXIT_SLO_MISSED = 3 };
 
@@ -48,7 +48,8 @@ struct command {
 };
 
 extern const struct command command_run, command_list, command_describe, command_trace, command_profile, command_report,
-    command_validate, command_engine, command_plan, command_sweep, command_compare, command_calibrate, command_papers;
+    command_validate, command_engine, command_plan, command_size, command_sweep, command_compare, command_calibrate,
+    command_papers;
 
 /* EXIT_BAD_INPUT or EXIT_FAILED, by the error's code. */
 int exit_for(const struct error *err);

@@ -6,6 +6,7 @@
 
 #include "base/output.h"
 #include "base/printable.h"
+#include "profiles/shipped.h"
 #include "validation/plot.h"
 #include "validation/points.h"
 
@@ -116,22 +117,36 @@ static int report_points(const struct points *points, const struct point_wishes 
     return 0;
 }
 
+/* What profiles/accuracy.h files a point under; nothing where its model is not shipped. */
+static void find_kind(const struct point *p, const char **models, const char **weights)
+{
+    char name[POINT_TEXT];
+    struct model m;
+    struct error none;
+    if (!shipped_resolve("model", p->model_path, name, sizeof name) || point_model(p, &m, &none))
+        return;
+    *models = m.moe.experts ? "experts" : "dense";
+    *weights = dtype_names[m.moe.experts ? m.moe.dtype : m.dtype];
+}
+
 static int write_csv(const struct points *points, const struct point_wishes *w, const char *system, struct error *err)
 {
     struct output out;
     if (output_open(&out, w->csv, err))
         return -1;
-    fputs(
-        "id,system,engine,version,model,precision,mode,preset,half,concurrency,ranks,tpot_ms,simulated_tpot_ms,ttft_ms,"
-        "simulated_ttft_ms,left_out\n",
-        out.out);
+    fputs("id,system,engine,version,model,precision,mode,preset,models,weights,half,concurrency,ranks,tpot_ms,"
+          "simulated_tpot_ms,ttft_ms,"
+          "simulated_ttft_ms,left_out\n",
+          out.out);
     for (size_t i = 0; i < points->count; i++) {
         const struct point *p = &points->items[i];
         const char *reason = left_out(p, w, system);
         char preset[64] = "";
+        const char *models = "", *weights = "";
         point_preset(p, preset, sizeof preset);
-        const char *const texts[] = {p->id,         p->system,       p->backend, p->version,
-                                     p->model_path, p->quantisation, p->mode,    preset};
+        find_kind(p, &models, &weights);
+        const char *const texts[] = {p->id,           p->system, p->backend, p->version, p->model_path,
+                                     p->quantisation, p->mode,   preset,     models,     weights};
         for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
             printable_csv(out.out, texts[k]);
             fputc(',', out.out);

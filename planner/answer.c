@@ -20,23 +20,81 @@ static struct sized *chosen_size(struct plan_search *s)
     return contender_size(s->plan, s->chosen, s->chosen->high);
 }
 
+/* The first statistics that the SLO limits for all requests, as {"ttft_s": {"p95": 1}}. */
+static void find_limited(struct plan_answer *a, const struct plan *p)
+{
+    const cJSON *slo = cJSON_GetObjectItemCaseSensitive(p->scenario.node, "slo"), *metric, *limit;
+    cJSON_ArrayForEach(metric, slo)
+    {
+        cJSON_ArrayForEach(limit, metric)
+        {
+            struct trial_result none = {0};
+            double ignored;
+            char name[100];
+            if (a->limited_count == CURVE_VALUES || !metric->string || !limit->string || !cJSON_IsNumber(limit))
+                continue;
+            snprintf(name, sizeof name, "%s.%s", metric->string, limit->string);
+            if (strlen(name) >= sizeof a->limited[0] || !trial_value(&none, name, &ignored))
+                continue;
+            a->limits[a->limited_count] = limit->valuedouble;
+            memcpy(a->limited[a->limited_count++], name, strlen(name) + 1);
+        }
+    }
+}
+
+/* The rate's curve begins well below the rate that is to be served. */
+static int look_below(struct plan_answer *a, const struct plan_search *s, const struct sized *size, struct error *err)
+{
+    static const double shares[] = {0.25, 0.5, 0.75};
+    struct capacity *c = &a->headroom[SCALE_RATE];
+    struct point points[3], *list[3];
+    for (int i = 0; i < 3; i++) {
+        double scales[SCALE_COUNT];
+        family_scales(s->chosen->family, scales);
+        scales[SCALE_RATE] = shares[i];
+        point_init(&points[i], size->scenario, scales, s->plan->seed);
+        list[i] = &points[i];
+    }
+    int status = points_replicate(list, 3, 4, s->pool, err);
+    for (int i = 3; status == 0 && i-- > 0;) {
+        if (points[i].failed || c->curve_count == CURVE_MAX || (c->curve_count > 0 && c->curve[0].load <= shares[i]))
+            continue;
+        memmove(c->curve + 1, c->curve, c->curve_count++ * sizeof *c->curve);
+        c->curve[0] = (struct load_seen){.load = shares[i]};
+        for (size_t k = 0; k < a->limited_count; k++)
+            c->curve[0].values[k] = point_mean(&points[i], a->limited[k], 0.95).value;
+    }
+    for (int i = 0; i < 3; i++)
+        point_release(&points[i]);
+    return status;
+}
+
 static int ask_headroom(struct plan_answer *a, struct plan_search *s, struct error *err)
 {
     struct sized *size = chosen_size(s);
+    double scales[SCALE_COUNT];
     if (!size)
         return error_no_memory(err);
-    for (int i = 0; i < SCALE_COUNT; i++) {
+    family_scales(s->chosen->family, scales);
+    find_limited(a, s->plan);
+    const char *names[CURVE_VALUES];
+    for (size_t i = 0; i < a->limited_count; i++)
+        names[i] = a->limited[i];
+    for (int i = 0; i < SCALE_ASKED; i++) {
         struct capacity_question q = {.scenario = size->scenario,
                                       .scale = (enum scale)i,
-                                      .start = 1,
+                                      .base = scales,
+                                      .curve = names,
+                                      .curve_count = i == SCALE_RATE ? a->limited_count : 0,
+                                      .start = scales[i],
                                       .tolerance = s->plan->tolerance,
                                       .seed = s->plan->seed,
                                       .effort = s->plan->effort};
-        tell(s, "headroom", i, SCALE_COUNT);
+        tell(s, "headroom", i, SCALE_ASKED);
         if (capacity_find(&q, s->pool, &a->headroom[i], err))
             return -1;
     }
-    return 0;
+    return a->limited_count > 0 ? look_below(a, s, size, err) : 0;
 }
 
 static int ask_one_lost(struct plan_answer *a, struct plan_search *s, struct error *err)
@@ -57,16 +115,12 @@ static int ask_one_lost(struct plan_answer *a, struct plan_search *s, struct err
     return 0;
 }
 
-/* The fewest units of a contender that hold when an input is scaled: outwards from what it needs as things are, twice
- * as far each time, then halving. 0 when its constraints allow too few. */
-static int units_needed(struct plan_search *s, const struct contender *c, enum scale scale, double factor, size_t *out,
-                        struct error *err)
+int units_needed(struct plan_search *s, const struct contender *c, const double *scales, size_t start, size_t *out,
+                 struct error *err)
 {
-    size_t low = 0, high = 0, units = c->high, step = 1;
+    size_t low = 0, high = 0, units = start, step = 1;
     *out = 0;
     while (high == 0 || high - low > 1) {
-        double scales[SCALE_COUNT] = {1, 1, 1, 1};
-        scales[scale] = factor;
         char *scenario = family_scenario(s->plan, c->family, units);
         if (!scenario)
             return error_no_memory(err);
@@ -95,6 +149,15 @@ static int units_needed(struct plan_search *s, const struct contender *c, enum s
     return 0;
 }
 
+static int needed_when_scaled(struct plan_search *s, const struct contender *c, enum scale scale, double factor,
+                              size_t *out, struct error *err)
+{
+    double scales[SCALE_COUNT];
+    family_scales(c->family, scales);
+    scales[scale] *= factor;
+    return units_needed(s, c, scales, c->high, out, err);
+}
+
 /* How far kernel times may be off is known where the engine was calibrated: by what nine in ten loads that it did not
  * fit stayed below. */
 static int share_off(const struct plan_search *s, enum scale scale, double *out, struct error *err)
@@ -120,19 +183,29 @@ static int ask_sensitivity(struct plan_answer *a, struct plan_search *s, struct 
     for (int i = 0; s->plan->sensitivity > 0 && i < NEEDS_MAX; i++) {
         struct needed *n = &a->needs[a->need_count];
         double share;
+        if (i / 2 == SCALE_TIME && s->chosen->family->error.known) /* what it may be is asked by itself */
+            continue;
         if (share_off(s, (enum scale)(i / 2), &share, err))
             return -1;
         *n = (struct needed){.scale = (enum scale)(i / 2), .factor = i % 2 ? 1 + share : 1 - share};
         tell(s, "sensitivity", i, NEEDS_MAX);
-        if (units_needed(s, s->chosen, n->scale, n->factor, &n->chosen, err) ||
-            (s->runner_up && units_needed(s, s->runner_up, n->scale, n->factor, &n->runner_up, err)))
+        if (needed_when_scaled(s, s->chosen, n->scale, n->factor, &n->chosen, err) ||
+            (s->runner_up && needed_when_scaled(s, s->runner_up, n->scale, n->factor, &n->runner_up, err)))
             return -1;
         a->need_count++;
-        double chosen = n->chosen ? (double)n->chosen * s->chosen->family->unit_objective : INFINITY;
-        double other = n->runner_up ? (double)n->runner_up * s->runner_up->family->unit_objective : INFINITY;
+        double chosen = n->chosen ? family_objective(s->plan, s->chosen->family, n->chosen) : INFINITY;
+        double other = n->runner_up ? family_objective(s->plan, s->runner_up->family, n->runner_up) : INFINITY;
         n->runner_up_is_cheaper = other < chosen * (1 - 1e-9);
     }
     return 0;
+}
+
+static int ask_certainty(struct plan_answer *a, struct plan_search *s, struct error *err)
+{
+    const struct capacity *time = &a->headroom[SCALE_TIME];
+    double bears = time->kind == CAPACITY_UNBOUNDED ? time->low : time->kind == CAPACITY_FOUND ? time->value : NAN;
+    tell(s, "how sure", 0, 0);
+    return certainty_find(&a->certainty, s, bears, err);
 }
 
 /* A few larger sizes of the two best, to see what more money buys. */
@@ -216,8 +289,8 @@ static int make_front(struct plan_answer *a, struct plan_search *s, struct error
 int plan_answer_make(struct plan_answer *a, struct plan_search *s, struct error *err)
 {
     *a = (struct plan_answer){0};
-    return ask_headroom(a, s, err) || ask_one_lost(a, s, err) || ask_sensitivity(a, s, err) || look_further(s, err) ||
-                   make_front(a, s, err)
+    return ask_headroom(a, s, err) || ask_one_lost(a, s, err) || ask_certainty(a, s, err) ||
+                   ask_sensitivity(a, s, err) || look_further(s, err) || make_front(a, s, err)
                ? -1
                : 0;
 }
@@ -226,150 +299,4 @@ void plan_answer_release(struct plan_answer *a)
 {
     free(a->buys);
     a->buys = NULL;
-}
-
-static const char *const verdicts[] = {"undecided", "holds", "breaks"};
-static const char *const fates[] = {"open", "found", "dearer", "limited", "refused"};
-
-static void add_number(cJSON *o, const char *key, double value)
-{
-    if (isfinite(value))
-        cJSON_AddNumberToObject(o, key, value);
-    else
-        cJSON_AddNullToObject(o, key);
-}
-
-static void add_estimate(cJSON *o, const char *key, struct estimate e)
-{
-    cJSON *list = cJSON_AddArrayToObject(o, key);
-    const double values[] = {e.value, e.low, e.high};
-    for (int i = 0; i < 3; i++)
-        cJSON_AddItemToArray(list, isfinite(values[i]) ? cJSON_CreateNumber(values[i]) : cJSON_CreateNull());
-}
-
-static void add_words(cJSON *o, const char *binding, double margin)
-{
-    char words[128];
-    margin_text(binding, margin, words, sizeof words);
-    cJSON_AddStringToObject(o, "words", words);
-}
-
-static void add_outcome(cJSON *o, const char *key, const struct outcome *outcome)
-{
-    cJSON *at = cJSON_AddObjectToObject(o, key);
-    add_number(at, "margin", outcome->margin);
-    cJSON_AddStringToObject(at, "binding", outcome->binding);
-    add_words(at, outcome->binding, outcome->margin);
-    add_number(at, "unserved", outcome->unserved);
-    add_number(at, "attainment", outcome->attainment);
-    add_number(at, "ttft_s.p99", outcome->ttft_p99_s);
-    add_number(at, "tpot_s.p99", outcome->tpot_p99_s);
-    add_number(at, "e2e_s.p99", outcome->e2e_p99_s);
-    cJSON_AddStringToObject(at, "reason", outcome->reason);
-}
-
-static cJSON *size_json(const struct plan_search *s, const struct contender *c, const struct sized *size)
-{
-    cJSON *o = cJSON_CreateObject();
-    const struct point *p = &size->point;
-    cJSON_AddNumberToObject(o, "units", (double)size->units);
-    cJSON_AddStringToObject(o, "verdict", verdicts[p->verdict]);
-    cJSON_AddNumberToObject(o, "replications", (double)p->count);
-    add_number(o, objective_names[s->plan->objective], contender_objective(s->plan, c, size->units));
-    add_number(o, "gpus", mean_of(p, "gpus"));
-    add_estimate(o, "margin", point_margin(p, 0.95));
-    add_number(o, "typical_margin", point_typical_margin(p));
-    add_number(o, "least_margin", point_worst(p) ? point_worst(p)->margin : NAN);
-    cJSON_AddStringToObject(o, "binding", point_binding(p));
-    add_words(o, point_binding(p), point_typical_margin(p));
-    cJSON_AddStringToObject(o, "reason", point_outcome(p).reason);
-    cJSON_AddItemToObject(o, "scenario", cJSON_Parse(size->scenario));
-    static const char *const shown[] = {"ttft_s.p50", "ttft_s.p99",   "tpot_s.p50",    "tpot_s.p99", "e2e_s.p99",
-                                        "attainment", "tokens_per_s", "goodput_per_s", "unserved"};
-    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
-        add_estimate(o, shown[i], point_mean(p, shown[i], 0.95));
-    return o;
-}
-
-static cJSON *contender_json(const struct plan_search *s, const struct contender *c)
-{
-    cJSON *o = cJSON_CreateObject(), *sizes = cJSON_CreateArray();
-    cJSON_AddStringToObject(o, "label", c->family->label);
-    cJSON_AddStringToObject(o, "fate", fates[c->fate]);
-    if (c->high)
-        cJSON_AddNumberToObject(o, "units", (double)c->high);
-    cJSON_AddStringToObject(o, "why", c->why);
-    add_number(o, "capacity_per_s", c->family->capacity_per_s);
-    cJSON_AddItemToObject(o, "scenario", cJSON_Duplicate(c->family->scenario, 1));
-    for (size_t i = 0; i < c->count; i++)
-        if (c->sizes[i].point.count > 0)
-            cJSON_AddItemToArray(sizes, size_json(s, c, &c->sizes[i]));
-    cJSON_AddItemToObject(o, "sizes", sizes);
-    return o;
-}
-
-static void add_answer(cJSON *o, const struct plan_search *s, const struct plan_answer *a)
-{
-    cJSON *headroom = cJSON_AddObjectToObject(o, "headroom"), *needs = cJSON_AddArrayToObject(o, "sensitivity"),
-          *front = cJSON_AddArrayToObject(o, "pareto");
-    for (int i = 0; i < SCALE_COUNT; i++) {
-        const struct capacity *c = &a->headroom[i]; /* ends that could not be shown are not said */
-        add_estimate(headroom, scale_names[i],
-                     (struct estimate){c->value, c->vague ? NAN : c->low, c->vague ? NAN : c->high});
-    }
-    if (a->one_lost.asked) {
-        cJSON *lost = cJSON_AddObjectToObject(o, "one_lost");
-        cJSON_AddStringToObject(lost, "verdict", verdicts[a->one_lost.verdict]);
-        add_estimate(lost, "margin", a->one_lost.margin);
-        cJSON_AddStringToObject(lost, "binding", a->one_lost.binding);
-    }
-    for (size_t i = 0; i < a->need_count; i++) {
-        cJSON *n = cJSON_CreateObject();
-        cJSON_AddStringToObject(n, "input", scale_names[a->needs[i].scale]);
-        cJSON_AddNumberToObject(n, "factor", a->needs[i].factor);
-        cJSON_AddNumberToObject(n, "units", (double)a->needs[i].chosen);
-        cJSON_AddNumberToObject(n, "runner_up_units", (double)a->needs[i].runner_up);
-        cJSON_AddBoolToObject(n, "runner_up_is_cheaper", a->needs[i].runner_up_is_cheaper);
-        cJSON_AddItemToArray(needs, n);
-    }
-    for (size_t i = 0; i < a->buy_count; i++) {
-        if (!a->buys[i].on_front)
-            continue;
-        cJSON *b = cJSON_CreateObject();
-        cJSON_AddStringToObject(b, "label", a->buys[i].contender->family->label);
-        cJSON_AddNumberToObject(b, "units", (double)a->buys[i].units);
-        add_number(b, "gpus", a->buys[i].gpus);
-        add_number(b, objective_names[s->plan->objective], a->buys[i].objective);
-        add_number(b, "ttft_p99_s", a->buys[i].ttft_p99_s);
-        add_number(b, "tpot_p99_s", a->buys[i].tpot_p99_s);
-        cJSON_AddStringToObject(b, "verdict", verdicts[a->buys[i].verdict]);
-        cJSON_AddItemToArray(front, b);
-    }
-}
-
-cJSON *plan_answer_json(const struct plan_search *s, const struct plan_answer *answer)
-{
-    cJSON *o = cJSON_CreateObject(), *families = cJSON_CreateArray();
-    const struct contender *const named[] = {s->chosen, s->runner_up, s->closest};
-    static const char *const names[] = {"recommendation", "runner_up", "closest"};
-    cJSON_AddStringToObject(o, "name", s->plan->name);
-    cJSON_AddNumberToObject(o, "rate_per_s", s->plan->rate_per_s);
-    for (int i = 0; i < 3; i++)
-        if (named[i])
-            cJSON_AddNumberToObject(o, names[i], (double)(named[i] - s->contenders));
-    if (s->closest)
-        cJSON_AddNumberToObject(o, "closest_units", (double)s->closest_units);
-    if (s->no_number_helps)
-        add_outcome(o, "alone", &s->alone);
-    cJSON_AddNumberToObject(o, "seed", (double)s->plan->seed);
-    cJSON_AddNumberToObject(o, "equally_cheap", (double)s->ties);
-    add_number(o, "confidence_of_choice", s->confidence_of_choice);
-    cJSON_AddNumberToObject(o, "trials", (double)s->pool->trials);
-    cJSON_AddNumberToObject(o, "requests", (double)s->pool->requests);
-    for (size_t i = 0; i < s->count; i++)
-        cJSON_AddItemToArray(families, contender_json(s, &s->contenders[i]));
-    cJSON_AddItemToObject(o, "families", families);
-    if (answer)
-        add_answer(o, s, answer);
-    return o;
 }

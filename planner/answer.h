@@ -5,6 +5,7 @@
 #define TANDEM_PLANNER_ANSWER_H
 
 #include "planner/capacity.h"
+#include "planner/certainty.h"
 #include "planner/search.h"
 
 /* The chosen units with one fewer: what is left while a replica is down. */
@@ -24,7 +25,7 @@ struct needed {
     bool runner_up_is_cheaper;
 };
 
-enum { NEEDS_MAX = 2 * SCALE_COUNT };
+enum { NEEDS_MAX = 2 * SCALE_ASKED };
 
 /* A size that somebody could buy. */
 struct buy {
@@ -36,8 +37,13 @@ struct buy {
 };
 
 struct plan_answer {
-    struct capacity headroom[SCALE_COUNT];
+    struct capacity headroom[SCALE_ASKED]; /* kernel times: of the cost model's; others: next to its error */
+    char limited[CURVE_VALUES]
+                [24]; /* [limited_count] statistics that the SLO limits, first; headroom's curve has them */
+    double limits[CURVE_VALUES];
+    size_t limited_count;
     struct one_lost one_lost;
+    struct certainty certainty;
     struct needed needs[NEEDS_MAX];
     size_t need_count;
     struct buy *buys; /* [buy_count] by objective, everything that was looked at */
@@ -47,6 +53,11 @@ struct plan_answer {
 /* Asks around the search's choice, which must be there. Release also after a failure. */
 int plan_answer_make(struct plan_answer *a, struct plan_search *s, struct error *err);
 void plan_answer_release(struct plan_answer *a);
+
+/* The fewest units of a contender that hold under scales: outwards from `start`, twice as far each time, then halving.
+ * 0 when its constraints allow too few. */
+int units_needed(struct plan_search *s, const struct contender *c, const double *scales, size_t start, size_t *out,
+                 struct error *err);
 
 /* Everything as JSON; the caller's to delete. `answer` may be NULL. NULL when memory is short. */
 cJSON *plan_answer_json(const struct plan_search *s, const struct plan_answer *answer);

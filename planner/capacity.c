@@ -24,7 +24,9 @@ static struct point *point_at(struct search *s, double load)
             return &s->points[i];
     if (s->count == POINTS_MAX)
         return NULL;
-    double scales[SCALE_COUNT] = {1, 1, 1, 1};
+    double scales[SCALE_COUNT] = {1, 1, 1, 1, 1};
+    for (int i = 0; s->q->base && i < SCALE_COUNT; i++)
+        scales[i] = s->q->base[i];
     scales[s->q->scale] = load;
     s->at[s->count] = load;
     point_init(&s->points[s->count], s->q->scenario, scales, s->q->seed);
@@ -217,6 +219,28 @@ static int find(struct search *s, struct capacity *out, struct error *err)
     return 0;
 }
 
+static int compare_loads(const void *a, const void *b)
+{
+    const struct load_seen *x = a, *y = b;
+    return (x->load > y->load) - (x->load < y->load);
+}
+
+/* Of the loads that were looked at, what was asked for. */
+static void take_curve(const struct search *s, struct capacity *out)
+{
+    for (size_t i = 0; i < s->count && s->q->curve_count > 0 && out->curve_count < CURVE_MAX; i++) {
+        const struct point *p = &s->points[i];
+        struct load_seen *seen = &out->curve[out->curve_count];
+        if (p->count <= PILOTS || p->failed) /* pilots know little */
+            continue;
+        *seen = (struct load_seen){.load = s->at[i]};
+        for (size_t k = 0; k < s->q->curve_count && k < CURVE_VALUES; k++)
+            seen->values[k] = point_mean(p, s->q->curve[k], 0.95).value;
+        out->curve_count++;
+    }
+    qsort(out->curve, out->curve_count, sizeof *out->curve, compare_loads);
+}
+
 int capacity_find(const struct capacity_question *question, struct trial_pool *pool, struct capacity *out,
                   struct error *err)
 {
@@ -228,6 +252,7 @@ int capacity_find(const struct capacity_question *question, struct trial_pool *p
     s->pool = pool;
     int status = find(s, out, err);
     out->points = s->count;
+    take_curve(s, out);
     for (size_t i = 0; i < s->count; i++) {
         const struct point *p = &s->points[i];
         if (p->failed && !out->failed) {

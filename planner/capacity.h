@@ -13,6 +13,13 @@
 
 enum capacity_kind { CAPACITY_FOUND, CAPACITY_NONE, CAPACITY_UNBOUNDED };
 
+enum { CURVE_MAX = 40, CURVE_VALUES = 4 };
+
+/* What was seen at a load: means over its replications. */
+struct load_seen {
+    double load, values[CURVE_VALUES];
+};
+
 struct capacity {
     /* None: misses even at a thousandth of the start and of what the scenario says; unbounded: meets at a thousand
      * times both. */
@@ -23,14 +30,19 @@ struct capacity {
     struct outcome end;      /* what it was like there */
     char binding[96];        /* what breaks there */
     size_t points;           /* looked at */
-    bool failed;             /* the scenario cannot be run: */
+    struct load_seen curve[CURVE_MAX]; /* [curve_count] of the statistics that were asked for, by load */
+    size_t curve_count;
+    bool failed; /* the scenario cannot be run: */
     char message[512];
 };
 
 struct capacity_question {
     const char *scenario; /* JSON text */
     enum scale scale;
-    double start;     /* a guess: 1, or what a formula says */
+    const double *base;       /* [SCALE_COUNT] the other scales; NULL: 1 each */
+    double start;             /* a guess: 1, or what a formula says */
+    const char *const *curve; /* [curve_count], at most CURVE_VALUES names of statistics (trial_value); NULL: none */
+    size_t curve_count;
     double tolerance; /* relative width of the interval, where replications can tell it: 0.02 */
     uint64_t seed;
     struct effort effort;

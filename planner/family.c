@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "planner/axis.h"
+#include "planner/model_error.h"
 #include "planner/plan.h"
 #include "reports/stats/analytic.h"
 
@@ -128,17 +129,26 @@ static void refuse(struct family *f, const char *why)
     snprintf(f->refused, sizeof f->refused, "%.*s", (int)sizeof f->refused - 1, why);
 }
 
-static double weigh(const struct plan *p, const struct cost_model *cost, double replicas, struct family *f)
+/* GPUs that tensor parallelism may span: those of a node, or of the fast link that joins several. */
+static double most_tensor(const struct plan *p, const struct cost_model *cost)
 {
-    struct held_gpus held = {.mean = replicas * cost->parallel.tensor,
-                             .price_per_h = cost->device.price_per_hour,
-                             .power_w = cost->device.power_w};
-    snprintf(held.device, sizeof held.device, "%s", cost->device_name);
-    double price = plan_price(p, &held);
-    f->unit_gpus += held.mean;
-    f->unit_cost_per_h += held.mean * price;
-    f->unit_power_w += held.mean * held.power_w;
-    if (cost->parallel.tensor > p->gpus_per_node)
+    const struct purchase *of = &cost->device.purchase;
+    if (p->buying.gpus_per_node > 0)
+        return p->buying.gpus_per_node;
+    return of->link_gpus > 0 ? of->link_gpus : of->gpus_per_node > 0 ? of->gpus_per_node : 8;
+}
+
+static double weigh(const struct plan *p, const struct scenario *s, size_t pool, struct family *f)
+{
+    const struct cost_model *cost = &s->pools[pool].cost;
+    struct held_gpus *held = &f->held[pool];
+    trial_take_held(s, pool, held);
+    offers_add(p->offers, held->device, cost->device.system, &cost->device.purchase, cost->device.source);
+    double price = plan_price(p, held);
+    f->unit_gpus += held->gpus;
+    f->unit_cost_per_h += held->gpus > 0 ? held->gpus * price : 0;
+    f->unit_power_w += held->gpus * held->power_w;
+    if (cost->parallel.tensor > most_tensor(p, cost))
         refuse(f, "a replica's tensor parallelism does not fit in a node");
     return price;
 }
@@ -178,14 +188,21 @@ static double least_share(const struct plan *p, const struct scenario *s)
 static int weigh_unit(const struct plan *p, const struct scenario *s, struct family *f, struct error *err)
 {
     const struct cluster_config *c = &s->cluster;
+    const enum price_kind kind = p->buying.kind;
+    f->error.factor = 1;
+    f->pool_count = c->pool_count;
     for (size_t i = 0; i < c->pool_count; i++) {
         const struct cost_model *cost = &s->pools[i].cost;
-        double price = weigh(p, cost, (double)pool_replicas(&c->pools[i]), f);
+        double price = weigh(p, s, i, f);
+        if (model_error_add(&f->error, p, cost, err))
+            return -1;
+        f->grows[i] = !s->pools[i].at.node || holds_replicas(s->pools[i].at.node);
         if (p->objective == OBJECTIVE_COST && isnan(price))
             return error_set(
                 err, ERROR_INPUT,
-                "prices_per_h: has no price for %s (nor has the device); add one, or choose another objective",
-                cost->device_name);
+                "prices_per_h: has no price for %s (nor has the device%s%s%s); add one, or choose another objective",
+                cost->device_name, kind == PRICE_ON_DEMAND ? "" : ", \"",
+                kind == PRICE_ON_DEMAND ? "" : price_kind_names[kind], kind == PRICE_ON_DEMAND ? "" : "\"");
         if (p->objective == OBJECTIVE_ENERGY && cost->device.power_w == 0)
             return error_set(err, ERROR_INPUT, "objective: \"energy\" needs devices with power_w, which %s has not",
                              cost->device_name);
@@ -227,6 +244,88 @@ static int check(const struct plan *p, struct family *f, struct error *err)
     }
     free(text);
     return status;
+}
+
+void family_scales(const struct family *f, double scales[SCALE_COUNT])
+{
+    for (int i = 0; i < SCALE_COUNT; i++)
+        scales[i] = i == SCALE_TIME && f->error.known ? f->error.factor : 1;
+}
+
+void family_bill(const struct plan *p, const struct family *f, size_t units, struct bill *out)
+{
+    struct held_gpus held[MOST_POOLS];
+    for (size_t i = 0; i < f->pool_count; i++) {
+        held[i] = f->held[i];
+        held[i].gpus *= f->grows[i] ? (double)units : 1;
+        held[i].mean = held[i].gpus;
+    }
+    plan_bill(p, held, f->pool_count, out);
+    for (size_t i = 0; i < out->count; i++) /* names that live as long as the family */
+        for (size_t k = 0; k < f->pool_count; k++)
+            if (strcmp(out->lines[i].device, f->held[k].device) == 0)
+                out->lines[i].device = f->held[k].device;
+}
+
+double family_objective(const struct plan *p, const struct family *f, size_t units)
+{
+    struct bill bill;
+    if (p->objective != OBJECTIVE_COST)
+        return (double)units * f->unit_objective;
+    family_bill(p, f, units, &bill);
+    return bill.cost_per_h;
+}
+
+static bool within_limits(const struct plan *plan, const struct family *f, size_t units)
+{
+    struct bill bill;
+    family_bill(plan, f, units, &bill);
+    return bill_is_allowed(&plan->buying, &bill) && !(bill.gpus > plan->most_gpus * (1 + 1e-9)) &&
+           !(bill.cost_per_h > plan->most_cost_per_h * (1 + 1e-9)) &&
+           !((double)units * f->unit_power_w > plan->most_power_w * (1 + 1e-9));
+}
+
+size_t units_that(bool (*is_so)(const void *state, size_t units), const void *state)
+{
+    size_t low = 0, high = 1;
+    while (high < 1000000 && is_so(state, high)) {
+        low = high;
+        high *= 2;
+    }
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        *(is_so(state, middle) ? &low : &high) = middle;
+    }
+    return low;
+}
+
+struct allowed {
+    const struct plan *plan;
+    const struct family *family;
+};
+
+static bool is_allowed(const void *state, size_t units)
+{
+    const struct allowed *a = state;
+    return within_limits(a->plan, a->family, units);
+}
+
+size_t family_most(const struct plan *p, const struct family *f)
+{
+    const struct allowed allowed = {p, f};
+    return units_that(is_allowed, &allowed);
+}
+
+size_t family_filled(const struct plan *p, const struct family *f, size_t units, size_t limit)
+{
+    struct bill now, more;
+    family_bill(p, f, units, &now);
+    for (size_t n = units; n < limit; n++) {
+        family_bill(p, f, n + 1, &more);
+        if (more.bought > now.bought * (1 + 1e-9))
+            return n;
+    }
+    return limit;
 }
 
 int families_make(const struct plan *p, struct family **out, size_t *count, struct error *err)

@@ -53,6 +53,7 @@ static cJSON *print_held(const struct held_gpus *held)
     cJSON_AddStringToObject(o, "device", held->device);
     cJSON_AddNumberToObject(o, "gpus", held->gpus);
     cJSON_AddNumberToObject(o, "mean", held->mean);
+    cJSON_AddNumberToObject(o, "together", held->together);
     cJSON_AddNumberToObject(o, "price_per_h", held->price_per_h);
     cJSON_AddNumberToObject(o, "power_w", held->power_w);
     return o;
@@ -106,6 +107,7 @@ static void parse_held(const cJSON *o, struct held_gpus *out)
     text_at(o, "device", out->device, sizeof out->device);
     out->gpus = number_at(o, "gpus");
     out->mean = number_at(o, "mean");
+    out->together = number_at(o, "together");
     out->price_per_h = number_at(o, "price_per_h");
     out->power_w = number_at(o, "power_w");
 }

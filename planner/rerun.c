@@ -98,6 +98,10 @@ char *rerun_command(const struct plan *plan, const struct family *family, size_t
     if (!root)
         return NULL;
     struct text t = {0};
+    struct error ignored = {0};
+    double scales[SCALE_COUNT];
+    family_scales(family, scales);
+    t.out_of_memory = trial_scale_times(root, scales[SCALE_TIME], &ignored) != 0;
     const cJSON *named = cJSON_GetObjectItemCaseSensitive(plan->root.node, "scenario");
     append(&t, "tandem run", 10);
     append_word(&t, cJSON_IsString(named) ? named->valuestring : "FILE");
@@ -112,6 +116,8 @@ char *rerun_command(const struct plan *plan, const struct family *family, size_t
         snprintf(path, sizeof path, "cluster.pools.%s.replicas", pool->string);
         append_setting(&t, root, path);
     }
+    if (scales[SCALE_TIME] != 1)
+        append_setting(&t, root, "techniques");
     snprintf(seed, sizeof seed, "seed=%llu", (unsigned long long)plan->seed);
     append(&t, " --set", 6);
     append_word(&t, seed);

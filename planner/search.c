@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "planner/closest.h"
 
 enum { TOGETHER_MAX = 64, FIRST_OF_TIES = 8 };
 
@@ -30,7 +31,9 @@ struct sized *contender_size(const struct plan *plan, struct contender *c, size_
         return NULL;
     struct sized *s = &grown[c->count++];
     *s = (struct sized){.units = units, .scenario = scenario};
-    point_init(&s->point, scenario, NULL, plan->seed);
+    double scales[SCALE_COUNT];
+    family_scales(c->family, scales);
+    point_init(&s->point, scenario, scales, plan->seed);
     return s;
 }
 
@@ -51,37 +54,50 @@ double contender_objective(const struct plan *plan, const struct contender *c, s
         sum += plan_objective(plan, &s->point.results[i]);
     if (s && !s->point.failed)
         return sum / (double)s->point.count;
-    return c->family->scaled ? c->family->least_objective : (double)units * c->family->unit_objective;
+    return c->family->scaled ? c->family->least_objective : family_objective(plan, c->family, units);
+}
+
+/* What sizes are ranked by: the objective, and of the same nodes the fewest GPUs needed, which leave the most room. */
+static double rank_of(const struct plan *plan, const struct contender *c, size_t units)
+{
+    double objective = contender_objective(plan, c, units);
+    struct bill bill;
+    if (plan->objective != OBJECTIVE_COST || !plan->buying.whole_nodes)
+        return objective;
+    family_bill(plan, c->family, units, &bill);
+    return bill.bought > 0 ? objective * (1 + 1e-5 * bill.gpus / bill.bought) : objective;
 }
 
 /* Where to look first: an estimate, for which nothing is ruled out. */
 static size_t first_units(const struct plan *plan, const struct family *f)
 {
-    double units = plan->rate_per_s / (f->capacity_per_s * first_look_slack);
+    double units = plan->rate_per_s * f->error.factor / (f->capacity_per_s * first_look_slack);
     return units > 1e6 ? 1000000 : units > 1 ? (size_t)ceil(units) : 1; /* 1 also where there is no formula */
 }
 
-static size_t most_units(const struct plan *plan, const struct family *f)
+struct asked {
+    const struct plan *plan;
+    const struct contender *contender;
+    double best;
+};
+
+static bool is_no_dearer(const void *state, size_t units)
 {
-    double most = plan->most_gpus / f->unit_gpus;
-    if (f->unit_cost_per_h > 0)
-        most = fmin(most, plan->most_cost_per_h / f->unit_cost_per_h);
-    if (f->unit_power_w > 0)
-        most = fmin(most, plan->most_power_w / f->unit_power_w);
-    return (size_t)fmin(1e6, floor(most * same));
+    const struct asked *a = state;
+    return rank_of(a->plan, a->contender, units) <= a->best * same;
 }
 
 /* What the fewest units cost that may still turn out to hold. */
 static double hoped_objective(const struct plan *plan, const struct contender *c)
 {
-    return contender_objective(plan, c, c->low + 1);
+    return rank_of(plan, c, c->low + 1);
 }
 
 /* What they cost if the formula is right. */
 static double expected_objective(const struct plan *plan, const struct contender *c)
 {
     size_t first = first_units(plan, c->family), units = c->low + 1 > first ? c->low + 1 : first;
-    return contender_objective(plan, c, c->high && units > c->high ? c->high : units);
+    return rank_of(plan, c, c->high && units > c->high ? c->high : units);
 }
 
 /* Whether more units have not helped: the largest two that broke did so alike. */
@@ -176,12 +192,12 @@ static bool matters(const struct plan *plan, struct contender *c, double best)
     return true;
 }
 
-static double best_objective(const struct plan_search *s, const struct contender *apart)
+static double best_objective(const struct plan_search *s)
 {
     double best = INFINITY;
     for (size_t i = 0; i < s->count; i++)
-        if (&s->contenders[i] != apart && s->contenders[i].high > 0)
-            best = fmin(best, contender_objective(s->plan, &s->contenders[i], s->contenders[i].high));
+        if (!s->contenders[i].apart && s->contenders[i].high > 0)
+            best = fmin(best, rank_of(s->plan, &s->contenders[i], s->contenders[i].high));
     return best;
 }
 
@@ -199,13 +215,13 @@ static int compare_hopes(const void *a, const void *b)
 }
 
 /* The contenders to look at next: those that are expected to cost least, as many more as keep all workers busy. */
-static size_t choose(struct plan_search *s, const struct contender *apart, struct hope *hopes)
+static size_t choose(struct plan_search *s, struct hope *hopes)
 {
-    double best = best_objective(s, apart);
+    double best = best_objective(s);
     size_t n = 0, together = s->pool->workers / 4;
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
-        if (c != apart && matters(s->plan, c, best))
+        if (!c->apart && matters(s->plan, c, best))
             hopes[n++] = (struct hope){c, expected_objective(s->plan, c)};
     }
     qsort(hopes, n, sizeof *hopes, compare_hopes);
@@ -221,9 +237,10 @@ static size_t choose(struct plan_search *s, const struct contender *apart, struc
 static size_t units_to_look_at(const struct plan_search *s, const struct contender *c, double best)
 {
     size_t units = next_units(s->plan, c);
-    double most = isfinite(best) && !c->family->scaled ? floor(best / c->family->unit_objective * same) : 1e9;
-    if ((double)units > most)
-        units = (size_t)most;
+    const struct asked asked = {.plan = s->plan, .contender = c, .best = best};
+    size_t most = isfinite(best) && !c->family->scaled ? units_that(is_no_dearer, &asked) : units;
+    if (units > most)
+        units = most;
     if (units > c->most)
         units = c->most;
     return units > c->low ? units : c->low + 1;
@@ -255,19 +272,19 @@ static int look(struct plan_search *s, const struct hope *hopes, size_t n, doubl
     return 0;
 }
 
-/* Until none but `apart` could be cheaper than, or as cheap as, the cheapest of the others that holds. */
-static int settle(struct plan_search *s, const struct contender *apart, struct error *err)
+/* Until none but those set apart could be cheaper than, or as cheap as, the cheapest of the others that holds. */
+static int settle(struct plan_search *s, struct error *err)
 {
     struct hope *hopes = malloc((s->count + 1) * sizeof *hopes);
     if (!hopes)
         return error_no_memory(err);
     int status = 0;
     size_t n;
-    for (double rounds = 0; status == 0 && (n = choose(s, apart, hopes)) > 0; rounds++) {
+    for (double rounds = 0; status == 0 && (n = choose(s, hopes)) > 0; rounds++) {
         const struct planner_watch *watch = s->pool->watch;
         if (watch->progress)
             watch->progress(watch->state, hopes[0].contender->family->label, rounds, 0);
-        status = look(s, hopes, n, best_objective(s, apart), err);
+        status = look(s, hopes, n, best_objective(s), err);
     }
     free(hopes);
     return status;
@@ -328,11 +345,11 @@ static int choose_best(struct plan_search *s, struct error *err)
     struct contender **ties = malloc((s->count + 1) * sizeof *ties);
     if (!ties)
         return error_no_memory(err);
-    double best = best_objective(s, NULL);
+    double best = best_objective(s);
     size_t n = 0;
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
-        c->best = c->fate == FATE_FOUND && contender_objective(s->plan, c, c->high) <= best * same;
+        c->best = c->fate == FATE_FOUND && rank_of(s->plan, c, c->high) <= best * same;
         if (c->best)
             ties[n++] = c;
     }
@@ -353,24 +370,59 @@ static int choose_best(struct plan_search *s, struct error *err)
     return status;
 }
 
-/* The next cheapest, where none was as cheap: what was given up as more expensive than the best may be it. */
-static int choose_next(struct plan_search *s, struct error *err)
+/* The cheapest that holds of those that are not set apart; what was given up as more expensive may be it. */
+static int find_next(struct plan_search *s, struct contender **next, struct error *err)
 {
     for (size_t i = 0; i < s->count; i++)
         if (s->contenders[i].fate == FATE_DEARER)
             s->contenders[i].fate = FATE_OPEN;
-    if (settle(s, s->chosen, err))
+    if (settle(s, err))
         return -1;
     double best = INFINITY;
+    *next = NULL;
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
-        double objective = c->high ? contender_objective(s->plan, c, c->high) : INFINITY;
-        if (c != s->chosen && c->fate == FATE_FOUND && objective < best) {
+        double objective = c->high ? rank_of(s->plan, c, c->high) : INFINITY;
+        if (!c->apart && c->fate == FATE_FOUND && objective < best) {
             best = objective;
-            s->runner_up = c;
+            *next = c;
         }
     }
     return 0;
+}
+
+/* The next cheapest, where none was as cheap. */
+static int choose_next(struct plan_search *s, struct error *err)
+{
+    s->chosen->apart = true;
+    int status = find_next(s, &s->runner_up, err);
+    s->chosen->apart = false;
+    return status;
+}
+
+bool contender_is_alike(const struct contender *a, const struct contender *b)
+{
+    const struct family *f = a->family, *g = b->family;
+    bool alike = f->pool_count == g->pool_count;
+    for (size_t i = 0; alike && i < f->pool_count; i++)
+        alike = strcmp(f->held[i].device, g->held[i].device) == 0;
+    return alike;
+}
+
+/* The cheapest on other devices than those chosen. */
+static int find_rival(struct plan_search *s, struct error *err)
+{
+    bool others = false;
+    for (size_t i = 0; i < s->count; i++) {
+        s->contenders[i].apart = contender_is_alike(s->chosen, &s->contenders[i]);
+        others = others || (!s->contenders[i].apart && s->contenders[i].fate != FATE_REFUSED);
+    }
+    if (s->runner_up && !s->runner_up->apart)
+        s->rival = s->runner_up;
+    int status = others && !s->rival ? find_next(s, &s->rival, err) : 0;
+    for (size_t i = 0; i < s->count; i++)
+        s->contenders[i].apart = false;
+    return status;
 }
 
 /* What is recommended has had all replications that one point may have. What does not hold after all is open again, and
@@ -395,7 +447,7 @@ static int find_chosen(struct plan_search *s, struct error *err)
 {
     int status = 0;
     do
-        if (settle(s, NULL, err) || choose_best(s, err))
+        if (settle(s, err) || choose_best(s, err))
             return -1;
     while (s->chosen && !confirmed(s, s->chosen, &status, err));
     return status;
@@ -415,69 +467,7 @@ static int find_runner_up(struct plan_search *s, struct error *err)
 static bool runner_up_is_cheaper(const struct plan_search *s)
 {
     return s->chosen && s->runner_up &&
-           contender_objective(s->plan, s->runner_up, s->runner_up->high) * same <
-               contender_objective(s->plan, s->chosen, s->chosen->high);
-}
-
-/* How close a size comes to meeting the SLO. */
-struct closeness {
-    bool overloaded;
-    double margin, unserved, objective;
-};
-
-/* Whether a is closer: first a size whose queue does not grow, then the smallest violation, then the most served (of
- * violations without end), then the cheapest. */
-static bool closer(const struct closeness *a, const struct closeness *b)
-{
-    if (a->overloaded != b->overloaded)
-        return b->overloaded;
-    if (a->margin != b->margin)
-        return a->margin > b->margin;
-    if (a->unserved != b->unserved)
-        return a->unserved < b->unserved;
-    return a->objective < b->objective;
-}
-
-/* Where nothing holds: the size that comes closest. */
-static void find_closest(struct plan_search *s)
-{
-    struct closeness best = {0};
-    for (size_t i = 0; i < s->count; i++)
-        for (size_t k = 0; k < s->contenders[i].count; k++) {
-            struct contender *c = &s->contenders[i];
-            const struct point *p = &c->sizes[k].point;
-            if (p->count == 0 || p->failed)
-                continue;
-            struct closeness own = {.overloaded = point_overloaded(p),
-                                    .margin = point_typical_margin(p),
-                                    .unserved = point_mean(p, "unserved", 0.95).value,
-                                    .objective = contender_objective(s->plan, c, c->sizes[k].units)};
-            if (!s->closest || closer(&own, &best)) {
-                best = own;
-                s->closest = c;
-                s->closest_units = c->sizes[k].units;
-            }
-        }
-}
-
-/* The requests of what comes closest, each with an idle replica to itself: one unit at a thousandth of what a formula
- * says it can serve. If these miss the SLO, no number of units meets it. */
-static int ask_alone(struct plan_search *s, struct error *err)
-{
-    double capacity = s->closest->family->capacity_per_s, rate = s->plan->rate_per_s;
-    double scales[SCALE_COUNT] = {1, 1, 1, 1};
-    scales[SCALE_RATE] = fmax(1e-3 * fmin(1, isfinite(capacity) ? capacity / rate : 1), 1e-6);
-    char *scenario = family_scenario(s->plan, s->closest->family, 1);
-    if (!scenario)
-        return error_no_memory(err);
-    struct point alone, *p = &alone;
-    point_init(p, scenario, scales, s->plan->seed);
-    int status = points_decide(&p, 1, &s->plan->effort, s->pool, err);
-    s->no_number_helps = status == 0 && !p->failed && p->verdict == BREAKS;
-    s->alone = point_outcome(p);
-    point_release(p);
-    free(scenario);
-    return status;
+           rank_of(s->plan, s->runner_up, s->runner_up->high) * same < rank_of(s->plan, s->chosen, s->chosen->high);
 }
 
 static void explain(struct plan_search *s)
@@ -493,8 +483,14 @@ static void explain(struct plan_search *s)
         char its[128];
         const struct point *p = &held_by(c)->point;
         margin_text(point_binding(p), point_typical_margin(p), its, sizeof its);
+        struct bill its_bill, bill;
+        family_bill(s->plan, c->family, c->high, &its_bill);
+        family_bill(s->plan, s->chosen->family, s->chosen->high, &bill);
         if (c->best)
             snprintf(c->why, sizeof c->why, "as cheap with %zu units, but with a narrower margin: %s", c->high, its);
+        else if (objective <= best * same)
+            snprintf(c->why, sizeof c->why, "as cheap with %zu units, but needs %g GPUs of its nodes, not %g", c->high,
+                     its_bill.gpus, bill.gpus);
         else
             snprintf(c->why, sizeof c->why, "needs %zu units, %.0f %% more %s", c->high, 100 * (objective / best - 1),
                      objective_names[s->plan->objective]);
@@ -512,7 +508,7 @@ int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
         c->family = &s->families[i];
-        c->most = most_units(plan, c->family);
+        c->most = family_most(plan, c->family);
         if (c->family->refused[0])
             set_fate(c, FATE_REFUSED, c->family->refused);
     }
@@ -521,8 +517,10 @@ int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial
             return -1;
     while (runner_up_is_cheaper(s));
     if (!s->chosen)
-        find_closest(s);
-    if (s->closest && ask_alone(s, err))
+        closest_find(s);
+    if (s->closest && closest_ask_alone(s, err))
+        return -1;
+    if (s->chosen && s->chosen->family->error.known && find_rival(s, err))
         return -1;
     explain(s);
     return 0;

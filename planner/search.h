@@ -37,6 +37,7 @@ struct contender {
     size_t most;      /* that constraints allow */
     enum fate fate;
     bool best;     /* as cheap as the cheapest */
+    bool apart;    /* left aside while another one is looked for */
     char why[320]; /* it was not chosen */
 };
 
@@ -47,6 +48,7 @@ struct plan_search {
     struct contender *contenders; /* [count] */
     size_t count;
     struct contender *chosen, *runner_up; /* NULL where there is none */
+    struct contender *rival;              /* the cheapest on other devices, where the cost model's error is known */
     double confidence_of_choice;          /* among equally cheap ones; 1 where there was one only */
     size_t ties;                          /* as cheap, the chosen one included */
     struct contender *closest;            /* where nothing holds: comes closest, */
@@ -62,6 +64,9 @@ void plan_search_release(struct plan_search *s);
 /* A size of a contender, looked at before or new and not replicated yet; NULL when memory is short. The pointer is good
  * until another size is made. */
 struct sized *contender_size(const struct plan *plan, struct contender *c, size_t units);
+
+/* Whether both are on the same devices. */
+bool contender_is_alike(const struct contender *a, const struct contender *b);
 
 /* Objective of so many units: as simulated, else the least that it can be. */
 double contender_objective(const struct plan *plan, const struct contender *c, size_t units);

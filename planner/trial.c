@@ -8,7 +8,7 @@
 
 #include "simulation/simulation.h"
 
-const char *const scale_names[SCALE_COUNT] = {"rate", "prompt lengths", "output lengths", "kernel times"};
+const char *const scale_names[SCALE_COUNT] = {"rate", "prompt lengths", "output lengths", "kernel times", "limits"};
 
 static int multiply(cJSON *object, const char *key, double factor, struct error *err)
 {
@@ -20,8 +20,7 @@ static int multiply(cJSON *object, const char *key, double factor, struct error 
     return cJSON_AddNumberToObject(object, key, value) ? 0 : error_no_memory(err);
 }
 
-/* One more technique, that all times take so much longer. */
-static int scale_times(cJSON *root, double factor, struct error *err)
+int trial_scale_times(cJSON *root, double factor, struct error *err)
 {
     if (factor == 1)
         return 0;
@@ -38,6 +37,21 @@ static int scale_times(cJSON *root, double factor, struct error *err)
     return error_no_memory(err);
 }
 
+/* {"ttft_s": {"p99": 1}} becomes {"ttft_s": {"p99": 1 / factor}}, in classes, too. */
+static void tighten(cJSON *slo, double factor)
+{
+    for (cJSON *at = cJSON_IsObject(slo) ? slo->child : NULL; at; at = at->next) {
+        size_t length = at->string ? strlen(at->string) : 0;
+        bool latency = length > 2 && strcmp(at->string + length - 2, "_s") == 0;
+        for (cJSON *limit = latency && cJSON_IsObject(at) ? at->child : NULL; limit; limit = limit->next)
+            if (cJSON_IsNumber(limit))
+                cJSON_SetNumberValue(limit, limit->valuedouble / factor);
+        if (!latency && (cJSON_IsObject(at) || cJSON_IsArray(at)))
+            for (cJSON *inner = at->child; inner; inner = inner->next)
+                tighten(inner, factor);
+    }
+}
+
 static int apply_scales(const struct trial *t, struct json *root, struct error *err)
 {
     static const char *const keys[SCALE_TIME] = {"rate_scale", "prompt_scale", "output_scale"};
@@ -46,24 +60,40 @@ static int apply_scales(const struct trial *t, struct json *root, struct error *
     for (int i = 0; cJSON_IsObject(workload) && i < SCALE_TIME; i++)
         if (multiply(workload, keys[i], t->scales[i], err))
             return -1;
+    if (t->scales[SCALE_LIMITS] > 0 && t->scales[SCALE_LIMITS] != 1)
+        tighten(cJSON_GetObjectItemCaseSensitive(node, "slo"), t->scales[SCALE_LIMITS]);
     cJSON_DeleteItemFromObjectCaseSensitive(node, "seed");
     if (!cJSON_AddNumberToObject(node, "seed", (double)t->seed))
         return error_no_memory(err);
-    return scale_times(node, t->scales[SCALE_TIME], err);
+    return trial_scale_times(node, t->scales[SCALE_TIME], err);
+}
+
+/* GPUs of a station's replicas, or of a group of ranks that step together. */
+static double gpus_together(const struct pool_config *pool, const struct cost_model *cost)
+{
+    size_t replicas = pool->ranks > 1 ? pool->ranks : pool->tied;
+    return (double)(replicas > 0 ? replicas : 1) * cost->parallel.tensor;
+}
+
+void trial_take_held(const struct scenario *s, size_t pool_index, struct held_gpus *out)
+{
+    const struct cost_model *cost = &s->pools[pool_index].cost;
+    const struct pool_config *pool = &s->cluster.pools[pool_index];
+    *out = (struct held_gpus){.gpus = (double)pool_replicas(pool) * cost->parallel.tensor,
+                              .together = gpus_together(pool, cost),
+                              .price_per_h = cost->device.price_per_hour,
+                              .power_w = cost->device.power_w};
+    out->mean = out->gpus;
+    snprintf(out->pool, sizeof out->pool, "%s", pool->name);
+    snprintf(out->device, sizeof out->device, "%s", cost->device_name);
 }
 
 static void take_held(const struct scenario *s, const struct run_summary *r, struct trial_result *out)
 {
     out->pool_count = s->cluster.pool_count;
     for (size_t i = 0; i < out->pool_count; i++) {
-        const struct cost_model *cost = &s->pools[i].cost;
-        const struct pool_config *pool = &s->cluster.pools[i];
-        out->held[i] = (struct held_gpus){.gpus = (double)pool_replicas(pool) * cost->parallel.tensor,
-                                          .mean = r->totals.held_s[i] / r->duration_s * cost->parallel.tensor,
-                                          .price_per_h = cost->device.price_per_hour,
-                                          .power_w = cost->device.power_w};
-        snprintf(out->held[i].pool, sizeof out->held[i].pool, "%s", pool->name);
-        snprintf(out->held[i].device, sizeof out->held[i].device, "%s", cost->device_name);
+        trial_take_held(s, i, &out->held[i]);
+        out->held[i].mean = r->totals.held_s[i] / r->duration_s * s->pools[i].cost.parallel.tensor;
     }
 }
 
@@ -134,8 +164,8 @@ static int simulate(const struct trial *t, struct simulation *s, struct store *s
     return store ? keep(s, store, out, err) : 0;
 }
 
-static int open_and_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out,
-                        struct error *err)
+static int open_and_run(const struct trial *t, const volatile sig_atomic_t *stop, struct shared_costs *costs,
+                        struct trial_result *out, struct error *err)
 {
     struct json root;
     struct simulation *s = NULL;
@@ -146,7 +176,7 @@ static int open_and_run(const struct trial *t, const volatile sig_atomic_t *stop
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return -1;
     }
-    if (simulation_open(root, &s, err))
+    if (simulation_open_with(root, costs, &s, err))
         return -1;
     int status =
         (t->keep_rows && store_open(":memory:", &store, err)) || simulate(t, s, store, stop, out, err) ? -1 : 0;
@@ -155,11 +185,12 @@ static int open_and_run(const struct trial *t, const volatile sig_atomic_t *stop
     return status;
 }
 
-int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out, struct error *err)
+int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct shared_costs *costs,
+              struct trial_result *out, struct error *err)
 {
     struct error own = {0};
     *out = (struct trial_result){0};
-    if (open_and_run(t, stop, out, &own) == 0)
+    if (open_and_run(t, stop, costs, out, &own) == 0)
         return memory_check(err);
     bool its_fault = own.code == ERROR_INPUT || own.code == ERROR_RUN; /* not the memory's, nor a file's */
     if (memory_check(&own) || !its_fault || (stop && *stop)) {

@@ -8,20 +8,29 @@
 #include "reports/stats/metrics.h"
 
 /* What may be asked "how far can this go?" of: every one multiplies what the scenario says. */
-enum scale { SCALE_RATE, SCALE_PROMPT, SCALE_OUTPUT, SCALE_TIME, SCALE_COUNT };
+enum scale {
+    SCALE_RATE,
+    SCALE_PROMPT,
+    SCALE_OUTPUT,
+    SCALE_TIME,
+    SCALE_LIMITS, /* divides what it says: the SLO's limits on latencies, so that a larger one is harder to meet */
+    SCALE_COUNT,
+    SCALE_ASKED = SCALE_LIMITS /* how many an answer tells the headroom of */
+};
 
 /* At the end of a binding whose value is infinite, because more requests are not served than its percentile may miss:
  * the margin is log(allowed / not served). */
 #define BINDING_UNSERVED " (not served)"
 
-extern const char *const scale_names[SCALE_COUNT]; /* "rate", "prompt lengths", "output lengths", "kernel times" */
+extern const char
+    *const scale_names[SCALE_COUNT]; /* "rate", "prompt lengths", "output lengths", "kernel times", "limits" */
 
 struct trial {
     const char *scenario; /* JSON text */
     uint64_t seed;
-    double scales[SCALE_COUNT];
-    bool keep_rows;    /* the run is to go into a database */
-    const char *label; /* what it is called there; NULL: by its key (memory.h) */
+    double scales[SCALE_COUNT]; /* 0 of SCALE_LIMITS is 1 */
+    bool keep_rows;             /* the run is to go into a database */
+    const char *label;          /* what it is called there; NULL: by its key (memory.h) */
 };
 
 /* GPUs of one pool. */
@@ -29,6 +38,7 @@ struct held_gpus {
     char pool[64], device[64];
     double gpus;                 /* at most */
     double mean;                 /* held, over the run */
+    double together;             /* of one replica, which are to be in one node where they fit in; 0: 1 */
     double price_per_h, power_w; /* of one, as the device says; 0 where it does not */
 };
 
@@ -50,8 +60,17 @@ struct trial_result {
     size_t row_bytes;
 };
 
-/* Runs it. Returns -1 on lack of memory or when *stop is set; whatever else goes wrong is the result's. */
-int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out, struct error *err);
+/* Runs it, with costs that trials share; NULL: with its own. Returns -1 on lack of memory or when *stop is set;
+ * whatever else goes wrong is the result's. */
+int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct shared_costs *costs,
+              struct trial_result *out, struct error *err);
+
+/* The GPUs of a pool as a scenario has them, held all the time. */
+struct scenario;
+void trial_take_held(const struct scenario *s, size_t pool, struct held_gpus *out);
+
+/* Gives a scenario one more technique: all times take so much longer. As SCALE_TIME does. */
+int trial_scale_times(cJSON *scenario, double factor, struct error *err);
 
 /* GPUs that all pools held, on average. */
 double trial_gpus(const struct trial_result *r);

@@ -8,6 +8,18 @@ static int create(struct cost_model *out, const char *model, const char *device,
                   const struct engine *engine, const struct techniques *techniques, const struct cost_model *drafts_for,
                   struct error *err);
 
+/* GEMMs, experts, attention, collectives and what goes over rows in a pass through the model: what kernels are launched
+ * for. */
+static double operations(const struct cost_model *cm)
+{
+    double count = 0;
+    for (size_t i = 0; i < cm->work.count; i++)
+        count += cm->work.ops[i].times;
+    for (int i = 0; i < ATTENTION_KINDS; i++)
+        count += cm->work.attention[i].prefill_layers;
+    return count;
+}
+
 /* Everything that a run asks for again and again, once. */
 static int compile(struct cost_model *cm, struct error *err)
 {
@@ -16,6 +28,7 @@ static int compile(struct cost_model *cm, struct error *err)
     cm->cold = cost_fine(cm->device.cold_decode_ns);
     double experts = cm->model.moe.experts ? 1 - (double)cm->model.moe.dense_layers / cm->model.layers : 0;
     cm->eager = cost_fine((cm->device.eager_layer_ns + cm->engine.eager_expert_layer_ns * experts) * cm->work.layers);
+    cm->launches = cost_fine(cm->engine.launch_op_ns * operations(cm));
     return cost_compile_rows(cm, err) || cost_compile_lines(cm, err) ? -1 : 0;
 }
 
@@ -167,6 +180,7 @@ static void scale_host_work(struct cost_model *cm, double factor)
     cm->device.host_ns_per_sequence *= factor;
     cm->device.eager_layer_ns *= factor;
     cm->engine.eager_expert_layer_ns *= factor;
+    cm->engine.launch_op_ns *= factor;
     cm->engine.exposed_ns *= factor;
     cm->engine.exposed_ns_per_sequence *= factor;
 }
@@ -242,6 +256,11 @@ static void release_helper(struct cost_model **helper)
 
 void cost_model_release(struct cost_model *cm)
 {
+    if (cm->loan) {
+        cost_loan_end(cm->loan);
+        *cm = (struct cost_model){0};
+        return;
+    }
     if (cm->backend.destroy)
         cm->backend.destroy(cm->backend.self);
     cm->backend.destroy = NULL;

@@ -83,13 +83,27 @@ static void share_experts(const struct cost_model *cm, uint64_t own, const struc
     out->steady = 1;
 }
 
+/* What the host takes to launch the kernels of a batch; those of decodes, and of what a graph holds, next to nothing.
+ */
+static int64_t launches_of(const struct cost_model *cm, const struct batch *batch, bool decodes_alone)
+{
+    bool launches =
+        cm->launches > 0 && !decodes_alone && engine_is_eager(&cm->engine, batch_padded_tokens(batch), true);
+    return launches ? cm->launches : 0;
+}
+
 /* Scheduling ahead, an iteration takes as long as the host's work for the next one, if that is longer; what is exposed
- * comes on top of either. */
-static void wait_for_host(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
+ * comes on top of either. Kernels are launched while others run, so that no iteration is over before that is done. */
+static void wait_for_host(const struct cost_model *cm, const struct batch *batch, bool decodes_alone,
+                          struct iteration_cost *out)
 {
     double sequences = (double)(batch->count + batch->decodes);
-    int64_t host = cost_fine(cm->device.host_ns + cost_waited_ns(cm) +
-                             (cm->device.host_ns_per_sequence + cost_waited_each_ns(cm)) * sequences);
+    int64_t host = launches_of(cm, batch, decodes_alone);
+    if (cm->engine.schedule_ahead)
+        host += cost_fine(cm->device.host_ns + cost_waited_ns(cm) +
+                          (cm->device.host_ns_per_sequence + cost_waited_each_ns(cm)) * sequences);
+    else if (host > 0)
+        host += cm->host;
     if ((int64_t)out->total >= host)
         return;
     out->total = (fine_time)host;
@@ -143,8 +157,8 @@ void cost_model_iteration(const struct cost_model *cm, const struct batch *batch
         share_experts(cm, batch_padded_tokens(batch), batch, out);
     if (!cm->estimated)
         cost_sources_cap(out);
-    if (cm->engine.schedule_ahead)
-        wait_for_host(cm, batch, out);
+    if (cm->engine.schedule_ahead || cm->launches > 0)
+        wait_for_host(cm, batch, decodes_alone, out);
     if (out->total < ONE_NS) { /* time moves on, so that no run can stand still */
         out->total = ONE_NS;
         out->steady = 1;

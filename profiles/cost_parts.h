@@ -132,6 +132,11 @@ void cost_sources_start(const struct dense_cost *tokens, const struct dense_cost
 /* Where tables fall, or launches are shared, the parts may add up to more than the whole: cuts what is too much. */
 void cost_sources_cap(struct iteration_cost *out);
 
+/* Loans (shared_costs.c). */
+
+/* Its borrower needs it no more. */
+void cost_loan_end(struct cost_loan *loan);
+
 /* Memory (cost_memory.c). */
 
 /* The draft model keeps every token. Its KV makes the blocks larger, or, where the model's layers have windows, fills

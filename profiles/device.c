@@ -104,9 +104,14 @@ static int read_roofline(const struct json *o, struct device *d, struct error *e
                                        "reserved_bytes",
                                        "price_per_hour",
                                        "power_w",
+                                       "gpus_per_node",
+                                       "link_gpus",
+                                       "node_power_w",
+                                       "prices",
                                        "source",
                                        NULL};
-    return json_check_keys(o, keys, err) || json_read_number(o, "memory_bytes", true, 1, 1e15, &d->memory_bytes, err) ||
+    return json_check_keys(o, keys, err) || purchase_read(o, &d->purchase, err) ||
+           json_read_number(o, "memory_bytes", true, 1, 1e15, &d->memory_bytes, err) ||
            json_read_number(o, "bandwidth_bytes_per_s", true, 1, 1e15, &d->bandwidth_bytes_per_s, err) ||
            read_peaks(o, d, err) || read_experts(o, d, err) ||
            json_read_number(o, "gemm_efficiency", false, 0.01, 1, &d->gemm_efficiency, err) ||
@@ -253,12 +258,11 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
         json_read_number(o, "eager_layer_ns", false, 0, 1e9, &d->eager_layer_ns, err) ||
         json_read_number(o, "cold_decode_ns", false, 0, 1e9, &d->cold_decode_ns, err))
         return -1;
-    for (int i = 0; i < cJSON_GetArraySize(tables.node); i++) {
+    for (struct json table = json_first(&tables); table.node; table = json_next(&table)) {
         struct cost_table *grown = array_grow(d->tables, &d->table_capacity, d->table_count + 1, sizeof *grown);
         if (!grown)
             return error_no_memory(err);
         d->tables = grown;
-        struct json table = json_element(&tables, i);
         struct cost_table *t = &d->tables[d->table_count++];
         *t = (struct cost_table){0};
         if (table_read(&table, t, err))
@@ -307,6 +311,32 @@ static int read_device(const struct json *root, struct device *d, struct error *
     return 0;
 }
 
+static const struct shipped_file *shipped_device(const char *name)
+{
+    for (const struct shipped_file *f = shipped_files; f->kind; f++)
+        if (strcmp(f->kind, "device") == 0 && strcmp(f->name, name) == 0)
+            return f;
+    return NULL;
+}
+
+/* A device that does not say how it is bought is bought as what it is a device of. */
+static int take_purchase(struct device *d, const struct json *root, struct error *err)
+{
+    const struct shipped_file *of = shipped_device(d->system);
+    struct json said;
+    if (of && !purchase_is_said(root) && !purchase_is_known(&d->purchase)) {
+        if (json_parse(of->text, of->name, &said, err))
+            return -1;
+        int status = purchase_read(&said, &d->purchase, err);
+        cJSON_Delete((cJSON *)(uintptr_t)said.node);
+        if (status)
+            return -1;
+    }
+    if (d->price_per_hour == 0)
+        d->price_per_hour = d->purchase.prices[PRICE_ON_DEMAND].per_h;
+    return 0;
+}
+
 int device_take(const struct json *root, const char *name_or_path, struct device *out, struct error *err)
 {
     /* Defaults of a roofline: what well-tuned kernels reach on data-centre GPUs; each device file may say better. */
@@ -327,6 +357,8 @@ int device_take(const struct json *root, const char *name_or_path, struct device
     bool shipped = !strchr(name_or_path, '/') && !strstr(name_or_path, ".json");
     if (!out->system[0])
         snprintf(out->system, sizeof out->system, "%s", shipped ? name_or_path : out->name);
+    if (status == 0)
+        status = take_purchase(out, root, err);
     if (status)
         device_release(out);
     return status;

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "profiles/purchase.h"
 #include "profiles/table.h"
 
 enum device_kind {
@@ -36,7 +37,8 @@ struct device {
     double cold_decode_ns; /* that decodes right after an iteration with prompts take longer: prompts took the caches */
     double link_bytes_per_s, link_latency_ns;  /* between GPUs of one node, per direction */
     double memory_utilization, reserved_bytes; /* share engines may use; context, graphs, activations */
-    double price_per_hour, power_w;
+    double price_per_hour, power_w; /* price_per_hour: as the file says, else the listed one on demand; 0: none */
+    struct purchase purchase;       /* as the file says, else its base, else the shipped device of its system */
     char source[256];
     /* DEVICE_LINEAR */
     double base_ns, ns_per_prefill_token, ns_per_prefill_token_squared;

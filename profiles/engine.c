@@ -112,6 +112,7 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
                                        "exposed_ns_per_sequence",
                                        "eager_layer_ns",
                                        "eager_expert_layer_ns",
+                                       "launch_op_ns",
                                        "graph_tokens",
                                        "schedule_ahead",
                                        "weight_dtype",
@@ -135,6 +136,7 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
         json_read_number(o, "exposed_ns_per_sequence", false, 0, 1e12, &e->exposed_ns_per_sequence, err) ||
         json_read_number(o, "eager_layer_ns", false, 0, 1e9, &e->eager_layer_ns, err) ||
         json_read_number(o, "eager_expert_layer_ns", false, 0, 1e9, &e->eager_expert_layer_ns, err) ||
+        json_read_number(o, "launch_op_ns", false, 0, 1e9, &e->launch_op_ns, err) ||
         dtype_read(o, "weight_dtype", &e->weight_dtype, err) || dtype_read(o, "expert_dtype", &e->expert_dtype, err) ||
         json_read_bool(o, "graph_decodes_only", &e->graph_decodes_only, err) ||
         json_read_bool(o, "head_for_all", &e->head_for_all, err) ||

@@ -87,6 +87,7 @@ static const struct server_flag sglang_flags[] = {
     {"--max-prefill-tokens", FLAG_COUNT, "policy.batching.max_prefill_tokens", NULL, NULL},
     {"--enable-mixed-chunk", FLAG_NOTHING, "policy.batching.mixed_chunk", "true", NULL},
     {"--schedule-conservativeness", FLAG_NUMBER, "policy.batching.schedule_conservativeness", NULL, NULL},
+    {"--scheduler-recv-interval", FLAG_NUMBER, "policy.batching.recv_interval", NULL, NULL},
     {"--schedule-policy", FLAG_TEXT, "policy.order", "fcfs=fcfs|lpm=lpm", "expected fcfs or lpm"},
     {"--mem-fraction-static", FLAG_NUMBER, "engine.memory.utilization", NULL, NULL},
     {"--max-total-tokens", FLAG_COUNT, "kv_tokens", NULL, NULL},

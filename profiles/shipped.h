@@ -6,13 +6,14 @@
 #include "base/json.h"
 
 struct shipped_file {
-    const char *kind; /* "model", "device", "engine", "technique", "scenario", "plan", "paper" or "file" */
+    const char *kind; /* "model", "device", "engine", "technique", "scenario", "plan", "accuracy", "paper" or
+                       * "file" */
     const char *name; /* without ".json"; of a paper its folder's; of a file next to one its path */
     const char *text;
 };
 
 /* Made by the Makefile from profiles/models, profiles/devices, profiles/engines, profiles/techniques,
- * workloads/scenarios, planner/plans and papers; ends with a NULL kind. */
+ * profiles/accuracy, workloads/scenarios, planner/plans and papers; ends with a NULL kind. */
 extern const struct shipped_file shipped_files[];
 
 /* A name with a '/' or ".json" in it is a path, of a shipped file or of one on disk; any other must be shipped. The

@@ -518,7 +518,12 @@ static int read_scenario(struct scenario *s, struct error *err)
 
 int scenario_compile(struct scenario *out, struct json root, struct error *err)
 {
-    *out = (struct scenario){.root = root};
+    return scenario_compile_with(out, root, NULL, err);
+}
+
+int scenario_compile_with(struct scenario *out, struct json root, struct shared_costs *costs, struct error *err)
+{
+    *out = (struct scenario){.root = root, .costs = costs};
     if (read_scenario(out, err) == 0) {
         cJSON_DeleteItemFromObjectCaseSensitive((cJSON *)(uintptr_t)root.node, schema_key); /* no part of the run */
         return 0;

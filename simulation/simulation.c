@@ -16,12 +16,17 @@ static double wall_clock_s(void)
 
 int simulation_open(struct json root, struct simulation **out, struct error *err)
 {
+    return simulation_open_with(root, NULL, out, err);
+}
+
+int simulation_open_with(struct json root, struct shared_costs *costs, struct simulation **out, struct error *err)
+{
     struct simulation *s = calloc(1, sizeof *s);
     if (!s) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return error_no_memory(err);
     }
-    if (scenario_compile(&s->scenario, root, err)) {
+    if (scenario_compile_with(&s->scenario, root, costs, err)) {
         free(s);
         return -1;
     }

@@ -36,6 +36,9 @@ struct simulation_options {
 /* Compiles the scenario, of which `root` is owned by it also on failure. Returns 0, or -1 and nothing is open. */
 int simulation_open(struct json root, struct simulation **out, struct error *err);
 
+/* The same with compiled costs that it shares with other runs, which outlive it (profiles/shared_costs.h). */
+int simulation_open_with(struct json root, struct shared_costs *costs, struct simulation **out, struct error *err);
+
 /* Replays the workload from its start, once. `o` may be NULL. A run that was stopped (summary.totals.stopped) is
  * summarised, too. */
 int simulation_run(struct simulation *s, const struct simulation_options *o, struct error *err);

@@ -109,7 +109,7 @@ grep -q 'Allen-Cunneen' out.txt
 "$tandem" plan chat-70b --analytic --set scenario.workload.requests=1000 >out.txt
 grep -q 'fewest units that can bear it' out.txt && grep -q 'TPOT, mean' out.txt
 cat >plan.json <<'P'
-{ "name": "small", "rate_per_s": 30, "scenario": "default", "replications": 8, "sensitivity": 0,
+{ "name": "small", "rate_per_s": 30, "scenario": "default", "replications": 8, "sensitivity": 0, "cost_model_confidence": 0,
   "search": { "device": ["h100-sxm", "l40s"], "policy.batching": ["chunked_prefill", "prefill_first"] },
   "prices_per_h": { "h100-sxm": 3, "l40s": 1 } }
 P
@@ -126,26 +126,63 @@ P
 [ "$(query tandem.db 'SELECT count(*) > 20 FROM plan_point')" = 1 ]
 got=0; "$tandem" plan plan.json --quiet --no-db --set constraints.gpus=1 >out.txt || got=$?
 [ "$got" = 3 ] && grep -q 'NOTHING MEETS THE SLO' out.txt && grep -q 'Closest comes' out.txt
-says 2 'prices_per_h: has no price for l40s' "$tandem" plan plan.json --quiet --no-db --set 'prices_per_h={"h100-sxm":3}'
+says 2 'prices_per_h: has no price for mi300x' "$tandem" plan plan.json --quiet --no-db --set 'search={"device":["mi300x"]}'
+
+# What is bought: whole nodes at listed prices, or at one's own; GPUs one by one; a spare node; JSON says all of it.
+"$tandem" plan plan.json --no-db --quiet --set 'search={"device":["h100-sxm"]}' --set 'prices_per_h={}' --json bill.json >out.txt
+grep -q 'node of 8 × h100-sxm: 8 GPUs to buy, ' out.txt && grep -q 'h100-sxm: 3.20 USD a GPU and hour, Hyperstack, price list (on demand), 2026-08-26' out.txt
+grep -q '25.60 USD an hour, 18688 a month of 730 hours' out.txt
+python3 - <<'P'
+import json
+plan = json.load(open("bill.json"))
+family = plan["families"][plan["recommendation"]]
+bill = next(s for s in family["sizes"] if s["units"] == family["units"])["bill"]
+assert bill["nodes"] == 1 and bill["gpus_to_buy"] == 8 and bill["gpus_needed"] == family["units"], bill
+assert abs(bill["cost_per_month"] - 8 * 3.2 * 730) < 1e-6 and bill["currency"] == "USD", bill
+assert bill["devices"][0]["price_date"] == "2026-08-26" and bill["devices"][0]["cost_model"], bill
+P
+"$tandem" plan plan.json --no-db --quiet --set 'search={"device":["h100-sxm"]}' --price h100-sxm=2.5,l4=1 --set buy.spare_nodes=1 >out.txt
+grep -q "2 nodes of 8 × h100-sxm (1 of them spare)" out.txt && grep -q '40.00 an hour' out.txt && grep -q "the plan's own price" out.txt
+grep -q 'one node lost   meets the SLO' out.txt
+"$tandem" plan plan.json --no-db --quiet --set 'search={"device":["h100-sxm"]}' --set buy.by=gpu >out.txt
+grep -q '^    [0-9]* × h100-sxm$' out.txt
+says 2 '--price: expected DEVICE=PRICE,..., as in h100-sxm=2.99, found "h100-sxm"' "$tandem" plan plan.json --no-db --price h100-sxm
+says 2 '--price: is of a plan; default is a scenario by itself' "$tandem" plan default --price h100-sxm=2
+says 2 'tandem plan: --replications 3: expected a power of two from 4 to 4096' "$tandem" plan default --replications 3
+says 2 'tandem plan: --tolerance 2: expected a number from 0.0001 to 1' "$tandem" plan default --tolerance 2
+says 2 '--format json: is of runs; a plan is a page (html), and JSON or Markdown by plan --json or --markdown' "$tandem" report plan:1 --format json
+says 2 '--format csv: is of runs; a sweep is a page (html), and rows by sweep --csv' "$tandem" report sweep:1 --format csv
 says 2 'search.cluster.replicas: expected another path' "$tandem" plan plan.json --no-db --set 'search={"cluster.replicas":[1]}'
 says 2 'search.device: has "l40s" twice' "$tandem" plan plan.json --no-db --set 'search={"device":["l40s","l40s"]}'
 says 2 'search.device: is there twice' "$tandem" plan plan.json --no-db --set 'search={"device":["l40s"],"device":["h100-sxm"]}'
 says 2 'prices_per_h.l40s: is there twice' "$tandem" plan plan.json --no-db --set 'prices_per_h={"l40s":1,"l40s":2}'
-says 2 'replications: expected a power of two from 4 to 4096, found 6' "$tandem" plan plan.json --no-db --replications 6
-says 2 'confidence: expected a number' "$tandem" plan plan.json --no-db --confidence 0.9x
+says 2 'replications 6: expected a power of two from 4 to 4096' "$tandem" plan plan.json --no-db --replications 6
+says 2 '--confidence 0.9x: expected a number' "$tandem" plan plan.json --no-db --confidence 0.9x
 
-# What a plan names is what it has tried: its first trial run by itself, and the others by their seeds, have the margins
-# that the plan says, here of what is recommended and of the runner-up.
-command_of() { # TITLE: the command under it in out.txt
-    sed -n "/$1/,\$p" out.txt | grep -m1 -o 'tandem run .*' | sed "s|^tandem|'$tandem'|"
-}
 cat >small.json <<'P'
 { "name": "small", "model": "llama-3.1-8b", "device": "h100-sxm",
   "workload": { "arrivals": { "name": "poisson", "rate_per_s": 10 }, "requests": 300,
                 "lengths": { "prompt": { "name": "lognormal", "median": 800, "sigma": 0.7 }, "output": { "name": "lognormal", "median": 100, "sigma": 0.7 } } },
   "slo": { "ttft_s": { "p90": 0.4 }, "e2e_s": { "p90": 6 } } }
 P
-"$tandem" plan plan.json --no-db --quiet --set scenario=small.json --replications 4 --json a.json >out.txt
+# The cost model's error is in the answer: how sure it is, what is needed at each quantile, what to measure.
+"$tandem" plan plan.json --no-db --quiet --set scenario=small.json --set 'search={"device":["h100-sxm"]}' --replications 4 --set cost_model_confidence=0.8 --json sure.json >out.txt
+grep -q 'meets the SLO with .* % confidence (80 % asked for)' out.txt && grep -q '90 % interval' out.txt && grep -q 'to know more, measure' out.txt
+python3 - <<'P'
+import json
+sure = json.load(open("sure.json"))["certainty"]
+units = [level["units"] for level in sure["recommendation"]["levels"]]
+assert units == sorted(units) and sure["confidence"] >= 0.75 and sure["recommendation"]["points"] > 0, sure
+assert [e["name"] for e in sure["expected"]][:2] == ["ttft_s.p90", "e2e_s.p90"] and sure["expected"][0]["limit"] == 0.4, sure
+assert all(e["low"] <= e["value"] <= e["high"] for e in sure["expected"]) and "rival" not in sure, sure
+P
+
+# What a plan names is what it has tried: its first trial run by itself, and the others by their seeds, have the margins
+# that the plan says, here of what is recommended and of the runner-up.
+command_of() { # TITLE: the command under it in out.txt
+    sed -n "/$1/,\$p" out.txt | grep -m1 -o 'tandem run .*' | sed "s|^tandem|'$tandem'|"
+}
+"$tandem" plan plan.json --no-db --quiet --set scenario=small.json --replications 4 --set cost_model_confidence=0.9 --json a.json >out.txt
 for title in recommended runner-up; do
     for seed in 1000 1001 1002 1003; do
         eval "$(command_of "$title") --set seed=$seed --quiet --db again.db"
@@ -184,11 +221,11 @@ cat >long.json <<'P'
   "policy": { "batching": "unified_budget" }, "slo": { "goodput_per_s": 0.1 } }
 P
 cat >cheaper.json <<'P'
-{ "name": "cheaper", "scenario": "long.json", "search": { "device": ["a100-80gb", "h100-sxm"] }, "sensitivity": 0,
+{ "name": "cheaper", "scenario": "long.json", "search": { "device": ["a100-80gb", "h100-sxm"] }, "sensitivity": 0, "buy": { "by": "gpu" }, "cost_model_confidence": 0,
   "prices_per_h": { "a100-80gb": 1.8, "h100-sxm": 3 }, "replications": 4 }
 P
 "$tandem" plan cheaper.json --no-db --quiet >out.txt
-grep -A1 'recommended  1 unit of a100-80gb' out.txt | grep -q '3.60 an hour'
+grep -A2 'recommended  1 unit of a100-80gb' out.txt | grep -q '3.60 an hour'
 grep -q '% of requests are not served, one of them because: longer than the model' out.txt
 
 # No number of units helps: 0.05 s for a prompt of 8 000 tokens is less than an idle replica takes.

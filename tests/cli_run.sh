@@ -204,11 +204,12 @@ d,vllm,x/Ideal,line2,agg,1e8,3,,1,1,1,,1,4
 e,vllm,x/Ideal,line3,agg,10,3,,1,1,1,,1,5
 C
 "$tandem" validate measured points.csv --profile "$source/tests/data/line2.json" --set cluster.pools.front_end.service_s=0 \
+    --set cluster.pools.latency.service_s=0 \
     --set engine.exposed_ns=0 --set engine.exposed_ns_per_sequence=0 --db points.db --csv rows.csv >points.txt
 grep -q '^left out: 1 points, disaggregated, and the number of workers is not given' points.txt
 grep -q '^left out: 1 points, measured on another system' points.txt
 grep -q '^left out: 1 points, a model that is not shipped' points.txt
-[ "$(wc -l <rows.csv)" = 6 ] && grep -qE '^a,line2,vllm,,x/Ideal,,agg,vllm-0.12,(fit|judge),1,1,0.001111,0.001111,0.0011,0.0011,$' rows.csv
+[ "$(wc -l <rows.csv)" = 6 ] && grep -qE '^a,line2,vllm,,x/Ideal,,agg,vllm-0.12,dense,bf16,(fit|judge),1,1,0.001111,0.001111,0.0011,0.0011,$' rows.csv
 [ "$(tail -1 points.txt)" = 'mean absolute error 0.00 %, worst 0.00 %' ]
 sed 's/0.001111$/x/' points.csv >bad.csv
 fails_with 2 'bad.csv:2: silicon_tpot_ms: expected a number above 0, found "x"' \

@@ -200,8 +200,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "{\"name\": \"sglang\", \"chunked_prefill_size\": 96, \"schedule_conservativeness\": 0.2, \"max_sequences\": "
         "%u}",
         "{\"name\": \"sglang\", \"chunked_prefill_size\": 64, \"mixed_chunk\": true, \"max_sequences\": %u}",
-        "{\"name\": \"sglang\", \"chunked_prefill_size\": 0, \"max_prefill_tokens\": 300, \"max_sequences\": %u}",
-        "{\"name\": \"trtllm\", \"token_budget\": 1024, \"max_sequences\": %u}",
+        "{\"name\": \"sglang\", \"chunked_prefill_size\": 0, \"max_prefill_tokens\": 300, \"recv_interval\": 7, "
+        "\"max_sequences\": %u}",
+        "{\"name\": \"trtllm\", \"token_budget\": 1024, \"wait_iterations\": 6, \"max_sequences\": %u}",
         "{\"name\": \"trtllm\", \"capacity\": \"max_utilization\", \"chunking\": \"first_come_first_served\", "
         "\"token_budget\": 128, \"max_sequences\": %u}",
         "{\"name\": \"trtllm\", \"capacity\": \"max_utilization\", \"chunking\": \"equal_progress\", \"token_budget\": "

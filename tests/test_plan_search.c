@@ -466,7 +466,7 @@ static void enumerate(const struct plan_search *s, struct trial_pool *pool, stru
             e->holds[i][units] = p.verdict == HOLDS;
             e->monotone = e->monotone && (e->holds[i][units] || !e->holds[i][units - 1]);
             if (p.verdict == HOLDS) {
-                double objective = (double)units * c->family->unit_objective;
+                double objective = family_objective(s->plan, c->family, units);
                 e->best = fmin(e->best, objective);
                 e->second = c == s->chosen ? e->second : fmin(e->second, objective);
             }
@@ -527,15 +527,15 @@ static double between(gsl_rng *rng, double low, double high)
     return low * pow(high / low, gsl_rng_uniform(rng));
 }
 
-/* Prices of few kinds, so that some configurations cost as much; formula and truth are unrelated, so that a search that
- * believed the formula would err. */
+/* Half of them buy whole nodes of 2 to 5 GPUs, some with spare ones. Prices of few kinds, so that some configurations
+ * cost as much; formula and truth are unrelated, so that a search that believed the formula would err. */
 static void test_search_equals_enumeration_of_what_is_written_down(void **state)
 {
     (void)state;
     gsl_rng *rng = random_stream_create(17, "plans");
     size_t met = 0, tried = 400;
     for (size_t i = 0; i < tried; i++) {
-        char text[4000], more[700];
+        char text[4000], more[700], nodes[100] = "";
         struct plan plan;
         struct oracle o = {.margin = by_load, .steepness = between(rng, 0.3, 3), .spread = between(rng, 0.01, 1)};
         for (int d = 0; d < 3; d++) {
@@ -546,11 +546,16 @@ static void test_search_equals_enumeration_of_what_is_written_down(void **state)
         double prices[3];
         for (int d = 0; d < 3; d++)
             prices[d] = 0.5 * (double)(1 + gsl_rng_uniform_int(rng, 6));
+        double rate = between(rng, 0.5, 60);
+        unsigned gpus = 4 + (unsigned)gsl_rng_uniform_int(rng, 40);
+        bool cost = gsl_rng_uniform_int(rng, 3);
+        if (i % 2)
+            snprintf(nodes, sizeof nodes, ", \"gpus_per_node\": %u}, \"buy\": {\"spare_nodes\": %u",
+                     2 + (unsigned)gsl_rng_uniform_int(rng, 4), (unsigned)gsl_rng_uniform_int(rng, 2));
         snprintf(more, sizeof more,
                  "\"rate_per_s\": %g, \"prices_per_h\": {\"ideal-server\": %g, \"tests/data/ideal2.json\": %g, "
-                 "\"tests/data/ideal4.json\": %g}, \"constraints\": {\"gpus\": %u}, \"objective\": \"%s\"",
-                 between(rng, 0.5, 60), prices[0], prices[1], prices[2], 4 + (unsigned)gsl_rng_uniform_int(rng, 40),
-                 gsl_rng_uniform_int(rng, 3) ? "cost" : "gpus");
+                 "\"tests/data/ideal4.json\": %g}, \"constraints\": {\"gpus\": %u%s}, \"objective\": \"%s\"",
+                 rate, prices[0], prices[1], prices[2], gpus, nodes, cost ? "cost" : "gpus");
         /* A unit serves 1e8 / tokens a second by formula: from a thousandth of 1/s to 10⁵/s. */
         snprintf(text, sizeof text, WRITTEN_DOWN, (unsigned)between(rng, 1e3, 9e7), more);
         open_plan(text, &plan);
@@ -872,7 +877,7 @@ static void test_constraints_bound_the_units(void **state)
             "{\"scenario\": {\"model\": \"llama-3.1-8b\", %s, \"workload\": {\"arrivals\": {\"name\": \"poisson\", "
             "\"rate_per_s\": 1}, \"requests\": 100, \"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": "
             "100}, \"output\": {\"name\": \"fixed\", \"tokens\": 10}}}, \"slo\": {\"ttft_s\": {\"p99\": 1}}}, "
-            "\"prices_per_h\": {\"h100-sxm\": 2}, \"constraints\": {%s}}",
+            "\"prices_per_h\": {\"h100-sxm\": 2}, \"buy\": {\"by\": \"gpu\"}, \"constraints\": {%s}}",
             cases[i].scenario, cases[i].constraints);
         open_plan(text, &plan);
         struct trial_pool pool = ask(&o);
@@ -942,7 +947,7 @@ static void test_what_is_asked_around_an_answer(void **state)
         assert_true(cJSON_GetObjectItemCaseSensitive(n, "units")->valuedouble == (double)a.needs[i].chosen);
     }
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(written, "pareto")), front);
-    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(written, "headroom")), SCALE_COUNT);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(written, "headroom")), SCALE_ASKED);
     cJSON_Delete(written);
     plan_answer_release(&a);
     plan_search_release(&s);
@@ -1021,7 +1026,8 @@ static void test_a_size_as_a_command(void **state)
     free(command);
     families_release(families, count);
     plan_release(&plan);
-    open_plan("{\"scenario\": \"default\", \"objective\": \"gpus\", \"search\": {\"cluster.placement\": [{\"name\": "
+    open_plan("{\"scenario\": \"default\", \"objective\": \"gpus\", \"cost_model_confidence\": 0, \"search\": "
+              "{\"cluster.placement\": [{\"name\": "
               "\"disaggregated\", \"prefill\": "
               "{\"replicas\": 2}, \"decode\": {\"replicas\": 1}}], \"about\": [\"it's\", \"4\"]}}",
               &plan);

@@ -480,6 +480,22 @@ static void test_leave_one_out_by_hand(void **state)
     assert_near(c.beyond.worst, 0.2, 1e-12);
 }
 
+/* fp8 runs as bf16 where there is no fp8, as fp16 where there is neither; bf16 as fp32 on a device of nothing else. */
+static void test_a_format_runs_as_the_next_that_the_device_has(void **state)
+{
+    (void)state;
+    struct device half = {.peak_flops = {[DTYPE_FP16] = 2, [DTYPE_FP32] = 1}},
+                  single = {.peak_flops = {[DTYPE_FP32] = 1}};
+    assert_int_equal(device_arithmetic(&half, DTYPE_FP8), DTYPE_FP16);
+    assert_int_equal(device_arithmetic(&half, DTYPE_INT4), DTYPE_FP16);
+    assert_int_equal(device_arithmetic(&half, DTYPE_BF16), DTYPE_FP16);
+    assert_int_equal(device_arithmetic(&single, DTYPE_BF16), DTYPE_FP32);
+    assert_int_equal(device_arithmetic(&single, DTYPE_FP16), DTYPE_FP32);
+    half.peak_flops[DTYPE_BF16] = 3;
+    assert_int_equal(device_arithmetic(&half, DTYPE_FP8), DTYPE_BF16);
+    assert_true(device_peak_flops(&half, DTYPE_FP8) == 3);
+}
+
 /* Sequences 1, 2, 3 by mean KV 100, 200: 10 20 / 14 30 / 20 38, where 30 was not measured but filled in. Without 2
  * sequences: 15 for 14. 3 from the others: 18 for 20 and 40 for 38. Two columns are too few to leave one out. */
 static void test_leave_one_out_of_a_grid(void **state)
@@ -920,6 +936,37 @@ static void test_layers_with_experts_are_launched_more_slowly(void **state)
     cost_model_release(&slow);
 }
 
+/* Llama-3.1-8B has 9 operations a layer as costs count them (QKV, output, gate and up, down, attention, and 4 that go
+ * over rows) and 4 around them, 32 · 9 + 4 = 292: at 0.5 ms each of the host's time 146 ms. A prompt of 10 tokens takes
+ * the GPU less, and so takes that; one of 40 000 tokens takes it longer, and decodes run as a graph: both are as
+ * before. Scheduling ahead, 3 ms of other work of the same host come on top. */
+static void test_prompts_wait_for_their_launches(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct engine without = {.name = "none"}, with = without;
+    struct cost_model plain, slow;
+    struct request r = {.prompt_tokens = 40000};
+    struct batch_item item = {.req = &r, .new_tokens = 10};
+    struct batch prompt = {.items = &item, .count = 1, .capacity = 1}, decodes = {.decodes = 8, .decode_kv = 800};
+    for (int ahead = 0; ahead < 2; ahead++) {
+        with.schedule_ahead = without.schedule_ahead = ahead;
+        with.host_ns = without.host_ns = ahead ? 3e6 : 0;
+        with.launch_op_ns = 5e5;
+        expect_ok(create_cost(&plain, "llama-3.1-8b", "h200-sxm", 1, &without, &err), &err);
+        expect_ok(create_cost(&slow, "llama-3.1-8b", "h200-sxm", 1, &with, &err), &err);
+        item.new_tokens = 10;
+        assert_true(cost_of(&plain, &prompt).total < (fine_time)30000000 << FINE_BITS);
+        assert_int_equal(cost_of(&slow, &prompt).total, (fine_time)(ahead ? 149000000 : 146000000) << FINE_BITS);
+        item.new_tokens = 40000;
+        assert_true(cost_of(&plain, &prompt).total > (fine_time)100000000 << FINE_BITS);
+        assert_int_equal(cost_of(&slow, &prompt).total, cost_of(&plain, &prompt).total);
+        assert_int_equal(cost_of(&slow, &decodes).total, cost_of(&plain, &decodes).total);
+        cost_model_release(&plain);
+        cost_model_release(&slow);
+    }
+}
+
 /* A model's kernels on a device, priced without compiling them. */
 struct priced_model {
     struct cost_model cm;
@@ -1250,7 +1297,9 @@ int main(void)
         cmocka_unit_test(test_fit_refuses_decodes_that_share_no_kv),
         cmocka_unit_test(test_shared_experts_run_with_routed_ones_where_they_can),
         cmocka_unit_test(test_layers_with_experts_are_launched_more_slowly),
+        cmocka_unit_test(test_prompts_wait_for_their_launches),
         cmocka_unit_test(test_experts_take_arithmetic_and_bytes_one_after_the_other),
+        cmocka_unit_test(test_a_format_runs_as_the_next_that_the_device_has),
         cmocka_unit_test(test_leave_one_out_of_a_grid),
         cmocka_unit_test(test_llmservingsim_bundle_of_two_grids),
         cmocka_unit_test(test_llmservingsim_bundle_round_trip),

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "reports/pages/html.h"
 #include "reports/pages/page_study.h"
+#include "reports/pages/plan_answer.h"
 #include "reports/pages/study.h"
 #include "reports/store/kept_run.h"
 
@@ -35,14 +36,6 @@ static int take_plan(void *state, int columns, char **values, struct error *err)
     return p->spec ? 0 : error_set(err, ERROR_INPUT, "the plan as it was kept is not JSON");
 }
 
-static double number_in(const cJSON *object, const char *key)
-{
-    const cJSON *at = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (cJSON_IsArray(at)) /* an estimate: value, low, high */
-        at = cJSON_GetArrayItem(at, 0);
-    return cJSON_IsNumber(at) ? at->valuedouble : NAN;
-}
-
 static double half_in(const cJSON *object, const char *key)
 {
     const cJSON *at = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -50,15 +43,9 @@ static double half_in(const cJSON *object, const char *key)
     return cJSON_IsNumber(low) && cJSON_IsNumber(high) ? (high->valuedouble - low->valuedouble) / 2 : NAN;
 }
 
-static const char *text_in(const cJSON *object, const char *key)
-{
-    const cJSON *at = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsString(at) ? at->valuestring : "";
-}
-
 static const cJSON *family_of(const struct plan_page *p, const char *role)
 {
-    double at = number_in(p->result, role);
+    double at = answer_number(p->result, role);
     return at >= 0 && at < 1e9 ? cJSON_GetArrayItem(p->families, (int)at) : NULL;
 }
 
@@ -68,7 +55,7 @@ static const cJSON *size_of(const cJSON *family, double units)
     const cJSON *size;
     cJSON_ArrayForEach(size, cJSON_GetObjectItemCaseSensitive(family, "sizes"))
     {
-        if (number_in(size, "units") == units)
+        if (answer_number(size, "units") == units)
             return size;
     }
     return NULL;
@@ -76,7 +63,7 @@ static const cJSON *size_of(const cJSON *family, double units)
 
 static const char *objective_of(const cJSON *spec)
 {
-    const char *objective = text_in(spec, "objective");
+    const char *objective = answer_text(spec, "objective");
     return *objective ? objective : "cost";
 }
 
@@ -129,20 +116,20 @@ static int add_size(struct plan_page *p, const cJSON *family, size_t number, con
         if (point->at[a] < 0)
             return error_no_memory(err);
     }
-    bool grows = strcmp(text_in(size, "binding"), "a queue that grows") == 0;
+    bool grows = strcmp(answer_text(size, "binding"), "a queue that grows") == 0;
     for (int k = 0; k < OUTCOMES; k++) {
         bool latency = k >= TTFT_P99;
-        point->at[p->column[k]] = latency && grows ? NAN : number_in(size, keys[k] ? keys[k] : p->objective);
+        point->at[p->column[k]] = latency && grows ? NAN : answer_number(size, keys[k] ? keys[k] : p->objective);
         point->half[p->column[k]] = latency && !grows ? half_in(size, keys[k]) : NAN;
     }
-    const char *verdict = text_in(size, "verdict");
+    const char *verdict = answer_text(size, "verdict");
     point->slo = grows                            ? STUDY_OVERLOADED
                  : strcmp(verdict, "holds") == 0  ? STUDY_MET
                  : strcmp(verdict, "breaks") == 0 ? STUDY_MISSED
                                                   : STUDY_AT_TIMES;
-    double replications = number_in(size, "replications");
+    double replications = answer_number(size, "replications");
     point->replications = replications > 0 && replications < 1e9 ? (size_t)replications : 0;
-    snprintf(point->label, sizeof point->label, "%.0f × family %zu", number_in(size, "units"), number);
+    snprintf(point->label, sizeof point->label, "%.0f × family %zu", answer_number(size, "units"), number);
     snprintf(point->link, sizeof point->link, "#family-%zu", number);
     return 0;
 }
@@ -170,7 +157,7 @@ static int arrange(struct plan_page *p, struct error *err)
 static void write_estimate(const struct plan_page *p, const cJSON *size, const char *key, const char *title)
 {
     char text[32];
-    double v = number_in(size, key), half = half_in(size, key);
+    double v = answer_number(size, key), half = half_in(size, key);
     html_seconds(text, sizeof text, v);
     if (isfinite(v))
         fprintf(p->out, "<div><dt>%s</dt><dd>%s<small>± %.2g %%</small></dd></div>\n", title, text, 100 * half / v);
@@ -178,7 +165,7 @@ static void write_estimate(const struct plan_page *p, const cJSON *size, const c
 
 static void write_unserved(const struct plan_page *p, const cJSON *outcome, const char *reason)
 {
-    double share = number_in(outcome, "unserved");
+    double share = answer_number(outcome, "unserved");
     if (!(share > 0))
         return;
     fprintf(p->out, "<p>%.2f %% of requests are not served", 100 * share);
@@ -191,39 +178,39 @@ static void write_choice(const struct plan_page *p, const cJSON *family, double 
 {
     const cJSON *size = size_of(family, units);
     fprintf(p->out, "<h3>%s: %.0f unit%s of ", role, units, units == 1 ? "" : "s");
-    html_text(p->out, text_in(family, "label"));
+    html_text(p->out, answer_text(family, "label"));
     fputs("</h3>\n<dl class=\"numbers\">\n", p->out);
     if (strcmp(p->objective, "gpus") != 0)
         fprintf(p->out, "<div><dt>%s</dt><dd>%.4g</dd></div>\n", objective_words(p->objective),
-                number_in(size, p->objective));
-    fprintf(p->out, "<div><dt>GPUs</dt><dd>%.4g</dd></div>\n", number_in(size, "gpus"));
-    if (strcmp(p->objective, "cost") == 0 && number_in(size, "tokens_per_s") > 0)
+                answer_number(size, p->objective));
+    fprintf(p->out, "<div><dt>GPUs</dt><dd>%.4g</dd></div>\n", answer_number(size, "gpus"));
+    if (strcmp(p->objective, "cost") == 0 && answer_number(size, "tokens_per_s") > 0)
         fprintf(p->out, "<div><dt>cost of a million tokens</dt><dd>%.3g</dd></div>\n",
-                number_in(size, "cost") / number_in(size, "tokens_per_s") / 3600 * 1e6);
+                answer_number(size, "cost") / answer_number(size, "tokens_per_s") / 3600 * 1e6);
     write_estimate(p, size, "ttft_s.p99", "TTFT p99");
     write_estimate(p, size, "tpot_s.p99", "TPOT p99");
     write_estimate(p, size, "e2e_s.p99", "E2E p99");
     fprintf(p->out, "<div><dt>requests within every limit</dt><dd>%.2f %%</dd></div></dl>\n",
-            100 * number_in(size, "attainment"));
-    write_unserved(p, size, text_in(size, "reason"));
+            100 * answer_number(size, "attainment"));
+    write_unserved(p, size, answer_text(size, "reason"));
 }
 
 /* The size that comes closest; and where requests miss the SLO even if each has an idle replica to itself, that. */
 static void write_closest(const struct plan_page *p, const cJSON *closest)
 {
-    double units = number_in(p->result, "closest_units");
+    double units = answer_number(p->result, "closest_units");
     const cJSON *alone = cJSON_GetObjectItemCaseSensitive(p->result, "alone");
     write_choice(p, closest, units, "Closest");
     fputs("<p>It misses the SLO: ", p->out);
-    html_text(p->out, text_in(size_of(closest, units), "words"));
+    html_text(p->out, answer_text(size_of(closest, units), "words"));
     fputs(".</p>\n", p->out);
     if (!alone)
         return;
     fputs("<p>No number of units helps. Requests that each have an idle replica to themselves miss the SLO, too: ",
           p->out);
-    html_text(p->out, text_in(alone, "words"));
+    html_text(p->out, answer_text(alone, "words"));
     fputs(".</p>\n", p->out);
-    write_unserved(p, alone, text_in(alone, "reason"));
+    write_unserved(p, alone, answer_text(alone, "reason"));
 }
 
 static void write_verdict(const struct plan_page *p)
@@ -232,23 +219,34 @@ static void write_verdict(const struct plan_page *p)
                 *closest = family_of(p, "closest");
     fprintf(p->out, "<section class=\"verdict %s\" aria-label=\"verdict\">\n", chosen ? "good" : "bad");
     if (chosen) {
-        double gpus = number_in(size_of(chosen, number_in(chosen, "units")), "gpus");
-        fprintf(p->out, "<p class=\"big\">Buy %.4g GPU%s</p>\n", gpus, gpus == 1 ? "" : "s");
-        write_choice(p, chosen, number_in(chosen, "units"), "Recommended");
-        fprintf(p->out, "<p>%.4g requests/s within the SLO.", number_in(p->result, "rate_per_s"));
-        if (number_in(p->result, "equally_cheap") > 1)
-            fprintf(p->out,
-                    " Of %.0f that cost as much it is the one with the widest margin, with a probability of %.0f %%.",
-                    number_in(p->result, "equally_cheap"), 100 * number_in(p->result, "confidence_of_choice"));
+        const cJSON *size = size_of(chosen, answer_number(chosen, "units"));
+        fputs("<p class=\"big\">Buy ", p->out);
+        answer_purchase(p->out, cJSON_GetObjectItemCaseSensitive(size, "bill"));
         fputs("</p>\n", p->out);
+        answer_sentences(p->out, p->result, size);
+        if (answer_number(p->result, "equally_cheap") > 1)
+            fprintf(p->out,
+                    "<p>Of %.0f that cost as much it is the one with the widest margin, with a probability of %.0f "
+                    "%%.</p>\n",
+                    answer_number(p->result, "equally_cheap"), 100 * answer_number(p->result, "confidence_of_choice"));
     } else {
         fputs("<p class=\"big\">Nothing that may be bought meets the SLO</p>\n", p->out);
         if (closest)
             write_closest(p, closest);
     }
     fputs("</section>\n", p->out);
+    const cJSON *shown = chosen ? chosen : closest;
+    const cJSON *size = size_of(shown, answer_number(chosen ? chosen : p->result, chosen ? "units" : "closest_units"));
+    answer_expected(p->out, p->result, size);
+    answer_curves(p->out, p->result);
+    answer_asked(p->out, p->result, size);
+    answer_bill(p->out, size);
+    answer_needs(p->out, p->result);
+    html_heading(p->out, "choices", "The two best");
+    if (chosen)
+        write_choice(p, chosen, answer_number(chosen, "units"), "Recommended");
     if (second)
-        write_choice(p, second, number_in(second, "units"), "Runner-up");
+        write_choice(p, second, answer_number(second, "units"), "Runner-up");
 }
 
 enum { HEADROOM_WIDTH = 760, HEADROOM_LEFT = 130, HEADROOM_LINE = 34, HEADROOM_TEXT = 190 };
@@ -292,13 +290,15 @@ static void write_headroom(const struct plan_page *p)
     fprintf(
         p->out,
         "<p class=\"hint\">How many times as much of each input the recommendation bears; the bar reaches from what "
-        "is shown to hold to what is shown to break.</p>\n<svg class=\"wide\" viewBox=\"0 0 %d %d\" role=\"img\" "
+        "is shown to hold to what is shown to break. Kernel times are of the cost model's; the others are with kernels "
+        "as "
+        "slow as the verdict takes them to be.</p>\n<svg class=\"wide\" viewBox=\"0 0 %d %d\" role=\"img\" "
         "aria-label=\"headroom by input\">\n",
         HEADROOM_WIDTH, 24 + HEADROOM_LINE * cJSON_GetArraySize(headroom));
     int row = 0;
     cJSON_ArrayForEach(input, headroom)
     {
-        double v = number_in(headroom, input->string);
+        double v = answer_number(headroom, input->string);
         draw_headroom(p->out, kept_text(input->string), v, number_at(input, 1), number_at(input, 2),
                       12 + HEADROOM_LINE * row++);
     }
@@ -306,10 +306,10 @@ static void write_headroom(const struct plan_page *p)
     const cJSON *lost = cJSON_GetObjectItemCaseSensitive(p->result, "one_lost");
     if (lost) {
         fprintf(p->out, "<p>With one unit lost it <b>%s</b> (first: ",
-                strcmp(text_in(lost, "verdict"), "holds") == 0    ? "still keeps the SLO"
-                : strcmp(text_in(lost, "verdict"), "breaks") == 0 ? "breaks the SLO"
-                                                                  : "may or may not keep the SLO");
-        html_text(p->out, text_in(lost, "binding"));
+                strcmp(answer_text(lost, "verdict"), "holds") == 0    ? "still keeps the SLO"
+                : strcmp(answer_text(lost, "verdict"), "breaks") == 0 ? "breaks the SLO"
+                                                                      : "may or may not keep the SLO");
+        html_text(p->out, answer_text(lost, "binding"));
         fputs(").</p>\n", p->out);
     }
 }
@@ -336,13 +336,13 @@ static size_t tornado_bars(const cJSON *needs, double units, struct tornado_bar 
     cJSON_ArrayForEach(n, needs)
     {
         size_t k = 0;
-        while (k < count && strcmp(bars[k].input, text_in(n, "input")) != 0)
+        while (k < count && strcmp(bars[k].input, answer_text(n, "input")) != 0)
             k++;
         if (k == TORNADO_BARS)
             continue;
         if (k == count)
-            bars[count++] = (struct tornado_bar){text_in(n, "input"), units, units};
-        *(number_in(n, "factor") > 1 ? &bars[k].more : &bars[k].less) = number_in(n, "units");
+            bars[count++] = (struct tornado_bar){answer_text(n, "input"), units, units};
+        *(answer_number(n, "factor") > 1 ? &bars[k].more : &bars[k].less) = answer_number(n, "units");
     }
     for (size_t i = 1; i < count; i++)
         for (size_t k = i; k > 0 && width_of(&bars[k], units) > width_of(&bars[k - 1], units); k--) {
@@ -405,11 +405,11 @@ static void write_needs(const struct plan_page *p, const cJSON *needs)
     cJSON_ArrayForEach(n, needs)
     {
         fputs("<tr><td>", p->out);
-        html_text(p->out, text_in(n, "input"));
-        fprintf(p->out, "</td><td>%+.0f %%</td>", 100 * (number_in(n, "factor") - 1));
-        write_units(p->out, number_in(n, "units"));
+        html_text(p->out, answer_text(n, "input"));
+        fprintf(p->out, "</td><td>%+.0f %%</td>", 100 * (answer_number(n, "factor") - 1));
+        write_units(p->out, answer_number(n, "units"));
         if (second) {
-            write_units(p->out, number_in(n, "runner_up_units"));
+            write_units(p->out, answer_number(n, "runner_up_units"));
             fputs(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(n, "runner_up_is_cheaper"))
                       ? "<td>the runner-up is cheaper</td>"
                       : "<td></td>",
@@ -424,9 +424,9 @@ static void write_needs(const struct plan_page *p, const cJSON *needs)
 static void write_share(FILE *out, const cJSON *needs)
 {
     const cJSON *n;
-    double share = fabs(number_in(cJSON_GetArrayItem(needs, 0), "factor") - 1);
+    double share = fabs(answer_number(cJSON_GetArrayItem(needs, 0), "factor") - 1);
     bool same = true;
-    cJSON_ArrayForEach(n, needs) same &= fabs(fabs(number_in(n, "factor") - 1) - share) < 1e-9;
+    cJSON_ArrayForEach(n, needs) same &= fabs(fabs(answer_number(n, "factor") - 1) - share) < 1e-9;
     if (same)
         fprintf(out, "by %.0f %%", 100 * share);
     else
@@ -436,7 +436,7 @@ static void write_share(FILE *out, const cJSON *needs)
 static void write_tornado(const struct plan_page *p)
 {
     const cJSON *needs = cJSON_GetObjectItemCaseSensitive(p->result, "sensitivity");
-    double units = number_in(family_of(p, "recommendation"), "units");
+    double units = answer_number(family_of(p, "recommendation"), "units");
     struct tornado_bar bars[TORNADO_BARS];
     size_t count = tornado_bars(needs, units, bars);
     if (count == 0)
@@ -466,17 +466,17 @@ static void write_families(const struct plan_page *p)
           p->out);
     cJSON_ArrayForEach(family, p->families)
     {
-        double units = number_in(family, "units");
+        double units = answer_number(family, "units");
         char *scenario = cJSON_Print(cJSON_GetObjectItemCaseSensitive(family, "scenario"));
         fprintf(p->out, "<tr id=\"family-%zu\"><td>%zu. ", index, index);
         index++;
-        html_text(p->out, text_in(family, "label"));
+        html_text(p->out, answer_text(family, "label"));
         fputs("<details><summary>scenario of a unit</summary><pre>", p->out);
         html_text(p->out, scenario ? scenario : "");
         fputs("</pre></details></td>", p->out);
         fprintf(p->out, isfinite(units) ? "<td>%.0f</td>" : "<td>–</td>", units);
-        fprintf(p->out, "<td>%.4g</td><td class=\"words\">", number_in(family, "capacity_per_s"));
-        html_text(p->out, family == family_of(p, "recommendation") ? "recommended" : text_in(family, "why"));
+        fprintf(p->out, "<td>%.4g</td><td class=\"words\">", answer_number(family, "capacity_per_s"));
+        html_text(p->out, family == family_of(p, "recommendation") ? "recommended" : answer_text(family, "why"));
         fputs("</td></tr>\n", p->out);
         free(scenario);
     }
@@ -515,7 +515,7 @@ static int write_page(struct plan_page *p, struct error *err)
     char *spec = cJSON_Print(p->spec);
     fprintf(p->out,
             "<p>Found with %.0f trials of %.3g million requests.</p>\n<details><summary>The plan</summary><pre>",
-            number_in(p->result, "trials"), number_in(p->result, "requests") * 1e-6);
+            answer_number(p->result, "trials"), answer_number(p->result, "requests") * 1e-6);
     html_text(p->out, spec ? spec : "");
     fputs("</pre></details>\n", p->out);
     free(spec);

@@ -27,7 +27,7 @@ const background = page => page.evaluate(() => getComputedStyle(document.body).b
 const shown = page => page.evaluate(() => document.documentElement.dataset.shown?.split(' ').map(Number));
 
 // A page answers at once, at any width, with no error and nothing from elsewhere; charts have ink and words for who cannot see them.
-for (const [name, verdict] of [['run', /^SLO met$/], ['bare', /^SLO met$/], ['sweep', /points meet the SLO$/], ['plan', /^Buy \d+ GPUs$/], ['both', /^B is better than A in/]])
+for (const [name, verdict] of [['run', /^SLO met$/], ['bare', /^SLO met$/], ['sweep', /points meet the SLO$/], ['plan', /^Buy \d+ nodes? of 8 × /], ['both', /^B is better than A in/]])
     for (const width of [1280, 400]) {
         const page = await open(name, { viewport: { width, height: 900 } });
         assert.match(await page.locator('.verdict .big').first().textContent(), verdict);
