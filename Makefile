@@ -27,6 +27,8 @@ FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 SHIPPED := $(wildcard profiles/models/*.json profiles/devices/*.json profiles/engines/*.json profiles/techniques/*.json \
            profiles/accuracy/*.json workloads/scenarios/*.json planner/plans/*.json)
+# A paper is called by its folder; files next to it keep their path.
+SHIPPED += $(wildcard papers/*/*.json)
 FORMATTED := $(foreach room,$(ROOMS) include/tandem engine_ref/cuda planner/mpi tests tests/fuzz tests/faults tests/bench docs/examples,$(wildcard $(room)/*.[ch]))
 
 # The engine's CUDA backend, a shared object next to the program; CUDA= leaves it out. Toolkits differ in where they keep
@@ -53,7 +55,7 @@ MPI_OBJECT := $(if $(MPI),$(BUILD)/tandem-mpi.so)
 
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-.PHONY: all lib demo check test recompute coverage tsan mutants faults kills gpu-kit bench asan fuzz lint tidy format install install-lib uninstall deps deps-if-missing testers clean help
+.PHONY: all lib demo check test recompute coverage tsan mutants faults kills gpu-kit bench asan fuzz lint tidy format install install-lib uninstall deb wheel deps deps-if-missing testers clean help
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/tandem $(CUDA_OBJECT) $(MPI_OBJECT) ## build the program at build/tandem
@@ -83,7 +85,7 @@ deps-if-missing:
 
 # Programs that only tests ask. Without one of them its test says that it is skipped, and nothing fails. Of Prometheus
 # nothing is installed: its package would start a server.
-testers: $(BUILD)/testers/node_modules/playwright-core $(BUILD)/testers/promtool ## bring Chromium and playwright-core, with which pages are tested, and promtool
+testers: $(BUILD)/testers/node_modules/playwright-core $(BUILD)/testers/promtool ## bring Chromium and playwright-core, with which pages are tested, Prometheus and promtool
 	@command -v chromium >/dev/null || { echo "installing: chromium"; $(INSTALL) chromium; }
 
 $(BUILD)/testers/node_modules/playwright-core: tests/browser/package.json
@@ -94,7 +96,8 @@ $(BUILD)/testers/node_modules/playwright-core: tests/browser/package.json
 $(BUILD)/testers/promtool:
 	@mkdir -p $(@D); echo "  $@"
 	@cd $(@D) && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool.new && \
-	    chmod +x promtool.new && mv promtool.new promtool && rm prometheus_*.deb
+	    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/prometheus >prometheus.new && \
+	    chmod +x prometheus.new promtool.new && mv prometheus.new prometheus && mv promtool.new promtool && rm prometheus_*.deb
 
 $(BUILD)/tandem: $(OBJECTS) | libraries
 	@echo "  $@"
@@ -171,8 +174,9 @@ QUOTE := sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/??/?\\?/g' -e 's/.*/    "&\\n
 $(BUILD)/shipped_files.c: $(SHIPPED) Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "profiles/shipped.h"'; echo 'const struct shipped_file shipped_files[] = {'; \
-	for f in $(SHIPPED); do kind=$$(basename $$(dirname $$f)); \
-	    echo "    {\"$${kind%s}\", \"$$(basename $$f .json)\","; $(QUOTE) $$f; echo '    },'; done; \
+	for f in $(SHIPPED); do kind=$$(basename $$(dirname $$f)); name=$$(basename $$f .json); \
+	    case $$f in papers/*/paper.json) name=$$kind; kind=paper;; papers/*) name=$$f; kind=file;; esac; \
+	    echo "    {\"$${kind%s}\", \"$$name\","; $(QUOTE) $$f; echo '    },'; done; \
 	echo '    {0}};'; } > $@
 
 UPLOT := reports/pages/vendor/uplot
@@ -208,7 +212,7 @@ $(BUILD)/emulated/tandem-cuda.so: $(wildcard engine_ref/cuda/* $(EMULATOR)/* eng
 	$(Q)$(CC) -std=c17 -D_POSIX_C_SOURCE=200809L -fPIC -shared -O2 -I. engine_ref/cuda/backend.c base/error.c base/printable.c base/array.c $(@D)/engine.o \
 	    $(@D)/emulator.o -lstdc++ -lm -Wl,--no-undefined -o $@
 
-test: $(BUILD)/tandem $(TESTS) ## run the tests of the current build
+test: $(BUILD)/tandem $(TESTS) $(BENCHES) ## run the tests of the current build
 	@tests/run $(BUILD) $(RELEASE)
 
 RECOMPUTE ?= 1000
@@ -222,7 +226,7 @@ coverage: ## run the tests of a build that counts, and print the share of lines 
 .PHONY: counted
 counted: $(BUILD)/tandem $(MPI_OBJECT) $(TESTS)
 	@find $(BUILD) -name '*.gcda' -delete
-	@tests/coverage/execute $(BUILD)
+	@tests/run $(BUILD) || true # what fails counts as far as it came
 
 RACED := $(BUILD)/tsan/tandem $(BUILD)/tsan/tests/test_ranks
 tsan: ## run all that runs on threads under ThreadSanitizer
@@ -238,7 +242,7 @@ check: deps-if-missing ## what CI runs: warnings as errors, sanitizers, format, 
 	@tests/check-rooms
 	@tests/check-format $(FORMATTED)
 	@$(MAKE) --no-print-directory -j1 -k testers || echo "some testers could not be brought: their tests are skipped"
-	@$(MAKE) --no-print-directory WERROR=-Werror all lib $(BENCHES) $(BUILD)/emulated/tandem-cuda.so
+	@$(MAKE) --no-print-directory WERROR=-Werror all lib $(BUILD)/emulated/tandem-cuda.so
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' WERROR=-Werror \
 	    SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' RELEASE=$(BUILD) test
 
@@ -309,22 +313,50 @@ tidy: ## clang-tidy with the checks of .clang-tidy, in every room; TIDY="base/*.
 format: ## format every source file
 	clang-format -i $(FORMATTED)
 
-install: all install-lib ## install the program, libtandem and its header to PREFIX (/usr/local)
-	install -D -m 755 $(BUILD)/tandem $(DESTDIR)$(PREFIX)/bin/tandem
+# Where make install puts things. LIBDIR may be a distribution's own, lib/x86_64-linux-gnu; optional parts are found by the
+# program in ../lib/tandem, wherever that is.
+LIBDIR ?= $(PREFIX)/lib
+TO := $(DESTDIR)$(PREFIX)
+SHARE := $(TO)/share
+COMMANDS = $(shell $(BUILD)/tandem --help | sed -n 's/^  tandem \([a-z]*\) .*/\1/p')
+PLUGIN_HEADERS = $(sort $(filter %.h,$(shell $(CC) -std=c17 -I. -MM docs/examples/by_prompt.c docs/examples/prompts_alone.c)))
+
+install: all install-lib ## install the program, its parts, libtandem, headers, man pages, completions and examples to PREFIX (/usr/local)
+	install -D -m 755 $(BUILD)/tandem $(TO)/bin/tandem
+	for o in $(CUDA_OBJECT) $(MPI_OBJECT); do install -D -m 644 $$o $(TO)/lib/tandem/$$(basename $$o) || exit 1; done
+	install -d $(SHARE)/man/man1 $(SHARE)/doc/tandem/examples
+	$(BUILD)/tandem help --man >$(SHARE)/man/man1/tandem.1
+	for c in $(COMMANDS); do $(BUILD)/tandem help --man $$c >$(SHARE)/man/man1/tandem-$$c.1 || exit 1; done
+	install -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	$(BUILD)/tandem help --completion bash >$(SHARE)/bash-completion/completions/tandem
+	$(BUILD)/tandem help --completion zsh >$(SHARE)/zsh/site-functions/_tandem
+	$(BUILD)/tandem help --completion fish >$(SHARE)/fish/vendor_completions.d/tandem.fish
+	for h in $(PLUGIN_HEADERS); do install -D -m 644 $$h $(TO)/include/tandem/plugin/$$h || exit 1; done
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/tandem-plugin.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/tandem-plugin.pc
+	cp -r docs/examples/. $(SHARE)/doc/tandem/examples/
+	install -m 644 README.md CHANGELOG.md LICENSE docs/scenario.schema.json $(SHARE)/doc/tandem/
 
 install-lib: lib ## libtandem and its header alone
-	install -D -m 644 include/tandem/tandem.h $(DESTDIR)$(PREFIX)/include/tandem/tandem.h
-	install -D -m 755 $(LIB_BUILD)/libtandem.so $(DESTDIR)$(PREFIX)/lib/libtandem.so.$(VERSION)
-	ln -sf libtandem.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libtandem.so.$(SO_MAJOR)
-	ln -sf libtandem.so.$(SO_MAJOR) $(DESTDIR)$(PREFIX)/lib/libtandem.so
-	install -D -m 644 $(LIB_BUILD)/libtandem.a $(DESTDIR)$(PREFIX)/lib/libtandem.a
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' simulation/tandem.pc.in \
-	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/tandem.pc
+	install -D -m 644 include/tandem/tandem.h $(TO)/include/tandem/tandem.h
+	install -D -m 644 $(LIB_BUILD)/libtandem.so $(DESTDIR)$(LIBDIR)/libtandem.so.$(VERSION)
+	ln -sf libtandem.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libtandem.so.$(SO_MAJOR)
+	ln -sf libtandem.so.$(SO_MAJOR) $(DESTDIR)$(LIBDIR)/libtandem.so
+	install -D -m 644 $(LIB_BUILD)/libtandem.a $(DESTDIR)$(LIBDIR)/libtandem.a
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' simulation/tandem.pc.in \
+	    >$(DESTDIR)$(LIBDIR)/pkgconfig/tandem.pc
 
 uninstall: ## take them away again
-	rm -f $(DESTDIR)$(PREFIX)/bin/tandem $(DESTDIR)$(PREFIX)/include/tandem/tandem.h $(DESTDIR)$(PREFIX)/lib/libtandem.* \
-	    $(DESTDIR)$(PREFIX)/lib/pkgconfig/tandem.pc
+	rm -f $(TO)/bin/tandem $(DESTDIR)$(LIBDIR)/libtandem.* $(DESTDIR)$(LIBDIR)/pkgconfig/tandem.pc $(DESTDIR)$(LIBDIR)/pkgconfig/tandem-plugin.pc \
+	    $(SHARE)/man/man1/tandem.1 $(SHARE)/man/man1/tandem-*.1 $(SHARE)/bash-completion/completions/tandem \
+	    $(SHARE)/zsh/site-functions/_tandem $(SHARE)/fish/vendor_completions.d/tandem.fish
+	rm -rf $(TO)/lib/tandem $(TO)/include/tandem $(SHARE)/doc/tandem
+
+deb: all lib ## build Debian packages (tandem, libtandem1, libtandem-dev) in build/deb
+	+@MAKE='$(MAKE)' packaging/deb $(BUILD) $(VERSION) $(SO_MAJOR)
+
+wheel: all lib ## build the Python package with all that it needs: build/tandem_simulator-VERSION-py3-none-PLATFORM.whl
+	@python3 packaging/wheel $(BUILD) $(VERSION)
 
 clean: ## remove what was built
 	rm -rf $(BUILD)

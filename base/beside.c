@@ -21,13 +21,28 @@ static void program_folder(char *out, size_t size)
         snprintf(out, size, ".");
 }
 
+/* The program's own folder, as make leaves it, or lib/tandem next to that, as it is installed. Returns 1 where the file
+ * is there, else 0, or -1. */
+static int find_beside(const char *file, char *out, size_t size, struct error *err)
+{
+    static const char *const places[] = {"", "/../lib/tandem"};
+    char folder[900];
+    program_folder(folder, sizeof folder);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        snprintf(out, size, "%s%s/%.80s", folder, places[i], file);
+        int there = file_present(out, err);
+        if (there != 0)
+            return there;
+    }
+    snprintf(out, size, "%s/%.80s", folder, file);
+    return 0;
+}
+
 void *beside_open(const char *file, const char *symbol, bool global, const char *what, const char *needs,
                   struct error *err)
 {
-    char folder[900], path[1000];
-    program_folder(folder, sizeof folder);
-    snprintf(path, sizeof path, "%s/%.80s", folder, file);
-    int there = file_present(path, err);
+    char path[1000];
+    int there = find_beside(file, path, sizeof path, err);
     if (there == 0)
         error_set(err, ERROR_INPUT, "%s: found no %s; make builds it where it finds %s", what, path, needs);
     if (there != 1)

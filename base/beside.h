@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* beside.h — optional parts of the program, which are shared objects in its own folder. */
+/* beside.h — optional parts of the program, which are shared objects in its own folder, or in ../lib/tandem from
+ * there, where make install puts them. */
 #ifndef TANDEM_BASE_BESIDE_H
 #define TANDEM_BASE_BESIDE_H
 

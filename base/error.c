@@ -10,20 +10,21 @@
 
 static _Thread_local bool memory_failed; /* a thread's own, as errno is */
 
-int error_set(struct error *err, enum error_code code, const char *format, ...)
+int(error_set)(struct error *err, enum error_code code, const char *format, ...)
 {
     if (memory_failed && code == ERROR_INPUT)
         return error_no_memory(err);
     va_list args;
     va_start(args, format);
     err->code = code;
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is two lines above */
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
     printable_in_place(err->text, sizeof err->text);
     return -1;
 }
 
-int error_no_memory(struct error *err)
+int(error_no_memory)(struct error *err)
 {
     memory_failed = true; /* so that it counts even where the caller goes on without */
     return error_set(err, ERROR_MEMORY, "out of memory");

@@ -22,6 +22,11 @@ int error_set(struct error *err, enum error_code code, const char *format, ...) 
 /* Sets ERROR_MEMORY with the sentence for a failed allocation. Returns -1. */
 int error_no_memory(struct error *err);
 
+#ifdef __clang_analyzer__ /* which sees one file at a time */
+#define error_set(...) ((void)(error_set)(__VA_ARGS__), -1)
+#define error_no_memory(err) ((void)(error_no_memory)(err), -1)
+#endif
+
 /* Whom to blame for a file that cannot be opened, by errno: ERROR_INPUT where another name or other rights would mend
  * it, ERROR_MEMORY, or ERROR_IO, the machine. */
 enum error_code error_code_of_opening(int reason);

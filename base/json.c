@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/json.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdint.h>
@@ -145,6 +146,7 @@ int json_load(const char *file, struct json *root, struct error *err)
     char *text = NULL;
     int status = read_text(in, file, &text, err);
     fclose(in);
+    assert(status || text); /* an empty file is an empty text */
     if (status == 0)
         status = json_parse(text, file, root, err);
     free(text);
@@ -166,7 +168,21 @@ struct json json_element(const struct json *array, int index)
     return at;
 }
 
-int json_complain(const struct json *at, const char *expected, struct error *err)
+struct json json_first(const struct json *array)
+{
+    return json_element(cJSON_IsArray(array->node) ? array : &(struct json){.file = array->file}, 0);
+}
+
+struct json json_next(const struct json *element)
+{
+    struct json next = {.node = element->node ? element->node->next : NULL, .file = element->file};
+    const char *index = strrchr(element->path, '[');
+    snprintf(next.path, sizeof next.path, "%.*s[%ld]", (int)(index - element->path), element->path,
+             strtol(index + 1, NULL, 10) + 1);
+    return next;
+}
+
+int(json_complain)(const struct json *at, const char *expected, struct error *err)
 {
     const char *path = at->path[0] ? at->path : "(top)";
     if (!at->node)

@@ -9,6 +9,15 @@
 
 #include "base/error.h"
 
+/* cJSON answers false for NULL, which clang's analyzer cannot see. */
+#ifdef __clang_analyzer__
+#define cJSON_IsNumber(node) ((node) != NULL && (cJSON_IsNumber)(node))
+#define cJSON_IsString(node) ((node) != NULL && (cJSON_IsString)(node))
+#define cJSON_IsObject(node) ((node) != NULL && (cJSON_IsObject)(node))
+#define cJSON_IsArray(node) ((node) != NULL && (cJSON_IsArray)(node))
+#define cJSON_IsBool(node) ((node) != NULL && (cJSON_IsBool)(node))
+#endif
+
 /* From then on, an allocation that cJSON misses in any thread is noted there (memory_note_failure). A program calls it
  * before all else: the library does not, whose host may have hooks of its own. Its texts are still freed by free(). */
 void json_note_failures(void);
@@ -29,6 +38,11 @@ int json_parse(const char *text, const char *name, struct json *root, struct err
 struct json json_member(const struct json *object, const char *key);
 struct json json_element(const struct json *array, int index);
 
+/* The first element of an array, and the one after an element; node NULL after the last, and in what is no array. A
+ * walk by these takes time linear in the elements, one by json_element quadratic. */
+struct json json_first(const struct json *array);
+struct json json_next(const struct json *element);
+
 /* Fails unless the node is an object whose every key is in the NULL-ended list. */
 int json_check_keys(const struct json *object, const char *const *allowed, struct error *err);
 
@@ -43,6 +57,9 @@ int json_read_string(const struct json *object, const char *key, bool required, 
 
 /* Fills err with "FILE: PATH: expected EXPECTED, found ..." and returns -1. */
 int json_complain(const struct json *at, const char *expected, struct error *err);
+#ifdef __clang_analyzer__
+#define json_complain(at, expected, err) ((void)(json_complain)(at, expected, err), -1)
+#endif
 
 /* The same of a name that there is not, with the one that may have been meant (nearest.h). */
 int json_complain_of_name(const struct json *at, const char *expected, const char *found,

@@ -50,16 +50,6 @@ static const struct option_spec options[] = {
     {0},
 };
 
-static int read_count(const char *option, const char *text, size_t otherwise, size_t most, size_t *out,
-                      struct error *err)
-{
-    char *end = NULL;
-    *out = text ? strtoul(text, &end, 10) : otherwise;
-    if (text && (*end || *text == '-' || *out < 1 || *out > most))
-        return error_set(err, ERROR_INPUT, "%s %s: expected a whole number from 1 to %zu", option, text, most);
-    return 0;
-}
-
 static int read_parameters(const char *text, bool fitted[CALIBRATED], struct error *err)
 {
     for (int i = 0; i < CALIBRATED; i++)
@@ -83,14 +73,12 @@ static int read_parameters(const char *text, bool fitted[CALIBRATED], struct err
 
 static int read_wishes(const struct arguments *args, struct calibration_wishes *w, struct error *err)
 {
-    size_t threads;
     *w = (struct calibration_wishes){.share = 0.95};
     if (read_count("--fit", args->values[OPT_FIT], 0, 100000, &w->fit, err) ||
         read_count("--seeds", args->values[OPT_SEEDS], 2, 1000, &w->seeds, err) ||
-        read_count("-j", args->values[OPT_THREADS], parallel_processors(), 1024, &threads, err) ||
+        read_threads(args->values[OPT_THREADS], &w->threads, err) ||
         read_parameters(args->values[OPT_PARAMETERS], w->fitted, err))
         return -1;
-    w->threads = (unsigned)threads;
     return 0;
 }
 

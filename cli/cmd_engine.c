@@ -6,6 +6,7 @@
 
 #include "base/printable.h"
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "cli/signals.h"
 #include "engine_ref/selfcheck.h"
 #include "engine_ref/server.h"
@@ -74,7 +75,7 @@ static int read_number(const struct arguments *args, int option, double least, d
     return 0;
 }
 
-static int read_threads(const struct arguments *args, size_t *threads, struct error *err)
+static int read_workers(const struct arguments *args, size_t *threads, struct error *err)
 {
     double n;
     if (read_number(args, OPT_THREADS, 1, 256, (double)workers_usual(), &n, err))
@@ -104,7 +105,7 @@ static int bench_open(const struct arguments *args, const struct sweep_options *
     if (!backend)
         return -1;
     if (model_load(args->values[OPT_MODEL] ? args->values[OPT_MODEL] : "demo-11m", &model, err) ||
-        read_threads(args, &threads, err) ||
+        read_workers(args, &threads, err) ||
         weights_create(&b->weights, &model, args->values[OPT_ONE_LAYER] != NULL, err))
         return -1;
     struct engine_limits limits = sweep_limits(o, 16, threads);
@@ -214,7 +215,7 @@ static int run_profile(const struct arguments *args, struct error *err)
                               .point_s = point,
                               .half_width = 0.01,
                               .points_file = points,
-                              .progress = isatty(STDERR_FILENO) == 1 && !args->values[OPT_QUIET] ? stderr : NULL,
+                              .progress = progress_on_terminal() && !args->values[OPT_QUIET] ? stderr : NULL,
                               .stop = stop_on_signal()};
     struct bench b;
     if (bench_open(args, &o, &b, err))
@@ -325,7 +326,7 @@ static int run_serve(const struct arguments *args, struct error *err)
         return error_set(err, ERROR_INPUT, "--peer %s: expected shared or socket", peer);
     o.rows = (size_t)rows;
     o.temperature = (float)temperature;
-    if (read_threads(args, &o.threads, err) || open_scenario(args, &s, err))
+    if (read_workers(args, &o.threads, err) || open_scenario(args, &s, err))
         return -1;
     int status = server_open(&server, &s->scenario, &o, err);
     if (status == 0) {
@@ -346,27 +347,31 @@ static int run(const struct arguments *args, struct error *err)
         const char *name;
         int words;
         int (*run)(const struct arguments *args, struct error *err);
-    } actions[] = {{"check", 1, run_check},
-                   {"bench", 1, run_bench},
-                   {"profile", 1, run_profile},
-                   {"serve", 2, run_serve}};
+    } runs[] = {{"check", 1, run_check}, {"bench", 1, run_bench}, {"profile", 1, run_profile}, {"serve", 2, run_serve}};
     if (need_words(args, 1, 2, command_engine.usage, err))
         return exit_for(err);
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
-        if (strcmp(args->words[0], actions[i].name) == 0) {
-            int words = actions[i].words;
-            return need_words(args, words, words, command_engine.usage, err) || actions[i].run(args, err)
-                       ? exit_for(err)
-                       : EXIT_DONE;
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
+        if (strcmp(args->words[0], runs[i].name) == 0) {
+            int words = runs[i].words;
+            return need_words(args, words, words, command_engine.usage, err) || runs[i].run(args, err) ? exit_for(err)
+                                                                                                       : EXIT_DONE;
         }
     error_set(err, ERROR_INPUT, "expected check, bench, profile or serve, found \"%s\"", args->words[0]);
     return EXIT_BAD_INPUT;
 }
+
+static const struct action actions[] = {
+    {"check", ""},
+    {"bench", "--model --threads --one-layer"},
+    {"profile", "--model --threads --out --most --point-s --one-layer --quiet"},
+    {"serve", "--set --policy --threads --weights --pace --rows --temperature --peer --db --quiet"},
+    {0}};
 
 const struct command command_engine = {
     .name = "engine",
     .usage = "engine check | bench | profile | serve SCENARIO|TRACE",
     .summary = "the real engine: its correctness and speed here, a profile of it, a workload served by it",
     .options = options,
+    .actions = actions,
     .run = run,
 };

@@ -7,9 +7,12 @@
 #include "base/field_paths.h"
 #include "base/field_schema.h"
 #include "base/nearest.h"
+#include "base/printable.h"
 #include "cli/command.h"
 #include "policies/plugins.h"
 #include "policies/registry.h"
+#include "profiles/model.h"
+#include "profiles/model_name.h"
 #include "profiles/shipped.h"
 #include "profiles/technique.h"
 #include "sim/choices.h"
@@ -173,6 +176,97 @@ static bool describe(const char *name)
     return known;
 }
 
+static bool is_choice(const char *choices, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = choices; at && *at; at += strspn(at, "|")) {
+        size_t own = strcspn(at, "|");
+        if (own == length && strncmp(at, name, own) == 0)
+            return true;
+        at += own;
+    }
+    return false;
+}
+
+/* A word that a parameter may have, of a policy or generator. */
+static bool describe_values(const char *name)
+{
+    struct named n;
+    bool known = false;
+    for (const struct kind *const *group = kinds; *group; group++)
+        for (const struct kind *kind = *group; kind->heading; kind++)
+            for (size_t i = 0; kind->at(i, &n); i++)
+                for (const struct param_spec *p = n.params; p && p->name; p++)
+                    if (p->type == PARAM_TEXT && is_choice(p->choices, name)) {
+                        printf("%s, a value of %s of %s %s: %s\n", name, p->name, kind->of, n.name, p->help);
+                        known = true;
+                    }
+    return known;
+}
+
+struct value_search {
+    const char *name;
+    bool known;
+};
+
+/* A word that a field of a scenario may have. */
+static void take_value(const struct field_row *row, void *context)
+{
+    struct value_search *s = context;
+    const struct field *f = row->field;
+    bool own = is_choice(f->is.choices, s->name) || (f->other_names && strcmp(f->other_names, s->name) == 0);
+    for (const struct choice *c = f->kind == FIELD_CHOICE ? f->choices : NULL; c && c->name; c++)
+        own |= strcmp(c->name, s->name) == 0;
+    for (const struct field *m = f->kind == FIELD_FORMS ? f->members : NULL; m && m->is.name; m++)
+        own |= is_choice(m->is.choices, s->name);
+    if (own) {
+        printf("%s, a value of %s: %s\n", s->name, row->path, row->field->is.help);
+        s->known = true;
+    }
+}
+
+static bool describe_value(const char *name)
+{
+    struct value_search s = {name, false};
+    field_paths(&scenario_field, "", take_value, &s);
+    return describe_values(name) || s.known;
+}
+
+/* What a plug-in brings, once --plugin has loaded it: nothing else may load one. Returns 1 when the name is none's. */
+static int describe_plugin(const char *name, struct error *err)
+{
+    struct named n;
+    size_t length = strlen(name), index = 0;
+    const struct plugin *p;
+    while ((p = plugin_at(index)) && strcmp(plugin_file(p), name) != 0 && strcmp(p->path, name) != 0)
+        index++;
+    if (!p && length > 3 && strcmp(name + length - 3, ".so") == 0)
+        return error_set(err, ERROR_INPUT,
+                         "%s: expected --plugin %s, too: a plug-in is code, and only that option loads it",
+                         PRINTABLE(name), PRINTABLE(name));
+    for (const struct kind *kind = policies; p && kind->heading; kind++)
+        for (size_t i = 0; kind->at(i, &n); i++)
+            if (plugin_that_brings(kind, i) == p)
+                describe(n.name);
+    return p ? 0 : 1;
+}
+
+/* A model that is not called as it is shipped: a repository's name, a config.json, its folder. */
+static int describe_model(const char *name, struct error *err)
+{
+    struct model m;
+    if (model_load(name, &m, err))
+        return -1;
+    cJSON *object = model_json(&m, name);
+    char *text = object ? cJSON_Print(object) : NULL;
+    cJSON_Delete(object);
+    if (!text)
+        return error_no_memory(err);
+    printf("%s\n", text);
+    free(text);
+    return 0;
+}
+
 /* Every name that can be described, from 0 on; NULL after the last. */
 static const char *name_at(const void *names, size_t index)
 {
@@ -313,8 +407,14 @@ static int run_describe(const struct arguments *args, struct error *err)
                   args->values[AS_SCHEMA] ? "--schema" : "--markdown", name);
         return EXIT_BAD_INPUT;
     }
-    if (describe(name))
+    if (describe(name) || describe_value(name))
         return EXIT_DONE;
+    int plugin = describe_plugin(name, err);
+    if (plugin <= 0)
+        return plugin ? exit_for(err) : EXIT_DONE;
+    struct model_meant model;
+    if (strchr(name, '/') || model_meant_by(name, &model))
+        return describe_model(name, err) ? exit_for(err) : EXIT_DONE;
     const char *meant = nearest_name(name, name_at, NULL);
     error_set(err, ERROR_INPUT, "nothing is called \"%s\"; %s%s%ssee tandem list", name, meant ? "did you mean \"" : "",
               meant ? meant : "", meant ? "\"? " : "");
@@ -332,8 +432,9 @@ const struct command command_list = {
 const struct command command_describe = {
     .name = "describe",
     .usage = "describe NAME|scenario[.PATH] [--schema]",
-    .summary =
-        "a policy's or generator's parameters; a model's, device's, scenario's or plan's JSON; all keys of a scenario",
+    .summary = "a policy's, generator's or plug-in's parameters; a model's, device's, scenario's or plan's JSON; all "
+               "keys of a "
+               "scenario",
     .options = describe_options,
     .run = run_describe,
 };

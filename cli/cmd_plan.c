@@ -179,7 +179,7 @@ static int analytic(struct json root, struct error *err)
     double formula_s = wall_clock_s() - started;
     struct trial t = {.scenario = text, .seed = s.seed, .scales = {1, 1, 1, 1}};
     if (status == 0)
-        status = trial_run(&t, NULL, &r, err);
+        status = trial_run(&t, NULL, NULL, &r, err);
     if (status == 0 && r.failed)
         status = error_set(err, r.code, "%s", r.message);
     if (status == 0) {
@@ -302,10 +302,15 @@ static int run_here(const struct arguments *args, struct error *err)
                        : args->values[OPT_MARKDOWN] ? "--markdown"
                        : args->values[OPT_EMIT]     ? "--emit"
                                                     : NULL;
-    if (kept && (args->values[OPT_ANALYTIC] || (!is_plan && strcmp(kept, "--json") != 0))) {
+    if (kept && (args->values[OPT_ANALYTIC] || !is_plan)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         error_set(err, ERROR_INPUT, "%s: is of a plan that is simulated, not of %s", kept,
                   args->values[OPT_ANALYTIC] ? "--analytic" : "a scenario by itself");
+        return exit_for(err);
+    }
+    if (!is_plan && (refuse_option(args, options, OPT_JSON, "a plan", err) ||
+                     refuse_option(args, options, OPT_ALL, "a plan", err))) {
+        cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return exit_for(err);
     }
     if (is_plan && args->values[OPT_ANALYTIC])

@@ -440,7 +440,12 @@ static int fit_kernels(const struct arguments *args, struct error *err)
 static int fit(const struct arguments *args, struct error *err)
 {
     if (args->values[OPT_KERNELS])
-        return fit_kernels(args, err);
+        return refuse_option(args, options, OPT_SET, "fit --host", err) ||
+                       refuse_option(args, options, OPT_HOST, "a fit without --kernels", err)
+                   ? -1
+                   : fit_kernels(args, err);
+    if (refuse_option(args, options, OPT_NAME, "import and fit --kernels", err))
+        return -1;
     const char *folder = args->values[OPT_HOST], *file = value_or(args, OPT_OUT, "engine.json");
     struct json root;
     struct host_fit fitted;
@@ -492,11 +497,18 @@ static int run(const struct arguments *args, struct error *err)
     return EXIT_BAD_INPUT;
 }
 
+static const struct action actions[] = {{"import", "--model --base --name --tensor-parallel --hardware --out"},
+                                        {"show", "--model --tensor-parallel"},
+                                        {"check", ""},
+                                        {"fit", "--name --host --kernels --set --out"},
+                                        {0}};
+
 const struct command command_profile = {
     .name = "profile",
     .usage = "profile import FOLDER, profile show|check|fit DEVICE",
     .summary = "turn measured tables into a profile; see what a device costs; judge its tables; fit host work "
                "or a roofline",
     .options = options,
+    .actions = actions,
     .run = run,
 };

@@ -19,10 +19,9 @@ enum { OPT_DB, OPT_FORMAT, OPT_OUT, OPT_HEADROOM, OPT_NO_HEADROOM, OPT_RUNS, OPT
 
 static const struct option_spec options[] = {
     {"--db", "FILE", "results database (default tandem.db)"},
-    {"--format", "html|text|csv|json|markdown|perfetto|prometheus|vllm",
-     "a page (default), rows, or what other tools read: a trace of batches for Perfetto, OpenMetrics with vLLM's "
-     "names, "
-     "the JSON of vllm bench serve"},
+    {"--format", "html|text|csv|json|markdown|perfetto|prometheus|openmetrics|vllm|vllm-detailed",
+     "a page (default), rows, or what other tools read: a trace of batches for Perfetto, Prometheus' text and "
+     "OpenMetrics over the simulated time with vLLM's names, the JSON of vllm bench serve"},
     {"--out", "FILE",
      "where to write; a page goes to run-N.html, sweep-N.html or plan-N.html if nothing else is said, which then may "
      "only take the place of a page of the same database"},
@@ -223,6 +222,21 @@ static int print_run(const struct arguments *args, struct store *store, const ch
     return output_close(&file, status != 0, err);
 }
 
+/* Options of pages, and those of a sweep's and of a run's. */
+static int check_page_options(const struct arguments *args, bool html, struct error *err)
+{
+    static const int of_pages[] = {OPT_HEADROOM, OPT_NO_HEADROOM, OPT_RUNS, OPT_THREADS};
+    bool sweep = false;
+    for (size_t i = 0; !html && i < sizeof of_pages / sizeof *of_pages; i++)
+        if (refuse_option(args, options, of_pages[i], "pages (--format html)", err))
+            return -1;
+    for (int i = 0; i < args->word_count; i++)
+        sweep |= strncmp(args->words[i], "sweep:", 6) == 0;
+    if (args->values[OPT_HEADROOM] && args->values[OPT_NO_HEADROOM])
+        return error_set(err, ERROR_INPUT, "--headroom and --no-headroom: expected one of them at most");
+    return sweep ? 0 : refuse_option(args, options, OPT_RUNS, "a sweep's page (sweep:N)", err);
+}
+
 static int run(const struct arguments *args, struct error *err)
 {
     const char *format = args->values[OPT_FORMAT] ? args->values[OPT_FORMAT] : "html";
@@ -230,7 +244,9 @@ static int run(const struct arguments *args, struct error *err)
     if (need_words(args, 0, WORDS_MAX, command_report.usage, err))
         return EXIT_BAD_INPUT;
     if (!html && !run_format_find(format)) {
-        error_set(err, ERROR_INPUT, "--format %s: allowed: html, text, csv, json, markdown, perfetto, prometheus, vllm",
+        error_set(err, ERROR_INPUT,
+                  "--format %s: allowed: html, text, csv, json, markdown, perfetto, prometheus, openmetrics, vllm, "
+                  "vllm-detailed",
                   format);
         return EXIT_BAD_INPUT;
     }
@@ -238,6 +254,8 @@ static int run(const struct arguments *args, struct error *err)
         error_set(err, ERROR_INPUT, "--out: is for one page; several are named by themselves");
         return EXIT_BAD_INPUT;
     }
+    if (check_page_options(args, html, err))
+        return EXIT_BAD_INPUT;
     struct store *store = NULL;
     if (kept_open(args->values[OPT_DB], &store, err))
         return exit_for(err);

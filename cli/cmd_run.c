@@ -10,9 +10,9 @@
 #include "profiles/server_command.h"
 #include "profiles/shipped.h"
 #include "reports/formats/text.h"
-#include "simulation/simulation.h"
+#include "simulation/alone.h"
 
-enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP, OPT_WATCH, OPT_LIKE };
+enum { OPT_SET, OPT_DB, OPT_NO_DB, OPT_CHECK_SLO, OPT_QUIET, OPT_STEP, OPT_WATCH, OPT_THREADS, OPT_LIKE, OPT_IDEAL };
 
 static const struct option_spec options[] = {
     {"--set", "PATH=VALUE", "override a scenario value, e.g. --set policy.batching=continuous; may be repeated"},
@@ -22,9 +22,12 @@ static const struct option_spec options[] = {
     {"--quiet", NULL, "print nothing but errors"},
     {"--step", NULL, "simulate every iteration one by one: the same rows, more slowly"},
     {"--watch", NULL, "show rates, queue and percentiles while it runs; plain lines where there is no terminal"},
+    {"-j", "N",
+     "threads, where replicas never wait for one another (default: as many as there are processors): the same rows"},
     {"--like", "COMMAND",
      "serve as this command line of vllm serve, sglang serve, python -m sglang.launch_server or trtllm-serve would, on "
      "the scenario's device; --set goes before it"},
+    {"--ideal", NULL, "run the same requests by themselves, too: ideal_e2e_s, and how much contention makes of it"},
     PLUGIN_OPTION,
     {0},
 };
@@ -66,8 +69,14 @@ static int open_scenario(const struct arguments *args, struct simulation **out, 
 static int simulate(const struct arguments *args, struct simulation *s, struct store *store, struct error *err)
 {
     struct run_watch view;
+    unsigned threads;
+    if (read_threads(args->values[OPT_THREADS], &threads, err))
+        return -1;
+    if (args->values[OPT_WATCH])
+        threads = 1; /* which are watched as they come */
     struct simulation_options o = {.control = {.stop = stop_on_signal(), .tick = watch_tick, .state = &view},
                                    .store = store,
+                                   .threads = threads,
                                    .step = args->values[OPT_STEP] != NULL,
                                    .sustainable = true};
     watch_begin(&view, &s->scenario, &s->metrics, args->values[OPT_WATCH] != NULL);
@@ -76,21 +85,38 @@ static int simulate(const struct arguments *args, struct simulation *s, struct s
     return status;
 }
 
+static void print_alone(const struct simulation *s)
+{
+    const struct summary *alone = &s->summary.alone;
+    if (alone->count > 0)
+        printf("  alone      E2E mean %.4g s, p99 %.4g s: the same requests by themselves; contention makes %.3g times "
+               "that of the mean\n",
+               alone->at[STAT_MEAN].value * 1e-9, alone->at[STAT_P99].value * 1e-9, simulation_contention(s));
+}
+
 static int run_and_keep(const struct arguments *args, struct simulation *s, struct store *store, struct error *err)
 {
     const struct run_summary *summary = &s->summary;
-    if (simulate(args, s, store, err))
+    bool ideal = args->values[OPT_IDEAL] != NULL;
+    if ((ideal && simulation_alone_check(s, err)) || simulate(args, s, store, err) ||
+        (ideal && !summary->totals.stopped && simulation_alone(s, stop_on_signal(), err)))
         return exit_for(err);
-    if (summary->totals.stopped)
+    if (summary->totals.stopped || signal_came())
         signals_wait_for_keeping();
     int64_t id = store ? simulation_keep(s, store, err) : 0;
     if (id < 0)
         return exit_for(err);
     if (!args->values[OPT_QUIET]) {
         text_print_summary(stdout, &s->scenario, summary, &s->metrics, s->wall_s);
+        print_alone(s);
         if (store)
             printf("  kept       run %lld in %s\n", (long long)id,
                    PRINTABLE(args->values[OPT_DB] ? args->values[OPT_DB] : "tandem.db"));
+    }
+    if (ideal && !summary->totals.stopped && summary->alone.count == 0 && signal_came()) {
+        error_set(err, ERROR_RUN, "interrupted%s",
+                  store ? "; the run was kept, without its requests by themselves" : "");
+        return EXIT_FAILED;
     }
     if (summary->totals.stopped) {
         error_set(err, ERROR_RUN,

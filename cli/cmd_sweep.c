@@ -276,7 +276,7 @@ static void print_table(const struct sweep *s, const struct sweep_point *points,
         widths[a] = strlen(last_of(s->axes[a].path));
         for (size_t i = 0; i < count; i++) {
             char text[128];
-            sweep_value_text(s, &points[i], a, text, sizeof text);
+            sweep_value_text(&points[i], a, text, sizeof text);
             printable_in_place(text, sizeof text);
             widths[a] = strlen(text) > widths[a] ? strlen(text) : widths[a];
         }
@@ -290,7 +290,7 @@ static void print_table(const struct sweep *s, const struct sweep_point *points,
         const struct point *p = &points[i].point;
         for (size_t a = 0; a < s->axis_count; a++) {
             char text[128];
-            sweep_value_text(s, &points[i], a, text, sizeof text);
+            sweep_value_text(&points[i], a, text, sizeof text);
             printable_in_place(text, sizeof text);
             printf("%-*s  ", (int)widths[a], text);
         }
@@ -334,8 +334,8 @@ static int write_csv(const char *file, const struct sweep *s, const struct sweep
     for (size_t i = 0; i < count; i++) {
         for (size_t a = 0; a < s->axis_count; a++) {
             char text[512];
-            sweep_value_text(s, &points[i], a, text, sizeof text);
-            if (cJSON_IsNumber(cJSON_GetArrayItem(s->axes[a].values, (int)points[i].choice[a])))
+            sweep_value_text(&points[i], a, text, sizeof text);
+            if (cJSON_IsNumber(points[i].value[a]))
                 fputs(text, out);
             else
                 printable_csv(out, text);

@@ -15,10 +15,11 @@
 enum { OPT_FORMAT, OPT_TIME_UNIT, OPT_BLOCK_TOKENS, OPT_OUT };
 
 static const struct option_spec options[] = {
-    {"--format", "NAME", "the trace's format: azure, mooncake, stamps or tandem (default: detected)"},
+    {"--format", "NAME", "the trace's format, one of those that tandem list workloads names (default: detected)"},
     {"--time-unit", "UNIT",
-     "of the time stamps of a mooncake or stamps trace: s, ms, us or ns (default: the format's, ms and s)"},
-    {"--block-tokens", "N", "tokens of a hash id of a mooncake trace (default: told from how many ids prompts have)"},
+     "of time stamps, where neither keys nor dates say it: s, ms, us or ns (default: the format's, ms and s)"},
+    {"--block-tokens", "N",
+     "tokens of a hash id of a mooncake or bailian trace (default: told from how many ids prompts have)"},
     {"--out", "FILE", "where convert and generate write our JSONL (default: standard output)"},
     {0},
 };
@@ -172,14 +173,10 @@ static int open_generated(const char *scenario, struct json *root, struct reques
 }
 
 /* How to read the trace; a scenario says so itself. */
-static int read_options(const struct arguments *args, bool is_trace, struct trace_options *out, struct error *err)
+static int read_options(const struct arguments *args, struct trace_options *out, struct error *err)
 {
     const char *text = args->values[OPT_BLOCK_TOKENS];
     char *end = NULL;
-    for (int i = OPT_FORMAT; !is_trace && i <= OPT_BLOCK_TOKENS; i++)
-        if (args->values[i])
-            return error_set(err, ERROR_INPUT, "%s: expected with stat and convert only, which read a trace",
-                             options[i].name);
     *out = (struct trace_options){.format = args->values[OPT_FORMAT], .time_unit = args->values[OPT_TIME_UNIT]};
     if (!text)
         return 0;
@@ -202,7 +199,7 @@ static int run(const struct arguments *args, struct error *err)
     struct request_source source;
     struct trace_options o;
     struct json root = {0};
-    if (read_options(args, !generate, &o, err) ||
+    if (read_options(args, &o, err) ||
         (generate ? open_generated(file, &root, &source, err) : trace_open(file, &o, &source, err)))
         return exit_for(err);
     int status = stat ? stat_source(&source, err) : write_source(&source, args->values[OPT_OUT], err);
@@ -211,10 +208,16 @@ static int run(const struct arguments *args, struct error *err)
     return status ? exit_for(err) : EXIT_DONE;
 }
 
+static const struct action actions[] = {{"stat", "--format --time-unit --block-tokens"},
+                                        {"convert", "--format --time-unit --block-tokens --out"},
+                                        {"generate", "--out"},
+                                        {0}};
+
 const struct command command_trace = {
     .name = "trace",
     .usage = "trace stat|convert TRACE, trace generate SCENARIO",
     .summary = "look at a trace, convert one to our JSONL, or write a scenario's workload as one",
     .options = options,
+    .actions = actions,
     .run = run,
 };

@@ -78,16 +78,6 @@ static const struct option_spec options[] = {
     {0},
 };
 
-static int read_count(const char *option, const char *text, unsigned long preset, unsigned long most,
-                      unsigned long *out, struct error *err)
-{
-    char *end = NULL;
-    *out = text ? strtoul(text, &end, 10) : preset;
-    if (text && (*end || *out < 1 || *out > most))
-        return error_set(err, ERROR_INPUT, "%s %s: expected a whole number from 1 to %lu", option, text, most);
-    return 0;
-}
-
 /* The first seed's estimate, and how many seeds' intervals hold the closed form. */
 static void print_row(const struct theory_case *c, const struct theory_runs *runs, const struct theory_row *row)
 {
@@ -126,19 +116,17 @@ static int read_share(const char *option, const char *text, double least, double
 
 static int validate_theory(const struct arguments *args, struct error *err)
 {
-    unsigned long seeds, requests, threads;
+    size_t seeds, requests;
+    unsigned threads;
     double precision, rho;
     if (need_words(args, 1, 1, command_validate.usage, err) ||
         read_count("--seeds", args->values[OPT_SEEDS], 20, 100000, &seeds, err) ||
         read_count("--requests", args->values[OPT_REQUESTS], 1000000, 1000000000, &requests, err) ||
         read_share("--precision", args->values[OPT_PRECISION], 0.1, 100, &precision, err) ||
         read_share("--rho", args->values[OPT_RHO], 0.01, 0.99, &rho, err) ||
-        read_count("-j", args->values[OPT_THREADS], parallel_processors(), 1024, &threads, err))
+        read_threads(args->values[OPT_THREADS], &threads, err))
         return -1;
-    struct theory_runs runs = {.seeds = seeds,
-                               .requests = requests,
-                               .precision = precision / 100,
-                               .threads = (unsigned)threads};
+    struct theory_runs runs = {.seeds = seeds, .requests = requests, .precision = precision / 100, .threads = threads};
     return compare_all(&runs, rho, err);
 }
 
@@ -250,6 +238,10 @@ static int validate_server(const struct arguments *args, struct error *err)
     struct simulation *s = NULL;
     struct store *store = NULL;
     bool found = false;
+    if (refuse_option(args, options, OPT_HALF, "operating points", err) ||
+        refuse_option(args, options, OPT_CSV, "operating points", err) ||
+        refuse_option(args, options, OPT_SCENARIO, "results of a benchmark", err))
+        return -1;
     if (open_server(args, !args->values[OPT_NO_HASHES], &found, &s, err))
         return -1;
     int status = open_results(args, &store, err) || (found && print_without_hashes(args, err)) ||
@@ -272,6 +264,12 @@ static int validate_measured(const struct arguments *args, struct error *err)
     int levels = args->word_count > 1 ? result_has_levels(args->words[1], err) : 0;
     if (levels < 0)
         return -1;
+    if (levels && (refuse_option(args, options, OPT_HALF, "operating points", err) ||
+                   refuse_option(args, options, OPT_CSV, "operating points", err) ||
+                   refuse_option(args, options, OPT_PLOT, "a measured run and operating points", err) ||
+                   refuse_option(args, options, OPT_DB, "a measured run and operating points", err) ||
+                   refuse_option(args, options, OPT_NO_HASHES, "a measured run", err)))
+        return -1;
     if (levels)
         return validate_levels(args, &server, err);
     if (need_words(args, 2, 2, command_validate.usage, err))
@@ -281,6 +279,9 @@ static int validate_measured(const struct arguments *args, struct error *err)
     const char *dot = strrchr(args->words[1], '.');
     if (!dot || strcmp(dot, ".csv") != 0)
         return validate_server(args, err);
+    if (refuse_option(args, options, OPT_NO_HASHES, "a measured run", err) ||
+        refuse_option(args, options, OPT_SCENARIO, "results of a benchmark", err))
+        return -1;
     int status = open_results(args, &store, err) || validate_points(args, &wishes, store, err) ? -1 : 0;
     store_close(store);
     return status;
@@ -342,10 +343,18 @@ static int run(const struct arguments *args, struct error *err)
     return EXIT_BAD_INPUT;
 }
 
+static const struct action actions[] = {
+    {"theory", "--seeds --requests --precision --rho -j"},
+    {"measured", "--profile --set --plot --db --no-db --no-hashes --half --csv --scenario"},
+    {"distserve", "--set"},
+    {"engine", "--set --plot --policies --repeats --backend --loads --seconds --threads --no-reference"},
+    {0}};
+
 const struct command command_validate = {
     .name = "validate",
     .usage = "validate theory | measured FOLDER|RESULT… | distserve FOLDER | engine [SCENARIO]",
     .summary = "hold the simulator against closed forms, measured servers, and the engine",
     .options = options,
+    .actions = actions,
     .run = run,
 };

@@ -10,21 +10,39 @@
 #include "base/printable.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/manual.h"
 #include "cli/memory_limit.h"
 #include "cli/signals.h"
+#include "planner/parallel.h"
 #include "workloads/source.h"
 
-static const struct command *const commands[] = {&command_run,      &command_sweep,
-                                                 &command_plan,     &command_size,
-                                                 &command_list,     &command_describe,
-                                                 &command_trace,    &command_profile,
-                                                 &command_report,   &command_compare,
-                                                 &command_validate, &command_calibrate,
-                                                 &command_engine,   NULL};
+static const struct command *const commands[] = {
+    &command_run,       &command_sweep,    &command_plan,    &command_size,
+    &command_list,      &command_describe, &command_trace,   &command_profile,
+    &command_model,     &command_report,   &command_compare, &command_validate,
+    &command_calibrate, &command_engine,   &command_papers,  NULL};
 
 int exit_for(const struct error *err)
 {
     return err->code == ERROR_INPUT ? EXIT_BAD_INPUT : EXIT_FAILED;
+}
+
+int read_count(const char *option, const char *text, size_t otherwise, size_t most, size_t *out, struct error *err)
+{
+    char *end = NULL;
+    *out = text ? strtoul(text, &end, 10) : otherwise;
+    if (text && (*end || *text == '-' || *out < 1 || *out > most))
+        return error_set(err, ERROR_INPUT, "%s %s: expected a whole number from 1 to %zu", option, text, most);
+    return 0;
+}
+
+int read_threads(const char *text, unsigned *out, struct error *err)
+{
+    size_t threads;
+    if (read_count("-j", text, parallel_processors(), 4096, &threads, err))
+        return -1;
+    *out = (unsigned)threads;
+    return 0;
 }
 
 int need_words(const struct arguments *args, int least, int most, const char *usage, struct error *err)
@@ -85,6 +103,12 @@ int load_plugins(const struct arguments *args, struct error *err)
         if (plugin_load(args->plugins[i], err))
             return -1;
     return 0;
+}
+
+int refuse_option(const struct arguments *args, const struct option_spec *options, int option, const char *is_of,
+                  struct error *err)
+{
+    return args->values[option] ? error_set(err, ERROR_INPUT, "%s: is of %s alone", options[option].name, is_of) : 0;
 }
 
 static const struct option_spec shared_options[] = {MEMORY_LIMIT_OPTION, {0}};
@@ -172,6 +196,60 @@ static int parse(const struct command *c, int argc, char **argv, struct argument
     return 0;
 }
 
+static bool has_word(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = words; *at; at += strspn(at, " ")) {
+        size_t own = strcspn(at, " ");
+        if (own == length && strncmp(at, word, own) == 0)
+            return true;
+        at += own;
+    }
+    return false;
+}
+
+static const struct action *find_action(const struct command *c, const char *name)
+{
+    const struct action *a = c->actions;
+    while (a && a->name && strcmp(a->name, name) != 0)
+        a++;
+    return a && a->name ? a : NULL;
+}
+
+/* The actions that list an option, "import, fit"; "" where none does. */
+static void takers_of(const struct command *c, const char *option, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = 0;
+    for (const struct action *a = c->actions; a->name && used < size; a++)
+        if (has_word(a->options, option))
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", a->name);
+}
+
+/* An option of another action would change nothing. */
+static int check_action(const struct command *c, const struct arguments *args, struct error *err)
+{
+    const struct action *action = find_action(c, args->word_count ? args->words[0] : "");
+    char takers[80];
+    for (int i = 0; action && c->options[i].name; i++) {
+        const char *option = c->options[i].name;
+        takers_of(c, option, takers, sizeof takers);
+        if (args->values[i] && *takers && !has_word(action->options, option))
+            return error_set(err, ERROR_INPUT, "%s is an option of %s, not of %s; see tandem %s --help", option, takers,
+                             action->name, c->name);
+    }
+    return 0;
+}
+
+/* Where results go, and that they go nowhere. */
+static int check_database(const struct command *c, const struct arguments *args, struct error *err)
+{
+    int said = find_option(c->options, "--db", 4), unsaid = find_option(c->options, "--no-db", 7);
+    return said >= 0 && unsaid >= 0 && args->values[said] && args->values[unsaid]
+               ? error_set(err, ERROR_INPUT, "--db and --no-db: expected one of them at most")
+               : 0;
+}
+
 static bool asks_help(int argc, char **argv)
 {
     for (int i = 2; i < argc; i++)
@@ -193,7 +271,7 @@ static void prepare_libraries(void)
 static int run_command(const struct command *c, int argc, char **argv, struct error *err)
 {
     struct arguments args = {0};
-    if (parse(c, argc, argv, &args, err))
+    if (parse(c, argc, argv, &args, err) || check_action(c, &args, err) || check_database(c, &args, err))
         return EXIT_BAD_INPUT;
     if (args.max_memory && memory_limit_set(args.max_memory, argv, err))
         return exit_for(err);
@@ -251,6 +329,17 @@ static int run_or_help(const struct command *c, int argc, char **argv)
     return finish(c->name, status, told);
 }
 
+/* `help` with what is to be installed: --man [COMMAND], --completion SHELL. */
+static int print_manual(int argc, char **argv)
+{
+    const struct manual manual = {commands, shared_options};
+    struct error err = {0};
+    int status = manual_print(&manual, argc - 2, argv + 2, &err);
+    if (status != EXIT_DONE)
+        fprintf(stderr, "tandem %s\n", err.text);
+    return finish("", status, status != EXIT_DONE);
+}
+
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
@@ -267,6 +356,9 @@ int main(int argc, char **argv)
             print_command_help(*c);
             return finish("", EXIT_DONE, false);
         }
+    if (argc > 2 && strcmp(word, "help") == 0 &&
+        (strcmp(argv[2], "--man") == 0 || strcmp(argv[2], "--completion") == 0))
+        return print_manual(argc, argv);
     if (argc < 2 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         print_help();
         return finish("", argc < 2 ? EXIT_BAD_INPUT : EXIT_DONE, false);
@@ -276,7 +368,7 @@ int main(int argc, char **argv)
         return finish("", EXIT_DONE, false);
     }
     const char *meant = nearest_name(word, command_name, NULL);
-    fprintf(stderr, "tandem: unknown command \"%s\"%s%s%s; see tandem --help\n", PRINTABLE(word),
-            meant ? "; did you mean \"" : "", meant ? meant : "", meant ? "\"?" : "");
+    fprintf(stderr, "tandem: unknown command \"%s\"; %s%s%ssee tandem --help\n", PRINTABLE(word),
+            meant ? "did you mean \"" : "", meant ? meant : "", meant ? "\"? " : "");
     return EXIT_BAD_INPUT;
 }

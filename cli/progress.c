@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -58,10 +59,16 @@ static void tell(void *state, const char *what, double done, double of)
     fprintf(stderr, "%s%s%s", p->terminal ? "\r" : "", line, p->terminal ? "\033[K" : "\n");
 }
 
+bool progress_on_terminal(void)
+{
+    const char *kind = getenv("TERM");
+    return isatty(STDERR_FILENO) == 1 && !(kind && strcmp(kind, "dumb") == 0);
+}
+
 void progress_start(struct progress *p, bool quiet, struct planner_watch *watch)
 {
     double now = wall_clock_s();
-    *p = (struct progress){.started_s = now, .told_s = now, .terminal = isatty(STDERR_FILENO) == 1, .quiet = quiet};
+    *p = (struct progress){.started_s = now, .told_s = now, .terminal = progress_on_terminal(), .quiet = quiet};
     *watch = (struct planner_watch){.stop = stop_on_signal(), .progress = tell, .state = p};
 }
 

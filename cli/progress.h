@@ -18,6 +18,9 @@ struct progress {
 void progress_start(struct progress *p, bool quiet, struct planner_watch *watch);
 void progress_end(struct progress *p);
 
+/* Whether standard error is a terminal on which a line can be written anew: TERM=dumb says that it cannot. */
+bool progress_on_terminal(void);
+
 double wall_clock_s(void);
 
 /* Seconds as people say them: "1 h 05 min", "3 min 20 s", "12 s". */

@@ -92,12 +92,11 @@ char *session_specification(const cJSON *root)
 
 static int open_pool(const char *threads, const struct planner_watch *watch, struct trial_pool *out, struct error *err)
 {
-    char *end = NULL;
-    unsigned long n = threads ? strtoul(threads, &end, 10) : parallel_processors();
-    if (n == 0 || n > 4096 || (threads && (*end || !*threads)))
-        return error_set(err, ERROR_INPUT, "-j %s: expected a number of threads from 1 to 4096", threads);
+    unsigned n;
+    if (read_threads(threads, &n, err))
+        return -1;
     if (!joined || job.size == 1)
-        return thread_pool_create((unsigned)n, watch, out, err);
+        return thread_pool_create(n, watch, out, err);
     pooled = true;
     return ranks_pool_create(&job, watch, out, err);
 }

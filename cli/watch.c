@@ -21,7 +21,7 @@ void watch_begin(struct run_watch *w, const struct scenario *s, const struct run
                             .started_s = now,
                             .told_s = now,
                             .expected = cJSON_IsNumber(requests.node) ? requests.node->valuedouble : 0,
-                            .terminal = isatty(STDERR_FILENO) == 1,
+                            .terminal = progress_on_terminal(),
                             .whole = whole,
                             .width = sim_time_from_s(FIRST_WIDTH_S)};
 }

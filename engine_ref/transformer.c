@@ -28,7 +28,8 @@ int weights_create(struct weights *w, const struct model *model, bool one_layer,
 {
     *w = (struct weights){.model = *model, .one_layer = one_layer};
     const struct model *m = &w->model;
-    if (m->moe.experts || m->latent.kv_rank || m->window)
+    if (m->moe.experts || m->latent.kv_rank || m->window || m->state.layers || m->gated_attention ||
+        m->attention_layers != m->mlp_layers)
         return error_set(err, ERROR_INPUT,
                          "%s: the engine runs dense models with full attention; found experts, latent attention or a "
                          "window",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "planner/axis.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,8 +39,24 @@ static bool overwrites(const char *path, const char *earlier)
     return strncmp(path, earlier, length) == 0 && (earlier[length] == '.' || earlier[length] == 0);
 }
 
-int axes_check(const struct json *axes, struct error *err)
+/* Before paths are compared in pairs. */
+static int check_count(const struct json *axes, size_t most, size_t size, struct error *err)
 {
+    size_t count = 0;
+    for (const cJSON *n = axes->node->child; n; n = n->next)
+        if (++count > most || strlen(n->string) >= size) {
+            struct json at = json_member(axes, n->string);
+            char expected[80];
+            snprintf(expected, sizeof expected, "no more than %zu paths of at most %zu bytes", most, size - 1);
+            return json_complain(&at, expected, err);
+        }
+    return 0;
+}
+
+int axes_check(const struct json *axes, size_t most, size_t size, struct error *err)
+{
+    if (check_count(axes, most, size, err))
+        return -1;
     for (const cJSON *n = axes->node->child; n; n = n->next) {
         struct json at = json_member(axes, n->string);
         at.node = n;

@@ -6,8 +6,9 @@
 
 #include "base/json.h"
 
-/* `axes` is an object of paths, each with an array of values, or with something else that is not looked at. */
-int axes_check(const struct json *axes, struct error *err);
+/* `axes` is an object of at most `most` paths, each shorter than `size` bytes, each with an array of values, or with
+ * something else that is not looked at. */
+int axes_check(const struct json *axes, size_t most, size_t size, struct error *err);
 
 /* Sets the scenario's member at an axis's path to a value, JSON as text. `file` and `list` ("vary", "search") are where
  * the path stands. */

@@ -37,14 +37,12 @@ static int read_axes(struct plan *p, struct error *err)
     struct json search = json_member(&p->root, "search");
     if (search.node && !cJSON_IsObject(search.node))
         return json_complain(&search, "an object of scenario paths, each with a list of values", err);
-    if (search.node && axes_check(&search, err))
+    if (search.node && axes_check(&search, PLAN_AXES_MAX, sizeof p->axes->path, err))
         return -1;
     for (const cJSON *n = search.node ? search.node->child : NULL; n; n = n->next) {
         struct json at = json_member(&search, n->string);
         if (!cJSON_IsArray(n) || cJSON_GetArraySize(n) == 0)
             return json_complain(&at, "a list of values", err);
-        if (p->axis_count == PLAN_AXES_MAX || strlen(n->string) >= sizeof p->axes->path)
-            return json_complain(&at, "no more than 12 paths of at most 95 bytes", err);
         if (strcmp(n->string, "cluster.replicas") == 0)
             return json_complain(&at, "another path: how many replicas there are is what a plan finds", err);
         struct plan_axis *axis = &p->axes[p->axis_count++];

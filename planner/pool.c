@@ -5,11 +5,13 @@
 #include <stdlib.h>
 
 #include "planner/parallel.h"
+#include "profiles/shared_costs.h"
 
 struct threads {
     unsigned count;
     const struct planner_watch *watch;
     pthread_mutex_t one_at_a_time;
+    struct shared_costs *costs; /* of all trials */
 };
 
 struct job {
@@ -26,7 +28,7 @@ static int work(void *state, size_t index, struct error *err)
     const volatile sig_atomic_t *stop = job->threads->watch->stop;
     if (stop && *stop)
         return error_set(err, ERROR_RUN, "interrupted");
-    if (trial_run(&job->trials[index], stop, &job->results[index], err))
+    if (trial_run(&job->trials[index], stop, job->threads->costs, &job->results[index], err))
         return -1;
     if (!job->arrived)
         return 0;
@@ -48,13 +50,16 @@ static void threads_destroy(void *self)
 {
     struct threads *t = self;
     pthread_mutex_destroy(&t->one_at_a_time);
+    shared_costs_destroy(t->costs);
     free(t);
 }
 
 int thread_pool_create(unsigned threads, const struct planner_watch *watch, struct trial_pool *out, struct error *err)
 {
     struct threads *t = calloc(1, sizeof *t);
-    if (!t || pthread_mutex_init(&t->one_at_a_time, NULL)) {
+    if (!t || !(t->costs = shared_costs_create()) || pthread_mutex_init(&t->one_at_a_time, NULL)) {
+        if (t)
+            shared_costs_destroy(t->costs);
         free(t);
         return error_no_memory(err);
     }

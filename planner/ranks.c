@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "planner/rank_message.h"
 #include "policies/plugins.h"
+#include "profiles/shared_costs.h"
 
 enum { AHEAD = 2 }; /* trials that a rank has at a time, so that it does not wait for the next one */
 
@@ -60,7 +61,7 @@ static int receive_message(struct transport *t, int *from, struct rank_message *
 }
 
 static int answer(struct transport *t, int to, const struct rank_message *asked, const char *scenario,
-                  struct error *err)
+                  struct shared_costs *costs, struct error *err)
 {
     static const size_t room = sizeof(struct rank_message);
     struct rank_message *m = calloc(1, room);
@@ -71,7 +72,7 @@ static int answer(struct transport *t, int to, const struct rank_message *asked,
     m->kind = SAYS_RESULT;
     m->index = asked->index;
     m->round = asked->round;
-    int status = trial_run(&trial, NULL, &m->result, err);
+    int status = trial_run(&trial, NULL, costs, &m->result, err);
     void *rows = m->result.rows;
     m->result.rows = NULL;
     if (status == 0 && send_message(t, to, m, rows, rows ? m->result.row_bytes : 0))
@@ -97,8 +98,12 @@ static int introduce(struct transport *t, struct rank_message *m, const char *un
 int ranks_work(struct transport *t, const char *unfit, struct error *err)
 {
     struct rank_message *m = calloc(1, sizeof *m);
-    if (!m)
+    struct shared_costs *costs = shared_costs_create();
+    if (!m || !costs) {
+        free(m);
+        shared_costs_destroy(costs);
         return error_no_memory(err);
+    }
     int status = introduce(t, m, unfit, err);
     bool left = false, together = false;
     double goodbye_s = 0; /* when this rank said goodbye; 0: not yet */
@@ -118,13 +123,14 @@ int ranks_work(struct transport *t, const char *unfit, struct error *err)
             goodbye_s = now_s();
             status = send_message(t, 0, m, NULL, 0) ? error_set(err, ERROR_RUN, "rank 0 cannot be reached") : 0;
         } else if (m->kind == ASKS_TRIAL)
-            status = answer(t, from, m, rest, err);
+            status = answer(t, from, m, rest, costs, err);
         else
             status = error_set(err, ERROR_RUN, "rank %d: found a message that is for rank 0 alone", t->rank);
         if (got > 0)
             free(bytes);
     }
     free(m);
+    shared_costs_destroy(costs);
     t->leave(t, left && together);
     return status;
 }

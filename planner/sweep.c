@@ -48,13 +48,11 @@ static int read_axes(struct sweep *s, struct error *err)
     struct json vary = json_member(&s->root, "vary");
     if (!cJSON_IsObject(vary.node) || !vary.node->child)
         return json_complain(&vary, "an object of scenario paths, each with a list of values or a range", err);
-    if (axes_check(&vary, err))
+    if (axes_check(&vary, SWEEP_AXES_MAX, sizeof s->axes->path, err))
         return -1;
     for (const cJSON *n = vary.node->child; n; n = n->next) {
         struct json at = json_member(&vary, n->string);
         struct sweep_axis *axis = &s->axes[s->axis_count];
-        if (s->axis_count == SWEEP_AXES_MAX || strlen(n->string) >= sizeof axis->path)
-            return json_complain(&at, "no more than 12 paths of at most 95 bytes", err);
         snprintf(axis->path, sizeof axis->path, "%s", n->string);
         if (cJSON_IsObject(n) ? read_range(&at, &axis->values, err) : 0)
             return -1;
@@ -159,9 +157,9 @@ void sweep_release(struct sweep *s)
     *s = (struct sweep){0};
 }
 
-void sweep_value_text(const struct sweep *s, const struct sweep_point *p, size_t axis, char *out, size_t size)
+void sweep_value_text(const struct sweep_point *p, size_t axis, char *out, size_t size)
 {
-    const cJSON *value = cJSON_GetArrayItem(s->axes[axis].values, (int)p->choice[axis]);
+    const cJSON *value = p->value[axis];
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(value, "name");
     if (cJSON_IsString(value)) {
         snprintf(out, size, "%s", value->valuestring);
@@ -192,7 +190,6 @@ static int extend_label(char **label, const char *path, const char *value, struc
 /* The values of one point: lists are walked once, since a sweep may have a million points. */
 struct chosen {
     const cJSON *value[SWEEP_AXES_MAX];
-    size_t index[SWEEP_AXES_MAX];
 };
 
 static void choose_first(const struct sweep *s, struct chosen *c)
@@ -206,10 +203,8 @@ static void choose_first(const struct sweep *s, struct chosen *c)
 static void choose_next(const struct sweep *s, struct chosen *c)
 {
     for (size_t i = s->axis_count; i-- > 0;) {
-        c->index[i]++;
         if ((c->value[i] = c->value[i]->next))
             return;
-        c->index[i] = 0;
         c->value[i] = s->axes[i].values->child;
     }
 }
@@ -231,7 +226,7 @@ static int make_point(const struct sweep *s, const struct chosen *c, struct swee
     struct json at = s->scenario;
     at.node = cJSON_Duplicate(s->scenario.node, 1);
     int status = at.node ? 0 : error_no_memory(err);
-    memcpy(p->choice, c->index, sizeof p->choice);
+    memcpy(p->value, c->value, sizeof p->value);
     for (size_t i = 0; status == 0 && i < s->axis_count; i++)
         workload_make_way(&at, s->axes[i].path);
     for (size_t i = 0; status == 0 && i < s->axis_count; i++)

@@ -28,9 +28,9 @@ struct sweep {
 };
 
 struct sweep_point {
-    size_t choice[SWEEP_AXES_MAX]; /* place of its value on each axis */
-    char *label;                   /* "path=value, …", owned */
-    char *scenario;                /* owned */
+    const cJSON *value[SWEEP_AXES_MAX]; /* on each axis, the sweep's */
+    char *label;                        /* "path=value, …", owned */
+    char *scenario;                     /* owned */
     struct point point;
     bool left_out; /* not the best, as far as selection went */
 };
@@ -49,6 +49,6 @@ int sweep_run(const struct sweep *s, struct sweep_point *points, size_t count, s
               struct error *err);
 
 /* A value on an axis in a word or two. */
-void sweep_value_text(const struct sweep *s, const struct sweep_point *p, size_t axis, char *out, size_t size);
+void sweep_value_text(const struct sweep_point *p, size_t axis, char *out, size_t size);
 
 #endif

@@ -164,8 +164,8 @@ static int simulate(const struct trial *t, struct simulation *s, struct store *s
     return store ? keep(s, store, out, err) : 0;
 }
 
-static int open_and_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out,
-                        struct error *err)
+static int open_and_run(const struct trial *t, const volatile sig_atomic_t *stop, struct shared_costs *costs,
+                        struct trial_result *out, struct error *err)
 {
     struct json root;
     struct simulation *s = NULL;
@@ -176,7 +176,7 @@ static int open_and_run(const struct trial *t, const volatile sig_atomic_t *stop
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return -1;
     }
-    if (simulation_open(root, &s, err))
+    if (simulation_open_with(root, costs, &s, err))
         return -1;
     int status =
         (t->keep_rows && store_open(":memory:", &store, err)) || simulate(t, s, store, stop, out, err) ? -1 : 0;
@@ -185,11 +185,12 @@ static int open_and_run(const struct trial *t, const volatile sig_atomic_t *stop
     return status;
 }
 
-int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out, struct error *err)
+int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct shared_costs *costs,
+              struct trial_result *out, struct error *err)
 {
     struct error own = {0};
     *out = (struct trial_result){0};
-    if (open_and_run(t, stop, out, &own) == 0)
+    if (open_and_run(t, stop, costs, out, &own) == 0)
         return memory_check(err);
     bool its_fault = own.code == ERROR_INPUT || own.code == ERROR_RUN; /* not the memory's, nor a file's */
     if (memory_check(&own) || !its_fault || (stop && *stop)) {

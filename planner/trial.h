@@ -60,8 +60,10 @@ struct trial_result {
     size_t row_bytes;
 };
 
-/* Runs it. Returns -1 on lack of memory or when *stop is set; whatever else goes wrong is the result's. */
-int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct trial_result *out, struct error *err);
+/* Runs it, with costs that trials share; NULL: with its own. Returns -1 on lack of memory or when *stop is set;
+ * whatever else goes wrong is the result's. */
+int trial_run(const struct trial *t, const volatile sig_atomic_t *stop, struct shared_costs *costs,
+              struct trial_result *out, struct error *err);
 
 /* The GPUs of a pool as a scenario has them, held all the time. */
 struct scenario;

@@ -5,7 +5,8 @@
  *
  *     TANDEM_PLUGIN(.batching = {&mine}, .order = {&first, &second});
  *
- * It is compiled against this source tree, cc -shared -fPIC -I TREE mine.c -o mine.so, and may call what PLUGIN_CALLS
+ * It is compiled against this source tree, cc -shared -fPIC -I TREE mine.c -o mine.so, or against what is installed, cc
+ * -shared -fPIC $(pkg-config --cflags tandem-plugin) mine.c -o mine.so, and may call what PLUGIN_CALLS
  * lists. Such a call goes through a table that the program hands over, so that a plug-in finds nothing of the program
  * by its symbols, and serves the library as well. */
 #ifndef TANDEM_POLICIES_PLUGIN_H

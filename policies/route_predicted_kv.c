@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
+
 #include "policies/routing.h"
 
 static const struct param_spec params[] = {{0}};
@@ -27,6 +29,7 @@ static size_t pick(uint64_t n, bool any, const struct request *r, const struct r
 static size_t choose(uint64_t *cursor, size_t count, const struct request *r, const struct routing_view *view)
 {
     (void)cursor;
+    assert(count > 0);
     uint64_t fitting = 0, draw = routing_scramble(r->id);
     for (size_t i = 0; i < count; i++)
         fitting += fits(view, i, r);

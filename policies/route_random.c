@@ -12,4 +12,5 @@ static const struct param_spec params[] = {{0}};
 const struct routing_policy routing_random = {.name = "random",
                                               .summary = "any replica, equally likely; each is then a queue of its own",
                                               .params = params,
+                                              .oblivious = true,
                                               .choose = choose};

@@ -9,7 +9,5 @@ static size_t choose(uint64_t *cursor, size_t count, const struct request *r, co
 
 static const struct param_spec params[] = {{0}};
 
-const struct routing_policy routing_round_robin = {.name = "round_robin",
-                                                   .summary = "each replica in turn",
-                                                   .params = params,
-                                                   .choose = choose};
+const struct routing_policy routing_round_robin = {
+    .name = "round_robin", .summary = "each replica in turn", .params = params, .oblivious = true, .choose = choose};

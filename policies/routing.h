@@ -49,7 +49,8 @@ struct routing_policy {
     const struct param_spec *params;
     /* The replicas share one queue, from which each takes when it has room. */
     bool central;
-    bool predicts; /* sees predicted outputs */
+    bool predicts;  /* sees predicted outputs */
+    bool oblivious; /* looks at requests alone, never at replicas: parts of the cluster can run next to each other */
     /* The replica of lowest rank gets the request, the first of equals; ranks are kept in an index. */
     uint64_t (*rank)(const struct replica_load *load);
     /* `*cursor` starts at 0 and is the policy's own. Returns an index below count. */

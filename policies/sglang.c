@@ -18,6 +18,10 @@ struct sglang {
     double initial, least, decay; /* of the ratio, each decode batch */
     double ratio;                 /* `decays` decode batches ago; fewer than `least` never */
     uint64_t decays, steps;       /* decode steps that have been counted among them */
+    uint32_t interval;            /* decode batches between two looks at what has arrived */
+    bool looked;                  /* once at least; a server that has been started again has not */
+    uint64_t counts_from;         /* decode steps after which they are counted */
+    sim_time seen;                /* when the last one arrived who is in the queue */
     bool lacks_room;              /* a prompt that was begun has less room than it has tokens left */
     bool full;                    /* nobody is looked at before a request has left */
     bool prompts;                 /* the batch formed last had some */
@@ -36,6 +40,8 @@ static const struct param_spec params[] = {
      "what the new-token ratio is multiplied by: the share of their remaining output that running requests are taken "
      "to need",
      NULL, NULL},
+    {"recv_interval", PARAM_INTEGER, "iterations", 1, 1, 1000,
+     "decode batches after which arrivals are looked for (scheduler_recv_interval)", NULL, NULL},
     {0},
 };
 
@@ -53,6 +59,7 @@ static int create(void **state, const struct param_set *set, struct error *err)
     s->least = fmin(s->initial * least_share, 1);
     s->decay = (s->initial - s->least) / DECAY_STEPS;
     s->ratio = s->initial;
+    s->interval = (uint32_t)param_number(set, "recv_interval");
     return 0;
 }
 
@@ -98,10 +105,40 @@ static void set_ratio(struct sglang *s, double ratio)
     s->decays = 0;
 }
 
+/* The first one in the queue, in which those are not who have arrived since the last look. Of an order with a state
+ * only the first of all is known. */
+static struct request *first_seen(const struct sglang *s, const struct replica_view *view)
+{
+    struct request *r = view->waiting->head;
+    if (s->interval == 1)
+        return r;
+    bool known = !view->ordered || view->waiting->places;
+    while (r && r->entered > s->seen)
+        r = known ? r->next : NULL;
+    return r;
+}
+
+/* Looks for arrivals after a batch of prompts, after so many of decodes (scheduler_recv_skipper.py), or when nobody
+ * runs. Returns whether the loop went round with nobody in it before that. */
+static bool look_for_arrivals(struct sglang *s, const struct replica_view *view)
+{
+    uint64_t decoded = s->looked ? view->decode_steps - s->counts_from : 0;
+    bool due = s->interval == 1 || s->prompts || (decoded > 0 && decoded % s->interval == 0);
+    bool empty = view->running->count == 0;
+    bool idle = empty && !due && view->waiting->count > 0 && !first_seen(s, view);
+    if (s->prompts || empty || !s->looked)
+        s->counts_from = view->decode_steps;
+    for (const struct request *r = s->interval > 1 && (due || empty) ? view->waiting->head : NULL; r; r = r->next)
+        s->seen = r->entered > s->seen ? r->entered : s->seen;
+    s->looked = true;
+    return idle;
+}
+
 /* What has happened since the last batch was formed: decode batches that lower the ratio, and requests that have left.
  * Those of a batch of prompts are noticed at once, others when decodes run by themselves. Until then they count. */
 static void look_back(struct sglang *s, const struct replica_view *view)
 {
+    bool idle = look_for_arrivals(s, view);
     size_t count = view->running->count, left = s->expected > count ? s->expected - count : 0;
     if (!s->prompts && view->decode_steps > s->steps)
         s->decays += view->decode_steps - s->steps;
@@ -111,7 +148,7 @@ static void look_back(struct sglang *s, const struct replica_view *view)
         s->full = false; /* with more than expected, some have come from elsewhere */
     if (count > 0)
         return;
-    bool idle = view->waiting->count > 0 && view_waiting_since(view) >= view->now;
+    idle |= view->waiting->count > 0 && view_waiting_since(view) >= view->now;
     if (idle || (s->full && !view->ahead))
         set_ratio(s, s->initial);
     if (idle || s->full)
@@ -222,10 +259,9 @@ static bool fits(const struct replica_view *view, const struct request *r, doubl
     return tokens < left || (view->running->count == 0 && view_blocks(view, whole) <= view->kv_free_blocks);
 }
 
-/* Puts the first one that waits into the batch. False when it, and so all behind it, must wait. */
-static bool admit(struct sglang *s, struct replica_view *view, struct batch *out, struct budget *b)
+/* Puts one that waits into the batch. False when it, and so all behind it, must wait. */
+static bool admit(struct sglang *s, struct replica_view *view, struct batch *out, struct budget *b, struct request *r)
 {
-    struct request *r = view->waiting->head;
     uint32_t cached = view_cached_tokens(view, r), extend = request_uncomputed(r) - cached;
     uint32_t to_come = view->decodes_elsewhere ? 0 : clip(r->max_output_tokens - r->generated);
     int64_t pages = whole_pages(view, extend), free_now = free_tokens(view) - found_free(view, r, cached);
@@ -258,14 +294,14 @@ static bool admit(struct sglang *s, struct replica_view *view, struct batch *out
 
 static void prefill(struct sglang *s, struct replica_view *view, struct batch *out)
 {
-    if (view->prefilling_count == 0 && (s->full || view->waiting->count == 0))
+    if (view->prefilling_count == 0 && (s->full || !first_seen(s, view)))
         return;
     struct budget b = budget_of(s, view, out);
     go_on(s, view, out, &b);
     bool goes_on = view->evicted == 0;
-    while (goes_on && view->waiting->count > 0 && !view_is_swapped(view, view->waiting->head)) {
+    for (struct request *r; goes_on && (r = first_seen(s, view)) && !view_is_swapped(view, r);) {
         s->full |= view->running->count + s->left >= s->max_sequences;
-        goes_on = !s->full && admit(s, view, out, &b);
+        goes_on = !s->full && admit(s, view, out, &b, r);
     }
 }
 
@@ -327,8 +363,15 @@ static void hold(const struct sglang *s, const struct replica_view *view, struct
     bool somebody_leaves = view->ahead && view->running->count > view->decoding + view->prefilling_count;
     if (goes_on || somebody_leaves || (chunk && s->lacks_room))
         return;
-    if (chunk ? out->decodes == 0 : !s->prompts && (s->full || view->waiting->count == 0))
-        view_hold(view, out, chunk || s->full);
+    bool closed = s->full || !first_seen(s, view);
+    if (chunk ? out->decodes == 0 : !s->prompts && closed)
+        view_hold(view, out, chunk || s->full || view->waiting->count > 0);
+    if (s->interval == 1 || chunk)
+        return;
+    out->arrivals_wait = false; /* nobody who comes is seen before the next look, which counts from there */
+    uint64_t left = s->interval - (view->decode_steps - s->counts_from) % s->interval;
+    if (view->waiting->count > 0 && out->stable_iterations > left)
+        out->stable_iterations = left;
 }
 
 /* Whether the queue is looked at after this batch, although it was full: a prompt goes on, or its requests are the

@@ -22,6 +22,9 @@ struct trtllm {
     size_t count, room;
     uint64_t *keys; /* [key_count] first units that candidates will compute; those that wait for one are passed over */
     size_t key_count, key_room;
+    uint32_t wait_iterations, waited;
+    uint64_t wait_tokens;
+    bool waiting;     /* prompts that could be in this batch are left out of it */
     bool passed_over; /* somebody was */
     bool blocked;     /* whoever stands behind the last candidate waits */
 };
@@ -37,6 +40,12 @@ static const struct param_spec params[] = {
      "none|first_come_first_served|equal_progress"},
     {"chunk_unit_tokens", PARAM_INTEGER, "tokens", 0, 0, 1e6, "chunks are multiples of it; 0: of a KV block", NULL,
      NULL},
+    {"wait_iterations", PARAM_INTEGER, "iterations", 0, 0, 1e6,
+     "while requests decode, prompts wait at most so long for others (batch_wait_timeout_iters)", NULL, NULL},
+    {"wait_tokens", PARAM_INTEGER, "tokens", 0, 0, 1e9,
+     "tokens of a batch at which its prompts wait no longer (batch_wait_max_tokens_ratio times token_budget); 0: "
+     "token_budget",
+     NULL, NULL},
     {0},
 };
 
@@ -49,6 +58,9 @@ static int create(void **state, const struct param_set *set, struct error *err)
         return error_no_memory(err);
     t->token_budget = (uint32_t)param_number(set, "token_budget");
     t->max_sequences = (uint32_t)param_number(set, "max_sequences");
+    t->wait_iterations = (uint32_t)param_number(set, "wait_iterations");
+    t->wait_tokens = (uint64_t)param_number(set, "wait_tokens");
+    t->wait_tokens = t->wait_tokens ? t->wait_tokens : t->token_budget;
     if (t->max_sequences > t->token_budget)
         t->max_sequences = t->token_budget;
     t->unit = (uint32_t)param_number(set, "chunk_unit_tokens");
@@ -272,6 +284,19 @@ static bool admit(struct trtllm *t, struct replica_view *view, struct batch *out
     return true;
 }
 
+/* Prompts that have a place wait for more of them while others decode (py_executor.py, _waiting_requests). */
+static bool prompts_wait(struct trtllm *t, const struct batch *out)
+{
+    if (t->wait_iterations == 0 || t->count == 0 || batch_is_empty(out))
+        return false;
+    uint64_t tokens = batch_real_tokens(out);
+    for (size_t i = 0; i < t->count; i++)
+        tokens += t->candidates[i].tokens;
+    bool wait = t->waited < t->wait_iterations && tokens < t->wait_tokens;
+    t->waited = wait ? t->waited + 1 : 0;
+    return wait;
+}
+
 /* Prompts that were begun, and then those that wait. In an iteration with a pause nobody new comes in. */
 static void prefill(struct trtllm *t, struct replica_view *view, struct batch *out, uint64_t blocks)
 {
@@ -286,6 +311,9 @@ static void prefill(struct trtllm *t, struct replica_view *view, struct batch *o
     if (view->evicted == 0 && budget > 0)
         add_waiting(t, view, blocks);
     share(t, view, out, budget);
+    t->waiting = prompts_wait(t, out);
+    if (t->waiting)
+        return;
     for (size_t i = 0; i < t->count; i++) {
         const struct candidate *c = &t->candidates[i];
         if (i < begun)
@@ -298,7 +326,7 @@ static void prefill(struct trtllm *t, struct replica_view *view, struct batch *o
 /* A chunk is the same as long as its prompt does not fit whole. */
 static void hold(const struct trtllm *t, const struct replica_view *view, struct batch *out, bool full)
 {
-    if (t->passed_over || (out->count > 0 && out->items[0].decode))
+    if (t->passed_over || t->waiting || (out->count > 0 && out->items[0].decode))
         return;
     view_hold(view, out, full);
     if (!full && !t->blocked)
@@ -336,7 +364,7 @@ static void form_batch(void *state, struct replica_view *view, struct batch *out
     struct trtllm *t = state;
     bool reserves = t->capacity != MAX_UTILIZATION && view->waiting->count > 0;
     uint64_t blocks = reserves ? uncommitted(view) : 0;
-    t->passed_over = t->blocked = false;
+    t->passed_over = t->blocked = t->waiting = false;
     decode(view, out);
     bool drains = t->capacity == STATIC_BATCH && view->decoding > 0;
     if (!drains)

@@ -66,6 +66,8 @@ struct decode_line {
     int64_t by[COST_SOURCES]; /* the rest of it */
 };
 
+enum cost_phase { PHASE_PROMPTS, PHASE_DECODES, COST_PHASES };
+
 struct cost_model {
     struct model model;
     struct device device;
@@ -78,14 +80,17 @@ struct cost_model {
     int64_t host, launch; /* fine time: host work that the GPU waits for, and what sharing a launch saves */
     int64_t cold;         /* fine time that decodes right after prompts take longer */
     int64_t eager;        /* fine time between the kernels of an iteration that is no captured graph */
-    struct dense_cost *tokens, *heads; /* [DENSE_TOKENS + 1], [DENSE_SEQUENCES + 1] */
-    int64_t *shared;                   /* [DENSE_TOKENS + 1] where ranks compute experts together, else NULL */
-    struct decode_line *lines;         /* those of n sequences from lines_at[n] to lines_at[n + 1] − 1 */
-    uint32_t *lines_at;                /* [DENSE_SEQUENCES + 2] */
-    const char *device_name;           /* as it was asked for; valid while the model is made */
-    bool is_draft;                     /* its kernels may all be estimates, whatever the device's tables are of */
-    struct cost_model *draft;          /* of speculative decoding, owned; NULL: none */
-    double pass_tokens;                /* that a pass yields for each decode */
+    int64_t launches;     /* fine time that the host takes to launch prompts outside a graph */
+    struct dense_cost *tokens, *heads;      /* [DENSE_TOKENS + 1], [DENSE_SEQUENCES + 1] */
+    int64_t *shared;                        /* [DENSE_TOKENS + 1] where ranks compute experts together, else NULL */
+    struct decode_line *lines;              /* those of n sequences from lines_at[n] to lines_at[n + 1] − 1 */
+    uint32_t *lines_at;                     /* [DENSE_SEQUENCES + 2] */
+    const char *device_name;                /* as it was asked for; valid while the model is made */
+    bool is_draft;                          /* its kernels may all be estimates, whatever the device's tables are of */
+    struct cost_model *draft;               /* of speculative decoding, owned; NULL: none */
+    struct cost_model *scorer;              /* reads prompts before the model does, owned; NULL: none */
+    struct cost_model *phases[COST_PHASES]; /* that prompts or decodes run through instead, owned; NULL: the model */
+    struct cost_loan *loan;                 /* it is borrowed, and owns nothing (shared_costs.h); NULL: it is not */
 };
 
 /* Beyond these, costs are computed when asked for: the same numbers. The fuzzers' build makes both small, since most of

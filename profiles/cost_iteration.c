@@ -13,7 +13,7 @@ static int64_t joined_attention(const struct cost_model *cm, const struct cost_s
 static void mixed_cost(const struct cost_model *cm, const struct cost_shapes *s, struct iteration_cost *out)
 {
     struct dense_cost more_tokens, more_heads;
-    const struct dense_cost *tokens = cost_tokens(cm, s->tokens, &more_tokens);
+    const struct dense_cost *tokens = cost_tokens_kept(cm, s, &more_tokens);
     const struct dense_cost *heads = cost_heads(cm, s->heads, &more_heads);
     int64_t total = cm->host + cost_eager(cm, s->tokens, true) + tokens->total + heads->total + s->prefill;
     unsigned launches = s->launches;
@@ -33,6 +33,10 @@ static void mixed_cost(const struct cost_model *cm, const struct cost_shapes *s,
         if (joined)
             attention = joined_attention(cm, s, &source) +
                         (int64_t)cost_spread(line->mixed_spread, s->decode_sequences, s->decode_kv, s->decode_longest);
+        if (cm->work.overlap.kernels > 0 || cm->work.gpu_replicas > 0)
+            attention = line->attention + line->attention_slope * (int64_t)s->decode_kv;
+        if (cm->work.overlap.kernels > 0)
+            total -= cost_overlapped(cm, tokens->total + s->prefill, attention);
         total += attention;
         launches += !joined;
         out->decode_alone = alone.total;
@@ -50,7 +54,14 @@ static void mixed_cost(const struct cost_model *cm, const struct cost_shapes *s,
         if (!cm->estimated)
             *prefill = *prefill > saved ? *prefill - saved : 0;
     }
-    if (total < (int64_t)ONE_NS || total > (int64_t)FINE_LONGEST)
+    if (cm->work.gpu_replicas > 0) {
+        int64_t host = cm->host + cost_fine(cost_waited_each_ns(cm) * (double)s->heads);
+        total = cost_on_shared_gpu(cm, host, total - host);
+    }
+    if (cm->scorer)
+        total += cost_tokens(cm->scorer, s->tokens - s->decode_sequences, &more_heads)->total;
+    bool bent = cm->scorer || cm->work.overlap.kernels > 0 || cm->work.gpu_replicas > 0; /* no straight line */
+    if (bent || total < (int64_t)ONE_NS || total > (int64_t)FINE_LONGEST)
         out->steady = 1;
     out->total = total < 0 ? 0 : total > (int64_t)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;
 }
@@ -72,39 +83,27 @@ static void share_experts(const struct cost_model *cm, uint64_t own, const struc
     out->steady = 1;
 }
 
-/* A prompt's part of an iteration comes on top of what the decodes in it take for a token each: its rows, its
- * attention, and its way through the draft model. */
-static void speculative_mixed_cost(const struct cost_model *cm, const struct cost_shapes *s, struct iteration_cost *out)
+/* What the host takes to launch the kernels of a batch; those of decodes, and of what a graph holds, next to nothing.
+ */
+static int64_t launches_of(const struct cost_model *cm, const struct batch *batch, bool decodes_alone)
 {
-    struct dense_cost scratch[5];
-    struct decode_line more;
-    uint64_t n = s->decode_sequences, checked = cost_checked_rows(cm, n), prompts = s->tokens - n;
-    const struct decode_line *line = n > 0 ? cost_line(cm, n, s->decode_kv, &more) : NULL;
-    int64_t total = s->prefill + cost_tokens(cm, prompts + checked, &scratch[0])->total +
-                    cost_heads(cm, s->heads - n + checked, &scratch[1])->total +
-                    cost_tokens(cm->draft, prompts, &scratch[2])->total;
-    *out = (struct iteration_cost){.steady = 1};
-    if (line) {
-        cost_decodes(cm, line, n, s->decode_kv, 0, out);
-        total -= cost_tokens(cm, checked, &scratch[3])->total + cost_heads(cm, checked, &scratch[4])->total;
-        total -= cost_eager(cm, checked, false); /* the whole iteration is launched in one way */
-    } else {
-        total += cm->host;
-    }
-    total += cost_eager(cm, prompts + checked, true) + (int64_t)out->total;
-    out->decode_alone = line ? out->total : 0;
-    out->total = total < 0 ? 0 : total > (int64_t)FINE_LONGEST ? FINE_LONGEST : (fine_time)total;
-    out->growth = out->alone_growth = 0;
-    out->steady = 1;
+    bool launches =
+        cm->launches > 0 && !decodes_alone && engine_is_eager(&cm->engine, batch_padded_tokens(batch), true);
+    return launches ? cm->launches : 0;
 }
 
 /* Scheduling ahead, an iteration takes as long as the host's work for the next one, if that is longer; what is exposed
- * comes on top of either. */
-static void wait_for_host(const struct cost_model *cm, const struct batch *batch, struct iteration_cost *out)
+ * comes on top of either. Kernels are launched while others run, so that no iteration is over before that is done. */
+static void wait_for_host(const struct cost_model *cm, const struct batch *batch, bool decodes_alone,
+                          struct iteration_cost *out)
 {
     double sequences = (double)(batch->count + batch->decodes);
-    int64_t host = cost_fine(cm->device.host_ns + cost_waited_ns(cm) +
-                             (cm->device.host_ns_per_sequence + cost_waited_each_ns(cm)) * sequences);
+    int64_t host = launches_of(cm, batch, decodes_alone);
+    if (cm->engine.schedule_ahead)
+        host += cost_fine(cm->device.host_ns + cost_waited_ns(cm) +
+                          (cm->device.host_ns_per_sequence + cost_waited_each_ns(cm)) * sequences);
+    else if (host > 0)
+        host += cm->host;
     if ((int64_t)out->total >= host)
         return;
     out->total = (fine_time)host;
@@ -139,8 +138,8 @@ static bool shaped_cost(const struct cost_model *cm, const struct batch *batch, 
     bool decodes_alone = s.launches == 0 && s.decode_sequences > 0;
     if (decodes_alone)
         decodes_cost(cm, batch, s.decode_sequences, s.decode_kv, s.decode_longest, out);
-    else if (cm->draft)
-        speculative_mixed_cost(cm, &s, out);
+    else if (cost_is_apart(cm))
+        cost_apart(cm, &s, out);
     else
         mixed_cost(cm, &s, out);
     return decodes_alone;
@@ -158,8 +157,8 @@ void cost_model_iteration(const struct cost_model *cm, const struct batch *batch
         share_experts(cm, batch_padded_tokens(batch), batch, out);
     if (!cm->estimated)
         cost_sources_cap(out);
-    if (cm->engine.schedule_ahead)
-        wait_for_host(cm, batch, out);
+    if (cm->engine.schedule_ahead || cm->launches > 0)
+        wait_for_host(cm, batch, decodes_alone, out);
     if (out->total < ONE_NS) { /* time moves on, so that no run can stand still */
         out->total = ONE_NS;
         out->steady = 1;

@@ -11,8 +11,42 @@ static const double most_kv_tokens = 1e13;
 
 static struct decode_line compute_line(const struct cost_model *cm, uint64_t sequences, uint64_t kv);
 
+/* A part of the shorter of both is hidden: of attention up to the KV tokens at which it takes longer than what GEMMs
+ * leave idle, of that from then on. */
+static void overlap_line(const struct cost_model *cm, int64_t gemms, uint64_t kv, struct decode_line *line)
+{
+    int64_t idle = cost_overlapped(cm, gemms, INT64_MAX), hidden;
+    double share = cm->work.overlap.kernels, room = (double)idle / share - (double)line->attention;
+    double meet = line->attention_slope > 0 ? floor(room / (double)line->attention_slope) : room < 0 ? -1 : INFINITY;
+    if ((double)kv > meet) {
+        line->base -= idle;
+        return;
+    }
+    hidden = cost_fine(share * (double)line->attention_slope / (double)ONE_NS);
+    line->base -= (int64_t)(share * (double)line->attention);
+    line->slope -= hidden;
+    if (meet < (double)line->until)
+        line->until = (uint64_t)meet;
+}
+
+/* Up to the KV tokens at which the GPU has no time left beside the hosts, a replica has its iterations as ever; from
+ * then on each waits for the others' kernels. */
+static void share_line(const struct cost_model *cm, int64_t host, uint64_t kv, struct decode_line *line)
+{
+    double replicas = cm->work.gpu_replicas, kernels = (double)(line->base - host);
+    double room = (double)host / (replicas - 1) - kernels;
+    double meet = line->slope > 0 ? floor(room / (double)line->slope) : room < 0 ? -1 : INFINITY;
+    if ((double)kv > meet) {
+        line->base = (int64_t)replicas * (line->base - host);
+        line->slope *= (int64_t)replicas;
+    } else if (meet < (double)line->until) {
+        line->until = (uint64_t)meet;
+    }
+}
+
 /* The line of a piece of decode attention, with everything else that an iteration of these decodes does. */
-static struct decode_line line_of(const struct cost_model *cm, uint64_t sequences, const struct attention_piece *p)
+static struct decode_line line_of(const struct cost_model *cm, uint64_t sequences, uint64_t kv,
+                                  const struct attention_piece *p)
 {
     struct dense_cost tokens = cost_rows_compute(cm, engine_padded_tokens(&cm->engine, sequences));
     struct dense_cost heads = cost_heads_compute(cm, sequences);
@@ -29,12 +63,17 @@ static struct decode_line line_of(const struct cost_model *cm, uint64_t sequence
     }
     for (int i = 0; i < COST_SOURCES; i++)
         line.by[i] = tokens.by[i] + heads.by[i];
+    if (cm->work.overlap.kernels > 0)
+        overlap_line(cm, tokens.total, kv, &line);
+    if (cm->work.gpu_replicas > 0)
+        share_line(cm, cm->host + cost_fine(cost_waited_each_ns(cm) * (double)sequences), kv, &line);
     return line;
 }
 
 uint64_t cost_checked_rows(const struct cost_model *cm, uint64_t sequences)
 {
-    return sequences * (uint64_t)(cm->work.speculation.draft_tokens + 1);
+    const struct speculation *s = &cm->work.speculation;
+    return sequences * (uint64_t)(s->rows > 0 ? s->rows : s->draft_tokens + 1);
 }
 
 /* A pass of speculative decoding, spread over the tokens that it yields on average: drafting one by one, then checking
@@ -43,8 +82,12 @@ static struct decode_line speculative_line(const struct cost_model *cm, uint64_t
                                            const struct attention_piece *p)
 {
     uint64_t rows = cost_checked_rows(cm, sequences);
-    double by[COST_SOURCES] = {0}, drafts = cm->work.speculation.draft_tokens, each = 1 / cm->pass_tokens;
-    struct decode_line draft = compute_line(cm->draft, sequences, kv);
+    const struct speculation *s = &cm->work.speculation;
+    double by[COST_SOURCES] = {0}, drafts = s->passes > 0 ? s->passes : s->draft_tokens;
+    double each = 1 / speculation_tokens_of(s, (double)sequences);
+    struct decode_line draft = {.until = (uint64_t)most_kv_tokens};
+    if (cm->draft)
+        draft = compute_line(cm->draft, sequences, kv);
     double ns = cm->backend.token_ns(cm->backend.self, (double)engine_padded_tokens(&cm->engine, rows), by) +
                 cm->backend.head_ns(cm->backend.self, (double)rows, by) + p->ns;
     ns += cost_waited_ns(cm) + cost_waited_each_ns(cm) * (double)sequences;
@@ -55,10 +98,21 @@ static struct decode_line speculative_line(const struct cost_model *cm, uint64_t
                                 .slope = cost_fine(each * p->slope) + (int64_t)(each * drafts * (double)draft.slope)};
 }
 
+/* Decodes that run through a model of their own, behind this one's host. */
+static struct decode_line phase_line(const struct cost_model *cm, uint64_t sequences, uint64_t kv)
+{
+    struct decode_line line = compute_line(cm->phases[PHASE_DECODES], sequences, kv);
+    line.base += cm->host + cost_fine(cost_waited_each_ns(cm) * (double)sequences);
+    return line;
+}
+
 static struct decode_line compute_line(const struct cost_model *cm, uint64_t sequences, uint64_t kv)
 {
     struct attention_piece p = cm->backend.decode_piece(cm->backend.self, (double)sequences, (double)kv);
-    struct decode_line line = cm->draft ? speculative_line(cm, sequences, kv, &p) : line_of(cm, sequences, &p);
+    bool speculates = cm->work.speculation.draft_tokens > 0;
+    struct decode_line line = cm->phases[PHASE_DECODES] ? phase_line(cm, sequences, kv)
+                              : speculates              ? speculative_line(cm, sequences, kv, &p)
+                                                        : line_of(cm, sequences, kv, &p);
     if (line.slope >= 0 && line.base >= (int64_t)ONE_NS && cm->estimated) {
         double most = ((double)FINE_LONGEST / 2 - (double)line.base) / fmax((double)line.slope, 1);
         line.plain_until = most < 0 ? 0 : most < (double)line.until ? (uint64_t)most : line.until;

@@ -19,6 +19,9 @@ static inline int64_t cost_fine(double ns)
     return (int64_t)(value + (value < 0 ? -0.5 : 0.5));
 }
 
+/* Equally large groups of layers, in which as many prompt tokens go on. */
+enum { KEEP_GROUPS = 16 };
+
 /* What kernels see of a batch that holds more than decodes. */
 struct cost_shapes {
     uint64_t tokens, heads;                /* rows of token-wise operations; rows of the output head */
@@ -27,6 +30,8 @@ struct cost_shapes {
     uint64_t decode_longest;               /* of the decodes: the most KV tokens of one, or 0 when that is not known */
     int64_t prefill, prefill_by[COST_SOURCES]; /* fine time */
     unsigned launches;
+    /* Prompt tokens that each group of layers runs on, where fewer go on; the last one: all layers once more. */
+    uint64_t kept[KEEP_GROUPS + 1];
     /* Of a single prompt chunk among decodes taken together: its next chunks of the same length. */
     int64_t growth;
     enum cost_source source;
@@ -80,6 +85,36 @@ fine_time cost_spread(int64_t spread, uint64_t sequences, uint64_t kv, uint64_t 
 /* Rows that checking `sequences` decodes' proposed tokens takes. */
 uint64_t cost_checked_rows(const struct cost_model *cm, uint64_t sequences);
 
+/* Helpers (cost_helpers.c): models that run next to the model. */
+
+/* Whether the work has any, or changes that price prompts and decodes apart. */
+bool cost_is_apart(const struct cost_model *cm);
+
+/* Whether it changes what an iteration does in a way that kernels' own tables do not know. */
+bool cost_reshapes(const struct cost_model *cm);
+
+/* An iteration with prompts in it, of such a model. */
+void cost_apart(const struct cost_model *cm, const struct cost_shapes *s, struct iteration_cost *out);
+
+/* Whether fewer than all prompt tokens go through some layer of a rank. */
+bool cost_keeps(const struct cost_model *cm);
+
+/* Of a prompt's first `tokens`, those that a group of layers runs on (KEEP_GROUPS: all layers once more); and of so
+ * many the part of one of the ranks that share a sequence. */
+uint64_t cost_kept(const struct cost_model *cm, unsigned group, uint64_t tokens);
+uint64_t cost_ranked(const struct cost_model *cm, uint64_t tokens);
+
+/* Rows of token-wise operations of prompts and decodes together, layer group by layer group where they differ. */
+const struct dense_cost *cost_tokens_kept(const struct cost_model *cm, const struct cost_shapes *s,
+                                          struct dense_cost *scratch);
+
+/* An iteration of so much host work and kernels, in fine time, of a replica that shares its GPU: the GPU serves the
+ * others, too, unless it waits for hosts. */
+int64_t cost_on_shared_gpu(const struct cost_model *cm, int64_t host, int64_t kernels);
+
+/* What of decodes' attention runs while GEMMs leave memory idle: fine time that an iteration is shorter. */
+int64_t cost_overlapped(const struct cost_model *cm, int64_t gemms, int64_t attention);
+
 /* Shapes (cost_shapes.c). */
 
 /* Reduces a batch to *out, which is all 0 before. */
@@ -96,6 +131,11 @@ void cost_sources_start(const struct dense_cost *tokens, const struct dense_cost
 
 /* Where tables fall, or launches are shared, the parts may add up to more than the whole: cuts what is too much. */
 void cost_sources_cap(struct iteration_cost *out);
+
+/* Loans (shared_costs.c). */
+
+/* Its borrower needs it no more. */
+void cost_loan_end(struct cost_loan *loan);
 
 /* Memory (cost_memory.c). */
 

@@ -21,9 +21,16 @@ double cost_waited_each_ns(const struct cost_model *cm)
     return cm->engine.exposed_ns_per_sequence + (cm->engine.schedule_ahead ? 0 : cm->device.host_ns_per_sequence);
 }
 
+/* With the background tokens that fill the batch up, if any. */
+static double filled_rows(const struct cost_model *cm, uint64_t rows)
+{
+    double more = cm->work.filled_tokens - (double)rows;
+    return more > 0 && rows > 0 ? (double)rows + cm->work.fill_cost * more : (double)rows;
+}
+
 struct dense_cost cost_rows_compute(const struct cost_model *cm, uint64_t rows)
 {
-    double by[COST_SOURCES] = {0}, ns = cm->backend.token_ns(cm->backend.self, (double)rows, by);
+    double by[COST_SOURCES] = {0}, ns = cm->backend.token_ns(cm->backend.self, filled_rows(cm, rows), by);
     return as_fine(cm, ns, by);
 }
 

@@ -258,12 +258,11 @@ static int read_tables(const struct json *o, struct device *d, struct error *err
         json_read_number(o, "eager_layer_ns", false, 0, 1e9, &d->eager_layer_ns, err) ||
         json_read_number(o, "cold_decode_ns", false, 0, 1e9, &d->cold_decode_ns, err))
         return -1;
-    for (int i = 0; i < cJSON_GetArraySize(tables.node); i++) {
+    for (struct json table = json_first(&tables); table.node; table = json_next(&table)) {
         struct cost_table *grown = array_grow(d->tables, &d->table_capacity, d->table_count + 1, sizeof *grown);
         if (!grown)
             return error_no_memory(err);
         d->tables = grown;
-        struct json table = json_element(&tables, i);
         struct cost_table *t = &d->tables[d->table_count++];
         *t = (struct cost_table){0};
         if (table_read(&table, t, err))

@@ -13,6 +13,9 @@ extern const char *const dtype_names[DTYPE_COUNT + 1]; /* "bf16", …, NULL */
 /* Bytes of a number, scales included: 2, 2, 1, 1, 4, 0.53125, 0.5. */
 double dtype_bytes(enum dtype dtype);
 
+/* The format of a name: one of those above, or what others call it ("bfloat16", "nvfp4", "awq", "w4a16"). */
+bool dtype_named(const char *name, enum dtype *out);
+
 /* Reads the member `key`; an absent one leaves *out as it is. */
 int dtype_read(const struct json *object, const char *key, enum dtype *out, struct error *err);
 

@@ -112,10 +112,12 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
                                        "exposed_ns_per_sequence",
                                        "eager_layer_ns",
                                        "eager_expert_layer_ns",
+                                       "launch_op_ns",
                                        "graph_tokens",
                                        "schedule_ahead",
                                        "weight_dtype",
                                        "expert_dtype",
+                                       "kv_dtype",
                                        "memory",
                                        "kv_groups",
                                        "graph_decodes_only",
@@ -135,7 +137,9 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
         json_read_number(o, "exposed_ns_per_sequence", false, 0, 1e12, &e->exposed_ns_per_sequence, err) ||
         json_read_number(o, "eager_layer_ns", false, 0, 1e9, &e->eager_layer_ns, err) ||
         json_read_number(o, "eager_expert_layer_ns", false, 0, 1e9, &e->eager_expert_layer_ns, err) ||
+        json_read_number(o, "launch_op_ns", false, 0, 1e9, &e->launch_op_ns, err) ||
         dtype_read(o, "weight_dtype", &e->weight_dtype, err) || dtype_read(o, "expert_dtype", &e->expert_dtype, err) ||
+        dtype_read(o, "kv_dtype", &e->kv_dtype, err) ||
         json_read_bool(o, "graph_decodes_only", &e->graph_decodes_only, err) ||
         json_read_bool(o, "head_for_all", &e->head_for_all, err) ||
         json_read_bool(o, "fused_shared_experts", &e->fused_shared_experts, err) ||
@@ -144,6 +148,8 @@ static int read_values(const struct json *o, struct engine *e, struct error *err
         return -1;
     if (json_member(o, "weight_dtype").node)
         e->quantised = true;
+    if (json_member(o, "kv_dtype").node)
+        e->kv_quantised = true;
     if (json_member(o, "expert_dtype").node)
         e->experts_quantised = true;
     if (name)

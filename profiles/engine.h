@@ -45,8 +45,12 @@ struct engine {
     double exposed_ns, exposed_ns_per_sequence; /* host work that the GPU waits for, even where it schedules ahead */
     double eager_layer_ns; /* between a layer's kernels in iterations that are no captured graph; below 0: likewise */
     double eager_expert_layer_ns; /* the same of a layer with experts, on top */
-    bool quantised;               /* weights are in `weight_dtype`, whatever the model says */
+    double launch_op_ns; /* host work to launch the kernels of one of the model's operations, of prompts outside a
+                            graph: the GPU does not end before all are launched */
+    bool quantised;      /* weights are in `weight_dtype`, whatever the model says */
     enum dtype weight_dtype;
+    bool kv_quantised; /* KV is in `kv_dtype`, whatever the model says */
+    enum dtype kv_dtype;
     bool experts_quantised; /* experts are in `expert_dtype`, whatever the model says */
     enum dtype expert_dtype;
     bool schedule_ahead;                    /* the next batch is formed while one runs, and host work hides behind it */

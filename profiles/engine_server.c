@@ -44,9 +44,7 @@ static int choose(const struct json *cases, const struct device *device, struct 
 {
     if (cases->node && !cJSON_IsArray(cases->node))
         return json_complain(cases, "a list of cases, of which the first that applies holds", err);
-    int count = cases->node ? cJSON_GetArraySize(cases->node) : 0;
-    for (int i = 0; i < count; i++) {
-        struct json at = json_element(cases, i);
+    for (struct json at = json_first(cases); at.node; at = json_next(&at)) {
         bool applies = false;
         if (read_case(&at, device, &applies, err))
             return -1;

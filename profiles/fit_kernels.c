@@ -248,12 +248,20 @@ struct fit_job {
     unsigned evaluations;
 };
 
+/* What a place of the simplex stands for, within what a device's file may hold. */
+static double meant_by(const struct parameter *p, double x)
+{
+    double value = exp(x);
+    if (p->share)
+        return fmax(value / (1 + value), 0.01);
+    return p->offset == offsetof(struct device, roofline_corner) ? fmin(fmax(value, 1), 100) : value;
+}
+
 static void put(struct fit_job *job, const gsl_vector *x)
 {
     for (size_t i = 0; i < job->stage->count; i++) {
         const struct parameter *p = &parameters[job->stage->first + i];
-        double value = exp(gsl_vector_get(x, i));
-        *field(&job->device, p) = p->share ? value / (1 + value) : value;
+        *field(&job->device, p) = meant_by(p, gsl_vector_get(x, i));
     }
 }
 

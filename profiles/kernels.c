@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profiles/attention_changes.h"
 #include "profiles/cost.h"
-#include "profiles/roofline.h"
 
 struct priced {
     const struct operation *op;
@@ -53,12 +53,14 @@ static double table_op_ns(const struct cost_table *t, const struct operation *op
     return table_at(t, rows, where);
 }
 
-static double sum_ops(const struct kernels *k, enum work_rows of, double rows, double *by)
+enum which_ops { OPS_COMPUTE, OPS_COLLECTIVES, OPS_ALL };
+
+static double sum_ops(const struct kernels *k, enum work_rows of, enum which_ops which, double rows, double *by)
 {
     double sum = 0;
     for (size_t i = 0; i < k->count; i++) {
         const struct priced *p = &k->ops[i];
-        if (p->op->rows != of)
+        if (p->op->rows != of || (which != OPS_ALL && (p->op->kind == WORK_COLLECTIVE) != (which == OPS_COLLECTIVES)))
             continue;
         enum table_where where = TABLE_MEASURED;
         double own = rows * p->op->rows_scale;
@@ -70,9 +72,44 @@ static double sum_ops(const struct kernels *k, enum work_rows of, double rows, d
     return sum;
 }
 
+/* Two halves of a batch, one of which computes while the other's results go between GPUs. */
+static double halves_ns(const struct kernels *k, double tokens, double *by)
+{
+    double compute = 2 * sum_ops(k, PER_TOKEN, OPS_COMPUTE, tokens / 2, by);
+    double between = sum_ops(k, PER_TOKEN, OPS_COLLECTIVES, tokens, by);
+    return compute + between - k->work->overlap.communication * fmin(compute, between);
+}
+
+/* Bytes of the experts that so many tokens wake on this GPU, in all layers. */
+static double awake_bytes(const struct work *w, double tokens)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct operation *op = &w->ops[i];
+        const struct experts *e = &op->experts;
+        if (op->kind == WORK_EXPERTS)
+            bytes += op->times * (experts_awake(e, tokens * op->rows_scale) + e->always) * (e->gated > 0 ? 3 : 2) *
+                     e->hidden * e->intermediate / e->tensor * op->weight_bytes;
+    }
+    return bytes;
+}
+
+/* Weights arrive from below GPU memory while others are computed with. */
+static double with_loads(const struct work *w, double tokens, double compute)
+{
+    const struct weights_source *s = &w->source;
+    double bytes = s->loaded_share * (s->experts ? awake_bytes(w, tokens) : s->all_bytes);
+    double loads = bytes / s->bytes_per_s * 1e9;
+    return compute + loads - s->overlap * fmin(compute, loads);
+}
+
 static double token_ns(const void *self, double tokens, double *by)
 {
-    return sum_ops(self, PER_TOKEN, tokens, by);
+    const struct kernels *k = self;
+    const struct overlap *o = &k->work->overlap;
+    double ns = o->communication > 0 && tokens >= o->from_tokens ? halves_ns(k, tokens, by)
+                                                                 : sum_ops(k, PER_TOKEN, OPS_ALL, tokens, by);
+    return k->work->source.any && tokens > 0 ? with_loads(k->work, tokens, ns) : ns;
 }
 
 /* Experts and what carries tokens to them and back. */
@@ -91,9 +128,22 @@ static double shared_ns(const void *self, double tokens)
     return sum;
 }
 
+/* S-LoRA (Sheng et al. 2023, arXiv 2311.03285): kernels that read every adapter of a batch once, at two launches for
+ * each of four projections; their arithmetic is a hundredth of the projections' own. */
+static double adapters_ns(const struct kernels *k, double sequences)
+{
+    const struct adapters *a = &k->work->adapters;
+    const struct device *d = k->device;
+    double present = a->count * -expm1(sequences * log1p(-1 / fmax(a->count, 1 + 1e-12)));
+    return present * a->bytes / (d->bandwidth_bytes_per_s * d->bandwidth_efficiency * 1e-9) +
+           8 * k->work->layers * d->launch_ns;
+}
+
 static double head_ns(const void *self, double sequences, double *by)
 {
-    return sum_ops(self, PER_SEQUENCE, sequences, by);
+    const struct kernels *k = self;
+    double ns = sum_ops(k, PER_SEQUENCE, OPS_ALL, sequences, by);
+    return k->work->adapters.count > 0 && sequences > 0 ? ns + adapters_ns(k, sequences) : ns;
 }
 
 /* Between chunk lengths the table is interpolated by work, which is no straight line in KV: a point at a time. */
@@ -170,6 +220,8 @@ static struct attention_piece prefill_piece(const void *self, double new_tokens,
                    : scaled(roofline_prefill(&k->rates[ATTENTION_FULL], new_tokens, kv_before), full->prefill_layers);
     if (full->density_from > 0)
         thin_out(k, new_tokens, kv_before, &piece);
+    if (full->ranks > 1)
+        ring_prefill(full, new_tokens, kv_before, &piece);
     if (window->prefill_layers > 0)
         piece = both(piece, scaled(roofline_prefill(&k->rates[ATTENTION_WINDOW], new_tokens, kv_before),
                                    window->prefill_layers));
@@ -182,7 +234,7 @@ static struct attention_piece decode_piece(const void *self, double sequences, d
     const struct attention_work *full = &k->work->attention[ATTENTION_FULL], *window = full + ATTENTION_WINDOW;
     struct attention_piece piece =
         k->decode ? table_decode(k, sequences, kv_tokens)
-                  : scaled(roofline_decode(&k->rates[ATTENTION_FULL], sequences, kv_tokens), full->decode_layers);
+                  : scaled(changed_decode(&k->rates[ATTENTION_FULL], sequences, kv_tokens), full->decode_layers);
     if (window->decode_layers > 0)
         piece = both(piece,
                      scaled(roofline_decode(&k->rates[ATTENTION_WINDOW], sequences, kv_tokens), window->decode_layers));

@@ -25,24 +25,49 @@ struct expert_layers {
     enum dtype dtype;
 };
 
+/* Layers that keep a state of fixed size for a sequence instead of KV: gated delta nets, Mamba-2, lightning attention.
+ * layers 0: the model has none. */
+struct state_layers {
+    uint32_t layers;
+    uint32_t in_width, out_width; /* of the projections from and to the hidden state */
+    uint32_t values;              /* of one sequence and layer, convolution included */
+    double bytes_per_value;
+};
+
+enum { MODEL_LEFT_OUT_BYTES = 400 };
+
 struct model {
     char name[64];
     uint32_t layers, hidden, intermediate, heads, kv_heads, head_dim, vocab;
-    uint32_t max_tokens; /* longest sequence, prompt and output */
-    bool gated_mlp;      /* gate and up projections (SwiGLU), else up alone */
-    bool tied_head;      /* output head shares the embedding's weights */
-    bool qk_norm;        /* queries and keys are normalised by head (Qwen3) */
-    enum dtype dtype;    /* of arithmetic; by default bf16, fp8 or fp32 as bytes_per_weight says */
+    uint32_t attention_layers, mlp_layers; /* that have KV, and an MLP or experts: all of them in most models */
+    uint32_t max_tokens;                   /* longest sequence, prompt and output */
+    bool gated_mlp;                        /* gate and up projections (SwiGLU), else up alone */
+    bool tied_head;                        /* output head shares the embedding's weights */
+    bool qk_norm;                          /* queries and keys are normalised by head (Qwen3) */
+    bool gated_attention;                  /* a gate as wide as the queries is projected with them (Qwen3-Next) */
+    enum dtype dtype;                      /* of arithmetic; by default bf16, fp8 or fp32 as bytes_per_weight says */
     double bytes_per_weight, bytes_per_kv;
     struct latent_attention latent;
     struct expert_layers moe;
-    uint32_t window, windowed_layers; /* layers whose attention sees the last `window` tokens alone */
-    bool fused_shared_experts;        /* the engine runs shared experts with routed ones */
-    bool uniform_kv;                  /* the engine keeps every token in those layers, too */
+    struct state_layers state;
+    uint32_t window, windowed_layers;    /* layers whose attention sees the last `window` tokens alone */
+    bool fused_shared_experts;           /* the engine runs shared experts with routed ones */
+    bool uniform_kv;                     /* the engine keeps every token in those layers, too */
+    char left_out[MODEL_LEFT_OUT_BYTES]; /* what of the model is not costed, as half sentences; "" for nothing */
 };
 
-/* Reads a model by its shipped name, or from a path to a JSON file. */
+/* Reads a model by its shipped name, by a repository's name that means a shipped one (model_name.h), or from a path: a
+ * JSON file of ours, or a config.json of Hugging Face's form or the folder that it lies in (model_config.h). */
 int model_load(const char *name_or_path, struct model *out, struct error *err);
+
+/* Whether a name is a path (it has a '/' or ".json" in it) at which something lies. */
+bool model_is_path(const char *name);
+
+/* Reads a document of our own form. */
+int model_read(const struct json *root, struct model *out, struct error *err);
+
+/* A model as a document of our own form, with where its numbers come from; the caller's. NULL when memory is short. */
+cJSON *model_json(const struct model *m, const char *source);
 
 /* Weights in another format; those that are narrower already stay as they are. */
 void model_quantise(struct model *m, enum dtype dtype);

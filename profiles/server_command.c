@@ -14,6 +14,7 @@
 #include "profiles/engine.h"
 #include "profiles/engine_server.h"
 #include "profiles/model.h"
+#include "profiles/model_name.h"
 #include "profiles/server_flags.h"
 #include "profiles/shipped.h"
 
@@ -340,54 +341,26 @@ static int read_flags(const struct server_program *p, const struct pieces *piece
     return 0;
 }
 
-static bool is_of_same_model(const char *word)
-{
-    static const char *const words[] = {"instruct", "chat", "base", "it", "hf", "thinking", "preview", NULL};
-    bool known = word[strspn(word, "0123456789.v")] == 0; /* a date, or a version */
-    for (size_t i = 0; words[i]; i++)
-        known |= strcmp(word, words[i]) == 0;
-    return known;
-}
-
-/* What a repository says behind the shipped model's name: words that change no weight, and a format of weights, which
- * is a word of the scenario unless the command says one. */
-static int read_suffix(struct server_command *c, const char *repository, const char *name, struct error *err)
-{
-    char words[200], format[20];
-    const char *slash = strrchr(repository, '/');
-    snprintf(words, sizeof words, "%s", (slash ? slash + 1 : repository) + strlen(name));
-    for (char *w = words; *w; w++)
-        *w = (char)tolower((unsigned char)*w);
-    for (char *rest = words, *word; (word = strtok_r(rest, "-_", &rest));) {
-        if (is_of_same_model(word))
-            continue;
-        if (!find_value(server_weight_formats, word, format, sizeof format))
-            return error_set(err, ERROR_INPUT,
-                             "--like: expected a model that is shipped (tandem list models) or a path to one, found "
-                             "\"%s\": %s, but for \"%s\"",
-                             PRINTABLE(repository), name, PRINTABLE(word));
-        if (!has_word(c, "engine.weight_dtype") && add_word(c, "engine.weight_dtype", format, err))
-            return -1;
-    }
-    return 0;
-}
-
 /* A repository's name stands for a shipped model; a path or a shipped name for itself. */
 static int find_model(struct server_command *c, struct shape *s, struct model *out, struct error *err)
 {
-    char name[200];
+    struct model_meant meant;
     struct error ignored = {0};
     if (!*s->model)
         return error_set(err, ERROR_INPUT, "--like: expected a model in the command line");
-    if (model_load(s->model, out, &ignored) == 0)
-        return 0;
-    if (!shipped_resolve("model", s->model, name, sizeof name))
+    if (!model_meant_by(s->model, &meant) || model_is_path(s->model)) {
+        if (model_load(s->model, out, &ignored) == 0)
+            return 0;
         return error_set(err, ERROR_INPUT,
-                         "--like: expected a model that is shipped (tandem list models) or a path to one, found \"%s\"",
-                         PRINTABLE(s->model));
-    if (read_suffix(c, s->model, name, err))
+                         "--like: expected a model that is shipped (tandem list models) or a path to one, found "
+                         "\"%s\"%s%s%s%s%s",
+                         PRINTABLE(s->model), *meant.name ? ": " : "", meant.name, *meant.name ? ", but for \"" : "",
+                         PRINTABLE(meant.unknown), *meant.name ? "\"" : "");
+    }
+    if (meant.quantised && !has_word(c, "engine.weight_dtype") &&
+        add_word(c, "engine.weight_dtype", dtype_names[meant.format], err))
         return -1;
-    snprintf(s->model, sizeof s->model, "%s", name);
+    snprintf(s->model, sizeof s->model, "%s", meant.name);
     return model_load(s->model, out, err);
 }
 

@@ -87,6 +87,7 @@ static const struct server_flag sglang_flags[] = {
     {"--max-prefill-tokens", FLAG_COUNT, "policy.batching.max_prefill_tokens", NULL, NULL},
     {"--enable-mixed-chunk", FLAG_NOTHING, "policy.batching.mixed_chunk", "true", NULL},
     {"--schedule-conservativeness", FLAG_NUMBER, "policy.batching.schedule_conservativeness", NULL, NULL},
+    {"--scheduler-recv-interval", FLAG_NUMBER, "policy.batching.recv_interval", NULL, NULL},
     {"--schedule-policy", FLAG_TEXT, "policy.order", "fcfs=fcfs|lpm=lpm", "expected fcfs or lpm"},
     {"--mem-fraction-static", FLAG_NUMBER, "engine.memory.utilization", NULL, NULL},
     {"--max-total-tokens", FLAG_COUNT, "kv_tokens", NULL, NULL},
@@ -148,8 +149,6 @@ static const struct server_flag trtllm_flags[] = {
      FLAG_TEXT, NULL, NULL, NULL},
     {0},
 };
-
-const char *const server_weight_formats = FORMATS;
 
 const struct server_program server_programs[] = {
     {"vllm serve", "vllm", vllm_flags},

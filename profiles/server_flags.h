@@ -24,7 +24,6 @@ struct server_program {
     const struct server_flag *flags;
 };
 
-extern const char *const server_weight_formats;       /* "NAME=VALUE|…": names of formats, and engine.weight_dtype */
 extern const struct server_program server_programs[]; /* ends with NULL words */
 
 #endif

@@ -35,10 +35,18 @@ static const char *name_of_kind(const void *kind, size_t index)
     return NULL;
 }
 
+static int load_path(const char *path, struct json *root, struct error *err)
+{
+    for (const struct shipped_file *f = shipped_files; f->kind; f++)
+        if (strcmp(f->kind, "file") == 0 && strcmp(f->name, path) == 0)
+            return json_parse(f->text, f->name, root, err);
+    return json_load(path, root, err);
+}
+
 int shipped_load(const char *kind, const char *name_or_path, struct json *root, struct error *err)
 {
     if (strchr(name_or_path, '/') || strstr(name_or_path, ".json"))
-        return json_load(name_or_path, root, err);
+        return load_path(name_or_path, root, err);
     char list[600] = "";
     const char *meant = nearest_name(name_or_path, name_of_kind, kind);
     for (const struct shipped_file *f = shipped_files; f->kind; f++) {

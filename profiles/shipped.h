@@ -6,16 +6,17 @@
 #include "base/json.h"
 
 struct shipped_file {
-    const char *kind; /* "model", "device", "engine", "technique", "scenario", "plan" or "accuracy" */
-    const char *name; /* without ".json" */
+    const char *kind; /* "model", "device", "engine", "technique", "scenario", "plan", "accuracy", "paper" or "file" */
+    const char *name; /* without ".json"; of a paper its folder's; of a file next to one its path */
     const char *text;
 };
 
 /* Made by the Makefile from profiles/models, profiles/devices, profiles/engines, profiles/techniques,
- * profiles/accuracy, workloads/scenarios and planner/plans; ends with a NULL kind. */
+ * profiles/accuracy, workloads/scenarios, planner/plans and papers; ends with a NULL kind. */
 extern const struct shipped_file shipped_files[];
 
-/* A name with a '/' or ".json" in it is a path; any other must be shipped. The caller owns root. */
+/* A name with a '/' or ".json" in it is a path, of a shipped file or of one on disk; any other must be shipped. The
+ * caller owns root. */
 int shipped_load(const char *kind, const char *name_or_path, struct json *root, struct error *err);
 
 /* The shipped name that a repository's stands for, out of `size` bytes: "Qwen/Qwen3-30B-A3B-Instruct-2507" is

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "profiles/changes.h"
 #include "profiles/shipped.h"
 
 static const struct param_spec density_params[] = {
@@ -29,6 +30,8 @@ static const struct param_spec layers_params[] = {
     {"share", PARAM_NUMBER, "", 0.5, 0, 1, "of the layers that prompt tokens run through", NULL, NULL},
     {"kv_projection", PARAM_BOOL, "", 1, 0, 1, "the others still compute every prompt token's keys and values", NULL,
      NULL},
+    {"attention", PARAM_TEXT, "", 0, 0, 0, "those layers: of both kinds alike, or all with a window and no other",
+     "both", "both|windowed"},
     {0},
 };
 
@@ -36,8 +39,12 @@ static const struct param_spec layers_params[] = {
  * yield an output token. */
 static int apply_layers(struct work *w, const struct param_set *p, struct error *err)
 {
-    double share = param_number(p, "share"), others = (1 - share) * w->layers;
+    bool windowed = strcmp(param_text(p, "attention"), "windowed") == 0;
+    double share = windowed ? w->attention[ATTENTION_WINDOW].decode_layers / w->layers : param_number(p, "share");
+    double others = (1 - share) * w->layers;
     size_t before = w->count;
+    if (windowed && share == 0)
+        return error_set(err, ERROR_INPUT, "techniques: prefill_layers: the model has no layers with a window");
     if (w->kv_projection.n <= 0)
         return error_set(err, ERROR_INPUT, "techniques: prefill_layers needs a model with grouped attention");
     for (int i = 0; i < ATTENTION_KINDS; i++)
@@ -60,7 +67,7 @@ static int apply_layers(struct work *w, const struct param_set *p, struct error 
         w->ops[w->count++].times = others;
     }
     for (int i = 0; i < ATTENTION_KINDS; i++)
-        w->attention[i].prefill_layers *= share;
+        w->attention[i].prefill_layers *= windowed ? i == ATTENTION_WINDOW : share;
     return 0;
 }
 
@@ -90,24 +97,6 @@ static int apply_kv(struct work *w, const struct param_set *p, struct error *err
     return 0;
 }
 
-static const struct param_spec speculation_params[] = {
-    {"draft_model", PARAM_TEXT, "", 0, 0, 0, "a model's name or path", "llama-3.2-1b", NULL},
-    {"draft_tokens", PARAM_INTEGER, "tokens", 4, 1, 64, "proposed before the model checks them", NULL, NULL},
-    {"acceptance", PARAM_NUMBER, "", 0.7, 0, 0.999,
-     "chance of a proposed token to be accepted, if those before it were", NULL, NULL},
-    {0},
-};
-
-static int apply_speculation(struct work *w, const struct param_set *p, struct error *err)
-{
-    if (w->speculation.draft_tokens > 0)
-        return error_set(err, ERROR_INPUT, "techniques: two of them propose tokens for the model to check");
-    w->speculation = (struct speculation){.draft_tokens = param_number(p, "draft_tokens"),
-                                          .acceptance = param_number(p, "acceptance")};
-    snprintf(w->speculation.draft_model, sizeof w->speculation.draft_model, "%s", param_text(p, "draft_model"));
-    return 0;
-}
-
 static const struct param_spec time_params[] = {
     {"factor", PARAM_NUMBER, "", 1, 0.01, 100, "of every kernel's and the host's time", NULL, NULL},
     {0},
@@ -126,11 +115,41 @@ static const struct change_kind layers = {"prefill_layers", "prompt tokens run t
                                           layers_params, apply_layers};
 static const struct change_kind kv_cache = {"kv_cache", "fewer bytes, layers or tokens of KV are kept", kv_params,
                                             apply_kv};
-static const struct change_kind speculation = {"speculation", "a small model proposes tokens, the model checks them",
-                                               speculation_params, apply_speculation};
 static const struct change_kind time_scale = {"time", "everything takes longer, or less long", time_params, apply_time};
 
-const struct change_kind *const change_kinds[] = {&density, &layers, &kv_cache, &speculation, &time_scale, NULL};
+const struct change_kind *const change_kinds[] = {&density,
+                                                  &layers,
+                                                  &kv_cache,
+                                                  &change_speculation,
+                                                  &change_kv_read,
+                                                  &change_shared_prefix_attention,
+                                                  &change_prompt_keep,
+                                                  &change_kv_reuse,
+                                                  &change_adapters,
+                                                  &change_shared_gpu,
+                                                  &change_background,
+                                                  &change_phase_model,
+                                                  &change_overlap,
+                                                  &change_weights_source,
+                                                  &change_sequence_ranks,
+                                                  &time_scale,
+                                                  NULL};
+
+static const char *change_name(const void *names, size_t index)
+{
+    (void)names;
+    return change_kinds[index] ? change_kinds[index]->name : NULL;
+}
+
+static int complain_of_change(const struct json *at, const char *found, struct error *err)
+{
+    char list[600] = "one of ";
+    for (const struct change_kind *const *kind = change_kinds; *kind; kind++) {
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", kind == change_kinds ? "" : ", ", (*kind)->name);
+    }
+    return json_complain_of_name(at, list, found, change_name, NULL, err);
+}
 
 static int read_change(const struct json *at, struct techniques *t, struct error *err)
 {
@@ -148,7 +167,7 @@ static int read_change(const struct json *at, struct techniques *t, struct error
         t->changes[t->count].kind = *kind;
         return param_set_read(&t->changes[t->count++].params, (*kind)->params, at, err);
     }
-    return json_complain(&named, "one of attention_density, prefill_layers, kv_cache, speculation, time", err);
+    return complain_of_change(&named, name, err);
 }
 
 static int read_technique(const struct json *o, struct techniques *t, struct error *err)

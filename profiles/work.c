@@ -26,6 +26,17 @@ double speculation_tokens(const struct speculation *s)
     return (1 - pow(s->acceptance, s->draft_tokens + 1)) / (1 - s->acceptance);
 }
 
+/* All of n sequences accept a token with a chance of α^n. */
+double speculation_tokens_of(const struct speculation *s, double sequences)
+{
+    struct speculation all = *s;
+    if (s->tokens > 0)
+        return s->tokens;
+    if (s->together)
+        all.acceptance = pow(s->acceptance, sequences);
+    return speculation_tokens(&all);
+}
+
 double work_activation_bytes(const struct work *w, double tokens, double sequences)
 {
     const double bytes = 2, logit_bytes = 2 + 4;
@@ -41,7 +52,7 @@ double work_activation_bytes(const struct work *w, double tokens, double sequenc
         else if (op->kind == WORK_GEMM)
             vocab = op->n;
     }
-    return tokens * bytes * (2 * w->hidden + widest) + sequences * vocab * logit_bytes;
+    return tokens * bytes * (2 * w->hidden + widest) + sequences * (vocab * logit_bytes + w->state_bytes);
 }
 
 double experts_awake(const struct experts *e, double rows)
@@ -89,8 +100,9 @@ static void add_grouped_attention(const struct plan *s)
 {
     const struct model *m = s->m;
     double head_dim = m->head_dim;
-    gemm(s, "qkv_proj", m->layers, (s->heads + 2 * s->kv_heads) * head_dim, m->hidden);
-    gemm(s, "o_proj", m->layers, m->hidden, s->heads * head_dim);
+    double queries = s->heads * (m->gated_attention ? 2 : 1);
+    gemm(s, "qkv_proj", m->attention_layers, (queries + 2 * s->kv_heads) * head_dim, m->hidden);
+    gemm(s, "o_proj", m->attention_layers, m->hidden, s->heads * head_dim);
     s->w->kv_projection = s->w->ops[s->w->count - 2];
     s->w->kv_projection.n = 2 * s->kv_heads * head_dim;
     snprintf(s->w->kv_projection.name, WORK_NAME_BYTES, "kv_proj");
@@ -114,14 +126,14 @@ static void add_latent_attention(const struct plan *s)
     const struct latent_attention *l = &m->latent;
     double query_dim = (double)m->head_dim + l->rope_dim, latent = (double)l->kv_rank + l->rope_dim;
     if (l->q_rank) {
-        gemm(s, "qkv_a_proj", m->layers, l->q_rank + latent, m->hidden);
-        gemm(s, "q_b_proj", m->layers, s->heads * query_dim, l->q_rank);
+        gemm(s, "qkv_a_proj", m->attention_layers, l->q_rank + latent, m->hidden);
+        gemm(s, "q_b_proj", m->attention_layers, s->heads * query_dim, l->q_rank);
     } else {
-        gemm(s, "q_proj", m->layers, s->heads * query_dim, m->hidden);
-        gemm(s, "kv_a_proj", m->layers, latent, m->hidden);
+        gemm(s, "q_proj", m->attention_layers, s->heads * query_dim, m->hidden);
+        gemm(s, "kv_a_proj", m->attention_layers, latent, m->hidden);
     }
-    gemm(s, "kv_b_proj", m->layers, s->heads * ((double)m->head_dim + l->value_dim), l->kv_rank);
-    gemm(s, "o_proj", m->layers, m->hidden, s->heads * l->value_dim);
+    gemm(s, "kv_b_proj", m->attention_layers, s->heads * ((double)m->head_dim + l->value_dim), l->kv_rank);
+    gemm(s, "o_proj", m->attention_layers, m->hidden, s->heads * l->value_dim);
     s->w->attention[ATTENTION_FULL] = s->w->attention[ATTENTION_WINDOW] =
         (struct attention_work){.heads = s->heads,
                                 .kv_heads = 1,
@@ -132,6 +144,23 @@ static void add_latent_attention(const struct plan *s)
                                 .kv_bytes = latent * m->bytes_per_kv,
                                 .query_bytes = s->bytes * s->heads * (latent + l->kv_rank),
                                 .kv_value_bytes = m->bytes_per_kv};
+}
+
+/* Layers that keep a state: two projections, and the state of each sequence read and written once an iteration. The
+ * scan over a prompt's tokens, a hundredth of the projections' arithmetic, is not costed. */
+static void add_state(const struct plan *s)
+{
+    const struct state_layers *l = &s->m->state;
+    if (l->layers == 0)
+        return;
+    double shard = l->in_width / s->tensor, bytes = l->values * l->bytes_per_value / s->tensor;
+    gemm(s, "state_in_proj", l->layers, shard, s->m->hidden);
+    gemm(s, "state_out_proj", l->layers, s->m->hidden, l->out_width / s->tensor);
+    stream(s, "state_scan", l->layers, 2 * shard);
+    struct operation *state = work_add(s->w, "state", WORK_STREAM, l->layers);
+    state->rows = PER_SEQUENCE;
+    state->bytes_per_row = 2 * bytes;
+    s->w->state_bytes = l->layers * bytes;
 }
 
 /* Widths of the MLP in `layers` layers; `shared`: the part of expert layers that every token goes through. */
@@ -167,7 +196,7 @@ static void add_router(const struct plan *s, double layers)
 static void add_experts(const struct plan *s)
 {
     const struct expert_layers *e = &s->m->moe;
-    double sparse = s->m->layers - (double)e->dense_layers, gpus = s->tensor * s->p->data, fused = fused_experts(s);
+    double sparse = s->m->mlp_layers - (double)e->dense_layers, gpus = s->tensor * s->p->data, fused = fused_experts(s);
     add_router(s, sparse);
     struct operation *op = work_add(s->w, "moe", WORK_EXPERTS, sparse);
     op->dtype = e->dtype;
@@ -190,10 +219,11 @@ static void add_experts(const struct plan *s)
 static void add_collectives(const struct plan *s)
 {
     const struct expert_layers *e = &s->m->moe;
-    double sparse = e->experts ? s->m->layers - (double)e->dense_layers : 0, dense = s->m->layers - sparse;
+    double sparse = e->experts ? s->m->mlp_layers - (double)e->dense_layers : 0, dense = s->m->mlp_layers - sparse;
+    double mixers = s->m->attention_layers + (double)s->m->state.layers;
     double gpus = s->tensor * s->p->data;
     bool gathers = s->p->data > 1 && sparse > 0;
-    collective(s, "all_reduce", s->m->layers + dense + (gathers ? 0 : sparse), s->tensor, 1);
+    collective(s, "all_reduce", mixers + dense + (gathers ? 0 : sparse), s->tensor, 1);
     if (gathers) {
         collective(s, "all_gather", sparse, gpus, s->p->data);
         collective(s, "reduce_scatter", sparse, gpus, s->p->data);
@@ -203,7 +233,7 @@ static void add_collectives(const struct plan *s)
 static void split_by_window(const struct plan *s)
 {
     struct work *w = s->w;
-    w->attention[ATTENTION_FULL].prefill_layers = s->m->layers - (double)s->m->windowed_layers;
+    w->attention[ATTENTION_FULL].prefill_layers = s->m->attention_layers - (double)s->m->windowed_layers;
     w->attention[ATTENTION_WINDOW].prefill_layers = s->m->windowed_layers;
     w->attention[ATTENTION_WINDOW].window = s->m->window;
     for (int i = 0; i < ATTENTION_KINDS; i++)
@@ -217,7 +247,7 @@ static void add_kv(const struct plan *s)
     uint32_t group, windowed = s->m->uniform_kv ? 0 : s->m->windowed_layers;
     w->kv_groups = model_kv_groups(s->m, &group);
     w->kv_bytes_per_token = w->attention[ATTENTION_FULL].kv_bytes * group;
-    w->kv_layers[ATTENTION_FULL] = (s->m->layers - (double)windowed) / group;
+    w->kv_layers[ATTENTION_FULL] = (s->m->attention_layers - (double)windowed) / group;
     w->kv_layers[ATTENTION_WINDOW] = (double)windowed / group;
 }
 
@@ -264,18 +294,19 @@ int work_of_model(const struct model *m, const struct parallel *p, struct work *
                            .heads = (double)m->heads / p->tensor,
                            .kv_heads = fmax(1, (double)m->kv_heads / p->tensor),
                            .bytes = fmax(dtype_bytes(m->dtype), 2)};
-    double dense = m->moe.experts ? m->moe.dense_layers : m->layers;
+    double dense = m->moe.experts ? m->moe.dense_layers : m->mlp_layers;
     if (m->latent.kv_rank)
         add_latent_attention(&s);
     else
         add_grouped_attention(&s);
+    add_state(&s);
     add_mlp(&s, false, dense, m->intermediate);
     if (m->moe.experts)
         add_experts(&s);
-    stream(&s, "norm", 2.0 * m->layers, 4.0 * m->hidden);
-    stream(&s, "rotary_emb", m->layers, 4 * s.heads * m->head_dim);
+    stream(&s, "norm", (double)m->attention_layers + m->state.layers + m->mlp_layers, 4.0 * m->hidden);
+    stream(&s, "rotary_emb", m->attention_layers, 4 * s.heads * m->head_dim);
     if (m->qk_norm)
-        stream(&s, "qk_norm", m->layers, 2 * (s.heads + s.kv_heads) * m->head_dim);
+        stream(&s, "qk_norm", m->attention_layers, 2 * (s.heads + s.kv_heads) * m->head_dim);
     stream(&s, "embedding", 1, 2.0 * m->hidden);
     stream(&s, "final_norm", 1, 2.0 * m->hidden);
     struct operation *head = gemm(&s, "lm_head", 1, m->vocab / s.tensor, m->hidden);
@@ -328,6 +359,7 @@ void work_cut(struct work *w, const struct model *m, uint32_t stages, uint32_t s
         w->attention[i].decode_layers *= share;
     }
     w->layers *= share;
+    w->state_bytes *= share;
     w->kv_bytes_per_token *= share;
     w->weight_bytes = layers * share + table / shards * ((stage == 0) + (stage + 1 == stages));
 }

@@ -4,6 +4,7 @@
 #ifndef TANDEM_PROFILES_WORK_H
 #define TANDEM_PROFILES_WORK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "profiles/model.h"
@@ -65,6 +66,12 @@ struct attention_work {
     bool changed;                       /* by a technique, so that no table of kernels fits its decodes */
     double density_from, density_power; /* prompts: share of scores = min(1, (keys / from)^−power); from 0: all */
     double density_ns_per_token;        /* finding out which, a query token and layer */
+    /* Decodes: of the KV that is kept, what is read: a share, and at most so many tokens a sequence; and the share of
+     * all its bytes that finding out which moves. 0, 0 and 0: all of it. */
+    double read_share, read_tokens, select_share;
+    double shared_tokens, shared_groups; /* a prefix that each of so many groups has in common is read once; 0: none */
+    double ranks;                        /* that each hold a part of every sequence's KV; 0: one */
+    double ring_bytes_per_s, ring_latency_ns; /* between them */
 };
 
 enum { ATTENTION_FULL, ATTENTION_WINDOW, ATTENTION_KINDS };
@@ -72,9 +79,56 @@ enum { ATTENTION_FULL, ATTENTION_WINDOW, ATTENTION_KINDS };
 /* Speculative decoding (Leviathan et al. 2023, arXiv 2211.17192): a draft model proposes tokens one by one, the model
  * checks them in one pass and adds one of its own. */
 struct speculation {
-    double draft_tokens; /* 0: none */
-    double acceptance;   /* of a token, given those before it */
-    char draft_model[64];
+    double draft_tokens;  /* 0: none */
+    double acceptance;    /* of a token, given those before it */
+    char draft_model[64]; /* "none": tokens are proposed at no cost */
+    double rows;   /* that are checked for a sequence: a tree's nodes and the token before it; 0: draft_tokens + 1 */
+    double passes; /* of the draft model in a pass: a tree's depth; 0: draft_tokens */
+    double tokens; /* that a pass yields on average, stated; 0: by the acceptance */
+    bool together; /* every sequence goes on by as many as the one with the fewest accepted */
+};
+
+/* Prompt tokens that go on from layer to layer: all in the first layers, then a share that falls in a straight line to
+ * what the last layer has, and at most so many. */
+struct prompt_keep {
+    bool any;
+    double full_layers, last_share, budget; /* of the layers; of the tokens; tokens, 0: no limit */
+    bool stepped;                           /* the share falls at once */
+    bool again;                             /* what is kept in the end runs through all layers once more */
+    char scorer[64];                        /* a model that reads the whole prompt first; "": none */
+};
+
+/* KV of prompt tokens that is read from somewhere instead of being computed, wherever in the prompt they stand. */
+struct kv_reuse {
+    double loaded_share; /* of a prompt's tokens; 0: none */
+    double bytes_per_s, overlap;
+};
+
+/* Low-rank adapters, of which every request has one at random. */
+struct adapters {
+    double count; /* 0: none */
+    double bytes; /* of one, on this GPU */
+};
+
+/* Models that prompts or decodes run through instead; "": the model itself. */
+struct phase_models {
+    char prompts[64], decodes[64];
+    bool part; /* it is a part of the model: its weights and KV are the model's */
+};
+
+/* What runs next to something else, as shares of the shorter of both. */
+struct overlap {
+    double communication, from_tokens; /* collectives next to kernels of the other half of at least so many tokens */
+    double kernels;                    /* decodes' attention in what memory bandwidth GEMMs leave */
+};
+
+/* Weights that come from below GPU memory in every iteration. */
+struct weights_source {
+    bool any;
+    double loaded_share; /* of the weights that an iteration runs on */
+    double bytes_per_s, overlap;
+    double all_bytes; /* of this GPU's weights */
+    bool experts;     /* only experts do, those that are awake */
 };
 
 struct work {
@@ -84,8 +138,18 @@ struct work {
     double layers, hidden;
     struct operation kv_projection; /* one layer's keys and values alone; n is 0 where they are not apart */
     struct speculation speculation;
+    struct prompt_keep keep;
+    struct kv_reuse reuse;
+    struct adapters adapters;
+    double gpu_replicas;             /* that share a GPU; 0: one has it */
+    double filled_tokens, fill_cost; /* batches are filled up to so many tokens with background work, each as much
+                                        as so many; 0: they are not */
+    struct phase_models phases;
+    struct overlap overlap;
+    struct weights_source source;
     double time_scale;         /* of every time, once the work is priced */
     double weight_bytes;       /* of this GPU */
+    double state_bytes;        /* of this GPU and one sequence, in layers that keep a state instead of KV */
     double kv_bytes_per_token; /* of this GPU, one group of layers: of all layers where none has a window */
     struct kv_groups kv_groups;
     double kv_layers[ATTENTION_KINDS]; /* that keep KV, in groups: 1.4 are a group and 0.4 of another */
@@ -107,8 +171,12 @@ struct operation *work_add(struct work *w, const char *name, enum work_kind kind
 /* Tokens that a pass of speculative decoding yields on average: (1 − α^(k+1)) / (1 − α), its equation 1; 1 without. */
 double speculation_tokens(const struct speculation *s);
 
+/* The same of `sequences` that go on together, or not. */
+double speculation_tokens_of(const struct speculation *s, double sequences);
+
 /* Bytes that one GPU needs next to weights and KV while a batch of `tokens` runs, `sequences` of which get a token: the
- * residual and hidden state, input and output of the widest operation, and the logits in 16 and 32 bits. */
+ * residual and hidden state, input and output of the widest operation, the logits in 16 and 32 bits, and the state that
+ * some layers keep for each sequence. */
 double work_activation_bytes(const struct work *w, double tokens, double sequences);
 
 /* Experts of one GPU that `rows` tokens wake, when each token picks its experts at random:

@@ -513,12 +513,19 @@ static int prepare(struct cluster *c, struct error *err)
     return prepare_stations(c, err);
 }
 
-static void sum_up(struct cluster *c)
+void cluster_add_up(struct cluster *c, sim_time end, struct cluster_totals *t)
 {
-    struct cluster_totals *t = &c->totals;
+    t->arrived += c->totals.arrived;
+    t->finished += c->totals.finished;
+    t->rejected += c->totals.rejected;
+    t->lost += c->totals.lost;
+    t->failures += c->totals.failures;
     t->unfinished = t->arrived - t->finished - t->rejected - t->lost;
+    t->peak_in_flight = c->totals.peak_in_flight > t->peak_in_flight ? c->totals.peak_in_flight : t->peak_in_flight;
+    t->stopped |= c->totals.stopped;
+    t->end = end;
     for (size_t i = 0; i < c->replica_count; i++) {
-        struct replica_totals own = replica_sum_up(c->replicas[i], t->end);
+        struct replica_totals own = replica_sum_up(c->replicas[i], end);
         t->iterations += own.iterations;
         t->kv_allocated += own.kv_allocated;
         t->kv_freed += own.kv_freed;
@@ -532,7 +539,7 @@ static void sum_up(struct cluster *c)
     for (size_t i = 0; i < c->replica_count; i++) {
         const struct station *s = station_of(c, c->replicas[i]);
         t->held_s[s->pool - c->config->pools] +=
-            sim_time_to_s(s->fleet ? fleet_held(s->fleet, s->fleet_place, t->end) : t->end);
+            sim_time_to_s(s->fleet ? fleet_held(s->fleet, s->fleet_place, end) : end);
     }
     for (size_t i = 0; i < c->station_count; i++) {
         struct bubbles b = pipeline_bubbles(&c->stations[i].pipeline);
@@ -567,14 +574,47 @@ static void release(struct cluster *c)
         gsl_rng_free(c->prediction_rng);
 }
 
+int cluster_open(const struct cluster_config *config, struct request_source *source, const struct observer *observer,
+                 struct cluster **out, struct error *err)
+{
+    struct cluster *c = *out = malloc(sizeof *c);
+    if (!c)
+        return error_no_memory(err);
+    *c = (struct cluster){.config = config, .observer = observer, .source = source};
+    if (prepare(c, err) == 0)
+        return 0;
+    cluster_close(c);
+    *out = NULL;
+    return -1;
+}
+
+int cluster_replay(struct cluster *c, const struct run_control *control, struct error *err)
+{
+    return loop(c, control, err);
+}
+
+sim_time cluster_ended(const struct cluster *c)
+{
+    return c->totals.end;
+}
+
+void cluster_close(struct cluster *c)
+{
+    if (c)
+        release(c);
+    free(c);
+}
+
 int cluster_run(const struct cluster_config *config, struct request_source *source, const struct observer *observer,
                 const struct run_control *control, struct cluster_totals *totals, struct error *err)
 {
-    struct cluster c = {.config = config, .observer = observer, .source = source};
-    int status = prepare(&c, err) || loop(&c, control, err) ? -1 : 0;
+    struct cluster *c;
+    *totals = (struct cluster_totals){0};
+    if (cluster_open(config, source, observer, &c, err))
+        return -1;
+    int status = cluster_replay(c, control, err);
     if (status == 0)
-        sum_up(&c);
-    *totals = c.totals;
-    release(&c);
+        cluster_add_up(c, cluster_ended(c), totals);
+    cluster_close(c);
     return status;
 }

@@ -130,4 +130,20 @@ struct run_control {
 int cluster_run(const struct cluster_config *config, struct request_source *source, const struct observer *observer,
                 const struct run_control *control, struct cluster_totals *totals, struct error *err);
 
+/* The same in steps, for whoever runs parts of a cluster next to each other. */
+struct cluster;
+
+/* `config`, `source` and `observer` outlive it. Returns 0, or -1 and *out is NULL. */
+int cluster_open(const struct cluster_config *config, struct request_source *source, const struct observer *observer,
+                 struct cluster **out, struct error *err);
+int cluster_replay(struct cluster *c, const struct run_control *control, struct error *err);
+
+/* When the last event was. */
+sim_time cluster_ended(const struct cluster *c);
+
+/* Adds to *totals what happened until `end`, at or after the last event. */
+void cluster_add_up(struct cluster *c, sim_time end, struct cluster_totals *totals);
+
+void cluster_close(struct cluster *c); /* may be NULL */
+
 #endif

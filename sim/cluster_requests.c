@@ -77,12 +77,21 @@ static int copy_hashes(struct request *r, const struct arrival *a)
     return 0;
 }
 
+/* What its source has settled. */
+static void take_route(struct request *r, const struct arrival *a)
+{
+    r->source = (struct station_id){a->station};
+    r->predicted_tokens = a->predicted_tokens;
+    r->prediction = a->prediction;
+}
+
 static struct request *new_request(struct cluster *c, const struct arrival *a, struct error *err)
 {
     if (!c->free_requests && add_slab(c, err))
         return NULL;
     struct request *r = c->free_requests;
     c->free_requests = r->next;
+    c->next_id += a->elsewhere;
     request_init(r, c->next_id++, a->at, a->prompt_tokens, a->output_tokens, a->max_output_tokens);
     r->origin = a->origin;
     if (a->hash_count > 0 && (c->config->pools[0].replica.prefix_caching || c->delays.reads_prompts) &&
@@ -90,7 +99,9 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
         error_no_memory(err);
         return NULL;
     }
-    if (c->prediction_rng)
+    if (c->source->routed)
+        take_route(r, a);
+    else if (c->prediction_rng)
         predictor_apply(c->config->predictor, c->config->predictor_params, r, c->prediction_rng);
     if (++c->in_flight > c->totals.peak_in_flight)
         c->totals.peak_in_flight = c->in_flight;
@@ -200,6 +211,8 @@ struct station *cluster_choose(struct cluster *c, size_t step, const struct requ
 {
     struct router *router = &c->routers[step];
     struct span_of_stations span = all_stations_for(router, r);
+    if (step == 0 && c->source->routed)
+        return &c->stations[r->source.index];
     if (step == 0 && c->queue_is_shared)
         return &c->stations[span.first];
     bool all = span.count == router->count;

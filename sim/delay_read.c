@@ -60,11 +60,9 @@ static size_t find(const struct cluster_config *c, const cJSON *name)
 static int read_step(struct cluster_config *c, const struct json *at, size_t step, bool *is, struct error *err)
 {
     size_t found = find(c, at->node);
-    for (int i = 0; cJSON_IsArray(at->node) && i < cJSON_GetArraySize(at->node); i++) {
-        struct json one = json_element(at, i);
+    for (struct json one = json_first(at); one.node; one = json_next(&one))
         if (find(c, one.node) < c->delay_count)
             return json_complain(&one, "a step of its own for a pool of a kind other than \"replica\"", err);
-    }
     *is = found < c->delay_count;
     if (!*is)
         return 0;
@@ -94,8 +92,7 @@ int delay_read_flow(struct cluster_config *c, const struct json *flow, struct er
 {
     int length = cJSON_GetArraySize(flow->node), steps = length - (int)c->delay_count;
     size_t delays = 0, served = 0;
-    for (int i = 0; i < length; i++) {
-        struct json at = json_element(flow, i);
+    for (struct json at = json_first(flow); at.node; at = json_next(&at)) {
         bool is = false;
         if (read_step(c, &at, delays, &is, err) || (is && check_place(&at, c->delays[delays].kind, served, steps, err)))
             return -1;

@@ -169,11 +169,9 @@ static int read_failures(struct fleet_config *c, const struct json *at, size_t f
     c->lose = said.fate;
     if (schedule.node && !cJSON_IsArray(schedule.node))
         return json_complain(&schedule, "a list of {\"replica\", \"at_s\", \"for_s\"}", err);
-    for (int i = 0; i < cJSON_GetArraySize(schedule.node); i++) {
-        struct json one = json_element(&schedule, i);
+    for (struct json one = json_first(&schedule); one.node; one = json_next(&one))
         if (read_outage(c, &one, first, replicas, err))
             return -1;
-    }
     return 0;
 }
 

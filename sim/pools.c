@@ -5,7 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profiles/shared_costs.h"
 #include "sim/pools_read.h"
+
+/* Everything that the costs of a stage are made from; the caller's to free. NULL: no memory. */
+static char *key_of_cost(const struct pool *pool, const struct parallel *parallel, const struct json *techniques)
+{
+    const struct parallel *p = parallel;
+    const double numbers[] = {p->tensor,           p->data,           p->expert,
+                              p->stages,           p->stage,          p->expert_imbalance,
+                              p->link_bytes_per_s, p->link_latency_ns};
+    cJSON *key = cJSON_CreateObject(), *parts = cJSON_AddArrayToObject(key, "parallel");
+    bool whole =
+        cJSON_AddStringToObject(key, "model", pool->model) && cJSON_AddStringToObject(key, "device", pool->device);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        whole &= cJSON_AddItemToArray(parts, cJSON_CreateNumber(numbers[i]));
+    whole &= !pool->engine_at.node || cJSON_AddItemToObject(key, "engine", cJSON_Duplicate(pool->engine_at.node, 1));
+    whole &= !techniques->node || cJSON_AddItemToObject(key, "techniques", cJSON_Duplicate(techniques->node, 1));
+    char *text = whole ? cJSON_PrintUnformatted(key) : NULL;
+    cJSON_Delete(key);
+    return text;
+}
 
 /* Costs of a stage of a pool's replicas. */
 static int create_cost(const struct scenario *s, const struct pool *pool, uint32_t stage, struct cost_model *out,
@@ -19,8 +39,14 @@ static int create_cost(const struct scenario *s, const struct pool *pool, uint32
     if (engine_read(&pool->engine_at, &engine, err))
         return -1;
     int status = techniques_read(&techniques_at, &techniques, err);
-    if (status == 0)
-        status = cost_model_create(out, pool->model, pool->device, &parallel, &engine, &techniques, err);
+    char *key = status == 0 && s->costs ? key_of_cost(pool, &parallel, &techniques_at) : NULL;
+    if (status == 0 && s->costs && !key)
+        status = error_no_memory(err);
+    else if (status == 0)
+        status =
+            key ? shared_cost_model(s->costs, key, out, pool->model, pool->device, &parallel, &engine, &techniques, err)
+                : cost_model_create(out, pool->model, pool->device, &parallel, &engine, &techniques, err);
+    cJSON_free(key);
     techniques_release(&techniques);
     return status;
 }
@@ -91,7 +117,7 @@ static void set_wire(struct scenario *s, bool layerwise)
             most = most_kv_bytes(&s->pools[i]);
     wire->bytes_per_token = most * work->kv_layers[ATTENTION_FULL];
     wire->window_bytes = most * work->kv_layers[ATTENTION_WINDOW];
-    wire->layers = layerwise ? s->pools[0].cost.model.layers : 0;
+    wire->layers = layerwise ? s->pools[0].cost.model.attention_layers : 0;
 }
 
 /* KV that moves from one pool to another is of the same model, and lies in the same groups of layers in both. */

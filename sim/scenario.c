@@ -147,7 +147,10 @@ static const struct field scenario_fields[] = {
      .into = FIELD_INTO(struct scenario_said, about)},
     {.is = {"seed", PARAM_INTEGER, "", 1, 0, 9007199254740992, "seed of every random stream", NULL, NULL},
      .into = FIELD_INTO(struct scenario_said, seed)},
-    {.is = {"model", PARAM_TEXT, "", 0, 0, 0, "a shipped model, or a file", NULL, NULL},
+    {.is = {"model", PARAM_TEXT, "", 0, 0, 0,
+            "a shipped model, a repository's name that means one, or a path: a model file, a config.json of Hugging "
+            "Face's form, or its folder (docs/profiles.md)",
+            NULL, NULL},
      .required = true,
      .names = model_at,
      .other_names = PATH_TO_JSON,
@@ -518,7 +521,12 @@ static int read_scenario(struct scenario *s, struct error *err)
 
 int scenario_compile(struct scenario *out, struct json root, struct error *err)
 {
-    *out = (struct scenario){.root = root};
+    return scenario_compile_with(out, root, NULL, err);
+}
+
+int scenario_compile_with(struct scenario *out, struct json root, struct shared_costs *costs, struct error *err)
+{
+    *out = (struct scenario){.root = root, .costs = costs};
     if (read_scenario(out, err) == 0) {
         cJSON_DeleteItemFromObjectCaseSensitive((cJSON *)(uintptr_t)root.node, schema_key); /* no part of the run */
         return 0;

@@ -35,8 +35,11 @@ struct span {
 
 enum warmup_rule { WARMUP_NONE, WARMUP_MSER5 };
 
+struct shared_costs;
+
 struct scenario {
-    struct json root; /* owned */
+    struct json root;           /* owned */
+    struct shared_costs *costs; /* compiled ones are borrowed here; NULL: it makes its own */
     char name[128];
     uint64_t seed;
     struct pool *pools; /* [cluster.pool_count] owned, as cluster.pools */
@@ -54,6 +57,9 @@ extern const struct field scenario_field;
 
 /* Checks and compiles root, which the scenario then owns, also on failure. Release with scenario_release. */
 int scenario_compile(struct scenario *out, struct json root, struct error *err);
+
+/* The same with costs that others share, which outlive it; NULL: nobody. */
+int scenario_compile_with(struct scenario *out, struct json root, struct shared_costs *costs, struct error *err);
 void scenario_release(struct scenario *s);
 
 /* Whether its rows are too many to keep in memory (requests, time series, iterations). */

@@ -7,7 +7,7 @@
 #include "sim/choices.h"
 
 struct tier_said {
-    double bytes, read_bytes_per_s, write_bytes_per_s, latency_ns;
+    double bytes, kv_scale, read_bytes_per_s, write_bytes_per_s, latency_ns;
     int shared_by, discipline, evict, write, load;
 };
 
@@ -15,6 +15,10 @@ static const struct field tier_fields[] = {
     {.is = {"bytes", PARAM_NUMBER, "bytes", 0, 0, 1e18, "capacity of each of its stores", NULL, NULL},
      .required = true,
      .into = FIELD_INTO(struct tier_said, bytes)},
+    {.is = {"kv_scale", PARAM_NUMBER, "", 1, 0.001, 1,
+            "bytes of KV there over those on the GPU: a coding of its own; reports count bytes as on the GPU", NULL,
+            NULL},
+     .into = FIELD_INTO(struct tier_said, kv_scale)},
     {.is = {.name = "shared_by", .preset_text = "replica", .help = "what has a store of its own"},
      .kind = FIELD_CHOICE,
      .choices = tier_sharings,
@@ -100,13 +104,13 @@ static int read_tier(const struct json *at, const char *name, struct tier_config
     double write = said.write_bytes_per_s > 0 ? said.write_bytes_per_s : said.read_bytes_per_s;
     enum link_discipline discipline = (enum link_discipline)said.discipline;
     *out = (struct tier_config){.name = name,
-                                .bytes = (uint64_t)said.bytes,
+                                .bytes = (uint64_t)fmin(said.bytes / said.kv_scale, 1e18),
                                 .shared_by = (enum tier_sharing)said.shared_by,
                                 .evict = (enum tier_eviction)said.evict,
                                 .through = said.write == TIER_WRITTEN_THROUGH,
                                 .faster = said.load == TIER_READ_FASTER,
-                                .read = {said.read_bytes_per_s, (sim_time)said.latency_ns, discipline},
-                                .write = {write, (sim_time)said.latency_ns, discipline}};
+                                .read = {said.read_bytes_per_s / said.kv_scale, (sim_time)said.latency_ns, discipline},
+                                .write = {write / said.kv_scale, (sim_time)said.latency_ns, discipline}};
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "reports/stats/analytic.h"
+#include "simulation/parts.h"
 
 static double wall_clock_s(void)
 {
@@ -15,12 +16,17 @@ static double wall_clock_s(void)
 
 int simulation_open(struct json root, struct simulation **out, struct error *err)
 {
+    return simulation_open_with(root, NULL, out, err);
+}
+
+int simulation_open_with(struct json root, struct shared_costs *costs, struct simulation **out, struct error *err)
+{
     struct simulation *s = calloc(1, sizeof *s);
     if (!s) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return error_no_memory(err);
     }
-    if (scenario_compile(&s->scenario, root, err)) {
+    if (scenario_compile_with(&s->scenario, root, costs, err)) {
         free(s);
         return -1;
     }
@@ -46,21 +52,45 @@ static int direct_rows(struct simulation *s, const struct simulation_options *o,
     return 0;
 }
 
-static int run(struct simulation *s, const struct simulation_options *o, struct cluster_totals *totals,
-               struct error *err)
+static int run_whole(struct simulation *s, const struct simulation_options *o, struct cluster_totals *totals,
+                     struct error *err)
 {
     struct request_source own = {0}, *source = o->source ? o->source : &own;
     struct observer observer = run_metrics_observer(&s->metrics);
     observer.next = o->observers;
-    s->scenario.cluster.step |= o->step;
-    if (o->sustainable &&
-        analytic_capacity_per_s(&s->scenario, &s->metrics.sustainable_per_s, &s->metrics.serving_per_s, err))
-        return -1;
     if (source == &own && scenario_open_workload(&s->scenario, &own, err))
         return -1;
     int status = cluster_run(&s->scenario.cluster, source, &observer, &o->control, totals, err);
     request_source_destroy(&own);
     return status;
+}
+
+/* Metrics of nothing yet. */
+static int begin_metrics(struct simulation *s, const struct simulation_options *o, struct error *err)
+{
+    if (run_metrics_init(&s->metrics, &s->scenario, err) || direct_rows(s, o, err))
+        return -1;
+    return o->sustainable
+               ? analytic_capacity_per_s(&s->scenario, &s->metrics.sustainable_per_s, &s->metrics.serving_per_s, err)
+               : 0;
+}
+
+/* What goes wrong in parts is tried again, and told of, by one thread. */
+static int run(struct simulation *s, const struct simulation_options *o, struct cluster_totals *totals,
+               struct error *err)
+{
+    s->scenario.cluster.step |= o->step;
+    size_t parts = parts_of(s, o);
+    if (begin_metrics(s, o, err))
+        return -1;
+    if (parts > 1) {
+        if (parts_run(s, o, parts, totals))
+            return 0;
+        run_metrics_release(&s->metrics);
+        if (begin_metrics(s, o, err))
+            return -1;
+    }
+    return run_whole(s, o, totals, err);
 }
 
 int simulation_run(struct simulation *s, const struct simulation_options *o, struct error *err)
@@ -69,8 +99,8 @@ int simulation_run(struct simulation *s, const struct simulation_options *o, str
     struct cluster_totals totals = {0};
     double started = wall_clock_s();
     o = o ? o : &usual;
-    if (run_metrics_init(&s->metrics, &s->scenario, err) || direct_rows(s, o, err) || run(s, o, &totals, err) ||
-        run_metrics_summarise(&s->metrics, &s->scenario, &totals, &s->summary, err) || memory_check(err))
+    if (run(s, o, &totals, err) || run_metrics_summarise(&s->metrics, &s->scenario, &totals, &s->summary, err) ||
+        memory_check(err))
         return -1;
     s->wall_s = wall_clock_s() - started;
     return 0;

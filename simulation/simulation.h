@@ -29,11 +29,15 @@ struct simulation_options {
     struct store *store;              /* rows that the scenario asks for are kept for it; NULL: nowhere */
     struct row_sink rows;             /* they go here where there is no store; without functions: nowhere */
     bool step;                        /* every iteration singly: the same rows */
+    unsigned threads;                 /* at most so many run it; 0: one. The same comes out of any number */
     bool sustainable;                 /* the rate that formulas say can be sustained is in the summary */
 };
 
 /* Compiles the scenario, of which `root` is owned by it also on failure. Returns 0, or -1 and nothing is open. */
 int simulation_open(struct json root, struct simulation **out, struct error *err);
+
+/* The same with compiled costs that it shares with other runs, which outlive it (profiles/shared_costs.h). */
+int simulation_open_with(struct json root, struct shared_costs *costs, struct simulation **out, struct error *err);
 
 /* Replays the workload from its start, once. `o` may be NULL. A run that was stopped (summary.totals.stopped) is
  * summarised, too. */

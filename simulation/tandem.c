@@ -20,6 +20,7 @@ struct tandem_run {
     volatile sig_atomic_t stop;
     void (*finished)(void *state, const tandem_request *request);
     void *state;
+    char value_name[64]; /* that tandem_value_name gave last */
 };
 
 const char *tandem_version(void)
@@ -203,6 +204,31 @@ double tandem_value(const tandem_run *run, const char *name)
     double value = NAN;
     run_value_find(&run->simulation->summary, name, &value);
     return value;
+}
+
+const char *tandem_metric_name(size_t index)
+{
+    return index < METRIC_COUNT ? metric_names[index] : NULL;
+}
+
+const char *tandem_statistic_name(size_t index)
+{
+    return index < STAT_COUNT ? statistic_names[index] : NULL;
+}
+
+const char *tandem_value_name(tandem_run *run, size_t index)
+{
+    static const char *const counts[] = {"arrived", "finished", "rejected", "lost", "unfinished", "iterations"};
+    const size_t count = sizeof counts / sizeof *counts;
+    struct run_value values[RUN_VALUES_MAX];
+    if (!run->simulation)
+        return NULL;
+    if (index < count)
+        return counts[index];
+    if (index - count >= run_values(&run->simulation->summary, values))
+        return NULL;
+    snprintf(run->value_name, sizeof run->value_name, "%s", values[index - count].name);
+    return run->value_name;
 }
 
 int tandem_slo_met(const tandem_run *run)

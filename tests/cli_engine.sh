@@ -86,6 +86,18 @@ grep -q 'drift alone would change mean TTFT' rest.txt
 [ "$(grep -ci 'nan' rest.txt)" = 0 ]
 grep -q '<td>decodes after prompts</td>' page.html
 grep -q '<td>few</td>' page.html
+# The page's table of iterations says what the text's does.
+python3 - <<'P'
+import re
+page, rows = open("page.html").read(), 0
+for line in open("rest.txt"):
+    row = re.match(r"(continuous|chunked_prefill) +([a-z ]+?) +(\d+) +([\d.]+) +([\d.]+) +([-+][\d.]+) +([-+][\d.]+) +([\d.]+)$", line)
+    if row:
+        rows += 1
+        cells = (*row.groups()[:5], row[6] + " %", row[7] + " %", row[8] + " %")
+        assert "<tr><td>" + "</td><td>".join(cells) + "</td></tr>" in page, cells
+assert rows >= 4, rows
+P
 # A trace has no rate to be set: it is served as it stands.
 cat >stated.json <<'J'
 {"name": "stated", "model": "tests/data/tiny_llama.json", "device": "cpu-xeon-2s", "policy": {"batching": "unified_budget", "kv_block_tokens": 16, "kv_blocks": 100}, "workload": {"trace": "two.csv"}, "output": {"warmup": "none"}}

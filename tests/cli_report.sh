@@ -148,13 +148,16 @@ for line in open("metrics.txt"):
     if name.endswith("_bucket"):
         le = re.search(r'le="([^"]+)"', labels)[1]
         buckets.setdefault(name[:-7], []).append((float(le), float(value)))
-    counts[name] = float(value)
+    if 'finished_reason="abort"' not in labels:
+        counts[name] = float(value)
 assert set(buckets) >= {"vllm:time_to_first_token_seconds", "vllm:e2e_request_latency_seconds"}, buckets.keys()
 for name, all in buckets.items():
     assert all == sorted(all) and [v for _, v in all] == sorted(v for _, v in all), name
     assert all[-1] == (float("inf"), counts[name + "_count"]), name
 assert counts["vllm:time_to_first_token_seconds_count"] == 2000 == counts["vllm:request_success_total"]
 bench = json.load(open("bench.json"))
+assert re.fullmatch(r"\d{8}-\d{6}", bench["date"]) and bench["burstiness"] == 1 and bench["max_concurrency"] is None, bench
+assert bench["request_rate"] > 0 and bench["num_gpus"] == bench["tensor_parallel_size"] * bench["data_parallel_size"], bench
 assert bench["completed"] == 2000 and bench["mean_ttft_ms"] > 0 and bench["p99_e2el_ms"] > bench["median_e2el_ms"], bench
 assert bench["total_output_tokens"] == counts["vllm:generation_tokens_total"]
 # One sum over rows, in the counters and in the benchmark's mean, of the same requests: all of them.
@@ -216,6 +219,21 @@ P
 "$tandem" compare 1 2 >out.txt
 grep -q 'TPOT mean .* A is better by .* (2000 requests in pairs)' out.txt
 grep -q '^What serves them differs: policy.batching' out.txt
+# What it says of pairs is the mean over 32 batches of neighbours, within a 95 % interval (t of 31 degrees: 2.0395).
+python3 - <<'P'
+import re, sqlite3
+db, said = sqlite3.connect("tandem.db"), open("out.txt").read()
+for title, column in ("TTFT mean", "ttft_s"), ("TPOT mean", "tpot_s"), ("E2E mean", "e2e_s"):
+    pairs = [d for (d,) in db.execute(f"SELECT y.{column} - x.{column} FROM request x JOIN request y ON y.id = x.id WHERE "
+                                      "x.run_id = 1 AND y.run_id = 2 ORDER BY x.id")]
+    base = db.execute("SELECT value FROM metric WHERE run_id = 1 AND name = ? AND scope = 'run' AND statistic = 'mean'", (column,)).fetchone()[0]
+    parts = [[d for d in pairs[b * len(pairs) // 32:(b + 1) * len(pairs) // 32] if d is not None] for b in range(32)]
+    means = [sum(p) / len(p) for p in parts]
+    mean = sum(means) / 32
+    half = 2.0395134 * (sum((m - mean) ** 2 for m in means) / 31 / 32) ** 0.5
+    found = re.search(rf"^ +{title} .* ([-+][0-9.]+) % ± ([0-9.]+) ", said, re.M)
+    assert abs(float(found[1]) - 100 * mean / base) < 0.06 and abs(float(found[2]) - 100 * half / base) < 0.06, (found[0], mean / base, half / base)
+P
 "$tandem" compare 1 1 | grep 'TTFT p50' | grep -q 'no more than chance'
 "$tandem" compare 1 2 --out both.html >out.txt
 for words in 'B is better than A in' 'policy.batching' 'request by request' 'slowest hundredth'; do grep -qF "$words" both.html; done
@@ -300,7 +318,7 @@ fails 'there is no plan 7' "$tandem" report plan:7
 fails "sweep:x: expected a sweep's number" "$tandem" report sweep:x
 fails 'run 2: kept neither requests nor iterations' "$tandem" report 2 --db study.db --format perfetto
 fails "two: expected a run's number" "$tandem" compare 1 two
-fails 'allowed: html, text, csv, json, markdown, perfetto, prometheus, vllm' "$tandem" report --format pdf
+fails 'allowed: html, text, csv, json, markdown, perfetto, prometheus, openmetrics, vllm, vllm-detailed' "$tandem" report --format pdf
 # Of several pools a page names each one's costs and KV.
 "$tandem" run default --quiet --db pools.db --set workload.requests=200 --set 'cluster={"pools":{"fast":{"replicas":2},"cheap":{"device":"l40s"}}}'
 "$tandem" report --db pools.db --out pools.html

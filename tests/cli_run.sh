@@ -204,6 +204,7 @@ d,vllm,x/Ideal,line2,agg,1e8,3,,1,1,1,,1,4
 e,vllm,x/Ideal,line3,agg,10,3,,1,1,1,,1,5
 C
 "$tandem" validate measured points.csv --profile "$source/tests/data/line2.json" --set cluster.pools.front_end.service_s=0 \
+    --set cluster.pools.latency.service_s=0 \
     --set engine.exposed_ns=0 --set engine.exposed_ns_per_sequence=0 --db points.db --csv rows.csv >points.txt
 grep -q '^left out: 1 points, disaggregated, and the number of workers is not given' points.txt
 grep -q '^left out: 1 points, measured on another system' points.txt

@@ -46,3 +46,26 @@ small="--set workload.requests=20 --quiet"
 [ "$(python3 -c 'import sqlite3; print(sqlite3.connect("tandem.db").execute("SELECT count(DISTINCT scenario_hash) FROM run").fetchone()[0])')" = 1 ]
 says 2 '$schema: expected a string, found 1' "$tandem" run default $small --set '$schema=1'
 "$tandem" run default $small --no-db --set policy.admission='{"name":"reserve_max"}'
+
+# Whatever a scenario may name can be described.
+"$tandem" describe scenario --schema >whole.json
+python3 - whole.json <<'PYTHON' >names.txt
+import json, sys
+
+def names(at):
+    if isinstance(at, dict):
+        yield from (v for v in at.get("enum", []) if isinstance(v, str))
+        if isinstance(at.get("const"), str):
+            yield at["const"]
+        for v in at.values():
+            yield from names(v)
+    elif isinstance(at, list):
+        for v in at:
+            yield from names(v)
+
+print("\n".join(sorted(set(names(json.load(open(sys.argv[1])))))))
+PYTHON
+[ "$(wc -l <names.txt)" -gt 60 ]
+while read -r name; do
+    "$tandem" describe "$name" >/dev/null || { echo "$name cannot be described"; exit 1; }
+done <names.txt

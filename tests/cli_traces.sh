@@ -49,7 +49,7 @@ says "hash blocks    16 tokens (as stated)" "$tandem" trace stat odd.jsonl --blo
 fails_with 2 '--block-tokens 0: expected a whole number from 1' "$tandem" trace stat odd.jsonl --block-tokens 0
 fails_with 2 'workload.block_tokens: expected a whole number' "$tandem" run default --set workload.trace=odd.jsonl \
     --set workload.block_tokens=0.5 --no-db
-fails_with 2 'block_tokens: expected only with a mooncake trace' "$tandem" trace stat ours.jsonl --block-tokens 16
+fails_with 2 'block_tokens: expected only with a mooncake or bailian trace' "$tandem" trace stat ours.jsonl --block-tokens 16
 
 # Seconds where the format has milliseconds.
 fails_with 2 'seconds.jsonl:1:1: expected "timestamp" in whole milliseconds' "$tandem" trace stat seconds.jsonl
@@ -59,7 +59,7 @@ says "simulated" "$tandem" run default --set workload.trace=seconds.jsonl --set 
     --set workload.block_tokens=16 --no-db
 says "2 arrived" "$tandem" run default --no-db --set workload.requests=2 --set \
     'workload.lengths={"name":"empirical","trace":"seconds.jsonl","time_unit":"s","block_tokens":16}'
-fails_with 2 '--time-unit: expected with stat and convert only' "$tandem" trace generate default --time-unit s
+fails_with 2 '--time-unit is an option of stat, convert, not of generate' "$tandem" trace generate default --time-unit s
 
 # A trace that is set takes the place of the generator; what else is set holds for it, in any order.
 for i in $(seq 0 9); do echo "{\"arrival_s\": $i, \"prompt_tokens\": 100, \"output_tokens\": 5}"; done >ten.jsonl

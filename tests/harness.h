@@ -176,6 +176,7 @@ static inline void bench_arrive_from(struct bench_replica *b, uint64_t id, uint3
     b->requests[id] = (struct request){.id = id,
                                        .arrival = b->now,
                                        .waiting_since = b->now,
+                                       .entered = b->now,
                                        .prompt_tokens = prompt,
                                        .output_tokens = output,
                                        .max_output_tokens = output};

@@ -200,8 +200,9 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "{\"name\": \"sglang\", \"chunked_prefill_size\": 96, \"schedule_conservativeness\": 0.2, \"max_sequences\": "
         "%u}",
         "{\"name\": \"sglang\", \"chunked_prefill_size\": 64, \"mixed_chunk\": true, \"max_sequences\": %u}",
-        "{\"name\": \"sglang\", \"chunked_prefill_size\": 0, \"max_prefill_tokens\": 300, \"max_sequences\": %u}",
-        "{\"name\": \"trtllm\", \"token_budget\": 1024, \"max_sequences\": %u}",
+        "{\"name\": \"sglang\", \"chunked_prefill_size\": 0, \"max_prefill_tokens\": 300, \"recv_interval\": 7, "
+        "\"max_sequences\": %u}",
+        "{\"name\": \"trtllm\", \"token_budget\": 1024, \"wait_iterations\": 6, \"max_sequences\": %u}",
         "{\"name\": \"trtllm\", \"capacity\": \"max_utilization\", \"chunking\": \"first_come_first_served\", "
         "\"token_budget\": 128, \"max_sequences\": %u}",
         "{\"name\": \"trtllm\", \"capacity\": \"max_utilization\", \"chunking\": \"equal_progress\", \"token_budget\": "
@@ -228,7 +229,18 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                                              "[\"speculative\"]",
                                              "[\"swiftkv\", \"kivi-2bit\"]",
                                              ("[{\"name\": \"thin\", \"paper\": \"none\", \"changes\": "
-                                              "[{\"name\": \"attention_density\", \"from_tokens\": 50}]}]")};
+                                              "[{\"name\": \"attention_density\", \"from_tokens\": 50}]}]"),
+                                             ("[{\"name\": \"reads\", \"paper\": \"none\", \"changes\": [{\"name\": "
+                                              "\"kv_read\", \"share\": 0.5, \"tokens\": 60, \"select_share\": 0.1}, "
+                                              "{\"name\": \"shared_prefix_attention\", \"tokens\": 20, \"groups\": 3}, "
+                                              "{\"name\": \"overlap\", \"kernels\": 0.5}]}]"),
+                                             ("[{\"name\": \"keeps\", \"paper\": \"none\", \"changes\": [{\"name\": "
+                                              "\"prompt_keep\", \"full_layers\": 0.3, \"share\": 0.2}]}]"),
+                                             ("[{\"name\": \"fills\", \"paper\": \"none\", \"changes\": "
+                                              "[{\"name\": \"background\", \"tokens\": 64}]}]"),
+                                             ("[{\"name\": \"phases\", \"paper\": \"none\", \"changes\": [{\"name\": "
+                                              "\"phase_model\", \"decodes\": \"llama-3.2-1b\"}]}]")};
+    enum { ON_EVERY_DEVICE = 6, ON_EVERY_MODEL = 9, TECHNIQUES = 10 };
     static const char *const forecasts[] = {"", "", "\"predictor\": {\"name\": \"two_step\", \"server_s\": 0.003},"};
     static const char *const preemptions[] = {
         "", "\"preemption\": {\"name\": \"swap\", \"host_bytes\": 5e7, \"bytes_per_s\": 2e9},"};
@@ -360,10 +372,13 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
              ranks     ? "qwen3-30b-a3b"
              : windows ? "tests/data/windows.json"
                        : "llama-3.1-8b",
-             techniques[ranks || (tied && !paired) ? 0 : d[1] % 6], devices[device], engines[d[2] % 8],
-             d[3] % 2 ? "none" : "mser5", d[4] % 2 ? 0 : interval, cluster, tiers, pooled ? "" : ", \"routing\": \"",
-             pooled ? "" : routings[routing], pooled ? "" : "\"", orders[order], preemptions[tied ? 0 : d[5] % 2],
-             policy, extras, d[6] % 2 ? "true" : "false", block,
+             techniques[ranks || (tied && !paired) ? 0
+                        : device == 3              ? d[1] % ON_EVERY_DEVICE
+                        : windows                  ? d[1] % ON_EVERY_MODEL
+                                                   : d[1] % TECHNIQUES],
+             devices[device], engines[d[2] % 8], d[3] % 2 ? "none" : "mser5", d[4] % 2 ? 0 : interval, cluster, tiers,
+             pooled ? "" : ", \"routing\": \"", pooled ? "" : routings[routing], pooled ? "" : "\"", orders[order],
+             preemptions[tied ? 0 : d[5] % 2], policy, extras, d[6] % 2 ? "true" : "false", block,
              (windows ? 1 + d[7] % 6 : 1) * (((output + 700) >> d[8] % 4) / block + 1 + d[9] % (3000 / block + 1)),
              populations[population], arrivals, 1 + d[10] % 120, d[11] % 3 ? "" : "\"max_output_tokens\": 420,",
              output);

@@ -53,7 +53,9 @@ enum { NOBODY = REQUESTS };
 struct sgl {
     struct served *all;
     unsigned page, pages, chunked_prefill_size, max_prefill_tokens, max_running;
-    bool mixed;
+    unsigned recv_interval, recv_count; /* of the loop's passes, a pass after prompts counts 1000 */
+    bool received[REQUESTS];            /* others of the waiting are in the socket still */
+    bool mixed, idle;
     double first_ratio, least_ratio, decay, ratio;
     struct list waiting, running, last;
     bool last_extends, batch_is_full;
@@ -164,9 +166,17 @@ static void sgl_take_decodes(struct sgl *s, struct rows *out)
     }
 }
 
+static unsigned sgl_received(const struct sgl *s)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < s->waiting.count; i++)
+        count += s->received[s->waiting.id[i]];
+    return count;
+}
+
 static bool sgl_new_prefill(struct sgl *s, struct rows *out)
 {
-    if ((s->batch_is_full || s->waiting.count == 0) && s->chunked_req == NOBODY)
+    if ((s->batch_is_full || sgl_received(s) == 0) && s->chunked_req == NOBODY)
         return false;
     if (s->running.count >= s->max_running && s->chunked_req == NOBODY) {
         s->batch_is_full = true;
@@ -195,6 +205,8 @@ static bool sgl_new_prefill(struct sgl *s, struct rows *out)
         s->chunked_req = cut ? s->chunked_req : NOBODY;
     }
     for (unsigned i = 0; i < s->waiting.count; i++) {
+        if (!s->received[s->waiting.id[i]])
+            continue;
         if (out->count >= s->max_running - s->running.count)
             s->batch_is_full = true;
         if (s->batch_is_full || !sgl_add_one(s, &a, s->waiting.id[i], &new_chunked))
@@ -296,15 +308,33 @@ static void sgl_next_batch(struct sgl *s, struct rows *out)
         sgl_update_running(s, out);
 }
 
-/* The loop: without a batch the server is idle, and the ratio is the first one again. */
+/* scheduler_recv_skipper.py. Without a batch the loop goes round so fast that somebody is received at once. */
+static void sgl_receive(struct sgl *s)
+{
+    s->recv_count += s->idle ? s->recv_interval : s->last_extends ? 1000 : 1;
+    if (s->recv_count < s->recv_interval)
+        return;
+    s->recv_count = 0;
+    for (unsigned i = 0; i < s->waiting.count; i++)
+        s->received[s->waiting.id[i]] = true;
+}
+
+/* Tandem's other difference: a retracted request stands behind those that are in the socket, and not before them.
+ *
+ * The loop: without a batch the server is idle, and the ratio is the first one again. */
 static void sgl_form(void *state, struct rows *out)
 {
     struct sgl *s = state;
+    sgl_receive(s);
     sgl_next_batch(s, out);
+    s->idle = false;
     if (out->count > 0)
         return;
     s->ratio = s->first_ratio;
+    s->idle = true;
+    sgl_receive(s);
     sgl_next_batch(s, out);
+    s->idle = false;
 }
 
 static void sgl_idle(void *state)
@@ -312,6 +342,7 @@ static void sgl_idle(void *state)
     struct sgl *s = state;
     struct rows none = {0};
     if (s->waiting.count == 0) { /* a pass of the loop that finds nothing to do */
+        s->idle = true;
         sgl_next_batch(s, &none);
         assert_int_equal(none.count, 0);
         s->ratio = s->first_ratio;
@@ -485,7 +516,7 @@ static void test_sglang_batches_are_those_of_its_rules(void **state)
 {
     (void)state;
     static const unsigned chunks[] = {0, 32, 64, 8192}, inputs[] = {50, 200, 16384}, most[] = {3, 9, 2048},
-                          pages[] = {1, 1, 4};
+                          pages[] = {1, 1, 4}, intervals[] = {1, 1, 3, 30};
     static const double conservative[] = {0.01, 0.05, 0.3, 1.3};
     gsl_rng *rng = random_stream_create(20261127, "sglang");
     uint64_t preempted = 0, iterations = 0;
@@ -503,14 +534,16 @@ static void test_sglang_batches_are_those_of_its_rules(void **state)
         s.max_running = choose(rng, most, 3);
         s.mixed = s.page == 1 && s.chunked_prefill_size > 0 && s.max_running < s.chunked_prefill_size &&
                   gsl_rng_uniform_int(rng, 2);
+        s.recv_interval = choose(rng, intervals, 4);
         s.first_ratio = s.ratio = fmin(0.7 * c, 1);
         s.least_ratio = 0.14 * s.first_ratio;
         s.decay = (s.first_ratio - s.least_ratio) / 600;
         random_requests(rng, all, 120, 90);
         snprintf(spec, sizeof spec,
                  "{\"name\": \"sglang\", \"chunked_prefill_size\": %u, \"max_prefill_tokens\": %u, \"max_sequences\": "
-                 "%u, \"mixed_chunk\": %s, \"schedule_conservativeness\": %g}",
-                 s.chunked_prefill_size, s.max_prefill_tokens, s.max_running, s.mixed ? "true" : "false", c);
+                 "%u, \"mixed_chunk\": %s, \"schedule_conservativeness\": %g, \"recv_interval\": %u}",
+                 s.chunked_prefill_size, s.max_prefill_tokens, s.max_running, s.mixed ? "true" : "false", c,
+                 s.recv_interval);
         ours_create(&o, spec, s.pages, s.page);
         struct engine_rules rules = {&s, sgl_arrive, sgl_form, sgl_idle};
         char what[400];
@@ -528,6 +561,7 @@ static void test_sglang_batches_are_those_of_its_rules(void **state)
 struct trt {
     struct served *all;
     unsigned page, pages, max_num_tokens, max_batch_size, chunk_unit;
+    unsigned wait_iterations, wait_tokens, waited;
     const char *capacity, *chunking;
     struct list active;
 };
@@ -634,6 +668,21 @@ static void trt_chunk(const struct trt *t, const struct list *contexts, unsigned
     }
 }
 
+/* py_executor.py, _waiting_requests: prompts wait while others generate, so long or until they are so many. */
+static bool trt_waits(struct trt *t, const struct rows *out)
+{
+    unsigned generating = 0, tokens = 0;
+    for (unsigned i = 0; i < out->count; i++) {
+        generating += trt_generates(&t->all[out->row[i].id]);
+        tokens += out->row[i].tokens;
+    }
+    if (t->wait_iterations == 0 || generating == 0 || generating == out->count)
+        return false;
+    bool wait = t->waited < t->wait_iterations && tokens < t->wait_tokens;
+    t->waited = wait ? t->waited + 1 : 0;
+    return wait;
+}
+
 static void trt_add(struct trt *t, unsigned id, unsigned tokens, struct rows *out)
 {
     struct served *r = &t->all[id];
@@ -644,9 +693,8 @@ static void trt_add(struct trt *t, unsigned id, unsigned tokens, struct rows *ou
     out->row[out->count++] = (struct row){id, tokens};
 }
 
-static void trt_form(void *state, struct rows *out)
+static void trt_choose(struct trt *t, struct rows *out)
 {
-    struct trt *t = state;
     struct list fitting = {0}, contexts = {0};
     unsigned chunks[REQUESTS], tokens = 0, kept = 0;
     bool whole = strcmp(t->chunking, "none") == 0;
@@ -675,6 +723,23 @@ static void trt_form(void *state, struct rows *out)
     /* TensorRT-LLM goes on behind one who gets nothing; Tandem lets nobody overtake. */
     for (unsigned i = 0; i < contexts.count && chunks[i] > 0; i++)
         trt_add(t, contexts.id[i], chunks[i], out);
+}
+
+static void trt_form(void *state, struct rows *out)
+{
+    struct trt *t = state;
+    trt_choose(t, out);
+    if (!trt_waits(t, out))
+        return;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < out->count; i++) {
+        struct served *r = &t->all[out->row[i].id];
+        if (trt_generates(r))
+            out->row[kept++] = out->row[i];
+        else if (r->stored == 0)
+            r->pages = 0; /* taken by nobody yet */
+    }
+    out->count = kept;
 }
 
 static void trt_arrive(void *state, unsigned id)
@@ -708,11 +773,14 @@ static void test_tensorrt_llm_batches_are_those_of_its_rules(void **state)
         t.chunk_unit = t.page * choose(rng, units, 3);
         if (t.chunk_unit > t.max_num_tokens - t.max_batch_size)
             t.chunk_unit = 1;
+        t.wait_iterations = gsl_rng_uniform_int(rng, 2) ? (unsigned)gsl_rng_uniform_int(rng, 20) : 0;
+        t.wait_tokens = 1 + (unsigned)gsl_rng_uniform_int(rng, 2 * t.max_num_tokens);
         random_requests(rng, all, 120, 90);
         snprintf(spec, sizeof spec,
                  "{\"name\": \"trtllm\", \"capacity\": \"%s\", \"chunking\": \"%s\", \"token_budget\": %u, "
-                 "\"max_sequences\": %u, \"chunk_unit_tokens\": %u}",
-                 t.capacity, t.chunking, t.max_num_tokens, t.max_batch_size, t.chunk_unit);
+                 "\"max_sequences\": %u, \"chunk_unit_tokens\": %u, \"wait_iterations\": %u, \"wait_tokens\": %u}",
+                 t.capacity, t.chunking, t.max_num_tokens, t.max_batch_size, t.chunk_unit, t.wait_iterations,
+                 t.wait_tokens);
         ours_create(&o, spec, t.pages, t.page);
         struct engine_rules rules = {&t, trt_arrive, trt_form, NULL};
         char what[400];
@@ -829,6 +897,47 @@ static void test_sglang_wastes_a_row_after_each_last_token(void **state)
         assert_int_equal(replica_free_blocks(b.replica), 100);
         replica_destroy(b.replica);
     }
+}
+
+/* Arrivals are looked for after three decode batches, or after prompts: request 1 comes during the first decode and is
+ * seen after the third; request 2 comes with its prompt and is seen right after it. */
+static void test_sglang_looks_for_arrivals_now_and_then(void **state)
+{
+    (void)state;
+    struct bench_replica b = {0};
+    bench_init(&b, "{\"name\": \"sglang\", \"recv_interval\": 3}", 100);
+    bench_arrive(&b, 0, 4, 9);
+    bench_step(&b, "0:4");
+    bench_step(&b, "0:1");
+    bench_arrive(&b, 1, 4, 9);
+    bench_step(&b, "0:1");
+    bench_step(&b, "0:1");
+    bench_step(&b, "1:4");
+    bench_arrive(&b, 2, 4, 9);
+    bench_step(&b, "2:4");
+    bench_step(&b, "0:1 1:1 2:1");
+    replica_destroy(b.replica);
+}
+
+/* Prompts wait for two iterations at most while request 0 decodes, or until the batch has 14 tokens: request 1 comes in
+ * at the third; requests 2 and 3 wait once, since 2 + 10 < 14, and come in with request 4, since 2 + 15 > 14. */
+static void test_tensorrt_llm_prompts_wait_for_others(void **state)
+{
+    (void)state;
+    struct bench_replica b = {0};
+    bench_init(&b, "{\"name\": \"trtllm\", \"wait_iterations\": 2, \"wait_tokens\": 14}", 100);
+    bench_arrive(&b, 0, 4, 20);
+    bench_step(&b, "0:4");
+    bench_arrive(&b, 1, 4, 20);
+    bench_step(&b, "0:1");
+    bench_step(&b, "0:1");
+    bench_step(&b, "0:1 1:4");
+    bench_arrive(&b, 2, 5, 20);
+    bench_arrive(&b, 3, 5, 20);
+    bench_step(&b, "0:1 1:1");
+    bench_arrive(&b, 4, 5, 20);
+    bench_step(&b, "0:1 1:1 2:5 3:5 4:5");
+    replica_destroy(b.replica);
 }
 
 /* A pool of 8 blocks. Request 0 may need 5 in all and request 1 needs 4, so it waits, and so does request 2 behind it,
@@ -948,6 +1057,8 @@ int main(void)
         cmocka_unit_test(test_sglang_admits_by_the_share_of_outputs_to_come),
         cmocka_unit_test(test_sglang_retracts_fewest_outputs_and_longest_prompt),
         cmocka_unit_test(test_sglang_wastes_a_row_after_each_last_token),
+        cmocka_unit_test(test_sglang_looks_for_arrivals_now_and_then),
+        cmocka_unit_test(test_tensorrt_llm_prompts_wait_for_others),
         cmocka_unit_test(test_tensorrt_llm_never_evicts_whom_it_admits),
         cmocka_unit_test(test_tensorrt_llm_pauses_the_last_for_utilization),
         cmocka_unit_test(test_tensorrt_llm_chunks_in_order_or_equally),

@@ -68,8 +68,32 @@ static void test_grid_of_repeated_and_missing_points(void **state)
     assert_true(t.filled_count == 2 && t.filled[0] == 4 && t.filled[1] == 7);
     table_release(&t);
     expect_ok(grid_full_table("decode_attention", 2, &points, &t, &err), &err);
-    assert_int_equal(table_cells(&t), 4); /* 5 and 30 are dropped, and their points are not used */
+    /* Of row 2 half is there, of no column less: the row is dropped, and its two points are not used. */
+    assert_true(t.axes[0].count == 1 && t.axes[1].count == 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_near(t.ns[i], ns[i], 1e-12);
     assert_int_equal(t.unused, 2);
+    table_release(&t);
+    grid_release(&points);
+}
+
+/* Three rows by 10, 20 and 30, where 20 was measured in the first alone: 20 is dropped from the middle. */
+static void test_a_grid_drops_the_value_with_most_holes(void **state)
+{
+    (void)state;
+    struct grid_points points = {0};
+    struct cost_table t;
+    struct error err = {0};
+    const double all[][3] = {{1, 10, 1}, {1, 20, 2}, {1, 30, 3}, {2, 10, 4}, {2, 30, 6}, {3, 10, 7}, {3, 30, 9}};
+    const double ns[] = {1, 3, 4, 6, 7, 9};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        assert_int_equal(grid_add(&points, (double[TABLE_AXES]){all[i][0], all[i][1]}, all[i][2]), 0);
+    expect_ok(grid_full_table("decode_attention", 2, &points, &t, &err), &err);
+    assert_true(t.axes[0].count == 3 && t.axes[1].count == 2);
+    assert_true(t.axes[1].at[0] == 10 && t.axes[1].at[1] == 30);
+    for (size_t i = 0; i < 6; i++)
+        assert_near(t.ns[i], ns[i], 1e-12);
+    assert_int_equal(t.unused, 1);
     table_release(&t);
     grid_release(&points);
 }
@@ -372,6 +396,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grid_of_repeated_and_missing_points),
+        cmocka_unit_test(test_a_grid_drops_the_value_with_most_holes),
         cmocka_unit_test(test_yaml_values),
         cmocka_unit_test(test_yaml_that_cannot_be_read),
         cmocka_unit_test(test_tables_that_cannot_be_read),

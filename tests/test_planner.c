@@ -199,7 +199,7 @@ static void test_a_kept_trial_comes_back_exactly(void **state)
     struct error err = {0};
     snprintf(text, sizeof text, "{" QUEUE "}", 500.0);
     struct trial t = {.scenario = text, .seed = 3, .scales = {1, 1, 1, 1}};
-    expect_ok(trial_run(&t, NULL, &r, &err), &err);
+    expect_ok(trial_run(&t, NULL, NULL, &r, &err), &err);
     assert_false(r.failed);
     char *kept = trial_result_print(&r);
     expect_ok(trial_result_parse(kept, &again, &err), &err);

@@ -221,6 +221,140 @@ static void test_prompts_wait_where_servers_make_them(void **state)
     points_release(&p);
 }
 
+/* Each engine's own scheduler, as its preset starts it, with room for all clients and, where prompts are not cut, for
+ * the longest one: 3 000 clients of prompts of 1 000 tokens, and one of 20 000. */
+static void test_points_run_under_their_engines_scheduler(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "1,1")
+                    SERVED("b", "", "sglang", "0.5.1", "x/Llama-3.1-8B", "", "3000", "1", "1", "2,2")
+                        SERVED("c", "", "trtllm", "1.0.0", "x/Llama-3.1-8B", "", "4", "1", "1", "3,3"),
+                &p);
+    static const char *const names[] = {"unified_budget", "sglang", "trtllm"};
+    p.items[2].isl = 20000;
+    for (int i = 0; i < 3; i++) {
+        cJSON *root = scenario_of(&p.items[i]);
+        assert_string_equal(text(root, "policy.batching.name"), names[i]);
+        assert_true(number(root, "policy.batching.max_sequences") == (i == 0 ? 1024 : i == 1 ? 3000 : 2048));
+        if (i != 1)
+            assert_true(number(root, "policy.batching.token_budget") == (i == 2 ? 20000 : 8192));
+        cJSON_Delete(root);
+    }
+    points_release(&p);
+}
+
+/* max_num_tokens of DeepSeek's scripts for TensorRT-LLM is (clients + prompt + 64 + 63) / 64 · 64, whole: of 64 clients
+ * with 1 024 tokens ⌊1 215 / 64⌋ · 64 = 1 152, with 8 192 tokens ⌊8 383 / 64⌋ · 64 = 8 320; from 1.2 on at least 8 192.
+ * On B200 with fp8 prompts wait there. gpt-oss's is 20 000. */
+static void test_tensorrt_llm_gets_the_scripts_limits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *version, *model, *system;
+        double isl, budget, waits, utilization;
+    } cases[] = {{"1.1.0rc2", "x/DeepSeek-R1", "h200_sxm", 1024, 1152, 0, 0.75},
+                 {"1.1.0rc2", "x/DeepSeek-R1", "b200_sxm", 8192, 8320, 0, 0.8},
+                 {"1.2.0rc6", "x/DeepSeek-R1", "h200_sxm", 1024, 8192, 0, 0.75},
+                 {"1.2.0rc6", "x/DeepSeek-R1", "b200_sxm", 1024, 8192, 40, 0.8},
+                 {"1.2.0rc6", "x/gpt-oss-120b", "b200_sxm", 1024, 20000, 0, 0.85}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct points p;
+        read_points(SERVED("a", "wip=False", "trtllm", "1.0.0", "x/DeepSeek-R1", "fp8", "64", "8", "1", "1,1"), &p);
+        struct point *q = &p.items[0];
+        snprintf(q->version, sizeof q->version, "%s", cases[i].version);
+        snprintf(q->model_path, sizeof q->model_path, "%s", cases[i].model);
+        snprintf(q->system, sizeof q->system, "%s", cases[i].system);
+        q->isl = cases[i].isl;
+        q->osl = 1024;
+        cJSON *root = scenario_of(q);
+        assert_true(number(root, "policy.batching.token_budget") == cases[i].budget);
+        assert_true(number(root, "engine.memory.utilization") == cases[i].utilization);
+        if (cases[i].waits > 0)
+            assert_true(number(root, "policy.batching.wait_iterations") == cases[i].waits &&
+                        number(root, "policy.batching.wait_tokens") == 6553); /* 0.8 · 8 192 */
+        else
+            assert_null(at(root, "policy.batching.wait_iterations"));
+        cJSON_Delete(root);
+        points_release(&p);
+    }
+}
+
+/* DeepSeek's scripts for SGLang on B200: fp8 on 8 GPUs and fp4, below 16 clients and from there on; H200 looks for
+ * arrivals at every step. What MTP alone served is left out. */
+static void test_sglang_gets_the_scripts_limits(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "wip=False", "sglang", "0.5.9", "x/DeepSeek-R1", "fp8", "16", "8", "1", "1,1")
+                    SERVED("b", "wip=False", "sglang", "0.5.9", "x/DeepSeek-R1", "nvfp4", "8", "8", "1", "2,2")
+                        SERVED("c", "wip=False", "sglang", "0.5.9", "x/DeepSeek-R1", "fp8", "64", "8", "1", "3,3")
+                            SERVED("d", "wip=False", "sglang", "0.5.9", "x/DeepSeek-R1", "fp8", "65", "8", "1", "4,4")
+                                SERVED("e", "wip=False", "trtllm", "1.2.0rc6.post3", "x/DeepSeek-R1", "fp8", "4", "8",
+                                       "1", "5,5"),
+                &p);
+    static const double chunks[] = {32768, 16384, 32768}, sequences[] = {128, 256, 256}, looks[] = {30, 10, 0};
+    for (int i = 0; i < 5; i++)
+        snprintf(p.items[i].system, sizeof p.items[i].system, i == 2 ? "h200_sxm" : "b200_sxm");
+    for (int i = 0; i < 3; i++) {
+        assert_null(point_refused(&p.items[i], ""));
+        cJSON *root = scenario_of(&p.items[i]);
+        assert_true(number(root, "policy.batching.chunked_prefill_size") == chunks[i]);
+        assert_true(number(root, "policy.batching.max_sequences") == sequences[i]);
+        if (looks[i] > 0)
+            assert_true(number(root, "policy.batching.recv_interval") == looks[i]);
+        else
+            assert_null(at(root, "policy.batching.recv_interval"));
+        cJSON_Delete(root);
+    }
+    for (int i = 3; i < 5; i++)
+        assert_string_equal(point_refused(&p.items[i], ""),
+                            "speculative decoding, and how much is accepted is not given");
+    points_release(&p);
+}
+
+/* TP 8 and EP 8 with data parallel attention are 8 ranks, not 64; TP 4 and EP 4 are 4 GPUs of one server, not 16; TP 2
+ * and EP 2 of MiniMax in fp4 are two attention ranks from 512 clients on. Who names no script keeps what is written. */
+static void test_degrees_of_scripts_are_those_of_a_node(void **state)
+{
+    (void)state;
+    struct points p;
+#define DEGREES(id, source, engine, model, format, tp, dp, moe_tp, ep, times)                                          \
+    id "," source "," engine ",1.2.0,x/" model ",b200_sxm,agg,1024,1024," format ",1," tp ",1," dp "," moe_tp "," ep   \
+       ",,,,,,,,,,,,,,," times "\n"
+    read_points(DEGREES("a", "wip=False; silicon_concurrency=64", "trtllm", "DeepSeek-R1", "fp8", "1", "64", "8", "8",
+                        "1,1") DEGREES("b", "wip=False; silicon_concurrency=64", "vllm", "MiniMax-M2.5", "fp8", "4",
+                                       "4", "1", "16", "2,2")
+                    DEGREES("c", "wip=False; silicon_concurrency=512", "vllm", "MiniMax-M2.5", "nvfp4", "2", "2", "1",
+                            "4", "3,3") DEGREES("d", "", "trtllm", "DeepSeek-R1", "fp8", "1", "64", "8", "8", "4,4"),
+                &p);
+    static const double tp[] = {1, 4, 1, 1}, dp[] = {8, 1, 2, 64}, moe_tp[] = {1, 1, 1, 8}, ep[] = {8, 4, 2, 8};
+    for (int i = 0; i < 4; i++) {
+        const struct point_pool *s = &p.items[i].serve;
+        assert_true(s->tp == tp[i] && s->attention_dp == dp[i] && s->moe_tp == moe_tp[i] && s->moe_ep == ep[i]);
+        assert_true(p.items[i].ranks == dp[i]);
+    }
+    points_release(&p);
+}
+
+/* MiniMax on Blackwell from vLLM 0.19 on: two prompts an iteration, KV in 8 bits, and graphs to 2 048 tokens: 1, 2, 4,
+ * 31 eighths to 248, and 113 sixteenths from 256 on. */
+static void test_vllm_gets_the_scripts_limits(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "wip=False", "vllm", "0.19.0", "x/MiniMax-M2.5", "fp8", "16", "8", "1", "1,1"), &p);
+    snprintf(p.items[0].system, sizeof p.items[0].system, "b300_sxm");
+    cJSON *root = scenario_of(&p.items[0]);
+    const cJSON *sizes = at(root, "engine.graph_tokens");
+    assert_true(number(root, "policy.batching.token_budget") == 2000 && point_8bit_kv(&p.items[0]));
+    assert_int_equal(cJSON_GetArraySize(sizes), 147);
+    assert_true(cJSON_GetArrayItem(sizes, 3)->valuedouble == 8 && cJSON_GetArrayItem(sizes, 34)->valuedouble == 256 &&
+                cJSON_GetArrayItem(sizes, 146)->valuedouble == 2048);
+    cJSON_Delete(root);
+    points_release(&p);
+}
+
 /* Four bits are those of the experts, where there are any; a format that is not known is refused. */
 static void test_weights_run_at_the_stated_width(void **state)
 {
@@ -306,6 +440,25 @@ static void test_clients_are_not_all_alike(void **state)
     points_release(&p);
 }
 
+/* A way of 15 ms for vLLM from 0.14 on, of 5 before, and of none for SGLang. */
+static void test_requests_take_their_engines_way(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "", "vllm", "0.18.0", "x/Llama-3.1-8B", "", "4", "1", "1", "5,6")
+                    SERVED("b", "", "vllm", "0.12.0", "x/Llama-3.1-8B", "", "4", "1", "1", "6,6")
+                        SERVED("c", "", "sglang", "0.5.1", "x/Llama-3.1-8B", "", "4", "1", "1", "7,6"),
+                &p);
+    for (int i = 0; i < 3; i++) {
+        cJSON *root = scenario_of(&p.items[i]);
+        assert_int_equal(cJSON_GetArraySize(at(root, "cluster.flow")), i < 2 ? 3 : 2);
+        if (i < 2)
+            assert_true(number(root, "cluster.pools.latency.service_s") == (i == 0 ? 0.015 : 0.005));
+        cJSON_Delete(root);
+    }
+    points_release(&p);
+}
+
 /* Concurrencies of one configuration are in one half; a configuration is where the digit of its hash says. */
 static void test_halves_are_by_configuration(void **state)
 {
@@ -357,9 +510,15 @@ int main(void)
         cmocka_unit_test(test_no_point_is_faster_than_its_gpus),
         cmocka_unit_test(test_kv_is_as_wide_as_servers_keep_it),
         cmocka_unit_test(test_prompts_wait_where_servers_make_them),
+        cmocka_unit_test(test_points_run_under_their_engines_scheduler),
+        cmocka_unit_test(test_tensorrt_llm_gets_the_scripts_limits),
+        cmocka_unit_test(test_sglang_gets_the_scripts_limits),
+        cmocka_unit_test(test_degrees_of_scripts_are_those_of_a_node),
+        cmocka_unit_test(test_vllm_gets_the_scripts_limits),
         cmocka_unit_test(test_weights_run_at_the_stated_width),
         cmocka_unit_test(test_disaggregated_points_become_two_pools),
         cmocka_unit_test(test_clients_are_not_all_alike),
+        cmocka_unit_test(test_requests_take_their_engines_way),
         cmocka_unit_test(test_halves_are_by_configuration),
         cmocka_unit_test(test_presets_by_version),
     };

@@ -480,6 +480,22 @@ static void test_leave_one_out_by_hand(void **state)
     assert_near(c.beyond.worst, 0.2, 1e-12);
 }
 
+/* fp8 runs as bf16 where there is no fp8, as fp16 where there is neither; bf16 as fp32 on a device of nothing else. */
+static void test_a_format_runs_as_the_next_that_the_device_has(void **state)
+{
+    (void)state;
+    struct device half = {.peak_flops = {[DTYPE_FP16] = 2, [DTYPE_FP32] = 1}},
+                  single = {.peak_flops = {[DTYPE_FP32] = 1}};
+    assert_int_equal(device_arithmetic(&half, DTYPE_FP8), DTYPE_FP16);
+    assert_int_equal(device_arithmetic(&half, DTYPE_INT4), DTYPE_FP16);
+    assert_int_equal(device_arithmetic(&half, DTYPE_BF16), DTYPE_FP16);
+    assert_int_equal(device_arithmetic(&single, DTYPE_BF16), DTYPE_FP32);
+    assert_int_equal(device_arithmetic(&single, DTYPE_FP16), DTYPE_FP32);
+    half.peak_flops[DTYPE_BF16] = 3;
+    assert_int_equal(device_arithmetic(&half, DTYPE_FP8), DTYPE_BF16);
+    assert_true(device_peak_flops(&half, DTYPE_FP8) == 3);
+}
+
 /* Sequences 1, 2, 3 by mean KV 100, 200: 10 20 / 14 30 / 20 38, where 30 was not measured but filled in. Without 2
  * sequences: 15 for 14. 3 from the others: 18 for 20 and 40 for 38. Two columns are too few to leave one out. */
 static void test_leave_one_out_of_a_grid(void **state)
@@ -600,6 +616,25 @@ static void test_an_engine_may_quantise_a_models_weights(void **state)
         "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"engine\": {\"weight_dtype\":"
         "\"fp7\"}, \"workload\": {\"arrivals\": \"poisson\", \"lengths\": \"fixed\", \"requests\": 1}}",
         "engine.weight_dtype: expected");
+}
+
+/* KV in 8 bits, whatever the model says: twice as many tokens in the same bytes, less one for the rounding. */
+static void test_an_engine_may_say_the_format_of_kv(void **state)
+{
+    (void)state;
+    struct cost_model cm;
+    struct error err = {0};
+    struct engine engine;
+    struct json root;
+    expect_ok(json_parse("{\"engine\": {\"kv_dtype\": \"fp8_e4m3\"}}", "test", &root, &err), &err);
+    struct json at = json_member(&root, "engine");
+    expect_ok(engine_read(&at, &engine, &err), &err);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    expect_ok(create_cost(&cm, "llama-3.1-8b", "h100-sxm", 1, &engine, &err), &err);
+    double bytes = 0.9 * 80 * 1073741824.0 - 2e9 - 2 * model_parameters(&cm.model);
+    assert_int_equal(cost_model_kv_tokens(&cm, 2048, 256), (uint64_t)(bytes / 65536));
+    assert_true(cm.work.attention[ATTENTION_FULL].kv_value_bytes == 1);
+    cost_model_release(&cm);
 }
 
 /* Scores are computed from activations of 16 bits, whatever weights are stored in: between prompts of 4 096 and 8 192
@@ -918,6 +953,37 @@ static void test_layers_with_experts_are_launched_more_slowly(void **state)
     assert_int_equal(cost_of(&slow, &b).total - cost_of(&plain, &b).total, (fine_time)296000 << FINE_BITS);
     cost_model_release(&plain);
     cost_model_release(&slow);
+}
+
+/* Llama-3.1-8B has 9 operations a layer as costs count them (QKV, output, gate and up, down, attention, and 4 that go
+ * over rows) and 4 around them, 32 · 9 + 4 = 292: at 0.5 ms each of the host's time 146 ms. A prompt of 10 tokens takes
+ * the GPU less, and so takes that; one of 40 000 tokens takes it longer, and decodes run as a graph: both are as
+ * before. Scheduling ahead, 3 ms of other work of the same host come on top. */
+static void test_prompts_wait_for_their_launches(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct engine without = {.name = "none"}, with = without;
+    struct cost_model plain, slow;
+    struct request r = {.prompt_tokens = 40000};
+    struct batch_item item = {.req = &r, .new_tokens = 10};
+    struct batch prompt = {.items = &item, .count = 1, .capacity = 1}, decodes = {.decodes = 8, .decode_kv = 800};
+    for (int ahead = 0; ahead < 2; ahead++) {
+        with.schedule_ahead = without.schedule_ahead = ahead;
+        with.host_ns = without.host_ns = ahead ? 3e6 : 0;
+        with.launch_op_ns = 5e5;
+        expect_ok(create_cost(&plain, "llama-3.1-8b", "h200-sxm", 1, &without, &err), &err);
+        expect_ok(create_cost(&slow, "llama-3.1-8b", "h200-sxm", 1, &with, &err), &err);
+        item.new_tokens = 10;
+        assert_true(cost_of(&plain, &prompt).total < (fine_time)30000000 << FINE_BITS);
+        assert_int_equal(cost_of(&slow, &prompt).total, (fine_time)(ahead ? 149000000 : 146000000) << FINE_BITS);
+        item.new_tokens = 40000;
+        assert_true(cost_of(&plain, &prompt).total > (fine_time)100000000 << FINE_BITS);
+        assert_int_equal(cost_of(&slow, &prompt).total, cost_of(&plain, &prompt).total);
+        assert_int_equal(cost_of(&slow, &decodes).total, cost_of(&plain, &decodes).total);
+        cost_model_release(&plain);
+        cost_model_release(&slow);
+    }
 }
 
 /* A model's kernels on a device, priced without compiling them. */
@@ -1239,6 +1305,7 @@ int main(void)
         cmocka_unit_test(test_narrow_weights_do_not_speed_up_scores),
         cmocka_unit_test(test_narrow_weights_by_hand),
         cmocka_unit_test(test_an_engine_may_quantise_a_models_weights),
+        cmocka_unit_test(test_an_engine_may_say_the_format_of_kv),
         cmocka_unit_test(test_experts_by_hand),
         cmocka_unit_test(test_policies_state_their_limits),
         cmocka_unit_test(test_activations_are_of_the_batch_that_can_be_formed),
@@ -1250,7 +1317,9 @@ int main(void)
         cmocka_unit_test(test_fit_refuses_decodes_that_share_no_kv),
         cmocka_unit_test(test_shared_experts_run_with_routed_ones_where_they_can),
         cmocka_unit_test(test_layers_with_experts_are_launched_more_slowly),
+        cmocka_unit_test(test_prompts_wait_for_their_launches),
         cmocka_unit_test(test_experts_take_arithmetic_and_bytes_one_after_the_other),
+        cmocka_unit_test(test_a_format_runs_as_the_next_that_the_device_has),
         cmocka_unit_test(test_leave_one_out_of_a_grid),
         cmocka_unit_test(test_llmservingsim_bundle_of_two_grids),
         cmocka_unit_test(test_llmservingsim_bundle_round_trip),

@@ -152,7 +152,8 @@ static char *written, *expected;
 
 static int write_all(struct error *err)
 {
-    static const char *const formats[] = {"text", "csv", "json", "markdown", "perfetto", "prometheus", "vllm"};
+    static const char *const formats[] = {"text",     "csv",        "json", "markdown",
+                                          "perfetto", "prometheus", "vllm", "vllm-detailed"};
     static const int64_t runs[] = {1, 2};
     struct compared rows[COMPARED];
     struct store *store = NULL;

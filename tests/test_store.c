@@ -259,7 +259,8 @@ static int write_comparison(struct store *store, int64_t id, FILE *out, struct e
 
 static void report_everything(struct store *store, const char *log)
 {
-    static const char *const formats[] = {"text", "csv", "json", "markdown", "perfetto", "prometheus", "vllm"};
+    static const char *const formats[] = {"text",       "csv",         "json", "markdown",     "perfetto",
+                                          "prometheus", "openmetrics", "vllm", "vllm-detailed"};
     struct compared rows[COMPARED];
     struct error err = {0};
     size_t count;

@@ -198,7 +198,8 @@ static void test_groups_of_layers(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const uint32_t *c = cases[i];
         uint32_t layers = 0;
-        struct model m = {.layers = c[0], .windowed_layers = c[1], .window = 1024, .uniform_kv = c[2]};
+        struct model m = {
+            .layers = c[0], .attention_layers = c[0], .windowed_layers = c[1], .window = 1024, .uniform_kv = c[2]};
         struct kv_groups groups = model_kv_groups(&m, &layers);
         assert_int_equal(layers, c[3]);
         assert_int_equal(groups.full, c[4]);

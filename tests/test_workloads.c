@@ -111,6 +111,54 @@ static void test_our_jsonl_round_trip_through_gzip(void **state)
     }
 }
 
+/* Two requests, 1.5 s apart, of 100 and 200 prompt and 7 and 8 output tokens, as each form writes them. */
+static void test_forms_are_told_by_their_first_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format, *text;
+        uint32_t block_tokens;
+    } forms[] = {
+        {"burstgpt",
+         "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+         "5,ChatGPT,100,7,107,Conversation log\n6.5,GPT-4,200,8,208,API log\n",
+         0},
+        {"splitwise",
+         "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n"
+         "0,2,0,0.25,1,100,7\n1,2,0,1.75,1,200,8\n",
+         0},
+        {"vidur", ",arrived_at,num_prefill_tokens,num_decode_tokens\n0,0.0,100,7\n1,1.5,200.0,8.0\n", 0},
+        {"llmservingsim",
+         "{\"input_toks\": 100, \"output_toks\": 7, \"arrival_time_ns\": 250000000, \"input_tok_ids\": [1, 2]}\n"
+         "{\"input_toks\": 200, \"output_toks\": 8, \"arrival_time_ns\": 1750000000}\n",
+         0},
+        {"bailian",
+         "{\"chat_id\": 159, \"parent_chat_id\": -1, \"timestamp\": 61.114, \"input_length\": 100, \"output_length\": "
+         "7, "
+         "\"type\": \"text\", \"turn\": 1, \"hash_ids\": [1, 2, 3, 4, 5, 6, 7]}\n"
+         "{\"chat_id\": 160, \"parent_chat_id\": 159, \"timestamp\": 62.614, \"input_length\": 200, \"output_length\": "
+         "8, \"type\": \"text\", \"turn\": 2, \"hash_ids\": [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14]}\n",
+         16}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct arrival a[4];
+        struct error err = {0};
+        struct request_source source;
+        write_file(forms[i].text);
+        expect_ok(trace_open(FILE_NAME, NULL, &source, &err), &err);
+        assert_string_equal(trace_reading(&source).format->name, forms[i].format);
+        request_source_destroy(&source);
+        assert_int_equal(read_all(FILE_NAME, a, 4, &err), 2);
+        assert_int_equal(a[0].at, 0);
+        assert_int_equal(a[1].at, 1500000000);
+        assert_int_equal(a[0].prompt_tokens, 100);
+        assert_int_equal(a[1].prompt_tokens, 200);
+        assert_int_equal(a[0].output_tokens, 7);
+        assert_int_equal(a[1].output_tokens, 8);
+        assert_int_equal(a[1].hash_tokens, forms[i].block_tokens);
+        assert_int_equal(a[1].hash_count, forms[i].block_tokens ? 13 : 0);
+    }
+}
+
 static void test_bad_lines_are_named(void **state)
 {
     (void)state;
@@ -122,7 +170,15 @@ static void test_bad_lines_are_named(void **state)
                  "\"session\", if any, a whole number from 1 to");
     expect_error("{\"timestamp\": 0, \"input_length\": 4, \"output_length\": 1, \"hash_ids\": [0.5]}\n",
                  "\"hash_ids\", if any, as a list of whole numbers");
-    expect_error("hello\n", ":1: not a trace format known here (azure, mooncake, stamps, tandem), found \"hello\"");
+    expect_error("hello\n", ":1: not a trace format known here (azure, bailian, burstgpt, llmservingsim, mooncake, "
+                            "splitwise, stamps, tandem, vidur), found \"hello\"");
+    expect_error("arrived_at,num_prefill_tokens,num_decode_tokens\n0,1.5,2\n",
+                 ":2:3: expected num_prefill_tokens, a whole number from 0 to 100000000");
+    expect_error("arrived_at,num_prefill_tokens,num_decode_tokens\nnan,1,2\n",
+                 ":2:1: expected arrived_at, a number from 0 to 9000000000");
+    expect_error("arrived_at,num_prefill_tokens,num_decode_tokens\n0,1\n", "has 2 fields, expected the header's 3");
+    expect_error("{\"arrival_time_ns\": -1, \"input_toks\": 1, \"output_toks\": 2}\n",
+                 "expected \"arrival_time_ns\" in nanoseconds");
     expect_error("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,12,x\n",
                  ":2:24: expected GeneratedTokens, a whole number up to 100000000");
     expect_error("TIMESTAMP,ContextTokens,GeneratedTokens\n2023-13-16 18:15:46,12,4\n",
@@ -460,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_mooncake_milliseconds_and_ties),
         cmocka_unit_test(test_our_jsonl_round_trip_through_gzip),
         cmocka_unit_test(test_bad_lines_are_named),
+        cmocka_unit_test(test_forms_are_told_by_their_first_line),
         cmocka_unit_test(test_a_trace_that_is_set_replaces_the_generator),
         cmocka_unit_test(test_a_workload_that_contradicts_itself_is_named),
         cmocka_unit_test(test_generators_have_the_moments_they_name),

@@ -42,8 +42,8 @@ static struct json load_of(const struct json *config)
 {
     struct json phases = json_member(config, "phases"), loadgen = json_member(config, "loadgen"),
                 analyzer = json_member(config, "perf_analyzer"), stimulus = json_member(&analyzer, "stimulus");
-    for (int i = 0; i < cJSON_GetArraySize(phases.node); i++) {
-        struct json phase = json_element(&phases, i), name = json_member(&phase, "name");
+    for (struct json phase = json_first(&phases); phase.node; phase = json_next(&phase)) {
+        struct json name = json_member(&phase, "name");
         if (cJSON_IsString(name.node) && strcmp(name.node->valuestring, "profiling") == 0)
             return phase;
     }

@@ -86,11 +86,9 @@ static int read_aggregates(const struct json *benchmark, struct level *level, st
 static int read_requests(const struct json *benchmark, struct level *level, struct error *err)
 {
     struct json all = json_member(benchmark, "requests"), list = json_member(&all, "successful");
-    int count = cJSON_GetArraySize(list.node);
-    if (count < level->requests)
+    if (cJSON_GetArraySize(list.node) < level->requests)
         return 0;
-    for (int i = 0; i < count; i++) {
-        struct json at = json_element(&list, i);
+    for (struct json at = json_first(&list); at.node; at = json_next(&at)) {
         struct level_request r = {.arrival_s = -1};
         double first_ms = 0;
         if (form_number(&at, "request_start_time", &r.arrival_s, err) ||
@@ -133,8 +131,7 @@ static int take_requests(struct level *level, struct error *err)
 static int read(const struct json *root, struct levels *out, struct error *err)
 {
     struct json list = json_member(root, "benchmarks");
-    for (int i = 0; i < cJSON_GetArraySize(list.node); i++) {
-        struct json at = json_element(&list, i);
+    for (struct json at = json_first(&list); at.node; at = json_next(&at)) {
         struct level *level = levels_add(out, err);
         if (!level || read_load(&at, level, err) || read_aggregates(&at, level, err) ||
             read_requests(&at, level, err) || take_requests(level, err) ||

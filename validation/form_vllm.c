@@ -62,17 +62,17 @@ static int read_aggregates(const struct json *root, struct level *level, struct 
     return 0;
 }
 
-/* Element `i` of a list of numbers, or of lists of numbers, whose sum it is then. */
-static int read_element(const struct json *list, int i, double *out, struct error *err)
+/* An element of a list of numbers, or of lists of numbers, whose sum it is then. Goes on to the next. */
+static int read_element(struct json *at, double *out, struct error *err)
 {
-    struct json at = json_element(list, i);
     *out = 0;
-    if (cJSON_IsNumber(at.node))
-        *out = at.node->valuedouble;
-    else if (!cJSON_IsArray(at.node))
-        return json_complain(&at, "a number, or a list of numbers", err);
-    for (const cJSON *n = at.node->child; n; n = n->next)
+    if (cJSON_IsNumber(at->node))
+        *out = at->node->valuedouble;
+    else if (!cJSON_IsArray(at->node))
+        return json_complain(at, "a number, or a list of numbers", err);
+    for (const cJSON *n = at->node->child; n; n = n->next)
         *out += cJSON_IsNumber(n) ? n->valuedouble : 0;
+    *at = json_next(at);
     return 0;
 }
 
@@ -88,12 +88,14 @@ static int read_requests(const struct json *root, struct level *level, struct er
         if (lists[i]->node && cJSON_GetArraySize(lists[i]->node) != count)
             return error_set(err, ERROR_INPUT, "%s: %s: expected %d elements, as many as in ttfts, found %d",
                              root->file, lists[i]->path, count, cJSON_GetArraySize(lists[i]->node));
+    struct json prompt = json_first(&prompts), output = json_first(&outputs), first = json_first(&firsts),
+                gap = json_first(&gaps), start = json_first(&starts);
     for (int i = 0; i < count; i++) {
         struct level_request r = {.arrival_s = i};
         double rest;
-        if (read_element(&prompts, i, &r.prompt_tokens, err) || read_element(&outputs, i, &r.output_tokens, err) ||
-            read_element(&firsts, i, &r.ttft_s, err) || read_element(&gaps, i, &rest, err) ||
-            (starts.node && read_element(&starts, i, &r.arrival_s, err)))
+        if (read_element(&prompt, &r.prompt_tokens, err) || read_element(&output, &r.output_tokens, err) ||
+            read_element(&first, &r.ttft_s, err) || read_element(&gap, &rest, err) ||
+            (starts.node && read_element(&start, &r.arrival_s, err)))
             return -1;
         r.e2e_s = r.ttft_s + rest;
         if (r.output_tokens >= 1 && r.ttft_s > 0 && r.prompt_tokens >= 1 && level_add_request(level, r, err))

@@ -181,7 +181,7 @@ static int read_json(const char *file, struct levels *out, struct error *err)
         levels_release(&none);
         if (status == 0)
             return read_lines(file, out, &known, err);
-        if (known)
+        if (known || error_is_of_machine(&of_line))
             *err = of_line;
         return -1;
     }

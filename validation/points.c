@@ -172,6 +172,8 @@ static const char *cannot_be(const struct point *p)
         return "weights in a format that is not modelled";
     if (p->concurrency < 1 || p->concurrency > 1e6)
         return "no concurrency given";
+    if (point_speculates(p))
+        return "speculative decoding, and how much is accepted is not given";
     const char *reason = refused_degrees(p);
     if (!reason && p->cuts_heads)
         return "attention heads that the tensor parallel degree does not divide";
@@ -213,9 +215,12 @@ int points_read(const char *file, struct points *out, struct error *err)
         csv_read(file, columns, sizeof columns / sizeof *columns, sizeof *out->items, &items, &out->count, err);
     out->items = items;
     for (size_t i = 0; status == 0 && i < out->count; i++) {
-        find_concurrency(&out->items[i]);
-        out->items[i].cuts_heads = cuts_heads(&out->items[i]);
-        out->items[i].judged = judged(&out->items[i]);
+        struct point *p = &out->items[i];
+        p->judged = judged(p); /* by the degrees that the file holds */
+        find_concurrency(p);
+        point_mend_degrees(p);
+        find_concurrency(p); /* of as many ranks as there are */
+        p->cuts_heads = cuts_heads(p);
     }
     if (status == 0)
         find_repeats(out);

@@ -70,8 +70,25 @@ bool point_weights(const struct point *p, enum dtype *out);
 int point_model(const struct point *p, struct model *out, struct error *err);
 
 /* Whether its server keeps KV in 8 bits: as InferenceMAX's published scripts start it (TensorRT-LLM, but for gpt-oss on
- * H200; SGLang's DeepSeek and vLLM's Llama-3.1-70B on Blackwell), or as NVIDIA's checkpoints tell TensorRT-LLM. */
+ * H200; on Blackwell SGLang's DeepSeek, and vLLM's Llama-3.1-70B, gpt-oss from 0.11 and MiniMax from 0.19 on), or as
+ * NVIDIA's checkpoints tell TensorRT-LLM. */
 bool point_8bit_kv(const struct point *p);
+
+/* A script of InferenceMAX says so many GPUs of a node, TP, of which EP share experts, and whether attention is data
+ * parallel. Of some points with EP the file holds the product of both: 64 attention ranks where TP 8 and EP 8 are 8 of
+ * them; TP 4 of 4 ranks and EP 16 where TP 4 and EP 4 are one server of 4 GPUs (the same measurements stand elsewhere
+ * in the file with these). */
+void point_mend_degrees(struct point *p);
+
+/* Whether its server drafts tokens, by what InferenceMAX serves with MTP alone (its nvidia-master.yaml): on B200
+ * DeepSeek from TensorRT-LLM 1.2.0rc6.post3, and in fp8 from SGLang 0.5.9 to more than 64 clients. How many are
+ * accepted nobody says. */
+bool point_speculates(const struct point *p);
+
+/* What published scripts set of its server's limits, over what the engine starts with, and of its memory and graphs
+ * (points_server.c). */
+void point_add_limits(const struct point *p, cJSON *batching);
+void point_add_engine(const struct point *p, cJSON *engine);
 
 bool point_is_disaggregated(const struct point *p);
 

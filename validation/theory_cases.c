@@ -114,6 +114,8 @@ static int simulate_requests(const struct theory_case *c, double rho, unsigned s
                              struct estimate *out, struct error *err)
 {
     char text[1000];
+    unsigned batch = c->least ? c->least : 1;
+    requests += (batch - requests % batch) % batch; /* the last batch is full: nobody waits for more to come */
     snprintf(text, sizeof text,
              "{\"seed\": %u, \"model\": \"ideal\", \"device\": \"%s\", \"output\": {\"warmup\": \"mser5\"},"
              "\"cluster\": {\"replicas\": %u, \"routing\": \"%s\"},"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "workloads/generator.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,6 +211,7 @@ static int read_lengths(struct length_source *lengths, const struct json *object
     const char *name = NULL;
     if (read_name(object, &name, err))
         return -1;
+    assert(name);
     for (const struct length_distribution *const *d = length_distributions; *d; d++)
         if (strcmp((*d)->name, name) == 0)
             lengths->kind = *d;
@@ -257,6 +259,7 @@ static int read_generator(struct generator *g, const struct json *workload, uint
     struct json arrivals = json_member(workload, "arrivals"), lengths = json_member(workload, "lengths");
     if (read_name(&arrivals, &name, err))
         return -1;
+    assert(name);
     for (const struct arrival_process *const *a = arrival_processes; *a; a++)
         if (strcmp((*a)->name, name) == 0)
             g->arrivals = *a;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "workloads/population.h"
 
+#include <assert.h>
 #include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ static int lottery_create(struct lottery *l, const double *weights, size_t count
                           struct error *err)
 {
     double sum = 0;
+    assert(count > 0);
     l->count = count;
     l->until = malloc(count * sizeof *l->until);
     l->rng = random_stream_create(seed, purpose);

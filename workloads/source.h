@@ -5,6 +5,8 @@
 #ifndef TANDEM_WORKLOADS_SOURCE_H
 #define TANDEM_WORKLOADS_SOURCE_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "base/fields.h"
 #include "workloads/request.h"
@@ -16,6 +18,12 @@ struct arrival {
     struct origin origin;
     const uint64_t *hashes; /* [hash_count], as in struct request; the source's own until its next arrival */
     uint32_t hash_count, hash_tokens;
+    /* Of a source that has routed its requests (`routed` below): requests, between the one before and it, that other
+     * clusters have; the station that it goes to; and what is predicted of it, as struct request has it. */
+    uint64_t elsewhere;
+    size_t station;
+    uint32_t predicted_tokens;
+    sim_time prediction;
 };
 
 enum { SOURCE_WAITS = 2 };
@@ -29,6 +37,7 @@ struct request_source {
     void (*finished)(void *state, const struct request *r, sim_time at);
     void (*destroy)(void *state);
     void *state;
+    bool routed; /* its arrivals say their station, and what is predicted of them */
 };
 
 /* The forms of a scenario's "workload": a trace, or generated requests. */

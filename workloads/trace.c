@@ -29,8 +29,11 @@ struct trace {
     struct ahead ahead;
 };
 
-const struct trace_format *const trace_formats[] = {&trace_format_azure, &trace_format_mooncake, &trace_format_stamps,
-                                                    &trace_format_tandem, NULL};
+const struct trace_format *const trace_formats[] = {&trace_format_azure,    &trace_format_bailian,
+                                                    &trace_format_burstgpt, &trace_format_llmservingsim,
+                                                    &trace_format_mooncake, &trace_format_splitwise,
+                                                    &trace_format_stamps,   &trace_format_tandem,
+                                                    &trace_format_vidur,    NULL};
 
 const char *const time_unit_names[TIME_UNITS] = {"s", "ms", "us", "ns"};
 
@@ -208,11 +211,15 @@ static int find_format(struct trace *t, const char *name, struct error *err)
     if (found)
         return 0;
     if (name)
-        return error_set(err, ERROR_INPUT, "%s: unknown trace format \"%s\"; allowed: azure, mooncake, stamps, tandem",
+        return error_set(err, ERROR_INPUT,
+                         "%s: unknown trace format \"%s\"; allowed: azure, bailian, burstgpt, "
+                         "llmservingsim, mooncake, splitwise, stamps, tandem, vidur",
                          t->file, name);
-    return error_set(err, ERROR_INPUT,
-                     "%s:%ld: not a trace format known here (azure, mooncake, stamps, tandem), found \"%.40s\"",
-                     t->file, t->row.line.number, t->row.line.text);
+    return error_set(
+        err, ERROR_INPUT,
+        "%s:%ld: not a trace format known here (azure, bailian, burstgpt, llmservingsim, mooncake, splitwise, "
+        "stamps, tandem, vidur), found \"%.40s\"",
+        t->file, t->row.line.number, t->row.line.text);
 }
 
 static int state_unit(struct trace *t, const char *name, struct error *err)
@@ -220,7 +227,8 @@ static int state_unit(struct trace *t, const char *name, struct error *err)
     const struct trace_format *format = t->row.format;
     if (format->unit_in_key || format->unit == TIME_DATES)
         return error_set(err, ERROR_INPUT,
-                         "%s: time_unit: expected only where neither keys nor stamps say it (mooncake, stamps), found "
+                         "%s: time_unit: expected only where neither keys nor stamps say it (bailian, burstgpt, "
+                         "mooncake, splitwise, stamps, vidur), found "
                          "\"%s\" with a trace of format %s",
                          t->file, name, format->name);
     for (int u = 0; u < TIME_UNITS; u++)
@@ -239,9 +247,10 @@ static int apply_options(struct trace *t, const struct trace_options *o, struct 
     if (o->time_unit && state_unit(t, o->time_unit, err))
         return -1;
     if (o->block_tokens && !format->block_tokens)
-        return error_set(err, ERROR_INPUT,
-                         "%s: block_tokens: expected only with a mooncake trace, found %lld with a trace of format %s",
-                         t->file, o->block_tokens, format->name);
+        return error_set(
+            err, ERROR_INPUT,
+            "%s: block_tokens: expected only with a mooncake or bailian trace, found %lld with a trace of format %s",
+            t->file, o->block_tokens, format->name);
     trace_blocks_init(&t->blocks, format->block_tokens, (uint32_t)o->block_tokens);
     return 0;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* trace.h — readers and the writer of request traces.
  *
- * Formats: azure (Azure LLM 2023/2024 CSV), mooncake (JSONL), stamps (JSONL of a measured server) and tandem (our
- * JSONL: arrival_s, prompt_tokens, output_tokens; if wanted max_output_tokens, priority, client, session, prefix_group
- * with prefix_tokens, hash_ids with hash_tokens). A file is read once forward, gzip as it is. A bad line is an
- * error that names file, line, what was found and what is allowed; so is a trace without requests. */
+ * Formats: azure (Azure LLM 2023/2024 CSV), burstgpt, splitwise and vidur (CSV), bailian, llmservingsim and mooncake
+ * (JSONL), stamps (JSONL of a measured server) and tandem (our JSONL: arrival_s, prompt_tokens, output_tokens; if
+ * wanted max_output_tokens, priority, client, session, prefix_group with prefix_tokens, hash_ids with hash_tokens). A
+ * file is read once forward, gzip as it is. A bad line is an error that names file, line, what was found and what is
+ * allowed; so is a trace without requests. */
 #ifndef TANDEM_WORKLOADS_TRACE_H
 #define TANDEM_WORKLOADS_TRACE_H
 
@@ -44,7 +45,9 @@ struct trace_format {
     int (*read)(struct trace_row *row, struct arrival *out, struct error *err);
 };
 
-extern const struct trace_format trace_format_azure, trace_format_mooncake, trace_format_stamps, trace_format_tandem;
+extern const struct trace_format trace_format_azure, trace_format_bailian, trace_format_burstgpt,
+    trace_format_llmservingsim, trace_format_mooncake, trace_format_splitwise, trace_format_stamps, trace_format_tandem,
+    trace_format_vidur;
 
 /* NULL-ended. */
 extern const struct trace_format *const trace_formats[];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The JSONL formats: Mooncake's (kvcache-ai/Mooncake, FAST'25 traces), a server's stamps as LLMServingSim's benchmark
- * of vLLM writes them, and our own. */
+/* The JSONL formats: Qwen-Bailian's, LLMServingSim's workloads, Mooncake's (kvcache-ai/Mooncake, FAST'25 traces), a
+ * server's stamps as LLMServingSim's benchmark of vLLM writes them, and our own. */
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -24,7 +24,18 @@ static bool has_keys(const char *line, const char *first, const char *second)
 
 static bool mooncake_detect(const char *line)
 {
-    return has_keys(line, "\"timestamp\"", "\"input_length\"");
+    return has_keys(line, "\"timestamp\"", "\"input_length\"") && !strstr(line, "\"chat_id\"");
+}
+
+/* Qwen-Bailian's usage traces (Alibaba, ATC'25, arXiv 2506.02634) say whose turn of a chat a request is. */
+static bool bailian_detect(const char *line)
+{
+    return has_keys(line, "\"timestamp\"", "\"input_length\"") && strstr(line, "\"chat_id\"");
+}
+
+static bool llmservingsim_detect(const char *line)
+{
+    return has_keys(line, "\"arrival_time_ns\"", "\"input_toks\"");
 }
 
 static bool stamps_detect(const char *line)
@@ -196,6 +207,13 @@ static int mooncake_object(const struct object *o, struct arrival *out)
            read_count(o, "output_length", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens) || read_hashes(o, 0, out);
 }
 
+static int llmservingsim_object(const struct object *o, struct arrival *out)
+{
+    return read_time(o, "arrival_time_ns", &out->at) ||
+           read_count(o, "input_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
+           read_count(o, "output_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens);
+}
+
 static int stamps_object(const struct object *o, struct arrival *out)
 {
     return read_time(o, "arrival_time", &out->at) ||
@@ -340,6 +358,11 @@ static int mooncake_read(struct trace_row *row, struct arrival *out, struct erro
     return read_line(row, mooncake_object, out, err);
 }
 
+static int llmservingsim_read(struct trace_row *row, struct arrival *out, struct error *err)
+{
+    return read_line(row, llmservingsim_object, out, err);
+}
+
 static int stamps_read(struct trace_row *row, struct arrival *out, struct error *err)
 {
     return read_line(row, stamps_object, out, err);
@@ -357,6 +380,24 @@ const struct trace_format trace_format_mooncake = {
     .block_tokens = 512,
     .detect = mooncake_detect,
     .read = mooncake_read,
+};
+
+const struct trace_format trace_format_bailian = {
+    .name = "bailian",
+    .summary = "Qwen-Bailian JSONL: chat_id, timestamp in s, input_length, output_length, hash_ids",
+    .unit = TIME_S,
+    .block_tokens = 16,
+    .detect = bailian_detect,
+    .read = mooncake_read,
+};
+
+const struct trace_format trace_format_llmservingsim = {
+    .name = "llmservingsim",
+    .summary = "LLMServingSim JSONL: arrival_time_ns, input_toks, output_toks",
+    .unit = TIME_NS,
+    .unit_in_key = true,
+    .detect = llmservingsim_detect,
+    .read = llmservingsim_read,
 };
 
 const struct trace_format trace_format_stamps = {

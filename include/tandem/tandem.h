@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 #define TANDEM_API_MAJOR 1
-#define TANDEM_API_MINOR 0
+#define TANDEM_API_MINOR 1
 
 /* The library's version, "0.1.0", and its API's, which is compatible where the major number is TANDEM_API_MAJOR. */
 TANDEM_API const char *tandem_version(void);
@@ -105,6 +105,13 @@ TANDEM_API void tandem_interval(const tandem_run *run, const char *metric, const
  * statistic `value` in docs/database.md; arrived, finished, rejected, lost, unfinished, iterations. NAN for what is
  * unknown. */
 TANDEM_API double tandem_value(const tandem_run *run, const char *name);
+
+/* The names that these take, from index 0 on; NULL after the last. Those of values are of a run that was simulated, and
+ * each is valid until the next is asked for.
+ * Since 1.1. */
+TANDEM_API const char *tandem_metric_name(size_t index);
+TANDEM_API const char *tandem_statistic_name(size_t index);
+TANDEM_API const char *tandem_value_name(tandem_run *run, size_t index);
 
 /* 1: the SLO is met; 0: it is not; -1: none was asked. */
 TANDEM_API int tandem_slo_met(const tandem_run *run);

@@ -7,7 +7,9 @@
 
 #include "base/json.h"
 #include "base/printable.h"
+#include "reports/formats/openmetrics.h"
 #include "reports/formats/perfetto.h"
+#include "reports/formats/vllm.h"
 #include "reports/stats/metrics.h"
 #include "reports/store/kept_value.h"
 
@@ -87,6 +89,7 @@ struct exposition {
     FILE *out;
     const char *model, *name;
     const double *bounds; /* ends with 0 */
+    const char *reason;   /* why requests ended; NULL: not said */
     double below;         /* counted so far */
     size_t next;
 };
@@ -96,6 +99,8 @@ static void sample(const struct exposition *x, const char *suffix, const char *l
     fprintf(x->out, "vllm:%s%s{engine=\"0\",model_name=\"", x->name, suffix);
     label_text(x->out, PRINTABLE(x->model));
     fputc('"', x->out);
+    if (x->reason)
+        fprintf(x->out, ",finished_reason=\"%s\"", x->reason);
     if (le)
         fprintf(x->out, ",le=\"%s\"", le);
     fprintf(x->out, "} %.17g\n", v);
@@ -105,7 +110,7 @@ static void close_buckets(struct exposition *x, double up_to)
 {
     for (; x->bounds[x->next] > 0 && x->bounds[x->next] < up_to; x->next++) {
         char le[32];
-        snprintf(le, sizeof le, "%g", x->bounds[x->next]);
+        openmetrics_bound(x->bounds[x->next], le, sizeof le);
         sample(x, "_bucket", le, x->below);
     }
 }
@@ -140,27 +145,48 @@ static int expose_histogram(struct store *store, int64_t run, struct exposition 
     return 0;
 }
 
-/* Bucket bounds are vLLM's own. */
-static const double token_bounds[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5,  0.75, 1,
-                                      2.5,   5,     7.5,  10,   20,   40,   80,   160, 640,  2560, 0};
-static const double gap_bounds[] = {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5,
-                                    0.75, 1,     2.5,  5,     7.5, 10,   20,  40,  80,  0};
-static const double request_bounds[] = {0.3, 0.5, 0.8, 1,  1.5, 2,   2.5, 5,   10,   15,   20,
-                                        30,  40,  50,  60, 120, 240, 480, 960, 1920, 7680, 0};
+/* Histograms of which only sum and count are kept: parts of latencies, and tokens. */
+static void expose_sums(struct store *store, int64_t run, struct exposition *x, double finished)
+{
+    double ttft = metric_of_all(store, run, "ttft_s", "sum"), e2e = metric_of_all(store, run, "e2e_s", "sum"),
+           queue = metric_of_all(store, run, "queue_s", "sum"),
+           output = metric_of_all(store, run, "output_tokens", "sum");
+    const struct {
+        const char *name, *help;
+        double sum;
+    } rows[] = {{"request_prefill_time_seconds", "From the first batch to the first token, simulated.", ttft - queue},
+                {"request_decode_time_seconds", "From the first token to the answer, simulated.", e2e - ttft},
+                {"request_inference_time_seconds", "From the first batch to the answer, simulated.", e2e - queue},
+                {"request_prompt_tokens", "Prompt tokens of requests.",
+                 metric_of_all(store, run, "prompt_tokens", "sum")},
+                {"request_generation_tokens", "Output tokens of requests.", output},
+                {"request_max_num_generation_tokens", "Most output tokens of a request's sequences.", output}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!isfinite(rows[i].sum))
+            continue;
+        x->name = rows[i].name;
+        fprintf(x->out, "# HELP vllm:%s %s\n# TYPE vllm:%s histogram\n", x->name, rows[i].help, x->name);
+        sample(x, "_bucket", "+Inf", finished);
+        sample(x, "_sum", NULL, rows[i].sum);
+        sample(x, "_count", NULL, finished);
+    }
+}
 
 static int write_prometheus(struct store *store, int64_t run, FILE *out, struct error *err)
 {
     static const struct {
         const char *name, *metric, *help;
         const double *bounds;
-    } histograms[] = {{"time_to_first_token_seconds", "ttft_s", "Time to first token, simulated.", token_bounds},
-                      {"inter_token_latency_seconds", "itl_s", "Gaps between output tokens, simulated.", gap_bounds},
+    } histograms[] = {{"time_to_first_token_seconds", "ttft_s", "Time to first token, simulated.",
+                       openmetrics_token_times},
+                      {"inter_token_latency_seconds", "itl_s", "Gaps between output tokens, simulated.",
+                       openmetrics_gaps},
                       {"request_time_per_output_token_seconds", "tpot_s",
-                       "Time per output token of a request, simulated.", gap_bounds},
+                       "Time per output token of a request, simulated.", openmetrics_gaps},
                       {"e2e_request_latency_seconds", "e2e_s", "From arrival to the last token, simulated.",
-                       request_bounds},
+                       openmetrics_request_times},
                       {"request_queue_time_seconds", "queue_s", "From arrival to the first batch, simulated.",
-                       request_bounds}};
+                       openmetrics_request_times}};
     struct kept k;
     if (read_kept(store, run, &k, err))
         return -1;
@@ -176,6 +202,14 @@ static int write_prometheus(struct store *store, int64_t run, FILE *out, struct 
                         "i", run);
     store_read_optional(store, take_number, &running, "SELECT l FROM station WHERE run_id = ? AND station = 'system'",
                         "i", run);
+    expose_sums(store, run, &x, k.finished);
+    fprintf(out, "# HELP vllm:request_success_total Finished requests.\n# TYPE vllm:request_success_total counter\n");
+    x.name = "request_success_total";
+    x.reason = "stop";
+    sample(&x, "", NULL, k.finished);
+    x.reason = "abort";
+    sample(&x, "", NULL, k.arrived - k.finished);
+    x.reason = NULL;
     const struct {
         const char *name, *type, *help;
         double value;
@@ -183,7 +217,6 @@ static int write_prometheus(struct store *store, int64_t run, FILE *out, struct 
                     metric_of_all(store, run, "prompt_tokens", "sum")},
                    {"generation_tokens_total", "counter", "Output tokens of finished requests.",
                     metric_of_all(store, run, "output_tokens", "sum")},
-                   {"request_success_total", "counter", "Finished requests.", k.finished},
                    {"num_preemptions_total", "counter", "Preemptions.", preemptions},
                    {"num_requests_running", "gauge", "Requests in batches, mean over the run.", running - waiting},
                    {"num_requests_waiting", "gauge", "Requests that wait, mean over the run.", waiting},
@@ -197,55 +230,6 @@ static int write_prometheus(struct store *store, int64_t run, FILE *out, struct 
         fprintf(out, "# HELP vllm:%s %s\n# TYPE vllm:%s %s\n", x.name, singles[i].help, x.name, singles[i].type);
         sample(&x, "", NULL, singles[i].value);
     }
-    return store_check(store, err);
-}
-
-static bool add(cJSON *o, const char *key, double v)
-{
-    return (isfinite(v) ? cJSON_AddNumberToObject(o, key, v) : cJSON_AddNullToObject(o, key)) != NULL;
-}
-
-static int write_vllm(struct store *store, int64_t run, FILE *out, struct error *err)
-{
-    static const struct {
-        const char *metric, *name;
-    } latencies[] = {{"ttft_s", "ttft"}, {"tpot_s", "tpot"}, {"itl_s", "itl"}, {"e2e_s", "e2el"}};
-    static const struct {
-        const char *statistic, *prefix;
-    } statistics[] = {{"mean", "mean"}, {"p50", "median"}, {"sd", "std"},  {"p50", "p50"},
-                      {"p90", "p90"},   {"p95", "p95"},    {"p99", "p99"}, {"p99.9", "p99.9"}};
-    struct kept k;
-    if (read_kept(store, run, &k, err))
-        return -1;
-    cJSON *o = cJSON_CreateObject();
-    if (!o)
-        return error_no_memory(err);
-    double input = metric_of_all(store, run, "prompt_tokens", "sum"),
-           output = metric_of_all(store, run, "output_tokens", "sum");
-    bool whole = cJSON_AddStringToObject(o, "date", k.started) && cJSON_AddStringToObject(o, "backend", "tandem") &&
-                 cJSON_AddStringToObject(o, "label", k.name) && cJSON_AddStringToObject(o, "model_id", k.model);
-    whole = add(o, "num_prompts", k.arrived) && whole;
-    whole = add(o, "duration", k.duration_s) && whole;
-    whole = add(o, "completed", k.finished) && whole;
-    whole = add(o, "failed", k.arrived - k.finished) && whole;
-    whole = add(o, "total_input_tokens", input) && whole;
-    whole = add(o, "total_output_tokens", output) && whole;
-    whole = add(o, "request_throughput", k.finished / k.duration_s) && whole;
-    whole = add(o, "request_goodput", metric_of_all(store, run, "goodput_per_s", "value")) && whole;
-    whole = add(o, "output_throughput", output / k.duration_s) && whole;
-    whole = add(o, "total_token_throughput", (input + output) / k.duration_s) && whole;
-    for (size_t i = 0; i < sizeof latencies / sizeof *latencies; i++)
-        for (size_t s = 0; s < sizeof statistics / sizeof *statistics; s++) {
-            char key[40];
-            snprintf(key, sizeof key, "%s_%s_ms", statistics[s].prefix, latencies[i].name);
-            whole = add(o, key, 1e3 * metric_of_all(store, run, latencies[i].metric, statistics[s].statistic)) && whole;
-        }
-    char *text = whole ? cJSON_Print(o) : NULL;
-    cJSON_Delete(o);
-    if (!text)
-        return error_no_memory(err);
-    fprintf(out, "%s\n", text);
-    free(text);
     return store_check(store, err);
 }
 
@@ -410,9 +394,15 @@ run_format run_format_find(const char *name)
     static const struct {
         const char *name;
         run_format write;
-    } formats[] = {{"text", write_text},         {"csv", write_csv},           {"json", write_json},
-                   {"markdown", write_markdown}, {"perfetto", perfetto_write}, {"prometheus", write_prometheus},
-                   {"vllm", write_vllm}};
+    } formats[] = {{"text", write_text},
+                   {"csv", write_csv},
+                   {"json", write_json},
+                   {"markdown", write_markdown},
+                   {"perfetto", perfetto_write},
+                   {"prometheus", write_prometheus},
+                   {"openmetrics", openmetrics_write},
+                   {"vllm", vllm_write},
+                   {"vllm-detailed", vllm_write_detailed}};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (strcmp(name, formats[i].name) == 0)
             return formats[i].write;

@@ -188,9 +188,20 @@ static void print_engines(FILE *out, const struct scenario *s)
     }
 }
 
+/* What a model has and its costs leave out, once for each model. */
+static void print_left_out(FILE *out, const struct scenario *s)
+{
+    for (size_t i = 0; i < s->cluster.pool_count; i++) {
+        const struct model *m = &s->pools[i].cost.model;
+        if (m->left_out[0] && (i == 0 || strcmp(m->name, s->pools[i - 1].cost.model.name) != 0))
+            fprintf(out, "  not costed %s: %s\n", PRINTABLE(m->name), PRINTABLE(m->left_out));
+    }
+}
+
 static void print_costs(FILE *out, const struct scenario *s, const struct run_summary *r)
 {
     bool told_apart = false;
+    print_left_out(out, s);
     fprintf(out, "  costs      %s", PRINTABLE(scenario_cost(s)->device.source));
     for (size_t i = 0; i < s->cluster.pool_count; i++) {
         told_apart |= !s->pools[i].cost.estimated;

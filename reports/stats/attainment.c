@@ -76,6 +76,18 @@ void attainment_merge_sections(struct attainment *a)
     }
 }
 
+void attainment_absorb(struct attainment *into, struct attainment *part)
+{
+    for (size_t scope = 0; scope <= into->slo->class_count; scope++) {
+        struct slo_scope *to = &into->scopes[scope], *from = &part->scopes[scope];
+        for (size_t i = 0; i < SECTIONS_MAX; i++)
+            add_counts(&to->counts[i], &from->counts[i]);
+        for (int m = 0; from->metrics && m < METRIC_COUNT; m++)
+            samples_absorb(&to->metrics[m], &from->metrics[m]);
+    }
+    into->out_of_memory |= part->out_of_memory;
+}
+
 void attainment_begin_section(struct attainment *a)
 {
     a->section_begins = true;

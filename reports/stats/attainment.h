@@ -63,6 +63,9 @@ void attainment_finished(struct attainment *a, size_t section, const struct requ
                          const struct request_metrics *q);
 void attainment_refused(struct attainment *a, size_t section, const char *reason); /* or lost; a constant string */
 
+/* Takes in what part of a run has kept, of the same SLO and without windows, in which nobody was refused. */
+void attainment_absorb(struct attainment *into, struct attainment *part);
+
 /* How far a target is from being missed: log(limit / value), or for a share of requests log(allowed misses / misses);
  * below 0 it is missed. */
 struct slo_result {

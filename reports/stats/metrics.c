@@ -41,7 +41,7 @@ int run_metrics_init(struct run_metrics *m, const struct scenario *s, struct err
         (i == METRIC_ITL ? samples_init_sectioned : samples_init)(&m->samples[i],
                                                                   i == METRIC_ITL ? gap_window : requests_in_group);
     for (size_t i = 0; i < s->cluster.pool_count; i++) {
-        m->schedules_ahead |= s->cluster.pools[i].replica.schedule_ahead;
+        m->told_ahead |= s->cluster.pools[i].replica.schedule_ahead || s->cluster.pools[i].stage_executors;
         m->sources |= !s->pools[i].cost.estimated;
     }
     if (attainment_init(&m->attainment, &s->slo, err))
@@ -67,25 +67,29 @@ void run_metrics_release(struct run_metrics *m)
     m->gaps_ahead = NULL;
 }
 
+static void add_gap(struct station_sums *s, sim_time now)
+{
+    double gap = sim_time_to_s(now - s->last_arrival);
+    s->gap_sum += gap;
+    s->gap_squares += gap * gap;
+}
+
 static void station_enter(struct station_sums *s, sim_time now)
 {
-    if (s->arrivals > 0) {
-        double gap = sim_time_to_s(now - s->last_arrival);
-        s->gap_sum += gap;
-        s->gap_squares += gap * gap;
-    }
+    if (s->arrivals > 0)
+        add_gap(s, now);
     s->last_arrival = now;
     s->arrivals++;
     s->arrival_times += (uint64_t)now;
 }
 
-static void station_leave(struct station_sums *s, sim_time now, sim_time stay, double service_s)
+static void station_leave(struct station_sums *s, sim_time now, sim_time stay, sim_time service)
 {
     s->departures++;
     s->departure_times += (uint64_t)now;
     s->stay += (uint64_t)stay;
-    s->service_sum += service_s;
-    s->service_squares += service_s * service_s;
+    s->service += (uint64_t)service;
+    s->service_squares += (wide_sum)(uint64_t)service * (uint64_t)service;
 }
 
 static uint64_t present(const struct station_sums *s)
@@ -180,7 +184,7 @@ void run_metrics_settle(struct run_metrics *m)
     settle_gaps(m, SIM_TIME_NEVER);
 }
 
-/* Scheduling ahead, gaps are told before they end, and not in order. */
+/* Scheduling ahead, or in a pipeline, gaps are told before they end, and not in order. */
 static void keep_for_later(struct run_metrics *m, const struct gap_ahead *g)
 {
     struct gap_ahead *grown =
@@ -193,16 +197,22 @@ static void keep_for_later(struct run_metrics *m, const struct gap_ahead *g)
     grown[m->gaps_ahead_count++] = *g;
 }
 
+bool run_metrics_passes(struct run_metrics *m, uint64_t id, sim_time at)
+{
+    while (sections_full(&m->sections, id))
+        merge_sections(m);
+    if (!sections_arrive(&m->sections, id, at))
+        return false;
+    attainment_begin_section(&m->attainment);
+    settle_gaps(m, at);
+    samples_begin_section(&m->samples[METRIC_ITL], (uint64_t)at);
+    return true;
+}
+
 /* Every request has its place in a section, also one that is rejected. */
 static size_t enter_section(struct run_metrics *m, const struct request *r)
 {
-    while (sections_full(&m->sections, r->id))
-        merge_sections(m);
-    if (sections_arrive(&m->sections, r->id, r->arrival)) {
-        attainment_begin_section(&m->attainment);
-        settle_gaps(m, r->arrival);
-        samples_begin_section(&m->samples[METRIC_ITL], (uint64_t)r->arrival);
-    }
+    run_metrics_passes(m, r->id, r->arrival);
     size_t section = section_of(&m->sections, r->id);
     m->sums[section].arrived++;
     attainment_arrived(&m->attainment, section, r);
@@ -250,7 +260,7 @@ static void on_delay_ended(void *state, size_t delay, const struct request *r, s
     sim_time waited = r->admitted - r->entered, service = at - r->admitted;
     station_leave(&of->queue, r->admitted, waited, 0);
     queue_growth_serve(&of->growth, r->id, r->entered, waited);
-    station_leave(&of->system, at, at - r->entered, sim_time_to_s(service));
+    station_leave(&of->system, at, at - r->entered, service);
     of->system.busy_ns += (uint64_t)service;
 }
 
@@ -270,7 +280,7 @@ static void on_load_began(void *state, size_t tier, const struct request *r, sim
 static void on_load_ended(void *state, size_t tier, const struct request *r, sim_time at)
 {
     sim_time stay = at - r->load_began;
-    station_leave(&((struct run_metrics *)state)->tiers[tier].reads, at, stay, sim_time_to_s(stay));
+    station_leave(&((struct run_metrics *)state)->tiers[tier].reads, at, stay, stay);
 }
 
 static void on_rejection(void *state, const struct request *r, const char *reason)
@@ -335,7 +345,7 @@ static void on_preemption(void *state, struct station_id station, const struct r
 static void on_gap(void *state, sim_time at, sim_time gap, uint64_t count)
 {
     struct run_metrics *m = state;
-    if (m->schedules_ahead)
+    if (m->told_ahead)
         keep_for_later(m, &(struct gap_ahead){.end = at, .gap = gap, .count = count});
     else
         keep(m, METRIC_ITL, (uint64_t)at, gap, count);
@@ -350,7 +360,7 @@ static void keep_run(struct run_metrics *m, const struct stretch *s, uint64_t fi
                              .growth = s->growth,
                              .count = last - first,
                              .times = times};
-    if (m->schedules_ahead)
+    if (m->told_ahead)
         keep_for_later(m, &(struct gap_ahead){.end = end, .run = run});
     else if (samples_add_run(&m->samples[METRIC_ITL], (uint64_t)end, &run))
         m->out_of_memory = true;
@@ -504,11 +514,9 @@ static void leave_replica(struct run_metrics *m, struct station_id station, cons
 {
     struct replica_metrics *of = &m->replicas[station.index];
     if (r->taken_over > 0) /* it came from the replica that prefilled it */
-        station_leave(&of->system, r->last_token, r->last_token - r->taken_over,
-                      sim_time_to_s(r->last_token - r->taken_over));
+        station_leave(&of->system, r->last_token, r->last_token - r->taken_over, r->last_token - r->taken_over);
     else if (present(&of->system) > 0)
-        station_leave(&of->system, r->last_token, r->last_token - r->entered,
-                      sim_time_to_s(r->last_token - r->first_scheduled));
+        station_leave(&of->system, r->last_token, r->last_token - r->entered, r->last_token - r->first_scheduled);
 }
 
 static void on_served(void *state, struct station_id station, const struct request *r)
@@ -526,8 +534,7 @@ static void on_answer(void *state, struct station_id station, const struct reque
     m->recomputed_tokens += r->recomputed_tokens;
     attainment_finished(&m->attainment, section_of(&m->sections, r->id), r, &q);
     add_to_sums(m, r, &q);
-    station_leave(&m->system, r->arrival + q.at[METRIC_E2E], q.at[METRIC_E2E],
-                  sim_time_to_s(r->last_token - r->first_scheduled));
+    station_leave(&m->system, r->arrival + q.at[METRIC_E2E], q.at[METRIC_E2E], r->last_token - r->first_scheduled);
     if (m->sink.state && random_mix(r->id) >> 11 < m->keep_below)
         m->sink.add_request(m->sink.state, station, r);
 }
@@ -549,7 +556,7 @@ static void on_handed_over(void *state, struct station_id station, const struct 
     queue_growth_arrive(&m->decode_growth, m->handed_over++ - m->taken_over);
     if (present(&m->replicas[station.index].system) > 0)
         station_leave(&m->replicas[station.index].system, r->waiting_since, r->waiting_since - r->entered,
-                      sim_time_to_s(r->waiting_since - later(r->first_scheduled, r->entered)));
+                      r->waiting_since - later(r->first_scheduled, r->entered));
 }
 
 static void on_taken_over(void *state, struct station_id station, const struct request *r)
@@ -583,4 +590,81 @@ struct observer run_metrics_observer(struct run_metrics *m)
                              .load_began = on_load_began,
                              .load_ended = on_load_ended,
                              .probed = on_probe};
+}
+
+static void see_gap(struct station_sums *s, uint64_t id, sim_time at)
+{
+    if (id > 0)
+        add_gap(s, at);
+    s->last_arrival = at;
+}
+
+bool run_metrics_sees(struct run_metrics *m, uint64_t id, sim_time at)
+{
+    see_gap(&m->system, id, at);
+    see_gap(&m->queue, id, at);
+    return run_metrics_passes(m, id, at);
+}
+
+/* All but the gaps between arrivals, which the whole has seen. */
+static void absorb_station(struct station_sums *into, const struct station_sums *from)
+{
+    into->arrivals += from->arrivals;
+    into->departures += from->departures;
+    into->arrival_times += from->arrival_times;
+    into->departure_times += from->departure_times;
+    into->stay += from->stay;
+    into->service += from->service;
+    into->service_squares += from->service_squares;
+    into->busy_ns += from->busy_ns;
+}
+
+static void absorb_batches(struct batch_map *into, const struct batch_map *from)
+{
+    for (int d = 0; d < DECODE_CELLS; d++)
+        for (int p = 0; p < PROMPT_CELLS; p++) {
+            struct batch_cell *cell = &into->cells[d][p];
+            const struct batch_cell *more = &from->cells[d][p];
+            cell->iterations += more->iterations;
+            cell->ns += more->ns;
+            cell->tokens += more->tokens;
+            cell->padded_tokens += more->padded_tokens;
+        }
+}
+
+static void absorb_counts(struct run_metrics *into, const struct run_metrics *part)
+{
+    into->preemptions += part->preemptions;
+    into->recomputed_tokens += part->recomputed_tokens;
+    into->row_prefills += part->row_prefills;
+    into->prefill_rows += part->prefill_rows;
+    into->row_prompts += part->row_prompts;
+    into->parts_error += part->parts_error;
+    for (int i = 0; i < COST_SOURCES; i++)
+        into->by_source[i] += part->by_source[i];
+    into->real_tokens += part->real_tokens;
+    into->padded_tokens += part->padded_tokens;
+    into->scores += part->scores;
+    into->heads += part->heads;
+    into->sequence_ns += part->sequence_ns;
+    into->iterations += part->iterations;
+    into->out_of_memory |= part->out_of_memory;
+}
+
+void run_metrics_absorb(struct run_metrics *into, struct run_metrics *part, struct station_id first)
+{
+    run_metrics_settle(part);
+    while (part->sections.width < into->sections.width)
+        merge_sections(part);
+    for (int i = 0; i < METRIC_COUNT; i++)
+        samples_absorb(&into->samples[i], &part->samples[i]);
+    for (size_t i = 0; i < SECTIONS_MAX; i++)
+        merge_sums(&into->sums[i], &part->sums[i]);
+    attainment_absorb(&into->attainment, &part->attainment);
+    absorb_station(&into->system, &part->system);
+    absorb_station(&into->queue, &part->queue);
+    for (size_t i = 0; i < part->replica_count; i++)
+        into->replicas[first.index + i] = part->replicas[i];
+    absorb_batches(&into->batches, &part->batches);
+    absorb_counts(into, part);
 }

@@ -15,15 +15,15 @@
 
 extern const char *const time_part_names[PART_COUNT];
 
-/* A place where requests stay: sums over time, exact in nanoseconds, and moments in seconds. The number present,
+/* A place where requests stay: sums over time, exact in nanoseconds, and of gaps in seconds. The number present,
  * integrated over time, is Σ departure times − Σ arrival times (+ present·now). */
 struct station_sums {
     uint64_t arrivals, departures;
     wide_sum arrival_times, departure_times;
     wide_sum stay; /* Σ time each request spent there */
     sim_time last_arrival;
-    double gap_sum, gap_squares;         /* between arrivals */
-    double service_sum, service_squares; /* first scheduled → last token */
+    double gap_sum, gap_squares;       /* between arrivals */
+    wide_sum service, service_squares; /* first scheduled → last token, in ns and ns² */
     uint64_t busy_ns;
 };
 
@@ -63,8 +63,8 @@ struct row_sink {
     void (*add_iteration)(void *state, const struct iteration_record *record, uint64_t k);
 };
 
-/* Gaps between tokens of which a replica that schedules ahead tells before they end. They may belong to a section that
- * has not begun, so they are kept apart until then. */
+/* Gaps between tokens of which a replica that schedules ahead, or a pipeline, tells before they end. They may belong to
+ * a section that has not begun, so they are kept apart until then. */
 struct gap_ahead {
     sim_time end;
     struct sample_run run; /* count 0: it is `count` gaps of `gap` ns */
@@ -87,7 +87,7 @@ struct run_metrics {
     uint64_t handed_over, taken_over;         /* requests, in disaggregated placement */
     double sustainable_per_s; /* largest rate of arrivals, by formula; whoever knows it sets it. NAN: not known */
     double serving_per_s;     /* the same, as far as replicas limit it */
-    bool schedules_ahead;     /* some replica does */
+    bool told_ahead;          /* gaps may be: some replica schedules ahead, or is a pipeline */
     struct gap_ahead *gaps_ahead;
     size_t gaps_ahead_count, gaps_ahead_capacity, gaps_ahead_most; /* settled when there are so many */
     uint64_t preemptions, recomputed_tokens;
@@ -118,6 +118,19 @@ void run_metrics_release(struct run_metrics *m);
 /* Nothing more will be told: takes in what was told ahead. */
 void run_metrics_settle(struct run_metrics *m);
 struct observer run_metrics_observer(struct run_metrics *m);
+
+/* Where parts of a cluster run next to each other, each has metrics of its own, and one has those of the whole. */
+
+/* Request `id` arrives at another part: sections begin as if it had come here. Times may not go back, but an arrival
+ * may be told before anything that happens at its time or later. Returns whether a section begins. */
+bool run_metrics_passes(struct run_metrics *m, uint64_t id, sim_time at);
+
+/* The same of those of the whole, which are told of every request. */
+bool run_metrics_sees(struct run_metrics *m, uint64_t id, sim_time at);
+
+/* Takes in what a part has kept, whose first station is `first` of the whole's: what one run of the whole would have
+ * kept. All parts have been told of the same arrivals. */
+void run_metrics_absorb(struct run_metrics *into, struct run_metrics *part, struct station_id first);
 
 /* A station in the words of queueing theory. Times in seconds, rates per second. */
 struct station_summary {
@@ -153,6 +166,7 @@ struct run_summary {
     struct warmup_cut warmup;
     struct summary metrics[METRIC_COUNT];  /* nanoseconds, after the cut */
     struct summary all[METRIC_COUNT];      /* of every request that finished */
+    struct summary alone;                  /* E2E of the same requests by themselves; count 0: not asked for */
     uint64_t prompt_tokens, output_tokens; /* of all requests that finished */
     struct station_summary system, queue;
     struct station_summary delays[MOST_DELAYS]; /* [delay_count] */

@@ -55,7 +55,7 @@ static struct station_summary served_station(const struct station_sums *s, const
         s->busy_ns > 0 ? (double)s->departures / ((double)s->busy_ns * 1e-9) : NAN; /* of one, while busy */
     out.queue_number = waiting.number;
     out.wait_s = waiting.stay_s;
-    out.service_scv = scv(s->service_sum, s->service_squares, (double)s->departures);
+    out.service_scv = scv((double)s->service, (double)s->service_squares, (double)s->departures);
     return out;
 }
 
@@ -204,7 +204,7 @@ static double model_flops(const struct run_metrics *m, const struct model *model
     double experts = model_expert_parameters(model);
     double asleep = model->moe.experts ? experts * (1 - (double)model->moe.top_k / model->moe.experts) : 0;
     double weights = model_parameters(model) - head * (model->tied_head ? 1 : 2) - asleep;
-    double per_score = 4.0 * model->layers * model->heads * model->head_dim;
+    double per_score = 4.0 * model->attention_layers * model->heads * model->head_dim;
     return 2 * weights * (double)m->real_tokens + per_score * (double)m->scores / 2 + 2 * head * (double)m->heads;
 }
 

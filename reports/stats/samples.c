@@ -74,6 +74,30 @@ void samples_begin_section(struct samples *s, uint64_t position)
     s->first = s->next = 0; /* the section used last may end here */
 }
 
+static void widen(struct samples *s, uint64_t group_width, uint64_t section_width)
+{
+    while (s->group_width < group_width)
+        merge_groups(s);
+    while (s->section_width > 0 && s->section_width < section_width)
+        merge_sections(s);
+    s->first = s->next = 0;
+}
+
+void samples_absorb(struct samples *into, struct samples *from)
+{
+    widen(into, from->group_width, from->section_width);
+    widen(from, into->group_width, into->section_width);
+    for (size_t i = 0; i < GROUPS_MAX; i++) {
+        into->groups[i].count += from->groups[i].count;
+        into->groups[i].sum += from->groups[i].sum;
+    }
+    for (size_t i = 0; i < SECTIONS_MAX; i++)
+        merge_section(&into->sections[i], &from->sections[i]);
+    if (from->end > into->end)
+        into->end = from->end;
+    samples_init(from, from->group_width);
+}
+
 /* Where sections are told, the one that holds a position, and the positions that it has in common with first … next. */
 static size_t narrow_to_section(struct samples *s, uint64_t position)
 {

@@ -96,6 +96,9 @@ int samples_add_one(struct samples *s, uint64_t position, int64_t value);
 /* Adds a run whose values all belong to one group and section; `position` is the last one's. */
 int samples_add_run(struct samples *s, uint64_t position, const struct sample_run *run);
 
+/* Takes in all of `from`, which has been told of the same sections and is empty then: as if one had had all values. */
+void samples_absorb(struct samples *into, struct samples *from);
+
 /* The first position that belongs to a later group or section than `position`. Lack of memory shows at the next
  * addition. */
 uint64_t samples_group_end(struct samples *s, uint64_t position);

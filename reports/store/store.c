@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -311,9 +312,32 @@ static int set_up(struct store *s, struct error *err)
                          err);
 }
 
+/* SQLite says of a folder, and of a file in none, that it is "unable to open database file". */
+static int check_place(const char *file, struct error *err)
+{
+    struct stat at;
+    const char *slash = strrchr(file, '/');
+    if (strncmp(file, "file:", 5) == 0 || strcmp(file, ":memory:") == 0)
+        return 0;
+    if (stat(file, &at) == 0 && S_ISDIR(at.st_mode))
+        return error_set(err, ERROR_INPUT, "%s: is a folder, expected a database, which is a file", file);
+    if (!slash || slash == file || stat(file, &at) == 0)
+        return 0;
+    char *folder = strndup(file, (size_t)(slash - file));
+    if (!folder)
+        return error_no_memory(err);
+    bool there = stat(folder, &at) == 0 || errno != ENOENT;
+    free(folder);
+    return there ? 0
+                 : error_set(err, ERROR_INPUT, "%s: expected a folder %.*s to put the database into, found none", file,
+                             (int)(slash - file), file);
+}
+
 static int open_to_write(struct store *s, struct error *err)
 {
     struct file_origin o;
+    if (check_place(s->file, err))
+        return -1;
     if (sqlite3_open(s->file, &s->db) != SQLITE_OK)
         return store_fail(s, err);
     return set_up(s, err) || read_origin(s, &o, err) || check_origin(s, &o, err) || use_write_ahead_log(s, err) ||
@@ -354,6 +378,8 @@ static char *with_ending(const char *file, const char *before, const char *after
  * else changes it; that is only true where no log is left. */
 static int open_to_read(struct store *s, struct error *err)
 {
+    if (check_place(s->file, err))
+        return -1;
     s->read_only = true;
     char *log = with_ending(s->file, "", "-wal"), *still = with_ending(s->file, "file:", "?immutable=1");
     int status = log && still ? 0 : error_no_memory(err);

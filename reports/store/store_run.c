@@ -128,6 +128,8 @@ static int save_latencies(struct store *s, sqlite3_int64 run, const struct run_m
             save_latency(s, run, metric_names[i], "all", &r->all[i], err))
             return -1;
     double met = (double)attainment_counts(&m->attainment, 0, 0).met;
+    if (r->alone.count > 0 && save_latency(s, run, "ideal_e2e_s", "all", &r->alone, err))
+        return -1;
     return save_value(s, run, "goodput_per_s", "all", "value", met / r->duration_s, "1/s", err) ||
                    save_value(s, run, "prompt_tokens", "all", "sum", (double)r->prompt_tokens, "tokens", err) ||
                    save_value(s, run, "output_tokens", "all", "sum", (double)r->output_tokens, "tokens", err)

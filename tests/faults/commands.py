@@ -27,7 +27,14 @@ POINTS = ("id,silicon_data_source,backend,backend_version,model_path,system,mode
           "a,here,vllm,0.19.0,x/Llama-3.1-8B,h100_sxm,agg,1000,50,,4,1,1,1,,,60,9\n"
           "b,here,vllm,0.19.0,x/Llama-3.1-8B,h100_sxm,agg,1000,50,,8,1,1,1,,,70,10\n")
 KV = "batch_size,isl,num_heads,num_key_value_heads,head_dim,attn_dtype,kv_cache_dtype,step,window_size,latency\n"
+PAPER = """{"title": "t", "source": "s", "year": 2024, "setting": {"stated": ["a"], "assumed": []},
+ "scenario": {"model": "llama-3.1-8b", "device": "h100-sxm", "slo": {"ttft_s": {"max": 1}},
+ "workload": {"arrivals": {"name": "poisson", "rate_per_s": 5}, "requests": 30, "lengths": "fixed"}},
+ "runs": {"one": {}, "two": {"policy.batching": "continuous"}},
+ "claims": [{"says": "a", "claim": 2, "band": 0.25, "figure": {"ratio": [{"largest_rate": "one"}, {"tightest_slo": "two"}]}},
+ {"says": "b", "claim": {"at_least": 1}, "figure": {"value": "ideal_e2e_s", "of": "one"}, "vary": {"seed": [1, 2]}}]}"""
 FILES = {
+    "one/paper.json": PAPER,
     "plan.json": PLAN, "chat.json": CHAT, "trace.csv": AZURE, "mooncake.jsonl": MOONCAKE,
     "stamps.jsonl": STAMPS, "points.csv": POINTS,
     "bundle/meta.yaml": "gpu: Some GPU\nvllm_version: 0.19.0\nskew_fit:\n  enabled: true\n",
@@ -95,6 +102,11 @@ COMMANDS = {
                    "cluster.failures={\"mtbf_s\":30,\"mttr_s\":2}", "--set", 'techniques=["swiftkv","speculative"]'], []),
     "run-measured": (["run", "default", *SMALL, "--set", "device=h100-sxm-vllm-0.19"], []),
     "run-nothing": (["run", "default", *SMALL, "--no-db", "--set", "policy.batching=unified_budget"], []),
+    "run-alone": (["run", "default", *SMALL, "--ideal"], []),
+    "papers": (["papers", "run", "overfill", "lserve", "vtrain", "one/", "--format", "markdown", "--quiet"], []),
+    "papers-json": (["papers", "run", "one/", "skipdecode", "--format", "json", "-j", "1"], []),
+    "papers-list": (["papers", "list"], []),
+    "papers-show": (["papers", "show", "sarathi", "a100_base"], []),
     "run-plugin": (["run", "default", "--plugin", "./by_prompt.so", *SMALL, "--set", "policy.order=shortest_prompt",
                     "--set", "cluster.replicas=2"], []),
     "run-plugin-batch": (["run", "default", "--plugin", "./prompts_alone.so", *SMALL, "--no-db", "--set",

@@ -28,7 +28,7 @@ static void make_points(const struct sweep *s)
             abort();
     for (size_t axis = 0; axis < s->axis_count; axis++) {
         char word[80];
-        sweep_value_text(s, &points[0], axis, word, sizeof word);
+        sweep_value_text(&points[0], axis, word, sizeof word);
     }
     fuzz_run(points[count - 1].scenario);
     sweep_points_release(points, count);

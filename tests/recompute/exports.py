@@ -83,7 +83,8 @@ def check_prometheus(run, findings, text):
     if not run.unserved:
         totals["vllm:num_preemptions_total"] = sum(r.preemptions for r in run.requests)
     for metric, right in totals.items():
-        findings.equal("prometheus.total", metric, sum(v for _, v in samples.get(metric, [({}, None)])), float(right))
+        findings.equal("prometheus.total", metric, sum(v for labels, v in samples.get(metric, [({}, None)])
+                                                              if labels.get("finished_reason", "stop") == "stop"), float(right))
     check_gauges(run, findings, samples)
 
 
