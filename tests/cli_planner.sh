@@ -166,7 +166,7 @@ cat >small.json <<'P'
   "slo": { "ttft_s": { "p90": 0.4 }, "e2e_s": { "p90": 6 } } }
 P
 # The cost model's error is in the answer: how sure it is, what is needed at each quantile, what to measure.
-"$tandem" plan plan.json --no-db --quiet --set scenario=small.json --set 'search={"device":["h100-sxm"]}' --replications 4 --set cost_model_confidence=0.8 --json sure.json >out.txt
+"$tandem" plan plan.json --no-db --quiet --set scenario=small.json --set 'search={"device":["h100-sxm"]}' --replications 4 --set cost_model_confidence=0.8 --set buy.by=gpu --json sure.json >out.txt
 grep -q 'meets the SLO with .* % confidence (80 % asked for)' out.txt && grep -q '90 % interval' out.txt && grep -q 'to know more, measure' out.txt
 python3 - <<'P'
 import json

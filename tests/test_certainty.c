@@ -271,9 +271,9 @@ static void test_limits_are_scaled(void **state)
                       .scales = {1, 1, 1, 1, 1}};
     struct trial_result whole, half;
     struct error err = {0};
-    expect_ok(trial_run(&t, NULL, &whole, &err), &err);
+    expect_ok(trial_run(&t, NULL, NULL, &whole, &err), &err);
     t.scales[SCALE_LIMITS] = 2;
-    expect_ok(trial_run(&t, NULL, &half, &err), &err);
+    expect_ok(trial_run(&t, NULL, NULL, &half, &err), &err);
     assert_true(!whole.failed && !half.failed && fabs(whole.margin - half.margin - log(2)) < 1e-9);
     assert_true(whole.metrics[METRIC_TTFT][STAT_P99] == half.metrics[METRIC_TTFT][STAT_P99]);
 }
