@@ -264,8 +264,11 @@ static void report_everything(struct store *store, const char *log)
     struct compared rows[COMPARED];
     struct error err = {0};
     size_t count;
+    static int calls; /* OpenMetrics are megabytes: of every twentieth file */
+    bool large = calls++ % 20 == 0;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        write_one(store, 1, run_format_find(formats[i]), formats[i], log);
+        if (large || strcmp(formats[i], "openmetrics") != 0)
+            write_one(store, 1, run_format_find(formats[i]), formats[i], log);
     write_one(store, 1, page_write, "page", log);
     write_one(store, 2, page_write, "page", log);
     write_one(store, 1, page_write_sweep, "sweep", log);

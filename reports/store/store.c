@@ -329,7 +329,7 @@ static int check_place(const char *file, struct error *err)
     bool there = stat(folder, &at) == 0 || errno != ENOENT;
     free(folder);
     return there ? 0
-                 : error_set(err, ERROR_INPUT, "%s: expected a folder %.*s to put the database into, found none", file,
+                 : error_set(err, ERROR_IO, "%s: expected a folder %.*s to put the database into, found none", file,
                              (int)(slash - file), file);
 }
 
