@@ -308,8 +308,7 @@ static int run_here(const struct arguments *args, struct error *err)
                   args->values[OPT_ANALYTIC] ? "--analytic" : "a scenario by itself");
         return exit_for(err);
     }
-    if (!is_plan && (refuse_option(args, options, OPT_JSON, "a plan", err) ||
-                     refuse_option(args, options, OPT_ALL, "a plan", err))) {
+    if (!is_plan && refuse_option(args, options, OPT_ALL, "a plan", err)) {
         cJSON_Delete((cJSON *)(uintptr_t)root.node);
         return exit_for(err);
     }

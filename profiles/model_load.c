@@ -22,7 +22,7 @@ static bool is_folder(const char *path)
 bool model_is_path(const char *name)
 {
     struct stat at;
-    return (strchr(name, '/') || strstr(name, ".json")) && stat(name, &at) == 0;
+    return (strchr(name, '/') || strstr(name, ".json")) && (shipped_has_file(name) || stat(name, &at) == 0);
 }
 
 /* The folder that a config.json lies in is named as the model is; any other file says it itself. */

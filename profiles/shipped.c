@@ -35,12 +35,23 @@ static const char *name_of_kind(const void *kind, size_t index)
     return NULL;
 }
 
-static int load_path(const char *path, struct json *root, struct error *err)
+static const struct shipped_file *file_at(const char *path)
 {
     for (const struct shipped_file *f = shipped_files; f->kind; f++)
         if (strcmp(f->kind, "file") == 0 && strcmp(f->name, path) == 0)
-            return json_parse(f->text, f->name, root, err);
-    return json_load(path, root, err);
+            return f;
+    return NULL;
+}
+
+bool shipped_has_file(const char *path)
+{
+    return file_at(path) != NULL;
+}
+
+static int load_path(const char *path, struct json *root, struct error *err)
+{
+    const struct shipped_file *f = file_at(path);
+    return f ? json_parse(f->text, f->name, root, err) : json_load(path, root, err);
 }
 
 int shipped_load(const char *kind, const char *name_or_path, struct json *root, struct error *err)

@@ -15,6 +15,9 @@ struct shipped_file {
  * profiles/accuracy, workloads/scenarios, planner/plans and papers; ends with a NULL kind. */
 extern const struct shipped_file shipped_files[];
 
+/* Whether a file of this path is shipped, next to a paper. */
+bool shipped_has_file(const char *path);
+
 /* A name with a '/' or ".json" in it is a path, of a shipped file or of one on disk; any other must be shipped. The
  * caller owns root. */
 int shipped_load(const char *kind, const char *name_or_path, struct json *root, struct error *err);

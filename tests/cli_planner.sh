@@ -72,7 +72,7 @@ says 2 'default is a scenario itself' "$tandem" sweep default --set scenario.wor
 says 2 '--vary cluster.replicas: expected PATH=VALUES' "$tandem" sweep default --vary cluster.replicas
 says 2 'vary: expected an object of scenario paths' "$tandem" sweep default --no-db
 says 2 'none of the points can be run' "$tandem" sweep default --no-db --quiet --vary model=nonesuch
-says 2 '-j 0: expected a number of threads' "$tandem" sweep default --vary seed=1 -j 0
+says 2 '-j 0: expected a whole number from 1 to 4096' "$tandem" sweep default --vary seed=1 -j 0
 
 # Ranges: whole numbers one after another, equal steps, equal ratios; all points are there.
 values() { # VALUES: of cluster.replicas or a rate, as the table's CSV has them

@@ -187,7 +187,8 @@ static void test_what_has_no_stages_is_refused(void **state)
     static const char *const wrong[][2] = {
         {"\"policy\": {\"batching\": \"static_padded\"}", "a policy that serves no whole batches"},
         {"\"policy\": {\"order\": \"fair\"}", "an order of keys with central_queue, pipeline_parallel or redundant_kv"},
-        {"\"techniques\": [\"speculative\"]", "speculative decoding has no stages that could be told apart"},
+        {"\"techniques\": [\"speculative\"]",
+         "speculative decoding, or a second model, has no stages that could be told apart"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char spec[500];
