@@ -125,7 +125,7 @@ class Package(unittest.TestCase):
         self.assertIsInstance(told, dict)
         with self.assertRaises(tandem.BadInput) as caught:
             tandem.plan("default")
-        self.assertIn("--json: is of a plan alone", str(caught.exception))
+        self.assertIn("--json: is of a plan that is simulated", str(caught.exception))
 
     def test_slo(self):
         self.assertIs(tandem.run("default", FEW).slo_met, True)

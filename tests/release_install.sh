@@ -10,7 +10,8 @@ build=$(realpath --relative-to=. "$(dirname "$tandem")")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 make_quietly() { # with the flags of `make check`, so that nothing is compiled again there
-    env -u MAKEFLAGS -u MFLAGS -u CFLAGS -u SANITIZE -u RELEASE make -s --no-print-directory WERROR=-Werror BUILD="$build" "$@" \
+    env -u MAKEFLAGS -u MFLAGS -u CFLAGS -u SANITIZE -u RELEASE -u PKG_CONFIG_PATH -u PKG_CONFIG_SYSROOT_DIR make -s --no-print-directory \
+        WERROR=-Werror BUILD="$build" "$@" \
         >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
 }
 make_quietly install DESTDIR="$folder/root" PREFIX=/opt/tandem

@@ -230,9 +230,9 @@ void answer_sentences(FILE *out, const cJSON *result, const cJSON *size)
 
 static void begin_row(FILE *out, const char *title)
 {
-    fputs("<tr><td>", out);
+    fputs("<tr><th scope=\"row\">", out);
     html_text(out, title);
-    fputs("</td><td class=\"words\">", out);
+    fputs("</th><td class=\"words\">", out);
 }
 
 /* "log-normal"s and such: a length's or arrival's object in words. */

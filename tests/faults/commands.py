@@ -163,8 +163,8 @@ COMMANDS = {
                                     "--scenario-out", "server.json"], []) for name in FORMS},
     "calibrate-own": (["calibrate", "tests/data/measured", "--profile", "h100-sxm", "--parameters", "exposed_ns", "--seeds",
                        "1", "-j", "1", "--out", "out.json"], []),
-    **{f"measured-{form(name)}": (["validate", "measured", f"tests/data/forms/{name}", "--scenario", "chat.json", "--plot",
-                                   "out.html"], []) for name in FORMS},
+    **{f"measured-{form(name)}": (["validate", "measured", f"tests/data/forms/{name}", "--scenario", "chat.json"], [])
+       for name in FORMS},
     "measured-own": (["validate", "measured", "tests/data/measured", "--profile", "h100-sxm", "--plot", "out.html"], []),
     "measured-points": (["validate", "measured", "points.csv", "--profile", "h100-sxm", "--csv", "out.csv", "--no-db"], []),
     "theory": (["validate", "theory", "--seeds", "2", "--requests", "300", "--rho", "0.5", "-j", "1"], []),
