@@ -176,6 +176,6 @@ int output_write(const char *name, const char *text, struct error *err)
     struct output o;
     if (output_open(&o, name, err))
         return -1;
-    fputs(text, o.out);
+    fprintf(o.out, "%s\n", text);
     return output_close(&o, false, err);
 }

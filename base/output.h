@@ -32,7 +32,7 @@ int output_open(struct output *o, const char *name, struct error *err);
  * old file stays then. */
 int output_close(struct output *o, bool failed, struct error *err);
 
-/* A file that holds the text. */
+/* A file that holds the text, whose last line it ends. */
 int output_write(const char *name, const char *text, struct error *err);
 
 #endif

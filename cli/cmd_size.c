@@ -316,16 +316,9 @@ static int read_sizing(struct sizing *s, struct error *err)
 
 static int save(const char *file, const cJSON *plan, struct error *err)
 {
-    struct output o;
     char *text = cJSON_Print(plan);
-    if (!text)
-        return error_no_memory(err);
-    int status = output_open(&o, file, err);
-    if (status == 0) {
-        fprintf(o.out, "%s\n", text);
-        status = output_close(&o, false, err);
-    }
-    free(text);
+    int status = text ? output_write(file, text, err) : error_no_memory(err);
+    cJSON_free(text);
     return status;
 }
 
@@ -361,12 +354,7 @@ static int run_here(const struct arguments *args, struct error *err)
 
 static int run(const struct arguments *args, struct error *err)
 {
-    bool worked;
-    if (session_join(args, &worked, err))
-        return exit_for(err);
-    int status = worked ? EXIT_DONE : run_here(args, err);
-    session_leave();
-    return status;
+    return session_run(args, run_here, err);
 }
 
 const struct command command_size = {

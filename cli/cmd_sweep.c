@@ -432,12 +432,7 @@ static int run_here(const struct arguments *args, struct error *err)
 
 static int run(const struct arguments *args, struct error *err)
 {
-    bool worked;
-    if (session_join(args, &worked, err))
-        return exit_for(err);
-    int status = worked ? EXIT_DONE : run_here(args, err);
-    session_leave();
-    return status;
+    return session_run(args, run_here, err);
 }
 
 const struct command command_sweep = {

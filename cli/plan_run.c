@@ -18,15 +18,6 @@ const char *plan_database(const char *named, const char *none)
     return none ? NULL : named ? named : "tandem.db";
 }
 
-static int write_json(const char *file, const char *text, struct error *err)
-{
-    struct output o;
-    if (output_open(&o, file, err))
-        return -1;
-    fprintf(o.out, "%s\n", text);
-    return output_close(&o, false, err);
-}
-
 /* Keeps what was found in the plan's row, and in a file if wanted. */
 static int keep_answer(const struct plan_wishes *wishes, const struct plan_search *s, const struct plan_answer *a,
                        struct journal *journal, struct error *err)
@@ -39,7 +30,7 @@ static int keep_answer(const struct plan_wishes *wishes, const struct plan_searc
     }
     int status = journal ? journal_finish(journal, s->chosen ? "done" : "not met", text, err) : 0;
     if (status == 0 && wishes->json)
-        status = write_json(wishes->json, text, err);
+        status = output_write(wishes->json, text, err);
     if (status == 0 && wishes->markdown)
         status = plan_markdown_write(wishes->markdown, json, err);
     cJSON_Delete(json);
@@ -90,7 +81,7 @@ static int find_most(const struct plan_wishes *wishes, const struct plan *plan, 
     cJSON *json = status == 0 && wishes->json ? plan_most_json(&most) : NULL;
     char *text = json && !memory_has_failed() ? cJSON_Print(json) : NULL;
     if (status == 0 && wishes->json)
-        status = text ? write_json(wishes->json, text, err) : error_no_memory(err);
+        status = text ? output_write(wishes->json, text, err) : error_no_memory(err);
     if (status == 0)
         plan_text_most(&most, session->pool.trials, wall_clock_s() - started);
     int exit = status ? exit_for(err) : plan_most_found(&most) ? EXIT_DONE : EXIT_SLO_MISSED;

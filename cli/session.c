@@ -24,6 +24,13 @@ static bool is_launched(void)
     return false;
 }
 
+static void leave(void)
+{
+    if (joined && !pooled)
+        ranks_dismiss(&job);
+    joined = false;
+}
+
 /* Rank 0 goes on if it has its plug-ins, the others work for it. */
 static int start_work(const struct arguments *args, bool *worked, struct error *err)
 {
@@ -39,12 +46,13 @@ static int start_work(const struct arguments *args, bool *worked, struct error *
     joined = true;
     if (fit)
         return 0;
-    session_leave();
+    leave();
     *err = unfit;
     return -1;
 }
 
-int session_join(const struct arguments *args, bool *worked, struct error *err)
+/* *worked is true when it was not rank 0 and has done its work. After a failure nobody has joined. */
+static int join(const struct arguments *args, bool *worked, struct error *err)
 {
     *worked = false;
     if (!is_launched())
@@ -61,11 +69,15 @@ int session_join(const struct arguments *args, bool *worked, struct error *err)
     return start_work(args, worked, err);
 }
 
-void session_leave(void)
+int session_run(const struct arguments *args, int (*here)(const struct arguments *args, struct error *err),
+                struct error *err)
 {
-    if (joined && !pooled)
-        ranks_dismiss(&job);
-    joined = false;
+    bool worked;
+    if (join(args, &worked, err))
+        return exit_for(err);
+    int status = worked ? EXIT_DONE : here(args, err);
+    leave();
+    return status;
 }
 
 static bool add_plugins(cJSON *to)

@@ -8,11 +8,11 @@
 #include "cli/progress.h"
 #include "planner/memory.h"
 
-/* Joins the job, where a launcher has started this process as one of several, and loads plug-ins: a rank that cannot
- * is told of by rank 0, once. *worked is true when it was not rank 0 and has done its work: the command is done. Call
- * session_leave in the end; after a failure nobody has joined. */
-int session_join(const struct arguments *args, bool *worked, struct error *err);
-void session_leave(void);
+/* Runs a command that joins the job, where a launcher has started this process as one of several, and loads plug-ins: a
+ * rank that cannot is told of by rank 0, once. `here` is what rank 0, or a process by itself, does; other ranks run the
+ * trials that it asks for. Returns an exit status. */
+int session_run(const struct arguments *args, int (*here)(const struct arguments *args, struct error *err),
+                struct error *err);
 
 /* A plan or sweep as it is kept: its JSON with "plugins", the files that are loaded, so that one that was interrupted
  * goes on only with the same ones. The caller's to free; NULL when memory is short. */

@@ -64,15 +64,8 @@ cJSON *profile_import(const struct import_options *o, const struct import_format
 
 int profile_write(const cJSON *profile, const char *file, struct error *err)
 {
-    struct output o;
     char *text = cJSON_PrintUnformatted(profile);
-    if (!text)
-        return error_no_memory(err);
-    int status = output_open(&o, file, err);
-    if (status == 0) {
-        fprintf(o.out, "%s\n", text);
-        status = output_close(&o, false, err);
-    }
+    int status = text ? output_write(file, text, err) : error_no_memory(err);
     cJSON_free(text);
     return status;
 }

@@ -9,14 +9,6 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 small="--set workload.requests=500 --quiet"
 
-says() { # STATUS TEXT COMMAND...: it fails so, with this in its one sentence
-    local status=$1 text=$2 got=0
-    shift 2
-    "$@" >out.txt 2>err.txt || got=$?
-    [ "$got" = "$status" ] && grep -qF -- "$text" err.txt && [ "$(wc -l <err.txt)" = 1 ] && return
-    echo "expected status $status and \"$text\", found $got and:" && cat err.txt && exit 1
-}
-
 until_some_points() { # FILE: of a sweep that runs
     for _ in $(seq 200); do
         sleep 0.05
@@ -68,11 +60,11 @@ grep -q 'goes on where sweep 1' err.txt
 [ "$(query k.db 'SELECT count(*) FROM sweep_point')" = 300 ] && [ "$(query k.db 'SELECT count(*) FROM run')" = 300 ]
 [ "$(query k.db 'SELECT count(*) FROM sweep')" = 1 ]
 
-says 2 'default is a scenario itself' "$tandem" sweep default --set scenario.workload.requests=5 --vary cluster.replicas=1,2
-says 2 '--vary cluster.replicas: expected PATH=VALUES' "$tandem" sweep default --vary cluster.replicas
-says 2 'vary: expected an object of scenario paths' "$tandem" sweep default --no-db
-says 2 'none of the points can be run' "$tandem" sweep default --no-db --quiet --vary model=nonesuch
-says 2 '-j 0: expected a whole number from 1 to 4096' "$tandem" sweep default --vary seed=1 -j 0
+fails_with 2 'default is a scenario itself' "$tandem" sweep default --set scenario.workload.requests=5 --vary cluster.replicas=1,2
+fails_with 2 '--vary cluster.replicas: expected PATH=VALUES' "$tandem" sweep default --vary cluster.replicas
+fails_with 2 'vary: expected an object of scenario paths' "$tandem" sweep default --no-db
+fails_with 2 'none of the points can be run' "$tandem" sweep default --no-db --quiet --vary model=nonesuch
+fails_with 2 '-j 0: expected a whole number from 1 to 4096' "$tandem" sweep default --vary seed=1 -j 0
 
 # Ranges: whole numbers one after another, equal steps, equal ratios; all points are there.
 values() { # VALUES: of cluster.replicas or a rate, as the table's CSV has them
@@ -89,17 +81,17 @@ values() { # VALUES: of cluster.replicas or a rate, as the table's CSV has them
 
 # What is not read in full is no list and no range.
 for values in 4-8 4x 0x2,3 1,,2 1,2, ,1 1..4,8 1..4: 1..4:log 1..4:log:3x 1..4:lin: 1..nan 0.5..2 1.5..3 '{"a":1' '"a' '[1,2'; do
-    says 2 'expected values parted by commas' "$tandem" sweep default --no-db --vary "cluster.replicas=$values"
+    fails_with 2 'expected values parted by commas' "$tandem" sweep default --no-db --vary "cluster.replicas=$values"
 done
-says 2 'a range whose "from" is below its "to"' "$tandem" sweep default --no-db --vary cluster.replicas=8..4
-says 2 'a range whose "from" is below its "to"' "$tandem" sweep default --no-db --vary cluster.replicas=3..3
-says 2 'expected a whole number from 2 to 100000, found 2.5' "$tandem" sweep default --no-db --vary seed=1..4:2.5
-says 2 'has 1 twice' "$tandem" sweep default --no-db --vary cluster.replicas=1,2,1
-says 2 'cluster.replicas: is there twice' "$tandem" sweep default --no-db --vary cluster.replicas=1 --vary cluster.replicas=2
-says 2 'would overwrite policy.batching.token_budget' "$tandem" sweep default --no-db --vary policy.batching.token_budget=256,512 --vary policy.batching=chunked_prefill
-says 2 '--replications 2x: expected a number' "$tandem" sweep default --no-db --vary seed=1,2 --replications 2x
-says 2 'replications: expected a whole number from 8' "$tandem" sweep default --no-db --vary seed=1,2 --replications 4 --best least
-says 2 'expected "best" or "precision", not both' "$tandem" sweep default --no-db --vary seed=1,2 --precision 0.1 --best least
+fails_with 2 'a range whose "from" is below its "to"' "$tandem" sweep default --no-db --vary cluster.replicas=8..4
+fails_with 2 'a range whose "from" is below its "to"' "$tandem" sweep default --no-db --vary cluster.replicas=3..3
+fails_with 2 'expected a whole number from 2 to 100000, found 2.5' "$tandem" sweep default --no-db --vary seed=1..4:2.5
+fails_with 2 'has 1 twice' "$tandem" sweep default --no-db --vary cluster.replicas=1,2,1
+fails_with 2 'cluster.replicas: is there twice' "$tandem" sweep default --no-db --vary cluster.replicas=1 --vary cluster.replicas=2
+fails_with 2 'would overwrite policy.batching.token_budget' "$tandem" sweep default --no-db --vary policy.batching.token_budget=256,512 --vary policy.batching=chunked_prefill
+fails_with 2 '--replications 2x: expected a number' "$tandem" sweep default --no-db --vary seed=1,2 --replications 2x
+fails_with 2 'replications: expected a whole number from 8' "$tandem" sweep default --no-db --vary seed=1,2 --replications 4 --best least
+fails_with 2 'expected "best" or "precision", not both' "$tandem" sweep default --no-db --vary seed=1,2 --precision 0.1 --best least
 
 # A scenario's capacity, a formula next to it, a plan, and one that cannot be met.
 "$tandem" plan default --set workload.requests=2000 --quiet >out.txt
@@ -126,7 +118,7 @@ P
 [ "$(query tandem.db 'SELECT count(*) > 20 FROM plan_point')" = 1 ]
 got=0; "$tandem" plan plan.json --quiet --no-db --set constraints.gpus=1 >out.txt || got=$?
 [ "$got" = 3 ] && grep -q 'NOTHING MEETS THE SLO' out.txt && grep -q 'Closest comes' out.txt
-says 2 'prices_per_h: has no price for mi300x' "$tandem" plan plan.json --quiet --no-db --set 'search={"device":["mi300x"]}'
+fails_with 2 'prices_per_h: has no price for mi300x' "$tandem" plan plan.json --quiet --no-db --set 'search={"device":["mi300x"]}'
 
 # What is bought: whole nodes at listed prices, or at one's own; GPUs one by one; a spare node; JSON says all of it.
 "$tandem" plan plan.json --no-db --quiet --set 'search={"device":["h100-sxm"]}' --set 'prices_per_h={}' --json bill.json >out.txt
@@ -146,18 +138,18 @@ grep -q "2 nodes of 8 × h100-sxm (1 of them spare)" out.txt && grep -q '40.00 a
 grep -q 'one node lost   meets the SLO' out.txt
 "$tandem" plan plan.json --no-db --quiet --set 'search={"device":["h100-sxm"]}' --set buy.by=gpu >out.txt
 grep -q '^    [0-9]* × h100-sxm$' out.txt
-says 2 '--price: expected DEVICE=PRICE,..., as in h100-sxm=2.99, found "h100-sxm"' "$tandem" plan plan.json --no-db --price h100-sxm
-says 2 '--price: is of a plan; default is a scenario by itself' "$tandem" plan default --price h100-sxm=2
-says 2 'tandem plan: --replications 3: expected a power of two from 4 to 4096' "$tandem" plan default --replications 3
-says 2 'tandem plan: --tolerance 2: expected a number from 0.0001 to 1' "$tandem" plan default --tolerance 2
-says 2 '--format json: is of runs; a plan is a page (html), and JSON or Markdown by plan --json or --markdown' "$tandem" report plan:1 --format json
-says 2 '--format csv: is of runs; a sweep is a page (html), and rows by sweep --csv' "$tandem" report sweep:1 --format csv
-says 2 'search.cluster.replicas: expected another path' "$tandem" plan plan.json --no-db --set 'search={"cluster.replicas":[1]}'
-says 2 'search.device: has "l40s" twice' "$tandem" plan plan.json --no-db --set 'search={"device":["l40s","l40s"]}'
-says 2 'search.device: is there twice' "$tandem" plan plan.json --no-db --set 'search={"device":["l40s"],"device":["h100-sxm"]}'
-says 2 'prices_per_h.l40s: is there twice' "$tandem" plan plan.json --no-db --set 'prices_per_h={"l40s":1,"l40s":2}'
-says 2 'replications 6: expected a power of two from 4 to 4096' "$tandem" plan plan.json --no-db --replications 6
-says 2 '--confidence 0.9x: expected a number' "$tandem" plan plan.json --no-db --confidence 0.9x
+fails_with 2 '--price: expected DEVICE=PRICE,..., as in h100-sxm=2.99, found "h100-sxm"' "$tandem" plan plan.json --no-db --price h100-sxm
+fails_with 2 '--price: is of a plan; default is a scenario by itself' "$tandem" plan default --price h100-sxm=2
+fails_with 2 'tandem plan: --replications 3: expected a power of two from 4 to 4096' "$tandem" plan default --replications 3
+fails_with 2 'tandem plan: --tolerance 2: expected a number from 0.0001 to 1' "$tandem" plan default --tolerance 2
+fails_with 2 '--format json: is of runs; a plan is a page (html), and JSON or Markdown by plan --json or --markdown' "$tandem" report plan:1 --format json
+fails_with 2 '--format csv: is of runs; a sweep is a page (html), and rows by sweep --csv' "$tandem" report sweep:1 --format csv
+fails_with 2 'search.cluster.replicas: expected another path' "$tandem" plan plan.json --no-db --set 'search={"cluster.replicas":[1]}'
+fails_with 2 'search.device: has "l40s" twice' "$tandem" plan plan.json --no-db --set 'search={"device":["l40s","l40s"]}'
+fails_with 2 'search.device: is there twice' "$tandem" plan plan.json --no-db --set 'search={"device":["l40s"],"device":["h100-sxm"]}'
+fails_with 2 'prices_per_h.l40s: is there twice' "$tandem" plan plan.json --no-db --set 'prices_per_h={"l40s":1,"l40s":2}'
+fails_with 2 'replications 6: expected a power of two from 4 to 4096' "$tandem" plan plan.json --no-db --replications 6
+fails_with 2 '--confidence 0.9x: expected a number' "$tandem" plan plan.json --no-db --confidence 0.9x
 
 cat >small.json <<'P'
 { "name": "small", "model": "llama-3.1-8b", "device": "h100-sxm",
@@ -246,4 +238,4 @@ got=0; "$tandem" plan default --quiet --set workload.requests=200 --set 'slo={"t
 [ "$got" = 3 ] && grep -q 'misses its SLO at any rate: at .* where hardly any request meets another' out.txt && grep -q 'times its limit; TTFT p99' out.txt
 "$tandem" plan default --quiet --set workload.requests=20 --set 'slo={"ttft_s":{"p99":100000}}' >out.txt
 grep -q 'meets its SLO at any rate that was tried: at .* the last of them' out.txt
-says 2 'none of the configurations can be run: h100-sxm: scenario: slo.ttft_s.p75' "$tandem" plan cheaper.json --no-db --quiet --set 'search={"device":["h100-sxm"]}' --set 'scenario={"model":"llama-3.1-8b","device":"h100-sxm","workload":{"arrivals":{"name":"poisson","rate_per_s":2},"requests":200,"lengths":{"prompt":{"name":"fixed","tokens":80},"output":{"name":"fixed","tokens":20}}},"slo":{"ttft_s":{"p75":0.05}}}'
+fails_with 2 'none of the configurations can be run: h100-sxm: scenario: slo.ttft_s.p75' "$tandem" plan cheaper.json --no-db --quiet --set 'search={"device":["h100-sxm"]}' --set 'scenario={"model":"llama-3.1-8b","device":"h100-sxm","workload":{"arrivals":{"name":"poisson","rate_per_s":2},"requests":200,"lengths":{"prompt":{"name":"fixed","tokens":80},"output":{"name":"fixed","tokens":20}}},"slo":{"ttft_s":{"p75":0.05}}}'

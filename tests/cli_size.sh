@@ -8,14 +8,6 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 
-says() { # STATUS TEXT COMMAND...: it fails so, with this in its one sentence
-    local status=$1 text=$2 got=0
-    shift 2
-    "$@" >out.txt 2>err.txt || got=$?
-    [ "$got" = "$status" ] && grep -qF -- "$text" err.txt && [ "$(wc -l <err.txt)" = 1 ] && return
-    echo "expected status $status and \"$text\", found $got and:" && cat err.txt && exit 1
-}
-
 small="--no-db --quiet --set scenario.workload.requests=300 --set replications=4"
 
 # Every default that is used is said, and what is said is not one; the plan that it is gives the same answer.
@@ -40,15 +32,15 @@ P
 "$tandem" size meta-llama/Llama-3.1-8B-Instruct --rate 5 --lengths fixed --tpot p99=40ms --tp 1 --engine sglang --price h100-sxm=1 --by gpu --confidence 0 $small --save-plan saved.json >size.txt
 grep -q '1 × h100-sxm-sglang-0.5$' size.txt && grep -q '1.00 an hour' size.txt && grep -q "the plan's own price" size.txt
 grep -q '"p99":	0.04' saved.json
-says 2 'needs --rate R' "$tandem" size llama-3.1-8b
-says 2 '--ttft 1s: expected a limit like p95=1s or p99=50ms' "$tandem" size llama-3.1-8b --rate 1 --ttft 1s
-says 2 '--tpot p95=50us: expected a limit' "$tandem" size llama-3.1-8b --rate 1 --tpot p95=50us
-says 2 '--rate x: expected a number' "$tandem" size llama-3.1-8b --rate x
-says 2 '--gpu h1000: expected one of tandem list devices' "$tandem" size llama-3.1-8b --rate 1 --gpu h1000
-says 2 '--engine pytorch: expected vllm, sglang, trtllm' "$tandem" size llama-3.1-8b --rate 1 --engine pytorch
-says 2 '--tp 2;4: expected whole numbers' "$tandem" size llama-3.1-8b --rate 1 --tp '2;4'
-says 2 '--lengths wide: expected lognormal or fixed' "$tandem" size llama-3.1-8b --rate 1 --lengths wide
-says 2 'none of the configurations can be run' "$tandem" size nonesuch --rate 1 --no-db --quiet
+fails_with 2 'needs --rate R' "$tandem" size llama-3.1-8b
+fails_with 2 '--ttft 1s: expected a limit like p95=1s or p99=50ms' "$tandem" size llama-3.1-8b --rate 1 --ttft 1s
+fails_with 2 '--tpot p95=50us: expected a limit' "$tandem" size llama-3.1-8b --rate 1 --tpot p95=50us
+fails_with 2 '--rate x: expected a number' "$tandem" size llama-3.1-8b --rate x
+fails_with 2 '--gpu h1000: expected one of tandem list devices' "$tandem" size llama-3.1-8b --rate 1 --gpu h1000
+fails_with 2 '--engine pytorch: expected vllm, sglang, trtllm' "$tandem" size llama-3.1-8b --rate 1 --engine pytorch
+fails_with 2 '--tp 2;4: expected whole numbers' "$tandem" size llama-3.1-8b --rate 1 --tp '2;4'
+fails_with 2 '--lengths wide: expected lognormal or fixed' "$tandem" size llama-3.1-8b --rate 1 --lengths wide
+fails_with 2 'none of the configurations can be run' "$tandem" size nonesuch --rate 1 --no-db --quiet
 
 # It ends in a deployment: run --like on what it prints is the same server, whose run is that of the plan's size.
 "$tandem" plan saved.json --no-db --quiet --emit sglang --json plan.json >emitted.txt
@@ -68,9 +60,9 @@ command=$(grep -m1 '^python3 -m sglang' emitted.txt)
 [ "$(grep -cE 'TTFT|TPOT|E2E' first.txt)" -ge 3 ]
 diff <(grep -E 'TTFT|TPOT|E2E|blocks' first.txt) <(grep -E 'TTFT|TPOT|E2E|blocks' again.txt)
 "$tandem" plan saved.json --no-db --quiet --emit dynamo | grep -q '^            - "dynamo.sglang"$'
-says 2 '--emit trtllm: expected a plan whose scenario names an engine of it' "$tandem" plan saved.json --no-db --quiet --emit trtllm
-says 2 '--emit kubernetes: expected vllm, sglang, trtllm, llm-d or dynamo' "$tandem" plan saved.json --no-db --emit kubernetes
-says 2 '--emit: is of a plan that is simulated, not of a scenario by itself' "$tandem" plan default --emit vllm
+fails_with 2 '--emit trtllm: expected a plan whose scenario names an engine of it' "$tandem" plan saved.json --no-db --quiet --emit trtllm
+fails_with 2 '--emit kubernetes: expected vllm, sglang, trtllm, llm-d or dynamo' "$tandem" plan saved.json --no-db --emit kubernetes
+fails_with 2 '--emit: is of a plan that is simulated, not of a scenario by itself' "$tandem" plan default --emit vllm
 
 # What a budget is worth: the most requests/s, the cheapest tokens, the tightest SLO.
 for objective in throughput token_cost tightest_slo; do
@@ -78,4 +70,4 @@ for objective in throughput token_cost tightest_slo; do
     grep -q '  recommended  2 units of h100-sxm-sglang-0.5' out.txt && grep -q '2 GPUs are used; 2.00 an hour' out.txt
 done
 grep -q 'at 5 requests/s every latency limit × 0' out.txt && grep -q '"tightened"' most.json
-says 2 '--emit: is of a plan for the least cost, GPUs or energy, not of objective throughput' "$tandem" plan saved.json --no-db --emit sglang --set objective=throughput --set constraints.gpus=2
+fails_with 2 '--emit: is of a plan for the least cost, GPUs or energy, not of objective throughput' "$tandem" plan saved.json --no-db --emit sglang --set objective=throughput --set constraints.gpus=2
