@@ -20,11 +20,12 @@ points="--vary workload.arrivals.rate_per_s=2..8:3 --vary policy.batching=chunke
 mpirun --oversubscribe -n 3 "$tandem" sweep default --set workload.requests=500 $points --csv ranks.csv --no-db --quiet >out.txt
 cmp threads.csv ranks.csv
 
-# A sweep whose rank 2 is killed as soon as so many points are in the database: dies POINTS FILE ARGUMENT…
+# A sweep whose rank 2 is killed as soon as so many points are in the database: dies POINTS FILE ARGUMENT… Rank 0 sleeps
+# meanwhile, so that what rank 2 said last is on its way, and never arrives, when rank 0 wakes.
 dies() {
     local enough=$1 db=$2 job
     shift 2
-    timeout 300 mpirun --oversubscribe --enable-recovery -n 3 bash -c 'echo $$ >rank.$OMPI_COMM_WORLD_RANK; exec "$@"' rank \
+    timeout 100 mpirun --oversubscribe --enable-recovery -n 3 bash -c 'echo $$ >rank.$OMPI_COMM_WORLD_RANK; exec "$@"' rank \
         "$tandem" sweep default "$@" --db "$db" --quiet >out.txt 2>err.txt & job=$!
     python3 - "$enough" "$db" <<'END'
 import os, signal, sqlite3, sys, time
@@ -35,10 +36,14 @@ for _ in range(3000):
             break
     except sqlite3.Error:
         pass # not there yet, or being written
-os.kill(int(open("rank.2").read()), signal.SIGKILL)
+asker, killed = (int(open(f"rank.{rank}").read()) for rank in (0, 2))
+os.kill(asker, signal.SIGSTOP)
+time.sleep(1)
+os.kill(killed, signal.SIGKILL)
+os.kill(asker, signal.SIGCONT)
 END
     wait $job || true
-    [ "$(query "$db" "SELECT count(*) FROM sweep WHERE status = 'done'")" = 1 ]
+    [ "$(query "$db" "SELECT count(*) FROM sweep WHERE status = 'done'")" = 1 ] || { cat err.txt; exit 1; }
 }
 dies 5 m.db --vary workload.arrivals.rate_per_s=2..8:100 --set workload.requests=20000
 [ "$(query m.db 'SELECT count(*) FROM sweep_point')" = 100 ] && [ "$(query m.db 'SELECT count(DISTINCT run_id) FROM sweep_point')" = 100 ]

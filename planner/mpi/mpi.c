@@ -13,8 +13,18 @@ struct parcel {
     struct parcel *next;
 };
 
+/* Being received. One whose sender dies meanwhile never arrives: whoever waited for it would wait for ever. */
+struct arrival {
+    MPI_Request request;
+    int from;
+    void *bytes;
+    size_t size;
+    struct arrival *next;
+};
+
 struct mpi {
     struct parcel *parcels;
+    struct arrival *arrivals; /* in the order in which they were sent, by sender */
 };
 
 static double now_s(void)
@@ -59,24 +69,68 @@ static int mpi_send(struct transport *t, int to, const void *bytes, size_t size)
     return 0;
 }
 
+static void expect(struct mpi *m, MPI_Message *message, const MPI_Status *status)
+{
+    struct arrival *a = calloc(1, sizeof *a), **last = &m->arrivals;
+    int length = 0;
+    MPI_Get_count(status, MPI_BYTE, &length);
+    if (!a || !(a->bytes = malloc((size_t)length + 1)) ||
+        MPI_Imrecv(a->bytes, length, MPI_BYTE, message, &a->request) != MPI_SUCCESS) {
+        free(a ? a->bytes : NULL); /* lost, as if its sender were dead: somebody else is asked */
+        free(a);
+        return;
+    }
+    a->from = status->MPI_SOURCE;
+    a->size = (size_t)length;
+    while (*last)
+        last = &(*last)->next;
+    *last = a;
+}
+
+static bool earlier_of_same(const struct mpi *m, const struct arrival *a)
+{
+    for (const struct arrival *e = m->arrivals; e != a; e = e->next)
+        if (e->from == a->from)
+            return true;
+    return false;
+}
+
+/* Takes the first message that is here whole, from the list. */
+static bool take_whole(struct mpi *m, int *from, void **bytes, size_t *size)
+{
+    for (struct arrival **at = &m->arrivals; *at;) {
+        struct arrival *a = *at;
+        int done = 0, status = earlier_of_same(m, a) ? MPI_SUCCESS : MPI_Test(&a->request, &done, MPI_STATUS_IGNORE);
+        if (status == MPI_SUCCESS && !done) {
+            at = &a->next;
+            continue;
+        }
+        *at = a->next;
+        *from = a->from;
+        *bytes = a->bytes;
+        *size = a->size;
+        free(a);
+        if (status == MPI_SUCCESS)
+            return true;
+        free(*bytes); /* its sender died */
+    }
+    return false;
+}
+
 /* Asks more and more rarely, up to every millisecond, so that who waits leaves the processor to others. */
 static int mpi_receive(struct transport *t, int *from, void **bytes, size_t *size, double wait_s)
 {
+    struct mpi *m = t->self;
     double until = now_s() + wait_s;
     for (long pause_ns = 2000;; pause_ns = pause_ns < 500000 ? 2 * pause_ns : 1000000) {
-        int here = 0, length = 0;
+        int here = 0;
         MPI_Message message;
         MPI_Status status;
-        free_sent(t->self);
-        if (MPI_Improbe(MPI_ANY_SOURCE, 0, MPI_COMM_WORLD, &here, &message, &status) != MPI_SUCCESS)
-            here = 0; /* somebody died: others may still send */
-        if (here) {
-            MPI_Get_count(&status, MPI_BYTE, &length);
-            *from = status.MPI_SOURCE;
-            *size = (size_t)length;
-            *bytes = malloc(*size + 1);
-            return *bytes && MPI_Mrecv(*bytes, length, MPI_BYTE, &message, &status) == MPI_SUCCESS ? 1 : -1;
-        }
+        free_sent(m);
+        if (MPI_Improbe(MPI_ANY_SOURCE, 0, MPI_COMM_WORLD, &here, &message, &status) == MPI_SUCCESS && here)
+            expect(m, &message, &status); /* where somebody died, others may still send */
+        if (take_whole(m, from, bytes, size))
+            return 1;
         if (now_s() >= until)
             return 0;
         nanosleep(&(struct timespec){.tv_nsec = pause_ns}, NULL);
