@@ -27,7 +27,7 @@ static const struct option_spec options[] = {
 static int print_tokens(const char *name, const struct samples *s, struct error *err)
 {
     struct summary sum;
-    if (samples_summarise(s, 0, &sum))
+    if (samples_summarise(s, 0, &sum, NULL))
         return error_no_memory(err);
     if (sum.count == 0)
         return 0;

@@ -77,7 +77,7 @@ static void test_samples_keep_moments_through_merges(void **state)
     samples_init(&s, 5);
     for (int64_t v = 0; v < 100000; v++)
         samples_add(&s, (uint64_t)v, v, 1);
-    assert_int_equal(samples_summarise(&s, 0, &sum), 0);
+    assert_int_equal(samples_summarise(&s, 0, &sum, NULL), 0);
     assert_int_equal(sum.count, 100000);
     assert_true(fabs(sum.at[STAT_MEAN].value - 49999.5) < 1e-6);
     assert_true(fabs(sum.at[STAT_SD].value - 28867.658) < 0.01); /* sqrt(n(n+1)/12) */
@@ -114,7 +114,7 @@ static void test_mser5_cuts_a_transient(void **state)
     uint64_t cut = samples_mser5(&s);
     assert_true(cut >= 100 && cut <= 110);
     struct summary sum;
-    assert_int_equal(samples_summarise(&s, cut, &sum), 0);
+    assert_int_equal(samples_summarise(&s, cut, &sum, NULL), 0);
     assert_true(sum.cut >= 100 && fabs(sum.at[STAT_MEAN].value - 1000) < 1);
     samples_release(&s);
 }
@@ -132,7 +132,7 @@ static void test_intervals_cover_as_promised(void **state)
         samples_init(&s, 5);
         for (int i = 0; i < 2000; i++)
             samples_add(&s, (uint64_t)i, (int64_t)(1e6 + gsl_ran_gaussian_ziggurat(rng, 1e5)), 1);
-        assert_int_equal(samples_summarise(&s, 0, &sum), 0);
+        assert_int_equal(samples_summarise(&s, 0, &sum, NULL), 0);
         mean_covers += fabs(sum.at[STAT_MEAN].value - 1e6) < sum.at[STAT_MEAN].high - sum.at[STAT_MEAN].value;
         median_covers += sum.at[STAT_P50].low < 1e6 && sum.at[STAT_P50].high > 1e6;
         samples_release(&s);

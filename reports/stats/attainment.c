@@ -257,15 +257,15 @@ static struct slo_result limit_result(const struct slo_limit *limit, double valu
     return r;
 }
 
-/* Of the values and `unserved` infinite ones. */
-static double statistic_of(const struct slo_limit *limit, const struct summary *all, const struct histogram *values,
+/* Of the values, whose mean is given, and `unserved` infinite ones; in seconds. */
+static double statistic_of(const struct slo_limit *limit, double mean_ns, const struct histogram *values,
                            uint64_t unserved)
 {
     uint64_t count = values->total + unserved;
     if (count == 0)
         return NAN;
     if (limit->quantile < 0)
-        return unserved > 0 ? INFINITY : all->at[STAT_MEAN].value * 1e-9;
+        return unserved > 0 ? INFINITY : mean_ns * 1e-9;
     uint64_t rank = quantile_rank(limit->quantile, count);
     return rank > values->total ? INFINITY : (double)histogram_at_rank(values, rank) * 1e-9;
 }
@@ -279,11 +279,10 @@ static int judge_limit(const struct attainment *a, size_t limit, const struct sa
     struct slo_counts counts = attainment_counts(a, l->scope, cut->sections);
     uint64_t unserved = m == METRIC_ITL ? counts.gaps_due : counts.arrived - counts.finished;
     uint64_t at = m == METRIC_ITL ? (uint64_t)cut->at : cut->requests;
-    struct summary all;
-    struct histogram values = {0};
-    if (samples_summarise(of, at, &all) || samples_histogram(of, at, &values))
+    struct histogram values;
+    if (samples_histogram(of, at, &values))
         return error_no_memory(err);
-    double value = statistic_of(l, &all, &values, unserved);
+    double value = statistic_of(l, samples_mean(of, at), &values, unserved);
     *out = limit_result(l, value, (double)values.total, (double)unserved);
     histogram_release(&values);
     return 0;

@@ -241,8 +241,7 @@ static int summarise_latencies(const struct run_metrics *m, struct run_summary *
 {
     for (int i = 0; i < METRIC_COUNT; i++) {
         uint64_t cut = i == METRIC_ITL ? (uint64_t)out->warmup.at : out->warmup.requests;
-        if (samples_summarise(&m->samples[i], cut, &out->metrics[i]) ||
-            samples_summarise(&m->samples[i], 0, &out->all[i]))
+        if (samples_summarise(&m->samples[i], cut, &out->metrics[i], &out->all[i]))
             return error_no_memory(err);
     }
     double mean = out->metrics[METRIC_QUEUE].at[STAT_MEAN].value * 1e-9;

@@ -290,25 +290,23 @@ static void section_quantiles(const struct section *section, double values[STAT_
     }
 }
 
-static void quantile_estimates(const struct samples *s, size_t first, const struct histogram *all,
+/* of_sections: quantiles of each. */
+static void quantile_estimates(double (*of_sections)[STAT_COUNT], size_t first, const struct histogram *all,
                                struct estimate at[STAT_COUNT])
 {
-    double values[STAT_COUNT][SECTIONS_MAX], of_section[STAT_COUNT];
-    size_t counts[STAT_COUNT] = {0};
-    for (size_t k = first; k < SECTIONS_MAX; k++) {
-        section_quantiles(&s->sections[k], of_section);
-        for (int i = 0; i < STAT_COUNT; i++)
-            if (!isnan(of_section[i]))
-                values[i][counts[i]++] = of_section[i];
-    }
+    double values[SECTIONS_MAX];
     for (int i = 0; i < STAT_COUNT; i++) {
+        size_t count = 0;
         at[i] = (struct estimate){.low = NAN, .high = NAN};
         if (quantiles[i] == 0)
             continue;
+        for (size_t k = first; k < SECTIONS_MAX; k++)
+            if (!isnan(of_sections[k][i]))
+                values[count++] = of_sections[k][i];
         at[i].value = (double)histogram_quantile(all, quantiles[i]);
-        if (counts[i] < 4)
+        if (count < 4)
             continue;
-        double half = half_width(values[i], counts[i], 0.95);
+        double half = half_width(values, count, 0.95);
         at[i].low = at[i].value - half > 0 ? at[i].value - half : 0;
         at[i].high = at[i].value + half;
     }
@@ -322,60 +320,83 @@ static double standard_deviation(const struct section *all, double mean_value)
     return variance > 0 ? (double)sqrtl(variance) : 0;
 }
 
-/* The first section that a cut leaves. */
+/* The first section that a cut leaves; SECTIONS_MAX: none. */
 static size_t first_section(const struct samples *s, uint64_t cut)
 {
-    if (s->section_width > 0)
-        return (size_t)((cut + s->section_width - 1) / s->section_width);
+    if (s->section_width > 0) {
+        uint64_t first = (cut + s->section_width - 1) / s->section_width;
+        return first < SECTIONS_MAX ? (size_t)first : SECTIONS_MAX;
+    }
     size_t i = 0;
     while (cut > 0 && i < s->begun && s->begins[i] < cut)
         i++;
     return i;
 }
 
-/* All sections from `first` on as one; its histogram is the caller's to release. */
-static int merged(const struct samples *s, size_t first, struct section *all)
+/* Sections first … last − 1 on top of what is in `all`; its histogram is the caller's to release, also on failure. */
+static int merge_in(const struct samples *s, size_t first, size_t last, struct section *all)
 {
-    *all = (struct section){0};
-    for (size_t i = first; i < SECTIONS_MAX; i++) {
-        const struct section *from = &s->sections[i];
-        add_sums(all, from);
-        if (histogram_merge(&all->histogram, &from->histogram)) {
-            histogram_release(&all->histogram);
+    for (size_t i = first; i < last; i++) {
+        add_sums(all, &s->sections[i]);
+        if (histogram_merge(&all->histogram, &s->sections[i].histogram))
             return -1;
-        }
     }
     return 0;
 }
 
 int samples_histogram(const struct samples *s, uint64_t cut, struct histogram *out)
 {
-    struct section all;
-    int status = merged(s, first_section(s, cut), &all);
+    struct section all = {0};
+    int status = merge_in(s, first_section(s, cut), SECTIONS_MAX, &all);
+    if (status)
+        histogram_release(&all.histogram);
     *out = all.histogram;
     return status;
 }
 
-int samples_summarise(const struct samples *s, uint64_t cut, struct summary *out)
+double samples_mean(const struct samples *s, uint64_t cut)
 {
-    struct section all;
+    wide_sum sum = 0;
+    uint64_t count = 0;
+    for (size_t i = first_section(s, cut); i < SECTIONS_MAX; i++) {
+        sum += s->sections[i].sum;
+        count += s->sections[i].histogram.total;
+    }
+    return count ? fine_to_ns(sum) / (double)count : NAN;
+}
+
+/* `all` is every section from `first` on. */
+static void summarise(const struct samples *s, uint64_t cut, double (*of_sections)[STAT_COUNT],
+                      const struct section *all, struct summary *out)
+{
     size_t first = first_section(s, cut);
-    *out = (struct summary){.sections_cut = first};
-    if (merged(s, first, &all))
-        return -1;
-    for (size_t i = 0; i < first && i < SECTIONS_MAX; i++)
+    *out = (struct summary){.sections_cut = first, .count = all->histogram.total, .sum = all->sum};
+    for (size_t i = 0; i < first; i++)
         out->cut += s->sections[i].histogram.total;
-    out->count = all.histogram.total;
-    out->sum = all.sum;
-    double mean = out->count ? fine_to_ns(all.sum) / (double)out->count : NAN;
-    double half = samples_mean_half_width(s, cut, 0.95);
-    quantile_estimates(s, first, &all.histogram, out->at);
+    double mean = samples_mean(s, cut), half = samples_mean_half_width(s, cut, 0.95);
+    quantile_estimates(of_sections, first, &all->histogram, out->at);
     out->at[STAT_MEAN] = (struct estimate){mean, mean - half, mean + half};
-    out->at[STAT_SD].value = standard_deviation(&all, mean);
-    out->at[STAT_MIN].value = (double)all.histogram.min;
-    out->at[STAT_MAX].value = (double)all.histogram.max;
+    out->at[STAT_SD].value = standard_deviation(all, mean);
+    out->at[STAT_MIN].value = (double)all->histogram.min;
+    out->at[STAT_MAX].value = (double)all->histogram.max;
     for (int i = 0; out->count == 0 && i < STAT_COUNT; i++)
         out->at[i] = (struct estimate){NAN, NAN, NAN};
+}
+
+int samples_summarise(const struct samples *s, uint64_t cut, struct summary *after, struct summary *whole)
+{
+    double of_sections[SECTIONS_MAX][STAT_COUNT];
+    struct section all = {0};
+    size_t first = first_section(s, cut);
+    for (size_t i = 0; i < SECTIONS_MAX; i++)
+        section_quantiles(&s->sections[i], of_sections[i]);
+    int status = merge_in(s, first, SECTIONS_MAX, &all);
+    if (status == 0)
+        summarise(s, cut, of_sections, &all, after);
+    if (status == 0 && whole && first == 0)
+        *whole = *after;
+    else if (status == 0 && whole && (status = merge_in(s, 0, first, &all)) == 0)
+        summarise(s, 0, of_sections, &all, whole);
     histogram_release(&all.histogram);
-    return 0;
+    return status;
 }

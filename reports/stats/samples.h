@@ -111,9 +111,13 @@ uint64_t samples_mser5(const struct samples *s);
  * down to 8, whose lag-1 autocorrelation is not significant; Student t. NAN for too few values. */
 double samples_mean_half_width(const struct samples *s, uint64_t cut, double confidence);
 
-/* Everything, with 95 % intervals: batch means for the mean, sectioning for quantiles. The cut is a position and is
- * rounded up to whole sections. Returns 0, or -1 when memory is short. */
-int samples_summarise(const struct samples *s, uint64_t cut, struct summary *out);
+/* Of the values after the cut, as below; NAN: there are none. */
+double samples_mean(const struct samples *s, uint64_t cut);
+
+/* Everything after the cut, and of the whole run (NULL: not asked for), with 95 % intervals: batch means for the mean,
+ * sectioning for quantiles. The cut is a position and is rounded up to whole sections. Returns 0, or -1 when memory is
+ * short. */
+int samples_summarise(const struct samples *s, uint64_t cut, struct summary *after, struct summary *whole);
 
 /* The histogram of all values after the cut; the caller's to release. Returns 0, or -1 when memory is short. */
 int samples_histogram(const struct samples *s, uint64_t cut, struct histogram *out);

@@ -61,7 +61,7 @@ static int save_class(struct store *s, sqlite3_int64 run, const struct attainmen
         struct summary metric;
         if (m == METRIC_ITL)
             continue;
-        if (samples_summarise(&a->scopes[class].metrics[m], r->warmup.requests, &metric))
+        if (samples_summarise(&a->scopes[class].metrics[m], r->warmup.requests, &metric, NULL))
             return error_no_memory(err);
         status = save_latency(s, run, metric_names[m], scope, &metric, err);
     }
