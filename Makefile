@@ -182,7 +182,8 @@ $(BUILD)/shipped_files.c: $(SHIPPED) Makefile
 
 UPLOT := reports/pages/vendor/uplot
 TEXTS := schema_sql=reports/store/schema.sql page_css=reports/pages/page.css page_js=reports/pages/page.js uplot_js=$(UPLOT)/uPlot.iife.min.js \
-         uplot_css=$(UPLOT)/uPlot.min.css uplot_licence=$(UPLOT)/LICENSE
+         uplot_css=$(UPLOT)/uPlot.min.css uplot_licence=$(UPLOT)/LICENSE \
+         explore_html=http/explore.html explore_css=http/explore.css explore_js=http/explore.js
 text_file = $(lastword $(subst =, ,$(1)))
 
 $(BUILD)/texts.c: $(foreach t,$(TEXTS),$(call text_file,$(t))) Makefile
