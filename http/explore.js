@@ -3,7 +3,7 @@ const $ = id => document.getElementById(id);
 const token = new URLSearchParams(location.search).get("token");
 const ask = (path, options = {}) => fetch(path, { ...options, headers: { Authorization: "Bearer " + token } });
 /* Sliders of logarithmic scales. */
-const fromSlider = { rate: v => 10 ** (v / 20), prompt: v => Math.round(2 ** (v / 4) * 8), output: v => Math.round(2 ** (v / 4) * 4) };
+const fromSlider = { rate: v => Number((10 ** (v / 20)).toPrecision(4)), prompt: v => Math.round(2 ** (v / 4) * 8), output: v => Math.round(2 ** (v / 4) * 4) };
 const toSlider = { rate: v => 20 * Math.log10(v), prompt: v => 4 * Math.log2(v / 8), output: v => 4 * Math.log2(v / 4) };
 const colours = ["--p0", "--p1", "--p2", "--p3", "--p4", "--p5", "--p6", "--p7", "--p8", "--p9", "--p10", "--p11"];
 let start, trace = null, points = [], running = null, timer = 0, touched = new Set();
@@ -72,6 +72,7 @@ function draw(id, metric, title, limit) {
         const dot = element("circle", { cx: x(q.rate_per_s), cy: y(q[metric][p]), r: q === points[0] ? 6 : 3.5, class: q === points[0] ? "now" : q.asked && !q.met ? "missed" : "dot" });
         dot.append(element("title", {}, `${number(q.rate_per_s)} requests/s: ${seconds(q[metric][p])}${q.overloaded ? ", overloaded" : ""}`));
         svg.append(dot);
+        if (q[metric][p] > y1) svg.append(element("text", { x: x(q.rate_per_s), y: y(y1) - 8, "text-anchor": "middle" }, "↑ " + seconds(q[metric][p])));
     }
     if (limit) svg.append(element("line", { x1: left, x2: right, y1: y(limit), y2: y(limit), class: "limit" }), element("text", { x: right, y: y(limit) - 5, "text-anchor": "end" }, `limit ${seconds(limit)}`));
 }

@@ -59,7 +59,8 @@ if command -v node >/dev/null && [ -d "$modules/playwright-core" ] && browser=$(
     timeout 200 node modules/explore.mjs "$browser" "$address" "$trace" ${PICTURES:-} | tee printed
     # The command that the page copies runs, and keeps the SLO's word.
     command=$(sed -n 's/^command tandem //p' printed)
-    eval "\"$tandem\" $command --no-db" | grep -q 'SLO MISSED'
+    eval "\"$tandem\" $command --no-db" >summary
+    grep -q 'SLO NOT MET' summary
     [ "$(query kept.db "SELECT count(*) FROM run")" = 1 ]
 else
     echo "skipped a part: chromium or playwright-core is not installed"

@@ -23,7 +23,7 @@ const verdict = page => page.locator('#verdict .big').textContent();
 const page = await open(address);
 await settled(page, 1);
 assert.equal(await verdict(page), 'SLO met');
-assert.match(await page.locator('#why').textContent(), /^At 5\.62 requests\/s: TTFT p99 [\d.]+ ms, TPOT p99 [\d.]+ ms; closest to its limit: .*meets the SLO up to [\d.]+\/s, and misses it at [\d.]+\/s\. By formula 17\.\d\/s can be sustained\.$/);
+assert.match(await page.locator('#why').textContent(), /^At 5\.53 requests\/s: TTFT p99 [\d.]+ ms, TPOT p99 [\d.]+ ms; closest to its limit: .*meets the SLO up to [\d.]+\/s, and misses it at [\d.]+\/s\. By formula 17\.\d\/s can be sustained\.$/);
 assert.equal(await page.locator('#curve_ttft circle').count(), 13);
 assert.equal(await page.locator('#curve_ttft .limit').count(), 1);
 assert.match(await page.locator('#cost').textContent(), /GPUs1price[\d.]+ \$\/h/);
