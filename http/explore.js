@@ -72,8 +72,9 @@ function draw(id, metric, title, limit) {
         const dot = element("circle", { cx: x(q.rate_per_s), cy: y(q[metric][p]), r: q === points[0] ? 6 : 3.5, class: q === points[0] ? "now" : q.asked && !q.met ? "missed" : "dot" });
         dot.append(element("title", {}, `${number(q.rate_per_s)} requests/s: ${seconds(q[metric][p])}${q.overloaded ? ", overloaded" : ""}`));
         svg.append(dot);
-        if (q[metric][p] > y1) svg.append(element("text", { x: x(q.rate_per_s), y: y(y1) - 8, "text-anchor": "middle" }, "↑ " + seconds(q[metric][p])));
     }
+    const above = sorted.map(q => q[metric][p]).filter(v => v > y1);
+    if (above.length) svg.append(element("text", { x: right, y: top - 8, "text-anchor": "end" }, `↑ up to ${seconds(Math.max(...above))}`));
     if (limit) svg.append(element("line", { x1: left, x2: right, y1: y(limit), y2: y(limit), class: "limit" }), element("text", { x: right, y: y(limit) - 5, "text-anchor": "end" }, `limit ${seconds(limit)}`));
 }
 
