@@ -4,11 +4,12 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 CC ?= gcc
-PACKAGES := build-essential pkg-config libgsl-dev libsqlite3-dev libcjson-dev zlib1g-dev libopenblas-dev
+PACKAGES := build-essential pkg-config libgsl-dev libsqlite3-dev libcjson-dev zlib1g-dev libopenblas-dev libmicrohttpd-dev
 CHECK_PACKAGES := clang clang-format libclang-rt-14-dev libcmocka-dev python3 python3-jsonschema valgrind openmpi-bin libopenmpi-dev
 LIBS := gsl sqlite3 libcjson zlib openblas
+PROGRAM_LIBS := libmicrohttpd # that the program alone needs, for what listens
 
-ROOMS := base workloads policies profiles sim reports/stats reports/store reports/pages reports/formats simulation planner engine_ref validation cli
+ROOMS := base workloads policies profiles sim reports/stats reports/store reports/pages reports/formats simulation planner engine_ref validation http cli
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-psabi
 CFLAGS ?= -O2 -g -flto=auto
 ALL_CFLAGS = -std=c17 -D_POSIX_C_SOURCE=200809L -pthread -I. $(WARNINGS) $(WERROR) $(CFLAGS) $(SANITIZE) \
@@ -21,7 +22,7 @@ ALL_LIBS = $(NOTED) $(filter-out -lgslcblas,$(shell pkg-config --libs $(LIBS) 2>
 
 SOURCES := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/shipped_files.o $(BUILD)/texts.o
-LIBRARY := $(filter-out $(BUILD)/cli/%,$(OBJECTS))
+LIBRARY := $(filter-out $(BUILD)/cli/% $(BUILD)/http/%,$(OBJECTS))
 TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/test_*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
@@ -101,7 +102,7 @@ $(BUILD)/testers/promtool:
 
 $(BUILD)/tandem: $(OBJECTS) | libraries
 	@echo "  $@"
-	$(Q)$(CC) $(ALL_CFLAGS) $(OBJECTS) $(ALL_LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(OBJECTS) $(ALL_LIBS) $(shell pkg-config --libs $(PROGRAM_LIBS) 2>/dev/null) -o $@
 
 # The compiler learns from runs of what users run most which branches are taken, and puts what runs often side by side:
 # the loop fits the processor's instruction cache then. It takes two builds, so `make` does without.
@@ -148,7 +149,7 @@ $(BUILD)/tandem-mpi.so: planner/mpi/mpi.c planner/transport.h
 # Without the libraries every compilation would fail; one sentence says what to do.
 .PHONY: libraries
 libraries:
-	@pkg-config --exists $(LIBS) 2>/dev/null || { echo "one of $(LIBS) is not installed (or pkg-config): run make deps"; exit 1; }
+	@pkg-config --exists $(LIBS) $(PROGRAM_LIBS) 2>/dev/null || { echo "one of $(LIBS) $(PROGRAM_LIBS) is not installed (or pkg-config): run make deps"; exit 1; }
 
 # What was compiled with other flags is compiled again.
 $(BUILD)/flags: force
@@ -181,7 +182,8 @@ $(BUILD)/shipped_files.c: $(SHIPPED) Makefile
 
 UPLOT := reports/pages/vendor/uplot
 TEXTS := schema_sql=reports/store/schema.sql page_css=reports/pages/page.css page_js=reports/pages/page.js uplot_js=$(UPLOT)/uPlot.iife.min.js \
-         uplot_css=$(UPLOT)/uPlot.min.css uplot_licence=$(UPLOT)/LICENSE
+         uplot_css=$(UPLOT)/uPlot.min.css uplot_licence=$(UPLOT)/LICENSE \
+         explore_html=http/explore.html explore_css=http/explore.css explore_js=http/explore.js
 text_file = $(lastword $(subst =, ,$(1)))
 
 $(BUILD)/texts.c: $(foreach t,$(TEXTS),$(call text_file,$(t))) Makefile
@@ -266,11 +268,12 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(LIBRARY) $(wildcard tests/*.h tests/fuzz
 # What a machine with a GPU and CUDA, but none of our packages, runs: the program, its libraries next to it, the backend, and
 # the header that building the backend there needs.
 KIT := $(BUILD)/gpu-kit
-KIT_LIBRARIES := libgsl libgslcblas libsqlite3 libcjson libz libopenblas libgfortran libquadmath
+KIT_LIBRARIES := libgsl libgslcblas libsqlite3 libcjson libz libopenblas libgfortran libquadmath libmicrohttpd libgnutls libp11-kit \
+                 libidn2 libunistring libtasn1 libnettle libhogweed libgmp libffi
 gpu-kit: $(OBJECTS) $(BUILD)/tandem-cuda.so ## gather what engine_ref/gpu_check.sh takes to a machine with a GPU
 	@rm -rf $(KIT); mkdir -p $(KIT)/lib $(KIT)/include/cjson; echo "  $(KIT)"
 	$(Q)cp $$(echo '#include <cjson/cJSON.h>' | $(CC) -E - | sed -n 's|.* "\(/.*/cJSON\.h\)".*|\1|p' | head -1) $(KIT)/include/cjson/
-	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/lib' $(OBJECTS) $(ALL_LIBS) -o $(KIT)/tandem
+	$(Q)$(CC) $(ALL_CFLAGS) -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/lib' $(OBJECTS) $(ALL_LIBS) $(shell pkg-config --libs $(PROGRAM_LIBS)) -o $(KIT)/tandem
 	$(Q)for l in $(KIT_LIBRARIES); do cp -L $$(ldd $(KIT)/tandem | sed -n "s|.*=> \(/[^ ]*/$$l[.-][^ ]*\) .*|\1|p" | head -1) $(KIT)/lib/ || exit 1; done
 	$(Q)cp $(BUILD)/tandem-cuda.so $(KIT)/ && du -sh $(KIT)
 

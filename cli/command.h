@@ -56,7 +56,7 @@ struct command {
 
 extern const struct command command_run, command_list, command_describe, command_trace, command_profile, command_report,
     command_validate, command_engine, command_plan, command_size, command_sweep, command_compare, command_calibrate,
-    command_model, command_papers;
+    command_model, command_papers, command_serve, command_explore;
 
 /* Fails where an option is given that is only of something else than what is asked for. */
 int refuse_option(const struct arguments *args, const struct option_spec *options, int option, const char *is_of,

@@ -16,11 +16,12 @@
 #include "planner/parallel.h"
 #include "workloads/source.h"
 
-static const struct command *const commands[] = {
-    &command_run,       &command_sweep,    &command_plan,    &command_size,
-    &command_list,      &command_describe, &command_trace,   &command_profile,
-    &command_model,     &command_report,   &command_compare, &command_validate,
-    &command_calibrate, &command_engine,   &command_papers,  NULL};
+static const struct command *const commands[] = {&command_run,       &command_sweep,   &command_plan,
+                                                 &command_size,      &command_list,    &command_describe,
+                                                 &command_trace,     &command_profile, &command_model,
+                                                 &command_report,    &command_compare, &command_validate,
+                                                 &command_calibrate, &command_engine,  &command_serve,
+                                                 &command_explore,   &command_papers,  NULL};
 
 int exit_for(const struct error *err)
 {

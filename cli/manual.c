@@ -102,10 +102,8 @@ static void print_actions(const struct command *c)
 /* What the first word behind a command may be, besides files: a command that lists it. */
 static const char *names_for(const struct command *c)
 {
-    static const char *const kinds[][2] = {{"run", "scenarios"},
-                                           {"sweep", "scenarios"},
-                                           {"plan", "plans"},
-                                           {NULL, NULL}};
+    static const char *const kinds[][2] = {
+        {"run", "scenarios"}, {"sweep", "scenarios"}, {"serve", "scenarios"}, {"plan", "plans"}, {NULL, NULL}};
     for (size_t i = 0; kinds[i][0]; i++)
         if (strcmp(kinds[i][0], c->name) == 0)
             return kinds[i][1];

@@ -342,6 +342,39 @@ static bool only_writes(const struct cluster *c, struct event_slot slot)
     return slot.index == slot_of_tiers(c).index && c->in_flight == 0 && c->more != 1;
 }
 
+uint32_t cluster_generated(const struct cluster *c, const struct request *r, sim_time *last_token)
+{
+    uint32_t generated = r->generated;
+    *last_token = r->last_token;
+    for (size_t i = 0; r->decode.in && i < c->replica_count; i++)
+        if (replica_decodes(c->replicas[i], r, &generated, last_token))
+            break;
+    return generated;
+}
+
+uint64_t cluster_kv_in_use(const struct cluster *c)
+{
+    uint64_t blocks = 0;
+    for (size_t i = 0; i < c->replica_count; i++)
+        blocks += replica_own_blocks_in_use(c->replicas[i]);
+    return blocks;
+}
+
+/* Whether the source may have another request before the next event. */
+static bool hears_of_more(struct cluster *c, const struct run_control *control, sim_time next, struct error *err)
+{
+    if (!control || !control->wait || !control->wait(control->state, c, next) || c->more != SOURCE_WAITS)
+        return false;
+    c->more = c->source->next(c->source->state, &c->next, err);
+    return true;
+}
+
+/* Nobody is served, and nobody comes: in real time, somebody may as long as the source waits. */
+static bool has_served_all(const struct cluster *c, const struct run_control *control)
+{
+    return c->in_flight == 0 && c->more != 1 && !(c->more == SOURCE_WAITS && control && control->wait);
+}
+
 /* At one instant probes come first, then arrivals, then ends of delays, then replicas in order of index: a batch formed
  * then can hold what has just arrived. */
 static int loop(struct cluster *c, const struct run_control *control, struct error *err)
@@ -354,7 +387,9 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
         sim_time arrives_at = next_arrival(c);
         bool arrival = arrives_at <= event_at && arrives_at != SIM_TIME_NEVER;
         sim_time earliest = arrival ? arrives_at : event_at;
-        if (earliest == SIM_TIME_NEVER || (c->fleet_count > 0 && c->more != 1 && c->in_flight == 0)) {
+        if (hears_of_more(c, control, earliest, err))
+            continue;
+        if (earliest == SIM_TIME_NEVER || (c->fleet_count > 0 && has_served_all(c, control))) {
             end_with_last_iteration(c);
             return c->in_flight > 0 ? cluster_stalled(c, err) : 0;
         }

@@ -117,11 +117,17 @@ struct cluster_totals {
 double cluster_held_s(const struct cluster_config *c, const struct cluster_totals *t);
 double cluster_replica_held_s(const struct cluster_config *c, const struct cluster_totals *t);
 
-/* How somebody outside watches and ends a run. */
+struct cluster;
+
+/* How somebody outside watches, paces and ends a run. */
 struct run_control {
     const volatile sig_atomic_t *stop; /* the run ends at the next event when this is not 0; may be NULL */
     /* Called every few thousand events; may be NULL. */
     void (*tick)(void *state, const struct cluster_totals *so_far);
+    /* Of a run in real time: called when everything before the event at `next` (SIM_TIME_NEVER: none is to come) has
+     * been applied. Returns false when that event is due, true as soon as a source that waits (SOURCE_WAITS) is to be
+     * asked again. May be NULL: every event is due at once. */
+    bool (*wait)(void *state, struct cluster *c, sim_time next);
     void *state;
 };
 
@@ -130,8 +136,12 @@ struct run_control {
 int cluster_run(const struct cluster_config *config, struct request_source *source, const struct observer *observer,
                 const struct run_control *control, struct cluster_totals *totals, struct error *err);
 
+/* For who waits: output tokens that a request in the cluster has, and when the last one comes, which is at the end of
+ * the next iteration where an engine schedules ahead; and KV blocks in use, over all replicas. */
+uint32_t cluster_generated(const struct cluster *c, const struct request *r, sim_time *last_token);
+uint64_t cluster_kv_in_use(const struct cluster *c);
+
 /* The same in steps, for whoever runs parts of a cluster next to each other. */
-struct cluster;
 
 /* `config`, `source` and `observer` outlive it. Returns 0, or -1 and *out is NULL. */
 int cluster_open(const struct cluster_config *config, struct request_source *source, const struct observer *observer,

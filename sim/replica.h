@@ -234,5 +234,8 @@ bool replica_is_closed(const struct replica *r);
 void replica_set_failure(struct replica *r, sim_time at);
 /* Brings the counters of a request that decodes here up to date. */
 void replica_settle(struct replica *r, struct request *request);
+/* Whether one that decodes does so here, and then how many output tokens it has, and when the last one comes: that
+ * changes nothing. */
+bool replica_decodes(const struct replica *r, const struct request *request, uint32_t *generated, sim_time *last_token);
 
 #endif

@@ -186,3 +186,14 @@ void replica_settle(struct replica *r, struct request *request)
 {
     decode_set_settle(&r->decodes, request);
 }
+
+bool replica_decodes(const struct replica *r, const struct request *request, uint32_t *generated, sim_time *last_token)
+{
+    const struct decode_set *d = &r->decodes;
+    if (request->decode.place >= d->count || d->heap[request->decode.place].r != request)
+        return false;
+    *generated = decode_set_generated(d, request);
+    if (*generated > request->generated)
+        *last_token = d->last_token;
+    return true;
+}
