@@ -183,14 +183,18 @@ static double fused_experts(const struct plan *s)
     return can ? (double)e->shared_intermediate / e->intermediate : 0;
 }
 
-/* Routers are small and precise: no engine has them in 8 bits. */
-static void add_router(const struct plan *s, double layers)
+static void keep_in_16_bits(struct operation *op)
 {
-    struct operation *op = gemm(s, "router", layers, s->m->moe.experts, s->m->hidden);
     if (op->weight_bytes < 2) {
         op->dtype = DTYPE_BF16;
         op->weight_bytes = 2;
     }
+}
+
+/* Routers are small and precise: no engine has them in 8 bits. */
+static void add_router(const struct plan *s, double layers)
+{
+    keep_in_16_bits(gemm(s, "router", layers, s->m->moe.experts, s->m->hidden));
 }
 
 static void add_experts(const struct plan *s)
@@ -311,6 +315,8 @@ int work_of_model(const struct model *m, const struct parallel *p, struct work *
     stream(&s, "final_norm", 1, 2.0 * m->hidden);
     struct operation *head = gemm(&s, "lm_head", 1, m->vocab / s.tensor, m->hidden);
     head->rows = PER_SEQUENCE;
+    if (m->bytes_per_embedding >= 2)
+        keep_in_16_bits(head);
     struct operation *sampler = work_add(out, "sampler", WORK_STREAM, 1);
     sampler->rows = PER_SEQUENCE;
     sampler->bytes_per_row = 4 * m->vocab / s.tensor;
@@ -340,7 +346,7 @@ void work_cut(struct work *w, const struct model *m, uint32_t stages, uint32_t s
 {
     static const char *const first[] = {"embedding", NULL}, *const last[] = {"final_norm", "lm_head", "sampler", NULL};
     double share = layers_of_stage(m->layers, stages, stage) / (double)m->layers;
-    double table = (double)m->hidden * m->vocab * m->bytes_per_weight, heads = m->tied_head ? 1 : 2;
+    double table = (double)m->hidden * m->vocab * m->bytes_per_embedding, heads = m->tied_head ? 1 : 2;
     double shards = m->vocab / work_find(w, "lm_head")->n; /* of embedding and head */
     double layers = w->weight_bytes - heads * table / shards;
     size_t kept = 0;
