@@ -60,6 +60,19 @@ double experts_awake(const struct experts *e, double rows)
     return e->experts / e->expert * -expm1(rows * log1p(-e->top_k / e->experts));
 }
 
+double work_expert_bytes(const struct work *w, double tokens)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct operation *op = &w->ops[i];
+        const struct experts *e = &op->experts;
+        if (op->kind == WORK_EXPERTS)
+            bytes += op->times * (experts_awake(e, tokens * op->rows_scale) + e->always) * (e->gated > 0 ? 3 : 2) *
+                     e->hidden * e->intermediate / e->tensor * op->weight_bytes;
+    }
+    return bytes;
+}
+
 /* What the parts below have in common. */
 struct plan {
     const struct model *m;
@@ -349,6 +362,9 @@ void work_cut(struct work *w, const struct model *m, uint32_t stages, uint32_t s
     double table = (double)m->hidden * m->vocab * m->bytes_per_embedding, heads = m->tied_head ? 1 : 2;
     double shards = m->vocab / work_find(w, "lm_head")->n; /* of embedding and head */
     double layers = w->weight_bytes - heads * table / shards;
+    struct weights_source *source = &w->source;
+    double loaded_layers = source->all_bytes - heads * table / shards;
+    double resident = source->any ? (w->weight_bytes - w->adapters.resident_bytes) / source->all_bytes : 1;
     size_t kept = 0;
     for (size_t i = 0; i < w->count; i++) {
         struct operation op = w->ops[i];
@@ -367,5 +383,12 @@ void work_cut(struct work *w, const struct model *m, uint32_t stages, uint32_t s
     w->layers *= share;
     w->state_bytes *= share;
     w->kv_bytes_per_token *= share;
-    w->weight_bytes = layers * share + table / shards * ((stage == 0) + (stage + 1 == stages));
+    double tables = table / shards * ((stage == 0) + (stage + 1 == stages));
+    w->weight_bytes = layers * share + tables;
+    w->adapters.bytes *= share;
+    w->adapters.resident_bytes *= share;
+    if (!source->any)
+        return;
+    source->all_bytes = loaded_layers * share + tables;
+    w->weight_bytes = source->all_bytes * resident + w->adapters.resident_bytes;
 }
