@@ -211,7 +211,7 @@ void model_quantise(struct model *m, enum dtype dtype)
     double bytes = dtype_bytes(dtype);
     if (bytes < m->bytes_per_weight || !m->moe.experts) {
         m->dtype = dtype;
-        m->bytes_per_weight = m->bytes_per_embedding = bytes;
+        m->bytes_per_weight = bytes;
     }
     if (bytes < m->moe.bytes_per_weight) {
         m->moe.dtype = dtype;

@@ -70,7 +70,7 @@ int model_read(const struct json *root, struct model *out, struct error *err);
 /* A model as a document of our own form, with where its numbers come from; the caller's. NULL when memory is short. */
 cJSON *model_json(const struct model *m, const char *source);
 
-/* Weights in another format; those that are narrower already stay as they are. */
+/* Weights in another format, but for embedding and output head; those that are narrower already stay as they are. */
 void model_quantise(struct model *m, enum dtype dtype);
 
 /* Routed experts in another format; fails for a model without experts. */
