@@ -66,7 +66,7 @@ static void print_power(const struct bill *bill, double boards_w)
 static void print_bill(const struct plan *p, const struct contender *c, size_t units, const struct point *at)
 {
     struct bill bill;
-    double tokens = point_mean(at, "tokens_per_s", 0.95).value, cost = 0;
+    double tokens = point_tokens_per_s(at, p->rate_per_s), cost = 0;
     char currency[16];
     for (size_t i = 0; i < at->count; i++)
         cost += plan_cost_per_h(p, &at->results[i]) / (double)at->count;

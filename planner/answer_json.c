@@ -77,7 +77,7 @@ static cJSON *bill_json(const struct plan *p, const struct contender *c, const s
     cJSON *o = cJSON_CreateObject(), *lines = cJSON_CreateArray();
     struct bill bill;
     char currency[16];
-    double cost = 0, tokens = point_mean(&size->point, "tokens_per_s", 0.95).value;
+    double cost = 0, tokens = point_tokens_per_s(&size->point, p->rate_per_s);
     for (size_t i = 0; i < size->point.count; i++)
         cost += plan_cost_per_h(p, &size->point.results[i]) / (double)size->point.count;
     family_bill(p, c->family, size->units, &bill);

@@ -3,10 +3,10 @@
 
 #include <ctype.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/deploy_flags.h"
 #include "profiles/shipped.h"
 #include "sim/scenario.h"
 #include "workloads/source.h"
@@ -22,106 +22,7 @@ static const struct engine_program {
     {"trtllm", "trtllm", "trtllm-serve", "python3 -m dynamo.trtllm", "", "--model-path"},
 };
 
-enum { VLLM, SGLANG, TRTLLM, PROGRAMS };
-
-__attribute__((format(printf, 2, 3))) static void add(struct deployed *d, const char *format, ...)
-{
-    va_list arguments;
-    size_t used = strlen(d->arguments);
-    if (used && used + 1 < sizeof d->arguments)
-        d->arguments[used++] = ' ';
-    va_start(arguments, format);
-    vsnprintf(d->arguments + used, sizeof d->arguments - used, format, arguments);
-    va_end(arguments);
-}
-
-static void add_switch(struct deployed *d, bool on, const char *if_on, const char *if_off)
-{
-    if (*(on ? if_on : if_off))
-        add(d, "%s", on ? if_on : if_off);
-}
-
-static double number_of(const struct param_set *set, const char *name)
-{
-    return param_number(set, name);
-}
-
-/* What an engine calls a format of weights; NULL where its flags have no word for it. */
-static const char *quantization(enum dtype dtype, bool has_int8)
-{
-    return dtype == DTYPE_FP8                ? "fp8"
-           : dtype == DTYPE_INT4             ? "awq"
-           : dtype == DTYPE_FP4              ? "modelopt_fp4"
-           : dtype == DTYPE_INT8 && has_int8 ? "w8a8_int8"
-                                             : NULL;
-}
-
-static void add_vllm(struct deployed *d, const struct pool *pool, const struct replica_config *r)
-{
-    const struct engine *e = &pool->cost.engine;
-    const struct parallel *p = &pool->cost.parallel;
-    add(d, "--tensor-parallel-size %u", p->tensor);
-    if (p->stages > 1)
-        add(d, "--pipeline-parallel-size %u", p->stages);
-    if (p->data > 1)
-        add(d, "--data-parallel-size %u", p->data);
-    add_switch(d, p->expert > 1, "--enable-expert-parallel", "");
-    add(d, "--max-num-seqs %.0f", number_of(r->batching_params, "max_sequences"));
-    add(d, "--max-num-batched-tokens %.0f", number_of(r->batching_params, "token_budget"));
-    if (number_of(r->batching_params, "long_prefill_threshold") > 0)
-        add(d, "--long-prefill-token-threshold %.0f", number_of(r->batching_params, "long_prefill_threshold"));
-    add(d, "--gpu-memory-utilization %g", e->memory.utilization);
-    add(d, "--block-size %u", r->kv_block_tokens);
-    add_switch(d, r->prefix_caching, "--enable-prefix-caching", "--no-enable-prefix-caching");
-    add_switch(d, r->schedule_ahead, "--async-scheduling", "--no-async-scheduling");
-    if (e->quantised)
-        add(d, "--quantization %s", quantization(e->weight_dtype, false));
-    if (strcmp(d->role, "serve") != 0)
-        add(d, "--kv-transfer-config '{\"kv_connector\":\"NixlConnector\",\"kv_role\":\"kv_both\"}'");
-}
-
-static void add_sglang(struct deployed *d, const struct pool *pool, const struct replica_config *r)
-{
-    const struct engine *e = &pool->cost.engine;
-    const struct parallel *p = &pool->cost.parallel;
-    add(d, "--tp %u", p->tensor * (p->data > 1 ? p->data : 1));
-    if (p->stages > 1)
-        add(d, "--pp %u", p->stages);
-    if (p->data > 1)
-        add(d, "--dp %u --enable-dp-attention", p->data);
-    if (p->expert > 1)
-        add(d, "--ep %u", p->expert);
-    add(d, "--max-running-requests %.0f", number_of(r->batching_params, "max_sequences"));
-    add(d, "--chunked-prefill-size %.0f", number_of(r->batching_params, "chunked_prefill_size"));
-    add(d, "--max-prefill-tokens %.0f", number_of(r->batching_params, "max_prefill_tokens"));
-    add_switch(d, number_of(r->batching_params, "mixed_chunk") > 0, "--enable-mixed-chunk", "");
-    add(d, "--mem-fraction-static %g", e->memory.utilization);
-    add(d, "--page-size %u", r->kv_block_tokens);
-    add_switch(d, r->prefix_caching, "", "--disable-radix-cache");
-    add_switch(d, r->schedule_ahead, "", "--disable-overlap-schedule");
-    if (e->quantised)
-        add(d, "--quantization %s", quantization(e->weight_dtype, true));
-    if (strcmp(d->role, "serve") != 0)
-        add(d, "--disaggregation-mode %s", d->role);
-}
-
-static void add_trtllm(struct deployed *d, const struct pool *pool, const struct replica_config *r)
-{
-    const struct parallel *p = &pool->cost.parallel;
-    const char *chunking = param_text(r->batching_params, "chunking");
-    add(d, "--tp_size %u", p->tensor * (p->data > 1 ? p->data : 1));
-    if (p->stages > 1)
-        add(d, "--pp_size %u", p->stages);
-    if (p->expert > 1)
-        add(d, "--ep_size %u", p->expert);
-    add(d, "--max_batch_size %.0f", number_of(r->batching_params, "max_sequences"));
-    add(d, "--max_num_tokens %.0f", number_of(r->batching_params, "token_budget"));
-    add_switch(d, strcmp(chunking, "none") != 0, "--enable_chunked_prefill", "");
-    add(d, "--kv_cache_free_gpu_memory_fraction %g", pool->cost.engine.memory.utilization);
-}
-
-static void (*const adders[PROGRAMS])(struct deployed *d, const struct pool *pool,
-                                      const struct replica_config *r) = {add_vllm, add_sglang, add_trtllm};
+enum { PROGRAMS = 3 }; /* in order of enum deploy_dialect */
 
 static const struct engine_program *program_of(const struct engine *engine)
 {
@@ -133,9 +34,9 @@ static const struct engine_program *program_of(const struct engine *engine)
 
 static bool form_takes(enum deploy_form form, const struct engine_program *program)
 {
-    return form == DEPLOY_DYNAMO || program == &programs[form == DEPLOY_SGLANG   ? SGLANG
-                                                         : form == DEPLOY_TRTLLM ? TRTLLM
-                                                                                 : VLLM];
+    return form == DEPLOY_DYNAMO || program == &programs[form == DEPLOY_SGLANG   ? SPEAKS_SGLANG
+                                                         : form == DEPLOY_TRTLLM ? SPEAKS_TRTLLM
+                                                                                 : SPEAKS_VLLM];
 }
 
 /* A repository in the model file's source ("meta-llama/Llama-3.1-70B config.json") that stands for the same model. */
@@ -145,7 +46,9 @@ static void name_model(const char *model, char *out, size_t size)
     struct error ignored = {0};
     const char *source = "";
     char resolved[160];
-    snprintf(out, size, "%s", model);
+    const char *config = strrchr(model, '/'); /* servers take the folder that it lies in */
+    bool in_folder = config && config > model && strcmp(config, "/config.json") == 0;
+    snprintf(out, size, "%.*s", (int)(in_folder ? (size_t)(config - model) : strlen(model)), model);
     if (shipped_load("model", model, &root, &ignored))
         return;
     if (json_read_string(&root, "source", false, &source, &ignored) == 0) {
@@ -187,12 +90,6 @@ static int take_pool(struct deployment *d, const struct scenario *s, size_t i, e
     if (strcmp(config->replica.batching->name, program->batching) != 0)
         return error_set(err, ERROR_INPUT, "--emit %s: expected its own scheduler (policy.batching %s), found %s",
                          deploy_form_names[form], program->batching, config->replica.batching->name);
-    const struct engine *e = &pool->cost.engine;
-    if (e->quantised && (program == &programs[TRTLLM] || !quantization(e->weight_dtype, program == &programs[SGLANG])))
-        return error_set(err, ERROR_INPUT,
-                         "--emit %s: expected weights in a format that a flag of the server says, found %s, which its "
-                         "checkpoint says",
-                         deploy_form_names[form], dtype_names[e->weight_dtype]);
     trial_take_held(s, i, &held);
     *part = (struct deployed){.gpus = held.together, .servers = held.gpus / held.together};
     snprintf(part->role, sizeof part->role, "%s",
@@ -205,9 +102,8 @@ static int take_pool(struct deployment *d, const struct scenario *s, size_t i, e
     name_model(pool->model, d->model, sizeof d->model);
     name_resource(d->model, d->name, sizeof d->name);
     const char *flag = form == DEPLOY_DYNAMO ? program->worker_model_flag : program->model_flag;
-    add(part, *flag ? "%s %s" : "%s%s", flag, d->model);
-    adders[program - programs](part, pool, &config->replica);
-    return 0;
+    deploy_add(part, *flag ? "%s %s" : "%s%s", flag, d->model);
+    return deploy_flags_add(part, s, i, (enum deploy_dialect)(program - programs), form, err);
 }
 
 int deployment_make(struct deployment *d, const struct plan *p, const struct family *f, size_t units,
@@ -305,9 +201,12 @@ static void write_commands(const struct deployment *d, FILE *out)
 {
     for (size_t i = 0; i < d->count; i++) {
         const struct deployed *part = &d->parts[i];
-        fprintf(out, "# %.0f server%s%s%s of %.0f %s GPU%s each\n%s %s\n", part->servers, part->servers == 1 ? "" : "s",
-                strcmp(part->role, "serve") == 0 ? "" : " that ", strcmp(part->role, "serve") == 0 ? "" : part->role,
-                part->gpus, part->device, part->gpus == 1 ? "" : "s", part->program, part->arguments);
+        const char *role = strcmp(part->role, "serve") == 0 ? "" : part->role;
+        fprintf(out, "# %.0f server%s%s%s of %.0f %s GPU%s each\n", part->servers, part->servers == 1 ? "" : "s",
+                *role ? " that " : "", role, part->gpus, part->device, part->gpus == 1 ? "" : "s");
+        if (*part->file)
+            fprintf(out, "echo '{%s}' > trtllm%s%s.yaml\n", part->file, *role ? "-" : "", role);
+        fprintf(out, "%s %s\n", part->program, part->arguments);
     }
 }
 
@@ -333,7 +232,8 @@ static const struct deployed *part_of(const struct deployment *d, const char *ro
     return NULL;
 }
 
-/* Values of the chart llm-d-modelservice; the chart gives vLLM the model and the tensor parallelism itself. */
+/* Values of the chart llm-d-modelservice, which gives vLLM the model itself. What it does not find among the requests
+ * it sets to one GPU, and Kubernetes takes no other limit than that. */
 static void write_llm_d(const struct deployment *d, FILE *out)
 {
     static const char *const roles[] = {"decode", "prefill"};
@@ -347,11 +247,14 @@ static void write_llm_d(const struct deployment *d, FILE *out)
         if (!part)
             continue;
         fprintf(out,
-                "  replicas: %.0f # of %.0f %s GPUs each\n  containers:\n    - name: vllm\n      modelCommand: "
-                "vllmServe\n      args:\n",
+                "  replicas: %.0f # of %.0f %s GPUs each\n  containers:\n    - name: vllm\n      image: IMAGE # yours\n"
+                "      modelCommand: vllmServe\n      args:\n",
                 part->servers, part->gpus, part->device);
         write_words(part->arguments, 1, "        ", out);
-        fprintf(out, "      resources:\n        limits:\n          nvidia.com/gpu: \"%.0f\"\n", part->gpus);
+        fprintf(out,
+                "      resources:\n        limits:\n          nvidia.com/gpu: \"%.0f\"\n        requests:\n          "
+                "nvidia.com/gpu: \"%.0f\"\n",
+                part->gpus, part->gpus);
     }
 }
 
@@ -384,6 +287,13 @@ static void write_dynamo(const struct deployment *d, FILE *out)
 
 void deployment_write(const struct deployment *d, enum deploy_form form, FILE *out)
 {
+    for (size_t i = 0; i < d->count; i++)
+        if (d->parts[i].needs_checkpoint) {
+            fprintf(out,
+                    "# %s stands for a checkpoint with weights in this format: servers read it, they do not make it\n",
+                    d->model);
+            break;
+        }
     (form == DEPLOY_LLM_D ? write_llm_d : form == DEPLOY_DYNAMO ? write_dynamo : write_commands)(d, out);
 }
 

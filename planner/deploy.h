@@ -16,9 +16,11 @@ extern const char *const deploy_form_names[]; /* "vllm", "sglang", "trtllm", "ll
 struct deployed {
     char role[16];        /* "serve", "prefill" or "decode" */
     char program[64];     /* "vllm serve" */
-    char arguments[1200]; /* from the model on, as words of a shell */
+    char arguments[2000]; /* from the model on, as words of a shell */
+    char file[640];       /* members of a JSON object that the server reads from a file; "": no file */
     char device[64];
-    double servers, gpus; /* how many; of each */
+    double servers, gpus;  /* how many; of each */
+    bool needs_checkpoint; /* the flags read weights in their format: they do not make them of 16-bit ones */
 };
 
 struct deployment {

@@ -46,7 +46,7 @@ static int ask_tokens(const struct plan *p, struct most_of_family *o, const char
         scales[SCALE_RATE] = o->capacity.kind == CAPACITY_FOUND ? o->capacity.low : value_of(&o->capacity);
     point_init(&point, scenario, scales, p->seed);
     int status = points_replicate(&list, 1, ROUGH_REPLICATIONS, pool, err);
-    o->tokens_per_s = status ? NAN : point_mean(&point, "tokens_per_s", 0.95).value;
+    o->tokens_per_s = status ? NAN : point_tokens_per_s(&point, p->rate_per_s);
     point_release(&point);
     return status;
 }

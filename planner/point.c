@@ -180,6 +180,16 @@ struct estimate point_mean(const struct point *p, const char *name, double confi
     return e;
 }
 
+double point_tokens_per_s(const struct point *p, double rate_per_s)
+{
+    double tokens = point_mean(p, "tokens_per_s", 0.95).value, requests = point_mean(p, "requests_per_s", 0.95).value;
+    double served = (1 - point_mean(p, "unserved", 0.95).value) * rate_per_s * p->scales[SCALE_RATE];
+    for (size_t i = 0; i < p->count; i++)
+        if (p->results[i].failed || p->results[i].overloaded)
+            return tokens;
+    return requests > 0 && isfinite(served) ? tokens / requests * served : tokens;
+}
+
 struct estimate point_margin(const struct point *p, double confidence)
 {
     double *values = values_of(p);

@@ -53,6 +53,11 @@ double point_typical_margin(const struct point *p);
 const struct trial_result *point_worst(const struct point *p); /* valid while the point is not replicated */
 struct estimate point_mean(const struct point *p, const char *name, double confidence);
 
+/* Tokens a second, prompts' and outputs', of `rate_per_s` requests (times the point's own scale) that go on coming: a
+ * run also lasts until its last request has ended, when fewer come. Where the queue grows, or the rate is not finite,
+ * those of the runs. */
+double point_tokens_per_s(const struct point *p, double rate_per_s);
+
 /* What breaks first in most of the replications; lives as long as the point is not replicated. */
 const char *point_binding(const struct point *p);
 

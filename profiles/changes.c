@@ -170,8 +170,9 @@ static int apply_adapters(struct work *w, const struct param_set *p, struct erro
             return error_set(err, ERROR_INPUT, "techniques: adapters needs a model with grouped attention");
         width += op->n + op->k * (i == 0 ? 3 : 1); /* query, key and value have one each */
     }
-    w->adapters = (struct adapters){count, 2 * w->layers * param_number(p, "rank") * width};
-    w->weight_bytes += w->adapters.bytes * (resident > 0 && resident < count ? resident : count);
+    double bytes = 2 * w->layers * param_number(p, "rank") * width;
+    w->adapters = (struct adapters){count, bytes, bytes * (resident > 0 && resident < count ? resident : count)};
+    w->weight_bytes += w->adapters.resident_bytes;
     return 0;
 }
 
@@ -260,6 +261,7 @@ static const struct param_spec source_params[] = {
 static int apply_source(struct work *w, const struct param_set *p, struct error *err)
 {
     double resident = param_number(p, "resident_share"), loaded = param_number(p, "loaded_share");
+    double weights = w->weight_bytes - w->adapters.resident_bytes; /* the model's own */
     bool experts = param_number(p, "experts") > 0;
     if (w->source.any)
         return twice("load weights", err);
@@ -269,9 +271,9 @@ static int apply_source(struct work *w, const struct param_set *p, struct error 
                                         .loaded_share = loaded < 0 ? 1 - resident : loaded,
                                         .bytes_per_s = param_number(p, "bytes_per_s"),
                                         .overlap = param_number(p, "overlap"),
-                                        .all_bytes = w->weight_bytes,
+                                        .all_bytes = weights,
                                         .experts = experts};
-    w->weight_bytes *= resident;
+    w->weight_bytes += weights * (resident - 1);
     return 0;
 }
 

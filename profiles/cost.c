@@ -88,6 +88,25 @@ static int create_phases(struct cost_model *cm, struct error *err)
     return 0;
 }
 
+/* A model for a phase is as it is: changes of the model's own work in that phase would be lost. NULL: there are none.
+ */
+static const char *lost_in_phase(const struct work *w)
+{
+    const struct attention_work *full = &w->attention[ATTENTION_FULL], *window = &w->attention[ATTENTION_WINDOW];
+    bool of_decodes = *w->phases.decodes;
+    if (of_decodes && (full->changed || window->changed))
+        return "a change of the KV that decodes read";
+    if (!of_decodes && full->density_from > 0)
+        return "attention_density";
+    if (!of_decodes && full->prefill_layers < full->decode_layers)
+        return "prefill_layers";
+    return w->overlap.communication > 0 || w->overlap.kernels > 0 ? "overlap"
+           : w->source.any                                        ? "weights_source"
+           : of_decodes && w->adapters.count > 0                  ? "adapters"
+           : of_decodes && w->filled_tokens > 0                   ? "background"
+                                                                  : NULL;
+}
+
 /* Changes that each choose what the same tokens run through. */
 static int check_changes(const struct cost_model *cm, struct error *err)
 {
@@ -99,6 +118,11 @@ static int check_changes(const struct cost_model *cm, struct error *err)
     if (phases && !w->phases.part && w->kv_groups.windowed > 0)
         return error_set(err, ERROR_INPUT,
                          "techniques: phase_model on a model whose layers have windows is not costed");
+    if (phases && lost_in_phase(w))
+        return error_set(err, ERROR_INPUT, "techniques: phase_model together with %s is not costed", lost_in_phase(w));
+    if (w->speculation.draft_tokens > 0 && (w->filled_tokens > 0 || w->overlap.kernels > 0))
+        return error_set(err, ERROR_INPUT, "techniques: speculation together with %s is not costed",
+                         w->filled_tokens > 0 ? "background" : "overlapped kernels");
     if (w->gpu_replicas > 0 && (cost_is_apart(cm) || cm->parallel.data > 1))
         return error_set(
             err, ERROR_INPUT,

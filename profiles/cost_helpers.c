@@ -67,11 +67,23 @@ int64_t cost_on_shared_gpu(const struct cost_model *cm, int64_t host, int64_t ke
     return alone > all ? alone : all;
 }
 
+/* Bytes of the weights that an iteration on so many rows reads, but for the output head's. */
+static double bytes_read(const struct work *w, double rows)
+{
+    double bytes = work_expert_bytes(w, rows);
+    for (size_t i = 0; i < w->count; i++) {
+        const struct operation *op = &w->ops[i];
+        if (op->kind == WORK_GEMM && op->rows == PER_TOKEN)
+            bytes += op->times * op->n * op->k * op->weight_bytes;
+    }
+    return bytes;
+}
+
 /* While GEMMs compute for longer than reading their weights takes, memory is idle. */
-int64_t cost_overlapped(const struct cost_model *cm, int64_t gemms, int64_t attention)
+int64_t cost_overlapped(const struct cost_model *cm, uint64_t rows, int64_t gemms, int64_t attention)
 {
     const struct device *d = &cm->device;
-    double read = cm->work.weight_bytes / (d->bandwidth_bytes_per_s * d->bandwidth_efficiency * 1e-9);
+    double read = bytes_read(&cm->work, (double)rows) / (d->bandwidth_bytes_per_s * d->bandwidth_efficiency * 1e-9);
     double idle = fmax(0, (double)(gemms - cost_fine(read)));
     return (int64_t)(cm->work.overlap.kernels * fmin(idle, (double)attention));
 }

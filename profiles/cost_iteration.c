@@ -36,7 +36,7 @@ static void mixed_cost(const struct cost_model *cm, const struct cost_shapes *s,
         if (cm->work.overlap.kernels > 0 || cm->work.gpu_replicas > 0)
             attention = line->attention + line->attention_slope * (int64_t)s->decode_kv;
         if (cm->work.overlap.kernels > 0)
-            total -= cost_overlapped(cm, tokens->total + s->prefill, attention);
+            total -= cost_overlapped(cm, s->tokens, tokens->total + s->prefill, attention);
         total += attention;
         launches += !joined;
         out->decode_alone = alone.total;
@@ -92,6 +92,13 @@ static int64_t launches_of(const struct cost_model *cm, const struct batch *batc
     return launches ? cm->launches : 0;
 }
 
+/* Decodes of an iteration are a pass's, spread over the tokens that it yields: so is the host's work for it. */
+static double tokens_a_pass(const struct cost_model *cm, double sequences)
+{
+    const struct speculation *s = &cm->work.speculation;
+    return s->draft_tokens > 0 ? speculation_tokens_of(s, sequences) : 1;
+}
+
 /* Scheduling ahead, an iteration takes as long as the host's work for the next one, if that is longer; what is exposed
  * comes on top of either. Kernels are launched while others run, so that no iteration is over before that is done. */
 static void wait_for_host(const struct cost_model *cm, const struct batch *batch, bool decodes_alone,
@@ -100,8 +107,9 @@ static void wait_for_host(const struct cost_model *cm, const struct batch *batch
     double sequences = (double)(batch->count + batch->decodes);
     int64_t host = launches_of(cm, batch, decodes_alone);
     if (cm->engine.schedule_ahead)
-        host += cost_fine(cm->device.host_ns + cost_waited_ns(cm) +
-                          (cm->device.host_ns_per_sequence + cost_waited_each_ns(cm)) * sequences);
+        host += cost_fine((cm->device.host_ns + cost_waited_ns(cm) +
+                           (cm->device.host_ns_per_sequence + cost_waited_each_ns(cm)) * sequences) /
+                          (decodes_alone ? tokens_a_pass(cm, sequences) : 1));
     else if (host > 0)
         host += cm->host;
     if ((int64_t)out->total >= host)

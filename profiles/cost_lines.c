@@ -13,9 +13,10 @@ static struct decode_line compute_line(const struct cost_model *cm, uint64_t seq
 
 /* A part of the shorter of both is hidden: of attention up to the KV tokens at which it takes longer than what GEMMs
  * leave idle, of that from then on. */
-static void overlap_line(const struct cost_model *cm, int64_t gemms, uint64_t kv, struct decode_line *line)
+static void overlap_line(const struct cost_model *cm, uint64_t rows, int64_t gemms, uint64_t kv,
+                         struct decode_line *line)
 {
-    int64_t idle = cost_overlapped(cm, gemms, INT64_MAX), hidden;
+    int64_t idle = cost_overlapped(cm, rows, gemms, INT64_MAX), hidden;
     double share = cm->work.overlap.kernels, room = (double)idle / share - (double)line->attention;
     double meet = line->attention_slope > 0 ? floor(room / (double)line->attention_slope) : room < 0 ? -1 : INFINITY;
     if ((double)kv > meet) {
@@ -64,7 +65,7 @@ static struct decode_line line_of(const struct cost_model *cm, uint64_t sequence
     for (int i = 0; i < COST_SOURCES; i++)
         line.by[i] = tokens.by[i] + heads.by[i];
     if (cm->work.overlap.kernels > 0)
-        overlap_line(cm, tokens.total, kv, &line);
+        overlap_line(cm, sequences, tokens.total, kv, &line);
     if (cm->work.gpu_replicas > 0)
         share_line(cm, cm->host + cost_fine(cost_waited_each_ns(cm) * (double)sequences), kv, &line);
     return line;

@@ -113,7 +113,7 @@ const struct dense_cost *cost_tokens_kept(const struct cost_model *cm, const str
 int64_t cost_on_shared_gpu(const struct cost_model *cm, int64_t host, int64_t kernels);
 
 /* What of decodes' attention runs while GEMMs leave memory idle: fine time that an iteration is shorter. */
-int64_t cost_overlapped(const struct cost_model *cm, int64_t gemms, int64_t attention);
+int64_t cost_overlapped(const struct cost_model *cm, uint64_t rows, int64_t gemms, int64_t attention);
 
 /* Shapes (cost_shapes.c). */
 

@@ -80,25 +80,11 @@ static double halves_ns(const struct kernels *k, double tokens, double *by)
     return compute + between - k->work->overlap.communication * fmin(compute, between);
 }
 
-/* Bytes of the experts that so many tokens wake on this GPU, in all layers. */
-static double awake_bytes(const struct work *w, double tokens)
-{
-    double bytes = 0;
-    for (size_t i = 0; i < w->count; i++) {
-        const struct operation *op = &w->ops[i];
-        const struct experts *e = &op->experts;
-        if (op->kind == WORK_EXPERTS)
-            bytes += op->times * (experts_awake(e, tokens * op->rows_scale) + e->always) * (e->gated > 0 ? 3 : 2) *
-                     e->hidden * e->intermediate / e->tensor * op->weight_bytes;
-    }
-    return bytes;
-}
-
 /* Weights arrive from below GPU memory while others are computed with. */
 static double with_loads(const struct work *w, double tokens, double compute)
 {
     const struct weights_source *s = &w->source;
-    double bytes = s->loaded_share * (s->experts ? awake_bytes(w, tokens) : s->all_bytes);
+    double bytes = s->loaded_share * (s->experts ? work_expert_bytes(w, tokens) : s->all_bytes);
     double loads = bytes / s->bytes_per_s * 1e9;
     return compute + loads - s->overlap * fmin(compute, loads);
 }
@@ -130,9 +116,10 @@ static double shared_ns(const void *self, double tokens)
 
 /* S-LoRA (Sheng et al. 2023, arXiv 2311.03285): kernels that read every adapter of a batch once, at two launches for
  * each of four projections; their arithmetic is a hundredth of the projections' own. */
-static double adapters_ns(const struct kernels *k, double sequences)
+static double adapters_ns(const struct kernels *k, double rows)
 {
     const struct adapters *a = &k->work->adapters;
+    double sequences = rows / fmax(k->work->attention[ATTENTION_FULL].decode_queries, 1); /* rows of one have its own */
     const struct device *d = k->device;
     double present = a->count * -expm1(sequences * log1p(-1 / fmax(a->count, 1 + 1e-12)));
     return present * a->bytes / (d->bandwidth_bytes_per_s * d->bandwidth_efficiency * 1e-9) +

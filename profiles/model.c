@@ -86,11 +86,33 @@ static int check_model(const struct json *o, const struct model *m, struct error
 
 int model_read(const struct json *o, struct model *m, struct error *err)
 {
-    static const char *const keys[] = {
-        "name",   "layers",           "hidden",       "intermediate", "heads",  "kv_heads",        "head_dim",
-        "vocab",  "max_tokens",       "gated_mlp",    "tied_head",    "source", "dtype",           "qk_norm",
-        "latent", "bytes_per_weight", "bytes_per_kv", "moe",          "window", "windowed_layers", "gated_attention",
-        "state",  "attention_layers", "mlp_layers",   "left_out",     NULL};
+    static const char *const keys[] = {"name",
+                                       "layers",
+                                       "hidden",
+                                       "intermediate",
+                                       "heads",
+                                       "kv_heads",
+                                       "head_dim",
+                                       "vocab",
+                                       "max_tokens",
+                                       "gated_mlp",
+                                       "tied_head",
+                                       "source",
+                                       "dtype",
+                                       "qk_norm",
+                                       "latent",
+                                       "bytes_per_weight",
+                                       "bytes_per_kv",
+                                       "moe",
+                                       "window",
+                                       "windowed_layers",
+                                       "gated_attention",
+                                       "state",
+                                       "attention_layers",
+                                       "mlp_layers",
+                                       "left_out",
+                                       "bytes_per_embedding",
+                                       NULL};
     const char *name = NULL, *left_out = "";
     if (json_check_keys(o, keys, err) || json_read_string(o, "name", true, &name, err) ||
         read_u32(o, "layers", true, 1000, &m->layers, err) || read_u32(o, "hidden", true, 1000000, &m->hidden, err) ||
@@ -109,6 +131,9 @@ int model_read(const struct json *o, struct model *m, struct error *err)
         read_u32(o, "windowed_layers", false, m->layers, &m->windowed_layers, err))
         return -1;
     m->dtype = m->bytes_per_weight == 1 ? DTYPE_FP8 : m->bytes_per_weight == 4 ? DTYPE_FP32 : DTYPE_BF16;
+    m->bytes_per_embedding = m->bytes_per_weight;
+    if (json_read_number(o, "bytes_per_embedding", false, 0.1, 8, &m->bytes_per_embedding, err))
+        return -1;
     struct json latent = json_member(o, "latent"), moe = json_member(o, "moe");
     if (dtype_read(o, "dtype", &m->dtype, err) || read_latent(&latent, &m->latent, err) || read_experts(&moe, m, err))
         return -1;
@@ -137,12 +162,17 @@ double model_expert_parameters(const struct model *m)
     return e->experts ? layers * e->experts * (double)m->hidden * e->intermediate * (m->gated_mlp ? 3 : 2) : 0;
 }
 
+double model_embedding_parameters(const struct model *m)
+{
+    return (double)m->hidden * m->vocab * (m->tied_head ? 1 : 2);
+}
+
 double model_parameters(const struct model *m)
 {
     const struct expert_layers *e = &m->moe;
     double hidden = m->hidden, matrices = m->gated_mlp ? 3 : 2;
     double mlp = hidden * m->intermediate * matrices;
-    double head = hidden * m->vocab * (m->tied_head ? 1 : 2);
+    double head = model_embedding_parameters(m);
     double mixers = m->attention_layers * attention_parameters(m) +
                     m->state.layers * hidden * ((double)m->state.in_width + m->state.out_width);
     if (e->experts == 0)
@@ -154,8 +184,9 @@ double model_parameters(const struct model *m)
 
 double model_weight_bytes(const struct model *m)
 {
-    double experts = model_expert_parameters(m);
-    return (model_parameters(m) - experts) * m->bytes_per_weight + experts * m->moe.bytes_per_weight;
+    double experts = model_expert_parameters(m), tables = model_embedding_parameters(m);
+    return (model_parameters(m) - experts - tables) * m->bytes_per_weight + tables * m->bytes_per_embedding +
+           experts * m->moe.bytes_per_weight;
 }
 
 double model_kv_bytes_per_token(const struct model *m)

@@ -47,6 +47,7 @@ struct model {
     bool gated_attention;                  /* a gate as wide as the queries is projected with them (Qwen3-Next) */
     enum dtype dtype;                      /* of arithmetic; by default bf16, fp8 or fp32 as bytes_per_weight says */
     double bytes_per_weight, bytes_per_kv;
+    double bytes_per_embedding; /* a weight of embedding and output head, which may be wider than the others */
     struct latent_attention latent;
     struct expert_layers moe;
     struct state_layers state;
@@ -69,7 +70,7 @@ int model_read(const struct json *root, struct model *out, struct error *err);
 /* A model as a document of our own form, with where its numbers come from; the caller's. NULL when memory is short. */
 cJSON *model_json(const struct model *m, const char *source);
 
-/* Weights in another format; those that are narrower already stay as they are. */
+/* Weights in another format, but for embedding and output head; those that are narrower already stay as they are. */
 void model_quantise(struct model *m, enum dtype dtype);
 
 /* Routed experts in another format; fails for a model without experts. */
@@ -78,6 +79,9 @@ int model_quantise_experts(struct model *m, enum dtype dtype, struct error *err)
 /* All parameters, and how many of them are in routed experts. */
 double model_parameters(const struct model *m);
 double model_expert_parameters(const struct model *m);
+
+/* Of embedding and output head. */
+double model_embedding_parameters(const struct model *m);
 
 /* Bytes of all parameters. */
 double model_weight_bytes(const struct model *m);

@@ -134,8 +134,9 @@ static int read_attention(struct model_config *c, struct error *err)
     m->kv_heads = cJSON_IsTrue(falcon.node) && !config_says(c, "new_decoder_architecture") ? 1 : m->heads;
     const char *kv_heads = cJSON_IsFalse(config_find(c, "multi_query_attention").node)
                                ? "num_key_value_heads"
-                               : "num_key_value_heads multi_query_group_num num_kv_heads";
-    if (config_count(c, kv_heads, false, 1, 10000, &m->kv_heads, err))
+                               : "num_key_value_heads multi_query_group_num num_kv_heads n_head_kv";
+    bool one = m->kv_heads == 1; /* Falcon-7B writes num_kv_heads 71, and has one (modeling_falcon.py) */
+    if (!one && config_count(c, kv_heads, false, 1, 10000, &m->kv_heads, err))
         return -1;
     m->head_dim = m->hidden / m->heads;
     if (config_count(c, "head_dim kv_channels attention_head_dim", false, 1, 10000, &m->head_dim, err) ||
@@ -198,7 +199,7 @@ static void name_what_is_left_out(struct model_config *c)
 int model_read_config(const struct json *config, const struct json *quantised, struct model *out, struct error *err)
 {
     struct model_config c = {.out = out};
-    *out = (struct model){.bytes_per_kv = 2};
+    *out = (struct model){.bytes_per_kv = 2, .bytes_per_embedding = 2};
     if (find_decoder(config, &c, err) || add_usual(&c, err) || read_sizes(&c, config, err) || read_attention(&c, err) ||
         config_read_layers(&c, err) || config_read_experts(&c, err) || config_read_formats(&c, config, quantised, err))
         return -1;

@@ -54,9 +54,10 @@ cJSON *model_json(const struct model *m, const char *source)
     cJSON *o = cJSON_CreateObject();
     if (o && cJSON_AddStringToObject(o, "name", m->name) && cJSON_AddStringToObject(o, "source", source) &&
         (!m->left_out[0] || cJSON_AddStringToObject(o, "left_out", m->left_out)) && add_sizes(o, m) &&
-        add(o, "bytes_per_weight", m->bytes_per_weight) && add(o, "bytes_per_kv", m->bytes_per_kv) &&
-        cJSON_AddStringToObject(o, "dtype", dtype_names[m->dtype]) && add_latent(o, &m->latent) &&
-        add_experts(o, &m->moe) && add_state(o, &m->state))
+        add(o, "bytes_per_weight", m->bytes_per_weight) &&
+        (m->bytes_per_embedding == m->bytes_per_weight || add(o, "bytes_per_embedding", m->bytes_per_embedding)) &&
+        add(o, "bytes_per_kv", m->bytes_per_kv) && cJSON_AddStringToObject(o, "dtype", dtype_names[m->dtype]) &&
+        add_latent(o, &m->latent) && add_experts(o, &m->moe) && add_state(o, &m->state))
         return o;
     cJSON_Delete(o);
     return NULL;

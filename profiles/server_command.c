@@ -10,9 +10,7 @@
 
 #include "base/nearest.h"
 #include "base/printable.h"
-#include "profiles/device.h"
 #include "profiles/engine.h"
-#include "profiles/engine_server.h"
 #include "profiles/model.h"
 #include "profiles/model_name.h"
 #include "profiles/server_flags.h"
@@ -364,6 +362,31 @@ static int find_model(struct server_command *c, struct shape *s, struct model *o
     return model_load(s->model, out, err);
 }
 
+/* SGLang's limits are those of all attention ranks together, and it is less conservative with them (server_args.py,
+ * _handle_data_parallelism). */
+static int divide_limits(struct server_command *c, long long ranks, struct error *err)
+{
+    static const struct {
+        const char *path, *flag;
+    } limits[] = {{"policy.batching.chunked_prefill_size", "--chunked-prefill-size"},
+                  {"policy.batching.max_sequences", "--max-running-requests"}};
+    const char *careful = find_word(c, "policy.batching.schedule_conservativeness");
+    char text[40];
+    snprintf(text, sizeof text, "%.15g", (careful ? strtod(careful, NULL) : 1) * SGLANG_RANKS_CONSERVATIVENESS);
+    if (add_word(c, "policy.batching.schedule_conservativeness", text, err))
+        return -1;
+    for (size_t i = 0; i < 2; i++) {
+        const char *said = find_word(c, limits[i].path);
+        long long all = said ? strtoll(said, NULL, 10) : 0;
+        if (!said)
+            note(c, "attention ranks: SGLang divides %s by them; say it, for what it starts with is not divided here",
+                 limits[i].flag);
+        else if (all > 0 && add_count(c, limits[i].path, all < ranks ? 1 : all / ranks, err))
+            return -1;
+    }
+    return 0;
+}
+
 /* Ranks of experts step together; without experts, and without attention apart, each rank is a replica. */
 static int add_shape(struct server_command *c, const struct server_program *p, struct shape *s, const struct model *m,
                      struct error *err)
@@ -378,9 +401,8 @@ static int add_shape(struct server_command *c, const struct server_program *p, s
                          gpus, ranks);
     if (s->attention_dp && !mixture)
         note(c, "attention ranks: only a mixture of experts has them here; each rank is a replica");
-    if (s->attention_dp && together)
-        note(c, "attention ranks: SGLang divides chunked_prefill_size and max_running_requests by them, and schedules "
-                "less conservatively; say so in the scenario");
+    if (s->attention_dp && together && strcmp(p->engine, "sglang") == 0 && divide_limits(c, ranks, err))
+        return -1;
     if (experts > 1 && !mixture)
         note(c, "expert parallelism: the model has no experts");
     if (add_count(c, "cluster.tensor_parallel", tensor, err) ||
@@ -428,72 +450,4 @@ int server_command_read(const char *text, struct server_command *out, struct err
     int status = split(text, &pieces, err) ? -1 : read_pieces(&pieces, out, err);
     free(pieces.text);
     return status;
-}
-
-static bool says(const struct server_command *c, const char *beginning)
-{
-    for (size_t i = 0; i < c->word_count; i++)
-        if (strncmp(c->words[i].path, beginning, strlen(beginning)) == 0)
-            return true;
-    return false;
-}
-
-static void forget(struct json *object, const char *const *keys)
-{
-    for (; cJSON_IsObject(object->node) && *keys; keys++)
-        cJSON_DeleteItemFromObjectCaseSensitive((cJSON *)(uintptr_t)object->node, *keys);
-}
-
-/* Words of the batching policy lie over what the server starts with on the device, and blocks that are counted are the
- * server's. */
-static int take_server_words(const struct server_command *c, struct json *scenario, struct error *err)
-{
-    struct json engine = json_member(scenario, "engine"), policy;
-    struct engine_server server = {0};
-    struct device device;
-    const char *name = NULL;
-    if (json_read_string(scenario, "device", true, &name, err) || device_load(name, &device, err))
-        return -1;
-    int status = engine_server_read(&engine, &device, &server, err);
-    static const char *const keys[] = {"batching", "kv_block_tokens"};
-    for (size_t i = 0; status == 0 && i < 2; i++) {
-        policy = json_member(&server.policy, keys[i]);
-        char path[40], *text = policy.node ? cJSON_PrintUnformatted(policy.node) : NULL;
-        snprintf(path, sizeof path, "policy.%s", keys[i]);
-        if (policy.node && !text)
-            status = error_no_memory(err);
-        else if (text && says(c, i == 0 ? "policy.batching." : "policy.kv_blocks"))
-            status = json_set_path(scenario, path, text, err);
-        free(text);
-    }
-    engine_server_release(&server);
-    return status;
-}
-
-int server_command_apply(const struct server_command *c, struct json *scenario, struct error *err)
-{
-    static const char *const of_scenario[] = {"model", "engine", NULL};
-    static const char *const of_policy[] = {"batching",       "order",           "admission", "preemption",
-                                            "prefix_caching", "kv_block_tokens", "kv_blocks", NULL};
-    static const char *const of_cluster[] = {"replicas",      "tensor_parallel", "pipeline_parallel",
-                                             "data_parallel", "expert_parallel", NULL};
-    struct json cluster = json_member(scenario, "cluster"), policy = json_member(scenario, "policy");
-    struct json pools = json_member(&cluster, "pools"), placement = json_member(&cluster, "placement");
-    if (pools.node || placement.node)
-        return json_complain(pools.node ? &pools : &placement, "none with --like, whose command line is one server's",
-                             err);
-    forget(scenario, of_scenario);
-    forget(&policy, of_policy);
-    forget(&cluster, of_cluster);
-    bool served = says(c, "policy.batching.") || says(c, "policy.kv_blocks");
-    for (int pass = 0; pass < 2; pass++) { /* the engine says what the policy's words lie over */
-        if (pass == 1 && served && take_server_words(c, scenario, err))
-            return -1;
-        for (size_t i = 0; i < c->word_count; i++) {
-            bool late = strncmp(c->words[i].path, "policy.", 7) == 0;
-            if (late == (pass == 1) && json_set_path(scenario, c->words[i].path, c->words[i].value, err))
-                return -1;
-        }
-    }
-    return 0;
 }

@@ -8,6 +8,9 @@
 
 enum { SERVER_WORDS_MAX = 32, SERVER_NOTES_MAX = 48 };
 
+/* What SGLang multiplies schedule_conservativeness by under attention data parallelism. */
+#define SGLANG_RANKS_CONSERVATIVENESS 0.3
+
 /* A word of a scenario and its value, as json_set_path takes them. */
 struct server_word {
     char path[64], value[200];

@@ -35,13 +35,20 @@ static const struct param_spec layers_params[] = {
     {0},
 };
 
-/* An operation that runs in every layer is split: in the first layers on all tokens, in the others on those alone that
+/* Whether prompt tokens run through it in layers, be it some of them (experts after dense layers). */
+static bool is_of_layers(const struct operation *op)
+{
+    return op->rows == PER_TOKEN && strcmp(op->name, "embedding") != 0 && strcmp(op->name, "final_norm") != 0;
+}
+
+/* An operation of layers is split: in the first layers on all tokens, in the others on those alone that
  * yield an output token. */
 static int apply_layers(struct work *w, const struct param_set *p, struct error *err)
 {
     bool windowed = strcmp(param_text(p, "attention"), "windowed") == 0;
     double share = windowed ? w->attention[ATTENTION_WINDOW].decode_layers / w->layers : param_number(p, "share");
-    double others = (1 - share) * w->layers;
+    double attention = w->attention[ATTENTION_FULL].decode_layers + w->attention[ATTENTION_WINDOW].decode_layers;
+    double others = (1 - share) * attention;
     size_t before = w->count;
     if (windowed && share == 0)
         return error_set(err, ERROR_INPUT, "techniques: prefill_layers: the model has no layers with a window");
@@ -53,7 +60,7 @@ static int apply_layers(struct work *w, const struct param_set *p, struct error 
     assert(2 * before + 1 <= WORK_OPS_MAX);
     for (size_t i = 0; i < before; i++) {
         struct operation *op = &w->ops[i];
-        if (op->rows != PER_TOKEN || op->times < w->layers)
+        if (!is_of_layers(op))
             continue;
         struct operation rest = *op;
         op->times *= share;

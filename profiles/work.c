@@ -60,6 +60,19 @@ double experts_awake(const struct experts *e, double rows)
     return e->experts / e->expert * -expm1(rows * log1p(-e->top_k / e->experts));
 }
 
+double work_expert_bytes(const struct work *w, double tokens)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct operation *op = &w->ops[i];
+        const struct experts *e = &op->experts;
+        if (op->kind == WORK_EXPERTS)
+            bytes += op->times * (experts_awake(e, tokens * op->rows_scale) + e->always) * (e->gated > 0 ? 3 : 2) *
+                     e->hidden * e->intermediate / e->tensor * op->weight_bytes;
+    }
+    return bytes;
+}
+
 /* What the parts below have in common. */
 struct plan {
     const struct model *m;
@@ -183,14 +196,18 @@ static double fused_experts(const struct plan *s)
     return can ? (double)e->shared_intermediate / e->intermediate : 0;
 }
 
-/* Routers are small and precise: no engine has them in 8 bits. */
-static void add_router(const struct plan *s, double layers)
+static void keep_in_16_bits(struct operation *op)
 {
-    struct operation *op = gemm(s, "router", layers, s->m->moe.experts, s->m->hidden);
     if (op->weight_bytes < 2) {
         op->dtype = DTYPE_BF16;
         op->weight_bytes = 2;
     }
+}
+
+/* Routers are small and precise: no engine has them in 8 bits. */
+static void add_router(const struct plan *s, double layers)
+{
+    keep_in_16_bits(gemm(s, "router", layers, s->m->moe.experts, s->m->hidden));
 }
 
 static void add_experts(const struct plan *s)
@@ -311,6 +328,8 @@ int work_of_model(const struct model *m, const struct parallel *p, struct work *
     stream(&s, "final_norm", 1, 2.0 * m->hidden);
     struct operation *head = gemm(&s, "lm_head", 1, m->vocab / s.tensor, m->hidden);
     head->rows = PER_SEQUENCE;
+    if (m->bytes_per_embedding >= 2)
+        keep_in_16_bits(head);
     struct operation *sampler = work_add(out, "sampler", WORK_STREAM, 1);
     sampler->rows = PER_SEQUENCE;
     sampler->bytes_per_row = 4 * m->vocab / s.tensor;
@@ -340,9 +359,12 @@ void work_cut(struct work *w, const struct model *m, uint32_t stages, uint32_t s
 {
     static const char *const first[] = {"embedding", NULL}, *const last[] = {"final_norm", "lm_head", "sampler", NULL};
     double share = layers_of_stage(m->layers, stages, stage) / (double)m->layers;
-    double table = (double)m->hidden * m->vocab * m->bytes_per_weight, heads = m->tied_head ? 1 : 2;
+    double table = (double)m->hidden * m->vocab * m->bytes_per_embedding, heads = m->tied_head ? 1 : 2;
     double shards = m->vocab / work_find(w, "lm_head")->n; /* of embedding and head */
     double layers = w->weight_bytes - heads * table / shards;
+    struct weights_source *source = &w->source;
+    double loaded_layers = source->all_bytes - heads * table / shards;
+    double resident = source->any ? (w->weight_bytes - w->adapters.resident_bytes) / source->all_bytes : 1;
     size_t kept = 0;
     for (size_t i = 0; i < w->count; i++) {
         struct operation op = w->ops[i];
@@ -361,5 +383,12 @@ void work_cut(struct work *w, const struct model *m, uint32_t stages, uint32_t s
     w->layers *= share;
     w->state_bytes *= share;
     w->kv_bytes_per_token *= share;
-    w->weight_bytes = layers * share + table / shards * ((stage == 0) + (stage + 1 == stages));
+    double tables = table / shards * ((stage == 0) + (stage + 1 == stages));
+    w->weight_bytes = layers * share + tables;
+    w->adapters.bytes *= share;
+    w->adapters.resident_bytes *= share;
+    if (!source->any)
+        return;
+    source->all_bytes = loaded_layers * share + tables;
+    w->weight_bytes = source->all_bytes * resident + w->adapters.resident_bytes;
 }

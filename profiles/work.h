@@ -106,8 +106,9 @@ struct kv_reuse {
 
 /* Low-rank adapters, of which every request has one at random. */
 struct adapters {
-    double count; /* 0: none */
-    double bytes; /* of one, on this GPU */
+    double count;          /* 0: none */
+    double bytes;          /* of one, on this GPU */
+    double resident_bytes; /* of all that lie in its memory */
 };
 
 /* Models that prompts or decodes run through instead; "": the model itself. */
@@ -182,5 +183,8 @@ double work_activation_bytes(const struct work *w, double tokens, double sequenc
 /* Experts of one GPU that `rows` tokens wake, when each token picks its experts at random:
  * E/ep · (1 − (1 − k/E)^rows). */
 double experts_awake(const struct experts *e, double rows);
+
+/* Bytes of the experts that so many tokens wake on this GPU, in all layers. */
+double work_expert_bytes(const struct work *w, double tokens);
 
 #endif

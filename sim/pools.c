@@ -2,6 +2,7 @@
 /* From what a scenario says of its cluster, in either form (pools_read.c), to what runs: costs, stages, links. */
 #include "sim/pools.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,7 +74,7 @@ static int create_stages(const struct scenario *s, struct pool *pool, struct poo
     const struct device *d = &pool->cost.device;
     out->stage_executors = others->executors;
     out->stage_link = (struct pipeline_link){
-        .bytes_per_token = m->hidden * (m->bytes_per_weight > 1 ? 2.0 : 1.0) / pool->parallel.tensor,
+        .bytes_per_token = m->hidden * fmax(dtype_bytes(m->dtype), 2) / pool->parallel.tensor, /* as collectives */
         .bytes_per_s = pool->stage_bytes_per_s >= 0 ? pool->stage_bytes_per_s : d->link_bytes_per_s,
         .latency = (sim_time)(pool->stage_latency_ns >= 0 ? pool->stage_latency_ns : d->link_latency_ns)};
     return 0;

@@ -161,15 +161,21 @@ assert bench["request_rate"] > 0 and bench["num_gpus"] == bench["tensor_parallel
 assert bench["completed"] == 2000 and bench["mean_ttft_ms"] > 0 and bench["p99_e2el_ms"] > bench["median_e2el_ms"], bench
 assert bench["total_output_tokens"] == counts["vllm:generation_tokens_total"]
 # One sum over rows, in the counters and in the benchmark's mean, of the same requests: all of them.
-import sqlite3
+import sqlite3, statistics
 db = sqlite3.connect("tandem.db")
 for name, column, key in (("time_to_first_token_seconds", "ttft_s", "ttft"), ("e2e_request_latency_seconds", "e2e_s", "e2el"),
                           ("request_time_per_output_token_seconds", "tpot_s", "tpot")):
     n, total = db.execute("SELECT count(%s), sum(%s) FROM request WHERE run_id = 1" % (column, column)).fetchone()
     assert abs(counts["vllm:" + name + "_sum"] / total - 1) < 1e-12 and counts["vllm:" + name + "_count"] == n
     assert abs(bench["mean_" + key + "_ms"] * n / 1e3 / total - 1) < 1e-12, (name, bench["mean_" + key + "_ms"], total)
+    values = [v for v, in db.execute("SELECT %s FROM request WHERE run_id = 1 AND %s IS NOT NULL" % (column, column))]
+    assert abs(bench["std_" + key + "_ms"] / 1e3 / statistics.pstdev(values) - 1) < 1e-9, (name, "is not numpy's std")
 assert abs(bench["request_throughput"] * bench["duration"] - 2000) < 1e-6 and bench["failed"] == 0
 P
+# Pools of a placement have sizes of their own: 3 GPUs are not the 1 that a replica has.
+"$tandem" run default --set workload.requests=50 --set cluster.placement='{"name":"disaggregated","decode":{"replicas":2}}' --db placed.db >/dev/null
+"$tandem" report --format vllm --db placed.db >placed.json
+grep -q '"num_gpus":	null' placed.json
 build=$(dirname "$tandem")
 promtool=$(command -v promtool "$build/testers/promtool" "$build/../testers/promtool" | head -1 || true)
 if [ -z "$promtool" ]; then

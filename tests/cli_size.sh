@@ -30,6 +30,8 @@ P
 
 # Repositories are models; limits in ms; prices of a GPU hold for the device that is fitted to the engine.
 "$tandem" size meta-llama/Llama-3.1-8B-Instruct --rate 5 --lengths fixed --tpot p99=40ms --tp 1 --engine sglang --price h100-sxm=1 --by gpu --confidence 0 $small --save-plan saved.json >size.txt
+# One GPU at 1 an hour for 5 · (1 000 + 200) tokens a second: 0.0463 a million, however long the last request takes.
+grep -q ' an hour, 730 a month of 730 hours, 0.046 for a million tokens$' size.txt
 grep -q '1 × h100-sxm-sglang-0.5$' size.txt && grep -q '1.00 an hour' size.txt && grep -q "the plan's own price" size.txt
 grep -q '"p99":	0.04' saved.json
 fails_with 2 'needs --rate R' "$tandem" size llama-3.1-8b

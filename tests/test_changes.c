@@ -14,6 +14,10 @@ static void assert_near(double found, double expected, double relative)
 
 /* Host work of an iteration, of all models that are made. */
 static double host_ns;
+static bool ahead;
+
+/* The stage of how many that all models are. */
+static uint32_t stages = 1, stage;
 
 static int create_on(const char *model, uint32_t tensor, const char *changes, struct cost_model *out, struct error *err)
 {
@@ -21,7 +25,9 @@ static int create_on(const char *model, uint32_t tensor, const char *changes, st
     struct json root;
     struct techniques t;
     struct parallel p = tensor_parallel(tensor);
-    const struct engine engine = {.name = "none", .host_ns = host_ns};
+    const struct engine engine = {.name = "none", .host_ns = host_ns, .schedule_ahead = ahead};
+    p.stages = stages;
+    p.stage = stage;
     snprintf(text, sizeof text, "[{\"name\": \"a\", \"paper\": \"b\", \"changes\": [%s]}]", changes);
     expect_ok(json_parse(*changes ? text : "[]", "techniques", &root, err), err);
     int status = techniques_read(&root, &t, err);
@@ -181,13 +187,14 @@ static void test_a_model_for_each_phase(void **state)
     drop(small);
 }
 
-/* GEMMs of 2 048 rows compute for longer than their 16 GB take to read: in what is left half of the shorter one hides,
- * on either side of where attention takes as long. GEMMs of one row leave nothing. */
+/* GEMMs of 2 048 rows compute for longer than their 14 GB take to read, which are 32 layers of 2·4 096·(4 096 + 1 024)
+ * + 3·4 096·14 336 weights, and neither embedding nor output head: in what is left half of the shorter one hides, on
+ * either side of where attention takes as long. GEMMs of one row leave nothing. */
 static void test_attention_next_to_gemms(void **state)
 {
     (void)state;
     struct cost_model *plain = made(""), *over = made("{\"name\": \"overlap\", \"kernels\": 0.5}");
-    double read = plain->work.weight_bytes / (3.35e3 * 0.85);
+    double read = 32 * 2 * (2 * 4096.0 * (4096 + 1024) + 3 * 4096.0 * 14336) / (3.35e3 * 0.85);
     const uint64_t kv[] = {10, 100, 1000, 10000};
     for (size_t i = 0; i < sizeof kv / sizeof *kv; i++) {
         enum cost_source ignored;
@@ -320,6 +327,66 @@ static void test_adapters(void **state)
     drop(adapters);
 }
 
+/* Five rows are checked of each of two sequences, which have an adapter each: 1.5 on average, not those of ten. */
+static void test_adapters_of_checked_rows(void **state)
+{
+    (void)state;
+#define CHECKED "{\"name\": \"speculation\", \"draft_model\": \"none\", \"draft_tokens\": 4, \"acceptance\": 0.7}"
+    struct cost_model *plain = made(CHECKED),
+                      *adapters = made(CHECKED ", {\"name\": \"adapters\", \"count\": 2, \"rank\": 16}");
+    double by[COST_SOURCES] = {0}, bytes = 32 * 2.0 * 16 * (6144 + 3 * 4096 + 4096 + 4096);
+    double more = 1.5 * bytes / (3.35e3 * 0.85) + 8 * 32 * plain->device.launch_ns;
+    assert_near(adapters->backend.head_ns(adapters->backend.self, 10, by),
+                plain->backend.head_ns(plain->backend.self, 10, by) + more, 1e-9);
+    drop(plain);
+    drop(adapters);
+}
+
+/* A pass yields (1 − 0.7^5) / 0.3 = 2.7731 tokens, each of which has its part of the second that the host takes. */
+static void test_the_host_works_once_a_pass(void **state)
+{
+    (void)state;
+    host_ns = 1e9;
+    ahead = true;
+    struct cost_model *plain = made(""), *checked = made(CHECKED);
+    assert_near(decode_ns(plain, 1, 99), 1e9 + plain->device.host_ns_per_sequence, 1e-9);
+    assert_near(decode_ns(checked, 1, 99), (1e9 + checked->device.host_ns_per_sequence) / 2.7731, 1e-9);
+    host_ns = 0;
+    ahead = false;
+    drop(plain);
+    drop(checked);
+}
+
+/* Each of two stages loads its own half of the weights, and reads its layers' part of the adapters; which change is
+ * made first does not matter. */
+static void test_stages_load_and_read_their_own(void **state)
+{
+    (void)state;
+#define LOADED "{\"name\": \"weights_source\", \"resident_share\": 0.5}"
+#define ADAPTED "{\"name\": \"adapters\", \"count\": 2, \"rank\": 16}"
+    double loads = 0, weights = 0, adapters = 0, bytes = 32 * 2.0 * 16 * (6144 + 3 * 4096 + 4096 + 4096);
+    struct cost_model *whole = made("");
+    stages = 2;
+    for (stage = 0; stage < 2; stage++) {
+        struct cost_model *plain = made(""), *loaded = made(LOADED ", " ADAPTED), *again = made(ADAPTED ", " LOADED);
+        loads += (tokens_ns(loaded, 1) - tokens_ns(plain, 1)) * 25;
+        weights += loaded->work.weight_bytes;
+        adapters += loaded->work.adapters.bytes;
+        assert_near(loaded->work.weight_bytes, plain->work.weight_bytes / 2 + bytes, 1e-12);
+        assert_near(again->work.weight_bytes, loaded->work.weight_bytes, 1e-12);
+        assert_near(tokens_ns(again, 1), tokens_ns(loaded, 1), 1e-12);
+        drop(plain);
+        drop(loaded);
+        drop(again);
+    }
+    stages = 1;
+    stage = 0;
+    assert_near(loads, whole->work.weight_bytes / 2, 1e-9);
+    assert_near(weights, whole->work.weight_bytes / 2 + 2 * bytes, 1e-12);
+    assert_near(adapters, bytes, 1e-12);
+    drop(whole);
+}
+
 /* Two replicas on a GPU, 10 ms of host work: 8 short decodes take less than that on the GPU, and nothing changes; 64 of
  * 20 000 tokens more, and so does a prompt of 16 384: each waits for the kernels of both. Half of the memory. */
 static void test_replicas_that_share_a_gpu(void **state)
@@ -374,6 +441,23 @@ static void test_what_makes_no_sense_is_refused(void **state)
          "kv_reuse together with prompt_keep or sequence_ranks is not costed"},
         {"{\"name\": \"shared_gpu\"}, {\"name\": \"speculation\"}",
          "shared_gpu together with speculation, phase_model or data_parallel is not costed"},
+        {"{\"name\": \"phase_model\", \"decodes\": \"llama-3.2-1b\"}, {\"name\": \"kv_read\", \"share\": 0.1}",
+         "phase_model together with a change of the KV that decodes read is not costed"},
+        {"{\"name\": \"kv_cache\", \"bytes_per_value\": 0.5}, {\"name\": \"phase_model\", \"decodes\": "
+         "\"llama-3.2-1b\"}",
+         "phase_model together with a change of the KV that decodes read is not costed"},
+        {"{\"name\": \"phase_model\", \"prompts\": \"llama-3.2-1b\"}, {\"name\": \"attention_density\"}",
+         "phase_model together with attention_density is not costed"},
+        {"{\"name\": \"prefill_layers\"}, {\"name\": \"phase_model\", \"prompts\": \"llama-3.2-1b\"}",
+         "phase_model together with prefill_layers is not costed"},
+        {"{\"name\": \"weights_source\"}, {\"name\": \"phase_model\", \"prompts\": \"llama-3.2-1b\"}",
+         "phase_model together with weights_source is not costed"},
+        {"{\"name\": \"phase_model\", \"decodes\": \"llama-3.2-1b\"}, {\"name\": \"adapters\"}",
+         "phase_model together with adapters is not costed"},
+        {"{\"name\": \"speculation\"}, {\"name\": \"background\"}",
+         "speculation together with background is not costed"},
+        {"{\"name\": \"speculation\"}, {\"name\": \"overlap\", \"kernels\": 0.5}",
+         "speculation together with overlapped kernels is not costed"},
         {"{\"name\": \"adapters\"}, {\"name\": \"adapters\"}", "two of them give requests adapters"},
         {"{\"name\": \"weights_source\", \"experts\": true}", "the model has no experts to load"},
         {"{\"name\": \"speculation\", \"tokens_per_pass\": 0.5}", "expected 0 or at least 1, found 0.5"},
@@ -403,6 +487,9 @@ int main(void)
         cmocka_unit_test(test_speculation_of_trees_and_batches),
         cmocka_unit_test(test_kv_that_is_loaded),
         cmocka_unit_test(test_adapters),
+        cmocka_unit_test(test_adapters_of_checked_rows),
+        cmocka_unit_test(test_the_host_works_once_a_pass),
+        cmocka_unit_test(test_stages_load_and_read_their_own),
         cmocka_unit_test(test_replicas_that_share_a_gpu),
         cmocka_unit_test(test_background_work),
         cmocka_unit_test(test_what_makes_no_sense_is_refused),

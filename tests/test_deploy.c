@@ -72,6 +72,9 @@ static void same_server(const struct scenario *a, const struct scenario *b)
     assert_true(c->parallel.tensor == d->parallel.tensor && c->parallel.data == d->parallel.data);
     assert_true(c->parallel.expert == d->parallel.expert && c->parallel.stages == d->parallel.stages);
     assert_true(a->cluster.pools[0].ranks == b->cluster.pools[0].ranks);
+    assert_true(c->work.kv_bytes_per_token == d->work.kv_bytes_per_token && r->admission == q->admission);
+    assert_true((c->engine.graph_count == 0) == (d->engine.graph_count == 0));
+    assert_string_equal(r->order ? r->order->name : "fcfs", q->order ? q->order->name : "fcfs");
 }
 
 static const struct {
@@ -87,7 +90,16 @@ static const struct {
     {"\"model\": \"qwen3-30b-a3b\", \"device\": \"h200-sxm\", \"engine\": \"vllm-0.19\", \"cluster\": "
      "{\"tensor_parallel\": 1, \"data_parallel\": 4, \"expert_parallel\": 4}",
      DEPLOY_VLLM},
+    {"\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"engine\": {\"preset\": \"vllm-0.19\", \"kv_dtype\": "
+     "\"fp8\", \"graph_tokens\": []}, \"policy\": {\"order\": \"priority\", \"kv_blocks\": 5000}",
+     DEPLOY_VLLM},
     {"\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"engine\": \"sglang-0.5\"", DEPLOY_SGLANG},
+    {"\"model\": \"qwen3-30b-a3b\", \"device\": \"h200-sxm\", \"engine\": {\"preset\": \"sglang-0.5\", \"kv_dtype\": "
+     "\"fp8\", \"graph_tokens\": []}, \"cluster\": {\"data_parallel\": 4, \"expert_parallel\": 4}, \"policy\": "
+     "{\"batching\": {\"name\": \"sglang\", \"chunked_prefill_size\": 2048, \"max_sequences\": 100, "
+     "\"recv_interval\": 3}, \"order\": \"lpm\", \"prefix_caching\": true, \"kv_block_tokens\": 16, \"kv_blocks\": "
+     "9000}",
+     DEPLOY_SGLANG},
     {"\"model\": \"llama-3.1-70b\", \"device\": \"h200-sxm\", \"engine\": \"sglang-0.5\", \"cluster\": "
      "{\"tensor_parallel\": 4}, \"policy\": {\"batching\": {\"name\": \"sglang\", \"chunked_prefill_size\": 2048, "
      "\"max_prefill_tokens\": 8192, \"max_sequences\": 100, \"mixed_chunk\": true}, \"prefix_caching\": false, "
@@ -111,7 +123,7 @@ static void test_commands_are_read_back_as_the_same_server(void **state)
         struct scenario first, again;
         struct json root;
         struct error err = {0};
-        char command[1400];
+        char command[2100];
         plan_of(&p, servers[i].words);
         expect_ok(deployment_make(&d, &p.plan, &p.families[0], 3, servers[i].form, &err), &err);
         assert_true(d.count == 1 && d.parts[0].servers == 3);
@@ -144,7 +156,7 @@ static void test_engines_that_do_not_fit_are_refused(void **state)
     assert_int_equal(deployment_make(&d, &p.plan, &p.families[0], 1, DEPLOY_VLLM, &err), -1);
     assert_non_null(strstr(err.text, "--emit vllm: expected a plan whose scenario names an engine of it"));
     release(&p);
-    plan_of(&p, servers[3].words);
+    plan_of(&p, servers[4].words);
     assert_int_equal(deployment_make(&d, &p.plan, &p.families[0], 1, DEPLOY_TRTLLM, &err), -1);
     assert_non_null(strstr(err.text, "trtllm-1.2, found sglang-0.5"));
     release(&p);
@@ -154,6 +166,39 @@ static void test_engines_that_do_not_fit_are_refused(void **state)
     assert_non_null(
         strstr(err.text, "expected its own scheduler (policy.batching unified_budget), found prefill_first"));
     release(&p);
+}
+
+static void refused(const char *words, enum deploy_form form, const char *says)
+{
+    struct planned p;
+    struct deployment d;
+    struct error err = {0};
+    plan_of(&p, words);
+    assert_int_equal(deployment_make(&d, &p.plan, &p.families[0], 1, form, &err), -1);
+    if (!strstr(err.text, says))
+        fail_msg("expected \"%s\" in: %s", says, err.text);
+    release(&p);
+}
+
+#define SMALL_VLLM "\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"engine\": "
+
+/* A command that left out a word would start another server than the one that was planned. */
+static void test_words_without_a_flag_are_refused(void **state)
+{
+    (void)state;
+    refused(SMALL_VLLM "\"vllm-0.19\", \"policy\": {\"order\": \"edf\"}", DEPLOY_VLLM, "found policy.order edf");
+    refused(SMALL_VLLM "\"vllm-0.19\", \"techniques\": [\"swiftkv\"]", DEPLOY_DYNAMO,
+            "--emit dynamo: expected a scenario that the server's command can say, found the technique");
+    refused(SMALL_VLLM "\"vllm-0.19\", \"policy\": {\"admission\": \"reserve_max\"}", DEPLOY_VLLM,
+            "found policy.admission");
+    refused(SMALL_VLLM "\"vllm-0.19\", \"policy\": {\"batching\": {\"name\": \"unified_budget\", "
+                       "\"wait_iterations\": 5}}",
+            DEPLOY_LLM_D, "found policy.batching wait_iterations 5");
+    refused(SMALL_VLLM "{\"preset\": \"vllm-0.19\", \"kv_dtype\": \"int8\"}", DEPLOY_VLLM,
+            "found engine.kv_dtype int8");
+    refused("\"model\": \"qwen3-30b-a3b\", \"device\": \"h200-sxm\", \"engine\": \"vllm-0.19\", \"cluster\": "
+            "{\"tensor_parallel\": 4, \"expert_parallel\": 2}",
+            DEPLOY_VLLM, "found cluster.expert_parallel that is not all GPUs");
 }
 
 /* Prompts of a median of 500 and sigma 0.8 have a mean of 500 · exp(0.32) = 688.6; over 50 requests it is near. */
@@ -206,13 +251,81 @@ static void test_disaggregated_pools_are_workers_of_their_own(void **state)
     assert_non_null(strstr(text, "subComponentType: decode\n      replicas: 4\n"));
     assert_non_null(strstr(text, "            - '{\"kv_connector\":\"NixlConnector\",\"kv_role\":\"kv_both\"}'\n"));
     assert_non_null(strstr(text, "            - \"dynamo.vllm\"\n"));
+    assert_non_null(strstr(text, "- \"--disaggregation-mode\"\n            - \"prefill\"\n"));
     free(text);
     expect_ok(deployment_make(&d, &p.plan, &p.families[0], 2, DEPLOY_LLM_D, &err), &err);
     text = written(&d, DEPLOY_LLM_D);
     assert_non_null(strstr(text, "prefill:\n  create: true\n  replicas: 2 "));
     assert_non_null(strstr(text, "decode:\n  create: true\n  replicas: 4 "));
+    assert_null(strstr(text, "--disaggregation-mode"));
+    assert_non_null(strstr(text, "        requests:\n          nvidia.com/gpu: \"2\"\n"));
     free(text);
     release(&p);
+}
+
+static char *emitted(const char *words, enum deploy_form form)
+{
+    struct planned p;
+    struct deployment d;
+    struct error err = {0};
+    plan_of(&p, words);
+    expect_ok(deployment_make(&d, &p.plan, &p.families[0], 1, form, &err), &err);
+    release(&p);
+    return written(&d, form);
+}
+
+static void expect_in(char *text, const char *words)
+{
+    if (!strstr(text, words))
+        fail_msg("expected \"%s\" in: %s", words, text);
+}
+
+/* SGLang divides what is said by its attention ranks: 4 · 100 requests, 4 · 2 048 tokens, and 0.9 / 0.3. */
+static void test_limits_of_attention_ranks_are_those_of_all(void **state)
+{
+    (void)state;
+    char *text = emitted("\"model\": \"qwen3-30b-a3b\", \"device\": \"h200-sxm\", \"engine\": \"sglang-0.5\", "
+                         "\"cluster\": {\"data_parallel\": 4}, \"policy\": {\"batching\": {\"name\": \"sglang\", "
+                         "\"chunked_prefill_size\": 2048, \"max_sequences\": 100, \"schedule_conservativeness\": 0.9}}",
+                         DEPLOY_SGLANG);
+    expect_in(text, "--tp-size 4 --dp-size 4 --enable-dp-attention --max-running-requests 400 --chunked-prefill-size "
+                    "8192 ");
+    expect_in(text, "--schedule-conservativeness 3 ");
+    free(text);
+}
+
+/* What trtllm-serve has no flag for is in its file; Dynamo's worker has dashes in its flags. */
+static void test_tensorrt_llm_has_a_file_and_a_worker(void **state)
+{
+    (void)state;
+    const char *words = "\"model\": \"qwen3-30b-a3b\", \"device\": \"h200-sxm\", \"engine\": {\"preset\": "
+                        "\"trtllm-1.2\", \"kv_dtype\": \"fp8\"}, \"cluster\": {\"data_parallel\": 2, "
+                        "\"expert_parallel\": 2}, \"policy\": {\"prefix_caching\": false, \"batching\": {\"name\": "
+                        "\"trtllm\", \"capacity\": \"max_utilization\", \"chunking\": \"equal_progress\"}}";
+    char *text = emitted(words, DEPLOY_TRTLLM);
+    expect_in(text, "echo '{\"enable_attention_dp\": true, \"kv_cache_config\": {\"enable_block_reuse\": false, "
+                    "\"dtype\": \"fp8\"}, \"scheduler_config\": {\"capacity_scheduler_policy\": \"MAX_UTILIZATION\", "
+                    "\"context_chunking_policy\": \"EQUAL_PROGRESS\"}}' > trtllm.yaml\ntrtllm-serve ");
+    expect_in(text, " --tp_size 2 --ep_size 2 --max_batch_size 2048 --max_num_tokens 8192 --enable_chunked_prefill "
+                    "--kv_cache_free_gpu_memory_fraction 0.9 --extra_llm_api_options trtllm.yaml\n");
+    free(text);
+    text = emitted(words, DEPLOY_DYNAMO);
+    expect_in(text, "- \"--tensor-parallel-size\"\n            - \"2\"\n");
+    expect_in(text, "- \"--enable-attention-dp\"\n            - \"--max-batch-size\"\n");
+    expect_in(text, "- '{\"enable_chunked_prefill\": true, \"kv_cache_config\"");
+    free(text);
+}
+
+/* Servers read 4-bit weights, they do not make them; 8-bit floats they make while they load. */
+static void test_formats_that_only_a_checkpoint_has_are_named(void **state)
+{
+    (void)state;
+    char *text = emitted(SMALL_VLLM "{\"preset\": \"vllm-0.19\", \"weight_dtype\": \"int4\"}", DEPLOY_VLLM);
+    expect_in(text, "# meta-llama/Llama-3.1-8B stands for a checkpoint with weights in this format");
+    free(text);
+    text = emitted(SMALL_VLLM "{\"preset\": \"vllm-0.19\", \"weight_dtype\": \"fp8\"}", DEPLOY_VLLM);
+    assert_null(strstr(text, "stands for"));
+    free(text);
 }
 
 int main(void)
@@ -222,6 +335,10 @@ int main(void)
         cmocka_unit_test(test_engines_that_do_not_fit_are_refused),
         cmocka_unit_test(test_the_benchmark_has_the_workloads_means),
         cmocka_unit_test(test_disaggregated_pools_are_workers_of_their_own),
+        cmocka_unit_test(test_words_without_a_flag_are_refused),
+        cmocka_unit_test(test_limits_of_attention_ranks_are_those_of_all),
+        cmocka_unit_test(test_tensorrt_llm_has_a_file_and_a_worker),
+        cmocka_unit_test(test_formats_that_only_a_checkpoint_has_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -327,34 +327,37 @@ static void test_formats(void **state)
     static const struct {
         const char *says, *quantised;
         enum dtype rest, experts;
-        double kv;
+        double kv, bytes; /* of a narrow weight, with its part of its group's scale and zero point */
     } rows[] = {
-        {"\"torch_dtype\": \"float16\"", NULL, DTYPE_FP16, DTYPE_FP16, 2},
-        {"\"dtype\": \"bfloat16\"", NULL, DTYPE_BF16, DTYPE_BF16, 2},
-        {"\"quantization_config\": {\"quant_method\": \"fp8\", \"fmt\": \"e4m3\"}", NULL, DTYPE_FP8, DTYPE_FP8, 2},
-        {"\"quantization_config\": {\"quant_method\": \"awq\", \"bits\": 4}", NULL, DTYPE_INT4, DTYPE_INT4, 2},
-        {"\"quantization_config\": {\"quant_method\": \"gptq\", \"bits\": 8}", NULL, DTYPE_INT8, DTYPE_INT8, 2},
+        {"\"torch_dtype\": \"float16\"", NULL, DTYPE_FP16, DTYPE_FP16, 2, 2},
+        {"\"dtype\": \"bfloat16\"", NULL, DTYPE_BF16, DTYPE_BF16, 2, 2},
+        {"\"quantization_config\": {\"quant_method\": \"fp8\", \"fmt\": \"e4m3\"}", NULL, DTYPE_FP8, DTYPE_FP8, 2, 1},
+        /* 4 + (16 + 4) / 128 bits */
+        {"\"quantization_config\": {\"quant_method\": \"awq\", \"bits\": 4, \"group_size\": 128}", NULL, DTYPE_INT4,
+         DTYPE_INT4, 2, 0.51953125},
+        {"\"quantization_config\": {\"quant_method\": \"gptq\", \"bits\": 8}", NULL, DTYPE_INT8, DTYPE_INT8, 2, 1},
         {"\"quantization_config\": {\"quant_method\": \"mxfp4\", \"modules_to_not_convert\": "
          "[\"model.layers.*.self_attn\", \"lm_head\"]}",
-         NULL, DTYPE_BF16, DTYPE_FP4, 2},
+         NULL, DTYPE_BF16, DTYPE_FP4, 2, 0.53125},
         {"\"quantization_config\": {\"quant_method\": \"compressed-tensors\", \"config_groups\": {\"group_0\": "
-         "{\"weights\": {\"num_bits\": 4, \"type\": \"int\"}}}, \"ignore\": [\"lm_head\", \"re:.*self_attn.*\"]}",
-         NULL, DTYPE_BF16, DTYPE_INT4, 2},
+         "{\"weights\": {\"num_bits\": 4, \"type\": \"int\", \"group_size\": 32, \"symmetric\": true}}}, \"ignore\": "
+         "[\"lm_head\", \"re:.*self_attn.*\"]}",
+         NULL, DTYPE_BF16, DTYPE_INT4, 2, 0.5625},
         {"\"quantization_config\": {\"quant_method\": \"compressed-tensors\", \"kv_cache_scheme\": {\"num_bits\": 8}, "
          "\"config_groups\": {\"group_0\": {\"weights\": {\"num_bits\": 8, \"type\": \"float\"}}}, \"ignore\": "
          "[\"lm_head\"]}",
-         NULL, DTYPE_FP8, DTYPE_FP8, 1},
+         NULL, DTYPE_FP8, DTYPE_FP8, 1, 1},
         {"\"quantization_config\": {\"quant_method\": \"bitsandbytes\", \"load_in_4bit\": true}", NULL, DTYPE_INT4,
-         DTYPE_INT4, 2},
+         DTYPE_INT4, 2, 0.5625},
         {"\"dtype\": \"bfloat16\"",
          "{\"producer\": {\"name\": \"modelopt\"}, \"quantization\": {\"quant_algo\": \"NVFP4\", "
          "\"kv_cache_quant_algo\": \"FP8\", \"exclude_modules\": [\"lm_head\"]}}",
-         DTYPE_FP4, DTYPE_FP4, 1},
+         DTYPE_FP4, DTYPE_FP4, 1, 0.5625},
         {"\"dtype\": \"bfloat16\"", "{\"quantization\": {\"quant_algo\": \"FP8\", \"kv_cache_quant_algo\": null}}",
-         DTYPE_FP8, DTYPE_FP8, 2},
+         DTYPE_FP8, DTYPE_FP8, 2, 1},
         {"\"quantization_config\": {\"quant_method\": \"quark\", \"global_quant_config\": {\"weight\": {\"dtype\": "
          "\"fp4\"}}, \"exclude\": [\"lm_head\", \"model.layers.0.self_attn.q_proj\"]}",
-         NULL, DTYPE_BF16, DTYPE_FP4, 2},
+         NULL, DTYPE_BF16, DTYPE_FP4, 2, 0.53125},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[1500];
@@ -364,9 +367,63 @@ static void test_formats(void **state)
         if (m.dtype != rows[i].rest || m.moe.dtype != rows[i].experts || m.bytes_per_kv != rows[i].kv)
             fail_msg("%s: found %s, experts %s, %g bytes of KV", rows[i].says, dtype_names[m.dtype],
                      dtype_names[m.moe.dtype], m.bytes_per_kv);
-        assert_true(m.bytes_per_weight == dtype_bytes(rows[i].rest));
-        assert_true(m.moe.bytes_per_weight == dtype_bytes(rows[i].experts));
+        assert_true(m.bytes_per_weight == (rows[i].rest == rows[i].experts ? rows[i].bytes : 2));
+        assert_true(m.moe.bytes_per_weight == rows[i].bytes && m.bytes_per_embedding == 2);
     }
+}
+
+/* What the repositories' weights take: hugging-quants' Llama-3.1-8B in AWQ 5.73 GB, moonshotai's Kimi-K2-Thinking 594
+ * GB, openai's gpt-oss-120b 65.2 GB. Embedding and output head stay in 16 bits: of Llama-3.1-8B 2 · 128 256 · 4 096
+ * weights in 2 bytes, and 6 979 321 856 in 0.51953125. */
+static void test_weights_take_what_their_files_do(void **state)
+{
+    (void)state;
+    struct model m;
+    struct work work;
+    struct error err = {0};
+    const struct parallel alone = {.tensor = 1, .data = 1, .expert = 1, .stages = 1};
+    read_config(TYPE("llama") COMMON(4096, 32, 32, 8, 14336, 128256) ", \"quantization_config\": {\"quant_method\": "
+                                                                     "\"awq\", \"bits\": 4, \"group_size\": 128}}",
+                NULL, &m);
+    assert_true(fabs(model_weight_bytes(&m) - (2 * 2.0 * 128256 * 4096 + 0.51953125 * 6979321856.0)) < 1);
+    assert_true(fabs(model_weight_bytes(&m) / 5.73e9 - 1) < 0.002);
+    expect_ok(work_of_model(&m, &alone, &work, &err), &err);
+    assert_true(work_find(&work, "lm_head")->weight_bytes == 2 && work_find(&work, "lm_head")->dtype == DTYPE_BF16);
+    assert_true(work_find(&work, "qkv_proj")->weight_bytes == 0.51953125);
+    read_config(
+        TYPE("kimi_k2") COMMON(7168, 61, 64, 64, 18432, 163840) MLA(
+            "1536") ", \"n_routed_experts\": 384, "
+                    "\"num_experts_per_tok\": 8, \"n_shared_experts\": 1, \"moe_intermediate_size\": 2048, "
+                    "\"first_k_dense_replace\": 1, \"quantization_config\": {\"quant_method\": \"compressed-tensors\", "
+                    "\"config_groups\": {\"group_0\": {\"weights\": {\"num_bits\": 4, \"type\": \"int\", "
+                    "\"group_size\": 32, "
+                    "\"symmetric\": true}}}, \"ignore\": [\"lm_head\", \"re:.*self_attn.*\"]}}",
+        NULL, &m);
+    assert_true(fabs(model_weight_bytes(&m) / 594e9 - 1) < 0.002);
+    read_config(TYPE("gpt_oss") COMMON(2880, 36, 64, 8, 2880, 201088)
+                    HEAD(64) ", \"num_local_experts\": 128, "
+                             "\"num_experts_per_tok\": 4, \"quantization_config\": {\"quant_method\": \"mxfp4\", "
+                             "\"modules_to_not_convert\": [\"model.layers.*.self_attn\"]}}",
+                NULL, &m);
+    assert_true(fabs(model_weight_bytes(&m) / 65.2e9 - 1) < 0.002);
+}
+
+/* Falcon-7B says 71 KV heads and has one (modeling_falcon.py): 2 · 64 values of 2 bytes in 32 layers. Falcon-40B has
+ * the eight that it says. */
+static void test_falcons_kv_heads(void **state)
+{
+    (void)state;
+#define FALCON(hidden, layers, heads, kv_heads, is_new)                                                                \
+    TYPE("falcon")                                                                                                     \
+    "\"hidden_size\": " #hidden ", \"num_hidden_layers\": " #layers ", \"num_attention_heads\": " #heads               \
+    ", \"num_kv_heads\": " #kv_heads ", \"multi_query\": true, \"new_decoder_architecture\": " #is_new                 \
+    ", \"vocab_size\": 65024}"
+    struct model m;
+    read_config(FALCON(4544, 32, 71, 71, false), NULL, &m);
+    assert_true(model_kv_bytes_per_token(&m) == 32 * 2 * 64 * 2);
+    assert_true(fabs(model_parameters(&m) / 6921720704.0 - 1) < 0.001);
+    read_config(FALCON(8192, 60, 128, 8, true), NULL, &m);
+    assert_true(model_kv_bytes_per_token(&m) == 60 * 2 * 8 * 64 * 2);
 }
 
 static void test_what_is_left_out_is_named(void **state)
@@ -478,6 +535,8 @@ int main(void)
         cmocka_unit_test(test_layers_with_a_state),
         cmocka_unit_test(test_blocks_that_differ),
         cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_weights_take_what_their_files_do),
+        cmocka_unit_test(test_falcons_kv_heads),
         cmocka_unit_test(test_what_is_left_out_is_named),
         cmocka_unit_test(test_what_cannot_be_read_is_refused),
         cmocka_unit_test(test_folders_and_files),

@@ -181,6 +181,29 @@ static void test_pools_of_pipelines(void **state)
         fail_msg("%g times", longer);
 }
 
+/* What a token hands to the next stage are activations, which stay in 16 bits, however narrow the weights are: 4 096
+ * values of 2 bytes, halved by two GPUs a stage. */
+static void test_stages_hand_over_16_bits(void **state)
+{
+    (void)state;
+    static const char *const engines[] = {"{}", "{\"weight_dtype\": \"fp8\"}", "{\"weight_dtype\": \"int4\"}"};
+    for (size_t i = 0; i < sizeof engines / sizeof *engines; i++) {
+        char spec[500];
+        struct scenario s;
+        struct json root;
+        struct error err = {0};
+        snprintf(spec, sizeof spec,
+                 "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"engine\": %s, \"cluster\": "
+                 "{\"pipeline_parallel\": 2, \"tensor_parallel\": 2}, \"policy\": {\"batching\": \"continuous\"}, "
+                 "\"workload\": {\"arrivals\": \"poisson\", \"lengths\": \"fixed\"}}",
+                 engines[i]);
+        expect_ok(json_parse(spec, "scenario", &root, &err), &err);
+        expect_ok(scenario_compile(&s, root, &err), &err);
+        assert_true(s.cluster.pools[0].stage_link.bytes_per_token == 4096 * 2 / 2.0);
+        scenario_release(&s);
+    }
+}
+
 static void test_what_has_no_stages_is_refused(void **state)
 {
     (void)state;
@@ -209,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_stages_add_up_to_the_whole),
         cmocka_unit_test(test_micro_batches_fill_the_stages),
         cmocka_unit_test(test_pools_of_pipelines),
+        cmocka_unit_test(test_stages_hand_over_16_bits),
         cmocka_unit_test(test_what_has_no_stages_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

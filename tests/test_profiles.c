@@ -582,8 +582,9 @@ static void test_narrow_weights_by_hand(void **state)
     device_release(&d);
 }
 
-/* An engine that says weight_dtype has all weights in it: Llama-3.1-8B's take half the memory in fp8, which KV gets,
- * and FP8 arithmetic computes them. Of a mixture of experts, weights that are narrower already stay as they are: fp8
+/* An engine that says weight_dtype has all weights in it but embedding and output head, which engines keep in 16 bits:
+ * Llama-3.1-8B's take a byte each in fp8, these 2 · 128 256 · 4 096 two, and KV gets the rest; FP8 arithmetic computes
+ * them, but for the output head. Of a mixture of experts, weights that are narrower already stay as they are: fp8
  * takes half the experts of Qwen3-30B-A3B, but gpt-oss-120b's are 4.25 bits. A format that there is not is a sentence.
  */
 static void test_an_engine_may_quantise_a_models_weights(void **state)
@@ -599,9 +600,11 @@ static void test_an_engine_may_quantise_a_models_weights(void **state)
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
     assert_true(engine.quantised && engine.weight_dtype == DTYPE_FP8);
     expect_ok(create_cost(&cm, "llama-3.1-8b", "h100-sxm", 1, &engine, &err), &err);
-    double weights = model_parameters(&cm.model), memory = 80 * 1073741824.0;
+    double weights = model_parameters(&cm.model) + 2 * 128256.0 * 4096, memory = 80 * 1073741824.0;
     assert_near(model_weight_bytes(&cm.model), weights, 1e-12);
     assert_int_equal(cm.model.dtype, DTYPE_FP8);
+    assert_true(work_find(&cm.work, "lm_head")->weight_bytes == 2 && work_find(&cm.work, "o_proj")->weight_bytes == 1);
+    assert_int_equal(work_find(&cm.work, "lm_head")->dtype, DTYPE_BF16);
     assert_int_equal(cost_model_kv_tokens(&cm, 2048, 256), (uint64_t)((0.9 * memory - 2e9 - weights) / 131072));
     cost_model_release(&cm);
     expect_ok(create_cost(&cm, "qwen3-30b-a3b", "h100-sxm", 1, &engine, &err), &err);
@@ -1014,7 +1017,7 @@ static bool price(struct priced_model *p, enum dtype dtype, double weight_bytes,
     expect_ok(model_load(p->model, &cm->model, &err), &err);
     expect_ok(device_load(p->device, &cm->device, &err), &err);
     cm->model.dtype = cm->model.moe.dtype = dtype;
-    cm->model.bytes_per_weight = cm->model.moe.bytes_per_weight = weight_bytes;
+    cm->model.bytes_per_weight = cm->model.moe.bytes_per_weight = cm->model.bytes_per_embedding = weight_bytes;
     if (work_of_model(&cm->model, &cm->parallel, &cm->work, &err)) {
         device_release(&cm->device);
         return false; /* not so many heads */

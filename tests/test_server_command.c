@@ -40,7 +40,14 @@ static void test_flags_are_words_of_the_scenario(void **state)
          "--enable-mixed-chunk --disable-overlap-schedule",
          "model=deepseek-v3 engine.preset=sglang-0.5 policy.batching.chunked_prefill_size=0 policy.order=lpm "
          "engine.memory.utilization=0.9 policy.kv_block_tokens=64 policy.batching.mixed_chunk=true "
-         "engine.schedule_ahead=false cluster.tensor_parallel=2 cluster.data_parallel=4 cluster.expert_parallel=8"},
+         "engine.schedule_ahead=false policy.batching.schedule_conservativeness=0.3 cluster.tensor_parallel=2 "
+         "cluster.data_parallel=4 cluster.expert_parallel=8"},
+        /* Limits of eight ranks: 256 / 8 and 8 192 / 8, 1.5 · 0.3. */
+        {"sglang serve --model deepseek-v3 --tp 8 --dp 8 --enable-dp-attention --max-running-requests 256 "
+         "--chunked-prefill-size 8192 --schedule-conservativeness 1.5",
+         "model=deepseek-v3 engine.preset=sglang-0.5 policy.batching.max_sequences=32 "
+         "policy.batching.chunked_prefill_size=1024 policy.batching.schedule_conservativeness=0.45 "
+         "cluster.tensor_parallel=1 cluster.data_parallel=8"},
         {"sglang serve --model llama-3.1-8b --max-running-requests 64 --max-running-requests 48 --disable-radix-cache",
          "model=llama-3.1-8b engine.preset=sglang-0.5 policy.batching.max_sequences=48 policy.prefix_caching=false "
          "cluster.tensor_parallel=1"},
@@ -62,7 +69,7 @@ static void test_flags_are_words_of_the_scenario(void **state)
         expect_ok(server_command_read(cases[i][0], &c, &err), &err);
         say_words(&c, words, sizeof words);
         assert_string_equal(words, cases[i][1]);
-        assert_int_equal(c.note_count, strstr(cases[i][0], "--enable-dp-attention") ? 1 : 0);
+        assert_int_equal(c.note_count, strstr(cases[i][0], "--dp 4 --enable-dp-attention") ? 1 : 0);
     }
 }
 

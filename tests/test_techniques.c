@@ -158,6 +158,52 @@ static void test_speculation_by_hand(void **state)
 }
 
 /* Prompts run through 16 of 32 layers and compute keys and values for the others; decodes cost what they did. */
+/* Times that an operation of this name runs on rows of a kind. */
+static double times_on(const struct work *w, const char *name, enum work_rows rows)
+{
+    double times = 0;
+    for (size_t i = 0; i < w->count; i++)
+        if (strcmp(w->ops[i].name, name) == 0 && w->ops[i].rows == rows)
+            times += w->ops[i].times;
+    return times;
+}
+
+/* 48 layers of which 8 have a dense MLP and 40 experts, 12 attention and 36 a state: half of each kind runs on prompt
+ * tokens, and half of the layers with attention still project keys and values. */
+static void test_prefill_layers_halve_every_kind_of_layer(void **state)
+{
+    (void)state;
+    struct model m;
+    struct work w;
+    struct json root;
+    struct techniques t;
+    struct error err = {0};
+    const struct parallel p = tensor_parallel(1);
+    expect_ok(model_load("qwen3-30b-a3b", &m, &err), &err);
+    m.moe.dense_layers = 8;
+    m.attention_layers = 12;
+    m.state = (struct state_layers){.layers = 36, .in_width = 100, .out_width = 50, .values = 10, .bytes_per_value = 2};
+    expect_ok(work_of_model(&m, &p, &w, &err), &err);
+    expect_ok(json_parse("[{\"name\": \"half\", \"paper\": \"none\", \"changes\": [{\"name\": \"prefill_layers\"}]}]",
+                         "techniques", &root, &err),
+              &err);
+    expect_ok(techniques_read(&root, &t, &err), &err);
+    expect_ok(techniques_apply(&t, &w, &err), &err);
+    static const struct {
+        const char *name;
+        double of_prompts;
+    } rows[] = {{"moe", 20},     {"router", 20},    {"gate_up_proj", 4}, {"down_proj", 4},      {"act_fn", 4},
+                {"qkv_proj", 6}, {"o_proj", 6},     {"kv_proj", 6},      {"state_in_proj", 18}, {"state_scan", 18},
+                {"norm", 48},    {"rotary_emb", 6}, {"embedding", 1},    {"final_norm", 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (times_on(&w, rows[i].name, PER_TOKEN) != rows[i].of_prompts)
+            fail_msg("%s: %g times on prompts, expected %g", rows[i].name, times_on(&w, rows[i].name, PER_TOKEN),
+                     rows[i].of_prompts);
+    assert_true(times_on(&w, "moe", PER_SEQUENCE) == 20 && times_on(&w, "embedding", PER_SEQUENCE) == 0);
+    techniques_release(&t);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+}
+
 static void test_prefill_layers_by_hand(void **state)
 {
     (void)state;
@@ -282,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_windowed_attention_by_hand),
         cmocka_unit_test(test_speculation_by_hand),
         cmocka_unit_test(test_prefill_layers_by_hand),
+        cmocka_unit_test(test_prefill_layers_halve_every_kind_of_layer),
         cmocka_unit_test(test_attention_density_by_hand),
         cmocka_unit_test(test_attention_density_never_makes_longer_contexts_cheaper),
         cmocka_unit_test(test_quantised_kv_by_hand),

@@ -91,14 +91,21 @@ static bool add_traffic(cJSON *o, const struct benchmark *b)
            add(o, "burstiness", cv > 0 ? 1 / (cv * cv) : 1) && add(o, "max_concurrency", clients);
 }
 
-/* Sizes of one deployment; pools may differ in theirs, so that they have none. */
+static bool places(const cJSON *cluster)
+{
+    const cJSON *placement = cJSON_GetObjectItemCaseSensitive(cluster, "placement"),
+                *name = cJSON_IsString(placement) ? placement : cJSON_GetObjectItemCaseSensitive(placement, "name");
+    return cJSON_IsString(name) && strcmp(name->valuestring, "colocated") != 0;
+}
+
+/* Sizes of one deployment; pools, a placement's too, may differ in theirs, so that they have none. */
 static bool add_sizes(cJSON *o, const struct benchmark *b)
 {
     static const char *const sizes[][2] = {{"tensor_parallel", "tensor_parallel_size"},
                                            {"pipeline_parallel", "pipeline_parallel_size"},
                                            {"data_parallel", "data_parallel_size"}};
     const cJSON *cluster = cJSON_GetObjectItemCaseSensitive(b->scenario, "cluster");
-    bool pools = cJSON_GetObjectItemCaseSensitive(cluster, "pools") != NULL, whole = true;
+    bool pools = cJSON_GetObjectItemCaseSensitive(cluster, "pools") || places(cluster), whole = true;
     double product = 1, replicas = said(cluster, "replicas");
     for (size_t i = 0; i < 3 && !pools; i++) {
         double size = said(cluster, sizes[i][0]);
@@ -111,6 +118,13 @@ static bool add_sizes(cJSON *o, const struct benchmark *b)
     return whole && add(o, "num_gpus", pools ? NAN : product);
 }
 
+/* Of all that were measured (numpy's std), where the database has that of a sample. */
+static double deviation(struct store *store, int64_t run, const char *metric)
+{
+    double sd = metric_of_all(store, run, metric, "sd"), n = metric_of_all(store, run, metric, "count");
+    return n > 1 ? sd * sqrt((n - 1) / n) : sd;
+}
+
 static bool add_latencies(cJSON *o, struct store *store, int64_t run)
 {
     static const struct {
@@ -120,12 +134,15 @@ static bool add_latencies(cJSON *o, struct store *store, int64_t run)
         const char *statistic, *prefix;
     } statistics[] = {{"mean", "mean"}, {"p50", "median"}, {"sd", "std"},  {"p50", "p50"},
                       {"p90", "p90"},   {"p95", "p95"},    {"p99", "p99"}, {"p99.9", "p99.9"}};
+    enum { DEVIATION = 2 };
     bool whole = true;
     for (size_t i = 0; i < sizeof latencies / sizeof *latencies; i++)
         for (size_t s = 0; s < sizeof statistics / sizeof *statistics; s++) {
             char key[40];
             snprintf(key, sizeof key, "%s_%s_ms", statistics[s].prefix, latencies[i].name);
-            whole = add(o, key, 1e3 * metric_of_all(store, run, latencies[i].metric, statistics[s].statistic)) && whole;
+            double v = s == DEVIATION ? deviation(store, run, latencies[i].metric)
+                                      : metric_of_all(store, run, latencies[i].metric, statistics[s].statistic);
+            whole = add(o, key, 1e3 * v) && whole;
         }
     return whole;
 }
