@@ -128,8 +128,8 @@ static int ask_one_lost(struct plan_answer *a, struct plan_search *s, struct err
 }
 
 /* As far as eight replications say. */
-static int holds_with(struct plan_search *s, const struct contender *c, const double *scales, size_t units, bool *holds,
-                      struct error *err)
+static int holds_with(struct plan_search *s, const struct contender *c, const struct units_question *q, size_t units,
+                      bool *holds, struct error *err)
 {
     struct effort effort = effort_around(s->plan);
     struct point p, *list = &p;
@@ -137,7 +137,7 @@ static int holds_with(struct plan_search *s, const struct contender *c, const do
     if (!scenario)
         return error_no_memory(err);
     effort.most = effort.most < UNITS_MOST ? effort.most : UNITS_MOST;
-    point_init(&p, scenario, scales, s->plan->seed);
+    point_init(&p, scenario, q->scales, s->plan->seed);
     int status = points_decide(&list, 1, &effort, s->pool, err);
     *holds = p.verdict == HOLDS;
     point_release(&p);
@@ -153,7 +153,7 @@ int units_needed(struct plan_search *s, const struct contender *c, const struct 
     *out = 0;
     while (high ? high - low > 1 : low < c->most) {
         bool holds = false;
-        if (holds_with(s, c, q->scales, units, &holds, err))
+        if (holds_with(s, c, q, units, &holds, err))
             return -1;
         *(holds ? &high : &low) = units;
         if (high == 0)

@@ -32,7 +32,7 @@ static int find_need(struct plan_search *s, const struct contender *c, int level
         q.high = beside;
     if (factor >= known / same_cost)
         q.low = beside - 1; /* one fewer misses at the lower factor */
-    if (beside == 0) /* nor do the constraints allow what more would need */
+    if (beside == 0)        /* nor do the constraints allow what more would need */
         return 0;
     if (units_needed(s, c, &q, &out->units[level], err))
         return -1;

@@ -119,6 +119,9 @@ char *family_scenario(const struct plan *p, const struct family *f, size_t units
     double before = cJSON_IsNumber(scale) ? scale->valuedouble : 1;
     cJSON_DeleteItemFromObjectCaseSensitive(workload, "rate_scale");
     cJSON_AddNumberToObject(workload, "rate_scale", before * p->rate_per_s / p->base_rate);
+    cJSON *requests = cJSON_GetObjectItemCaseSensitive(workload, "requests");
+    if (p->most_requests > 0 && cJSON_IsNumber(requests) && requests->valuedouble > p->most_requests)
+        cJSON_SetNumberValue(requests, p->most_requests);
     char *text = root && !memory_has_failed() ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);
     return text;

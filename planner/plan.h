@@ -44,6 +44,7 @@ struct plan {
     struct offers *offers;                           /* owned; of the devices of its families, once these are made */
     double most_gpus, most_cost_per_h, most_power_w; /* INFINITY: no limit; power: of the boards that are needed */
     struct effort effort;
+    double most_requests; /* of a trial; 0: as many as the scenario says */
     double tolerance, indifference, sensitivity;
     double
         model_confidence; /* with which a size is to hold, of the cost model's error; 0: the cost model is believed */

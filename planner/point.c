@@ -126,7 +126,8 @@ static void look(struct point *p, const struct effort *effort)
 }
 
 /* Whether the rest of its replications would hardly decide the point, if they go on as those so far: the conditional
- * power of the last look (Lan, Simon and Halperin 1982). Giving up early decides nothing, so that it spends no error. */
+ * power of the last look (Lan, Simon and Halperin 1982). Giving up early decides nothing, so that it spends no error.
+ */
 static bool is_hopeless(const struct point *p, const struct effort *effort)
 {
     struct estimate margin = point_margin(p, 0.95);
