@@ -418,13 +418,25 @@ static int choose_next(struct plan_search *s, struct error *err)
     return status;
 }
 
+static bool is_on(const struct family *f, const char *device)
+{
+    for (size_t i = 0; i < f->pool_count; i++)
+        if (strcmp(f->held[i].device, device) == 0)
+            return true;
+    return false;
+}
+
+static bool is_within(const struct family *f, const struct family *g)
+{
+    for (size_t i = 0; i < f->pool_count; i++)
+        if (!is_on(g, f->held[i].device))
+            return false;
+    return true;
+}
+
 bool contender_is_alike(const struct contender *a, const struct contender *b)
 {
-    const struct family *f = a->family, *g = b->family;
-    bool alike = f->pool_count == g->pool_count;
-    for (size_t i = 0; alike && i < f->pool_count; i++)
-        alike = strcmp(f->held[i].device, g->held[i].device) == 0;
-    return alike;
+    return is_within(a->family, b->family) && is_within(b->family, a->family);
 }
 
 /* The cheapest on other devices than those chosen. */
