@@ -217,12 +217,16 @@ static void print_level(const struct needs_by_level *n, int level)
         printf("%.0f GPUs", n->gpus[level]);
 }
 
+enum { DEVICES_TEXT = 256 };
+
 static void print_needs(const struct needs_by_level *n, const char *title)
 {
     enum { LOW = 0, MIDDLE = 3, HIGH = CERTAINTY_LEVELS - 1 };
     const struct model_error *e = &n->contender->family->error;
-    printf("    %s%s: kernels take × %.2f (%.2f … %.2f) of the cost model's time; needed: ", title,
-           PRINTABLE(n->contender->family->held[0].device), n->factor[MIDDLE], n->factor[LOW], n->factor[HIGH]);
+    char devices[DEVICES_TEXT];
+    family_devices(n->contender->family, devices, sizeof devices);
+    printf("    %s%s: kernels take × %.2f (%.2f … %.2f) of the cost model's time; needed: ", title, PRINTABLE(devices),
+           n->factor[MIDDLE], n->factor[LOW], n->factor[HIGH]);
     print_level(n, MIDDLE);
     printf(", 90 %% interval ");
     print_level(n, LOW);
@@ -256,7 +260,7 @@ static void print_measurement(const struct plan_search *s, const struct certaint
         return;
     }
     printf("    to know more, measure %s on %s at %.3g and %.3g requests/s of a replica, and calibrate",
-           cJSON_IsString(model) ? PRINTABLE(model->valuestring) : "it", PRINTABLE(m.contender->family->held[0].device),
+           cJSON_IsString(model) ? PRINTABLE(model->valuestring) : "it", PRINTABLE(m.contender->family->error.device),
            m.rates_per_s[0], m.rates_per_s[1]);
     if (isfinite(m.right))
         printf(": the choice of device is then right with a probability of %s", percent(m.right, text));
@@ -283,9 +287,11 @@ static void print_certainty(const struct plan_search *s, const struct certainty 
                100 * met->high);
     print_needs(&c->chosen, "");
     if (c->rival.contender) {
+        char chosen[DEVICES_TEXT], rival[DEVICES_TEXT];
+        family_devices(s->chosen->family, chosen, sizeof chosen);
+        family_devices(s->rival->family, rival, sizeof rival);
         print_needs(&c->rival, "against ");
-        printf("    %s rather than %s is right with a probability of %s\n",
-               PRINTABLE(s->chosen->family->held[0].device), PRINTABLE(s->rival->family->held[0].device),
+        printf("    %s rather than %s is right with a probability of %s\n", PRINTABLE(chosen), PRINTABLE(rival),
                percent(c->right, text));
     }
     print_measurement(s, c);

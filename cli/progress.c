@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/printable.h"
+
 double wall_clock_s(void)
 {
     struct timespec t;
@@ -59,6 +61,14 @@ static void tell(void *state, const char *what, double done, double of)
     fprintf(stderr, "%s%s%s", p->terminal ? "\r" : "", line, p->terminal ? "\033[K" : "\n");
 }
 
+/* A line that stays, with the time that it took. */
+static void note(void *state, const char *line)
+{
+    struct progress *p = state;
+    fprintf(stderr, "%s%.1f s: %s\n", p->told && p->terminal ? "\r\033[K" : "", wall_clock_s() - p->started_s,
+            PRINTABLE(line));
+}
+
 bool progress_on_terminal(void)
 {
     const char *kind = getenv("TERM");
@@ -69,7 +79,8 @@ void progress_start(struct progress *p, bool quiet, struct planner_watch *watch)
 {
     double now = wall_clock_s();
     *p = (struct progress){.started_s = now, .told_s = now, .terminal = progress_on_terminal(), .quiet = quiet};
-    *watch = (struct planner_watch){.stop = stop_on_signal(), .progress = tell, .state = p};
+    *watch =
+        (struct planner_watch){.stop = stop_on_signal(), .progress = tell, .note = quiet ? NULL : note, .state = p};
 }
 
 void progress_end(struct progress *p)

@@ -9,6 +9,18 @@
 #include "base/array.h"
 #include "profiles/engine.h"
 
+/* Replications of a size that is looked at because an input may be off. */
+enum { UNITS_MOST = 8 };
+
+/* What is asked around the answer moves no recommendation: points that replications would hardly decide are given up,
+ * which makes intervals wider and needs larger, never a verdict less sure. */
+static struct effort effort_around(const struct plan *p)
+{
+    struct effort effort = p->effort;
+    effort.least_chance = 0.1;
+    return effort;
+}
+
 static void tell(const struct plan_search *s, const char *what, double done, double of)
 {
     if (s->pool->watch->progress)
@@ -89,7 +101,7 @@ static int ask_headroom(struct plan_answer *a, struct plan_search *s, struct err
                                       .start = scales[i],
                                       .tolerance = s->plan->tolerance,
                                       .seed = s->plan->seed,
-                                      .effort = s->plan->effort};
+                                      .effort = effort_around(s->plan)};
         tell(s, "headroom", i, SCALE_ASKED);
         if (capacity_find(&q, s->pool, &a->headroom[i], err))
             return -1;
@@ -115,47 +127,60 @@ static int ask_one_lost(struct plan_answer *a, struct plan_search *s, struct err
     return 0;
 }
 
-int units_needed(struct plan_search *s, const struct contender *c, const double *scales, size_t start, size_t *out,
+/* As far as eight replications say. */
+static int holds_with(struct plan_search *s, const struct contender *c, const struct units_question *q, size_t units,
+                      bool *holds, struct error *err)
+{
+    struct effort effort = effort_around(s->plan);
+    struct point p, *list = &p;
+    char *scenario = family_scenario(s->plan, c->family, units);
+    if (!scenario)
+        return error_no_memory(err);
+    effort.most = effort.most < UNITS_MOST ? effort.most : UNITS_MOST;
+    point_init(&p, scenario, q->scales, s->plan->seed);
+    int status = points_decide(&list, 1, &effort, s->pool, err);
+    *holds = p.verdict == HOLDS;
+    point_release(&p);
+    free(scenario);
+    return status;
+}
+
+int units_needed(struct plan_search *s, const struct contender *c, const struct units_question *q, size_t *out,
                  struct error *err)
 {
-    size_t low = 0, high = 0, units = start, step = 1;
+    size_t low = q->low, high = q->high, step = 1, most = high ? high - 1 : c->most;
+    size_t units = q->start > most ? most : q->start <= low ? low + 1 : q->start;
     *out = 0;
-    while (high == 0 || high - low > 1) {
-        char *scenario = family_scenario(s->plan, c->family, units);
-        if (!scenario)
-            return error_no_memory(err);
-        struct point p, *list = &p;
-        point_init(&p, scenario, scales, s->plan->seed);
-        int status = points_decide(&list, 1, &s->plan->effort, s->pool, err);
-        bool holds = p.verdict == HOLDS;
-        point_release(&p);
-        free(scenario);
-        if (status)
+    while (high ? high - low > 1 : low < c->most) {
+        bool holds = false;
+        if (holds_with(s, c, q, units, &holds, err))
             return -1;
         *(holds ? &high : &low) = units;
-        if (high == 0 && low >= c->most)
-            return 0;
         if (high == 0)
-            units = units + step < c->most ? units + step : c->most;
-        else if (low == 0)
-            units = high > step ? high - step : 1;
+            units = low + step < c->most ? low + step : c->most;
+        else if (low == q->low)
+            units = high > low + step ? high - step : low + 1;
         else
             units = (low + high) / 2;
         step *= 2;
-        if (high == 1)
-            break;
     }
     *out = high;
     return 0;
 }
 
+/* A larger rate needs no fewer units; of lengths nothing is taken for granted. */
 static int needed_when_scaled(struct plan_search *s, const struct contender *c, enum scale scale, double factor,
                               size_t *out, struct error *err)
 {
     double scales[SCALE_COUNT];
+    bool orderly = scale == SCALE_RATE || scale == SCALE_TIME;
+    struct units_question q = {.scales = scales,
+                               .start = (size_t)fmax(1, ceil((double)c->high * factor)),
+                               .low = orderly && factor > 1 ? c->high - 1 : 0,
+                               .high = orderly && factor < 1 ? c->high : 0};
     family_scales(c->family, scales);
     scales[scale] *= factor;
-    return units_needed(s, c, scales, c->high, out, err);
+    return units_needed(s, c, &q, out, err);
 }
 
 /* How far kernel times may be off is known where the engine was calibrated: by what nine in ten loads that it did not

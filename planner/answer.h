@@ -54,9 +54,16 @@ struct plan_answer {
 int plan_answer_make(struct plan_answer *a, struct plan_search *s, struct error *err);
 void plan_answer_release(struct plan_answer *a);
 
-/* The fewest units of a contender that hold under scales: outwards from `start`, twice as far each time, then halving.
- * 0 when its constraints allow too few. */
-int units_needed(struct plan_search *s, const struct contender *c, const double *scales, size_t start, size_t *out,
+/* Asks for the fewest units that hold when inputs are off. */
+struct units_question {
+    const double *scales; /* [SCALE_COUNT] */
+    size_t start;         /* a guess */
+    size_t low, high;     /* known to miss, and to hold; 0: none is */
+};
+
+/* The fewest units of a contender that hold: outwards from the guess, twice as far each time, then halving. A size gets
+ * at most eight replications; one that stays undecided is not taken to hold. 0 when its constraints allow too few. */
+int units_needed(struct plan_search *s, const struct contender *c, const struct units_question *q, size_t *out,
                  struct error *err);
 
 /* Everything as JSON; the caller's to delete. `answer` may be NULL. NULL when memory is short. */

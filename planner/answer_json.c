@@ -192,8 +192,10 @@ static cJSON *needs_json(const struct plan_search *s, const struct needs_by_leve
 {
     cJSON *o = cJSON_CreateObject(), *levels = cJSON_CreateArray();
     const struct model_error *e = &n->contender->family->error;
+    char devices[256];
+    family_devices(n->contender->family, devices, sizeof devices);
     cJSON_AddStringToObject(o, "label", n->contender->family->label);
-    cJSON_AddStringToObject(o, "device", n->contender->family->held[0].device);
+    cJSON_AddStringToObject(o, "device", devices);
     cJSON_AddStringToObject(o, "error_of", e->of);
     cJSON_AddNumberToObject(o, "points", e->points);
     cJSON_AddBoolToObject(o, "calibrated", e->calibrated);
@@ -240,7 +242,7 @@ static void add_certainty(cJSON *root, const struct plan_search *s, const struct
     }
     const struct measurement m = certainty_measurement(c, s);
     cJSON *measure = cJSON_AddObjectToObject(o, "measure");
-    cJSON_AddStringToObject(measure, "device", m.contender->family->held[0].device);
+    cJSON_AddStringToObject(measure, "device", m.contender->family->error.device);
     cJSON_AddStringToObject(measure, "label", m.contender->family->label);
     cJSON_AddItemToObject(measure, "rates_per_s", cJSON_CreateDoubleArray(m.rates_per_s, 2));
     add_number(measure, "right", m.right);

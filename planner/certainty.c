@@ -15,27 +15,51 @@ enum { MIDDLE = 3, DRAWS = 100 };
 
 static const double same_cost = 1 + 1e-9;
 
-/* The fewest units at each level; of a higher factor no fewer than of a lower one. */
+/* The fewest units if the factor is the quantile at a level, given what is needed at the level next to it: of a higher
+ * factor no fewer than of a lower one. What the search has found holds at the factor that its verdicts are of. */
+static int find_need(struct plan_search *s, const struct contender *c, int level, int next_to,
+                     struct needs_by_level *out, struct error *err)
+{
+    double scales[SCALE_COUNT], known = c->family->error.factor, factor = out->factor[level];
+    size_t beside = next_to < 0 ? c->high : out->units[next_to];
+    double beside_factor = next_to < 0 ? known : out->factor[next_to];
+    struct units_question q = {.scales = scales, .start = (size_t)ceil((double)beside * factor / beside_factor)};
+    struct bill bill;
+    family_scales(c->family, scales);
+    scales[SCALE_TIME] = factor;
+    out->gpus[level] = out->nodes[level] = out->objective[level] = INFINITY;
+    if (factor <= known * same_cost)
+        q.high = beside;
+    if (factor >= known / same_cost)
+        q.low = beside - 1; /* one fewer misses at the lower factor */
+    if (beside == 0)        /* nor do the constraints allow what more would need */
+        return 0;
+    if (units_needed(s, c, &q, &out->units[level], err))
+        return -1;
+    if (out->units[level] == 0)
+        return 0;
+    family_bill(s->plan, c->family, out->units[level], &bill);
+    out->gpus[level] = bill.gpus;
+    out->nodes[level] = bill.nodes;
+    out->objective[level] = family_objective(s->plan, c->family, out->units[level]);
+    return 0;
+}
+
+/* Outwards from the factor that verdicts are of. */
 static int find_needs(struct plan_search *s, const struct contender *c, struct needs_by_level *out, struct error *err)
 {
-    size_t start = c->high;
+    int above = 0;
     *out = (struct needs_by_level){.contender = c};
-    for (int i = CERTAINTY_LEVELS; i-- > 0;) { /* downwards: the search has found what the upper ones need, about */
-        double scales[SCALE_COUNT];
-        struct bill bill;
-        family_scales(c->family, scales);
-        scales[SCALE_TIME] = out->factor[i] = model_error_factor(&c->family->error, certainty_levels[i]);
-        out->gpus[i] = out->nodes[i] = out->objective[i] = INFINITY;
-        if (units_needed(s, c, scales, start, &out->units[i], err))
-            return -1;
-        if (out->units[i] == 0)
-            continue;
-        start = out->units[i];
-        family_bill(s->plan, c->family, out->units[i], &bill);
-        out->gpus[i] = bill.gpus;
-        out->nodes[i] = bill.nodes;
-        out->objective[i] = family_objective(s->plan, c->family, out->units[i]);
+    for (int i = 0; i < CERTAINTY_LEVELS; i++) {
+        out->factor[i] = model_error_factor(&c->family->error, certainty_levels[i]);
+        above += out->factor[i] <= c->family->error.factor * same_cost;
     }
+    for (int i = above; i-- > 0;)
+        if (find_need(s, c, i, i + 1 < above ? i + 1 : -1, out, err))
+            return -1;
+    for (int i = above; i < CERTAINTY_LEVELS; i++)
+        if (find_need(s, c, i, i > above ? i - 1 : -1, out, err))
+            return -1;
     return 0;
 }
 

@@ -41,15 +41,29 @@ static void describe(const cJSON *value, char *out, size_t size)
     }
 }
 
-/* Devices and names speak for themselves; numbers need to say of what. */
+/* "prefill " of cluster.placement.prefill.device, "big " of cluster.pools.big.replicas; "" of what is not a pool's. */
+static void name_pool(const char *path, char *out, size_t size)
+{
+    static const char *const pools[] = {"cluster.placement.", "cluster.pools."};
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) {
+        size_t length = strlen(pools[i]);
+        const char *name = path + length, *end = strncmp(path, pools[i], length) == 0 ? strchr(name, '.') : NULL;
+        if (end)
+            snprintf(out, size, "%.*s ", (int)(end - name), name);
+    }
+}
+
+/* Devices and names speak for themselves; numbers need to say of what; what is a pool's says whose. */
 static void add_to_label(struct family *f, const struct plan_axis *axis, const cJSON *value)
 {
-    char text[200];
+    char text[200], pool[64];
     const char *last = strrchr(axis->path, '.') ? strrchr(axis->path, '.') + 1 : axis->path;
     size_t used = strlen(f->label);
     describe(value, text, sizeof text);
+    name_pool(axis->path, pool, sizeof pool);
     bool speaks = cJSON_IsString(value) || cJSON_IsObject(value);
-    snprintf(f->label + used, sizeof f->label - used, "%s%s%s%s", used ? " · " : "", speaks ? "" : last,
+    snprintf(f->label + used, sizeof f->label - used, "%s%s%s%s%s", used ? " · " : "", pool, speaks ? "" : last,
              speaks ? "" : " ", text);
 }
 
@@ -119,6 +133,9 @@ char *family_scenario(const struct plan *p, const struct family *f, size_t units
     double before = cJSON_IsNumber(scale) ? scale->valuedouble : 1;
     cJSON_DeleteItemFromObjectCaseSensitive(workload, "rate_scale");
     cJSON_AddNumberToObject(workload, "rate_scale", before * p->rate_per_s / p->base_rate);
+    cJSON *requests = cJSON_GetObjectItemCaseSensitive(workload, "requests");
+    if (p->most_requests > 0 && cJSON_IsNumber(requests) && requests->valuedouble > p->most_requests)
+        cJSON_SetNumberValue(requests, p->most_requests);
     char *text = root && !memory_has_failed() ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);
     return text;
@@ -244,6 +261,19 @@ static int check(const struct plan *p, struct family *f, struct error *err)
     }
     free(text);
     return status;
+}
+
+void family_devices(const struct family *f, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < f->pool_count; i++) {
+        bool named = f->held[i].gpus == 0; /* a pool that is not made of GPUs has none */
+        for (size_t k = 0; !named && k < i; k++)
+            named = strcmp(f->held[k].device, f->held[i].device) == 0;
+        if (!named && used < size)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? " + " : "", f->held[i].device);
+    }
 }
 
 void family_scales(const struct family *f, double scales[SCALE_COUNT])

@@ -56,6 +56,7 @@ int model_error_add(struct model_error *e, const struct plan *p, const struct co
     if (find_error(cost, &own, err))
         return -1;
     own.factor = model_error_factor(&own, p->model_confidence);
+    snprintf(own.device, sizeof own.device, "%s", cost->device_name);
     if (!e->known || own.factor > e->factor)
         *e = own;
     return 0;

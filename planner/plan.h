@@ -44,6 +44,7 @@ struct plan {
     struct offers *offers;                           /* owned; of the devices of its families, once these are made */
     double most_gpus, most_cost_per_h, most_power_w; /* INFINITY: no limit; power: of the boards that are needed */
     struct effort effort;
+    double most_requests; /* of a trial; 0: as many as the scenario says */
     double tolerance, indifference, sensitivity;
     double
         model_confidence; /* with which a size is to hold, of the cost model's error; 0: the cost model is believed */
@@ -84,6 +85,7 @@ struct model_error {
     unsigned points;        /* measured, that this rests on */
     bool calibrated;        /* on points of the engine's own, else on those of servers like it: */
     char of[160], key[192]; /* what those have in common; families of one key have the same error */
+    char device[64];        /* that it is of */
 };
 
 /* The factor that is not exceeded with a probability. */
@@ -120,6 +122,9 @@ size_t family_most(const struct plan *p, const struct family *f);
 
 /* The most units, of at most `limit`, that have the same bill as so many. */
 size_t family_filled(const struct plan *p, const struct family *f, size_t units, size_t limit);
+
+/* The devices that it is on, each once: "h100-sxm + l40s". */
+void family_devices(const struct family *f, char *out, size_t size);
 
 /* The scales that its verdicts are of: kernel times by the cost model's error. */
 void family_scales(const struct family *f, double scales[SCALE_COUNT]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "planner/point.h"
 
+#include <gsl/gsl_cdf.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +92,7 @@ static double error_of_look(const struct effort *effort, size_t count)
     double all = 0;
     for (size_t n = FIRST_LOOK; n <= effort->most; n *= 2)
         all += (double)n;
-    return (1 - effort->confidence) * (double)count / all;
+    return (1 - effort->confidence) * fmin((double)count, (double)effort->most) / all;
 }
 
 /* A run that misses by more than e times is as bad as can be, one that meets it by more as good: without this a mean
@@ -124,6 +125,21 @@ static void look(struct point *p, const struct effort *effort)
     free(margins);
 }
 
+/* Whether the rest of its replications would hardly decide the point, if they go on as those so far: the conditional
+ * power of the last look (Lan, Simon and Halperin 1982). Giving up early decides nothing, so that it spends no error.
+ */
+static bool is_hopeless(const struct point *p, const struct effort *effort)
+{
+    struct estimate margin = point_margin(p, 0.95);
+    double done = (double)p->count / (double)effort->most, degrees = (double)effort->most - 1;
+    double standard_error = (margin.high - margin.low) / 2 / gsl_cdf_tdist_Pinv(0.975, (double)p->count - 1);
+    double critical = gsl_cdf_tdist_Pinv(1 - error_of_look(effort, effort->most) / 2, degrees);
+    if (p->failed || effort->least_chance == 0 || done >= 1 || !(standard_error > 0))
+        return false;
+    double expected = fabs(margin.value) / standard_error / sqrt(done);
+    return gsl_cdf_ugaussian_P((expected - critical) / sqrt(1 - done)) < effort->least_chance;
+}
+
 int points_decide(struct point *const *points, size_t n, const struct effort *effort, struct trial_pool *pool,
                   struct error *err)
 {
@@ -140,7 +156,7 @@ int points_decide(struct point *const *points, size_t n, const struct effort *ef
         status = points_replicate(open, left, count, pool, err);
         for (size_t i = 0; status == 0 && i < left; i++) {
             look(open[i], effort);
-            if (open[i]->verdict == UNDECIDED)
+            if (open[i]->verdict == UNDECIDED && !is_hopeless(open[i], effort))
                 open[still++] = open[i];
         }
         left = still;

@@ -28,6 +28,8 @@ struct point {
 struct effort {
     double confidence; /* of one verdict: 0.95 */
     size_t most;       /* replications of a point, a power of two from 4 on */
+    /* A point that the rest of its replications would decide with a smaller probability is given up; 0: none is. */
+    double least_chance;
 };
 
 void point_init(struct point *p, const char *scenario, const double *scales, uint64_t seed);
@@ -36,7 +38,7 @@ void point_release(struct point *p);
 /* Brings every point to at least `count` replications. */
 int points_replicate(struct point *const *points, size_t n, size_t count, struct trial_pool *pool, struct error *err);
 
-/* Replicates the points until each is decided or has had all that `effort` allows. */
+/* Replicates the points until each is decided, has had all that `effort` allows, or is given up. */
 int points_decide(struct point *const *points, size_t n, const struct effort *effort, struct trial_pool *pool,
                   struct error *err);
 

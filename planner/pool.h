@@ -11,6 +11,8 @@ struct planner_watch {
     const volatile sig_atomic_t *stop;
     /* `done` of `of` pieces of what is being done; `of` 0: not known. Called by one thread at a time. */
     void (*progress)(void *state, const char *what, double done, double of);
+    /* What is known so far, in a line that stays: somebody watches. */
+    void (*note)(void *state, const char *line);
     void *state;
 };
 

@@ -8,6 +8,8 @@
 
 #include "base/array.h"
 #include "planner/closest.h"
+#include "planner/first.h"
+#include "planner/search_parts.h"
 
 enum { TOGETHER_MAX = 64, FIRST_OF_TIES = 8 };
 
@@ -272,8 +274,7 @@ static int look(struct plan_search *s, const struct hope *hopes, size_t n, doubl
     return 0;
 }
 
-/* Until none but those set apart could be cheaper than, or as cheap as, the cheapest of the others that holds. */
-static int settle(struct plan_search *s, struct error *err)
+int search_settle(struct plan_search *s, uint64_t most_trials, struct error *err)
 {
     struct hope *hopes = malloc((s->count + 1) * sizeof *hopes);
     if (!hopes)
@@ -282,6 +283,8 @@ static int settle(struct plan_search *s, struct error *err)
     size_t n;
     for (double rounds = 0; status == 0 && (n = choose(s, hopes)) > 0; rounds++) {
         const struct planner_watch *watch = s->pool->watch;
+        if (most_trials > 0 && s->pool->trials >= most_trials)
+            break;
         if (watch->progress)
             watch->progress(watch->state, hopes[0].contender->family->label, rounds, 0);
         status = look(s, hopes, n, best_objective(s), err);
@@ -370,13 +373,28 @@ static int choose_best(struct plan_search *s, struct error *err)
     return status;
 }
 
+struct contender *search_cheapest(struct plan_search *s)
+{
+    struct contender *cheapest = NULL;
+    double best = INFINITY;
+    for (size_t i = 0; i < s->count; i++) {
+        struct contender *c = &s->contenders[i];
+        double objective = c->high ? rank_of(s->plan, c, c->high) : INFINITY;
+        if (objective < best) {
+            best = objective;
+            cheapest = c;
+        }
+    }
+    return cheapest;
+}
+
 /* The cheapest that holds of those that are not set apart; what was given up as more expensive may be it. */
 static int find_next(struct plan_search *s, struct contender **next, struct error *err)
 {
     for (size_t i = 0; i < s->count; i++)
         if (s->contenders[i].fate == FATE_DEARER)
             s->contenders[i].fate = FATE_OPEN;
-    if (settle(s, err))
+    if (search_settle(s, 0, err))
         return -1;
     double best = INFINITY;
     *next = NULL;
@@ -400,13 +418,25 @@ static int choose_next(struct plan_search *s, struct error *err)
     return status;
 }
 
+static bool is_on(const struct family *f, const char *device)
+{
+    for (size_t i = 0; i < f->pool_count; i++)
+        if (strcmp(f->held[i].device, device) == 0)
+            return true;
+    return false;
+}
+
+static bool is_within(const struct family *f, const struct family *g)
+{
+    for (size_t i = 0; i < f->pool_count; i++)
+        if (!is_on(g, f->held[i].device))
+            return false;
+    return true;
+}
+
 bool contender_is_alike(const struct contender *a, const struct contender *b)
 {
-    const struct family *f = a->family, *g = b->family;
-    bool alike = f->pool_count == g->pool_count;
-    for (size_t i = 0; alike && i < f->pool_count; i++)
-        alike = strcmp(f->held[i].device, g->held[i].device) == 0;
-    return alike;
+    return is_within(a->family, b->family) && is_within(b->family, a->family);
 }
 
 /* The cheapest on other devices than those chosen. */
@@ -447,7 +477,7 @@ static int find_chosen(struct plan_search *s, struct error *err)
 {
     int status = 0;
     do
-        if (settle(s, err) || choose_best(s, err))
+        if (search_settle(s, 0, err) || choose_best(s, err))
             return -1;
     while (s->chosen && !confirmed(s, s->chosen, &status, err));
     return status;
@@ -497,25 +527,35 @@ static void explain(struct plan_search *s)
     }
 }
 
-int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial_pool *pool, struct error *err)
+int search_make_contenders(struct plan_search *s, struct error *err)
 {
-    *s = (struct plan_search){.plan = plan, .pool = pool};
-    if (families_make(plan, &s->families, &s->count, err))
-        return -1;
-    s->contenders = calloc(s->count, sizeof *s->contenders);
+    s->contenders = calloc(s->count + 1, sizeof *s->contenders);
     if (!s->contenders)
         return error_no_memory(err);
     for (size_t i = 0; i < s->count; i++) {
         struct contender *c = &s->contenders[i];
         c->family = &s->families[i];
-        c->most = family_most(plan, c->family);
+        c->most = family_most(s->plan, c->family);
         if (c->family->refused[0])
             set_fate(c, FATE_REFUSED, c->family->refused);
     }
-    do
-        if (find_chosen(s, err) || find_runner_up(s, err))
+    return 0;
+}
+
+int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial_pool *pool, struct error *err)
+{
+    *s = (struct plan_search){.plan = plan, .pool = pool};
+    if (families_make(plan, &s->families, &s->count, err))
+        return -1;
+    if (search_make_contenders(s, err) || first_answer_tell(s, err))
+        return -1;
+    do {
+        if (find_chosen(s, err))
             return -1;
-    while (runner_up_is_cheaper(s));
+        first_choice_tell(s);
+        if (find_runner_up(s, err))
+            return -1;
+    } while (runner_up_is_cheaper(s));
     if (!s->chosen)
         closest_find(s);
     if (s->closest && closest_ask_alone(s, err))
@@ -526,7 +566,7 @@ int plan_search_run(struct plan_search *s, const struct plan *plan, struct trial
     return 0;
 }
 
-void plan_search_release(struct plan_search *s)
+void search_release_contenders(struct plan_search *s)
 {
     for (size_t i = 0; s->contenders && i < s->count; i++) {
         for (size_t k = 0; k < s->contenders[i].count; k++) {
@@ -536,6 +576,12 @@ void plan_search_release(struct plan_search *s)
         free(s->contenders[i].sizes);
     }
     free(s->contenders);
+    s->contenders = NULL;
+}
+
+void plan_search_release(struct plan_search *s)
+{
+    search_release_contenders(s);
     families_release(s->families, s->families ? s->count : 0);
     *s = (struct plan_search){0};
 }

@@ -65,7 +65,7 @@ void plan_search_release(struct plan_search *s);
  * until another size is made. */
 struct sized *contender_size(const struct plan *plan, struct contender *c, size_t units);
 
-/* Whether both are on the same devices. */
+/* Whether both are on the same devices, whatever pools these are in. */
 bool contender_is_alike(const struct contender *a, const struct contender *b);
 
 /* Objective of so many units: as simulated, else the least that it can be. */

@@ -1090,9 +1090,48 @@ static void test_units_of_several_pools(void **state)
     }
 }
 
+/* Axes of a pool say whose they are; a configuration names its devices, each once; two are alike when these are the
+ * same, whatever pools they are in. Prefill h100, l40s by decode h100, l40s: the first is h100 alone, the second and
+ * the third are both. */
+static void test_pools_of_different_devices(void **state)
+{
+    (void)state;
+    struct plan plan;
+    struct family *families;
+    struct error err = {0};
+    char names[100];
+    size_t count;
+    open_plan(
+        "{\"scenario\": {\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"workload\": {\"arrivals\": "
+        "{\"name\": "
+        "\"poisson\", \"rate_per_s\": 5}, \"requests\": 20, \"lengths\": {\"prompt\": {\"name\": \"fixed\", "
+        "\"tokens\": 100}, \"output\": {\"name\": \"fixed\", \"tokens\": 10}}}, \"cluster\": {\"placement\": "
+        "{\"name\": "
+        "\"disaggregated\", \"prefill\": {\"tensor_parallel\": 2}}}, \"slo\": {\"ttft_s\": {\"p95\": 1}}}, "
+        "\"search\": {\"cluster.placement.prefill.device\": [\"h100-sxm\", \"l40s\"], "
+        "\"cluster.placement.decode.device\": [\"h100-sxm\", \"l40s\"], \"cluster.placement.decode.replicas\": [2]}}",
+        &plan);
+    expect_ok(families_make(&plan, &families, &count, &err), &err);
+    assert_int_equal(count, 4);
+    assert_string_equal(families[1].label, "prefill l40s · decode h100-sxm · decode replicas 2");
+    assert_true(families[1].unit_gpus == 4);
+    struct contender all[4] = {{0}};
+    for (size_t i = 0; i < 4; i++)
+        all[i].family = &families[i];
+    family_devices(&families[0], names, sizeof names);
+    assert_string_equal(names, "h100-sxm");
+    family_devices(&families[1], names, sizeof names);
+    assert_string_equal(names, "l40s + h100-sxm");
+    assert_true(contender_is_alike(&all[1], &all[2]) && contender_is_alike(&all[2], &all[1]));
+    assert_false(contender_is_alike(&all[0], &all[1]) || contender_is_alike(&all[1], &all[3]));
+    families_release(families, count);
+    plan_release(&plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pools_of_different_devices),
         cmocka_unit_test(test_looks_share_the_error),
         cmocka_unit_test(test_what_is_recommended_is_confirmed),
         cmocka_unit_test(test_margins_in_words_are_not_cut),
