@@ -228,7 +228,7 @@ counted: $(BUILD)/tandem $(MPI_OBJECT) $(TESTS)
 	@find $(BUILD) -name '*.gcda' -delete
 	@tests/run $(BUILD) || true # what fails counts as far as it came
 
-RACED := $(BUILD)/tsan/tandem $(BUILD)/tsan/tests/test_ranks $(BUILD)/tsan/tests/test_engine
+RACED := $(BUILD)/tsan/tandem $(BUILD)/tsan/tests/test_ranks
 tsan: ## run all that runs on threads under ThreadSanitizer
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS='-O1 -g' SANITIZE='-fsanitize=thread' $(RACED)
 	@tests/races $(BUILD)/tsan
