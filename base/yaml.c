@@ -2,6 +2,8 @@
 #include "base/yaml.h"
 
 #include <errno.h>
+#include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,14 +35,16 @@ static char *cut(char *line)
     return value + strspn(value, " ");
 }
 
-static void enter(struct where *w, const char *key, size_t indent)
+/* False for a key that lies deeper than any path. */
+static bool enter(struct where *w, const char *key, size_t indent)
 {
     while (w->depth > 0 && w->indents[w->depth - 1] >= indent)
         w->depth--;
     if (w->depth == DEPTH_MAX)
-        return;
+        return false;
     snprintf(w->keys[w->depth], KEY_BYTES, "%s", key);
     w->indents[w->depth++] = indent;
+    return true;
 }
 
 static int matches(const struct where *w, const char *path)
@@ -56,17 +60,27 @@ static int matches(const struct where *w, const char *path)
     return *path == 0;
 }
 
+/* The next line; of a longer one its first LINE_BYTES - 1 bytes, so that what follows is not taken for a line. */
+static bool read_line(FILE *in, char line[LINE_BYTES])
+{
+    if (!fgets(line, LINE_BYTES, in))
+        return false;
+    if (!line[strcspn(line, "\n")])
+        for (int c = 0; c != EOF && c != '\n';)
+            c = getc(in);
+    return true;
+}
+
 /* The value of the next line that has one at the path; NULL at the end, or where reading fails. */
 static char *find(FILE *in, const char *path, char line[LINE_BYTES])
 {
     struct where where = {0};
-    while (fgets(line, LINE_BYTES, in)) {
+    while (read_line(in, line)) {
         size_t indent = strspn(line, " ");
         char *value = line[indent] == '#' || line[indent] == '-' ? NULL : cut(line);
         if (!value)
             continue;
-        enter(&where, line + indent, indent);
-        if (*value && matches(&where, path))
+        if (enter(&where, line + indent, indent) && *value && matches(&where, path))
             return value;
     }
     return NULL;
@@ -96,6 +110,9 @@ int yaml_number(const char *file, const char *path, double *out, struct error *e
     int got = yaml_text(file, path, text, sizeof text, err);
     if (got != 1)
         return got;
-    *out = strtod(text, &end);
-    return end != text && *end == 0;
+    double number = strtod(text, &end);
+    if (end == text || *end || !isfinite(number))
+        return 0;
+    *out = number;
+    return 1;
 }

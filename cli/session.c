@@ -7,12 +7,37 @@
 
 #include "base/beside.h"
 #include "base/printable.h"
+#include "cli/signals.h"
 #include "planner/parallel.h"
 #include "planner/ranks.h"
 
 /* The job that this process is one of; no command has more than one. */
 static struct transport job;
 static bool joined, pooled;
+static void (*leave_job)(struct transport *t, bool together);
+
+/* MPI waits for all of its processes when it starts and when it ends, and for ever for one that died meanwhile or
+ * stands still. */
+enum { START_LIMIT_S = 300, LEAVE_LIMIT_S = 120 };
+
+static void leave_in_time(struct transport *t, bool together)
+{
+    fflush(stdout); /* which remembers a failure, for the end of the command */
+    signals_limit(LEAVE_LIMIT_S,
+                  "MPI: another process of the job died or stands still while all leave; what was finished is kept");
+    leave_job(t, together);
+    signals_no_limit();
+}
+
+static int start(transport_open open, struct error *err)
+{
+    signals_limit(START_LIMIT_S, "MPI: the job's other processes do not start");
+    int status = open(&job);
+    signals_no_limit();
+    leave_job = job.leave;
+    job.leave = leave_in_time;
+    return status ? error_set(err, ERROR_RUN, "MPI: cannot be started") : 0;
+}
 
 /* What the launchers of MPICH, Open MPI and Slurm say to the processes that they start. */
 static bool is_launched(void)
@@ -63,8 +88,8 @@ static int join(const struct arguments *args, bool *worked, struct error *err)
     } found = {.object = beside_open("tandem-mpi.so", TRANSPORT_OPEN, true, "MPI", "mpicc", err)};
     if (!found.object)
         return -1;
-    if (found.open(&job))
-        return error_set(err, ERROR_RUN, "MPI: cannot be started");
+    if (start(found.open, err))
+        return -1;
     signal(SIGUSR1, SIG_IGN); /* MPICH's launcher tells so of a rank that died */
     return start_work(args, worked, err);
 }

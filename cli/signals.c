@@ -2,6 +2,7 @@
 #include "cli/signals.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ static timer_t timer;
 static bool has_timer;
 static pid_t owner; /* an engine in a process of its own inherits the handlers */
 static char name[64];
-static const char *volatile says = "";
+static const char *volatile says = "", *volatile late; /* the limit's sentence; NULL: there is no limit */
 
 static void say(const char *text)
 {
@@ -60,6 +61,13 @@ static void take_signal(int number)
 static void end_late(int number)
 {
     (void)number;
+    if (late && !came && getpid() == owner) {
+        temporaries_remove();
+        say(name);
+        say(late);
+        say("\n");
+        _exit(EXIT_FAILURE);
+    }
     if (!keeps && came)
         end(came);
     if (keeps && getpid() == owner) {
@@ -113,4 +121,16 @@ void signals_wait_for_keeping(void)
 void signals_say(const char *what)
 {
     says = what;
+}
+
+void signals_limit(unsigned seconds, const char *sentence)
+{
+    late = sentence;
+    alarm(seconds);
+}
+
+void signals_no_limit(void)
+{
+    alarm(0);
+    late = NULL;
 }

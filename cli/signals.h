@@ -27,4 +27,9 @@ void signals_wait_for_keeping(void);
 /* What the sentence of a command that is ended where it is says after "interrupted"; a constant. */
 void signals_say(const char *what);
 
+/* From now on, until signals_no_limit(), the command ends after so many seconds where it is, with exit status 1 and
+ * this constant sentence: what it waits for may never come, and cannot be asked to stop. */
+void signals_limit(unsigned seconds, const char *sentence);
+void signals_no_limit(void);
+
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "planner/ranks.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,16 +9,18 @@
 #include "base/version.h"
 #include "planner/rank_message.h"
 #include "policies/plugins.h"
-#include "profiles/shared_costs.h"
 
 enum { AHEAD = 2 }; /* trials that a rank has at a time, so that it does not wait for the next one */
 
-/* A rank answers within so much, and so many times the longest trial so far, or it is dead. */
-static const double patience_s = 5, patience_trials = 20;
+/* A rank that has work is heard of every second; one that is not within so much is taken for dead. Time in which rank 0
+ * looked for no messages counts as at most half a second: it may have been stopped, and the others with it. */
+static const double patience_s = 10, most_of_a_pause_s = 0.5;
 
-/* A rank that has started says so within this time, and one that has said goodbye hears within it that all may leave.
- */
+/* A rank that has started says so within this time. */
 static const double start_s = 60;
+
+/* Ranks that wait hear of rank 0 this often. */
+static const double still_here_s = 10;
 
 static double now_s(void)
 {
@@ -28,118 +29,11 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int send_message(struct transport *t, int to, struct rank_message *m, const void *rest, size_t size)
-{
-    char *bytes = malloc(sizeof *m + size);
-    if (!bytes)
-        return -1;
-    m->rest = size;
-    snprintf(m->version, sizeof m->version, "%s", TANDEM_VERSION);
-    memcpy(bytes, m, sizeof *m);
-    if (size > 0)
-        memcpy(bytes + sizeof *m, rest, size);
-    int status = t->send(t, to, bytes, sizeof *m + size);
-    free(bytes);
-    return status;
-}
-
-/* *rest points into *bytes, which is the caller's to free. */
-static int receive_message(struct transport *t, int *from, struct rank_message *m, void **bytes, char **rest,
-                           double wait_s)
-{
-    size_t size = 0;
-    int got = t->receive(t, from, bytes, &size, wait_s);
-    if (got != 1)
-        return got;
-    if (!rank_message_read(*bytes, size, m)) {
-        free(*bytes);
-        return -1;
-    }
-    *rest = (char *)*bytes + sizeof *m;
-    (*rest)[m->rest] = 0; /* receivers leave room for it */
-    return 1;
-}
-
-static int answer(struct transport *t, int to, const struct rank_message *asked, const char *scenario,
-                  struct shared_costs *costs, struct error *err)
-{
-    static const size_t room = sizeof(struct rank_message);
-    struct rank_message *m = calloc(1, room);
-    struct trial trial = {.scenario = scenario, .seed = asked->seed, .keep_rows = asked->keep_rows};
-    if (!m)
-        return error_no_memory(err);
-    memcpy(trial.scales, asked->scales, sizeof trial.scales);
-    m->kind = SAYS_RESULT;
-    m->index = asked->index;
-    m->round = asked->round;
-    int status = trial_run(&trial, NULL, costs, &m->result, err);
-    void *rows = m->result.rows;
-    m->result.rows = NULL;
-    if (status == 0 && send_message(t, to, m, rows, rows ? m->result.row_bytes : 0))
-        status = error_set(err, ERROR_RUN, "rank 0 cannot be reached");
-    free(rows);
-    free(m);
-    return status;
-}
-
-/* That this rank can work, and with which plug-ins, or why it cannot. */
-static int introduce(struct transport *t, struct rank_message *m, const char *unfit, struct error *err)
-{
-    char *plugins = plugins_text();
-    const char *text = unfit ? unfit : plugins;
-    m->kind = unfit ? SAYS_UNFIT : SAYS_READY;
-    int status = !text                                       ? error_no_memory(err)
-                 : send_message(t, 0, m, text, strlen(text)) ? error_set(err, ERROR_RUN, "rank 0 cannot be reached")
-                                                             : 0;
-    free(plugins);
-    return status;
-}
-
-int ranks_work(struct transport *t, const char *unfit, struct error *err)
-{
-    struct rank_message *m = calloc(1, sizeof *m);
-    struct shared_costs *costs = shared_costs_create();
-    if (!m || !costs) {
-        free(m);
-        shared_costs_destroy(costs);
-        return error_no_memory(err);
-    }
-    int status = introduce(t, m, unfit, err);
-    bool left = false, together = false;
-    double goodbye_s = 0; /* when this rank said goodbye; 0: not yet */
-    while (status == 0 && !left) {
-        void *bytes = NULL;
-        char *rest = NULL;
-        int from = 0, got = receive_message(t, &from, m, &bytes, &rest, 1);
-        if (got == 0)
-            left = goodbye_s > 0 && now_s() - goodbye_s > start_s; /* rank 0 is dead */
-        else if (got < 0)
-            status =
-                error_set(err, ERROR_RUN, "rank %d: found a message that is not of tandem %s", t->rank, TANDEM_VERSION);
-        else if (m->kind == LEAVES)
-            left = true, together = m->together;
-        else if (m->kind == ENDS_WORK) {
-            m->kind = SAYS_GOODBYE;
-            goodbye_s = now_s();
-            status = send_message(t, 0, m, NULL, 0) ? error_set(err, ERROR_RUN, "rank 0 cannot be reached") : 0;
-        } else if (m->kind == ASKS_TRIAL)
-            status = answer(t, from, m, rest, costs, err);
-        else
-            status = error_set(err, ERROR_RUN, "rank %d: found a message that is for rank 0 alone", t->rank);
-        if (got > 0)
-            free(bytes);
-    }
-    free(m);
-    shared_costs_destroy(costs);
-    t->leave(t, left && together);
-    return status;
-}
-
 struct worker {
     bool ready, dead;
     size_t given[AHEAD]; /* indices of its trials */
     size_t count;
-    double heard_s; /* when it was last heard of, or given work while idle */
+    double heard_s; /* when it was last heard of, or given work while idle, by rank 0's own clock */
 };
 
 struct ranks {
@@ -147,7 +41,8 @@ struct ranks {
     const struct planner_watch *watch;
     struct worker *workers; /* [size]; 0 is this one */
     uint64_t round;
-    double longest_s; /* trial so far */
+    double clock_s, looked_s; /* rank 0's own clock, and when it was set */
+    double beat_s;            /* when those that wait were last told that rank 0 is there */
     bool any_dead;
 };
 
@@ -176,10 +71,10 @@ static int give(struct ranks *r, int rank, struct errand *e, size_t index)
     m->seed = t->seed;
     m->keep_rows = t->keep_rows;
     memcpy(m->scales, t->scales, sizeof m->scales);
-    int status = send_message(r->transport, rank, m, t->scenario, strlen(t->scenario));
+    int status = rank_message_send(r->transport, rank, m, t->scenario, strlen(t->scenario));
     free(m);
     if (w->count == 0)
-        w->heard_s = now_s();
+        w->heard_s = r->clock_s;
     w->given[w->count++] = index;
     return status;
 }
@@ -215,11 +110,6 @@ static int take_result(struct ranks *r, int from, const struct rank_message *m, 
 {
     struct worker *w = &r->workers[from];
     size_t index = (size_t)m->index, kept = 0;
-    w->heard_s = now_s();
-    if (w->dead) { /* it was only slow */
-        w->dead = false;
-        w->count = 0;
-    }
     if (m->round != r->round || index >= e->count)
         return 0;
     for (size_t i = 0; i < w->count; i++)
@@ -236,11 +126,23 @@ static int take_result(struct ranks *r, int from, const struct rank_message *m, 
             return error_no_memory(err);
         memcpy(out->rows, rest, m->rest);
     }
-    if (out->wall_s > r->longest_s)
-        r->longest_s = out->wall_s;
     e->finished[index] = true;
     e->done++;
     return e->arrived ? e->arrived(e->state, index, err) : 0;
+}
+
+/* Says so to those that have nothing to do, when it is time: who works asks for nothing meanwhile. */
+static void say_still_here(struct ranks *r)
+{
+    double now = now_s();
+    struct rank_message *m = now - r->beat_s > still_here_s ? calloc(1, sizeof *m) : NULL;
+    for (int rank = 1; m && rank < r->transport->size; rank++) {
+        m->kind = STILL_HERE;
+        if (!r->workers[rank].dead && r->workers[rank].count == 0)
+            rank_message_send(r->transport, rank, m, NULL, 0);
+        r->beat_s = now;
+    }
+    free(m);
 }
 
 /* A rank that has the plug-ins of this one gets work. */
@@ -261,14 +163,44 @@ static int take_ready(struct ranks *r, int from, const char *plugins, struct err
 static int check_on_workers(struct ranks *r, struct errand *e, double started_s, struct error *err)
 {
     int alive = 0;
-    double now = now_s(), patience = patience_s + patience_trials * r->longest_s;
+    double now = now_s();
     for (int rank = 1; rank < r->transport->size; rank++) {
         struct worker *w = &r->workers[rank];
-        if (!w->dead && w->count > 0 && now - w->heard_s > patience)
+        if (!w->dead && w->count > 0 && r->clock_s - w->heard_s > patience_s)
             bury(r, rank, e);
         alive += !w->dead && (w->ready || now - started_s < start_s);
     }
     return alive ? 0 : error_set(err, ERROR_RUN, "all ranks but 0 are dead; what was finished is kept");
+}
+
+static void set_clock(struct ranks *r)
+{
+    double now = now_s(), passed = now - r->looked_s;
+    r->clock_s += passed < most_of_a_pause_s ? passed : most_of_a_pause_s;
+    r->looked_s = now;
+}
+
+static int take_message(struct ranks *r, int from, const struct rank_message *m, const char *rest, struct errand *e,
+                        struct error *err)
+{
+    struct worker *w = &r->workers[from];
+    w->heard_s = r->clock_s;
+    if (w->dead) { /* it was only slow */
+        w->dead = false;
+        w->count = 0;
+    }
+    switch (m->kind) {
+    case STILL_HERE:
+        return 0;
+    case SAYS_READY:
+        return take_ready(r, from, rest, err);
+    case SAYS_UNFIT:
+        return error_set(err, m->result.code ? m->result.code : ERROR_INPUT, "rank %d: %s", from, rest);
+    case SAYS_RESULT:
+        return take_result(r, from, m, rest, e, err);
+    default:
+        return error_set(err, ERROR_RUN, "found a message of rank %d that is not for rank 0", from);
+    }
 }
 
 static int work_off(struct ranks *r, struct errand *e, struct error *err)
@@ -285,20 +217,16 @@ static int work_off(struct ranks *r, struct errand *e, struct error *err)
             status = error_set(err, ERROR_RUN, "interrupted");
             break;
         }
+        set_clock(r);
         hand_out(r, e);
-        int got = receive_message(r->transport, &from, m, &bytes, &rest, 0.2);
+        say_still_here(r);
+        int got = rank_message_receive(r->transport, &from, m, &bytes, &rest, 0.2);
         if (got < 0)
             status = error_set(err, ERROR_RUN, "found a message that is not of tandem %s", TANDEM_VERSION);
         else if (got == 0)
             status = check_on_workers(r, e, started, err);
-        else if (m->kind == SAYS_READY)
-            status = take_ready(r, from, rest, err);
-        else if (m->kind == SAYS_UNFIT)
-            status = error_set(err, ERROR_INPUT, "rank %d: %s", from, rest);
-        else if (m->kind == SAYS_RESULT)
-            status = take_result(r, from, m, rest, e, err);
         else
-            status = error_set(err, ERROR_RUN, "found a message of rank %d that is not for rank 0", from);
+            status = take_message(r, from, m, rest, e, err);
         if (got > 0)
             free(bytes);
     }
@@ -332,26 +260,30 @@ static void tell_all(struct transport *t, enum rank_message_kind kind, bool toge
     for (int rank = 1; m && rank < t->size; rank++) {
         m->kind = kind;
         m->together = together;
-        send_message(t, rank, m, NULL, 0);
+        rank_message_send(t, rank, m, NULL, 0);
     }
     free(m);
 }
 
-/* Waits until every rank has said goodbye, or for wait_s. What else they still have to say is not left lying. Returns
- * whether all have. */
+/* Waits until every rank has said goodbye, or for wait_s. What else they still have to say is not left lying. Those
+ * that have said it hear meanwhile that they are waited with. Returns whether all have. */
 static bool hear_goodbyes(struct transport *t, double wait_s)
 {
-    double until = now_s() + wait_s;
+    double until = now_s() + wait_s, beat_s = now_s();
     int missing = t->size - 1;
     struct rank_message *m = calloc(1, sizeof *m);
     for (int got = 0; m && missing > 0 && got >= 0 && now_s() < until;) {
         void *bytes = NULL;
         char *rest = NULL;
         int from = 0;
-        got = receive_message(t, &from, m, &bytes, &rest, 0.2);
+        got = rank_message_receive(t, &from, m, &bytes, &rest, 0.2);
         if (got > 0)
             free(bytes);
         missing -= got > 0 && m->kind == SAYS_GOODBYE;
+        if (now_s() - beat_s > still_here_s) {
+            tell_all(t, STILL_HERE, false);
+            beat_s = now_s();
+        }
     }
     free(m);
     return missing == 0;
@@ -378,9 +310,7 @@ static void ranks_destroy(void *self)
     double wait_s = patience_s;
     for (int rank = 1; rank < r->transport->size; rank++)
         if (!r->workers[rank].ready)
-            wait_s = fmax(wait_s, start_s);
-        else if (r->workers[rank].count > 0)
-            wait_s = fmax(wait_s, patience_s + patience_trials * r->longest_s);
+            wait_s = start_s;
     dismiss(r->transport, r->any_dead, wait_s);
     free(r->workers);
     free(r);

@@ -15,16 +15,17 @@ bool shipped_resolve(const char *kind, const char *repository, char *out, size_t
     for (char *c = out; *c; c++)
         *c = (char)tolower((unsigned char)*c);
     snprintf(name, sizeof name, "%s", out);
-    for (char *dash = name; dash; dash = strrchr(name, '-')) {
-        if (dash != name)
-            *dash = 0;
+    for (;;) {
         for (const struct shipped_file *f = shipped_files; f->kind; f++)
             if (strcmp(f->kind, kind) == 0 && strcmp(f->name, name) == 0) {
                 snprintf(out, size, "%s", name);
                 return true;
             }
+        char *dash = strrchr(name, '-'); /* without its last word */
+        if (!dash || dash == name)
+            return false;
+        *dash = 0;
     }
-    return false;
 }
 
 static const char *name_of_kind(const void *kind, size_t index)

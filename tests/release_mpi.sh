@@ -8,6 +8,26 @@ source=$PWD
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
+
+# MPI waits for all processes as it starts and as it ends. Where one is dead it is ended after a time, which is over at
+# once here: this MPI sends the signal of that itself.
+mkdir alone && cp "$tandem" alone/tandem
+late() { # SENTENCE 1: in leave; 0: in open
+    printf '%s\n' '#include <signal.h>' '#include "planner/transport.h"' \
+        'static int receive(struct transport *t, int *f, void **b, size_t *s, double w) { (void)t, (void)f, (void)b, (void)s, (void)w; return 0; }' \
+        'static void leave(struct transport *t, bool all) { (void)t, (void)all; if (IN_LEAVE) raise(SIGALRM); }' \
+        'int tandem_mpi_open(struct transport *t) { *t = (struct transport){.size = 1, .receive = receive, .leave = leave}; if (!IN_LEAVE) raise(SIGALRM); return 0; }' \
+        >late.c
+    cc -shared -fPIC -D_POSIX_C_SOURCE=200809L -I"$source" -DIN_LEAVE="$2" late.c -o alone/tandem-mpi.so
+    local got=0
+    PMI_SIZE=1 alone/tandem sweep default --set workload.requests=50 --vary seed=1..2 --db late.db --quiet >out.txt 2>err.txt || got=$?
+    [ "$got" = 1 ] && [ "$(cat err.txt)" = "tandem sweep: MPI: $1" ] || { cat err.txt; exit 1; }
+}
+late "the job's other processes do not start" 0
+[ ! -e late.db ]
+late 'another process of the job died or stands still while all leave; what was finished is kept' 1
+[ "$(query late.db "SELECT count(*) FROM sweep_point WHERE status = 'done'")" = 2 ]
+
 if ! [ -e "$(dirname "$tandem")/tandem-mpi.so" ]; then
     echo "skipped: there is no tandem-mpi.so, mpicc was not found" && exit
 elif ! mpirun --version 2>/dev/null | grep -q 'Open MPI'; then
@@ -47,7 +67,7 @@ END
 }
 dies 5 m.db --vary workload.arrivals.rate_per_s=2..8:100 --set workload.requests=20000
 [ "$(query m.db 'SELECT count(*) FROM sweep_point')" = 100 ] && [ "$(query m.db 'SELECT count(DISTINCT run_id) FROM sweep_point')" = 100 ]
-dies 2 last.db --vary workload.arrivals.rate_per_s=2..8:3 --set workload.requests=300000 # it has answered all that it was asked
+dies 2 last.db --vary workload.requests=1000,2000,4000000 # it has answered all that it was asked, and rank 1 is at the last
 [ "$(query last.db 'SELECT count(*) FROM sweep_point')" = 3 ]
 
 # Every rank loads the plug-in that the command line names, and has the same one. Rank 2 finds another one in its folder,

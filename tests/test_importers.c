@@ -118,6 +118,28 @@ static void test_yaml_values(void **state)
     assert_int_equal(yaml_number("build/no.yaml", "top", &number, &err), 0);
 }
 
+/* What strtod() reads and no number is, a key below the deepest path, and what follows the first 1 023 bytes of a line.
+ */
+static void test_yaml_values_that_are_none(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"infinite", "none", "huge", "a.b.c.d.e.f.g.h", "hidden"};
+    char text[2000];
+    double number = 7;
+    struct error err = {0};
+    int length = snprintf(text, sizeof text,
+                          "infinite: inf\nnone: nan\nhuge: 1e999\na:\n b:\n  c:\n   d:\n    e:\n     f:\n      g:\n"
+                          "       h:\n        i: 5\nlong: %01017dhidden: 3\nlast: 2\n",
+                          1);
+    assert_true(length > 1023 && length < (int)sizeof text);
+    write_file("build/test.yaml", text);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        assert_int_equal(yaml_number("build/test.yaml", paths[i], &number, &err), 0);
+    assert_true(number == 7);
+    assert_int_equal(yaml_number("build/test.yaml", "last", &number, &err), 1);
+    assert_true(number == 2);
+}
+
 /* A read that fails is not "no such number": a folder cannot be read as a file, and a link to itself not be opened. */
 static void test_yaml_that_cannot_be_read(void **state)
 {
@@ -398,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_grid_of_repeated_and_missing_points),
         cmocka_unit_test(test_a_grid_drops_the_value_with_most_holes),
         cmocka_unit_test(test_yaml_values),
+        cmocka_unit_test(test_yaml_values_that_are_none),
         cmocka_unit_test(test_yaml_that_cannot_be_read),
         cmocka_unit_test(test_tables_that_cannot_be_read),
         cmocka_unit_test(test_gemm_between_shapes_by_hand),

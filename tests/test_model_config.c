@@ -524,6 +524,9 @@ static void test_names_that_people_type(void **state)
     assert_int_equal(model_load("meta-llama/Llama-3.1-8B-Vision", &m, &err), -1);
     assert_int_equal(model_load("who/knows-it", &m, &err), -1);
     assert_non_null(strstr(err.text, "model \"who/knows-it\": expected a file or folder"));
+    assert_int_equal(model_load("llama-3./-1b", &m, &err),
+                     -1); /* its name begins with a dash, and has no word before it */
+    assert_non_null(strstr(err.text, "model \"llama-3./-1b\": expected a file or folder"));
 }
 
 int main(void)

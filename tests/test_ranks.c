@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/version.h"
+#include "planner/rank_message.h"
 #include "planner/ranks.h"
 #include "tests/harness.h"
 
@@ -221,12 +223,149 @@ static void test_a_rank_that_cannot_work_is_told_of(void **state)
     free(result);
 }
 
+/* A job of two in which rank 0 says what `says` lists, each at its wait, and nothing else; nobody waits by the clock.
+ */
+struct said {
+    int wait;
+    enum rank_message_kind kind;
+    bool together;
+    const char *rest;
+};
+
+struct lone {
+    const struct said *next;
+    int waits;
+    bool left, together;
+    struct rank_message last; /* that it sent */
+    char rest[300];
+};
+
+static int lone_send(struct transport *t, int to, const void *bytes, size_t size)
+{
+    struct lone *l = t->self;
+    assert_int_equal(to, 0);
+    assert_true(size >= sizeof l->last && size - sizeof l->last < sizeof l->rest);
+    memcpy(&l->last, bytes, sizeof l->last);
+    memcpy(l->rest, (const char *)bytes + sizeof l->last, size - sizeof l->last);
+    l->rest[size - sizeof l->last] = 0;
+    return 0;
+}
+
+static int lone_receive(struct transport *t, int *from, void **bytes, size_t *size, double wait_s)
+{
+    struct lone *l = t->self;
+    const struct said *said = l->next;
+    assert_true(wait_s == 1);
+    if (!said->rest || l->waits < said->wait) {
+        l->waits++;
+        return 0;
+    }
+    struct rank_message m = {.kind = said->kind,
+                             .together = said->together,
+                             .rest = strlen(said->rest),
+                             .scales = {1, 1, 1, 1}};
+    snprintf(m.version, sizeof m.version, "%s", TANDEM_VERSION);
+    *from = 0;
+    *size = sizeof m + m.rest;
+    assert_non_null(*bytes = malloc(*size + 1));
+    memcpy(*bytes, &m, sizeof m);
+    memcpy((char *)*bytes + sizeof m, said->rest, m.rest);
+    l->next++;
+    return 1;
+}
+
+static void lone_leave(struct transport *t, bool together)
+{
+    struct lone *l = t->self;
+    l->left = true;
+    l->together = together;
+}
+
+static int work_alone(const struct said *says, struct lone *l, struct error *err)
+{
+    struct transport t = {
+        .rank = 1, .size = 2, .send = lone_send, .receive = lone_receive, .leave = lone_leave, .self = l};
+    *l = (struct lone){.next = says};
+    int status = ranks_work(&t, NULL, err);
+    assert_true(l->left);
+    return status;
+}
+
+/* Killed, stopped for good, or lost with its machine. 600 waits of a second, and one. */
+static void test_a_rank_whose_rank_0_is_dead_ends_with_a_sentence(void **state)
+{
+    (void)state;
+    struct lone l;
+    struct error err = {0};
+    assert_int_equal(work_alone((struct said[]){{0}}, &l, &err), -1);
+    assert_string_equal(err.text, "rank 1: rank 0 has said nothing for 600 s and is taken for dead");
+    assert_int_equal(err.code, ERROR_RUN);
+    assert_int_equal(l.waits, 601);
+    assert_false(l.together);
+    assert_int_equal(work_alone((struct said[]){{599, STILL_HERE, false, ""}, {0}}, &l, &err), -1);
+    assert_int_equal(l.waits, 599 + 601);
+}
+
+/* Rank 0 may have nothing to hand out for as long as it likes. */
+static void test_a_rank_waits_while_rank_0_is_there(void **state)
+{
+    (void)state;
+    struct lone l;
+    struct error err = {0};
+    const struct said says[] = {{590, STILL_HERE, false, ""}, {1180, STILL_HERE, false, ""},
+                                {1700, ENDS_WORK, false, ""}, {1759, STILL_HERE, false, ""},
+                                {1818, LEAVES, true, ""},     {0}};
+    assert_int_equal(work_alone(says, &l, &err), 0);
+    assert_int_equal(l.last.kind, SAYS_GOODBYE);
+    assert_true(l.together);
+}
+
+/* What it was asked for is done: that rank 0 dies after the goodbye is no failure of this rank. */
+static void test_a_rank_that_has_said_goodbye_waits_for_a_minute(void **state)
+{
+    (void)state;
+    struct lone l;
+    struct error err = {0};
+    assert_int_equal(work_alone((struct said[]){{0, ENDS_WORK, false, ""}, {0}}, &l, &err), 0);
+    assert_int_equal(l.waits, 61);
+    assert_false(l.together);
+}
+
+/* Memory that is short, or here a file that cannot be read (EIO): rank 0 is told whose fault it is, asks for nothing
+ * more, and says when to leave, so that a launcher sees nobody vanish. */
+static void test_a_rank_that_can_no_longer_work_says_why(void **state)
+{
+    (void)state;
+    struct lone l;
+    struct error err = {0};
+    const char *unread = "{\"model\": \"llama-3.1-8b\", \"device\": \"ideal-batch-server\","
+                         " \"workload\": {\"trace\": \"/proc/self/mem\"}}";
+    const struct said says[] = {{0, ASKS_TRIAL, false, unread},
+                                {0, ASKS_TRIAL, false, unread},
+                                {9, ENDS_WORK, false, ""},
+                                {9, LEAVES, true, ""},
+                                {0}};
+    assert_int_equal(work_alone(says, &l, &err), -1);
+    assert_int_equal(err.code, ERROR_IO);
+    assert_non_null(strstr(err.text, "/proc/self/mem: cannot be read after line 0: Input/output error"));
+    assert_true(l.together);
+    assert_int_equal(work_alone((struct said[]){{0, ASKS_TRIAL, false, unread}, {0, LEAVES, false, ""}, {0}}, &l, &err),
+                     -1);
+    assert_int_equal(l.last.kind, SAYS_UNFIT);
+    assert_int_equal(l.last.result.code, ERROR_IO);
+    assert_string_equal(l.rest, err.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranks_run_what_threads_run_and_leave_together),
         cmocka_unit_test(test_a_dead_rank_keeps_nobody_waiting),
         cmocka_unit_test(test_a_rank_that_cannot_work_is_told_of),
+        cmocka_unit_test(test_a_rank_whose_rank_0_is_dead_ends_with_a_sentence),
+        cmocka_unit_test(test_a_rank_waits_while_rank_0_is_there),
+        cmocka_unit_test(test_a_rank_that_has_said_goodbye_waits_for_a_minute),
+        cmocka_unit_test(test_a_rank_that_can_no_longer_work_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

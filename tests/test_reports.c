@@ -462,7 +462,7 @@ static void test_targets_are_kept_as_they_were_judged(void **state)
                               "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"workload\": {\"trace\": "
                               "\"build/test_targets.jsonl\"}, \"slo\": {\"ttft_s\": {\"p50\": 1, \"p99\": 1}, "
                               "\"attainment\": 0.5, \"classes\": {\"calm\": {\"priority\": 0, \"tpot_s\": {\"p50\": "
-                              "1}}}}}",
+                              "1}}, \"late\": {\"priority\": 1, \"attainment\": 0.25, \"ttft_s\": {\"p50\": 1}}}}}",
                               &err),
                      1);
     store_close(s);
@@ -470,12 +470,17 @@ static void test_targets_are_kept_as_they_were_judged(void **state)
                          "SELECT arrived = 2 AND finished = 1 AND rejected = 1 AND lost = 0 AND slo_met = 0 FROM run"),
                      1);
     assert_int_equal(query("SELECT count(*) FROM run WHERE unserved_reason LIKE 'longer than the model%'"), 1);
-    assert_int_equal(query("SELECT count(*) FROM slo_target"), 4);
+    assert_int_equal(query("SELECT count(*) FROM slo_target"), 6);
+    assert_int_equal(query(
+                         "SELECT met = 0 AND value = 0 AND asked = 0.25 FROM slo_target WHERE scope = 'class:late' AND "
+                         "name = 'slo_attainment'"),
+                     1);
     assert_int_equal(query("SELECT met = 1 AND value < 1 FROM slo_target WHERE statistic = 'p50' AND scope = 'run'"),
                      1);
     assert_int_equal(query("SELECT met = 0 AND value IS NULL FROM slo_target WHERE statistic = 'p99'"), 1);
     assert_int_equal(query("SELECT met IS NULL AND value IS NULL FROM slo_target WHERE scope = 'class:calm'"), 1);
-    assert_int_equal(query("SELECT met = 1 AND value = 0.5 FROM slo_target WHERE name = 'slo_attainment'"), 1);
+    assert_int_equal(
+        query("SELECT met = 1 AND value = 0.5 FROM slo_target WHERE name = 'slo_attainment' AND scope = 'run'"), 1);
     assert_true(query_number("SELECT value FROM metric WHERE name = 'unserved_share'") == 0.5);
     assert_int_equal(query("SELECT verdict = 'not met' FROM v_run_summary"), 1);
     /* A metric without values has a count of none, and no statistic. */

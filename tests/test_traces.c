@@ -287,6 +287,9 @@ static void test_azure_csv_as_programs_write_it(void **state)
                    ":4:1: expected a date that there is");
     expect_refused(AZURE "2023-11-16 18:15:46,12,1\n2023-11-16 20:15:46+02:00,12,1\n", NULL,
                    ":3:1: expected a zone on every line");
+    expect_refused("ContextTokens,GeneratedTokens\n12,1\n", NULL, "not a trace format known here");
+    expect_refused("TIMESTAMP,Tokens\n2023-11-16 18:15:46,12\n", NULL, "not a trace format known here");
+    expect_refused("{\"TIMESTAMP\": 1, \"ContextTokens\": 2}\n", NULL, "not a trace format known here");
     expect_refused("TIMESTAMP,ContextTokens\n2023-11-16 18:15:46,12\n", NULL, ":1: has no column \"GeneratedTokens\"");
     expect_refused("TIMESTAMP,ContextTokens,GeneratedTokens,ContextTokens\n", NULL,
                    ":1: has two columns \"ContextTokens\", fields 2 and 4");

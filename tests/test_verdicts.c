@@ -229,6 +229,21 @@ static void test_classes_and_windows_count_unserved_requests(void **state)
     assert_true(v->windows.met && v->worst_window_s == 0 && v->missed == 1);
 }
 
+/* Five windows of 1 s with three requests each. The first request of the second and the last of the fourth are not
+ * served: these two miss a p99 (rank 3 of 3), the others keep it, and the second is the first of the worst. */
+static void test_an_unserved_request_is_missed_in_its_own_window(void **state)
+{
+    (void)state;
+    struct judged j;
+    begin(&j, "{\"slo\": {\"ttft_s\": {\"p99\": 1}, \"windows\": {\"length_s\": 1, \"share\": 0.6}}}");
+    for (int i = 0; i < 15; i++)
+        request(&j, i / 3 * 1000 + i % 3 * 100, i == 3 || i == 11 ? -1 : 10, 1, 0);
+    judge(&j, 1);
+    assert_int_equal(j.verdict.window_count, 5);
+    assert_int_equal(j.verdict.windows_missed, 2);
+    assert_true(j.verdict.windows.met && j.verdict.worst_window_s == 1);
+}
+
 /* Of 10 requests in a window one may miss a p90. Three do: the margin is log(1/3); one does: 0; of 40 none does, which
  * counts as half of one of the 4 that may: log(8). A rate of less than one request a second may be asked. */
 static void test_margins_of_windows_by_hand(void **state)
@@ -572,6 +587,7 @@ int main(void)
         cmocka_unit_test(test_a_target_without_a_value_is_not_judged),
         cmocka_unit_test(test_unserved_requests_owe_their_gaps),
         cmocka_unit_test(test_classes_and_windows_count_unserved_requests),
+        cmocka_unit_test(test_an_unserved_request_is_missed_in_its_own_window),
         cmocka_unit_test(test_margins_of_windows_by_hand),
         cmocka_unit_test(test_growth_by_hand),
         cmocka_unit_test(test_blocks_of_growth_by_hand),

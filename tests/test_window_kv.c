@@ -145,7 +145,8 @@ static void test_its_own_blocks_are_found_again_only_together(void **state)
 
 /* A common prefix of 16 tokens, 4 blocks. 0 has computed its 20 tokens; its windows hold blocks 4 and 5 and have given
  * 1 to 3 back, which can still be found. 1 comes with the same prefix: the token after it sees blocks 3 and 4. While it
- * computes its last 2 tokens, 0 has 6 + 15 blocks, and 1 takes a fifth block in all 6 groups and block 3 in 5. */
+ * computes its last 2 tokens, 0 has 6 + 15 blocks, and 1 takes a fifth block in all 6 groups and block 3 in 5. Of what
+ * 1 finds, 0 holds the 4 blocks of the full group and block 4 in 5 groups. */
 static void test_a_prefix_needs_its_last_window(void **state)
 {
     (void)state;
@@ -153,6 +154,11 @@ static void test_a_prefix_needs_its_last_window(void **state)
     begin("{\"name\": \"unified_budget\"}", 100, true);
     bench_arrive_from(&b, 0, 20, 3, group);
     assert_int_equal(blocks_of_a_step(), 30);
+    struct request second = {.prompt_tokens = 18, .origin = group};
+    struct kv_found found = kv_pool_find(b.replica->kv, &second);
+    assert_int_equal(found.blocks, 4);
+    assert_int_equal(found.left, 2);
+    assert_int_equal(found.in_use, 4 + 5);
     bench_arrive_from(&b, 1, 18, 1, group);
     assert_int_equal(blocks_of_a_step(), 21 + 6 + 5);
     assert_int_equal(b.requests[1].prefix_cached_tokens, 16);

@@ -6,6 +6,8 @@
 
 #include "planner/transport.h"
 
+enum { LEAVE_S = 60 };
+
 /* Sent and not yet gone. */
 struct parcel {
     MPI_Request request;
@@ -137,13 +139,27 @@ static int mpi_receive(struct transport *t, int *from, void **bytes, size_t *siz
     }
 }
 
+/* Whether all have come to the end of the job, and have all that was sent to them: MPI_Finalize() waits for ever for
+ * one that died on its way there, or stands still. */
+static bool all_are_here(struct mpi *m)
+{
+    MPI_Request barrier;
+    int here = 0;
+    if (MPI_Ibarrier(MPI_COMM_WORLD, &barrier) != MPI_SUCCESS)
+        return false;
+    for (double until = now_s() + LEAVE_S; now_s() < until && !(here && !m->parcels);) {
+        free_sent(m);
+        if (!here && MPI_Test(&barrier, &here, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+    return here && !m->parcels;
+}
+
 static void mpi_leave(struct transport *t, bool together)
 {
-    if (together) {
-        for (struct mpi *m = t->self; m->parcels; free_sent(m))
-            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    if (together && all_are_here(t->self))
         MPI_Finalize();
-    }
     free(t->self);
     t->self = NULL;
 }

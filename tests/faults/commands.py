@@ -33,7 +33,11 @@ PAPER = """{"title": "t", "source": "s", "year": 2024, "setting": {"stated": ["a
  "runs": {"one": {}, "two": {"policy.batching": "continuous"}},
  "claims": [{"says": "a", "claim": 2, "band": 0.25, "figure": {"ratio": [{"largest_rate": "one"}, {"tightest_slo": "two"}]}},
  {"says": "b", "claim": {"at_least": 1}, "figure": {"value": "ideal_e2e_s", "of": "one"}, "vary": {"seed": [1, 2]}}]}"""
+HF_CONFIG = """{"model_type": "llama", "num_hidden_layers": 4, "hidden_size": 512, "intermediate_size": 1024,
+ "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 64, "vocab_size": 32000, "max_position_embeddings": 4096,
+ "torch_dtype": "bfloat16", "tie_word_embeddings": false}"""
 FILES = {
+    "config.json": HF_CONFIG,
     "one/paper.json": PAPER,
     "plan.json": PLAN, "chat.json": CHAT, "trace.csv": AZURE, "mooncake.jsonl": MOONCAKE,
     "stamps.jsonl": STAMPS, "points.csv": POINTS,
@@ -103,6 +107,8 @@ COMMANDS = {
     "run-measured": (["run", "default", *SMALL, "--set", "device=h100-sxm-vllm-0.19"], []),
     "run-nothing": (["run", "default", *SMALL, "--no-db", "--set", "policy.batching=unified_budget"], []),
     "run-alone": (["run", "default", *SMALL, "--ideal"], []),
+    "run-parts": (["run", "default", "--quiet", *ROWS, "--set", "workload.requests=600", "--set", "cluster.replicas=5", "--set",
+                   "workload.arrivals.rate_per_s=40", "-j", "2"], []),
     "papers": (["papers", "run", "overfill", "lserve", "vtrain", "one/", "--format", "markdown", "--quiet"], []),
     "papers-json": (["papers", "run", "one/", "skipdecode", "--format", "json", "-j", "1"], []),
     "papers-list": (["papers", "list"], []),
@@ -154,6 +160,8 @@ COMMANDS = {
     "import-vidur": (["profile", "import", "vidur", "--model", "llama-2-7b", "--out", "out.json"], []),
     "import-splitwise": (["profile", "import", "splitwise.csv", "--model", "llama-2-70b", "--tensor-parallel", "8",
                           "--hardware", "h100", "--out", "out.json"], []),
+    "model-import": (["model", "import", "config.json", "--out", "out.json"], []),
+    "model-show": (["model", "show", "meta-llama/Llama-3.1-8B-Instruct"], []),
     "profile-show": (["profile", "show", "h100-sxm"], []),
     "profile-check": (["profile", "check", "own.json"], [["profile", "import", "bundle/tp1", "--out", "own.json"]]),
     "fit-kernels": (["profile", "fit", "h100-sxm", "--kernels", "aic/engine", "--out", "out.json"], []),

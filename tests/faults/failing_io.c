@@ -3,6 +3,9 @@
  * (o) fails (program.h says which), with EIO, a write with ENOSPC.
  *
  * FAULTS_UNDER=D  what concerns files below the folder D is counted; standard output, pipes and sockets always are
+ * FAULTS_KILL=1   the program is killed instead, before the call; a write is killed when half of it is written. Only
+ *                 writes, syncs, renames and removals (u) of files below D are counted: no instant between two of them
+ *                 leaves other files than one of these.
  *
  * The kernel is asked to stop at these system calls (seccomp), so that none is missed, whichever library makes it:
  * those of stdio, SQLite and zlib, too. What is let through goes by way of libc's syscall(), at which it does not stop.
@@ -37,15 +40,19 @@ static const struct {
     {SYS_writev, 'w', false, 0},     {SYS_ftruncate, 'w', false, 0}, {SYS_fsync, 's', false, 0},
     {SYS_fdatasync, 's', false, 0},  {SYS_rename, 'n', true, 0},     {SYS_renameat, 'n', true, 1},
     {SYS_renameat2, 'n', true, 1},   {SYS_open, 'o', true, 0},       {SYS_openat, 'o', true, 1},
+    {SYS_unlink, 'u', true, 0},      {SYS_unlinkat, 'u', true, 1},
 };
 enum { COUNTED = sizeof counted / sizeof *counted };
 
 static char folder[PATH];
+static bool kills;
 
 /* Whether the fault may be in what this call concerns. */
 static bool is_ours(size_t which, const greg_t *registers, char *path)
 {
     const int arguments[] = {REG_RDI, REG_RSI};
+    if (strchr(kills ? "ro" : "u", counted[which].kind))
+        return false;
     if (counted[which].named) {
         const char *name = (const char *)registers[arguments[counted[which].directories]];
         snprintf(path, PATH, "%s", name);
@@ -58,8 +65,21 @@ static bool is_ours(size_t which, const greg_t *registers, char *path)
     path[length > 0 ? length : 0] = 0;
     if (fd == STDERR_FILENO) /* a sentence that cannot be said is not missed */
         return false;
+    if (kills)
+        return strncmp(path, folder, strlen(folder)) == 0;
     return fd == STDOUT_FILENO || strncmp(path, folder, strlen(folder)) == 0 || strncmp(path, "socket:", 7) == 0 ||
            strncmp(path, "pipe:", 5) == 0;
+}
+
+/* Half of a write is done, nothing of another call. */
+static void die_at(size_t which, const greg_t *registers)
+{
+    long bytes = registers[REG_RDX] / 2;
+    if (counted[which].number == SYS_write)
+        syscall(SYS_write, registers[REG_RDI], registers[REG_RSI], bytes);
+    else if (counted[which].number == SYS_pwrite64)
+        syscall(SYS_pwrite64, registers[REG_RDI], registers[REG_RSI], bytes, registers[REG_R10]);
+    kill(getpid(), SIGKILL);
 }
 
 static void on_call(int signal_number, siginfo_t *info, void *context)
@@ -74,6 +94,8 @@ static void on_call(int signal_number, siginfo_t *info, void *context)
     if (which < COUNTED && !inside && started && is_ours(which, registers, path)) {
         snprintf(title, sizeof title, "failed %c %s\n", counted[which].kind, path);
         if (call_fails(counted[which].kind, title)) {
+            if (kills)
+                die_at(which, registers);
             registers[REG_RAX] = counted[which].kind == 'w' ? -ENOSPC : -EIO;
             errno = before;
             return;
@@ -88,7 +110,7 @@ static void on_call(int signal_number, siginfo_t *info, void *context)
 
 static void before_main(void)
 {
-    const char *under = getenv("FAULTS_UNDER");
+    const char *under = getenv("FAULTS_UNDER"), *kill_there = getenv("FAULTS_KILL");
     const struct sigaction act = {.sa_sigaction = on_call, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART};
     struct sock_filter filter[2 * COUNTED + 8];
     unsigned short n = 0;
@@ -97,6 +119,7 @@ static void before_main(void)
         uint64_t address;
     } through = {.function = syscall};
     snprintf(folder, sizeof folder, "%s", under ? under : "/");
+    kills = kill_there && *kill_there == '1';
     sigaction(SIGSYS, &act, NULL);
     filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     for (size_t i = 0; i < COUNTED; i++) /* to the address, or on */

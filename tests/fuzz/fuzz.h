@@ -32,7 +32,8 @@ static inline const char *fuzz_file(const uint8_t *data, size_t size)
     static char path[40];
     static int fd = -1;
     if (fd < 0) {
-        char name[] = "/tmp/tandem_fuzz_XXXXXX";
+        char name[40];
+        snprintf(name, sizeof name, "%s/tandem_fuzz_XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
         if ((fd = mkstemp(name)) < 0 || unlink(name))
             abort();
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
