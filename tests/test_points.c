@@ -348,7 +348,8 @@ static void test_sglang_gets_the_scripts_limits_of_later_models(void **state)
 
 /* On 4 Blackwell GPUs without EP, SGLang 0.5.9 served Qwen3.5 in fp8 with MTP alone, and so a line that holds the same
  * times without a script (b) is of that server. On 8 (c) it served without. DeepSeek on 8 was served with and without
- * under R1's name (d), without under V3's (e). */
+ * under R1's name (d), without under V3's (e). TensorRT-LLM 1.1.0rc2.post2 in
+ * 2026 (f) was served with MTP, in 2025 (g) without. */
 static void test_servers_that_may_draft_are_left_out(void **state)
 {
     (void)state;
@@ -360,10 +361,14 @@ static void test_servers_that_may_draft_are_left_out(void **state)
                     ON_B200("b", "", "Qwen3.5-397B-A17B", "4", "4", "338.34,6.33")
                         ON_B200("c", "wip=False", "Qwen3.5-397B-A17B", "4", "8", "304.654,8.33499")
                             ON_B200("d", "wip=False", "DeepSeek-R1", "4", "8", "1,1")
-                                ON_B200("e", "wip=False", "DeepSeek-V3", "4", "8", "2,2"),
+                                ON_B200("e", "wip=False", "DeepSeek-V3", "4", "8", "2,2")
+                                    SERVED("f", "wip=False; measured=2026-01-14T", "trtllm", "1.1.0rc2.post2",
+                                           "x/DeepSeek-R1", "fp8", "4", "8", "1", "3,3")
+                                        SERVED("g", "wip=False; measured=2025-12-15T", "trtllm", "1.1.0rc2.post2",
+                                               "x/DeepSeek-R1", "fp8", "4", "8", "1", "4,4"),
                 &p);
-    static const bool left_out[] = {true, true, false, true, false};
-    for (int i = 0; i < 5; i++) {
+    static const bool left_out[] = {true, true, false, true, false, true, false};
+    for (int i = 0; i < 7; i++) {
         const char *refused = point_refused(&p.items[i], "");
         assert_true(left_out[i] == (refused != NULL));
         if (refused)

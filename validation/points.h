@@ -82,8 +82,9 @@ bool point_8bit_kv(const struct point *p);
 void point_mend_degrees(struct point *p);
 
 /* Whether its server drafts tokens, or may, by what InferenceMAX serves with MTP (its nvidia-master.yaml): on B200
- * DeepSeek from TensorRT-LLM 1.2.0rc6.post3, and in fp8 from SGLang 0.5.9 to more than 64 clients, or under R1's name;
- * Qwen3.5 in fp8 from SGLang 0.5.9 on 4 GPUs without EP. How many are accepted nobody says. */
+ * DeepSeek from TensorRT-LLM 1.2.0rc6.post3, and 1.1.0rc2.post2 in 2026, and in fp8 from SGLang 0.5.9 to more than 64
+ * clients, or under R1's name; Qwen3.5 in fp8 from SGLang 0.5.9 on 4 GPUs without EP. How many are accepted nobody
+ * says. */
 bool point_speculates(const struct point *p);
 
 /* Whether one of InferenceMAX's scripts for a node started its server. */

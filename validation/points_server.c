@@ -112,14 +112,21 @@ static bool sglang_speculates(const struct point *p)
            (p->concurrency > 64 || (p->serve.tp == 8 && is_model(p, "DeepSeek-R1")));
 }
 
+/* TensorRT-LLM's DeepSeek: 1.2.0rc6.post3 was served on B200 with MTP alone, and so was 1.1.0rc2.post2 in 2026, when
+ * what was new was measured; in 2025 it had none. */
+static bool trtllm_speculates(const struct point *p)
+{
+    bool later = strstr(p->data_source, "measured=2026-") != NULL;
+    return is_model(p, "DeepSeek") &&
+           ((strcmp(p->system, "b200_sxm") == 0 && strcmp(p->version, "1.2.0rc6.post3") == 0) ||
+            (later && strcmp(p->version, "1.1.0rc2.post2") == 0));
+}
+
 bool point_speculates(const struct point *p)
 {
     if (!point_has_script(p))
         return false;
-    if (is_engine(p, "sglang"))
-        return sglang_speculates(p);
-    return is_engine(p, "trtllm") && is_model(p, "DeepSeek") && strcmp(p->system, "b200_sxm") == 0 &&
-           strcmp(p->version, "1.2.0rc6.post3") == 0;
+    return is_engine(p, "sglang") ? sglang_speculates(p) : is_engine(p, "trtllm") && trtllm_speculates(p);
 }
 
 static void set(cJSON *object, const char *key, double value)
