@@ -147,7 +147,7 @@ static void show_tables(const struct device *d)
     for (size_t i = 0; i < d->table_count; i++) {
         const struct cost_table *t = &d->tables[i];
         const struct table_kind *kind = table_kind_find(t->op);
-        char shape[96];
+        char shape[160];
         shape_text(t, shape, sizeof shape);
         printf("  %-18s %s%s%zu points:", t->op, shape, *shape ? ", " : "", table_cells(t));
         for (size_t a = 0; a < t->axis_count; a++)
@@ -218,7 +218,7 @@ static void show_errors(const struct check_errors *e)
 static int check_table(const struct cost_table *t, struct error *err)
 {
     const struct table_kind *kind = table_kind_find(t->op);
-    char shape[96];
+    char shape[160];
     shape_text(t, shape, sizeof shape);
     if (*shape)
         printf("%s, %s\n", t->op, shape);
@@ -257,7 +257,7 @@ static int print_physics(const struct device *d, struct error *err)
     for (size_t i = 0; i < d->table_count; i++) {
         const struct cost_table *t = &d->tables[i];
         struct physics_report r = physics_check_table(d, own ? &work : NULL, m.dtype, t);
-        char shape[96];
+        char shape[160];
         shape_text(t, shape, sizeof shape);
         if (r.below == 0)
             continue;

@@ -286,7 +286,7 @@ static void test_sglang_gets_the_scripts_limits(void **state)
 {
     (void)state;
     struct points p;
-    read_points(SERVED("a", "wip=False", "sglang", "0.5.9", "x/DeepSeek-R1", "fp8", "16", "8", "1", "1,1")
+    read_points(SERVED("a", "wip=False", "sglang", "0.5.9", "x/DeepSeek-V3", "fp8", "16", "8", "1", "1,1")
                     SERVED("b", "wip=False", "sglang", "0.5.9", "x/DeepSeek-R1", "nvfp4", "8", "8", "1", "2,2")
                         SERVED("c", "wip=False", "sglang", "0.5.9", "x/DeepSeek-R1", "fp8", "64", "8", "1", "3,3")
                             SERVED("d", "wip=False", "sglang", "0.5.9", "x/DeepSeek-R1", "fp8", "65", "8", "1", "4,4")
@@ -313,8 +313,89 @@ static void test_sglang_gets_the_scripts_limits(void **state)
     points_release(&p);
 }
 
+/* Qwen3.5's servers as their scripts start them, on B200 (bf16, fp4), H200 and B300, where SGLang 0.5.10 in fp8 has a
+ * script of its own; and GLM-5's on B200. KV in 8 bits goes with weights in 8 and 4 bits. */
+static void test_sglang_gets_the_scripts_limits_of_later_models(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "wip=False", "sglang", "nightly", "x/Qwen3.5-397B-A17B", "", "4", "8", "1", "1,1")
+                    SERVED("b", "wip=False", "sglang", "nightly", "x/Qwen3.5-397B-A17B", "nvfp4", "16", "4", "1", "2,2")
+                        SERVED("c", "wip=False", "sglang", "0.5.9", "x/Qwen3.5-397B-A17B", "fp8", "16", "8", "1", "3,3")
+                            SERVED("d", "wip=False", "sglang", "0.5.10.post1", "x/Qwen3.5-397B-A17B", "fp8", "256", "4",
+                                   "1", "4,4")
+                                SERVED("e", "wip=False", "sglang", "nightly", "x/GLM-5", "fp8", "64", "8", "1", "5,5"),
+                &p);
+    static const char *const systems[] = {"b200_sxm", "b200_sxm", "h200_sxm", "b300_sxm", "b200_sxm"};
+    static const double chunks[] = {32768, 32768, 16384, 16384, 32768}, sequences[] = {128, 128, 128, 256, 64};
+    static const double looks[] = {10, 30, 0, 10, 0}, shares[] = {0.82, 0.85, 0.8, 0.8, 0.85};
+    for (int i = 0; i < 5; i++) {
+        snprintf(p.items[i].system, sizeof p.items[i].system, "%s", systems[i]);
+        assert_null(point_refused(&p.items[i], ""));
+        cJSON *root = scenario_of(&p.items[i]);
+        assert_true(number(root, "policy.batching.chunked_prefill_size") == chunks[i]);
+        assert_true(number(root, "policy.batching.max_sequences") == sequences[i]);
+        assert_true(number(root, "engine.memory.utilization") == shares[i]);
+        if (looks[i] > 0)
+            assert_true(number(root, "policy.batching.recv_interval") == looks[i]);
+        else
+            assert_null(at(root, "policy.batching.recv_interval"));
+        assert_true(point_8bit_kv(&p.items[i]) == (i > 0));
+        cJSON_Delete(root);
+    }
+    points_release(&p);
+}
+
+/* On 4 Blackwell GPUs without EP, SGLang 0.5.9 served Qwen3.5 in fp8 with MTP alone, and so a line that holds the same
+ * times without a script (b) is of that server. On 8 (c) it served without. DeepSeek on 8 was served with and without
+ * under R1's name (d), without under V3's (e). TensorRT-LLM 1.1.0rc2.post2 in
+ * 2026 (f) was served with MTP, in 2025 (g) without. */
+static void test_servers_that_may_draft_are_left_out(void **state)
+{
+    (void)state;
+    struct points p;
+#define ON_B200(id, source, model, clients, tp, times)                                                                 \
+    id "," source ",sglang,0.5.9,x/" model ",b200_sxm,agg,1024,1024,fp8," clients "," tp                               \
+       ",1,,1,1,,,,,,,,,,,,,,," times "\n"
+    read_points(ON_B200("a", "wip=False", "Qwen3.5-397B-A17B", "4", "4", "338.336,6.33272")
+                    ON_B200("b", "", "Qwen3.5-397B-A17B", "4", "4", "338.34,6.33")
+                        ON_B200("c", "wip=False", "Qwen3.5-397B-A17B", "4", "8", "304.654,8.33499")
+                            ON_B200("d", "wip=False", "DeepSeek-R1", "4", "8", "1,1")
+                                ON_B200("e", "wip=False", "DeepSeek-V3", "4", "8", "2,2")
+                                    SERVED("f", "wip=False; measured=2026-01-14T", "trtllm", "1.1.0rc2.post2",
+                                           "x/DeepSeek-R1", "fp8", "4", "8", "1", "3,3")
+                                        SERVED("g", "wip=False; measured=2025-12-15T", "trtllm", "1.1.0rc2.post2",
+                                               "x/DeepSeek-R1", "fp8", "4", "8", "1", "4,4"),
+                &p);
+    static const bool left_out[] = {true, true, false, true, false, true, false};
+    for (int i = 0; i < 7; i++) {
+        const char *refused = point_refused(&p.items[i], "");
+        assert_true(left_out[i] == (refused != NULL));
+        if (refused)
+            assert_string_equal(refused, "speculative decoding, and how much is accepted is not given");
+    }
+    points_release(&p);
+}
+
+/* The line with a script counts, wherever it stands, and whatever another one rounds. Other clients, another server. */
+static void test_rounded_lines_are_the_same_measurement(void **state)
+{
+    (void)state;
+    struct points p;
+    read_points(SERVED("a", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "304.65,8.33")
+                    SERVED("b", "wip=False", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "304.654,8.33499")
+                        SERVED("c", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "8", "1", "1", "304.65,8.33")
+                            SERVED("d", "", "vllm", "0.19.0", "x/Llama-3.1-8B", "", "4", "1", "1", "304.65,8.35"),
+                &p);
+    assert_string_equal(point_refused(&p.items[0], "h100-sxm"), "a measurement that another line holds, too");
+    assert_null(point_refused(&p.items[1], "h100-sxm"));
+    assert_null(point_refused(&p.items[3], "h100-sxm"));
+    points_release(&p);
+}
+
 /* TP 8 and EP 8 with data parallel attention are 8 ranks, not 64; TP 4 and EP 4 are 4 GPUs of one server, not 16; TP 2
- * and EP 2 of MiniMax in fp4 are two attention ranks from 512 clients on. Who names no script keeps what is written. */
+ * and EP 2 of MiniMax in fp4 are two attention ranks from 512 clients on. "TP 16" of 4 and 4, and "TP 4" of 2 and 2,
+ * are products, too; TP 8 with EP 2 is none. Who names no script keeps what is written. */
 static void test_degrees_of_scripts_are_those_of_a_node(void **state)
 {
     (void)state;
@@ -326,10 +407,14 @@ static void test_degrees_of_scripts_are_those_of_a_node(void **state)
                         "1,1") DEGREES("b", "wip=False; silicon_concurrency=64", "vllm", "MiniMax-M2.5", "fp8", "4",
                                        "4", "1", "16", "2,2")
                     DEGREES("c", "wip=False; silicon_concurrency=512", "vllm", "MiniMax-M2.5", "nvfp4", "2", "2", "1",
-                            "4", "3,3") DEGREES("d", "", "trtllm", "DeepSeek-R1", "fp8", "1", "64", "8", "8", "4,4"),
+                            "4", "3,3") DEGREES("d", "", "trtllm", "DeepSeek-R1", "fp8", "1", "64", "8", "8", "4,4")
+                        DEGREES("e", "wip=False", "sglang", "DeepSeek-V3", "nvfp4", "16", "1", "4", "4", "5,5")
+                            DEGREES("f", "wip=False", "trtllm", "gpt-oss-120b", "nvfp4", "4", "1", "2", "2", "6,6")
+                                DEGREES("g", "wip=False", "vllm", "DeepSeek-V3", "fp8", "8", "1", "4", "2", "7,7"),
                 &p);
-    static const double tp[] = {1, 4, 1, 1}, dp[] = {8, 1, 2, 64}, moe_tp[] = {1, 1, 1, 8}, ep[] = {8, 4, 2, 8};
-    for (int i = 0; i < 4; i++) {
+    static const double tp[] = {1, 4, 1, 1, 4, 2, 8}, dp[] = {8, 1, 2, 64, 1, 1, 1};
+    static const double moe_tp[] = {1, 1, 1, 8, 1, 1, 4}, ep[] = {8, 4, 2, 8, 4, 2, 2};
+    for (int i = 0; i < 7; i++) {
         const struct point_pool *s = &p.items[i].serve;
         assert_true(s->tp == tp[i] && s->attention_dp == dp[i] && s->moe_tp == moe_tp[i] && s->moe_ep == ep[i]);
         assert_true(p.items[i].ranks == dp[i]);
@@ -513,6 +598,9 @@ int main(void)
         cmocka_unit_test(test_points_run_under_their_engines_scheduler),
         cmocka_unit_test(test_tensorrt_llm_gets_the_scripts_limits),
         cmocka_unit_test(test_sglang_gets_the_scripts_limits),
+        cmocka_unit_test(test_sglang_gets_the_scripts_limits_of_later_models),
+        cmocka_unit_test(test_servers_that_may_draft_are_left_out),
+        cmocka_unit_test(test_rounded_lines_are_the_same_measurement),
         cmocka_unit_test(test_degrees_of_scripts_are_those_of_a_node),
         cmocka_unit_test(test_vllm_gets_the_scripts_limits),
         cmocka_unit_test(test_weights_run_at_the_stated_width),

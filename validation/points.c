@@ -85,11 +85,19 @@ bool point_same_parallel(const struct point *a, const struct point *b)
     return same_pool(&a->serve, &b->serve) && same_pool(&a->prefill, &b->prefill) && same_pool(&a->decode, &b->decode);
 }
 
+/* Times in hundredths of a millisecond, as some lines hold those of others. */
+static bool same_when_rounded(const struct point *a, const struct point *b)
+{
+    return a->concurrency == b->concurrency && fabs(a->ttft_ms - b->ttft_ms) < 0.00501 &&
+           fabs(a->tpot_ms - b->tpot_ms) < 0.00501;
+}
+
 /* Two lines of one measurement: nobody measures the same two times twice, to all their digits. */
 static bool same_measurement(const struct point *a, const struct point *b)
 {
-    return a->ttft_ms == b->ttft_ms && a->tpot_ms == b->tpot_ms && a->isl == b->isl && a->osl == b->osl &&
-           strcmp(a->system, b->system) == 0 && strcmp(a->backend, b->backend) == 0;
+    bool same_times = (a->ttft_ms == b->ttft_ms && a->tpot_ms == b->tpot_ms) || same_when_rounded(a, b);
+    return same_times && a->isl == b->isl && a->osl == b->osl && strcmp(a->system, b->system) == 0 &&
+           strcmp(a->backend, b->backend) == 0;
 }
 
 static bool judged(const struct point *p)
@@ -172,7 +180,7 @@ static const char *cannot_be(const struct point *p)
         return "weights in a format that is not modelled";
     if (p->concurrency < 1 || p->concurrency > 1e6)
         return "no concurrency given";
-    if (point_speculates(p))
+    if (p->speculates || point_speculates(p))
         return "speculative decoding, and how much is accepted is not given";
     const char *reason = refused_degrees(p);
     if (!reason && p->cuts_heads)
@@ -193,7 +201,17 @@ const char *point_refused(const struct point *p, const char *system)
     return cannot_be(p);
 }
 
-/* Of lines that agree the first one counts; where they don't, nobody knows which one was measured. */
+/* A line that does not say whose script started its server is of the same server as the one that does. */
+static void find_speculation(struct points *points)
+{
+    for (size_t i = 0; i < points->count; i++)
+        for (size_t k = 0; !point_has_script(&points->items[i]) && k < points->count; k++)
+            points->items[i].speculates |=
+                point_speculates(&points->items[k]) && same_measurement(&points->items[i], &points->items[k]);
+}
+
+/* Of lines that agree the first one counts that says whose script started its server, or the first; where they don't,
+ * nobody knows which one was measured. */
 static void find_repeats(struct points *points)
 {
     for (size_t i = 0; i < points->count; i++)
@@ -201,10 +219,11 @@ static void find_repeats(struct points *points)
             struct point *p = &points->items[i], *q = &points->items[k];
             if (!same_measurement(p, q) || cannot_be(p) || cannot_be(q))
                 continue;
+            struct point *again = q->repeat == POINT_ONCE && point_has_script(p) && !point_has_script(q) ? q : p;
             if (!point_same_parallel(p, q))
                 p->repeat = q->repeat = POINT_AMBIGUOUS;
-            else if (p->repeat == POINT_ONCE)
-                p->repeat = POINT_AGAIN;
+            else if (again->repeat == POINT_ONCE)
+                again->repeat = POINT_AGAIN;
         }
 }
 
@@ -222,8 +241,10 @@ int points_read(const char *file, struct points *out, struct error *err)
         find_concurrency(p); /* of as many ranks as there are */
         p->cuts_heads = cuts_heads(p);
     }
-    if (status == 0)
+    if (status == 0) {
+        find_speculation(out);
         find_repeats(out);
+    }
     return status;
 }
 

@@ -22,7 +22,7 @@ struct point_pool {
 
 enum point_repeat {
     POINT_ONCE,
-    POINT_AGAIN,     /* an earlier line holds the same measurement */
+    POINT_AGAIN,     /* another line holds the same measurement, and counts */
     POINT_AMBIGUOUS, /* another line holds the same measurement under other parallel degrees */
 };
 
@@ -37,6 +37,7 @@ struct point {
     enum point_repeat repeat;
     bool cuts_heads; /* a tensor parallel degree leaves a GPU a part of an attention head */
     bool beats_gpus; /* points_bound: faster than the GPUs' arithmetic and memory at their peaks */
+    bool speculates; /* as the server of another line of the same measurement does (point_speculates) */
     bool judged;     /* of the half that constants of engines are not fitted to */
     double simulated_ttft_ms, simulated_tpot_ms; /* of those that were simulated */
     char impossible[POINT_REASON];               /* why its simulation failed; "": it did not */
@@ -80,10 +81,14 @@ bool point_8bit_kv(const struct point *p);
  * in the file with these). */
 void point_mend_degrees(struct point *p);
 
-/* Whether its server drafts tokens, by what InferenceMAX serves with MTP alone (its nvidia-master.yaml): on B200
- * DeepSeek from TensorRT-LLM 1.2.0rc6.post3, and in fp8 from SGLang 0.5.9 to more than 64 clients. How many are
- * accepted nobody says. */
+/* Whether its server drafts tokens, or may, by what InferenceMAX serves with MTP (its nvidia-master.yaml): on B200
+ * DeepSeek from TensorRT-LLM 1.2.0rc6.post3, and 1.1.0rc2.post2 in 2026, and in fp8 from SGLang 0.5.9 to more than 64
+ * clients, or under R1's name; Qwen3.5 in fp8 from SGLang 0.5.9 on 4 GPUs without EP. How many are accepted nobody
+ * says. */
 bool point_speculates(const struct point *p);
+
+/* Whether one of InferenceMAX's scripts for a node started its server. */
+bool point_has_script(const struct point *p);
 
 /* What published scripts set of its server's limits, over what the engine starts with, and of its memory and graphs
  * (points_server.c). */
