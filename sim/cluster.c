@@ -206,30 +206,6 @@ void cluster_wake_touched(struct cluster *c, sim_time now)
     }
 }
 
-static void count_up(const struct cluster *c, struct cluster_state *state)
-{
-    for (size_t i = 0; i < c->station_count; i++)
-        if (state_of(&c->stations[i]) == REPLICA_UP) {
-            state->replicas_up++;
-            state->batches_up += c->stations[i].pool->tied;
-        }
-}
-
-/* Everything before this instant has been applied when it is told. */
-static void probe(struct cluster *c)
-{
-    struct cluster_state state = {.at = c->next_probe};
-    count_up(c, &state);
-    for (size_t i = 0; i < c->replica_count; i++) {
-        replica_catch_up(c->replicas[i], c->next_probe);
-        state.busy_more += replica_busy_more(c->replicas[i], c->next_probe);
-        state.tokens_less += replica_tokens_less(c->replicas[i], c->next_probe);
-        state.kv_used_blocks += replica_own_blocks_in_use(c->replicas[i]);
-    }
-    tell_probed(c->observer, &state);
-    c->next_probe += c->config->probe_interval;
-}
-
 /* Looks at every event: one that an engine serves may take a second. */
 static bool asks_to_stop(struct cluster *c, const struct run_control *control)
 {
@@ -356,8 +332,8 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
                              sim_time_to_s(LATEST) / 31557600);
         if (control && asks_to_stop(c, control))
             return 0;
-        while (c->config->probe_interval > 0 && c->next_probe <= earliest && !(!arrival && only_writes(c, slot)))
-            probe(c);
+        while (c->next_look <= earliest && !(!arrival && only_writes(c, slot)))
+            cluster_look(c, earliest);
         if (arrival                          ? arrive_together(c, err)
             : slot.index >= c->replica_count ? other_event(c, slot, event_at, err)
                                              : act(c, (struct replica_id){slot.index}, event_at, err))
@@ -483,6 +459,9 @@ static int prepare_stations(struct cluster *c, struct error *err)
     for (size_t i = 0; i < c->station_count; i++)
         if (prepare_station(c, &c->stations[i], err))
             return -1;
+    if (cluster_prepare_signals(c))
+        return error_no_memory(err);
+    c->next_look = cluster_next_look(c);
     return 0;
 }
 
@@ -564,6 +543,7 @@ static void release(struct cluster *c)
     min_index_release(&c->ranks);
     kv_transfers_release(&c->transfers);
     cluster_release_tiers(c);
+    cluster_release_signals(c);
     for (size_t i = 0; i < c->fleet_count; i++)
         fleet_release(&c->fleets[i]);
     for (size_t i = 0; i < MOST_STEPS; i++)

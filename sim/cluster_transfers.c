@@ -31,7 +31,7 @@ static void queue_at(struct cluster *c, const struct station *s, struct request 
 
 void cluster_await_transfer(struct cluster *c, struct request *r, sim_time from)
 {
-    queue_at(c, cluster_choose(c, 1, r), r, from);
+    queue_at(c, cluster_choose(c, 1, r, from), r, from);
 }
 
 void cluster_drop_source(struct cluster *c, struct request *r, sim_time now)
@@ -53,7 +53,7 @@ static void shed(struct cluster *c, struct request *r, sim_time now, const char 
 void cluster_hand_over(void *owner, struct replica *from, struct request *r, sim_time now)
 {
     struct cluster *c = owner;
-    const struct station *s = cluster_choose(c, 1, r);
+    const struct station *s = cluster_choose(c, 1, r, now);
     const char *reason = s ? cluster_sheds(c, s, r) : NULL;
     station_of(c, from)->sent_later++;
     if (c->fleet_count > 0)

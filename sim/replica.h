@@ -212,6 +212,11 @@ struct replica_totals {
 struct replica_totals replica_sum_up(struct replica *r, sim_time end);
 uint64_t replica_own_blocks_in_use(const struct replica *r);
 
+/* From now on it is noted which units can be found here and which cannot any more; and what has been noted since the
+ * last time, which is valid until it changes. */
+void replica_note_changes(struct replica *r);
+const struct kv_change *replica_take_changes(struct replica *r, size_t *count);
+
 /* What others tell it. */
 
 /* A request that decodes elsewhere now is to come: it counts in the load. */

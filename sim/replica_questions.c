@@ -136,6 +136,18 @@ uint64_t replica_own_blocks_in_use(const struct replica *r)
     return r->own_kv.total_blocks - r->own_kv.free_blocks;
 }
 
+void replica_note_changes(struct replica *r)
+{
+    r->kv->notes_changes = r->kv->queue;
+}
+
+const struct kv_change *replica_take_changes(struct replica *r, size_t *count)
+{
+    *count = r->kv->change_count;
+    r->kv->change_count = 0;
+    return r->kv->changes;
+}
+
 void replica_expect(struct replica *r, const struct request *request)
 {
     r->load->outstanding_requests++;
