@@ -366,6 +366,8 @@ static void connect(struct cluster *c, struct replica *r, const struct station *
                                       .tiers = cluster_tiers_of(c, s),
                                       .step = c->config->step ||
                                               paired, /* any iteration of one may change what the other has */
+                                      .finds_received = s->decodes && c->config->wire.only_lacking,
+                                      .tokens_later = hands_over && c->config->wire.first_token_later,
                                       .takes_back = hands_over && cluster_decoders_may_fail(c->config),
                                       .passes_prompts = passes_prompts(s)};
     replica_connect(r, &host);
@@ -513,6 +515,7 @@ void cluster_add_up(struct cluster *c, sim_time end, struct cluster_totals *t)
         t->kv_total += own.kv_total;
         t->kv_block_ns += own.kv_block_ns;
     }
+    t->transfers = c->transfers.totals;
     for (size_t i = 0; i < c->tiers.count; i++)
         t->tiers[i] = tiers_sum_up(&c->tiers, i);
     for (size_t i = 0; i < c->replica_count; i++) {

@@ -122,6 +122,21 @@ static struct station *relieve(const struct cluster *c, struct station *chosen)
     return chosen;
 }
 
+/* The station that would decode a prompt, where that lacks little of its KV; NULL: a station of the first step is to
+ * compute it. */
+static struct station *skip_prefill(struct cluster *c, const struct request *r, sim_time now)
+{
+    uint32_t below = c->config->wire.local_below;
+    struct station *s = below > 0 && c->config->step_count > 1 ? cluster_choose(c, 1, r, now) : NULL;
+    return s && r->prompt_tokens + r->generated - cluster_cached_tokens(c, 1, s, r, now) < below ? s : NULL;
+}
+
+static struct station *route(struct cluster *c, const struct request *r, sim_time now)
+{
+    struct station *there = skip_prefill(c, r, now);
+    return there ? there : relieve(c, cluster_choose(c, 0, r, now));
+}
+
 bool cluster_keeps_in_mixed_pool(void *owner, const struct replica *r, struct request *q, sim_time now)
 {
     const struct cluster *c = owner;
@@ -245,7 +260,7 @@ static int tell_fleet(struct cluster *c, const struct station *s, struct request
 static int come(struct cluster *c, struct request *r, sim_time now, struct replica_id after, bool arrives,
                 struct error *err)
 {
-    struct station *station = relieve(c, cluster_choose(c, 0, r, now));
+    struct station *station = route(c, r, now);
     struct replica *replica = station ? station->replicas[0] : NULL;
     const char *reason = arrives ? refused(c, station, r) : NULL;
     if (c->fleet_count > 0)
@@ -310,7 +325,7 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, struct replica_id
 /* A request that lost its replica, or waited for one to come up. */
 int cluster_route_again(struct cluster *c, struct request *r, sim_time now, struct replica_id after, struct error *err)
 {
-    struct station *station = relieve(c, cluster_choose(c, 0, r, now));
+    struct station *station = route(c, r, now);
     r->replica = NO_REPLICA;
     r->entered = now;
     if (!station) {
@@ -320,6 +335,13 @@ int cluster_route_again(struct cluster *c, struct request *r, sim_time now, stru
     if (!shares_queue(c, station))
         tell_routed(c->observer, id_of(c, station), r, now);
     return enqueue(c, station->replicas[0], r, now, after, err);
+}
+
+int cluster_compute_there(struct cluster *c, struct station *s, struct request *r, sim_time now, struct error *err)
+{
+    r->entered = now;
+    tell_routed(c->observer, id_of(c, s), r, now);
+    return enqueue(c, s->replicas[0], r, now, EVERYBODY, err);
 }
 
 void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char *reason)

@@ -62,15 +62,22 @@ static const struct replica_load *load_of(void *replicas, size_t index)
 }
 
 /* The first replica of a station stands for it. */
+uint32_t cluster_cached_tokens(struct cluster *c, size_t step, const struct station *s, const struct request *r,
+                               sim_time now)
+{
+    const struct router *router = &c->routers[step];
+    if (router->signals.keeps_index)
+        return signals_cached(&router->signals, id_of(c, s).index - router->first, r,
+                              s->pool->replica.kv_block_tokens);
+    catch_up(s, now);
+    return replica_cached_tokens(s->replicas[0], r);
+}
+
 static uint32_t cached_tokens_of(void *replicas, size_t index, const struct request *r)
 {
     const struct routed *routed = replicas;
-    const struct station *s = routed_station(replicas, index);
-    if (routed->router->signals.keeps_index)
-        return signals_cached(&routed->router->signals, signalled(replicas, index), r,
-                              s->pool->replica.kv_block_tokens);
-    replica_catch_up(s->replicas[0], routed->now);
-    return replica_cached_tokens(s->replicas[0], r);
+    size_t step = (size_t)(routed->router - routed->c->routers);
+    return cluster_cached_tokens(routed->c, step, routed_station(replicas, index), r, routed->now);
 }
 
 static uint64_t kv_tokens_of(void *replicas, size_t index)

@@ -182,6 +182,9 @@ int cluster_come_from_delays(struct cluster *c, struct request *r, enum delay_ex
                              struct replica_id after, struct error *err);
 int cluster_route_again(struct cluster *c, struct request *r, sim_time now, struct replica_id after, struct error *err);
 void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char *reason);
+
+/* A request whose KV did not come is computed at the station where it was to decode. */
+int cluster_compute_there(struct cluster *c, struct station *s, struct request *r, sim_time now, struct error *err);
 void cluster_recycle(struct cluster *c, struct request *r);
 
 /* A request's last token has come at a station: it has finished, or goes on to the delay stations. */
@@ -193,6 +196,10 @@ void cluster_free_requests(struct cluster *c);
  * those that it may be sent to, whether they are up or not. */
 struct station *cluster_choose(struct cluster *c, size_t step, const struct request *r, sim_time now);
 struct span_of_stations cluster_stations_for(struct router *router, const struct request *r);
+
+/* Tokens of the request that a step's router takes its station to have now. */
+uint32_t cluster_cached_tokens(struct cluster *c, size_t step, const struct station *s, const struct request *r,
+                               sim_time now);
 
 /* What routers know of stations: the first makes it, once those are there, and returns -1 when memory is short. Routers
  * look when it is due at or before `until`, and everything before that instant has happened. */

@@ -21,7 +21,7 @@ static const struct field pairs_fields[] = {FIELD_ITS_NAME,
                                                     .help = "between the two of a pair; without discipline"},
                                              .kind = FIELD_OBJECT,
                                              .members = wire_fields,
-                                             .title = "KV_link"},
+                                             .title = "KV_copies"},
                                             {.is.name = NULL}};
 
 static const struct field apart_fields[] = {
@@ -30,7 +30,7 @@ static const struct field apart_fields[] = {
     POOL("decode", "replicas that decode"),
     {.is = {.name = "link", .help = "from replicas that prefill to replicas that decode"},
      .kind = FIELD_OBJECT,
-     .members = wire_fields,
+     .members = apart_wire_fields,
      .title = "KV_link"},
     ROUTING("decode_routing", "least_outstanding_tokens", "least_outstanding_tokens; predicted_kv with two_level",
             "who chooses the replica that decodes"),
@@ -78,7 +78,7 @@ static int read_pairs(struct scenario *s, const struct json *cluster, const stru
     if (discipline.node)
         return json_complain(&discipline, "no discipline with redundant_kv: each way carries one copy after another",
                              err);
-    if (wire_read(&wire, &s->cluster.wire.link, layerwise, err))
+    if (wire_read(&wire, wire_fields, &s->cluster.wire, layerwise, err))
         return -1;
     if (p->parallel.data > 1)
         return json_complain(at, "\"colocated\" where data_parallel is above 1", err);
@@ -107,9 +107,9 @@ static int read_apart(struct scenario *s, const struct json *cluster, const stru
     c->pools[1].name = "decode";
     c->routers[1].pools = 1;
     if (pool_read(&first, &s->pools[0], err) || pool_read(&second, &s->pools[1], err) ||
-        wire_read(&wire, &c->wire.link, layerwise, err) ||
+        wire_read(&wire, apart_wire_fields, &c->wire, layerwise, err) ||
         (mixed && mixed_pool_read(&thresholds, mixed_pool_fields, &c->mixed, err)) ||
-        router_read(s, 1, &second_routed, decode_routing, err))
+        router_read(s, 1, &second_routed, decode_routing, err) || wire_check(s, &wire, err))
         return -1;
     return mixed && c->routers[0].policy->central
                ? json_complain(&routed,
