@@ -44,10 +44,11 @@ const struct choice link_disciplines[] = {{"shared", LINK_SHARED,
                                           {"fifo", LINK_FIFO, "a connection carries one transfer at a time", NULL},
                                           {0}};
 
-const struct choice first_tokens[] = {
-    {"prefill", 0, "the iteration that ends the prompt yields it", "DistServe, Mooncake, SGLang"},
-    {"decode", 1, "the replica that decodes computes the prompt's last token again", "vLLM with NIXL, llm-d"},
-    {0}};
+const struct choice first_tokens[] = {{"prefill", 0, "the iteration that ends the prompt yields it",
+                                       "DistServe, Mooncake, SGLang"},
+                                      {"decode", 1, "the replica that decodes computes the prompt's last token again",
+                                       "vLLM with NIXL, llm-d"},
+                                      {0}};
 
 const struct choice tier_sharings[] = {{"replica", TIER_OF_REPLICA,
                                         "every replica has a store, which is lost when it fails",

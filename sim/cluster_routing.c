@@ -67,8 +67,7 @@ uint32_t cluster_cached_tokens(struct cluster *c, size_t step, const struct stat
 {
     const struct router *router = &c->routers[step];
     if (router->signals.keeps_index)
-        return signals_cached(&router->signals, id_of(c, s).index - router->first, r,
-                              s->pool->replica.kv_block_tokens);
+        return signals_cached(&router->signals, id_of(c, s).index - router->first, r, s->pool->replica.kv_block_tokens);
     catch_up(s, now);
     return replica_cached_tokens(s->replicas[0], r);
 }

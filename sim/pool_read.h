@@ -19,8 +19,8 @@ struct shape_said {
 
 /* Ended by one without a name: how a pool's replicas are made, the link that KV goes over, Splitwise's thresholds,
  * links of a replica's own, all links of named pools, and what both forms of a cluster say. */
-extern const struct field shape_fields[], wire_fields[], apart_wire_fields[], mixed_fields[], own_links_fields[], links_fields[],
-    cluster_fields[];
+extern const struct field shape_fields[], wire_fields[], apart_wire_fields[], mixed_fields[], own_links_fields[],
+    links_fields[], cluster_fields[];
 
 /* Makes room for so many pools, each as `usual` until it says otherwise. */
 int pools_make(struct scenario *s, size_t count, const struct pool *usual, struct error *err);

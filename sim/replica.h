@@ -65,10 +65,10 @@ struct replica_host {
     void (*receive)(void *owner, struct replica *r, sim_time at);
     struct tier_user *tiers; /* its station's; NULL: there are no tiers for it */
     bool step;               /* one iteration at a time, whatever the replica's configuration says */
-    bool finds_received; /* a request whose KV comes finds here what it has of it, and leaves it to others */
+    bool finds_received;     /* a request whose KV comes finds here what it has of it, and leaves it to others */
     bool tokens_later;   /* who is handed over computes its last token again there, and has its next one from there */
-    bool takes_back;         /* who decodes elsewhere may come back, and be computed again with all its tokens so far */
-    bool passes_prompts;     /* it is a micro-batch of a pipeline in which chunks of a prompt follow each other */
+    bool takes_back;     /* who decodes elsewhere may come back, and be computed again with all its tokens so far */
+    bool passes_prompts; /* it is a micro-batch of a pipeline in which chunks of a prompt follow each other */
 };
 
 /* Where a replica stands. */

@@ -30,6 +30,7 @@ static void withdraw_token(struct request *q)
 {
     q->generated--;
     q->peak_computed = --q->computed;
+    q->recomputed_tokens++;
 }
 
 /* It has its first token and decodes elsewhere; what it holds here stays taken until its KV has been pulled. */
