@@ -23,7 +23,8 @@ const struct batching_policy *const batching_policies[] = {
 
 extern const struct routing_policy routing_round_robin, routing_random, routing_power_of_two,
     routing_least_outstanding_requests, routing_least_outstanding_tokens, routing_central_queue,
-    routing_prefix_affinity, routing_session_affinity, routing_slo_aware, routing_predicted_kv;
+    routing_prefix_affinity, routing_session_affinity, routing_slo_aware, routing_predicted_kv, routing_weighted,
+    routing_llm_d, routing_dynamo;
 
 const struct routing_policy *const routing_policies[] = {
     &routing_round_robin,
@@ -36,6 +37,9 @@ const struct routing_policy *const routing_policies[] = {
     &routing_session_affinity,
     &routing_slo_aware,
     &routing_predicted_kv,
+    &routing_weighted,
+    &routing_llm_d,
+    &routing_dynamo,
     NULL,
 };
 

@@ -18,7 +18,16 @@ struct replica_load {
     uint64_t predicted_kv_tokens; /* prompts and predicted outputs, until their last token */
 };
 
-/* What a policy that chooses sees of the replicas. */
+/* What a router knows of engines that it reads or is told, where that is not the engines as they are. */
+struct routing_signals {
+    double refresh_s;       /* how often it reads who waits and how full the pools are; 0: it sees them as they are */
+    double index_refresh_s; /* how often it hears which prefixes replicas have; the same */
+    bool approximate;       /* it is never told, and takes prompts that it has sent to a replica to be there: */
+    uint64_t index_blocks;  /* so many KV blocks of each replica, those used last */
+    uint32_t match_blocks;  /* of a prompt, how many of its first blocks it looks up */
+};
+
+/* What a policy that chooses sees of the replicas. The last members are there for policies with `signals` only. */
 struct routing_view {
     const struct param_set *params; /* the policy's */
     const struct replica_load *(*load)(void *replicas, size_t index);
@@ -26,6 +35,15 @@ struct routing_view {
     uint32_t (*cached_tokens)(void *replicas, size_t index, const struct request *r);
     uint64_t (*kv_tokens)(void *replicas, size_t index); /* that its pool holds */
     void *replicas;
+    uint64_t (*waiting)(void *replicas, size_t index); /* requests in its queue */
+    double (*kv_used)(void *replicas, size_t index);   /* share of its KV blocks that requests hold */
+    /* Prompt tokens that it was sent and that have to be computed, of requests without their first token, less those
+     * that the router's index had when they were sent. */
+    uint64_t (*prefill_tokens)(void *replicas, size_t index);
+    bool (*session_here)(void *replicas, size_t index, const struct request *r); /* it served the conversation last */
+    uint32_t (*block_tokens)(void *replicas, size_t index);                      /* of its KV blocks */
+    uint32_t match_blocks;
+    double *values; /* [count] for the policy's use */
 };
 
 static inline const struct replica_load *routing_load(const struct routing_view *view, size_t index)
@@ -53,9 +71,66 @@ struct routing_policy {
     bool oblivious; /* looks at requests alone, never at replicas: parts of the cluster can run next to each other */
     /* The replica of lowest rank gets the request, the first of equals; ranks are kept in an index. */
     uint64_t (*rank)(const struct replica_load *load);
+    /* What the router knows where it does not see the replicas themselves; NULL: it does. */
+    void (*signals)(const struct param_set *params, struct routing_signals *out);
     /* `*cursor` starts at 0 and is the policy's own. Returns an index below count. */
     size_t (*choose)(uint64_t *cursor, size_t count, const struct request *r, const struct routing_view *view);
 };
+
+/* A number in [0, 1) that the request draws. */
+static inline double routing_luck(const struct request *r)
+{
+    return (double)(routing_scramble(r->id) >> 11) / (double)((uint64_t)1 << 53);
+}
+
+/* Parameters of policies with signals, and what they say. */
+#define ROUTING_SIGNALS(INDEX, REFRESH_S, MATCH_BLOCKS)                                                                \
+    {"index",                                                                                                          \
+     PARAM_TEXT,                                                                                                       \
+     "",                                                                                                               \
+     0,                                                                                                                \
+     0,                                                                                                                \
+     0,                                                                                                                \
+     "what it knows of prefixes: what replicas have (precise), or what it has sent to them (approximate)",             \
+     INDEX,                                                                                                            \
+     "precise|approximate"},                                                                                           \
+        {"refresh_s",                                                                                                  \
+         PARAM_NUMBER,                                                                                                 \
+         "s",                                                                                                          \
+         REFRESH_S,                                                                                                    \
+         0,                                                                                                            \
+         3600,                                                                                                         \
+         "how often it reads queues and KV use; 0: they are as they are",                                              \
+         NULL,                                                                                                         \
+         NULL},                                                                                                        \
+        {"index_refresh_s",                                                                                            \
+         PARAM_NUMBER,                                                                                                 \
+         "s",                                                                                                          \
+         0,                                                                                                            \
+         0,                                                                                                            \
+         3600,                                                                                                         \
+         "how often it hears of prefixes, of a precise index; 0: at once",                                             \
+         NULL,                                                                                                         \
+         NULL},                                                                                                        \
+        {"index_blocks",                                                                                               \
+         PARAM_INTEGER,                                                                                                \
+         "blocks",                                                                                                     \
+         31250,                                                                                                        \
+         1,                                                                                                            \
+         1e12,                                                                                                         \
+         "KV blocks of each replica that an approximate index remembers",                                              \
+         NULL,                                                                                                         \
+         NULL},                                                                                                        \
+    {                                                                                                                  \
+        "match_blocks", PARAM_INTEGER, "blocks", MATCH_BLOCKS, 1, 1e9,                                                 \
+            "of a prompt's first blocks, so many are looked up", NULL, NULL                                            \
+    }
+
+void routing_read_signals(const struct param_set *params, struct routing_signals *out);
+
+/* The index of the highest value, a random one of equals; above temperature 0 index i with the chance of
+ * exp(value[i] / temperature). `values` [count] may be changed. */
+size_t routing_pick(double *values, size_t count, double temperature, const struct request *r);
 
 /* The replica with fewest outstanding requests, the first of equals. */
 size_t routing_least_loaded(size_t count, const struct routing_view *view);

@@ -44,6 +44,12 @@ const struct choice link_disciplines[] = {{"shared", LINK_SHARED,
                                           {"fifo", LINK_FIFO, "a connection carries one transfer at a time", NULL},
                                           {0}};
 
+const struct choice first_tokens[] = {{"prefill", 0, "the iteration that ends the prompt yields it",
+                                       "DistServe, Mooncake, SGLang"},
+                                      {"decode", 1, "the replica that decodes computes the prompt's last token again",
+                                       "vLLM with NIXL, llm-d"},
+                                      {0}};
+
 const struct choice tier_sharings[] = {{"replica", TIER_OF_REPLICA,
                                         "every replica has a store, which is lost when it fails",
                                         "vLLM's offloading connector"},
@@ -82,6 +88,7 @@ const struct choice_table choice_tables[] = {{"placement", "a placement", placem
                                              {"preemption", "a way to preempt", preemptions},
                                              {"admission", "an admission rule", kv_admissions},
                                              {"link discipline", "a link discipline", link_disciplines},
+                                             {"first token", "where a first token comes from", first_tokens},
                                              {"tier sharing", "what has a store of a tier", tier_sharings},
                                              {"tier eviction", "what a full tier evicts", tier_evictions},
                                              {"tier write", "what is written to a tier", tier_writes},

@@ -16,6 +16,7 @@ extern const struct choice flow_choosers[];             /* enum flow_chooser (fl
 extern const struct choice preemptions[];               /* enum preemption */
 extern const struct choice kv_admissions[];             /* enum kv_admission */
 extern const struct choice link_disciplines[];          /* enum link_discipline */
+extern const struct choice first_tokens[];              /* 1: from where it decodes */
 extern const struct choice tier_sharings[];             /* enum tier_sharing (tiers.h) */
 extern const struct choice tier_evictions[];            /* enum tier_eviction (tier.h) */
 extern const struct choice tier_writes[], tier_loads[]; /* enum tier_write_rule, tier_load_rule */

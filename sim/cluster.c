@@ -192,7 +192,7 @@ static void start(struct cluster *c, struct replica *r, sim_time now)
         has_looked(c, r, now);
 }
 
-void cluster_look(struct cluster *c, struct replica *r, sim_time now)
+void cluster_wake(struct cluster *c, struct replica *r, sim_time now)
 {
     bool waited_for = replica_waiting(r) > 0 || awaits(c, r) || replica_has_loaded(r);
     if (!is_busy(c, r) && waited_for)
@@ -207,34 +207,10 @@ void cluster_wake_touched(struct cluster *c, sim_time now, struct replica_id aft
         c->touched_first = (c->touched_first + 1) % c->replica_count;
         c->touched_count--;
         c->is_touched[replica.index] = false;
-        cluster_look(c, c->replicas[replica.index], now);
+        cluster_wake(c, c->replicas[replica.index], now);
     }
     if (c->queue_is_shared)
         cluster_look_at_queue(c, now, after);
-}
-
-static void count_up(const struct cluster *c, struct cluster_state *state)
-{
-    for (size_t i = 0; i < c->station_count; i++)
-        if (state_of(&c->stations[i]) == REPLICA_UP) {
-            state->replicas_up++;
-            state->batches_up += c->stations[i].pool->tied;
-        }
-}
-
-/* Everything before this instant has been applied when it is told. */
-static void probe(struct cluster *c)
-{
-    struct cluster_state state = {.at = c->next_probe};
-    count_up(c, &state);
-    for (size_t i = 0; i < c->replica_count; i++) {
-        replica_catch_up(c->replicas[i], c->next_probe);
-        state.busy_more += replica_busy_more(c->replicas[i], c->next_probe);
-        state.tokens_less += replica_tokens_less(c->replicas[i], c->next_probe);
-        state.kv_used_blocks += replica_own_blocks_in_use(c->replicas[i]);
-    }
-    tell_probed(c->observer, &state);
-    c->next_probe += c->config->probe_interval;
 }
 
 /* Looks at every event: one that an engine serves may take a second. */
@@ -398,8 +374,8 @@ static int loop(struct cluster *c, const struct run_control *control, struct err
                              sim_time_to_s(LATEST) / 31557600);
         if (control && asks_to_stop(c, control))
             return 0;
-        while (c->config->probe_interval > 0 && c->next_probe <= earliest && !(!arrival && only_writes(c, slot)))
-            probe(c);
+        while (c->next_look <= earliest && !(!arrival && only_writes(c, slot)))
+            cluster_look(c, earliest);
         if (arrival                          ? arrive_together(c, err)
             : slot.index >= c->replica_count ? other_event(c, slot, event_at, err)
                                              : act(c, (struct replica_id){slot.index}, event_at, err))
@@ -432,6 +408,8 @@ static void connect(struct cluster *c, struct replica *r, const struct station *
                                       .tiers = cluster_tiers_of(c, s),
                                       .step = c->config->step ||
                                               paired, /* any iteration of one may change what the other has */
+                                      .finds_received = s->decodes && c->config->wire.only_lacking,
+                                      .tokens_later = hands_over && c->config->wire.first_token_later,
                                       .takes_back = hands_over && cluster_decoders_may_fail(c->config),
                                       .passes_prompts = passes_prompts(s)};
     replica_connect(r, &host);
@@ -525,6 +503,9 @@ static int prepare_stations(struct cluster *c, struct error *err)
     for (size_t i = 0; i < c->station_count; i++)
         if (prepare_station(c, &c->stations[i], err))
             return -1;
+    if (cluster_prepare_signals(c))
+        return error_no_memory(err);
+    c->next_look = cluster_next_look(c);
     return 0;
 }
 
@@ -575,6 +556,7 @@ void cluster_add_up(struct cluster *c, sim_time end, struct cluster_totals *t)
         t->kv_total += own.kv_total;
         t->kv_block_ns += own.kv_block_ns;
     }
+    t->transfers = c->transfers.totals;
     for (size_t i = 0; i < c->tiers.count; i++)
         t->tiers[i] = tiers_sum_up(&c->tiers, i);
     for (size_t i = 0; i < c->replica_count; i++) {
@@ -605,6 +587,7 @@ static void release(struct cluster *c)
     min_index_release(&c->ranks);
     kv_transfers_release(&c->transfers);
     cluster_release_tiers(c);
+    cluster_release_signals(c);
     for (size_t i = 0; i < c->fleet_count; i++)
         fleet_release(&c->fleets[i]);
     for (size_t i = 0; i < MOST_STEPS; i++)

@@ -109,8 +109,9 @@ struct cluster_totals {
     struct bubbles bubbles;    /* of pipelines */
     double held_s[MOST_POOLS]; /* Σ time that GPU groups of a pool (a replica has one for each stage) were held */
     struct tier_totals tiers[MOST_TIERS];
-    sim_time end; /* of the last event */
-    bool stopped; /* by *stop */
+    struct kv_transfer_totals transfers; /* from one step to the next */
+    sim_time end;                        /* of the last event */
+    bool stopped;                        /* by *stop */
 };
 
 /* Σ time that GPU groups of all pools were held; and replicas, those of a pipeline once. */

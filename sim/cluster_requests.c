@@ -108,139 +108,6 @@ static struct request *new_request(struct cluster *c, const struct arrival *a, s
     return r;
 }
 
-/* Stations of a step that a request may be sent to, and where its router stands among them. */
-struct span_of_stations {
-    size_t first, count;
-    const size_t *only; /* [count] of them, which are up; NULL: all `count` from the first on */
-    uint64_t *cursor;
-};
-
-static size_t station_at(const struct span_of_stations *span, size_t index)
-{
-    return span->only ? span->only[index] : span->first + index;
-}
-
-/* Those that are up, of the span's. */
-static void narrow(const struct router *router, struct span_of_stations *span)
-{
-    size_t end = span->first + span->count, from = 0, count = 0;
-    while (from < router->open_count && router->open[from] < span->first)
-        from++;
-    while (from + count < router->open_count && router->open[from + count] < end)
-        count++;
-    span->only = &router->open[from];
-    span->count = count;
-}
-
-/* Whether they are up or not. */
-static struct span_of_stations all_stations_for(struct router *router, const struct request *r)
-{
-    const struct flow_choice *choice = &router->config->choice;
-    if (choice->by == CHOOSE_ANY)
-        return (struct span_of_stations){router->first, router->count, NULL, &router->cursors[0]};
-    size_t pool = flow_choice_of(choice, r), first = router->pool_first[pool];
-    size_t end = pool + 1 < choice->pools ? router->pool_first[pool + 1] : router->first + router->count;
-    return (struct span_of_stations){first, end - first, NULL, &router->cursors[pool]};
-}
-
-/* Stations that a routing policy chooses among. */
-struct routed {
-    struct cluster *c;
-    const struct span_of_stations *span;
-};
-
-/* The first replica of a station stands for it. */
-static struct replica *routed_replica(void *replicas, size_t index)
-{
-    const struct routed *r = replicas;
-    return r->c->stations[station_at(r->span, index)].replicas[0];
-}
-
-static const struct replica_load *load_of(void *replicas, size_t index)
-{
-    return replica_load(routed_replica(replicas, index));
-}
-
-static uint32_t cached_tokens_of(void *replicas, size_t index, const struct request *r)
-{
-    struct replica *replica = routed_replica(replicas, index);
-    replica_catch_up(replica, r->entered);
-    return replica_cached_tokens(replica, r);
-}
-
-static uint64_t kv_tokens_of(void *replicas, size_t index)
-{
-    return replica_kv_tokens(routed_replica(replicas, index));
-}
-
-static size_t choose_by_policy(struct cluster *c, const struct router *router, const struct request *r,
-                               const struct span_of_stations *span)
-{
-    struct routed routed = {.c = c, .span = span};
-    struct routing_view view = {.params = router->config->params,
-                                .load = load_of,
-                                .cached_tokens = cached_tokens_of,
-                                .kv_tokens = kv_tokens_of,
-                                .replicas = &routed};
-    size_t chosen = router->config->policy->choose(span->cursor, span->count, r, &view);
-    if (chosen < span->count)
-        return station_at(span, chosen);
-    c->misrouted = router->config->policy; /* the run ends with this event */
-    return station_at(span, 0);
-}
-
-static const struct replica_load *station_load(const struct station *s)
-{
-    return replica_load(s->replicas[0]);
-}
-
-/* The station of least rank, the first of several. */
-static size_t least_of_rank(const struct cluster *c, const struct router *router, const struct span_of_stations *span)
-{
-    size_t least = station_at(span, 0);
-    for (size_t i = 1; i < span->count; i++) {
-        size_t station = station_at(span, i);
-        if (router->config->policy->rank(station_load(&c->stations[station])) <
-            router->config->policy->rank(station_load(&c->stations[least])))
-            least = station;
-    }
-    return least;
-}
-
-struct station *cluster_choose(struct cluster *c, size_t step, const struct request *r)
-{
-    struct router *router = &c->routers[step];
-    struct span_of_stations span = all_stations_for(router, r);
-    if (step == 0 && c->source->routed)
-        return &c->stations[r->source.index];
-    if (step == 0 && c->queue_is_shared)
-        return &c->stations[span.first];
-    bool all = span.count == router->count;
-    if (router->open)
-        narrow(router, &span);
-    if (span.count <= 1)
-        return span.count ? &c->stations[station_at(&span, 0)] : NULL;
-    if (!router->config->policy->rank)
-        return &c->stations[choose_by_policy(c, router, r, &span)];
-    return &c->stations[step == 0 && all ? (size_t)min_index_first(&c->ranks).slot : least_of_rank(c, router, &span)];
-}
-
-struct fleet *cluster_fleet_of(struct cluster *c, size_t step, const struct request *r)
-{
-    return c->stations[all_stations_for(&c->routers[step], r).first].fleet;
-}
-
-size_t cluster_unrouted(struct cluster *c, const struct fleet *f)
-{
-    const struct station *first = c->fleet_stations[f->config->first];
-    size_t step = first->decodes, station = (size_t)(first - c->stations), count = 0;
-    for (const struct request *r = c->routers[step].unrouted.head; r; r = r->next) {
-        struct span_of_stations span = all_stations_for(&c->routers[step], r);
-        count += span.first <= station && station < span.first + span.count;
-    }
-    return count;
-}
-
 /* Where a prompt goes that was routed to `chosen`, in a mixed pool: the station of the second step with fewest prompt
  * tokens before it, if the one chosen has too many and that one fewer. */
 static struct station *relieve(const struct cluster *c, struct station *chosen)
@@ -253,6 +120,21 @@ static struct station *relieve(const struct cluster *c, struct station *chosen)
             chosen = s;
     }
     return chosen;
+}
+
+/* The station that would decode a prompt, where that lacks little of its KV; NULL: a station of the first step is to
+ * compute it. */
+static struct station *skip_prefill(struct cluster *c, const struct request *r, sim_time now)
+{
+    uint32_t below = c->config->wire.local_below;
+    struct station *s = below > 0 && c->config->step_count > 1 ? cluster_choose(c, 1, r, now) : NULL;
+    return s && r->prompt_tokens + r->generated - cluster_cached_tokens(c, 1, s, r, now) < below ? s : NULL;
+}
+
+static struct station *route(struct cluster *c, const struct request *r, sim_time now)
+{
+    struct station *there = skip_prefill(c, r, now);
+    return there ? there : relieve(c, cluster_choose(c, 0, r, now));
 }
 
 bool cluster_keeps_in_mixed_pool(void *owner, const struct replica *r, struct request *q, sim_time now)
@@ -322,7 +204,7 @@ static void reject(struct cluster *c, struct request *r, const char *reason)
 /* Why some pool of a step that it may be sent to could never hold it, or NULL. */
 static const char *some_pool_refuses(struct cluster *c, size_t step, const struct request *r)
 {
-    struct span_of_stations span = all_stations_for(&c->routers[step], r);
+    struct span_of_stations span = cluster_stations_for(&c->routers[step], r);
     const char *reason = NULL;
     for (size_t i = span.first; !reason && i < span.first + span.count; i += c->stations[i].pool->stations)
         reason = replica_refuses(c->stations[i].replicas[0], r);
@@ -378,7 +260,7 @@ static int tell_fleet(struct cluster *c, const struct station *s, struct request
 static int come(struct cluster *c, struct request *r, sim_time now, struct replica_id after, bool arrives,
                 struct error *err)
 {
-    struct station *station = relieve(c, cluster_choose(c, 0, r));
+    struct station *station = route(c, r, now);
     struct replica *replica = station ? station->replicas[0] : NULL;
     const char *reason = arrives ? refused(c, station, r) : NULL;
     if (c->fleet_count > 0)
@@ -443,7 +325,7 @@ int cluster_arrive(struct cluster *c, const struct arrival *a, struct replica_id
 /* A request that lost its replica, or waited for one to come up. */
 int cluster_route_again(struct cluster *c, struct request *r, sim_time now, struct replica_id after, struct error *err)
 {
-    struct station *station = relieve(c, cluster_choose(c, 0, r));
+    struct station *station = route(c, r, now);
     r->replica = NO_REPLICA;
     r->entered = now;
     if (!station) {
@@ -453,6 +335,13 @@ int cluster_route_again(struct cluster *c, struct request *r, sim_time now, stru
     if (!shares_queue(c, station))
         tell_routed(c->observer, id_of(c, station), r, now);
     return enqueue(c, station->replicas[0], r, now, after, err);
+}
+
+int cluster_compute_there(struct cluster *c, struct station *s, struct request *r, sim_time now, struct error *err)
+{
+    r->entered = now;
+    tell_routed(c->observer, id_of(c, s), r, now);
+    return enqueue(c, s->replicas[0], r, now, EVERYBODY, err);
 }
 
 void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char *reason)

@@ -70,7 +70,7 @@ void cluster_tell_lookers(struct cluster *c, sim_time now)
 static void idle_look(struct cluster *c, sim_time now)
 {
     for (size_t i = 0; c->central.count > 0 && (i = next_bit(c, c->lookers.idle, i)) != SIZE_MAX; i++)
-        cluster_look(c, c->replicas[i], now);
+        cluster_wake(c, c->replicas[i], now);
 }
 
 /* Of the replicas in a stretch that have not seen who stands there, the one whose iteration ends first, not before it

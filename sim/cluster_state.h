@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* cluster_state.h — a cluster while it runs, and what the files of it do for one another: cluster.c has the event loop,
- * cluster_requests.c takes requests in and routes them, cluster_events.c says who looks at its queue next,
- * cluster_shared.c who at the shared one, cluster_transfers.c moves requests from stations that prefill to stations
- * that decode, cluster_fleet.c has replicas come and go, cluster_tiers.c brings KV from tiers below GPU memory, and
- * cluster_stall.c names who waits when nothing can happen any more. */
+ * cluster_requests.c takes requests in, cluster_routing.c routes them, cluster_look.c has probes and routers look,
+ * cluster_events.c says who looks at its queue next, cluster_shared.c who at the shared one, cluster_transfers.c moves
+ * requests from stations that prefill to stations that decode, cluster_fleet.c has replicas come and go,
+ * cluster_tiers.c brings KV from tiers below GPU memory, and cluster_stall.c names who waits when nothing can happen
+ * any more. */
 #ifndef TANDEM_SIM_CLUSTER_STATE_H
 #define TANDEM_SIM_CLUSTER_STATE_H
 
 #include "sim/cluster.h"
 #include "sim/min_index.h"
+#include "sim/signals.h"
 
 /* Who has had its turn at an instant, where it is not a replica and those before it. */
 #define NOBODY ((struct replica_id){SIZE_MAX})
@@ -37,6 +39,14 @@ struct router {
     size_t *open;                  /* [open_count] of them, those that are up, in order; NULL: all are, all the time */
     size_t open_count;
     struct request_list unrouted; /* requests that none is up for */
+    struct signals signals;       /* of those stations, for a policy that does not see them as they are */
+};
+
+/* Stations of a step that a request may be sent to, and where its router stands among them. */
+struct span_of_stations {
+    size_t first, count;
+    const size_t *only; /* [count] of them, which are up; NULL: all `count` from the first on */
+    uint64_t *cursor;
 };
 
 /* Replicas that take from the shared queue, by what they do until they look at it next: they are idle; in a stretch
@@ -82,8 +92,8 @@ struct cluster {
     struct delays delays;                   /* that requests go through first, and last */
     struct request_source *source;
     struct arrival next;
-    int more; /* 1: `next` is to come; else as the source said */
-    sim_time next_probe;
+    int more;                       /* 1: `next` is to come; else as the source said */
+    sim_time next_probe, next_look; /* the second: of probes and routers, the earliest; SIM_TIME_NEVER: of none */
     uint64_t next_id, in_flight, events_seen;
     struct cluster_totals totals;
 };
@@ -162,7 +172,7 @@ void cluster_touch(struct cluster *c, struct replica_id replica);
 void cluster_notice(struct cluster *c, struct replica *r, sim_time from);
 
 /* A replica that is not busy looks, if there is something to look at. */
-void cluster_look(struct cluster *c, struct replica *r, sim_time now);
+void cluster_wake(struct cluster *c, struct replica *r, sim_time now);
 
 /* What runs ends with the first iteration that ends at `from` or later. */
 void cluster_cut_short(struct cluster *c, struct replica_id replica, sim_time from);
@@ -193,6 +203,9 @@ int cluster_come_from_delays(struct cluster *c, struct request *r, enum delay_ex
                              struct replica_id after, struct error *err);
 int cluster_route_again(struct cluster *c, struct request *r, sim_time now, struct replica_id after, struct error *err);
 void cluster_lose(struct cluster *c, struct request *r, sim_time now, const char *reason);
+
+/* A request whose KV did not come is computed at the station where it was to decode. */
+int cluster_compute_there(struct cluster *c, struct station *s, struct request *r, sim_time now, struct error *err);
 void cluster_recycle(struct cluster *c, struct request *r);
 
 /* A request's last token has come at a station: it has finished, or goes on to the delay stations. */
@@ -200,8 +213,31 @@ void cluster_finish(void *owner, struct station_id station, struct request *r);
 void cluster_answer_later(void *owner, struct station_id station, struct request *r);
 void cluster_free_requests(struct cluster *c);
 
-/* The station of a step that its router sends a request to, of those that are up; NULL: none is. */
-struct station *cluster_choose(struct cluster *c, size_t step, const struct request *r);
+/* The station of a step that its router sends a request to now, of those that are up; NULL: none is. The second are
+ * those that it may be sent to, whether they are up or not. */
+struct station *cluster_choose(struct cluster *c, size_t step, const struct request *r, sim_time now);
+struct span_of_stations cluster_stations_for(struct router *router, const struct request *r);
+
+/* Tokens of the request that a step's router takes its station to have now. */
+uint32_t cluster_cached_tokens(struct cluster *c, size_t step, const struct station *s, const struct request *r,
+                               sim_time now);
+
+/* What routers know of stations: the first makes it, once those are there, and returns -1 when memory is short. Routers
+ * look when it is due at or before `until`, and everything before that instant has happened. */
+int cluster_prepare_signals(struct cluster *c);
+void cluster_release_signals(struct cluster *c);
+sim_time cluster_signals_due(const struct cluster *c, sim_time until);
+void cluster_refresh_signals(struct cluster *c, sim_time at);
+
+/* Probes and routers (cluster_look.c): when one of them looks next, SIM_TIME_NEVER for never; and the first that looks
+ * at or before `until` does. */
+sim_time cluster_next_look(const struct cluster *c);
+void cluster_look(struct cluster *c, sim_time until);
+
+static inline const struct replica_load *station_load(const struct station *s)
+{
+    return replica_load(s->replicas[0]);
+}
 
 /* The fleet that a request counts for which no station is up for. */
 struct fleet *cluster_fleet_of(struct cluster *c, size_t step, const struct request *r);

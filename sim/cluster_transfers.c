@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From stations that prefill to stations that decode. */
+#include "base/random.h"
 #include "sim/cluster_state.h"
 
 void cluster_cut_station(struct cluster *c, const struct station *s, sim_time from)
@@ -31,7 +32,7 @@ static void queue_at(struct cluster *c, const struct station *s, struct request 
 
 void cluster_await_transfer(struct cluster *c, struct request *r, sim_time from)
 {
-    queue_at(c, cluster_choose(c, 1, r), r, from);
+    queue_at(c, cluster_choose(c, 1, r, from), r, from);
 }
 
 void cluster_drop_source(struct cluster *c, struct request *r, sim_time now)
@@ -53,7 +54,7 @@ static void shed(struct cluster *c, struct request *r, sim_time now, const char 
 void cluster_hand_over(void *owner, struct replica *from, struct request *r, sim_time now)
 {
     struct cluster *c = owner;
-    const struct station *s = cluster_choose(c, 1, r);
+    const struct station *s = cluster_choose(c, 1, r, now);
     const char *reason = s ? cluster_sheds(c, s, r) : NULL;
     station_of(c, from)->sent_later++;
     if (c->fleet_count > 0)
@@ -62,6 +63,30 @@ void cluster_hand_over(void *owner, struct replica *from, struct request *r, sim
         shed(c, r, now, reason);
     else
         queue_at(c, s, r, now);
+}
+
+/* Whether a transfer that ends now has failed. */
+static bool has_failed(const struct cluster *c, const struct request *r, sim_time now)
+{
+    uint64_t draw = random_mix(random_mix(random_mix(c->config->seed) ^ r->id) ^ (uint64_t)now);
+    return (double)(draw >> 11) / (double)((uint64_t)1 << 53) < c->transfers.wire.failing_share;
+}
+
+/* It waits for a batch at the station that was to decode it, as a prompt. What it lacked there is lost. */
+static void compute_instead(struct cluster *c, struct station *s, struct request *r, sim_time now)
+{
+    struct error err = {0};
+    c->transfers.totals.failed++;
+    request_list_remove(&c->transfers.arrived[id_of(c, s).index], r);
+    replica_catch_up(s->replicas[0], now + 1);
+    replica_drop_inbound(s->replicas[0], r, now);
+    replica_expect_no_more(s->replicas[0], r);
+    r->parts[PART_TRANSFER] += now - r->waiting_since;
+    r->waiting_since = now;
+    r->computed = r->units_kept = 0;
+    tell_evicted(c->observer, KV_TRANSFERS, r, now);
+    c->out_of_memory |= (state_of(s) == REPLICA_UP ? cluster_compute_there(c, s, r, now, &err)
+                                                   : cluster_route_again(c, r, now, EVERYBODY, &err)) != 0;
 }
 
 /* The source has its blocks again, the request decodes from the next iteration on. Replicas that had something to do at
@@ -78,6 +103,8 @@ void cluster_end_transfers(struct cluster *c, sim_time now)
         source->sent_later--;
         cluster_cut_station(c, source, now + 1);
         cluster_cut_station(c, &c->stations[to.index], now + 1);
+        if (t->wire.failing_share > 0 && has_failed(c, r, now))
+            compute_instead(c, &c->stations[to.index], r, now);
         cluster_settle_fleet(c, source, now);
     }
     set_event(c, slot_of_transfers(c), kv_transfers_next(t));

@@ -32,8 +32,10 @@ void kv_pool_destroy(struct kv_pool *pool)
     unit_index_release(&pool->units);
     free(pool->queue);
     free(pool->evicted);
+    free(pool->changes);
     pool->queue = NULL;
     pool->evicted = NULL;
+    pool->changes = NULL;
 }
 
 static struct kv_segment *segment_at(const struct kv_pool *pool, uint64_t i)
@@ -41,11 +43,30 @@ static struct kv_segment *segment_at(const struct kv_pool *pool, uint64_t i)
     return &pool->queue[i & (pool->queue_capacity - 1)];
 }
 
+static void note_change(struct kv_pool *pool, uint64_t key, bool found)
+{
+    if (!pool->notes_changes)
+        return;
+    struct kv_change *grown = array_grow(pool->changes, &pool->change_capacity, pool->change_count + 1, sizeof *grown);
+    if (!grown) {
+        memory_note_failure(); /* else a router would only know less */
+        return;
+    }
+    pool->changes = grown;
+    grown[pool->change_count++] = (struct kv_change){key, found};
+}
+
+static void remove_unit(struct kv_pool *pool, uint64_t key)
+{
+    unit_index_remove(&pool->units, key);
+    note_change(pool, key, false);
+}
+
 /* Nobody finds its blocks any more. */
 static void forget(struct kv_pool *pool, struct kv_segment *s)
 {
     if (s->unit)
-        unit_index_remove(&pool->units, s->unit);
+        remove_unit(pool, s->unit);
     s->owned = false;
     s->unit = 0;
 }
@@ -217,7 +238,7 @@ static void leave_blocks(struct kv_pool *pool, uint64_t key, sim_time now)
     count_back(pool, unit->blocks, unit->blocks * kv_pool_time(now, 0));
     unit->segment = enqueue(pool, (struct kv_segment){.blocks = unit->blocks, .unit = key});
     if (segment_at(pool, unit->segment)->unit != key)
-        unit_index_remove(&pool->units, key); /* memory was short */
+        remove_unit(pool, key); /* memory was short */
 }
 
 /* Its last units first, so that a prefix outlives what follows it. */
@@ -459,10 +480,12 @@ static void share_blocks(struct kv_pool *pool, uint64_t key, uint32_t blocks, si
         give_back(pool, blocks, now);
         return;
     }
-    if (unit)
+    if (unit) {
         segment_at(pool, unit->segment)->unit = 0; /* the older copy is not found any more */
-    else
+    } else {
         unit = unit_index_add(&pool->units, key); /* for which there is room */
+        note_change(pool, key, true);
+    }
     unit->holders = 1;
     unit->blocks = blocks;
 }
@@ -506,7 +529,7 @@ static void unshare_blocks(struct kv_pool *pool, uint64_t key, sim_time now)
     if (!unit || --unit->holders > 0)
         return;
     give_back(pool, unit->blocks, now);
-    unit_index_remove(&pool->units, key);
+    remove_unit(pool, key);
 }
 
 void kv_pool_unshare(struct kv_pool *pool, struct request *r, sim_time now)

@@ -39,6 +39,12 @@ struct kv_evicted {
     uint32_t blocks;
 };
 
+/* A key of a unit that can be found from now on, or cannot any more. */
+struct kv_change {
+    uint64_t key;
+    bool found;
+};
+
 struct kv_pool {
     struct kv_layout layout;
     uint64_t total_blocks, free_blocks;
@@ -54,6 +60,9 @@ struct kv_pool {
     bool notes_evicted;         /* units whose blocks are taken are noted, until somebody empties the list: */
     struct kv_evicted *evicted; /* [evicted_count] */
     size_t evicted_count, evicted_capacity;
+    bool notes_changes;        /* what can be found is noted whenever it changes, until somebody empties the list: */
+    struct kv_change *changes; /* [change_count] */
+    size_t change_count, change_capacity;
     wide_sum block_time; /* Σ blocks·(time freed) − Σ blocks·(time taken), in fine time, modulo 2^128 */
 };
 

@@ -30,9 +30,21 @@ double kv_bytes(const struct kv_wire *wire, const struct request *r)
     return bytes;
 }
 
+/* Tokens whose KV is sent: that of the last one, too, which is computed again where the first token comes from. */
+static uint32_t tokens_to_send(const struct kv_wire *wire, const struct request *r)
+{
+    return r->computed + wire->first_token_later - (wire->only_lacking ? r->present_tokens : 0);
+}
+
+static double bytes_to_send(const struct kv_wire *wire, const struct request *r)
+{
+    double tokens = tokens_to_send(wire, r), seen = (double)kv_layout_seen(&wire->layout, r->computed);
+    return wire->bytes_per_token * tokens + (wire->window_bytes > 0 ? wire->window_bytes * fmin(tokens, seen) : 0);
+}
+
 double kv_bytes_left(const struct kv_wire *wire, const struct request *r, sim_time now)
 {
-    double all = kv_bytes(wire, r);
+    double all = wire->only_lacking || wire->first_token_later ? bytes_to_send(wire, r) : kv_bytes(wire, r);
     if (wire->layers == 0 || now > r->last_token)
         return all;
     return fmax(all / wire->layers, all - sim_time_to_s(r->parts[PART_PREFILL_OWN]) * wire->link.bytes_per_s);
@@ -41,8 +53,13 @@ double kv_bytes_left(const struct kv_wire *wire, const struct request *r, sim_ti
 int kv_transfers_start(struct kv_transfers *t, struct station_id to, sim_time now)
 {
     struct request *r = t->queued[to.index].head;
-    if (link_send(&t->link, r->source.index, to.index, kv_bytes_left(&t->wire, r, now), r, now))
+    double bytes = kv_bytes_left(&t->wire, r, now);
+    if (link_send(&t->link, r->source.index, to.index, bytes, r, now))
         return -1;
+    t->totals.transfers++;
+    t->totals.bytes += bytes;
+    t->totals.tokens += r->computed + t->wire.first_token_later;
+    t->totals.present += t->wire.only_lacking ? r->present_tokens : 0;
     request_list_remove(&t->queued[to.index], r);
     t->under_way[to.index]++;
     return 0;

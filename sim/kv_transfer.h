@@ -21,11 +21,23 @@ struct kv_wire {
     double bytes_per_token;  /* of KV, on one GPU */
     double window_bytes;     /* a token, of layers that keep a window, and so send the tokens in it alone */
     struct kv_layout layout;
+    /* The receiver keeps prefixes for others, and is sent only what it does not have. */
+    bool only_lacking;
+    bool first_token_later; /* the first token that a client sees comes from where the request decodes */
+    uint32_t local_below;   /* a prompt of which the station that decodes lacks fewer tokens is computed there */
+    double failing_share;   /* of transfers that fail when they end: the receiver computes the prompt itself */
     double layers; /* above 0: a layer is sent as soon as it is computed, where the decode replica has room by then */
 };
 
 /* Bytes of KV that a request's computed tokens have. */
 double kv_bytes(const struct kv_wire *wire, const struct request *r);
+
+/* What was sent over the whole run. */
+struct kv_transfer_totals {
+    uint64_t transfers, failed;
+    uint64_t tokens, present; /* that those requests had computed; of these, that the receiver had already */
+    double bytes;
+};
 
 /* Bytes of a request's KV that are left to send when its prompt is through, or later. */
 double kv_bytes_left(const struct kv_wire *wire, const struct request *r, sim_time now);
@@ -36,6 +48,7 @@ struct kv_transfers {
     struct request_list *queued;  /* [stations]: to be received; their KV is still where they were prefilled */
     struct request_list *arrived; /* [stations]: their KV is there, the next iteration has them */
     size_t *under_way;            /* [stations]: transfers to it */
+    struct kv_transfer_totals totals;
 };
 
 /* Returns 0, or -1 when memory is short. Release with kv_transfers_release. */

@@ -16,13 +16,13 @@
 
 static const struct field colocated_fields[] = {FIELD_ITS_NAME, {.is.name = NULL}};
 
-static const struct field pairs_fields[] = {FIELD_ITS_NAME,
-                                            {.is = {.name = "link",
-                                                    .help = "between the two of a pair; without discipline"},
-                                             .kind = FIELD_OBJECT,
-                                             .members = wire_fields,
-                                             .title = "KV_link"},
-                                            {.is.name = NULL}};
+static const struct field pairs_fields[] = {
+    FIELD_ITS_NAME,
+    {.is = {.name = "link", .help = "between the two of a pair; bytes_per_s, latency_ns and layerwise"},
+     .kind = FIELD_OBJECT,
+     .members = apart_wire_fields,
+     .title = "KV_link"},
+    {.is.name = NULL}};
 
 static const struct field apart_fields[] = {
     FIELD_ITS_NAME,
@@ -30,7 +30,7 @@ static const struct field apart_fields[] = {
     POOL("decode", "replicas that decode"),
     {.is = {.name = "link", .help = "from replicas that prefill to replicas that decode"},
      .kind = FIELD_OBJECT,
-     .members = wire_fields,
+     .members = apart_wire_fields,
      .title = "KV_link"},
     ROUTING("decode_routing", "least_outstanding_tokens", "least_outstanding_tokens; predicted_kv with two_level",
             "who chooses the replica that decodes"),
@@ -78,7 +78,13 @@ static int read_pairs(struct scenario *s, const struct json *cluster, const stru
     if (discipline.node)
         return json_complain(&discipline, "no discipline with redundant_kv: each way carries one copy after another",
                              err);
-    if (wire_read(&wire, &s->cluster.wire.link, layerwise, err))
+    static const char *const apart_only[] = {"only_lacking", "first_token", "local_below_tokens", "failing_share"};
+    for (size_t i = 0; i < sizeof apart_only / sizeof *apart_only; i++) {
+        struct json said = json_member(&wire, apart_only[i]);
+        if (said.node)
+            return json_complain(&said, "nothing here with redundant_kv, whose pairs prefill and decode both", err);
+    }
+    if (wire_read(&wire, apart_wire_fields, &s->cluster.wire, layerwise, err))
         return -1;
     if (p->parallel.data > 1)
         return json_complain(at, "\"colocated\" where data_parallel is above 1", err);
@@ -107,9 +113,9 @@ static int read_apart(struct scenario *s, const struct json *cluster, const stru
     c->pools[1].name = "decode";
     c->routers[1].pools = 1;
     if (pool_read(&first, &s->pools[0], err) || pool_read(&second, &s->pools[1], err) ||
-        wire_read(&wire, &c->wire.link, layerwise, err) ||
+        wire_read(&wire, apart_wire_fields, &c->wire, layerwise, err) ||
         (mixed && mixed_pool_read(&thresholds, mixed_pool_fields, &c->mixed, err)) ||
-        router_read(s, 1, &second_routed, decode_routing, err))
+        router_read(s, 1, &second_routed, decode_routing, err) || wire_check(s, &wire, err))
         return -1;
     return mixed && c->routers[0].policy->central
                ? json_complain(&routed,

@@ -26,8 +26,10 @@ static const struct field link_fields[] = {
 
 struct wire_said {
     double bytes_per_s, latency_ns;
-    bool layerwise;
-    int discipline;
+    bool layerwise, only_lacking;
+    int discipline, first_token;
+    long long local_below;
+    double failing_share;
 };
 
 const struct field wire_fields[] = {
@@ -44,6 +46,25 @@ const struct field wire_fields[] = {
      .kind = FIELD_CHOICE,
      .choices = link_disciplines,
      .into = FIELD_INTO(struct wire_said, discipline)},
+    {.is.name = NULL}};
+
+const struct field apart_wire_fields[] = {
+    FIELDS_OF(wire_fields),
+    {.is = {"only_lacking", PARAM_BOOL, "", 0, 0, 0,
+            "with prefix_caching: replicas that decode keep prefixes, too, and are sent only what they lack", NULL,
+            NULL},
+     .into = FIELD_INTO(struct wire_said, only_lacking)},
+    {.is = {.name = "first_token", .preset_text = "prefill", .help = "where the first token comes from"},
+     .kind = FIELD_CHOICE,
+     .choices = first_tokens,
+     .into = FIELD_INTO(struct wire_said, first_token)},
+    {.is = {"local_below_tokens", PARAM_INTEGER, "tokens", 0, 0, UINT32_MAX,
+            "a prompt of which the replica that is to decode it lacks fewer tokens is computed there", NULL, NULL},
+     .into = FIELD_INTO(struct wire_said, local_below)},
+    {.is = {"failing_share", PARAM_NUMBER, "", 0, 0, 1,
+            "share of transfers that fail at their end: the replica that decodes computes the prompt itself", NULL,
+            NULL},
+     .into = FIELD_INTO(struct wire_said, failing_share)},
     {.is.name = NULL}};
 
 const struct field shape_fields[] = {
@@ -140,7 +161,7 @@ const struct field links_fields[] = {
     OWN_LINKS,
     {.is = {.name = "kv", .help = "from pools that prefill to pools that decode, in a flow of two steps"},
      .kind = FIELD_OBJECT,
-     .members = wire_fields,
+     .members = apart_wire_fields,
      .title = "KV_link"},
     {.is.name = NULL}};
 
@@ -172,14 +193,31 @@ int router_read(struct scenario *s, size_t step, const struct json *at, const ch
 }
 
 /* How KV goes from one pool to the other. */
-int wire_read(const struct json *at, struct link_config *link, bool *layerwise, struct error *err)
+int wire_read(const struct json *at, const struct field *table, struct kv_wire *wire, bool *layerwise,
+              struct error *err)
 {
     struct wire_said said = {.layerwise = *layerwise};
-    if (fields_read(at, wire_fields, &said, err))
+    if (fields_read(at, table, &said, err))
         return -1;
     *layerwise = said.layerwise;
-    *link = (struct link_config){said.bytes_per_s, (sim_time)said.latency_ns, (enum link_discipline)said.discipline};
+    wire->link =
+        (struct link_config){said.bytes_per_s, (sim_time)said.latency_ns, (enum link_discipline)said.discipline};
+    wire->only_lacking = said.only_lacking;
+    wire->first_token_later = said.first_token;
+    wire->local_below = (uint32_t)said.local_below;
+    wire->failing_share = said.failing_share;
     return 0;
+}
+
+int wire_check(const struct scenario *s, const struct json *at, struct error *err)
+{
+    const struct cluster_config *c = &s->cluster;
+    struct json first = json_member(at, "first_token"), below = json_member(at, "local_below_tokens");
+    if (c->wire.first_token_later && c->mixed.asked)
+        return json_complain(&first, "\"prefill\" in a mixed pool", err);
+    return c->wire.local_below > 0 && c->routers[0].policy->central
+               ? json_complain(&below, "0 with central_queue, whose requests wait before they are sent anywhere", err)
+               : 0;
 }
 
 int mixed_pool_read(const struct json *at, const struct field *table, struct mixed_pool *m, struct error *err)

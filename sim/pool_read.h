@@ -19,8 +19,8 @@ struct shape_said {
 
 /* Ended by one without a name: how a pool's replicas are made, the link that KV goes over, Splitwise's thresholds,
  * links of a replica's own, all links of named pools, and what both forms of a cluster say. */
-extern const struct field shape_fields[], wire_fields[], mixed_fields[], own_links_fields[], links_fields[],
-    cluster_fields[];
+extern const struct field shape_fields[], wire_fields[], apart_wire_fields[], mixed_fields[], own_links_fields[],
+    links_fields[], cluster_fields[];
 
 /* Makes room for so many pools, each as `usual` until it says otherwise. */
 int pools_make(struct scenario *s, size_t count, const struct pool *usual, struct error *err);
@@ -34,8 +34,11 @@ int pool_read(const struct json *at, struct pool *p, struct error *err);
 /* Who chooses among the stations of a step: as `at` says, or by the policy `name`. */
 int router_read(struct scenario *s, size_t step, const struct json *at, const char *name, struct error *err);
 
-/* How KV goes from one pool to the other. */
-int wire_read(const struct json *at, struct link_config *link, bool *layerwise, struct error *err);
+/* How KV goes from one pool to the other: the wire of a pair, or (apart_wire_fields) between steps, which is checked
+ * once the routers are there. */
+int wire_read(const struct json *at, const struct field *table, struct kv_wire *wire, bool *layerwise,
+              struct error *err);
+int wire_check(const struct scenario *s, const struct json *at, struct error *err);
 
 /* Thresholds of a mixed pool, which stand among what `table` has. */
 int mixed_pool_read(const struct json *at, const struct field *table, struct mixed_pool *m, struct error *err);

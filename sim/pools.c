@@ -136,6 +136,17 @@ static int check_groups(const struct scenario *s, size_t index, struct error *er
                                err);
 }
 
+/* A request whose KV comes from elsewhere would find a prefix without the blocks that its windows have left behind. */
+static int check_lacking(const struct scenario *s, struct error *err)
+{
+    struct json cluster = json_member(&s->root, "cluster"), links = json_member(&cluster, "links"),
+                placement = json_member(&cluster, "placement"), kv = json_member(&links, "kv"),
+                link = json_member(&placement, "link"), at = json_member(kv.node ? &kv : &link, "only_lacking");
+    return s->cluster.wire.only_lacking && s->pools[0].cost.work.kv_groups.windowed > 0
+               ? json_complain(&at, "false with a model whose layers have windows", err)
+               : 0;
+}
+
 int pools_read(struct scenario *s, struct error *err)
 {
     bool layerwise = false;
@@ -145,7 +156,7 @@ int pools_read(struct scenario *s, struct error *err)
         if (create_pool(s, i, err) || check_groups(s, i, err))
             return -1;
     set_wire(s, layerwise);
-    return 0;
+    return check_lacking(s, err);
 }
 
 void pools_release(struct scenario *s)

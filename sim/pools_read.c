@@ -232,7 +232,9 @@ static int read_named_pools(struct scenario *s, const struct json *cluster, stru
         return -1;
     if (mixed.node && c->routers[0].policy->central)
         return json_complain(&routed, "a routing policy other than central_queue with mixed_pool", err);
-    return c->step_count > 1 ? wire_read(&wire, &c->wire.link, layerwise, err) : 0;
+    if (c->step_count == 1)
+        return 0;
+    return wire_read(&wire, apart_wire_fields, &c->wire, layerwise, err) || wire_check(s, &wire, err) ? -1 : 0;
 }
 
 /* How many stations a pool's replicas are: each rank is one, and so are the two of a pair, and the stages of a pipeline

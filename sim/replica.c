@@ -321,24 +321,49 @@ static void set_holding(struct request *q, struct kv_holding h)
     q->unit_blocks = h.unit_blocks;
 }
 
+static bool finds_received(const struct replica *r)
+{
+    return r->host.finds_received && r->view.finds_prefixes;
+}
+
+/* What the replica has of a request whose KV is to come. */
+static void take_present(struct replica *r, struct request *request, sim_time now)
+{
+    struct kv_found found = kv_pool_find(r->kv, request);
+    uint64_t tokens = (uint64_t)found.blocks * r->kv->layout.block_tokens;
+    kv_pool_reclaim(r->kv, request, &found, now);
+    request->present_tokens = tokens < request->computed ? (uint32_t)tokens : request->computed;
+}
+
 bool replica_reserve_inbound(struct replica *r, struct request *request, sim_time now)
 {
     uint32_t tokens = view_admission_tokens(&r->view, request, request->computed + 1);
     request->source_kv = holding_of(request);
+    request->present_tokens = 0;
     set_holding(request, (struct kv_holding){0});
-    bool reserved = kv_pool_reserve(r->kv, request, tokens, now);
-    if (!reserved)
+    bool fits = !finds_received(r) || view_blocks_to_admit(&r->view, request, tokens) <= r->kv->free_blocks;
+    if (fits && finds_received(r))
+        take_present(r, request, now);
+    bool reserved = fits && kv_pool_reserve(r->kv, request, tokens, now);
+    if (!reserved) {
+        kv_pool_release(r->kv, request, now);
         set_holding(request, request->source_kv);
+    }
     replica_sync_view(r);
     return reserved;
 }
 
-void replica_cancel_inbound(struct replica *r, struct request *request, sim_time now)
+void replica_drop_inbound(struct replica *r, struct request *request, sim_time now)
 {
     kv_pool_release(r->kv, request, now);
-    set_holding(request, request->source_kv);
     r->queue_changed = true;
     replica_sync_view(r);
+}
+
+void replica_cancel_inbound(struct replica *r, struct request *request, sim_time now)
+{
+    replica_drop_inbound(r, request, now);
+    set_holding(request, request->source_kv);
 }
 
 void replica_give_back(struct replica *r, struct request *request, sim_time now)
@@ -379,9 +404,27 @@ void replica_leave(struct replica *r, struct request *request, sim_time at)
     replica_sync_view(r);
 }
 
+/* It computes the last token of its prompt here, and has its first token from that. */
+static int join_with_prompt(struct replica *r, struct request *request, sim_time at)
+{
+    assert(!r->next_formed);
+    request_list_insert(&r->running, request, NULL);
+    if (!replica_make_room(r))
+        return -1;
+    request->parts[PART_TRANSFER] += at - request->waiting_since;
+    request->prefilling = true;
+    request->admitted = request->booked = request->chunk_end = at;
+    request->chunk_part = PART_PREFILL_OWN;
+    r->view.prefilling[r->view.prefilling_count++] = request;
+    replica_sync_view(r);
+    return 0;
+}
+
 int replica_take_over(struct replica *r, struct request *request, sim_time at)
 {
-    if (replica_join(r, request, at))
+    if (finds_received(r) && r->view.shares != SHARE_FINISHED)
+        kv_pool_share(r->kv, request, request->computed, at);
+    if (request->generated == 0 ? join_with_prompt(r, request, at) : replica_join(r, request, at))
         return -1;
     request->taken_over = at;
     tell_taken_over(r->observer, r->station, request);

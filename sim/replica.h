@@ -65,8 +65,10 @@ struct replica_host {
     void (*receive)(void *owner, struct replica *r, sim_time at);
     struct tier_user *tiers; /* its station's; NULL: there are no tiers for it */
     bool step;               /* one iteration at a time, whatever the replica's configuration says */
-    bool takes_back;         /* who decodes elsewhere may come back, and be computed again with all its tokens so far */
-    bool passes_prompts;     /* it is a micro-batch of a pipeline in which chunks of a prompt follow each other */
+    bool finds_received;     /* a request whose KV comes finds here what it has of it, and leaves it to others */
+    bool tokens_later;   /* who is handed over computes its last token again there, and has its next one from there */
+    bool takes_back;     /* who decodes elsewhere may come back, and be computed again with all its tokens so far */
+    bool passes_prompts; /* it is a micro-batch of a pipeline in which chunks of a prompt follow each other */
 };
 
 /* Where a replica stands. */
@@ -129,6 +131,9 @@ void replica_cancel_inbound(struct replica *r, struct request *request, sim_time
 
 /* A request that is not here, but has blocks of this replica, gives them back. */
 void replica_give_back(struct replica *r, struct request *request, sim_time now);
+
+/* The same, and what it holds where it comes from is given back, or is lost, too. */
+void replica_drop_inbound(struct replica *r, struct request *request, sim_time now);
 
 /* It has come: it decodes from the iteration on that starts at `at` and whose batch is not formed yet. Returns -1 when
  * memory is short. */
@@ -214,6 +219,11 @@ struct replica_totals {
 };
 struct replica_totals replica_sum_up(struct replica *r, sim_time end);
 uint64_t replica_own_blocks_in_use(const struct replica *r);
+
+/* From now on it is noted which units can be found here and which cannot any more; and what has been noted since the
+ * last time, which is valid until it changes. */
+void replica_note_changes(struct replica *r);
+const struct kv_change *replica_take_changes(struct replica *r, size_t *count);
 
 /* What others tell it. */
 

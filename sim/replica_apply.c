@@ -25,6 +25,14 @@ static void finish_request(struct replica *r, struct request *q, sim_time now)
         tell_finished(r->observer, r->station, q);
 }
 
+/* Its token is computed again where it decodes, from the KV of all tokens before the last one. */
+static void withdraw_token(struct request *q)
+{
+    q->generated--;
+    q->peak_computed = --q->computed;
+    q->recomputed_tokens++;
+}
+
 /* It has its first token and decodes elsewhere; what it holds here stays taken until its KV has been pulled. */
 static void leave_for_decode(struct replica *r, struct request *q, sim_time now)
 {
@@ -36,13 +44,16 @@ static void leave_for_decode(struct replica *r, struct request *q, sim_time now)
     q->leaving = false;
     q->waiting_since = now;
     q->source = r->station;
+    if (r->host.tokens_later)
+        withdraw_token(q);
     tell_handed_over(r->observer, r->station, q);
     r->host.hand_over(r->host.owner, r, q, now);
 }
 
 static void depart(struct replica *r, struct request *q, sim_time now)
 {
-    (q->generated == q->output_tokens ? finish_request : leave_for_decode)(r, q, now);
+    bool stays = q->generated == q->output_tokens && !r->host.tokens_later;
+    (stays ? finish_request : leave_for_decode)(r, q, now);
 }
 
 /* Whether it is certain before the iteration ends that a request has its last token here: by its limit, or since it

@@ -136,17 +136,33 @@ uint64_t replica_own_blocks_in_use(const struct replica *r)
     return r->own_kv.total_blocks - r->own_kv.free_blocks;
 }
 
+void replica_note_changes(struct replica *r)
+{
+    r->kv->notes_changes = r->kv->queue;
+}
+
+const struct kv_change *replica_take_changes(struct replica *r, size_t *count)
+{
+    *count = r->kv->change_count;
+    r->kv->change_count = 0;
+    return r->kv->changes;
+}
+
 void replica_expect(struct replica *r, const struct request *request)
 {
+    uint64_t prompt = request->generated == 0 ? request->prompt_tokens : 0; /* its first token comes here */
     r->load->outstanding_requests++;
-    r->load->outstanding_tokens += request->max_output_tokens;
+    r->load->outstanding_tokens += prompt + request->max_output_tokens;
+    r->load->prompt_tokens += prompt;
     r->load->predicted_kv_tokens += (uint64_t)request->prompt_tokens + request->predicted_tokens;
 }
 
 void replica_expect_no_more(struct replica *r, const struct request *request)
 {
+    uint64_t prompt = request->generated == 0 ? request->prompt_tokens : 0;
     r->load->outstanding_requests--;
-    r->load->outstanding_tokens -= request->max_output_tokens;
+    r->load->outstanding_tokens -= prompt + request->max_output_tokens;
+    r->load->prompt_tokens -= prompt;
     r->load->predicted_kv_tokens -= (uint64_t)request->prompt_tokens + request->predicted_tokens;
 }
 

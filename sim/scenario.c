@@ -394,7 +394,7 @@ static int read_pool_policy(struct scenario *s, const struct json *policy, size_
     p->replica.step = own.step;
     p->replica.swap = own.swap;
     bool decodes = index >= s->cluster.routers[0].pools; /* what it holds was computed elsewhere */
-    p->replica.prefix_caching &= !decodes;
+    p->replica.prefix_caching &= !decodes || s->cluster.wire.only_lacking;
     if (decodes && p->replica.order->arrange)
         p->replica.order =
             order_policy_find("fcfs"); /* it orders those who arrive; who is preempted here waits by itself */

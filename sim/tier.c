@@ -80,6 +80,15 @@ bool tier_store_evict(struct tier_store *s, struct tier_unit *out)
     return true;
 }
 
+void tier_store_forget(struct tier_store *s, uint64_t key)
+{
+    const struct tier_unit *u = find(s, key);
+    if (!u || !u->arrived)
+        return;
+    unlink_unit(s, u);
+    forget(s, u);
+}
+
 /* A place for one unit more, or NOWHERE when memory is short. */
 static size_t take_place(struct tier_store *s)
 {

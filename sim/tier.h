@@ -42,6 +42,9 @@ void tier_store_use(struct tier_store *s, uint64_t key);
 /* Evicts the unit that is next, of those that have arrived. False: there is none. */
 bool tier_store_evict(struct tier_store *s, struct tier_unit *out);
 
+/* The unit, which it may have, is gone. */
+void tier_store_forget(struct tier_store *s, uint64_t key);
+
 /* Takes bytes for a unit that it does not know; there must be as many free. Returns -1 when memory is short. */
 int tier_store_expect(struct tier_store *s, uint64_t key, uint64_t bytes);
 

@@ -76,6 +76,21 @@ static inline const char *random_common_fleet(gsl_rng *rng)
 static const char random_hits[] = ", \"hit_ratio\": 0.3                   ";
 static const char random_answers[] = ", \"entries\": 2, \"key\": \"prefix_group\"";
 
+/* What is said of KV on its way from one step to the next; the last ones not with central_queue and mixed pools. */
+static inline const char *random_wire(unsigned which, bool any)
+{
+    static const char *const wires[] = {
+        "",
+        ", \"only_lacking\": true",
+        ", \"failing_share\": 0.2",
+        ", \"only_lacking\": true, \"failing_share\": 0.2",
+        ", \"first_token\": \"decode\"",
+        ", \"first_token\": \"decode\", \"only_lacking\": true",
+        ", \"first_token\": \"decode\", \"only_lacking\": true, \"local_below_tokens\": 60",
+        ", \"local_below_tokens\": 30, \"failing_share\": 0.1"};
+    return wires[which % (any ? 8 : 4)];
+}
+
 static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char *routing, bool central)
 {
     static const char *const devices[] = {"h100-sxm", "a100-80gb", "rtx-4090", "tests/data/tables.json"};
@@ -132,16 +147,16 @@ static inline void random_pools(gsl_rng *rng, struct random_pools *p, const char
     }
     if (p->split)
         snprintf(p->text + used, sizeof p->text - used,
-                 "}, \"flow\": [%s%s%s], \"routing\": [\"%s\", \"%s\"], \"links\": {\"kv\": {\"bytes_per_s\": %u}}%s",
+                 "}, \"flow\": [%s%s%s], \"routing\": [%s, \"%s\"], \"links\": {\"kv\": {\"bytes_per_s\": %u%s}}%s",
                  before, flows[flow], after, routing, d[0] % 2 ? "power_of_two" : "least_outstanding_tokens",
-                 d[1] % 2 ? 2000000000 : 200000000,
+                 d[1] % 2 ? 2000000000 : 200000000, random_wire(d[1] / 2 + d[2] / 3, !central && d[2] % 3 != 0),
                  !central && d[2] % 3 == 0
                      ? ", \"mixed_pool\": {\"prefill_above_tokens\": 300, \"decode_above_tokens\": 500}"
                      : "");
     if (p->split)
         used += strlen(p->text + used);
     else
-        used += (size_t)snprintf(p->text + used, sizeof p->text - used, "}, \"flow\": [%s%s%s], \"routing\": \"%s\"",
+        used += (size_t)snprintf(p->text + used, sizeof p->text - used, "}, \"flow\": [%s%s%s], \"routing\": %s",
                                  before, steps[d[0] % 3 ? 0 : 1 + d[1] % 2][count - 2], after, routing);
     if (p->fleet)
         snprintf(p->text + used, sizeof p->text - used, "%s", random_common_fleet(rng));
@@ -210,10 +225,18 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
         "\"chunk_unit_tokens\": 16, \"max_sequences\": %u}",
         "{\"name\": \"trtllm\", \"capacity\": \"static_batch\", \"token_budget\": 1024, \"max_sequences\": %u}",
     };
-    static const char *const routings[] = {"round_robin",     "least_outstanding_tokens",   "central_queue",
-                                           "power_of_two",    "least_outstanding_requests", "random",
-                                           "prefix_affinity", "session_affinity",           "slo_aware",
-                                           "predicted_kv"};
+    static const char *const routings[] = {"\"round_robin\"",     "\"least_outstanding_tokens\"",   "\"central_queue\"",
+                                           "\"power_of_two\"",    "\"least_outstanding_requests\"", "\"random\"",
+                                           "\"prefix_affinity\"", "\"session_affinity\"",           "\"slo_aware\"",
+                                           "\"predicted_kv\""};
+    /* In the place of prefix_affinity. */
+    static const char *const scored[] = {
+        "\"prefix_affinity\"",
+        "\"llm-d\"",
+        "\"dynamo\"",
+        "{\"name\": \"weighted\", \"refresh_s\": 0.03, \"index_refresh_s\": 0.07, \"session\": 1}",
+        "{\"name\": \"weighted\", \"index\": \"approximate\", \"index_blocks\": 200, \"requests\": 1}",
+        "{\"name\": \"dynamo\", \"temperature\": 0.3, \"index_refresh_s\": 0.2}"};
     static const char *const admissions[] = {"", "\"admission\": \"on_demand\",", "\"admission\": \"reserve_max\",",
                                              "\"admission\": \"predicted\", \"predictor\": {\"name\": \"noisy\"},"};
     static const char *const orders[] = {"fcfs", "fcfs",          "fcfs",           "sjf",      "srpt",
@@ -267,6 +290,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     bool tied = staged || paired || piped || (pooled && named.tied);
     if (tied && order >= 7 && order != 8 && order != 11)
         order = 0;
+    const char *router = routing == 6 ? scored[d[10] % 6] : routings[routing];
     if (split && placed < 2 && below(rng, 2)) /* a pool that holds prompts, but not their outputs */
         snprintf(prompts_alone, sizeof prompts_alone, ", \"kv_blocks\": %u", (150 + below(rng, 400)) / block + 1);
     if (pooled) {
@@ -274,7 +298,7 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
             routing = 0; /* the pools of a step share no queue */
         named.fleet = below(rng, 2);
         named.devices = ranks ? 2 : device == 4 ? 4 : 3; /* tables are of one model */
-        random_pools(rng, &named, routings[routing], routing == 2);
+        random_pools(rng, &named, routing == 6 ? router : routings[routing], routing == 2);
         snprintf(cluster, sizeof cluster, "%s", named.text);
     } else if (staged)
         snprintf(cluster, sizeof cluster, "\"replicas\": %u, \"pipeline_parallel\": %u",
@@ -291,11 +315,11 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                  "\"placement\": {\"name\": \"%s\", \"prefill\": {\"replicas\": %u, \"pipeline_parallel\": %u%s}, "
                  "\"decode\": {\"replicas\": %u, \"pipeline_parallel\": %u, \"batching\": {\"name\": \"%s\", "
                  "\"max_sequences\": %u}%s}, \"link\": "
-                 "{\"bytes_per_s\": %u, \"layerwise\": %s, \"discipline\": \"%s\"}%s}",
+                 "{\"bytes_per_s\": %u, \"layerwise\": %s, \"discipline\": \"%s\"%s}%s}",
                  placements[placed], 1 + d[2] % (RANDOM_REPLICAS_MAX / 2), pools[0], prompts_alone,
                  1 + d[3] % (RANDOM_REPLICAS_MAX / 2), pools[1], d[4] % 2 ? "chunked_prefill" : "unified_budget",
                  1 + d[5] % 24, random_fleet(rng), d[6] % 2 ? 2000000000 : 200000000, d[7] % 2 ? "true" : "false",
-                 d[8] % 3 ? "shared" : "fifo",
+                 d[8] % 3 ? "shared" : "fifo", random_wire(d[8] / 3 + d[7] / 2, placed != 2 && routing != 2),
                  placed == 2 ? ", \"prefill_above_tokens\": 300, \"decode_above_tokens\": 500" : "");
     else {
         static const char *const fleets[] = {
@@ -338,6 +362,10 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
     const char *extras =
         request_level || below(rng, 3) == 0 ? forecasts[costly ? below(rng, 3) : 0] : admissions[below(rng, 4)];
     bool windows = !ranks && device != 4 && below(rng, 2) == 0;
+    static const char lacking[] = ", \"only_lacking\": true";
+    char *not_with_windows = windows ? strstr(cluster, lacking) : NULL;
+    if (not_with_windows)
+        memset(not_with_windows, ' ', sizeof lacking - 1);
     snprintf(policy, sizeof policy, policies[kind], 1 + below(rng, 24));
     static const char *const engines[] = {
         "{}",
@@ -377,8 +405,8 @@ static inline void random_scenario(gsl_rng *rng, char *text, size_t size)
                         : windows                  ? d[1] % ON_EVERY_MODEL
                                                    : d[1] % TECHNIQUES],
              devices[device], engines[d[2] % 8], d[3] % 2 ? "none" : "mser5", d[4] % 2 ? 0 : interval, cluster, tiers,
-             pooled ? "" : ", \"routing\": \"", pooled ? "" : routings[routing], pooled ? "" : "\"", orders[order],
-             preemptions[tied ? 0 : d[5] % 2], policy, extras, d[6] % 2 ? "true" : "false", block,
+             pooled ? "" : ", \"routing\": ", pooled ? "" : router, "", orders[order], preemptions[tied ? 0 : d[5] % 2],
+             policy, extras, d[6] % 2 ? "true" : "false", block,
              (windows ? 1 + d[7] % 6 : 1) * (((output + 700) >> d[8] % 4) / block + 1 + d[9] % (3000 / block + 1)),
              populations[population], arrivals, 1 + d[10] % 120, d[11] % 3 ? "" : "\"max_output_tokens\": 420,",
              output);

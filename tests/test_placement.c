@@ -2,6 +2,7 @@
 /* Disaggregated placement, by hand: tests/data/line2.json takes 1000 ns an iteration, 10 a prompt token, 100 a decode
  * and 1 a KV token; the ideal model has 4 bytes of KV a token. */
 #include <math.h>
+#include <unistd.h>
 
 #include "tests/harness.h"
 
@@ -253,10 +254,105 @@ static void test_what_cannot_be_disaggregated(void **state)
     }
 }
 
+/* The prefill replica is through at 1100; all 40 bytes are there at 1640. The last token over 9 others takes 1019 ns,
+ * and with it the first token comes, at 2659. */
+static void test_the_first_token_comes_from_where_it_decodes(void **state)
+{
+    (void)state;
+    struct told t;
+    struct cluster_totals totals;
+    static const char link[] = "\"link\": {\"bytes_per_s\": 1e9, \"latency_ns\": 500, \"first_token\": \"decode\"}";
+    run_placed(link, "", 1, 10, 3, &t, &totals);
+    assert_int_equal(t.taken_over[0], 1640);
+    assert_int_equal(t.transfer[0], 540);
+    assert_int_equal(t.last_token[0], 2659 + 1111 + 1112);
+    run_placed(link, "", 1, 10, 1, &t, &totals);
+    assert_int_equal(t.last_token[0], 2659);
+    assert_int_equal(t.replica[0], 1);
+    assert_int_equal(totals.kv_held, 0);
+}
+
+/* Two prompts of 10 tokens, of which 8 are the same, at 0 and at 10 us, with 2 tokens of output each. */
+static struct told run_prefixes(const char *more, struct cluster_totals *totals)
+{
+    struct error err = {0};
+    struct told t = {0};
+    char path[] = "/tmp/test_placement_XXXXXX", text[900];
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    FILE *f = fdopen(file, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 2; i++)
+        fprintf(f,
+                "{\"arrival_s\": %d.0e-5, \"prompt_tokens\": 10, \"output_tokens\": 2, \"prefix_group\": 1, "
+                "\"prefix_tokens\": 8}\n",
+                i);
+    fclose(f);
+    snprintf(text, sizeof text,
+             "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"cluster\": {\"placement\": {\"name\": "
+             "\"disaggregated\", \"link\": {\"bytes_per_s\": 1e9, \"latency_ns\": 500%s}}}, \"policy\": {\"batching\": "
+             "\"continuous\", \"kv_block_tokens\": 4, \"prefix_caching\": true}, \"workload\": {\"trace\": \"%s\"}}",
+             more, path);
+    const struct observer observer = {.state = &t, .finished = note};
+    struct simulation *s = open_simulation(text);
+    expect_ok(simulation_run(s, &(struct simulation_options){.observers = &observer}, &err), &err);
+    *totals = s->summary.totals;
+    simulation_close(s);
+    unlink(path);
+    return t;
+}
+
+/* The second prompt is computed from 10 000 to 11 028, 2 tokens over 8. All of it is 40 bytes; what is lacking is 8. */
+static void test_only_what_is_lacking_is_sent(void **state)
+{
+    (void)state;
+    struct cluster_totals totals;
+    struct told all = run_prefixes("", &totals);
+    assert_true(totals.transfers.transfers == 2 && totals.transfers.bytes == 80 && totals.transfers.present == 0);
+    assert_int_equal(all.taken_over[1], 11028 + 540);
+    struct told lacking = run_prefixes(", \"only_lacking\": true", &totals);
+    assert_int_equal(lacking.taken_over[1], 11028 + 508);
+    assert_int_equal(lacking.last_token[1], 11028 + 508 + 1111);
+    assert_true(totals.transfers.bytes == 48 && totals.transfers.present == 8 && totals.transfers.tokens == 20);
+    assert_int_equal(totals.kv_held, 0);
+}
+
+/* 2 tokens are lacking where it decodes: it is computed there, until 11 028 and 12 139, unless fewer are asked for. */
+static void test_a_prompt_of_which_little_is_lacking_stays(void **state)
+{
+    (void)state;
+    struct cluster_totals totals;
+    struct told stays = run_prefixes(", \"only_lacking\": true, \"local_below_tokens\": 3", &totals);
+    assert_int_equal(stays.taken_over[1], 0);
+    assert_int_equal(stays.replica[1], 1);
+    assert_int_equal(stays.last_token[1], 11028 + 1111);
+    assert_int_equal(totals.transfers.transfers, 1);
+    struct told goes = run_prefixes(", \"only_lacking\": true, \"local_below_tokens\": 2", &totals);
+    assert_int_equal(goes.taken_over[1], 11028 + 508);
+}
+
+/* Every transfer fails at its end. The first prompt and its token are computed where they were to decode, from 1640,
+ * 1110 ns for 11 tokens; of the second, 8 are there: 3 over 8 take 1038. */
+static void test_what_did_not_come_is_computed_there(void **state)
+{
+    (void)state;
+    struct cluster_totals totals;
+    struct told t = run_prefixes(", \"only_lacking\": true, \"failing_share\": 1", &totals);
+    assert_int_equal(t.transfer[0], 540);
+    assert_int_equal(t.last_token[0], 1640 + 1110);
+    assert_int_equal(t.last_token[1], 11028 + 508 + 1038);
+    assert_int_equal(totals.transfers.failed, 2);
+    assert_int_equal(totals.kv_held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_request_through_both_pools),
+        cmocka_unit_test(test_the_first_token_comes_from_where_it_decodes),
+        cmocka_unit_test(test_only_what_is_lacking_is_sent),
+        cmocka_unit_test(test_a_prompt_of_which_little_is_lacking_stays),
+        cmocka_unit_test(test_what_did_not_come_is_computed_there),
         cmocka_unit_test(test_transfers_share_a_link),
         cmocka_unit_test(test_transfers_queue_for_a_link_and_join_between_iterations),
         cmocka_unit_test(test_back_pressure_through_both_pools),

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Which replica a request goes to. */
+#include <math.h>
+
+#include "sim/signals.h"
 #include "tests/harness.h"
 
 struct mock_fleet {
@@ -165,6 +168,187 @@ static void test_affinity_finds_conversations_again(void **state)
     assert_true(found[0] < 0.75 && found[1] > 0.86 && found[1] < 0.871 && found[2] > 0.86);
 }
 
+/* What a router with signals reads of three replicas whose blocks have 10 tokens. */
+struct signalled_fleet {
+    struct mock_fleet fleet;
+    uint64_t waiting[3], prefill[3];
+    double used[3];
+    size_t session_at;
+};
+
+static uint64_t waiting_at(void *fleet, size_t i)
+{
+    return ((const struct signalled_fleet *)fleet)->waiting[i];
+}
+
+static double used_at(void *fleet, size_t i)
+{
+    return ((const struct signalled_fleet *)fleet)->used[i];
+}
+
+static uint64_t prefill_at(void *fleet, size_t i)
+{
+    return ((const struct signalled_fleet *)fleet)->prefill[i];
+}
+
+static bool session_at(void *fleet, size_t i, const struct request *r)
+{
+    (void)r;
+    return ((const struct signalled_fleet *)fleet)->session_at == i;
+}
+
+static uint32_t block_at(void *fleet, size_t i)
+{
+    (void)fleet, (void)i;
+    return 10;
+}
+
+static size_t chosen_by_signals(const char *name, const char *spec, struct signalled_fleet *fleet,
+                                const struct request *r)
+{
+    struct error err = {0};
+    struct json root;
+    struct param_set params;
+    struct routing_signals signals;
+    double values[3];
+    uint64_t cursor = 0;
+    const struct routing_policy *policy = routing_policy_find(name);
+    expect_ok(json_parse(spec, "routing", &root, &err), &err);
+    expect_ok(param_set_read(&params, policy->params, &root, &err), &err);
+    policy->signals(&params, &signals);
+    const struct routing_view view = {.params = &params,
+                                      .load = load_at,
+                                      .cached_tokens = cached_at,
+                                      .kv_tokens = kv_at,
+                                      .replicas = fleet,
+                                      .waiting = waiting_at,
+                                      .kv_used = used_at,
+                                      .prefill_tokens = prefill_at,
+                                      .session_here = session_at,
+                                      .block_tokens = block_at,
+                                      .match_blocks = signals.match_blocks,
+                                      .values = values};
+    size_t choice = policy->choose(&cursor, 3, r, &view);
+    cJSON_Delete((cJSON *)(uintptr_t)root.node);
+    return choice;
+}
+
+/* A prompt of 100: prefix 0, 0.5 and 0.2; queues of 0, 4 and 1: 1, 0 and 0.75; KV free 0.5, 0.1 and 0.9. By 3, 2 and 2:
+ * 3, 1.7 and 3.9. By the prefix alone 1, by the queue 0. With the first 2 blocks looked up, the prefix of 1 and 2 is
+ * whole: 3 + 0.2 and 3 + 3.3. A conversation that counts 3 brings 0 to 6; few requests
+ * that count 4.3 bring 1 and 2 to 6 and 6.05, and by 5 without the conversation to 6.7 and 6.4. */
+static void test_weighted_by_hand(void **state)
+{
+    (void)state;
+    struct request r = {.prompt_tokens = 100};
+    struct signalled_fleet fleet = {.fleet = {.loads = {{10, 0, 0, 0}, {0, 0, 0, 0}, {5, 0, 0, 0}},
+                                              .cached = {0, 50, 20}},
+                                    .waiting = {0, 4, 1},
+                                    .used = {0.5, 0.9, 0.1},
+                                    .session_at = 0};
+    assert_int_equal(chosen_by_signals("weighted", "{}", &fleet, &r), 2);
+    assert_int_equal(chosen_by_signals("weighted", "{\"queue\": 0, \"kv\": 0}", &fleet, &r), 1);
+    assert_int_equal(chosen_by_signals("weighted", "{\"prefix\": 0, \"kv\": 0}", &fleet, &r), 0);
+    assert_int_equal(chosen_by_signals("weighted", "{\"match_blocks\": 2}", &fleet, &r), 2);
+    assert_int_equal(chosen_by_signals("weighted", "{\"session\": 3}", &fleet, &r), 0);
+    assert_int_equal(chosen_by_signals("weighted", "{\"session\": 3, \"requests\": 4.3}", &fleet, &r), 2);
+    assert_int_equal(chosen_by_signals("weighted", "{\"requests\": 5}", &fleet, &r), 1); /* 6.7 against 6.4 */
+}
+
+/* Dynamo's documentation has this example: blocks to prefill 8, 5 and 2 and blocks held 10, 5 and 9 make costs of 18,
+ * 10 and 11. A prompt of 100 finds 60, 80 and 90 tokens, so that 40, 30 and 10 are to be prefilled before it. Half the
+ * weight on prefills: 14, 7.5 and 10; twice as much: 26, 15 and 13. */
+static void test_dynamo_by_hand(void **state)
+{
+    (void)state;
+    struct request r = {.prompt_tokens = 100};
+    struct signalled_fleet fleet = {.fleet = {.loads = {{0, 0, 0, 100}, {0, 0, 0, 50}, {0, 0, 0, 90}},
+                                              .cached = {60, 80, 90}},
+                                    .prefill = {40, 30, 10}};
+    assert_int_equal(chosen_by_signals("dynamo", "{}", &fleet, &r), 1);
+    assert_int_equal(chosen_by_signals("dynamo", "{\"overlap_weight\": 0.5}", &fleet, &r), 1);
+    assert_int_equal(chosen_by_signals("dynamo", "{\"overlap_weight\": 2}", &fleet, &r), 2);
+}
+
+/* Values of 0, ln 2 and ln 5 have chances of 1, 2 and 5 of 8 at temperature 1; at 0 the highest wins, and equals win
+ * alike. */
+static void test_picking_by_chance(void **state)
+{
+    (void)state;
+    size_t got[3] = {0}, equal[3] = {0};
+    for (uint64_t id = 0; id < 8000; id++) {
+        struct request r = {.id = id};
+        double values[] = {0, log(2), log(5)}, alike[] = {1, 0, 1}, highest[] = {0, 2, 1};
+        got[routing_pick(values, 3, 1, &r)]++;
+        equal[routing_pick(alike, 3, 0, &r)]++;
+        assert_int_equal(routing_pick(highest, 3, 0, &r), 1);
+    }
+    assert_true(got[0] > 900 && got[0] < 1100 && got[1] > 1880 && got[1] < 2120 && got[2] > 4860 && got[2] < 5140);
+    assert_true(equal[1] == 0 && equal[0] > 3850 && equal[0] < 4150);
+}
+
+/* Readings every 100 ns: at 250 the one of 200 counts, and none is due before 300. An index of 3 blocks forgets what
+ * was used longest ago; one that is told of a change has it until it is told of the next one. */
+static void test_signals_are_as_old_as_they_are_asked_for(void **state)
+{
+    (void)state;
+    struct signals s, told;
+    const struct routing_signals asked = {.refresh_s = 1e-7,
+                                          .approximate = true,
+                                          .index_blocks = 3,
+                                          .match_blocks = 100},
+                                 heard = {.index_refresh_s = 1e-7, .match_blocks = 100};
+    assert_int_equal(signals_init(&s, &asked, 2), 0);
+    assert_true(signals_due(&s, 250) == 200 && signals_reads(&s, 200) && !signals_hears(&s, 200));
+    signals_advance(&s, 200);
+    assert_true(signals_due(&s, 299) == SIM_TIME_NEVER && signals_due(&s, 300) == 300);
+    struct request a = {.id = 1, .prompt_tokens = 20, .origin = {.prefix_group = 1, .prefix_tokens = 20}},
+                   b = {.id = 2, .prompt_tokens = 35, .origin = {.prefix_group = 2, .prefix_tokens = 30}};
+    signals_send(&s, 1, &a, 0, 0, 10);
+    assert_true(signals_cached(&s, 1, &a, 10) == 20 && signals_cached(&s, 0, &a, 10) == 0);
+    assert_int_equal(signals_prefill(&s, 1), 20);
+    signals_send(&s, 1, &b, 0, 5, 10);
+    assert_int_equal(signals_prefill(&s, 1), 20 + 30);
+    a.generated = 1; /* it has its first token */
+    assert_int_equal(signals_prefill(&s, 1), 30);
+    assert_true(signals_cached(&s, 1, &a, 10) == 0 && signals_cached(&s, 1, &b, 10) == 30);
+    signals_release(&s);
+    struct content_unit first;
+    assert_true(content_unit(&a, 0, 10, &first));
+    assert_int_equal(signals_init(&told, &heard, 1), 0);
+    signals_send(&told, 0, &a, 0, 0, 10);
+    assert_int_equal(signals_cached(&told, 0, &a, 10), 0);
+    signals_hear(&told, 0, &(struct kv_change){first.key, true}, 1);
+    assert_int_equal(signals_cached(&told, 0, &a, 10), 10);
+    signals_hear(&told, 0, &(struct kv_change){first.key, false}, 1);
+    assert_int_equal(signals_cached(&told, 0, &a, 10), 0);
+    signals_release(&told);
+}
+
+/* Six of one prefix come 1 ms apart while the first is computed. A router that hears at once sends all where it is; one
+ * that hears every second takes none of it to be anywhere, so they spread, and the prefix is computed at both. */
+static void test_an_old_index_spreads_a_prefix(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"model\": \"ideal\", \"device\": \"tests/data/line2.json\", \"policy\": {\"batching\": \"unified_budget\", "
+        "\"prefix_caching\": true}, \"cluster\": {\"replicas\": 2, \"routing\": {\"name\": \"weighted\", \"queue\": 0, "
+        "\"kv\": 0, \"index_refresh_s\": %s}}, \"workload\": {\"requests\": 6, \"arrivals\": {\"name\": "
+        "\"deterministic\", \"rate_per_s\": 1000}, \"prefixes\": {\"groups\": 1, \"tokens\": 64}, \"lengths\": "
+        "{\"prompt\": {\"name\": \"fixed\", \"tokens\": 16}, \"output\": {\"name\": \"fixed\", \"tokens\": 2}}}}";
+    static const char *const ages[] = {"0", "0.0005", "1"};
+    double found[3];
+    for (int i = 0; i < 3; i++) {
+        char spec[900];
+        struct run_summary r;
+        snprintf(spec, sizeof spec, text, ages[i]);
+        run_scenario(spec, &r);
+        found[i] = r.prefix_hit_rate;
+    }
+    assert_true(fabs(found[0] - 5 * 64 / 480.) < 1e-9 && fabs(found[1] - found[0]) < 1e-9);
+    assert_true(fabs(found[2] - 4 * 64 / 480.) < 1e-9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +358,11 @@ int main(void)
         cmocka_unit_test(test_predicted_kv_by_hand),
         cmocka_unit_test(test_session_affinity_stays_and_spreads),
         cmocka_unit_test(test_affinity_finds_conversations_again),
+        cmocka_unit_test(test_weighted_by_hand),
+        cmocka_unit_test(test_dynamo_by_hand),
+        cmocka_unit_test(test_picking_by_chance),
+        cmocka_unit_test(test_signals_are_as_old_as_they_are_asked_for),
+        cmocka_unit_test(test_an_old_index_spreads_a_prefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

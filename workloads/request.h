@@ -130,8 +130,9 @@ struct request {
     struct station_id source;  /* the station that prefilled it, and what is held there while its KV is on its way; or,
                           after its  last token, the station where that came: */
     struct kv_holding source_kv;
-    sim_time copied;     /* when another replica has its KV too, in a pair */
-    sim_time taken_over; /* when it joined the replica that decodes it; 0: where it was prefilled */
+    uint32_t present_tokens; /* of its KV, tokens that the station had to which it is sent */
+    sim_time copied;         /* when another replica has its KV too, in a pair */
+    sim_time taken_over;     /* when it joined the replica that decodes it; 0: where it was prefilled */
     struct decode_member decode;
     sim_time parts[PART_COUNT];
 };

@@ -319,6 +319,18 @@ static void print_tier(FILE *out, const struct tier_summary *t)
             (double)all->evicted * 1e-9, (double)all->read * 1e-9);
 }
 
+static void print_transfers(FILE *out, const struct kv_transfer_totals *t)
+{
+    if (t->transfers == 0)
+        return;
+    fprintf(out, "  transfers  %llu of KV, %.3g GB", (unsigned long long)t->transfers, t->bytes * 1e-9);
+    if (t->present > 0)
+        fprintf(out, "; %.1f %% of their tokens were there already", 100 * (double)t->present / (double)t->tokens);
+    if (t->failed > 0)
+        fprintf(out, "; %llu failed", (unsigned long long)t->failed);
+    fprintf(out, "\n");
+}
+
 static void print_delay(FILE *out, const struct station_summary *t)
 {
     size_t kind = strcspn(t->name, ":");
@@ -364,6 +376,7 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
     print_queueing(out, &r->system);
     for (size_t i = 0; i < r->delay_count; i++)
         print_delay(out, &r->delays[i]);
+    print_transfers(out, &r->totals.transfers);
     for (size_t i = 0; i < r->tier_count; i++)
         print_tier(out, &r->tiers[i]);
     print_engines(out, s);

@@ -488,6 +488,9 @@ static int add_to_ttft_bands(struct bands *bands, const struct request *r, sim_t
     sim_time rest = ttft - parts[PART_DELAY] - parts[PART_QUEUE] - parts[PART_PREFILL_OWN] - parts[PART_PREFILL_STALL];
     parts[PART_LOAD] = least_of(r->parts[PART_LOAD], rest);
     rest -= parts[PART_LOAD];
+    if (r->taken_over > 0 && r->first_token > r->taken_over) /* its first token comes from where it decodes */
+        parts[PART_TRANSFER] = least_of(r->parts[PART_TRANSFER], rest);
+    rest -= parts[PART_TRANSFER];
     parts[PART_ROUTE] = least_of(r->parts[PART_ROUTE], rest);
     parts[PART_PREEMPTED] = rest > parts[PART_ROUTE] ? rest - parts[PART_ROUTE] : 0;
     return bands_add(bands, ttft, parts);

@@ -188,6 +188,23 @@ static int save_tiers(struct store *s, sqlite3_int64 run, const struct run_summa
     return 0;
 }
 
+/* KV that went from replicas that prefill to replicas that decode. */
+static int save_transfers(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
+{
+    const struct kv_transfer_totals *t = &r->totals.transfers;
+    const struct {
+        const char *name, *unit;
+        double value;
+    } rows[] = {{"kv_transfers", "", (double)t->transfers},
+                {"kv_transfers_failed", "", (double)t->failed},
+                {"kv_transfer_bytes", "bytes", t->bytes},
+                {"kv_transfer_present_share", "", (double)t->present / (double)t->tokens}};
+    for (size_t k = 0; t->transfers > 0 && k < sizeof rows / sizeof *rows; k++)
+        if (save_value(s, run, rows[k].name, "run", "value", rows[k].value, rows[k].unit, err))
+            return -1;
+    return 0;
+}
+
 static int save_values(struct store *s, sqlite3_int64 run, const struct run_summary *r, struct error *err)
 {
     struct run_value values[RUN_VALUES_MAX];
@@ -575,10 +592,11 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
         return -1;
     *run = sqlite3_last_insert_rowid(s->db);
     if (save_latencies(s, *run, m, r, err) || save_values(s, *run, r, err) || save_tiers(s, *run, r, err) ||
-        save_histograms(s, *run, m, r, err) || save_scopes(s, *run, &m->attainment, r, err) ||
-        save_kv(s, *run, r, err) || save_targets(s, *run, &sc->slo, &r->slo, err) ||
-        save_all_bands(s, *run, m, r, err) || save_batches(s, *run, &m->batches, err) ||
-        save_stations(s, *run, sc, m, r, err) || save_plugins(s, *run, &sc->cluster, err))
+        save_transfers(s, *run, r, err) || save_histograms(s, *run, m, r, err) ||
+        save_scopes(s, *run, &m->attainment, r, err) || save_kv(s, *run, r, err) ||
+        save_targets(s, *run, &sc->slo, &r->slo, err) || save_all_bands(s, *run, m, r, err) ||
+        save_batches(s, *run, &m->batches, err) || save_stations(s, *run, sc, m, r, err) ||
+        save_plugins(s, *run, &sc->cluster, err))
         return -1;
     return s->rows.requests ? save_rows(s, *run, err) : 0;
 }
