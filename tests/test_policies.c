@@ -1022,7 +1022,7 @@ static void test_the_registry_knows_every_axis(void **state)
 {
     static const char *const ends[POLICY_AXES][2] = {[AXIS_BATCHING] = {"static_padded", "trtllm"},
                                                      [AXIS_ORDER] = {"fcfs", "lpm"},
-                                                     [AXIS_ROUTING] = {"round_robin", "predicted_kv"},
+                                                     [AXIS_ROUTING] = {"round_robin", "dynamo"},
                                                      [AXIS_PREDICTOR] = {"oracle", "two_step"},
                                                      [AXIS_AUTOSCALING] = {"concurrency", "rate"}};
     (void)state;
