@@ -8,6 +8,7 @@
 #include "base/fields.h"
 #include "workloads/generator.h"
 #include "workloads/population.h"
+#include "workloads/program_source.h"
 #include "workloads/resample.h"
 #include "workloads/trace.h"
 
@@ -150,18 +151,30 @@ static int workload_next(void *state, struct arrival *out, struct error *err)
     }
 }
 
+static void workload_put_back(void *state)
+{
+    struct workload *w = state;
+    w->count--;
+    w->inner.put_back(w->inner.state);
+}
+
+static const struct session_record *workload_sessions(const void *state, size_t *count)
+{
+    const struct workload *w = state;
+    return w->inner.sessions(w->inner.state, count);
+}
+
 static void workload_finished(void *state, const struct request *r, sim_time at)
 {
     struct workload *w = state;
     w->inner.finished(w->inner.state, r, at);
 }
 
-/* In place of the trace and its repetitions. */
-static int open_resampled(struct workload *w, sim_time block, uint64_t seed, struct error *err)
+/* Another trace takes the place of this one and its repetitions. */
+static int resample(struct workload *w, sim_time block, uint64_t seed, struct error *err)
 {
-    struct request_source trace = {0};
-    if (trace_open(w->file, &w->trace_options, &trace, err))
-        return -1;
+    struct request_source trace = w->inner;
+    w->inner = (struct request_source){0};
     int status = resample_create(&trace, block, w->repeats_left + 1, seed, &w->inner, err);
     w->repeats_left = 0;
     request_source_destroy(&trace);
@@ -174,9 +187,19 @@ struct workload_said {
     long long requests, limit, max_output_tokens;
     const char *trace; /* this and the next ones of a trace alone */
     struct trace_options options;
-    long long repeat;
+    int loop;
+    long long repeat, lanes;
     double resample_s;
 };
+
+/* Whether requests come when the trace says, or once those are answered that they wait for. */
+enum loop { LOOP_TOLD /* by the trace's first line */, LOOP_OPEN, LOOP_CLOSED };
+
+static const struct choice loops[] = {
+    {"open", LOOP_OPEN, "each request comes when the trace says", NULL},
+    {"closed", LOOP_CLOSED, "a request comes once those are answered that it waits for, and tools and delays are over",
+     NULL},
+    {NULL, 0, NULL, NULL}};
 
 static const struct field common_fields[] = {
     {.is = {"requests", PARAM_INTEGER, "requests", 0, 1, 1e12, "how many to generate, or to take of a trace", NULL,
@@ -219,6 +242,15 @@ static const struct field trace_only[] = {
             "tokens that a hash id of a mooncake or bailian trace stands for", NULL, NULL},
      .otherwise = "told from the file",
      .into = FIELD_INTO(struct workload_said, options.block_tokens)},
+    {.is = {.name = "loop", .help = "when requests come that wait for others' answers (sessions and agents)"},
+     .kind = FIELD_CHOICE,
+     .otherwise = "told from the file's first line",
+     .choices = loops,
+     .into = FIELD_INTO(struct workload_said, loop)},
+    {.is = {"lanes", PARAM_INTEGER, "programs", 0, 1, 1e6,
+            "so many sessions or agents at once, each begun as one before it has ended; in a closed loop", NULL, NULL},
+     .otherwise = "each at its time",
+     .into = FIELD_INTO(struct workload_said, lanes)},
     {.is = {"repeat", PARAM_INTEGER, "times", 1, 1, 1e9, "times that the trace is played, one mean gap apart", NULL,
             NULL},
      .into = FIELD_INTO(struct workload_said, repeat)},
@@ -265,17 +297,45 @@ static int refuse_both(const struct json *workload, struct error *err)
     return 0;
 }
 
+/* Requests wait for others: repetitions and times between programs are the source's. */
+static int open_programs(struct workload *w, const struct workload_said *said, struct error *err)
+{
+    struct programs programs = {0};
+    const struct program_play play = {
+        .times = w->repeats_left + 1, .rate_scale = w->rate_scale, .lanes = (uint64_t)said->lanes};
+    if (said->resample_s > 0 || w->prompt_scale != 1 || w->output_scale != 1)
+        return error_set(err, ERROR_INPUT, "workload: expected none of resample_s, prompt_scale and output_scale where "
+                                           "requests wait for others' answers (loop \"closed\")");
+    if (said->lanes > 0 && w->rate_scale != 1)
+        return error_set(err, ERROR_INPUT, "workload.rate_scale: expected none with lanes, whose times follow from "
+                                           "the service");
+    if (trace_read_programs(&w->inner, &programs, err))
+        return -1;
+    request_source_destroy(&w->inner);
+    w->repeats_left = 0;
+    w->rate_scale = 1;
+    return program_source_create(&programs, &play, &w->inner, err);
+}
+
 /* The texts live in our own copy. */
 static int open_trace(struct workload *w, const struct workload_said *said, uint64_t seed, struct error *err)
 {
     w->file = said->trace;
     w->trace_options = said->options;
+    w->trace_options.open = said->loop == LOOP_OPEN;
     if (said->requests > 0)
         w->limit = (uint64_t)said->requests;
+    if (trace_open(w->file, &w->trace_options, &w->inner, err))
+        return -1;
+    if (said->loop == LOOP_CLOSED || (said->loop == LOOP_TOLD && trace_is_closed(&w->inner)))
+        return open_programs(w, said, err);
+    if (said->lanes > 0)
+        return error_set(err, ERROR_INPUT, "workload.lanes: expected only with loop \"closed\", found it with a trace "
+                                           "whose requests come at their times");
     if (said->resample_s > 0)
-        return open_resampled(w, sim_time_from_s(said->resample_s), seed, err);
+        return resample(w, sim_time_from_s(said->resample_s), seed, err);
     w->kept = w->repeats_left > 0 ? malloc(KEPT_MAX * sizeof *w->kept) : NULL; /* without it the file is read again */
-    return trace_open(w->file, &w->trace_options, &w->inner, err);
+    return 0;
 }
 
 static int open_inner(struct workload *w, const struct json *workload, uint64_t seed, struct error *err)
@@ -311,6 +371,8 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
     }
     *out = (struct request_source){.next = workload_next,
                                    .finished = w->inner.finished ? workload_finished : NULL,
+                                   .put_back = w->inner.put_back ? workload_put_back : NULL,
+                                   .sessions = w->inner.sessions ? workload_sessions : NULL,
                                    .destroy = workload_destroy,
                                    .state = w};
     struct json at = json_member(workload, "clients"), scale = json_member(workload, "rate_scale");
@@ -323,8 +385,11 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
     else if (prefixes.node && cJSON_IsNumber(turns.node) && turns.node->valuedouble > 1)
         status =
             json_complain(&prefixes, "none with turns above 1, whose prompts begin with what was said before", err);
-    else if (out->finished && at.node)
+    else if (out->finished && at.node && arrivals.node)
         status = json_complain(&at, "none with closed_loop arrivals, whose clients are the loop's", err);
+    else if (out->put_back && prefixes.node)
+        status = json_complain(&prefixes, "none where requests wait for others, whose prompts begin with what was said "
+                                          "before (loop \"closed\")", err);
     else if (out->finished && w->rate_scale != 1)
         status = json_complain(&scale, "none with closed_loop arrivals, whose times follow from the service", err);
     if (status)
