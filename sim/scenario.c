@@ -516,7 +516,9 @@ static int read_scenario(struct scenario *s, struct error *err)
     if (!cJSON_IsObject(workload.node))
         return json_complain(&workload, "an object with \"trace\", or with \"arrivals\" and \"lengths\"", err);
     struct json slo = json_member(&s->root, "slo");
-    return pools_read(s, err) || read_policy(s, err) || slo_read(&s->slo, &slo, err) || read_output(s, err) ? -1 : 0;
+    return pools_read(s, err) || read_policy(s, err) || slo_read(&s->slo, &slo, &workload, err) || read_output(s, err)
+               ? -1
+               : 0;
 }
 
 int scenario_compile(struct scenario *out, struct json root, struct error *err)

@@ -106,7 +106,7 @@ static void record_answer(struct generator *g, const struct request *r, sim_time
     record->complete = record->answered == g->turns;
 }
 
-static const struct session_record *generator_sessions(const void *state, size_t *count)
+static const struct session_record *generator_sessions(void *state, size_t *count)
 {
     const struct generator *g = state;
     *count = g->sessions;

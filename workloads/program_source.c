@@ -235,7 +235,7 @@ static void source_finished(void *state, const struct request *r, sim_time at)
     s->lane_free = at;
 }
 
-static const struct session_record *source_sessions(const void *state, size_t *count)
+static const struct session_record *source_sessions(void *state, size_t *count)
 {
     const struct program_source *s = state;
     *count = s->begun;

@@ -48,7 +48,7 @@ struct request_source {
      * that a request has finished. NULL: what has been given stays the next one. */
     void (*put_back)(void *state);
     /* How its sessions went, [*count] in order of their first requests; the source's own. NULL: it does not say. */
-    const struct session_record *(*sessions)(const void *state, size_t *count);
+    const struct session_record *(*sessions)(void *state, size_t *count);
     void (*destroy)(void *state);
     void *state;
     bool routed; /* its arrivals say their station, and what is predicted of them */

@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/fields.h"
+#include "workloads/classes.h"
 #include "workloads/generator.h"
 #include "workloads/population.h"
 #include "workloads/program_source.h"
@@ -158,7 +159,7 @@ static void workload_put_back(void *state)
     w->inner.put_back(w->inner.state);
 }
 
-static const struct session_record *workload_sessions(const void *state, size_t *count)
+static const struct session_record *workload_sessions(void *state, size_t *count)
 {
     const struct workload *w = state;
     return w->inner.sessions(w->inner.state, count);
@@ -277,7 +278,67 @@ static const struct field generator_only[] = {{.is = {.name = "arrivals", .help 
 static const struct field trace_fields[] = {FIELDS_OF(trace_only), FIELDS_OF(common_fields), {.is.name = NULL}};
 static const struct field generator_fields[] = {FIELDS_OF(generator_only), FIELDS_OF(common_fields), {.is.name = NULL}};
 
-const struct field workload_forms[] = {{.is = {.name = "TRACE", .help = "requests of a trace"},
+/* Of a class: it may have arrivals of its own, or a share of the workload's. */
+static const struct field class_generator_only[] = {{.is = {.name = "arrivals", .help = "when its requests come"},
+                                                     .kind = FIELD_NAMED,
+                                                     .otherwise = "its share of the workload's",
+                                                     .names = arrival_process_at,
+                                                     .title = "arrival_process"},
+                                                    {.is = {.name = "lengths",
+                                                            .help = "lengths of prompts and outputs, in tokens"},
+                                                     .kind = FIELD_FORMS,
+                                                     .required = true,
+                                                     .members = length_forms},
+                                                    {.is.name = NULL}};
+
+static const struct field class_trace_fields[] = {
+    FIELDS_OF(class_only), FIELDS_OF(trace_only), FIELDS_OF(common_fields), {.is.name = NULL}};
+static const struct field class_generator_fields[] = {
+    FIELDS_OF(class_only), FIELDS_OF(class_generator_only), FIELDS_OF(common_fields), {.is.name = NULL}};
+
+static const struct field class_forms[] = {{.is = {.name = "TRACE", .help = "requests of a trace"},
+                                            .kind = FIELD_OBJECT,
+                                            .when = "trace",
+                                            .members = class_trace_fields},
+                                           {.is = {.name = "GENERATED", .help = "generated requests"},
+                                            .kind = FIELD_OBJECT,
+                                            .members = class_generator_fields},
+                                           {.is.name = NULL}};
+
+static const struct field one_class[] = {
+    {.is = {.name = "NAME", .help = "a class: a workload of its own, and what sets it apart"},
+     .kind = FIELD_FORMS,
+     .members = class_forms},
+    {.is.name = NULL}};
+
+static const struct field classes_fields[] = {
+    {.is = {.name = "classes",
+            .max = WORKLOAD_CLASSES_MAX,
+            .help = "classes of requests, at most 16; slo.classes.NAME asks something of one"},
+     .kind = FIELD_MAP,
+     .required = true,
+     .members = one_class},
+    {.is = {.name = "arrivals", .help = "when requests come of the classes that have a share of them"},
+     .kind = FIELD_NAMED,
+     .otherwise = "each class has its own",
+     .names = arrival_process_at,
+     .title = "arrival_process"},
+    {.is = {"requests", PARAM_INTEGER, "requests", 0, 1, 1e12, "how many of all classes", NULL, NULL},
+     .otherwise = "10000; all where each class ends by itself",
+     .into = FIELD_INTO(struct classes_said, requests)},
+    {.is = {"limit", PARAM_INTEGER, "requests", 0, 1, 1e12, "the workload ends after so many", NULL, NULL},
+     .otherwise = "none",
+     .into = FIELD_INTO(struct classes_said, limit)},
+    {.is = {"rate_scale", PARAM_NUMBER, "", 1, 1e-6, 1e6,
+            "divides every arrival time of all classes; not with closed_loop", NULL, NULL},
+     .into = FIELD_INTO(struct classes_said, rate_scale)},
+    {.is.name = NULL}};
+
+const struct field workload_forms[] = {{.is = {.name = "CLASSES", .help = "several workloads at once"},
+                                        .kind = FIELD_OBJECT,
+                                        .when = "classes",
+                                        .members = classes_fields},
+                                       {.is = {.name = "TRACE", .help = "requests of a trace"},
                                         .kind = FIELD_OBJECT,
                                         .when = "trace",
                                         .members = trace_fields},
@@ -338,7 +399,8 @@ static int open_trace(struct workload *w, const struct workload_said *said, uint
     return 0;
 }
 
-static int open_inner(struct workload *w, const struct json *workload, uint64_t seed, struct error *err)
+static int open_inner(struct workload *w, const struct json *workload, const struct field *table, uint64_t seed,
+                      struct error *err)
 {
     bool is_trace = json_member(workload, "trace").node != NULL;
     struct workload_said said = {.repeat = 1};
@@ -347,7 +409,7 @@ static int open_inner(struct workload *w, const struct json *workload, uint64_t 
     if (!w->spec)
         return error_no_memory(err);
     if ((is_trace && refuse_both(workload, err)) ||
-        fields_read(&copy, is_trace ? trace_fields : generator_fields, &said, err) ||
+        fields_read(&copy, table, &said, err) ||
         population_create(workload, seed, &w->population, err))
         return -1;
     w->rate_scale = said.rate_scale;
@@ -360,12 +422,14 @@ static int open_inner(struct workload *w, const struct json *workload, uint64_t 
     return is_trace ? open_trace(w, &said, seed, err) : generator_create(&copy, requests, seed, &w->inner, err);
 }
 
-int workload_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err)
+/* A trace or a generator, as the table of its form says. */
+static int open_one(const struct json *workload, const struct field *table, uint64_t seed, struct request_source *out,
+                    struct error *err)
 {
     struct workload *w = calloc(1, sizeof *w);
     if (!w)
         return error_no_memory(err);
-    if (open_inner(w, workload, seed, err)) {
+    if (open_inner(w, workload, table, seed, err)) {
         workload_destroy(w);
         return -1;
     }
@@ -395,6 +459,24 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
     if (status)
         workload_destroy(w);
     return status;
+}
+
+static int open_of_class(const struct json *class, uint64_t seed, struct request_source *out, struct error *err)
+{
+    bool is_trace = json_member(class, "trace").node != NULL;
+    return open_one(class, is_trace ? class_trace_fields : class_generator_fields, seed, out, err);
+}
+
+int workload_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err)
+{
+    struct classes_said said = {0};
+    if (!json_member(workload, "classes").node) {
+        bool is_trace = json_member(workload, "trace").node != NULL;
+        return open_one(workload, is_trace ? trace_fields : generator_fields, seed, out, err);
+    }
+    return fields_read(workload, classes_fields, &said, err)
+               ? -1
+               : classes_create(workload, &said, seed, open_of_class, out, err);
 }
 
 static bool has_any(const cJSON *object, const struct field *table)
