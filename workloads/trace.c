@@ -53,11 +53,9 @@ bool time_unit_at(size_t index, struct named *out)
     return true;
 }
 
-int trace_write_line(FILE *out, const struct arrival *a)
+int trace_write_members(FILE *out, const struct arrival *a)
 {
-    int written =
-        fprintf(out, "{\"arrival_s\": %lld.%09lld, \"prompt_tokens\": %u, \"output_tokens\": %u",
-                (long long)(a->at / 1000000000), (long long)(a->at % 1000000000), a->prompt_tokens, a->output_tokens);
+    int written = fprintf(out, "\"prompt_tokens\": %u, \"output_tokens\": %u", a->prompt_tokens, a->output_tokens);
     const struct origin *o = &a->origin;
     if (written >= 0 && a->max_output_tokens)
         written = fprintf(out, ", \"max_output_tokens\": %u", a->max_output_tokens);
@@ -73,7 +71,14 @@ int trace_write_line(FILE *out, const struct arrival *a)
         written = fprintf(out, "%s%llu", i ? ", " : ", \"hash_ids\": [", (unsigned long long)a->hashes[i]);
     if (written >= 0 && a->hash_count)
         written = fprintf(out, "], \"hash_tokens\": %u", a->hash_tokens);
-    return written >= 0 && fputs("}\n", out) >= 0 ? 0 : -1;
+    return written >= 0 ? 0 : -1;
+}
+
+int trace_write_line(FILE *out, const struct arrival *a)
+{
+    int written =
+        fprintf(out, "{\"arrival_s\": %lld.%09lld, ", (long long)(a->at / 1000000000), (long long)(a->at % 1000000000));
+    return written >= 0 && trace_write_members(out, a) == 0 && fputs("}\n", out) >= 0 ? 0 : -1;
 }
 
 int trace_complain(const struct trace_row *row, size_t column, const char *expected, const char *found,

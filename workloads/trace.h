@@ -88,4 +88,10 @@ struct trace_reading trace_reading(const struct request_source *trace);
 /* Writes one arrival as a line of our JSONL. Returns 0, or -1 with errno set. */
 int trace_write_line(FILE *out, const struct arrival *arrival);
 
+/* The same of a line's members but its time, without braces. */
+int trace_write_members(FILE *out, const struct arrival *arrival);
+
+/* Writes programs as lines of our JSONL, which say whom requests wait for. */
+int programs_write(FILE *out, const struct programs *programs);
+
 #endif

@@ -85,12 +85,27 @@ static const cJSON *first_name(const cJSON *after)
     return cJSON_IsArray(after) ? after->child : after;
 }
 
-static int add_wait(const struct object *o, struct follow *f, size_t row)
+static int add_wait(const struct object *o, struct follow *f, struct row_wait wait)
 {
     if (f->said.wait_count == WAITS_MAX)
         return error_set(o->err, ERROR_INPUT, "%s:%ld: waits for more than %d requests", o->row->file,
                          o->row->line.number, WAITS_MAX);
-    f->waits[f->said.wait_count++] = (struct row_wait){.row = row};
+    f->waits[f->said.wait_count++] = wait;
+    return 0;
+}
+
+/* A name, or an object with it and a delay of its own. */
+static int read_name(const struct object *o, struct follow *f, const cJSON *node, char *text, const char **name,
+                     sim_time *delay)
+{
+    const struct object member = {.row = o->row, .node = node, .err = o->err};
+    const cJSON *id = node;
+    bool said = false;
+    *delay = 0;
+    if (cJSON_IsObject(node) && (find_member(&member, f->keys->request, &id) ||
+                                 follow_time(&member, f->keys->delays[0], f->keys->ns, delay, &said)))
+        return -1;
+    *name = follow_name(id, text, NAME_SIZE);
     return 0;
 }
 
@@ -98,7 +113,10 @@ static int find_waits(const struct object *o, struct follow *f)
 {
     char text[NAME_SIZE];
     for (const cJSON *n = first_name(f->after); n; n = cJSON_IsArray(f->after) ? n->next : NULL) {
-        const char *name = follow_name(n, text, sizeof text);
+        const char *name = NULL;
+        sim_time delay = 0;
+        if (read_name(o, f, n, text, &name, &delay))
+            return -1;
         if (f->keys->recorded && cJSON_IsNumber(n) && n->valuedouble < 0) /* nobody */
             continue;
         size_t row = name ? program_rows_find(o->row->programs, ROW_REQUEST, name) : SIZE_MAX;
@@ -106,7 +124,7 @@ static int find_waits(const struct object *o, struct follow *f)
         snprintf(expected, sizeof expected, "in \"%s\" the \"%s\" of a line above,", f->keys->after, f->keys->request);
         if (row == SIZE_MAX)
             return object_complain(o, n, expected);
-        if (add_wait(o, f, row))
+        if (add_wait(o, f, (struct row_wait){.row = row, .delay = delay}))
             return -1;
     }
     return 0;
@@ -122,7 +140,9 @@ static size_t before_in_session(const struct object *o, const struct follow *f)
 
 static int chain(const struct object *o, struct follow *f, size_t before)
 {
-    return f->keys->chained && !f->after && !f->request && before != SIZE_MAX ? add_wait(o, f, before) : 0;
+    return f->keys->chained && !f->after && !f->request && before != SIZE_MAX
+               ? add_wait(o, f, (struct row_wait){.row = before})
+               : 0;
 }
 
 /* What lies between two recorded times. */
