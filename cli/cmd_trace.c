@@ -178,9 +178,10 @@ static int stat_programs(struct request_source *source, struct error *err)
         if (n > 1 && mean > 0)
             printf("they begin     %.3f a second, inter-arrival CV %.2f\n", 1 / mean,
                    sqrt(fmax(0, totals.squares / n - mean * mean)) / mean);
-        status = print_tokens("prompt tokens", &totals.prompt, err) || print_tokens("output tokens", &totals.output, err)
-                     ? -1
-                     : 0;
+        status =
+            print_tokens("prompt tokens", &totals.prompt, err) || print_tokens("output tokens", &totals.output, err)
+                ? -1
+                : 0;
     }
     programs_release(&programs);
     samples_release(&totals.prompt);
@@ -275,7 +276,8 @@ static int run(const struct arguments *args, struct error *err)
     if (read_options(args, &o, err) ||
         (generate ? open_generated(file, &root, &source, err) : trace_open(file, &o, &source, err)))
         return exit_for(err);
-    int status = stat ? (trace_is_closed(&source) ? stat_programs : stat_source)(&source, err) : write_source(&source, !generate, args->values[OPT_OUT], err);
+    int status = stat ? (trace_is_closed(&source) ? stat_programs : stat_source)(&source, err)
+                      : write_source(&source, !generate, args->values[OPT_OUT], err);
     request_source_destroy(&source);
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
     return status ? exit_for(err) : EXIT_DONE;

@@ -67,19 +67,18 @@ static const struct field range[] = {
     }
 
 /* Gaps between tokens are not told apart by request: no itl_s here. */
-static const struct field class_fields[] = {CONDITION("priority",
-                                                      "priorities of the class; a class has a condition, or the name of one of the "
-                                                      "workload's"),
-                                            CONDITION("client", "clients of the class"),
-                                            CONDITION("prompt_tokens", "prompt lengths of the class"),
-                                            CONDITION("output_tokens", "output lengths of the class"),
-                                            METRIC("ttft_s",
-                                                   "limits of the class, which go before everybody's on this metric"),
-                                            METRIC("tpot_s", "limits of the class on this metric"),
-                                            METRIC("e2e_s", "limits of the class on this metric"),
-                                            METRIC("normalized_s", "limits of the class on this metric"),
-                                            ATTAINMENT,
-                                            {.is.name = NULL}};
+static const struct field class_fields[] = {
+    CONDITION("priority", "priorities of the class; a class has a condition, or the name of one of the "
+                          "workload's"),
+    CONDITION("client", "clients of the class"),
+    CONDITION("prompt_tokens", "prompt lengths of the class"),
+    CONDITION("output_tokens", "output lengths of the class"),
+    METRIC("ttft_s", "limits of the class, which go before everybody's on this metric"),
+    METRIC("tpot_s", "limits of the class on this metric"),
+    METRIC("e2e_s", "limits of the class on this metric"),
+    METRIC("normalized_s", "limits of the class on this metric"),
+    ATTAINMENT,
+    {.is.name = NULL}};
 
 static const struct field class[] = {
     {.is = {.name = "NAME", .help = "a class: requests that meet every condition, and limits for them"},

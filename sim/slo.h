@@ -47,9 +47,9 @@ int slo_read(struct slo *out, const struct json *at, const struct json *workload
 
 static inline bool slo_class_holds(const struct slo_class *c, const struct request *r)
 {
-    return (c->workload == 0 || r->origin.workload == c->workload) && r->origin.priority >= c->priority_from && r->origin.priority <= c->priority_to &&
-           r->origin.client >= c->client_from && r->origin.client <= c->client_to &&
-           r->prompt_tokens >= c->prompt_from && r->prompt_tokens <= c->prompt_to &&
+    return (c->workload == 0 || r->origin.workload == c->workload) && r->origin.priority >= c->priority_from &&
+           r->origin.priority <= c->priority_to && r->origin.client >= c->client_from &&
+           r->origin.client <= c->client_to && r->prompt_tokens >= c->prompt_from && r->prompt_tokens <= c->prompt_to &&
            r->output_tokens >= c->output_from && r->output_tokens <= c->output_to;
 }
 

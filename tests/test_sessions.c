@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sessions and agents: requests that wait for others' answers, for tools and delays; and classes of a workload. */
-#include "tests/harness.h"
 #include "base/random.h"
+#include "tests/harness.h"
 #include "workloads/content.h"
 
 static const char *write_trace(const char *text)
@@ -84,7 +84,7 @@ static void refuse(struct hand *h, const struct arrival *a, sim_time at)
     h->source.finished(h->source.state, &r, at);
 }
 
-#define S(seconds) ((sim_time)((seconds) * 1000000000LL))
+#define S(seconds) ((sim_time)((seconds)*1000000000LL))
 
 static const char agent[] = "{\"id\": \"plan\", \"arrival_s\": 1, \"prompt_tokens\": 100, \"output_tokens\": 20}\n"
                             "{\"id\": \"a\", \"after\": \"plan\", \"tool_s\": 3, \"prompt_tokens\": 150, "
@@ -289,18 +289,21 @@ static void test_what_does_not_go_is_refused(void **state)
     expect_workload_refused("{\"trace\": \"docs/examples/azure_code_1000.csv\", \"lanes\": 2}", "only with loop");
 }
 
-#define FIXED(P) "\"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": " #P "}, \"output\": {\"name\": \"fixed\", " \
-                 "\"tokens\": 5}}"
+#define FIXED(P)                                                                                                       \
+    "\"lengths\": {\"prompt\": {\"name\": \"fixed\", \"tokens\": " #P "}, \"output\": {\"name\": \"fixed\", "          \
+    "\"tokens\": 5}}"
 
 /* a: at 0, 2, 4, …; b from 1 on: 1, 4, 7, until before 6. The first class goes first at the same instant. */
 static void test_classes_are_merged_in_order_of_time(void **state)
 {
     (void)state;
     struct hand h;
-    open_workload(&h, "{\"requests\": 6, \"classes\": {"
-                      "\"a\": {\"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 0.5}, " FIXED(10) "},"
-                      "\"b\": {\"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 0.33333333333333333}, "
-                      "\"priority\": 3, \"from_s\": 1, \"to_s\": 6, " FIXED(20) "}}}");
+    open_workload(&h,
+                  "{\"requests\": 6, \"classes\": {"
+                  "\"a\": {\"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 0.5}, " FIXED(
+                      10) "},"
+                          "\"b\": {\"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 0.33333333333333333}, "
+                          "\"priority\": 3, \"from_s\": 1, \"to_s\": 6, " FIXED(20) "}}}");
     struct arrival a = expect_next(&h, 0, 10), b = expect_next(&h, S(1), 20);
     assert_int_equal(a.origin.workload, 1);
     assert_int_equal(a.origin.priority, 0);
@@ -319,10 +322,12 @@ static void test_a_closed_loop_goes_beside_arrivals_at_a_rate(void **state)
 {
     (void)state;
     struct hand h;
-    open_workload(&h, "{\"requests\": 9, \"classes\": {"
-                      "\"open\": {\"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 0.1}, " FIXED(10) "},"
-                      "\"loop\": {\"arrivals\": {\"name\": \"closed_loop\", \"concurrency\": 1, \"think_s\": 0, "
-                      "\"turns\": 2}, \"from_s\": 1, " FIXED(20) "}}}");
+    open_workload(&h,
+                  "{\"requests\": 9, \"classes\": {"
+                  "\"open\": {\"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 0.1}, " FIXED(
+                      10) "},"
+                          "\"loop\": {\"arrivals\": {\"name\": \"closed_loop\", \"concurrency\": 1, \"think_s\": 0, "
+                          "\"turns\": 2}, \"from_s\": 1, " FIXED(20) "}}}");
     expect_next(&h, 0, 10);
     struct arrival first = expect_next(&h, S(1), 20);
     expect_next(&h, S(10), 10);
@@ -342,8 +347,9 @@ static void test_classes_share_arrivals(void **state)
     struct hand h;
     struct arrival a;
     int counts[2] = {0}, late[2] = {0};
-    open_workload(&h, "{\"requests\": 8000, \"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 8}, \"classes\": "
-                      "{\"a\": {\"share\": 3, " FIXED(10) "}, \"b\": {\"share\": 1, \"to_s\": 500, " FIXED(20) "}}}");
+    open_workload(&h,
+                  "{\"requests\": 8000, \"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 8}, \"classes\": "
+                  "{\"a\": {\"share\": 3, " FIXED(10) "}, \"b\": {\"share\": 1, \"to_s\": 500, " FIXED(20) "}}}");
     for (int i = 0; i < 8000; i++) {
         assert_int_equal(h.source.next(h.source.state, &a, &h.err), 1);
         assert_int_equal(a.at, (sim_time)i * S(1) / 8);
@@ -366,7 +372,8 @@ static void test_classes_that_do_not_go_are_refused(void **state)
     expect_workload_refused("{\"arrivals\": {\"name\": \"poisson\", \"rate_per_s\": 1}, \"classes\": {\"a\": {"
                             "\"arrivals\": \"at_once\", " FIXED(10) "}}}",
                             "no class has a \"share\"");
-    expect_workload_refused("{\"classes\": {\"a\": {\"arrivals\": \"at_once\", \"from_s\": 3, \"to_s\": 2, " FIXED(10) "}}}",
+    expect_workload_refused("{\"classes\": {\"a\": {\"arrivals\": \"at_once\", \"from_s\": 3, \"to_s\": 2, " FIXED(
+                                10) "}}}",
                             "a time after \"from_s\"");
     expect_workload_refused("{\"arrivals\": {\"name\": \"closed_loop\", \"concurrency\": 1}, \"classes\": {\"a\": {"
                             "\"share\": 1, " FIXED(10) "}}}",
@@ -377,8 +384,14 @@ static void test_classes_that_do_not_go_are_refused(void **state)
 static void note_all(void *state, struct station_id station, const struct request *r)
 {
     uint64_t *hash = state;
-    const uint64_t told[] = {r->id, (uint64_t)r->arrival, (uint64_t)r->first_token, (uint64_t)r->last_token,
-                             r->cached_tokens, station.index, r->origin.session, r->origin.turn};
+    const uint64_t told[] = {r->id,
+                             (uint64_t)r->arrival,
+                             (uint64_t)r->first_token,
+                             (uint64_t)r->last_token,
+                             r->cached_tokens,
+                             station.index,
+                             r->origin.session,
+                             r->origin.turn};
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
         *hash = random_mix(*hash + told[i]);
 }
@@ -404,8 +417,8 @@ static void write_programs(unsigned programs)
     assert_non_null(out);
     for (unsigned p = 0; p < programs; p++) {
         unsigned steps = 1 + (unsigned)((luck = random_mix(luck)) % 8);
-        fprintf(out, "{\"id\": \"%u.0\", \"arrival_s\": %u.5, \"prompt_tokens\": %u, \"output_tokens\": %u}\n", p, p / 4,
-                300 + (unsigned)(luck >> 20) % 900, 5 + (unsigned)(luck >> 40) % 90);
+        fprintf(out, "{\"id\": \"%u.0\", \"arrival_s\": %u.5, \"prompt_tokens\": %u, \"output_tokens\": %u}\n", p,
+                p / 4, 300 + (unsigned)(luck >> 20) % 900, 5 + (unsigned)(luck >> 40) % 90);
         for (unsigned i = 1; i < steps; i++) {
             luck = random_mix(luck);
             unsigned x = (unsigned)(luck >> 8) % i, y = (unsigned)(luck >> 16) % i;
@@ -428,16 +441,19 @@ static void test_fast_forward_is_exact(void **state)
         "{\"replicas\": 3, \"routing\": \"prefix_affinity\"}",
         "{\"replicas\": 2, \"failures\": {\"mtbf_s\": 9, \"mttr_s\": 2, \"requests\": \"lost\"}, \"admission\": "
         "{\"give_up_s\": 0.5}}",
-        "{\"pools\": {\"prefill\": {\"replicas\": 1}, \"decode\": {\"replicas\": 1}}, \"flow\": [\"prefill\", \"decode\"]}",
-        "{\"pools\": {\"tools\": {\"kind\": \"delay\", \"service_s\": 0.05, \"servers\": 2}, \"serve\": {\"replicas\": 2}}, "
+        "{\"pools\": {\"prefill\": {\"replicas\": 1}, \"decode\": {\"replicas\": 1}}, \"flow\": [\"prefill\", "
+        "\"decode\"]}",
+        "{\"pools\": {\"tools\": {\"kind\": \"delay\", \"service_s\": 0.05, \"servers\": 2}, \"serve\": {\"replicas\": "
+        "2}}, "
         "\"flow\": [\"tools\", \"serve\"]}",
     };
     static const char *const workloads[] = {
         TRACE,
         TRACE ", \"lanes\": 7",
         "\"requests\": 600, \"classes\": {\"agents\": {" TRACE ", \"from_s\": 3}, \"loop\": {\"arrivals\": {\"name\": "
-        "\"closed_loop\", \"concurrency\": 3, \"turns\": 3, \"think_s\": 0.2}, " FIXED(70) "}, \"open\": {\"arrivals\": "
-        "{\"name\": \"poisson\", \"rate_per_s\": 5}, " FIXED(333) "}}",
+        "\"closed_loop\", \"concurrency\": 3, \"turns\": 3, \"think_s\": 0.2}, " FIXED(
+            70) "}, \"open\": {\"arrivals\": "
+                "{\"name\": \"poisson\", \"rate_per_s\": 5}, " FIXED(333) "}}",
     };
     write_programs(60);
     for (size_t c = 0; c < sizeof clusters / sizeof *clusters; c++)
@@ -456,17 +472,21 @@ static void test_an_slo_names_a_class_of_the_workload(void **state)
 {
     (void)state;
     struct run_summary r;
-    run_scenario("{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"workload\": {\"requests\": 40, \"classes\": {"
-                 "\"short\": {\"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 1}, " FIXED(10) "}, "
-                 "\"long\": {\"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 1}, \"from_s\": 0.5, " FIXED(
-                     9000) "}}}, \"slo\": {\"classes\": {\"short\": {\"ttft_s\": {\"max\": 0.05}}, \"long\": {\"ttft_s\": "
+    run_scenario(
+        "{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"workload\": {\"requests\": 40, \"classes\": {"
+        "\"short\": {\"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 1}, " FIXED(
+            10) "}, "
+                "\"long\": {\"arrivals\": {\"name\": \"deterministic\", \"rate_per_s\": 1}, \"from_s\": 0.5, " FIXED(
+                    9000) "}}}, \"slo\": {\"classes\": {\"short\": {\"ttft_s\": {\"max\": 0.05}}, \"long\": "
+                          "{\"ttft_s\": "
                           "{\"max\": 0.05}}}}}",
-                 &r);
+        &r);
     assert_true(r.slo.limits[0].met);
     assert_false(r.slo.limits[1].met);
     assert_int_equal(r.totals.finished, 40);
     expect_scenario_refused("{\"model\": \"llama-3.1-8b\", \"device\": \"h100-sxm\", \"workload\": {\"arrivals\": "
-                            "\"at_once\", " FIXED(10) "}, \"slo\": {\"classes\": {\"other\": {\"ttft_s\": {\"max\": 1}}}}}",
+                            "\"at_once\", " FIXED(
+                                10) "}, \"slo\": {\"classes\": {\"other\": {\"ttft_s\": {\"max\": 1}}}}}",
                             "the name of one of the workload's classes");
 }
 

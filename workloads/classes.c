@@ -20,7 +20,8 @@ enum known {
     KNOWN_END
 };
 
-struct class {
+struct class
+{
     struct request_source source;
     enum known known;
     struct arrival next;
@@ -46,13 +47,17 @@ struct classes {
 const struct field class_only[] = {
     {.is = {"share", PARAM_NUMBER, "", 0, 1e-9, 1e9,
             "weight of the class among those that share the workload's arrivals", NULL, NULL},
-     .otherwise = "it has arrivals of its own"},
+     .otherwise = "it has arrivals of its own",
+     .into = FIELD_INTO(struct class_said, share)},
     {.is = {"priority", PARAM_INTEGER, "", 0, 0, UINT32_MAX, "of all its requests", NULL, NULL},
-     .otherwise = "what else its workload says"},
+     .otherwise = "what else its workload says",
+     .into = FIELD_INTO(struct class_said, priority)},
     {.is = {"from_s", PARAM_NUMBER, "s", 0, 0, WINDOW_END_S, "when it begins: its own times count from then", NULL,
-            NULL}},
+            NULL},
+     .into = FIELD_INTO(struct class_said, from_s)},
     {.is = {"to_s", PARAM_NUMBER, "s", WINDOW_END_S, 1e-9, WINDOW_END_S, "when its arrivals end", NULL, NULL},
-     .otherwise = "never"},
+     .otherwise = "never",
+     .into = FIELD_INTO(struct class_said, to_s)},
     {.is.name = NULL}};
 
 static struct class *shared_arrivals(struct classes *c)
@@ -76,7 +81,7 @@ static void classes_destroy(void *state)
 /* Groups of prefixes have numbers of their class, as far as those go. */
 static uint32_t group_in_class(uint32_t group, size_t class)
 {
-    return group ? group + ((uint32_t)class << 27) : 0;
+    return group ? group + ((uint32_t) class << 27) : 0;
 }
 
 /* What a class calls a session, or a hash, another may, too. */
@@ -258,12 +263,6 @@ static const struct session_record *classes_sessions(void *state, size_t *count)
     return c->records;
 }
 
-static double seconds_of(const struct json *class, const char *key, double otherwise)
-{
-    const cJSON *node = json_member(class, key).node;
-    return cJSON_IsNumber(node) ? node->valuedouble : otherwise;
-}
-
 static uint64_t seed_of(const char *name, uint64_t seed)
 {
     uint64_t hash = random_mix(seed);
@@ -274,17 +273,18 @@ static uint64_t seed_of(const char *name, uint64_t seed)
 
 /* A class's workload as it would stand by itself: one that shares arrivals has all of its requests at once, and each
  * goes when it is drawn; generated requests do not end before those of the workload. */
-static cJSON *alone(const struct json *class, double share, double rate_scale)
+static cJSON *alone(const struct json *class, bool shares, double rate_scale)
 {
     cJSON *copy = cJSON_Duplicate(class->node, 1);
     bool generated = !cJSON_GetObjectItemCaseSensitive(copy, "trace");
-    double scale = seconds_of(class, "rate_scale", 1) * rate_scale;
+    const cJSON *own = cJSON_GetObjectItemCaseSensitive(copy, "rate_scale");
+    double scale = (cJSON_IsNumber(own) ? own->valuedouble : 1) * rate_scale;
     bool whole = copy != NULL;
-    if (whole && share > 0 && generated)
+    if (whole && shares && generated)
         whole = cJSON_AddStringToObject(copy, "arrivals", "at_once") != NULL;
     if (whole && generated && !cJSON_GetObjectItemCaseSensitive(copy, "requests"))
         whole = cJSON_AddNumberToObject(copy, "requests", 1e12) != NULL;
-    if (whole && share == 0 && rate_scale != 1) {
+    if (whole && !shares && rate_scale != 1) {
         cJSON_DeleteItemFromObjectCaseSensitive(copy, "rate_scale");
         whole = cJSON_AddNumberToObject(copy, "rate_scale", scale) != NULL;
     }
@@ -295,13 +295,11 @@ static cJSON *alone(const struct json *class, double share, double rate_scale)
 
 static int check_share(const struct json *class, const struct json *share, bool has_arrivals, struct error *err)
 {
-    struct json arrivals = json_member(class, "arrivals"), scale = json_member(class, "rate_scale");
+    struct json arrivals = json_member(class, "arrivals");
     if (share->node && !has_arrivals)
         return json_complain(share, "none where the workload has no \"arrivals\" to share", err);
     if (share->node && arrivals.node)
         return json_complain(&arrivals, "none in a class with a \"share\" of the workload's", err);
-    if (share->node && scale.node)
-        return json_complain(&scale, "none in a class with a \"share\" of the workload's arrivals", err);
     return 0;
 }
 
@@ -309,30 +307,33 @@ static int open_class(struct classes *c, const struct json *classes, const cJSON
                       bool has_arrivals, uint64_t seed, class_open *open, struct error *err)
 {
     struct json at = json_member(classes, node->string), share = json_member(&at, "share"),
-                priority = json_member(&at, "priority"), to = json_member(&at, "to_s");
+                priority = json_member(&at, "priority"), to = json_member(&at, "to_s"),
+                scale = json_member(&at, "rate_scale");
     struct class *k = &c->items[c->count];
     if (!cJSON_IsObject(at.node))
         return json_complain(&at, "an object: a workload, and what a class says besides", err);
-    double until = seconds_of(&at, "to_s", WINDOW_END_S), from = seconds_of(&at, "from_s", 0);
-    k->share = seconds_of(&at, "share", 0);
-    k->from = sim_time_from_s(from);
-    k->to = sim_time_from_s(until);
-    k->ranked = priority.node != NULL;
-    k->priority = (uint32_t)seconds_of(&at, "priority", 0);
-    k->salt = c->count > 0 ? random_mix(c->count) : 0;
     if (check_share(&at, &share, has_arrivals, err))
         return -1;
-    cJSON *spec = alone(&at, k->share, said->rate_scale);
+    cJSON *spec = alone(&at, share.node != NULL, said->rate_scale);
     struct json copy = at;
     copy.node = spec;
     if (!spec)
         return error_no_memory(err);
-    int status = open(&copy, seed_of(node->string, seed), &k->source, err);
+    struct class_said own = {.to_s = WINDOW_END_S};
+    int status = open(&copy, seed_of(node->string, seed), &own, &k->source, err);
     cJSON_Delete(spec);
     if (status)
         return -1;
     c->count++;
-    if (until <= from)
+    k->share = own.share;
+    k->from = sim_time_from_s(own.from_s);
+    k->to = sim_time_from_s(own.to_s);
+    k->ranked = priority.node != NULL;
+    k->priority = (uint32_t)own.priority;
+    k->salt = c->count > 1 ? random_mix(c->count) : 0;
+    if (k->share > 0 && scale.node)
+        return json_complain(&scale, "none in a class with a \"share\" of the workload's arrivals", err);
+    if (own.to_s <= own.from_s)
         return json_complain(&to, "a time after \"from_s\"", err);
     if (k->share > 0 && k->source.finished)
         return json_complain(&share, "none in a class whose requests wait for others' answers", err);
@@ -347,8 +348,8 @@ static int open_shared(struct classes *c, const struct json *workload, uint64_t 
     bool whole = cJSON_AddItemToObject(spec, "arrivals", cJSON_Duplicate(arrivals.node, 1)) &&
                  cJSON_AddStringToObject(lengths, "name", "fixed");
     copy.node = spec;
-    int status = whole ? generator_create(&copy, (uint64_t)1e12, seed, &shared_arrivals(c)->source, err)
-                       : error_no_memory(err);
+    int status =
+        whole ? generator_create(&copy, (uint64_t)1e12, seed, &shared_arrivals(c)->source, err) : error_no_memory(err);
     cJSON_Delete(spec);
     c->rng = status ? NULL : random_stream_create(seed, "classes");
     if (status == 0 && !c->rng)
@@ -387,9 +388,7 @@ static int open_all(struct classes *c, const struct json *workload, const struct
         return -1;
     shared_arrivals(c)->to = SIM_TIME_NEVER;
     c->rate_scale = said->rate_scale;
-    c->limit = said->requests > 0                  ? (uint64_t)said->requests
-               : any_without_end(c, &classes)      ? 10000
-                                                   : 0;
+    c->limit = said->requests > 0 ? (uint64_t)said->requests : any_without_end(c, &classes) ? 10000 : 0;
     if (said->limit > 0 && (c->limit == 0 || (uint64_t)said->limit < c->limit))
         c->limit = (uint64_t)said->limit;
     return 0;

@@ -9,7 +9,12 @@
 
 enum { WORKLOAD_CLASSES_MAX = 16 };
 
-/* What a class says besides its workload. */
+/* What a class says besides its workload; whoever reads that has this as the first member of what it reads into. */
+struct class_said {
+    double share, from_s, to_s;
+    long long priority;
+};
+
 extern const struct field class_only[];
 
 struct classes_said {
@@ -17,8 +22,9 @@ struct classes_said {
     double rate_scale;
 };
 
-/* Opens the workload of one class. */
-typedef int class_open(const struct json *class, uint64_t seed, struct request_source *out, struct error *err);
+/* Opens the workload of one class, and reads what else it says. */
+typedef int class_open(const struct json *class, uint64_t seed, struct class_said *said, struct request_source *out,
+                       struct error *err);
 
 /* The classes of a workload: merged in order of time, and those with a share of the workload's own arrivals. */
 int classes_create(const struct json *workload, const struct classes_said *said, uint64_t seed, class_open *open,

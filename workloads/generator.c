@@ -35,10 +35,10 @@ struct generator {
     struct client *clients; /* [client_count] of a closed loop; NULL: open loop */
     uint32_t *ready;        /* [client_count] ring: those that have no request out */
     size_t client_count, first_ready, ready_count;
-    uint64_t sessions; /* begun so far */
+    uint64_t sessions;              /* begun so far */
     struct session_record *records; /* [sessions] where conversations have several turns */
     size_t record_capacity;
-    uint32_t turns;    /* of a conversation */
+    uint32_t turns; /* of a conversation */
     sim_time think;
 };
 

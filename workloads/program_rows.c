@@ -76,8 +76,8 @@ const struct arrival *program_rows_arrival(const struct program_rows *rows, size
 
 static int keep_hashes(struct program_rows *rows, const struct arrival *a, struct error *err)
 {
-    uint64_t *grown = array_grow(rows->hashes, &rows->hash_capacity, rows->hash_count + a->hash_count + 1,
-                                 sizeof *grown);
+    uint64_t *grown =
+        array_grow(rows->hashes, &rows->hash_capacity, rows->hash_count + a->hash_count + 1, sizeof *grown);
     if (!grown)
         return error_no_memory(err);
     rows->hashes = grown;
@@ -88,8 +88,8 @@ static int keep_hashes(struct program_rows *rows, const struct arrival *a, struc
 
 static int keep_waits(struct program_rows *rows, const struct row_said *said, struct error *err)
 {
-    struct row_wait *grown = array_grow(rows->waits, &rows->wait_capacity, rows->wait_count + said->wait_count + 1,
-                                        sizeof *grown);
+    struct row_wait *grown =
+        array_grow(rows->waits, &rows->wait_capacity, rows->wait_count + said->wait_count + 1, sizeof *grown);
     if (!grown)
         return error_no_memory(err);
     rows->waits = grown;
@@ -113,8 +113,7 @@ void program_rows_join(struct program_rows *rows, size_t a, size_t b)
     rows->rows[a > b ? a : b].up = a < b ? a : b;
 }
 
-int program_rows_add(struct program_rows *rows, const struct arrival *a, const struct row_said *said,
-                     struct error *err)
+int program_rows_add(struct program_rows *rows, const struct arrival *a, const struct row_said *said, struct error *err)
 {
     struct row *grown = array_grow(rows->rows, &rows->capacity, rows->count + 1, sizeof *grown);
     if (!grown)
@@ -137,13 +136,13 @@ int program_rows_add(struct program_rows *rows, const struct arrival *a, const s
     return 0;
 }
 
-/* Two independent hashes of 63 bits: no two names of a trace have both in common. */
+/* Two independent hashes, of 63 and 64 bits: no two names of a trace have both in common. */
 static struct ordered place_of(enum row_name kind, const char *name)
 {
-    uint64_t a = random_mix(kind + 1), b = random_mix(a);
+    uint64_t a = random_mix(kind + 1), b = 0xcbf29ce484222325u + kind; /* FNV-1a */
     for (const char *c = name; *c; c++) {
         a = random_mix(a ^ (unsigned char)*c);
-        b = random_mix(b + (unsigned char)*c);
+        b = (b ^ (unsigned char)*c) * 0x100000001b3u;
     }
     return (struct ordered){.time = (sim_time)(a >> 1), .number = b};
 }
@@ -229,8 +228,7 @@ static struct program_step step_of(const struct program_rows *rows, const struct
                                  .prompt_tokens = r->a.prompt_tokens,
                                  .output_tokens = r->a.output_tokens,
                                  .max_output_tokens = r->a.max_output_tokens,
-                                 .context_tokens =
-                                     said < r->a.prompt_tokens ? (uint32_t)said : r->a.prompt_tokens,
+                                 .context_tokens = said < r->a.prompt_tokens ? (uint32_t)said : r->a.prompt_tokens,
                                  .origin = r->a.origin,
                                  .first_hash = r->first_hash,
                                  .hash_count = r->a.hash_count,

@@ -13,19 +13,19 @@ enum { PIECE_TOKENS = 16 }; /* of hashes that are made up here */
 struct live_step {
     struct ordered place; /* among those that are ready, by time */
     struct live *live;
-    sim_time ready;    /* so far: the latest answer that it waits for, and what it waits after that */
-    uint32_t waits;    /* for so many answers yet */
+    sim_time ready; /* so far: the latest answer that it waits for, and what it waits after that */
+    uint32_t waits; /* for so many answers yet */
     uint32_t unit_count;
-    uint64_t *units;   /* [unit_count] what its prompt and its answer hold, each with all before it; made when it is
-                          ready */
+    uint64_t *units; /* [unit_count] what its prompt and its answer hold, each with all before it; made when it is
+                        ready */
 };
 
 struct live {
     const struct program *program;
     uint64_t session;
-    uint32_t out;      /* steps that are ready, or have come, and are not answered */
+    uint32_t out; /* steps that are ready, or have come, and are not answered */
     uint32_t answered;
-    bool failed;       /* a step was refused, or lost: those that wait for it never come */
+    bool failed;              /* a step was refused, or lost: those that wait for it never come */
     struct live_step steps[]; /* [program->count] */
 };
 
@@ -146,7 +146,7 @@ static int make_units(struct program_source *s, struct live_step *step, struct e
     for (uint32_t i = 0; i < step->unit_count; i++) {
         uint64_t end = ((uint64_t)i + 1) * PIECE_TOKENS;
         bool inherited = before && before->units && i < before->unit_count && end <= spec->context_tokens;
-        step->units[i] = inherited                          ? before->units[i]
+        step->units[i] = inherited                           ? before->units[i]
                          : end <= spec->origin.prefix_tokens ? random_mix(group + i)
                                                              : random_mix(own + i);
     }

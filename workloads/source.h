@@ -30,11 +30,11 @@ enum { SOURCE_WAITS = 2 };
 
 /* A conversation or a program, from its first request on. */
 struct session_record {
-    sim_time began, ended;  /* its first arrival; its last answer so far */
-    sim_time tools;         /* that it has spent in tools, of those at once the sum */
-    uint32_t turns;         /* requests that have come */
-    uint32_t answered;      /* of these */
-    bool complete;          /* all its requests are answered */
+    sim_time began, ended; /* its first arrival; its last answer so far */
+    sim_time tools;        /* that it has spent in tools, of those at once the sum */
+    uint32_t turns;        /* requests that have come */
+    uint32_t answered;     /* of these */
+    bool complete;         /* all its requests are answered */
 };
 
 struct request_source {

@@ -71,8 +71,8 @@ static int read_members(const struct object *o, struct follow *f)
 {
     const struct follow_keys *keys = f->keys;
     f->said.context_tokens = UINT32_MAX;
-    return find_member(o, keys->request, &f->request) ||
-                   find_member(o, keys->session, &f->session) || find_member(o, keys->after, &f->after) ||
+    return find_member(o, keys->request, &f->request) || find_member(o, keys->session, &f->session) ||
+                   find_member(o, keys->after, &f->after) ||
                    (keys->context &&
                     object_count(o, keys->context, OPTIONAL, 0, TRACE_TOKENS_MAX, &f->said.context_tokens))
                ? -1

@@ -70,7 +70,8 @@ static int mooncake_lengths(const struct object *o, struct arrival *out)
 /* Dynamo's and AIPerf's: sessions of turns with delays, and agents whose requests name those that they wait for. */
 static int mooncake_object(const struct object *o, struct arrival *out)
 {
-    static const struct follow_keys keys = {.lengths = mooncake_lengths,.times = {"timestamp", "created_time"},
+    static const struct follow_keys keys = {.lengths = mooncake_lengths,
+                                            .times = {"timestamp", "created_time"},
                                             .request = "request_id",
                                             .session = "session_id",
                                             .after = "wait_for",
@@ -83,7 +84,8 @@ static int mooncake_object(const struct object *o, struct arrival *out)
 
 static int bailian_object(const struct object *o, struct arrival *out)
 {
-    static const struct follow_keys keys = {.lengths = mooncake_lengths,.times = {"timestamp"},
+    static const struct follow_keys keys = {.lengths = mooncake_lengths,
+                                            .times = {"timestamp"},
                                             .request = "chat_id",
                                             .after = "parent_chat_id",
                                             .recorded = true};
@@ -129,7 +131,8 @@ static int read_origin(const struct object *o, struct arrival *out)
     origin->session = (uint64_t)session;
     return origin->prefix_tokens <= out->prompt_tokens && (origin->prefix_tokens > 0) == (origin->prefix_group > 0)
                ? 0
-               : object_complain(o, NULL, "\"prefix_tokens\", at most \"prompt_tokens\", with a \"prefix_group\" from 1 on,");
+               : object_complain(o, NULL,
+                                 "\"prefix_tokens\", at most \"prompt_tokens\", with a \"prefix_group\" from 1 on,");
 }
 
 static int tandem_lengths(const struct object *o, struct arrival *out)
@@ -148,7 +151,8 @@ static int tandem_lengths(const struct object *o, struct arrival *out)
 
 static int tandem_object(const struct object *o, struct arrival *out)
 {
-    static const struct follow_keys keys = {.lengths = tandem_lengths,.times = {"arrival_s"},
+    static const struct follow_keys keys = {.lengths = tandem_lengths,
+                                            .times = {"arrival_s"},
                                             .request = "id",
                                             .session = "session",
                                             .after = "after",

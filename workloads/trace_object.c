@@ -156,4 +156,3 @@ int object_hashes(const struct object *o, uint32_t piece, struct arrival *out)
     out->hash_tokens = piece;
     return 0;
 }
-

@@ -27,10 +27,10 @@ struct trace_row {
     enum time_unit unit;
     bool unit_stated;
     struct hash_buffer hashes;
-    struct csv_fields fields;     /* this and the rest: of a CSV format */
-    size_t places[TRACE_COLUMNS]; /* of its columns */
-    size_t field_count;           /* of its header */
-    bool without_zone, with_zone; /* a line before said no zone; one other than UTC */
+    struct csv_fields fields;      /* this and the rest: of a CSV format */
+    size_t places[TRACE_COLUMNS];  /* of its columns */
+    size_t field_count;            /* of its header */
+    bool without_zone, with_zone;  /* a line before said no zone; one other than UTC */
     struct program_rows *programs; /* where requests go that wait for others; NULL: each comes at its time */
     bool open;                     /* the same, although the trace says whom they wait for */
 };

@@ -184,6 +184,7 @@ static int resample(struct workload *w, sim_time block, uint64_t seed, struct er
 
 /* What a workload says of its source, whatever that is. */
 struct workload_said {
+    struct class_said of_class; /* first, for class_only */
     double rate_scale, prompt_scale, output_scale;
     long long requests, limit, max_output_tokens;
     const char *trace; /* this and the next ones of a trace alone */
@@ -291,10 +292,14 @@ static const struct field class_generator_only[] = {{.is = {.name = "arrivals", 
                                                      .members = length_forms},
                                                     {.is.name = NULL}};
 
-static const struct field class_trace_fields[] = {
-    FIELDS_OF(class_only), FIELDS_OF(trace_only), FIELDS_OF(common_fields), {.is.name = NULL}};
-static const struct field class_generator_fields[] = {
-    FIELDS_OF(class_only), FIELDS_OF(class_generator_only), FIELDS_OF(common_fields), {.is.name = NULL}};
+static const struct field class_trace_fields[] = {FIELDS_OF(class_only),
+                                                  FIELDS_OF(trace_only),
+                                                  FIELDS_OF(common_fields),
+                                                  {.is.name = NULL}};
+static const struct field class_generator_fields[] = {FIELDS_OF(class_only),
+                                                      FIELDS_OF(class_generator_only),
+                                                      FIELDS_OF(common_fields),
+                                                      {.is.name = NULL}};
 
 static const struct field class_forms[] = {{.is = {.name = "TRACE", .help = "requests of a trace"},
                                             .kind = FIELD_OBJECT,
@@ -305,11 +310,11 @@ static const struct field class_forms[] = {{.is = {.name = "TRACE", .help = "req
                                             .members = class_generator_fields},
                                            {.is.name = NULL}};
 
-static const struct field one_class[] = {
-    {.is = {.name = "NAME", .help = "a class: a workload of its own, and what sets it apart"},
-     .kind = FIELD_FORMS,
-     .members = class_forms},
-    {.is.name = NULL}};
+static const struct field one_class[] = {{.is = {.name = "NAME",
+                                                 .help = "a class: a workload of its own, and what sets it apart"},
+                                          .kind = FIELD_FORMS,
+                                          .members = class_forms},
+                                         {.is.name = NULL}};
 
 static const struct field classes_fields[] = {
     {.is = {.name = "classes",
@@ -334,14 +339,14 @@ static const struct field classes_fields[] = {
      .into = FIELD_INTO(struct classes_said, rate_scale)},
     {.is.name = NULL}};
 
-const struct field workload_forms[] = {{.is = {.name = "CLASSES", .help = "several workloads at once"},
-                                        .kind = FIELD_OBJECT,
-                                        .when = "classes",
-                                        .members = classes_fields},
-                                       {.is = {.name = "TRACE", .help = "requests of a trace"},
+const struct field workload_forms[] = {{.is = {.name = "TRACE", .help = "requests of a trace"},
                                         .kind = FIELD_OBJECT,
                                         .when = "trace",
                                         .members = trace_fields},
+                                       {.is = {.name = "CLASSES", .help = "several workloads at once"},
+                                        .kind = FIELD_OBJECT,
+                                        .when = "classes",
+                                        .members = classes_fields},
                                        {.is = {.name = "GENERATED", .help = "generated requests"},
                                         .kind = FIELD_OBJECT,
                                         .members = generator_fields},
@@ -362,14 +367,17 @@ static int refuse_both(const struct json *workload, struct error *err)
 static int open_programs(struct workload *w, const struct workload_said *said, struct error *err)
 {
     struct programs programs = {0};
-    const struct program_play play = {
-        .times = w->repeats_left + 1, .rate_scale = w->rate_scale, .lanes = (uint64_t)said->lanes};
+    const struct program_play play = {.times = w->repeats_left + 1,
+                                      .rate_scale = w->rate_scale,
+                                      .lanes = (uint64_t)said->lanes};
     if (said->resample_s > 0 || w->prompt_scale != 1 || w->output_scale != 1)
-        return error_set(err, ERROR_INPUT, "workload: expected none of resample_s, prompt_scale and output_scale where "
-                                           "requests wait for others' answers (loop \"closed\")");
+        return error_set(err, ERROR_INPUT,
+                         "workload: expected none of resample_s, prompt_scale and output_scale where "
+                         "requests wait for others' answers (loop \"closed\")");
     if (said->lanes > 0 && w->rate_scale != 1)
-        return error_set(err, ERROR_INPUT, "workload.rate_scale: expected none with lanes, whose times follow from "
-                                           "the service");
+        return error_set(err, ERROR_INPUT,
+                         "workload.rate_scale: expected none with lanes, whose times follow from "
+                         "the service");
     if (trace_read_programs(&w->inner, &programs, err))
         return -1;
     request_source_destroy(&w->inner);
@@ -391,8 +399,9 @@ static int open_trace(struct workload *w, const struct workload_said *said, uint
     if (said->loop == LOOP_CLOSED || (said->loop == LOOP_TOLD && trace_is_closed(&w->inner)))
         return open_programs(w, said, err);
     if (said->lanes > 0)
-        return error_set(err, ERROR_INPUT, "workload.lanes: expected only with loop \"closed\", found it with a trace "
-                                           "whose requests come at their times");
+        return error_set(err, ERROR_INPUT,
+                         "workload.lanes: expected only with loop \"closed\", found it with a trace "
+                         "whose requests come at their times");
     if (said->resample_s > 0)
         return resample(w, sim_time_from_s(said->resample_s), seed, err);
     w->kept = w->repeats_left > 0 ? malloc(KEPT_MAX * sizeof *w->kept) : NULL; /* without it the file is read again */
@@ -400,18 +409,18 @@ static int open_trace(struct workload *w, const struct workload_said *said, uint
 }
 
 static int open_inner(struct workload *w, const struct json *workload, const struct field *table, uint64_t seed,
-                      struct error *err)
+                      struct class_said *of_class, struct error *err)
 {
     bool is_trace = json_member(workload, "trace").node != NULL;
-    struct workload_said said = {.repeat = 1};
+    struct workload_said said = {.of_class = *of_class, .repeat = 1};
     struct json copy = *workload;
     copy.node = w->spec = cJSON_Duplicate(workload->node, 1);
     if (!w->spec)
         return error_no_memory(err);
-    if ((is_trace && refuse_both(workload, err)) ||
-        fields_read(&copy, table, &said, err) ||
+    if ((is_trace && refuse_both(workload, err)) || fields_read(&copy, table, &said, err) ||
         population_create(workload, seed, &w->population, err))
         return -1;
+    *of_class = said.of_class;
     w->rate_scale = said.rate_scale;
     w->prompt_scale = said.prompt_scale;
     w->output_scale = said.output_scale;
@@ -423,13 +432,13 @@ static int open_inner(struct workload *w, const struct json *workload, const str
 }
 
 /* A trace or a generator, as the table of its form says. */
-static int open_one(const struct json *workload, const struct field *table, uint64_t seed, struct request_source *out,
-                    struct error *err)
+static int open_one(const struct json *workload, const struct field *table, uint64_t seed, struct class_said *of_class,
+                    struct request_source *out, struct error *err)
 {
     struct workload *w = calloc(1, sizeof *w);
     if (!w)
         return error_no_memory(err);
-    if (open_inner(w, workload, table, seed, err)) {
+    if (open_inner(w, workload, table, seed, of_class, err)) {
         workload_destroy(w);
         return -1;
     }
@@ -452,8 +461,10 @@ static int open_one(const struct json *workload, const struct field *table, uint
     else if (out->finished && at.node && arrivals.node)
         status = json_complain(&at, "none with closed_loop arrivals, whose clients are the loop's", err);
     else if (out->put_back && prefixes.node)
-        status = json_complain(&prefixes, "none where requests wait for others, whose prompts begin with what was said "
-                                          "before (loop \"closed\")", err);
+        status = json_complain(&prefixes,
+                               "none where requests wait for others, whose prompts begin with what was said "
+                               "before (loop \"closed\")",
+                               err);
     else if (out->finished && w->rate_scale != 1)
         status = json_complain(&scale, "none with closed_loop arrivals, whose times follow from the service", err);
     if (status)
@@ -461,10 +472,11 @@ static int open_one(const struct json *workload, const struct field *table, uint
     return status;
 }
 
-static int open_of_class(const struct json *class, uint64_t seed, struct request_source *out, struct error *err)
+static int open_of_class(const struct json *class, uint64_t seed, struct class_said *said, struct request_source *out,
+                         struct error *err)
 {
     bool is_trace = json_member(class, "trace").node != NULL;
-    return open_one(class, is_trace ? class_trace_fields : class_generator_fields, seed, out, err);
+    return open_one(class, is_trace ? class_trace_fields : class_generator_fields, seed, said, out, err);
 }
 
 int workload_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err)
@@ -472,7 +484,7 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
     struct classes_said said = {0};
     if (!json_member(workload, "classes").node) {
         bool is_trace = json_member(workload, "trace").node != NULL;
-        return open_one(workload, is_trace ? trace_fields : generator_fields, seed, out, err);
+        return open_one(workload, is_trace ? trace_fields : generator_fields, seed, &(struct class_said){0}, out, err);
     }
     return fields_read(workload, classes_fields, &said, err)
                ? -1

@@ -78,7 +78,7 @@ struct run_metrics {
     struct run_sections sections;
     struct request_sums sums[SECTIONS_MAX];
     struct attainment attainment;
-    struct session_stats sessions; /* asked for where the source tells of them */
+    struct session_stats sessions;                   /* asked for where the source tells of them */
     struct station_sums system, queue;               /* the whole cluster; waiting for a first batch */
     struct queue_growth queue_growth, decode_growth; /* of the shared queue; of KV on its way to replicas that decode */
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */

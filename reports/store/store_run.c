@@ -593,11 +593,11 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
         return -1;
     *run = sqlite3_last_insert_rowid(s->db);
     if (save_latencies(s, *run, m, r, err) || save_values(s, *run, r, err) || save_tiers(s, *run, r, err) ||
-        save_sessions(s, *run, &r->sessions, err) ||
-        save_histograms(s, *run, m, r, err) || save_scopes(s, *run, &m->attainment, r, err) ||
-        save_kv(s, *run, r, err) || save_targets(s, *run, &sc->slo, &r->slo, err) ||
-        save_all_bands(s, *run, m, r, err) || save_batches(s, *run, &m->batches, err) ||
-        save_stations(s, *run, sc, m, r, err) || save_plugins(s, *run, &sc->cluster, err))
+        save_sessions(s, *run, &r->sessions, err) || save_histograms(s, *run, m, r, err) ||
+        save_scopes(s, *run, &m->attainment, r, err) || save_kv(s, *run, r, err) ||
+        save_targets(s, *run, &sc->slo, &r->slo, err) || save_all_bands(s, *run, m, r, err) ||
+        save_batches(s, *run, &m->batches, err) || save_stations(s, *run, sc, m, r, err) ||
+        save_plugins(s, *run, &sc->cluster, err))
         return -1;
     return s->rows.requests ? save_rows(s, *run, err) : 0;
 }
