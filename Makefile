@@ -108,7 +108,7 @@ $(BUILD)/tandem: $(OBJECTS) | libraries
 TRAINED := $(BUILD)/trained
 TRAINING = -fprofile-update=prefer-atomic -fprofile-partial-training -Wno-missing-profile -Wno-maybe-uninitialized
 .PHONY: trained
-trained: ## build the program at build/trained/tandem, a tenth faster: twice, with runs in between to learn from
+trained: ## build the program at build/trained/tandem, a fifth faster: twice, with runs in between to learn from
 	@find $(TRAINED) -name '*.gcda' -delete 2>/dev/null; true
 	@$(MAKE) --no-print-directory BUILD=$(TRAINED) CFLAGS='$(CFLAGS) $(TRAINING) -fprofile-generate' $(TRAINED)/tandem
 	@tests/bench/train $(TRAINED)/tandem

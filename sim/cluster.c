@@ -82,17 +82,22 @@ static bool awaits(const struct cluster *c, const struct replica *r)
     return s->decodes && (c->transfers.queued[to].count > 0 || c->transfers.arrived[to].count > 0);
 }
 
+/* At the shared queue. A request that is preempted goes back to it: to the others in a stretch it is an arrival. */
+static void has_looked(struct cluster *c, const struct replica *r, sim_time now)
+{
+    cluster_listen(c, r, now);
+    if (replica_has_preempted(r))
+        cluster_tell_lookers(c, now);
+}
+
 static void start_group(struct cluster *c, const struct station *s, sim_time now)
 {
     size_t ranks = s->pool->ranks;
     for (size_t i = 0; s->decodes && i < ranks; i++)
         receive(c, s->ranks[i], now);
     await_replica(c, s->ranks[0], replica_start_group(s->ranks, ranks, now));
-    for (size_t i = 0; c->queue_is_shared && i < ranks; i++) {
-        cluster_listen(c, s->ranks[i]);
-        if (replica_has_preempted(s->ranks[i]))
-            cluster_notice_all(c, now, replica_id(s->ranks[i]));
-    }
+    for (size_t i = 0; c->queue_is_shared && i < ranks; i++)
+        has_looked(c, s->ranks[i], now);
 }
 
 /* Whether chunks of a prompt follow each other through the stages. */
@@ -170,7 +175,6 @@ static void start_one(struct cluster *c, const struct station *s, struct replica
     }
 }
 
-/* A request that is preempted goes back to the shared queue: to the others in a stretch it is an arrival. */
 static void start(struct cluster *c, struct replica *r, sim_time now)
 {
     const struct station *s = station_of(c, r);
@@ -184,26 +188,29 @@ static void start(struct cluster *c, struct replica *r, sim_time now)
         return;
     }
     start_one(c, s, r, now);
-    if (!c->queue_is_shared)
-        return;
-    cluster_listen(c, r);
-    if (replica_has_preempted(r))
-        cluster_notice_all(c, now, replica_id(r));
+    if (c->queue_is_shared)
+        has_looked(c, r, now);
+}
+
+void cluster_look(struct cluster *c, struct replica *r, sim_time now)
+{
+    bool waited_for = replica_waiting(r) > 0 || awaits(c, r) || replica_has_loaded(r);
+    if (!is_busy(c, r) && waited_for)
+        start(c, r, now);
 }
 
 /* Idle replicas look at what has arrived once all arrivals of the instant are in. */
-void cluster_wake_touched(struct cluster *c, sim_time now)
+void cluster_wake_touched(struct cluster *c, sim_time now, struct replica_id after)
 {
     while (c->touched_count > 0) {
         struct replica_id replica = c->touched[c->touched_first];
         c->touched_first = (c->touched_first + 1) % c->replica_count;
         c->touched_count--;
         c->is_touched[replica.index] = false;
-        struct replica *r = c->replicas[replica.index];
-        bool waited_for = replica_waiting(r) > 0 || awaits(c, r) || replica_has_loaded(r);
-        if (!is_busy(c, r) && waited_for)
-            start(c, r, now);
+        cluster_look(c, c->replicas[replica.index], now);
     }
+    if (c->queue_is_shared)
+        cluster_look_at_queue(c, now, after);
 }
 
 static void count_up(const struct cluster *c, struct cluster_state *state)
@@ -270,7 +277,7 @@ static int arrive_together(struct cluster *c, struct error *err)
     sim_time now = c->totals.end = next_arrival(c);
     if (take_arrivals(c, now, NOBODY, err))
         return -1;
-    cluster_wake_touched(c, now);
+    cluster_wake_touched(c, now, NOBODY);
     return 0;
 }
 
@@ -299,7 +306,7 @@ static int act(struct cluster *c, struct replica_id replica, sim_time now, struc
         start(c, r, now);
     for (size_t i = 0; c->rank && i < ranks; i++)
         cluster_rank(c, group[i]);
-    cluster_wake_touched(c, now); /* idle ones, where somebody was preempted to the shared queue, or has just arrived */
+    cluster_wake_touched(c, now, replica);
     return 0;
 }
 
@@ -414,7 +421,7 @@ static int prepare_replica(struct cluster *c, const struct station *s, size_t in
         return -1;
     connect(c, c->replicas[index], s);
     cluster_rank(c, c->replicas[index]);
-    cluster_listen(c, c->replicas[index]);
+    cluster_listen(c, c->replicas[index], 0);
     return 0;
 }
 
@@ -506,10 +513,9 @@ static int prepare(struct cluster *c, struct error *err)
     c->stations = calloc(c->station_count, sizeof *c->stations);
     c->touched = calloc(count, sizeof *c->touched);
     c->is_touched = calloc(count, sizeof *c->is_touched);
-    c->listening = calloc((count + 63) / 64, sizeof *c->listening);
     size_t slots = count + 1 + c->config->fleet_count + (c->config->tier_count > 0);
     if (min_index_init(&c->events, slots) || min_index_init(&c->ranks, c->station_count) || !c->replicas ||
-        !c->stations || !c->touched || !c->is_touched || !c->listening)
+        !c->stations || !c->touched || !c->is_touched || cluster_prepare_lookers(c))
         return error_no_memory(err);
     if (delays_init(&c->delays, c->config, c->observer, &c->out_of_memory))
         return error_no_memory(err);
@@ -564,7 +570,7 @@ static void release(struct cluster *c)
     free(c->replicas);
     free(c->touched);
     free(c->is_touched);
-    free(c->listening);
+    cluster_release_lookers(c);
     min_index_release(&c->events);
     min_index_release(&c->ranks);
     kv_transfers_release(&c->transfers);

@@ -24,31 +24,6 @@ void cluster_notice(struct cluster *c, struct replica *r, sim_time from)
         await_replica(c, r, replica_cut(r, from));
 }
 
-/* Whether the replica must be told when somebody new stands in the shared queue. */
-void cluster_listen(struct cluster *c, const struct replica *r)
-{
-    if (station_of(c, r)->decodes)
-        return;
-    size_t index = replica_id(r).index;
-    uint64_t bit = (uint64_t)1 << index % 64, *word = &c->listening[index / 64];
-    *word = state_of(station_of(c, r)) == REPLICA_UP && (!replica_is_busy(r) || replica_can_be_cut(r)) ? *word | bit
-                                                                                                       : *word & ~bit;
-}
-
-/* Tells all who listen, in order of index. One that is cut looks at the queue next of its own accord. `after` and
- * those before it have had their turn at this instant. */
-void cluster_notice_all(struct cluster *c, sim_time now, struct replica_id after)
-{
-    for (size_t word = 0; word <= (c->replica_count - 1) / 64; word++)
-        for (uint64_t left = c->listening[word]; left; left &= left - 1) {
-            size_t index = word * 64 + (size_t)__builtin_ctzll(left);
-            struct replica *r = c->replicas[index];
-            cluster_notice(c, r, had_its_turn(r, after) ? now + 1 : now);
-            if (replica_is_busy(r))
-                cluster_listen(c, r);
-        }
-}
-
 /* What runs on a replica ends with the first iteration that ends at `from` or later, since something has changed that
  * no policy foresaw: KV has come, or has gone. */
 void cluster_cut_short(struct cluster *c, struct replica_id replica, sim_time from)

@@ -19,11 +19,11 @@ void cluster_open_stations(struct cluster *c, const struct fleet *f)
 }
 
 /* A station's state has changed: who ranks it, and who tells it of arrivals, does so by what it is now. */
-static void rank_and_listen(struct cluster *c, const struct station *s)
+static void rank_and_listen(struct cluster *c, const struct station *s, sim_time now)
 {
     for (size_t i = 0; i < s->pool->tied; i++) {
         cluster_rank(c, s->replicas[i]);
-        cluster_listen(c, s->replicas[i]);
+        cluster_listen(c, s->replicas[i], now);
     }
 }
 
@@ -113,7 +113,7 @@ static int evict(struct cluster *c, struct station *s, sim_time now, struct requ
         if (replica_evict(s->replicas[i], i == 0 ? &s->pipeline.prompts : &none, now, out, err))
             return -1;
     expect_no_event(c, s);
-    rank_and_listen(c, s);
+    rank_and_listen(c, s, now);
     return 0;
 }
 
@@ -166,7 +166,7 @@ static int come_up(struct cluster *c, struct fleet *f, size_t place, sim_time no
         replica_close(r, false);
         replica_set_failure(r, fleet_fails_at(f, place));
         cluster_rank(c, r);
-        cluster_listen(c, r);
+        cluster_listen(c, r, now);
         cluster_notice(c, r, now + 1);
     }
     return route_unrouted(c, s->decodes, now, err);
@@ -201,7 +201,7 @@ static void drain(struct cluster *c, struct fleet *f, size_t place, sim_time now
     for (size_t i = 0; i < s->pool->ranks; i++) {
         for (size_t k = 0; k < s->pool->tied; k++)
             replica_close(s[i].replicas[k], shares_queue(c, s));
-        rank_and_listen(c, &s[i]);
+        rank_and_listen(c, &s[i], now);
     }
     cluster_settle_fleet(c, s, now);
 }
@@ -278,6 +278,6 @@ int cluster_step_fleet(struct cluster *c, struct fleet *f, sim_time now, struct 
     await_fleet(c, f);
     if (cluster_hear_from_clients(c, EVERYBODY, now, err))
         return -1;
-    cluster_wake_touched(c, now);
+    cluster_wake_touched(c, now, EVERYBODY);
     return !cluster_can_go_on(c) && c->in_flight > 0 ? cluster_stalled(c, err) : 0;
 }

@@ -313,7 +313,7 @@ static int enqueue(struct cluster *c, struct replica *replica, struct request *r
         return error_no_memory(err);
     cluster_rank(c, replica);
     if (central)
-        cluster_notice_all(c, now, after);
+        cluster_tell_lookers(c, now);
     const struct station *s = station_of(c, replica);
     for (size_t i = 0; !central && i < s->pool->tied; i++) {
         cluster_notice(c, s->replicas[i], had_its_turn(s->replicas[i], after) ? now + 1 : now);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* cluster_state.h — a cluster while it runs, and what the files of it do for one another: cluster.c has the event loop,
  * cluster_requests.c takes requests in and routes them, cluster_events.c says who looks at its queue next,
- * cluster_transfers.c moves requests from stations that prefill to stations that decode, cluster_fleet.c has replicas
- * come and go, cluster_tiers.c brings KV from tiers below GPU memory, and cluster_stall.c names who waits when nothing
- * can happen any more. */
+ * cluster_shared.c who at the shared one, cluster_transfers.c moves requests from stations that prefill to stations
+ * that decode, cluster_fleet.c has replicas come and go, cluster_tiers.c brings KV from tiers below GPU memory, and
+ * cluster_stall.c names who waits when nothing can happen any more. */
 #ifndef TANDEM_SIM_CLUSTER_STATE_H
 #define TANDEM_SIM_CLUSTER_STATE_H
 
@@ -39,6 +39,16 @@ struct router {
     struct request_list unrouted; /* requests that none is up for */
 };
 
+/* Replicas that take from the shared queue, by what they do until they look at it next: they are idle; in a stretch
+ * that they have seen those who stand there before (`seen`) or not (`ends`); or they look of their own accord. */
+struct lookers {
+    uint64_t *idle, *seen;  /* bit i: replica i */
+    struct min_index ends;  /* by replica: no later than when an iteration of the stretch ends next */
+    bool news;              /* somebody new stands there, whom idle ones have not seen */
+    struct replica_id next; /* the last one whose stretch was cut for it, which ends at: */
+    sim_time next_at;
+};
+
 struct cluster {
     const struct cluster_config *config;
     const struct observer *observer;
@@ -52,7 +62,7 @@ struct cluster {
     struct min_index events;                           /* by replica, and the two slots below: when it acts next */
     struct min_index ranks;      /* by station of the first step, for routing policies that rank them */
     struct request_list central; /* the shared queue of central routing */
-    uint64_t *listening; /* bit i of the shared queue's replicas: i is idle, or in a stretch that an arrival can cut */
+    struct lookers lookers;      /* at it */
     struct request *free_requests;
     struct request **slabs;
     size_t slab_count, slab_capacity;
@@ -151,14 +161,25 @@ void cluster_touch(struct cluster *c, struct replica_id replica);
 /* Somebody new stands in the replica's queue; an idle replica looks when the instant's arrivals are all in. */
 void cluster_notice(struct cluster *c, struct replica *r, sim_time from);
 
-/* Whether the replica must be told when somebody new stands in the shared queue. */
-void cluster_listen(struct cluster *c, const struct replica *r);
-
-/* Tells all who listen, in order of index; `after` and those before it have had their turn at this instant. */
-void cluster_notice_all(struct cluster *c, sim_time now, struct replica_id after);
+/* A replica that is not busy looks, if there is something to look at. */
+void cluster_look(struct cluster *c, struct replica *r, sim_time now);
 
 /* What runs ends with the first iteration that ends at `from` or later. */
 void cluster_cut_short(struct cluster *c, struct replica_id replica, sim_time from);
+
+/* The shared queue of central routing (cluster_shared.c). The first returns -1 when memory is short. */
+int cluster_prepare_lookers(struct cluster *c);
+void cluster_release_lookers(struct cluster *c);
+
+/* The replica has looked at the queue, or has come or gone: what it does now says when it looks next. */
+void cluster_listen(struct cluster *c, const struct replica *r, sim_time now);
+
+/* Somebody new stands in the queue. */
+void cluster_tell_lookers(struct cluster *c, sim_time now);
+
+/* Everything of this instant is in: idle replicas look, and somebody ends its stretch for those whom they leave.
+ * `after` and those before it have had their turn at this instant. */
+void cluster_look_at_queue(struct cluster *c, sim_time now, struct replica_id after);
 
 static inline void await_fleet(struct cluster *c, const struct fleet *f)
 {
@@ -250,8 +271,9 @@ bool cluster_can_go_on(const struct cluster *c);
  * Returns -1. */
 int cluster_stalled(const struct cluster *c, struct error *err);
 
-/* The loop's (cluster.c): idle replicas that were touched look; clients of a closed loop send what they have. */
-void cluster_wake_touched(struct cluster *c, sim_time now);
+/* The loop's (cluster.c): idle replicas that were touched look, and who looks at the shared queue is settled; clients
+ * of a closed loop send what they have. */
+void cluster_wake_touched(struct cluster *c, sim_time now, struct replica_id after);
 int cluster_hear_from_clients(struct cluster *c, struct replica_id replica, sim_time now, struct error *err);
 
 #endif

@@ -95,5 +95,5 @@ void cluster_end_loads(struct cluster *c, sim_time now)
         c->totals.end = now;
         cluster_cut_station(c, &c->stations[station.index], now + 1);
     }
-    cluster_wake_touched(c, now);
+    cluster_wake_touched(c, now, EVERYBODY);
 }

@@ -81,7 +81,7 @@ void cluster_end_transfers(struct cluster *c, sim_time now)
         cluster_settle_fleet(c, source, now);
     }
     set_event(c, slot_of_transfers(c), kv_transfers_next(t));
-    cluster_wake_touched(c, now);
+    cluster_wake_touched(c, now, EVERYBODY);
 }
 
 /* A request that was to be received there is not. Its blocks there have been given back. */

@@ -161,6 +161,9 @@ sim_time replica_start_group(struct replica *const *ranks, size_t count, sim_tim
 /* Whether a change of the queue matters before the end of what runs, which must be more than an iteration. */
 bool replica_can_be_cut(const struct replica *r);
 
+/* When, at `from` or later, an iteration of what runs ends first, or all of it. */
+sim_time replica_next_end(const struct replica *r, sim_time from);
+
 /* The queue has changed: what runs ends with the first iteration that ends at `from` or later. Returns when
  * replica_finish is due; the replica must be busy and be one that can be cut. */
 sim_time replica_cut(struct replica *r, sim_time from);

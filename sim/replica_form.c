@@ -316,6 +316,11 @@ sim_time replica_start_group(struct replica *const *ranks, size_t count, sim_tim
     return end;
 }
 
+sim_time replica_next_end(const struct replica *r, sim_time from)
+{
+    return stretch_end(&r->stretch, stretch_ends_by(&r->stretch, from));
+}
+
 sim_time replica_cut(struct replica *r, sim_time from)
 {
     r->stretch.count = stretch_ends_by(&r->stretch, from);
