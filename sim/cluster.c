@@ -337,7 +337,7 @@ static int other_event(struct cluster *c, struct event_slot slot, sim_time now, 
         return 0;
     if (cluster_hear_from_clients(c, EVERYBODY, now, err))
         return -1;
-    cluster_wake_touched(c, now);
+    cluster_wake_touched(c, now, EVERYBODY);
     return 0;
 }
 
