@@ -79,7 +79,7 @@ static void print_blocks(const struct trace_reading *r, const struct totals *t)
                         : r->blocks == BLOCKS_STATED ? "as stated"
                                                      : "as the lines say");
     if (t->beyond > 0)
-        printf("; %.0f requests have ids beyond their prompt, which count for nothing", t->beyond);
+        printf("; %.0f requests have ids beyond their prompt, which are of their answers", t->beyond);
     printf("\n");
 }
 
@@ -129,25 +129,98 @@ static int stat_source(struct request_source *source, struct error *err)
     return got;
 }
 
+/* Of a trace whose requests wait for others: when programs begin, and what lies between their requests. */
+static int add_programs(const struct programs *p, struct totals *t, struct error *err)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        double gap = i > 0 ? sim_time_to_s(p->items[i].at - p->items[i - 1].at) : 0;
+        t->gaps_s += gap;
+        t->squares += gap * gap;
+    }
+    t->count = (double)p->count;
+    t->last = p->items[p->count - 1].at;
+    for (size_t i = 0; i < p->step_count; i++)
+        if (samples_add(&t->prompt, i, p->steps[i].prompt_tokens, 1) ||
+            samples_add(&t->output, i, p->steps[i].output_tokens, 1))
+            return error_no_memory(err);
+    return 0;
+}
+
+static void print_waits(const struct programs *p)
+{
+    size_t waiting = 0, joins = 0, tools = 0;
+    double tool_s = 0, delay_s = 0;
+    for (size_t i = 0; i < p->step_count; i++) {
+        waiting += p->steps[i].after_count > 0;
+        joins += p->steps[i].after_count > 1;
+        tools += p->steps[i].tool > 0;
+        tool_s += sim_time_to_s(p->steps[i].tool);
+        delay_s += sim_time_to_s(p->steps[i].delay);
+    }
+    printf("requests       %zu in %zu sessions or agents, %.2f each; %zu wait for others' answers, %zu for several\n",
+           p->step_count, p->count, (double)p->step_count / (double)p->count, waiting, joins);
+    printf("waits          %zu for tools, %.3f s on average; other delays %.3f s in all\n", tools,
+           tools ? tool_s / (double)tools : 0, delay_s);
+}
+
+static int stat_programs(struct request_source *source, struct error *err)
+{
+    static struct totals totals; /* large, and this command runs once */
+    struct programs programs = {0};
+    samples_init(&totals.prompt, 5);
+    samples_init(&totals.output, 5);
+    int status = trace_read_programs(source, &programs, err) || add_programs(&programs, &totals, err) ? -1 : 0;
+    if (status == 0) {
+        struct trace_reading reading = trace_reading(source);
+        double n = totals.count - 1, mean = n > 0 ? totals.gaps_s / n : 0;
+        print_reading(&reading, &totals);
+        print_waits(&programs);
+        if (n > 1 && mean > 0)
+            printf("they begin     %.3f a second, inter-arrival CV %.2f\n", 1 / mean,
+                   sqrt(fmax(0, totals.squares / n - mean * mean)) / mean);
+        status =
+            print_tokens("prompt tokens", &totals.prompt, err) || print_tokens("output tokens", &totals.output, err)
+                ? -1
+                : 0;
+    }
+    programs_release(&programs);
+    samples_release(&totals.prompt);
+    samples_release(&totals.output);
+    return status;
+}
+
+static int write_programs(struct request_source *source, FILE *out, struct error *err)
+{
+    struct programs programs = {0};
+    if (trace_read_programs(source, &programs, err))
+        return -1;
+    int written = programs_write(out, &programs); /* whoever closes it says why not */
+    (void)written;
+    programs_release(&programs);
+    return 0;
+}
+
 /* Stops where nothing can be written; whoever closes `out` says why. */
-static int write_lines(struct request_source *source, FILE *out, struct error *err)
+static int write_lines(struct request_source *source, bool is_trace, FILE *out, struct error *err)
 {
     struct arrival a;
     int got;
+    if (is_trace && trace_is_closed(source))
+        return write_programs(source, out, err);
     while ((got = source->next(source->state, &a, err)) == 1)
         if (trace_write_line(out, &a))
             return 0;
     return got;
 }
 
-static int write_source(struct request_source *source, const char *file, struct error *err)
+static int write_source(struct request_source *source, bool is_trace, const char *file, struct error *err)
 {
     struct output o;
     if (!file)
-        return write_lines(source, stdout, err);
+        return write_lines(source, is_trace, stdout, err);
     if (output_open(&o, file, err))
         return -1;
-    return output_close(&o, write_lines(source, o.out, err) != 0, err);
+    return output_close(&o, write_lines(source, is_trace, o.out, err) != 0, err);
 }
 
 /* The workload of a scenario file, with the scenario's seed. */
@@ -164,7 +237,8 @@ static int open_generated(const char *scenario, struct json *root, struct reques
         status = workload_create(&workload, (uint64_t)seed, source, err);
     if (status == 0 && source->finished) {
         struct json arrivals = json_member(&workload, "arrivals");
-        status = json_complain(&arrivals, "arrivals with times of their own, which closed_loop has not got", err);
+        status = json_complain(arrivals.node ? &arrivals : &workload,
+                               "arrivals with times of their own, which closed loops have not got", err);
         request_source_destroy(source);
     }
     if (status)
@@ -202,7 +276,8 @@ static int run(const struct arguments *args, struct error *err)
     if (read_options(args, &o, err) ||
         (generate ? open_generated(file, &root, &source, err) : trace_open(file, &o, &source, err)))
         return exit_for(err);
-    int status = stat ? stat_source(&source, err) : write_source(&source, args->values[OPT_OUT], err);
+    int status = stat ? (trace_is_closed(&source) ? stat_programs : stat_source)(&source, err)
+                      : write_source(&source, !generate, args->values[OPT_OUT], err);
     request_source_destroy(&source);
     cJSON_Delete((cJSON *)(uintptr_t)root.node);
     return status ? exit_for(err) : EXIT_DONE;

@@ -251,15 +251,16 @@ static int count_rate(const struct json *workload, double *rate_per_s, struct er
     struct arrival a;
     uint64_t count = 0;
     sim_time last = 0;
-    int got;
+    int got = 0;
     if (workload_create(workload, 1, &source, err))
         return -1;
-    while ((got = source.next(source.state, &a, err)) == 1 && ++count < 10000000)
+    bool waits = source.finished != NULL;
+    while (!waits && (got = source.next(source.state, &a, err)) == 1 && ++count < 10000000)
         last = a.at;
     request_source_destroy(&source);
     if (got < 0)
         return -1;
-    if (got == SOURCE_WAITS || last == 0)
+    if (waits || last == 0)
         return error_set(err, ERROR_INPUT,
                          "workload: expected arrivals at a rate, found a closed loop or all of them at once");
     *rate_per_s = (double)(count > 1 ? count - 1 : 1) / sim_time_to_s(last);

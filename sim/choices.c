@@ -21,6 +21,7 @@ const struct choice flow_choosers[] = {
     {"priority", CHOOSE_BY_PRIORITY, "the i-th pool for priority i, the last one for all above", NULL},
     {"client", CHOOSE_BY_CLIENT, "the i-th pool for clients whose number leaves i, divided by the number of pools",
      NULL},
+    {"class", CHOOSE_BY_CLASS, "the i-th pool for the i-th class of the workload, the last one for all after", NULL},
     {"size", CHOOSE_BY_SIZE, "the first pool whose longest prompt is not exceeded", NULL},
     {"random", CHOOSE_AT_RANDOM, "a pool by chance, the same for a request under every policy", NULL},
     {0}};

@@ -309,6 +309,11 @@ static int other_event(struct cluster *c, struct event_slot slot, sim_time now, 
         cluster_end_loads(c, now);
     else
         return cluster_step_fleet(c, fleet_at(c, slot), now, err);
+    if (c->more != SOURCE_WAITS)
+        return 0;
+    if (cluster_hear_from_clients(c, EVERYBODY, now, err))
+        return -1;
+    cluster_wake_touched(c, now, EVERYBODY);
     return 0;
 }
 

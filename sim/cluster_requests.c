@@ -6,6 +6,16 @@
 
 enum { REQUESTS_PER_SLAB = 256 };
 
+/* Another may come now before the one that comes next; not before one that comes at this instant. */
+static void tell_source(struct cluster *c, const struct request *r)
+{
+    c->source->finished(c->source->state, r, c->totals.end);
+    if (c->source->put_back && c->more == 1 && c->next.at > c->totals.end) {
+        c->source->put_back(c->source->state);
+        c->more = SOURCE_WAITS;
+    }
+}
+
 void cluster_recycle(struct cluster *c, struct request *r)
 {
     r->next = c->free_requests;
@@ -13,7 +23,7 @@ void cluster_recycle(struct cluster *c, struct request *r)
     c->in_flight--;
     c->totals.finished++;
     if (c->source->finished)
-        c->source->finished(c->source->state, r, c->totals.end);
+        tell_source(c, r);
     r->id = UINT64_MAX; /* nobody who remembers it takes it for another */
 }
 

@@ -14,6 +14,8 @@ size_t flow_choice_of(const struct flow_choice *c, const struct request *r)
         return r->origin.priority < last ? r->origin.priority : last;
     case CHOOSE_BY_CLIENT:
         return r->origin.client % c->pools;
+    case CHOOSE_BY_CLASS:
+        return r->origin.workload > c->pools ? last : r->origin.workload > 0 ? r->origin.workload - 1 : 0;
     case CHOOSE_BY_SIZE:
         while (pool < last && r->prompt_tokens > c->most_tokens[pool])
             pool++;

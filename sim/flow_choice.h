@@ -9,7 +9,14 @@
 
 enum { FLOW_CHOICE_POOLS = 16 };
 
-enum flow_chooser { CHOOSE_ANY, CHOOSE_BY_PRIORITY, CHOOSE_BY_CLIENT, CHOOSE_BY_SIZE, CHOOSE_AT_RANDOM };
+enum flow_chooser {
+    CHOOSE_ANY,
+    CHOOSE_BY_PRIORITY,
+    CHOOSE_BY_CLIENT,
+    CHOOSE_BY_SIZE,
+    CHOOSE_AT_RANDOM,
+    CHOOSE_BY_CLASS
+};
 
 struct flow_choice {
     enum flow_chooser by; /* CHOOSE_ANY: the router chooses among the stations of all pools */

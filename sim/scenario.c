@@ -103,7 +103,7 @@ static const struct field output_fields[] = {
      .members = span_forms},
     {.is = {.name = "warmup", .help = "what is cut from the beginning"},
      .kind = FIELD_CHOICE,
-     .otherwise = "none for a trace, mser5 for generated requests",
+     .otherwise = "none for a trace, or classes, which may come and go; mser5 for other generated requests",
      .choices = warmup_rules,
      .into = FIELD_INTO(struct output_said, warmup)},
     {.is.name = NULL}};
@@ -496,7 +496,8 @@ static int read_iterations(struct scenario *s, const struct json *output, struct
 static int read_output(struct scenario *s, struct error *err)
 {
     struct json output = json_member(&s->root, "output"), workload = json_member(&s->root, "workload");
-    struct output_said said = {.warmup = json_member(&workload, "trace").node ? WARMUP_NONE : WARMUP_MSER5};
+    bool as_recorded = json_member(&workload, "trace").node || json_member(&workload, "classes").node;
+    struct output_said said = {.warmup = as_recorded ? WARMUP_NONE : WARMUP_MSER5};
     if (fields_read(&output, output_fields, &said, err) || read_share(&output, &s->keep_requests, err) ||
         read_iterations(s, &output, err))
         return -1;
@@ -516,7 +517,9 @@ static int read_scenario(struct scenario *s, struct error *err)
     if (!cJSON_IsObject(workload.node))
         return json_complain(&workload, "an object with \"trace\", or with \"arrivals\" and \"lengths\"", err);
     struct json slo = json_member(&s->root, "slo");
-    return pools_read(s, err) || read_policy(s, err) || slo_read(&s->slo, &slo, err) || read_output(s, err) ? -1 : 0;
+    return pools_read(s, err) || read_policy(s, err) || slo_read(&s->slo, &slo, &workload, err) || read_output(s, err)
+               ? -1
+               : 0;
 }
 
 int scenario_compile(struct scenario *out, struct json root, struct error *err)

@@ -67,18 +67,18 @@ static const struct field range[] = {
     }
 
 /* Gaps between tokens are not told apart by request: no itl_s here. */
-static const struct field class_fields[] = {CONDITION("priority",
-                                                      "priorities of the class; a class has at least one condition"),
-                                            CONDITION("client", "clients of the class"),
-                                            CONDITION("prompt_tokens", "prompt lengths of the class"),
-                                            CONDITION("output_tokens", "output lengths of the class"),
-                                            METRIC("ttft_s",
-                                                   "limits of the class, which go before everybody's on this metric"),
-                                            METRIC("tpot_s", "limits of the class on this metric"),
-                                            METRIC("e2e_s", "limits of the class on this metric"),
-                                            METRIC("normalized_s", "limits of the class on this metric"),
-                                            ATTAINMENT,
-                                            {.is.name = NULL}};
+static const struct field class_fields[] = {
+    CONDITION("priority", "priorities of the class; a class has a condition, or the name of one of the "
+                          "workload's"),
+    CONDITION("client", "clients of the class"),
+    CONDITION("prompt_tokens", "prompt lengths of the class"),
+    CONDITION("output_tokens", "output lengths of the class"),
+    METRIC("ttft_s", "limits of the class, which go before everybody's on this metric"),
+    METRIC("tpot_s", "limits of the class on this metric"),
+    METRIC("e2e_s", "limits of the class on this metric"),
+    METRIC("normalized_s", "limits of the class on this metric"),
+    ATTAINMENT,
+    {.is.name = NULL}};
 
 static const struct field class[] = {
     {.is = {.name = "NAME", .help = "a class: requests that meet every condition, and limits for them"},
@@ -178,7 +178,21 @@ static int read_range(const struct json *o, const char *key, uint32_t *from, uin
     return 0;
 }
 
-static int read_class(struct slo *slo, const struct json *classes, const cJSON *node, struct error *err)
+/* The place of a name among the workload's classes, from 1; 0: it has none of that name. */
+static uint32_t place_in_workload(const struct json *workload, const char *name)
+{
+    struct json classes = json_member(workload, "classes");
+    uint32_t place = 0;
+    for (const cJSON *n = cJSON_IsObject(classes.node) ? classes.node->child : NULL; n; n = n->next) {
+        place++;
+        if (strcmp(n->string, name) == 0)
+            return place;
+    }
+    return 0;
+}
+
+static int read_class(struct slo *slo, const struct json *classes, const cJSON *node, const struct json *workload,
+                      struct error *err)
 {
     struct json at = json_member(classes, node->string);
     if (slo->class_count == SLO_CLASSES_MAX)
@@ -189,14 +203,18 @@ static int read_class(struct slo *slo, const struct json *classes, const cJSON *
     if (!cJSON_IsObject(at.node) || strlen(node->string) >= sizeof c->name)
         return json_complain(&at, "a name of at most 31 bytes and an object with conditions and limits", err);
     snprintf(c->name, sizeof c->name, "%s", node->string);
+    c->workload = place_in_workload(workload, node->string);
     if (fields_read(&at, class_fields, &said, err) ||
         read_range(&at, "priority", &c->priority_from, &c->priority_to, &any, err) ||
         read_range(&at, "client", &c->client_from, &c->client_to, &any, err) ||
         read_range(&at, "prompt_tokens", &c->prompt_from, &c->prompt_to, &any, err) ||
         read_range(&at, "output_tokens", &c->output_from, &c->output_to, &any, err))
         return -1;
-    if (!any)
-        return json_complain(&at, "a condition: priority, client, prompt_tokens or output_tokens", err);
+    if (!any && c->workload == 0)
+        return json_complain(&at,
+                             "a condition: priority, client, prompt_tokens or output_tokens; or the name of one of the "
+                             "workload's classes",
+                             err);
     slo->attainment[slo->class_count] = said.attainment;
     return read_limits(slo, &at, slo->class_count, err);
 }
@@ -211,7 +229,7 @@ static int read_windows(struct slo *slo, const struct json *at, struct error *er
     return 0;
 }
 
-int slo_read(struct slo *out, const struct json *at, struct error *err)
+int slo_read(struct slo *out, const struct json *at, const struct json *workload, struct error *err)
 {
     struct scope_said said = {0};
     *out = (struct slo){0};
@@ -225,7 +243,7 @@ int slo_read(struct slo *out, const struct json *at, struct error *err)
     if (classes.node && !cJSON_IsObject(classes.node))
         return json_complain(&classes, "an object of classes by name", err);
     for (const cJSON *n = classes.node ? classes.node->child : NULL; n; n = n->next)
-        if (read_class(out, &classes, n, err))
+        if (read_class(out, &classes, n, workload, err))
             return -1;
     return 0;
 }

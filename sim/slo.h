@@ -22,6 +22,7 @@ struct slo_limit {
 /* Requests that have something in common: every condition that it names. */
 struct slo_class {
     char name[32];
+    uint32_t workload; /* the workload's class of its name, from 1; 0: conditions alone say who belongs to it */
     uint32_t priority_from, priority_to, client_from, client_to, prompt_from, prompt_to, output_from, output_to;
 };
 
@@ -40,14 +41,15 @@ struct slo {
 
 extern const struct field slo_fields[];
 
-/* Reads a scenario's "slo"; an absent one asks nothing. */
-int slo_read(struct slo *out, const struct json *at, struct error *err);
+/* Reads a scenario's "slo"; an absent one asks nothing. A class that has the name of one of the workload's is of its
+ * requests. */
+int slo_read(struct slo *out, const struct json *at, const struct json *workload, struct error *err);
 
 static inline bool slo_class_holds(const struct slo_class *c, const struct request *r)
 {
-    return r->origin.priority >= c->priority_from && r->origin.priority <= c->priority_to &&
-           r->origin.client >= c->client_from && r->origin.client <= c->client_to &&
-           r->prompt_tokens >= c->prompt_from && r->prompt_tokens <= c->prompt_to &&
+    return (c->workload == 0 || r->origin.workload == c->workload) && r->origin.priority >= c->priority_from &&
+           r->origin.priority <= c->priority_to && r->origin.client >= c->client_from &&
+           r->origin.client <= c->client_to && r->prompt_tokens >= c->prompt_from && r->prompt_tokens <= c->prompt_to &&
            r->output_tokens >= c->output_from && r->output_tokens <= c->output_to;
 }
 

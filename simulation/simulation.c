@@ -57,10 +57,20 @@ static int run_whole(struct simulation *s, const struct simulation_options *o, s
 {
     struct request_source own = {0}, *source = o->source ? o->source : &own;
     struct observer observer = run_metrics_observer(&s->metrics);
-    observer.next = o->observers;
+    struct session_stats *sessions = &s->metrics.sessions;
+    struct observer turns = session_stats_observer(sessions);
     if (source == &own && scenario_open_workload(&s->scenario, &own, err))
         return -1;
+    turns.next = o->observers;
+    observer.next = source->sessions ? &turns : o->observers;
+    if (source->sessions)
+        session_stats_init(sessions);
     int status = cluster_run(&s->scenario.cluster, source, &observer, &o->control, totals, err);
+    size_t count = 0;
+    if (source->sessions) {
+        const struct session_record *records = source->sessions(source->state, &count);
+        session_stats_take(sessions, records, count);
+    }
     request_source_destroy(&own);
     return status;
 }

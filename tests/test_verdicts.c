@@ -58,7 +58,7 @@ static void begin(struct judged *j, const char *slo)
     *j = (struct judged){0};
     expect_ok(json_parse(slo, "test", &j->root, &err), &err);
     struct json at = json_member(&j->root, "slo");
-    expect_ok(slo_read(&j->slo, &at, &err), &err);
+    expect_ok(slo_read(&j->slo, &at, &(struct json){0}, &err), &err);
     expect_ok(attainment_init(&j->attainment, &j->slo, &err), &err);
     for (int m = 0; m < METRIC_COUNT; m++)
         samples_init(&j->samples[m], 5);

@@ -11,11 +11,19 @@ static uint64_t key_of(uint64_t what, uint64_t which, uint64_t place)
     return key ? key : 1;
 }
 
+/* Hashes that go on after the one of the prompt's last piece are of its answer, too. */
+static bool covers_answer(const struct request *r)
+{
+    return r->hash_count > (r->prompt_tokens + r->hash_tokens - 1) / r->hash_tokens;
+}
+
 /* Blocks that a hash ends in the middle of belong to the next one. */
 static bool hash_unit(const struct request *r, uint32_t i, uint32_t block_tokens, struct content_unit *out)
 {
     uint64_t start = (uint64_t)i * r->hash_tokens, end = start + r->hash_tokens;
-    if (i >= r->hash_count || end > r->prompt_tokens)
+    if (i >= r->hash_count)
+        return false;
+    if (end > r->prompt_tokens && (end > (uint64_t)r->prompt_tokens + r->generated || !covers_answer(r)))
         return false;
     out->key = key_of(KEY_HASH, r->hashes[i], 0);
     out->first_block = (uint32_t)(start / block_tokens);

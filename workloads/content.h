@@ -19,8 +19,8 @@ static inline bool content_is_shared(const struct request *r)
     return r->hash_count > 0 || r->origin.prefix_group > 0 || r->origin.session > 0;
 }
 
-/* The request's unit `i` in blocks of `block_tokens`; false when it has no more. A conversation's go on into the
- * answer, as far as that is there; all others end with the prompt. */
+/* The request's unit `i` in blocks of `block_tokens`; false when it has no more. Those of a conversation, and
+ * of hashes that cover the answer, go on into it, as far as that is there; all others end with the prompt. */
 bool content_unit(const struct request *r, uint32_t i, uint32_t block_tokens, struct content_unit *out);
 
 #endif

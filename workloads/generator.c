@@ -35,8 +35,10 @@ struct generator {
     struct client *clients; /* [client_count] of a closed loop; NULL: open loop */
     uint32_t *ready;        /* [client_count] ring: those that have no request out */
     size_t client_count, first_ready, ready_count;
-    uint64_t sessions; /* begun so far */
-    uint32_t turns;    /* of a conversation */
+    uint64_t sessions;              /* begun so far */
+    struct session_record *records; /* [sessions] where conversations have several turns */
+    size_t record_capacity;
+    uint32_t turns; /* of a conversation */
     sim_time think;
 };
 
@@ -72,15 +74,43 @@ static int closed_next(struct generator *g, struct arrival *out)
     return 1;
 }
 
+static int begin_conversation(struct generator *g, struct client *c, struct error *err)
+{
+    struct session_record *grown = array_grow(g->records, &g->record_capacity, g->sessions + 1, sizeof *grown);
+    if (!grown)
+        return error_no_memory(err);
+    g->records = grown;
+    grown[g->sessions] = (struct session_record){.began = c->ready, .ended = c->ready};
+    *c = (struct client){.ready = c->ready, .session = ++g->sessions, .turns_left = g->turns};
+    return 0;
+}
+
 /* Lengths are of what is said anew. */
-static void converse(struct generator *g, struct arrival *out)
+static int converse(struct generator *g, struct arrival *out, struct error *err)
 {
     struct client *c = &g->clients[out->origin.client];
-    if (c->turns_left == 0)
-        *c = (struct client){.ready = c->ready, .session = ++g->sessions, .turns_left = g->turns};
+    if (c->turns_left == 0 && begin_conversation(g, c, err))
+        return -1;
     c->turns_left--;
     out->prompt_tokens += c->said;
     out->origin.session = c->session;
+    out->origin.turn = ++g->records[c->session - 1].turns;
+    return 0;
+}
+
+static void record_answer(struct generator *g, const struct request *r, sim_time at)
+{
+    struct session_record *record = &g->records[r->origin.session - 1];
+    record->ended = at;
+    record->answered += r->generated == r->output_tokens;
+    record->complete = record->answered == g->turns;
+}
+
+static const struct session_record *generator_sessions(void *state, size_t *count)
+{
+    const struct generator *g = state;
+    *count = g->sessions;
+    return g->records;
 }
 
 /* Every client thinks as long, so they are ready in the order they were served. One that was refused begins anew. */
@@ -88,6 +118,8 @@ static void closed_finished(void *state, const struct request *r, sim_time at)
 {
     struct generator *g = state;
     struct client *c = &g->clients[r->origin.client];
+    if (r->origin.session > 0)
+        record_answer(g, r, at);
     c->ready = at + g->think;
     c->said = r->prompt_tokens + r->generated;
     if (r->generated == 0)
@@ -114,9 +146,7 @@ static int generator_next(void *state, struct arrival *out, struct error *err)
     }
     g->left--;
     draw_lengths(g, out);
-    if (g->turns > 1)
-        converse(g, out);
-    return 1;
+    return g->turns > 1 && converse(g, out, err) ? -1 : 1;
 }
 
 static void generator_destroy(void *state)
@@ -128,6 +158,7 @@ static void generator_destroy(void *state)
         gsl_rng_free(g->prompt.rng);
     if (g->output.rng)
         gsl_rng_free(g->output.rng);
+    free(g->records);
     free(g->pairs);
     free(g->clients);
     free(g->ready);
@@ -315,6 +346,7 @@ int generator_create(const struct json *workload, uint64_t requests, uint64_t se
     }
     *out = (struct request_source){.next = generator_next,
                                    .finished = g->ready ? closed_finished : NULL,
+                                   .sessions = g->turns > 1 ? generator_sessions : NULL,
                                    .destroy = generator_destroy,
                                    .state = g};
     return 0;

@@ -52,7 +52,10 @@ struct origin {
     uint32_t client;        /* who sends it */
     uint32_t prefix_group;  /* its first prefix_tokens are the same in all requests of the group; 0: none */
     uint32_t prefix_tokens; /* at most its prompt */
-    uint64_t session;       /* a conversation: its prompt begins with the one before and that one's answer; 0: none */
+    uint64_t session;       /* a conversation or a program: its prompt begins with one before and that one's answer; 0:
+                               none */
+    uint32_t turn;          /* its place in the session, from 1; 0: nobody counts them */
+    uint32_t workload;      /* its class in the scenario's workload, from 1; 0: the workload has none */
 };
 
 /* Where something stands in a cluster's lists (sim/cluster.h): the batches that run, and the queues that requests stand
@@ -81,7 +84,8 @@ struct request {
     uint32_t predicted_tokens;  /* what is predicted of output_tokens; 0 where nobody asked */
     struct origin origin;
     uint64_t *hashes; /* [hash_count] of what its prompt's pieces of hash_tokens hold, each with all before it; these
-                         and the next are kept only where somebody looks at them */
+                         and the next are kept only where somebody looks at them. Those past the prompt's are of its
+                         answer (content.h) */
     uint32_t hash_count, hash_tokens, hash_capacity;
     struct ordered place;          /* in the waiting queue, where that has an order */
     struct request *older, *newer; /* neighbours among those that wait, by waiting_since */

@@ -28,6 +28,15 @@ struct arrival {
 
 enum { SOURCE_WAITS = 2 };
 
+/* A conversation or a program, from its first request on. */
+struct session_record {
+    sim_time began, ended; /* its first arrival; its last answer so far */
+    sim_time tools;        /* that it has spent in tools, of those at once the sum */
+    uint32_t turns;        /* requests that have come */
+    uint32_t answered;     /* of these */
+    bool complete;         /* all its requests are answered */
+};
+
 struct request_source {
     /* 1 and fills *out, 0 at the end, -1 on error, SOURCE_WAITS when nobody comes before a request has finished
      * (closed loop). Arrivals never go back in time. */
@@ -35,6 +44,11 @@ struct request_source {
     /* A request has finished, or was refused (it has generated nothing then), at `at`; times never go back. NULL: the
      * source does not care. */
     void (*finished)(void *state, const struct request *r, sim_time at);
+    /* The last arrival has not come yet: the next call of next() gives it again, or another that comes before it now
+     * that a request has finished. NULL: what has been given stays the next one. */
+    void (*put_back)(void *state);
+    /* How its sessions went, [*count] in order of their first requests; the source's own. NULL: it does not say. */
+    const struct session_record *(*sessions)(void *state, size_t *count);
     void (*destroy)(void *state);
     void *state;
     bool routed; /* its arrivals say their station, and what is predicted of them */

@@ -53,11 +53,9 @@ bool time_unit_at(size_t index, struct named *out)
     return true;
 }
 
-int trace_write_line(FILE *out, const struct arrival *a)
+int trace_write_members(FILE *out, const struct arrival *a)
 {
-    int written =
-        fprintf(out, "{\"arrival_s\": %lld.%09lld, \"prompt_tokens\": %u, \"output_tokens\": %u",
-                (long long)(a->at / 1000000000), (long long)(a->at % 1000000000), a->prompt_tokens, a->output_tokens);
+    int written = fprintf(out, "\"prompt_tokens\": %u, \"output_tokens\": %u", a->prompt_tokens, a->output_tokens);
     const struct origin *o = &a->origin;
     if (written >= 0 && a->max_output_tokens)
         written = fprintf(out, ", \"max_output_tokens\": %u", a->max_output_tokens);
@@ -73,7 +71,14 @@ int trace_write_line(FILE *out, const struct arrival *a)
         written = fprintf(out, "%s%llu", i ? ", " : ", \"hash_ids\": [", (unsigned long long)a->hashes[i]);
     if (written >= 0 && a->hash_count)
         written = fprintf(out, "], \"hash_tokens\": %u", a->hash_tokens);
-    return written >= 0 && fputs("}\n", out) >= 0 ? 0 : -1;
+    return written >= 0 ? 0 : -1;
+}
+
+int trace_write_line(FILE *out, const struct arrival *a)
+{
+    int written =
+        fprintf(out, "{\"arrival_s\": %lld.%09lld, ", (long long)(a->at / 1000000000), (long long)(a->at % 1000000000));
+    return written >= 0 && trace_write_members(out, a) == 0 && fputs("}\n", out) >= 0 ? 0 : -1;
 }
 
 int trace_complain(const struct trace_row *row, size_t column, const char *expected, const char *found,
@@ -283,12 +288,54 @@ int trace_open(const char *file, const struct trace_options *options, struct req
         error_no_memory(err);
     else
         t->lines = lines_open(file, err);
+    t->row.open = options && options->open;
     if (!t->lines || begin(t, options ? options : &none, err)) {
         trace_destroy(t);
         return -1;
     }
     *out = (struct request_source){.next = trace_next, .destroy = trace_destroy, .state = t};
     return 0;
+}
+
+bool trace_is_closed(const struct request_source *trace)
+{
+    const struct trace *t = trace->state;
+    return t->row.format->is_closed && t->row.format->is_closed(t->row.line.text);
+}
+
+/* All lines, in any order; each adds its requests to the row's programs. */
+static int read_rows(struct trace *t, struct error *err)
+{
+    struct trace_row *row = &t->row;
+    bool any_hashes = false;
+    int got = 1;
+    while (got == 1) {
+        struct arrival a = {0};
+        if (row->format->read(row, &a, err) || (row->format->block_tokens && add_to_blocks(t, &a, err)))
+            return -1;
+        any_hashes |= a.hash_count > 0;
+        row->is_first = false;
+        got = lines_next(t->lines, &row->line, err);
+    }
+    bool unsettled = any_hashes && row->format->block_tokens && t->blocks.tokens == 0;
+    return got < 0 || (unsettled && trace_blocks_settle(&t->blocks, t->file, err)) ? -1 : 0;
+}
+
+int trace_read_programs(struct request_source *trace, struct programs *out, struct error *err)
+{
+    struct trace *t = trace->state;
+    if (!t->row.format->is_closed)
+        return error_set(err, ERROR_INPUT,
+                         "%s: is a trace of format %s, which does not say whom requests wait for; expected bailian, "
+                         "llmservingsim, mooncake or tandem with workload.loop \"closed\"",
+                         t->file, t->row.format->name);
+    struct program_rows *rows = t->row.programs = program_rows_create(err);
+    if (!rows)
+        return -1;
+    int status = read_rows(t, err) || program_rows_build(rows, t->blocks.tokens, out, err) ? -1 : 0;
+    t->row.programs = NULL;
+    program_rows_destroy(rows);
+    return status;
 }
 
 struct trace_reading trace_reading(const struct request_source *trace)

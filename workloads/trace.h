@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "workloads/program.h"
 #include "workloads/source.h"
 
 enum { TRACE_TOKENS_MAX = 100000000 }; /* of a prompt, an output or a block */
@@ -25,6 +26,7 @@ struct trace_options {
     const char *format;     /* NULL: detected */
     const char *time_unit;  /* of its time stamps; NULL: the format's */
     long long block_tokens; /* that a hash id of a mooncake trace stands for; 0: told from the file */
+    bool open;              /* requests come at their times although the trace says whom they wait for */
 };
 
 struct trace_row;
@@ -41,8 +43,10 @@ struct trace_format {
     bool (*detect)(const char *first_line);
     /* Reads the first line where that is a header; NULL: it is a request. */
     int (*read_header)(struct trace_row *row, struct error *err);
-    /* Reads a line; `at` is absolute in the trace's own clock. */
+    /* Reads a line; `at` is absolute in the trace's own clock. Where the row has programs, it is put there. */
     int (*read)(struct trace_row *row, struct arrival *out, struct error *err);
+    /* Whether the file's first line says that requests wait for others; NULL: no line can say so. */
+    bool (*is_closed)(const char *first_line);
 };
 
 extern const struct trace_format trace_format_azure, trace_format_bailian, trace_format_burstgpt,
@@ -58,6 +62,13 @@ bool time_unit_at(size_t index, struct named *out);
 
 /* Opens a trace; `options` may be NULL. Times are made relative to the first request. */
 int trace_open(const char *file, const struct trace_options *options, struct request_source *out, struct error *err);
+
+/* Whether the first line of a trace that trace_open() opened says that requests wait for others. */
+bool trace_is_closed(const struct request_source *trace);
+
+/* Reads all of a trace that trace_open() opened, and of which nothing is read yet, as programs. Returns 0, or -1: also
+ * where its format does not say who waits for whom. */
+int trace_read_programs(struct request_source *trace, struct programs *out, struct error *err);
 
 enum block_evidence { BLOCKS_NONE, BLOCKS_STATED, BLOCKS_SHOWN, BLOCKS_ASSUMED };
 
@@ -76,5 +87,11 @@ struct trace_reading trace_reading(const struct request_source *trace);
 
 /* Writes one arrival as a line of our JSONL. Returns 0, or -1 with errno set. */
 int trace_write_line(FILE *out, const struct arrival *arrival);
+
+/* The same of a line's members but its time, without braces. */
+int trace_write_members(FILE *out, const struct arrival *arrival);
+
+/* Writes programs as lines of our JSONL, which say whom requests wait for. */
+int programs_write(FILE *out, const struct programs *programs);
 
 #endif

@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The JSONL formats: Qwen-Bailian's, LLMServingSim's workloads, Mooncake's (kvcache-ai/Mooncake, FAST'25 traces), a
  * server's stamps as LLMServingSim's benchmark of vLLM writes them, and our own. */
-#include <math.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/array.h"
-#include "workloads/trace_row.h"
-
-#define WHOLE_MAX 9007199254740992.0 /* beyond it JSON's numbers leave some out */
-
-/* Seconds since 1970: what lies between them is a date of 2001 to 2096, not the time since a trace began. */
-#define DATES_FROM_S 1e9
-#define DATES_TO_S 4e9
-
-static const double unit_ns[TIME_UNITS] = {[TIME_S] = 1e9, [TIME_MS] = 1e6, [TIME_US] = 1e3, [TIME_NS] = 1};
-static const char *const unit_words[TIME_UNITS] = {"seconds", "milliseconds", "microseconds", "nanoseconds"};
+#include "workloads/trace_agents.h"
+#include "workloads/trace_follow.h"
 
 static bool has_keys(const char *line, const char *first, const char *second)
 {
@@ -48,177 +38,83 @@ static bool tandem_detect(const char *line)
     return has_keys(line, "\"arrival_s\"", "\"prompt_tokens\"");
 }
 
-/* A line's object, and where complaints about it go. */
-struct object {
-    struct trace_row *row;
-    const cJSON *node;
-    struct error *err;
-};
-
-/* `found` is NULL where it is the line that lacks something. */
-static int complain(const struct object *o, const cJSON *found, const char *expected)
+static bool mooncake_is_closed(const char *line)
 {
-    char *text = found ? cJSON_PrintUnformatted(found) : NULL;
-    trace_complain(o->row, 1, expected, text ? text : o->row->line.text, o->err);
-    cJSON_free(text);
-    return -1;
+    return strstr(line, "\"wait_for\"") || strstr(line, "\"request_id\"") || strstr(line, "\"session_id\"");
 }
 
-/* The member `key`; NULL where there is none. A key that is there twice leaves open which is meant. */
-static int find(const struct object *o, const char *key, const cJSON **out)
+static bool tandem_is_closed(const char *line)
 {
-    *out = NULL;
-    for (const cJSON *child = o->node->child; child; child = child->next) {
-        if (strcmp(child->string, key) != 0)
-            continue;
-        if (*out)
-            return error_set(o->err, ERROR_INPUT, "%s:%ld: has the key \"%s\" twice", o->row->file, o->row->line.number,
-                             key);
-        *out = child;
-    }
-    return 0;
+    return strstr(line, "\"id\"") != NULL;
 }
 
-static bool is_whole(const cJSON *node, double least, double most)
+static bool llmservingsim_is_closed(const char *line)
 {
-    return cJSON_IsNumber(node) && node->valuedouble >= least && node->valuedouble <= most &&
-           node->valuedouble == floor(node->valuedouble);
+    return strstr(line, "\"sub_requests\"") || strstr(line, "\"nodes\"");
 }
 
-enum need { NEEDED, OPTIONAL };
-
-/* A member that is a whole number; an optional one that is missing leaves *out as it is. */
-static int read_whole(const struct object *o, const char *key, enum need need, double least, double most, double *out)
+/* All requests have times: it is for the scenario to say that they wait. */
+static bool open_unless_asked(const char *line)
 {
-    const cJSON *node;
-    if (find(o, key, &node))
-        return -1;
-    if (!node && need == OPTIONAL)
-        return 0;
-    if (!is_whole(node, least, most)) {
-        char expected[120];
-        snprintf(expected, sizeof expected, "\"%s\",%s a whole number from %.0f to %.0f,", key,
-                 need == OPTIONAL ? " if any," : "", least, most);
-        return complain(o, node, expected);
-    }
-    *out = node->valuedouble;
-    return 0;
+    (void)line;
+    return false;
 }
 
-static int read_count(const struct object *o, const char *key, enum need need, double least, double most, uint32_t *out)
+static int mooncake_lengths(const struct object *o, struct arrival *out)
 {
-    double value = *out;
-    if (read_whole(o, key, need, least, most, &value))
-        return -1;
-    *out = (uint32_t)value;
-    return 0;
+    return object_count(o, "input_length", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
+           object_count(o, "output_length", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens) ||
+           object_hashes(o, 0, out);
 }
 
-/* The unit other than `unit` in which a number is a date of our time; TIME_UNITS where there is none. */
-static enum time_unit unit_of_date(double value, enum time_unit unit)
-{
-    for (int u = 0; u < TIME_UNITS; u++)
-        if (u != (int)unit && value * unit_ns[u] >= DATES_FROM_S * 1e9 && value * unit_ns[u] < DATES_TO_S * 1e9)
-            return (enum time_unit)u;
-    return TIME_UNITS;
-}
-
-static int complain_of_date(const struct object *o, const char *key, double value, enum time_unit is)
-{
-    enum time_unit assumed = o->row->unit;
-    time_t seconds = (time_t)(value * unit_ns[is] / 1e9);
-    struct tm date;
-    char day[16] = "";
-    if (gmtime_r(&seconds, &date))
-        strftime(day, sizeof day, "%Y-%m-%d", &date);
-    return error_set(o->err, ERROR_INPUT,
-                     "%s:%ld: \"%s\" %.15g is %s in %s, but %.1f days in %s, which a %s trace has; state its unit, "
-                     "s, ms, us or ns, by workload.time_unit or trace --time-unit",
-                     o->row->file, o->row->line.number, key, value, day, unit_words[is],
-                     value * unit_ns[assumed] / 86400e9, unit_words[assumed], o->row->format->name);
-}
-
-/* In nanoseconds; whole units are exact however long ago they count from. */
-static sim_time time_of(double value, double ns)
-{
-    double whole = floor(value);
-    return (sim_time)whole * (sim_time)ns + (sim_time)((value - whole) * ns + 0.5);
-}
-
-/* A time stamp in the trace's unit. Where nobody has stated that, numbers that cannot be in it are errors: a fraction
- * of a format of whole numbers, or a date in another unit where the trace begins. */
-static int read_time(const struct object *o, const char *key, sim_time *out)
-{
-    const struct trace_row *row = o->row;
-    const cJSON *node;
-    char expected[160];
-    if (find(o, key, &node))
-        return -1;
-    double value = cJSON_IsNumber(node) ? node->valuedouble : NAN, most = 9e18 / unit_ns[row->unit];
-    bool open = !row->unit_stated && !row->format->unit_in_key, in_range = value >= 0 && value <= most;
-    enum time_unit date = open && (row->is_first || !in_range) ? unit_of_date(value, row->unit) : TIME_UNITS;
-    if (date != TIME_UNITS)
-        return complain_of_date(o, key, value, date);
-    if (!in_range) {
-        snprintf(expected, sizeof expected, "\"%s\" in %s, from 0 to %g,", key, unit_words[row->unit], most);
-        return complain(o, node, expected);
-    }
-    if (open && row->unit != TIME_S && value != floor(value)) {
-        snprintf(expected, sizeof expected,
-                 "\"%s\" in whole %s, or its unit stated (workload.time_unit, trace --time-unit: s, ms, us or ns)", key,
-                 unit_words[row->unit]);
-        return complain(o, node, expected);
-    }
-    *out = time_of(value, unit_ns[row->unit]);
-    return 0;
-}
-
-/* Hashes of the prompt's pieces, if there are any. */
-static int read_hashes(const struct object *o, uint32_t piece, struct arrival *out)
-{
-    static const char *const expected = "\"hash_ids\", if any, as a list of whole numbers from 0 to 9007199254740992,";
-    struct hash_buffer *hashes = &o->row->hashes;
-    const cJSON *list;
-    uint32_t count = 0;
-    if (find(o, "hash_ids", &list))
-        return -1;
-    if (list && !cJSON_IsArray(list))
-        return complain(o, list, expected);
-    count = list ? hashes->listed : 0;
-    for (const cJSON *id = list ? list->child : NULL; id; id = id->next) {
-        if (!is_whole(id, 0, WHOLE_MAX))
-            return complain(o, id, expected);
-        uint64_t *grown = array_grow(hashes->ids, &hashes->capacity, count + 1, sizeof *grown);
-        if (!grown)
-            return error_no_memory(o->err);
-        hashes->ids = grown;
-        hashes->ids[count++] = (uint64_t)id->valuedouble;
-    }
-    out->hashes = hashes->ids;
-    out->hash_count = count;
-    out->hash_tokens = piece;
-    return 0;
-}
-
+/* Dynamo's and AIPerf's: sessions of turns with delays, and agents whose requests name those that they wait for. */
 static int mooncake_object(const struct object *o, struct arrival *out)
 {
-    return read_time(o, "timestamp", &out->at) ||
-           read_count(o, "input_length", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
-           read_count(o, "output_length", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens) || read_hashes(o, 0, out);
+    static const struct follow_keys keys = {.lengths = mooncake_lengths,
+                                            .times = {"timestamp", "created_time"},
+                                            .request = "request_id",
+                                            .session = "session_id",
+                                            .after = "wait_for",
+                                            .delays = {"delay", "delay_ms"},
+                                            .tool = "tool_wait_ms",
+                                            .ns = 1e6,
+                                            .chained = true};
+    return follow_read(o, &keys, out);
 }
 
+static int bailian_object(const struct object *o, struct arrival *out)
+{
+    static const struct follow_keys keys = {.lengths = mooncake_lengths,
+                                            .times = {"timestamp"},
+                                            .request = "chat_id",
+                                            .after = "parent_chat_id",
+                                            .recorded = true};
+    return follow_read(o, &keys, out);
+}
+
+static int llmservingsim_lengths(const struct object *o, struct arrival *out)
+{
+    return object_time(o, "arrival_time_ns", &out->at) ||
+           object_count(o, "input_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
+           object_count(o, "output_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens);
+}
+
+/* A request, a chain of "sub_requests" with tools between them, or a graph of "nodes" and "edges". */
 static int llmservingsim_object(const struct object *o, struct arrival *out)
 {
-    return read_time(o, "arrival_time_ns", &out->at) ||
-           read_count(o, "input_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
-           read_count(o, "output_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens);
+    if (agents_has(o))
+        return agents_read(o, out);
+    static const struct row_said alone = {0};
+    if (llmservingsim_lengths(o, out))
+        return -1;
+    return o->row->programs ? program_rows_add(o->row->programs, out, &alone, o->err) : 0;
 }
 
 static int stamps_object(const struct object *o, struct arrival *out)
 {
-    return read_time(o, "arrival_time", &out->at) ||
-           read_count(o, "input_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
-           read_count(o, "output_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens);
+    return object_time(o, "arrival_time", &out->at) ||
+           object_count(o, "input_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
+           object_count(o, "output_toks", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens);
 }
 
 /* Who asks: every member may be left out. */
@@ -226,31 +122,45 @@ static int read_origin(const struct object *o, struct arrival *out)
 {
     struct origin *origin = &out->origin;
     double session = 0;
-    if (read_count(o, "priority", OPTIONAL, 0, TRACE_TOKENS_MAX, &origin->priority) ||
-        read_count(o, "client", OPTIONAL, 0, 1000000, &origin->client) ||
-        read_count(o, "prefix_group", OPTIONAL, 0, TRACE_TOKENS_MAX, &origin->prefix_group) ||
-        read_count(o, "prefix_tokens", OPTIONAL, 0, TRACE_TOKENS_MAX, &origin->prefix_tokens) ||
-        read_whole(o, "session", OPTIONAL, 1, WHOLE_MAX, &session))
+    if (object_count(o, "priority", OPTIONAL, 0, TRACE_TOKENS_MAX, &origin->priority) ||
+        object_count(o, "client", OPTIONAL, 0, 1000000, &origin->client) ||
+        object_count(o, "prefix_group", OPTIONAL, 0, TRACE_TOKENS_MAX, &origin->prefix_group) ||
+        object_count(o, "prefix_tokens", OPTIONAL, 0, TRACE_TOKENS_MAX, &origin->prefix_tokens) ||
+        object_whole(o, "session", OPTIONAL, 1, WHOLE_MAX, &session))
         return -1;
     origin->session = (uint64_t)session;
     return origin->prefix_tokens <= out->prompt_tokens && (origin->prefix_tokens > 0) == (origin->prefix_group > 0)
                ? 0
-               : complain(o, NULL, "\"prefix_tokens\", at most \"prompt_tokens\", with a \"prefix_group\" from 1 on,");
+               : object_complain(o, NULL,
+                                 "\"prefix_tokens\", at most \"prompt_tokens\", with a \"prefix_group\" from 1 on,");
+}
+
+static int tandem_lengths(const struct object *o, struct arrival *out)
+{
+    const cJSON *hashes;
+    uint32_t piece = 0;
+    if (object_count(o, "prompt_tokens", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
+        object_count(o, "output_tokens", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens) ||
+        object_count(o, "max_output_tokens", OPTIONAL, 0, TRACE_TOKENS_MAX, &out->max_output_tokens) ||
+        read_origin(o, out) || object_find(o, "hash_ids", &hashes))
+        return -1;
+    if (!hashes)
+        return 0;
+    return object_count(o, "hash_tokens", NEEDED, 1, TRACE_TOKENS_MAX, &piece) || object_hashes(o, piece, out);
 }
 
 static int tandem_object(const struct object *o, struct arrival *out)
 {
-    const cJSON *hashes;
-    uint32_t piece = 0;
-    if (read_time(o, "arrival_s", &out->at) ||
-        read_count(o, "prompt_tokens", NEEDED, 0, TRACE_TOKENS_MAX, &out->prompt_tokens) ||
-        read_count(o, "output_tokens", NEEDED, 0, TRACE_TOKENS_MAX, &out->output_tokens) ||
-        read_count(o, "max_output_tokens", OPTIONAL, 0, TRACE_TOKENS_MAX, &out->max_output_tokens) ||
-        read_origin(o, out) || find(o, "hash_ids", &hashes))
-        return -1;
-    if (!hashes)
-        return 0;
-    return read_count(o, "hash_tokens", NEEDED, 1, TRACE_TOKENS_MAX, &piece) || read_hashes(o, piece, out);
+    static const struct follow_keys keys = {.lengths = tandem_lengths,
+                                            .times = {"arrival_s"},
+                                            .request = "id",
+                                            .session = "session",
+                                            .after = "after",
+                                            .delays = {"delay_s"},
+                                            .tool = "tool_s",
+                                            .context = "context_tokens",
+                                            .ns = 1e9};
+    return follow_read(o, &keys, out);
 }
 
 /* Where the list of a line's member "hash_ids" begins: after its bracket. NULL where there is none, or the line before
@@ -358,6 +268,11 @@ static int mooncake_read(struct trace_row *row, struct arrival *out, struct erro
     return read_line(row, mooncake_object, out, err);
 }
 
+static int bailian_read(struct trace_row *row, struct arrival *out, struct error *err)
+{
+    return read_line(row, bailian_object, out, err);
+}
+
 static int llmservingsim_read(struct trace_row *row, struct arrival *out, struct error *err)
 {
     return read_line(row, llmservingsim_object, out, err);
@@ -380,6 +295,7 @@ const struct trace_format trace_format_mooncake = {
     .block_tokens = 512,
     .detect = mooncake_detect,
     .read = mooncake_read,
+    .is_closed = mooncake_is_closed,
 };
 
 const struct trace_format trace_format_bailian = {
@@ -388,7 +304,8 @@ const struct trace_format trace_format_bailian = {
     .unit = TIME_S,
     .block_tokens = 16,
     .detect = bailian_detect,
-    .read = mooncake_read,
+    .read = bailian_read,
+    .is_closed = open_unless_asked,
 };
 
 const struct trace_format trace_format_llmservingsim = {
@@ -398,6 +315,7 @@ const struct trace_format trace_format_llmservingsim = {
     .unit_in_key = true,
     .detect = llmservingsim_detect,
     .read = llmservingsim_read,
+    .is_closed = llmservingsim_is_closed,
 };
 
 const struct trace_format trace_format_stamps = {
@@ -415,4 +333,5 @@ const struct trace_format trace_format_tandem = {
     .unit_in_key = true,
     .detect = tandem_detect,
     .read = tandem_read,
+    .is_closed = tandem_is_closed,
 };

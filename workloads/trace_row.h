@@ -5,6 +5,7 @@
 
 #include "base/csv.h"
 #include "base/lines.h"
+#include "workloads/program_rows.h"
 #include "workloads/trace.h"
 
 enum { TRACE_COLUMNS = 3 };
@@ -26,10 +27,12 @@ struct trace_row {
     enum time_unit unit;
     bool unit_stated;
     struct hash_buffer hashes;
-    struct csv_fields fields;     /* this and the rest: of a CSV format */
-    size_t places[TRACE_COLUMNS]; /* of its columns */
-    size_t field_count;           /* of its header */
-    bool without_zone, with_zone; /* a line before said no zone; one other than UTC */
+    struct csv_fields fields;      /* this and the rest: of a CSV format */
+    size_t places[TRACE_COLUMNS];  /* of its columns */
+    size_t field_count;            /* of its header */
+    bool without_zone, with_zone;  /* a line before said no zone; one other than UTC */
+    struct program_rows *programs; /* where requests go that wait for others; NULL: each comes at its time */
+    bool open;                     /* the same, although the trace says whom they wait for */
 };
 
 /* "FILE:LINE:COLUMN: expected EXPECTED in a trace of format FORMAT, found "FOUND"", which is cut short and printable.

@@ -6,8 +6,10 @@
 
 #include "base/array.h"
 #include "base/fields.h"
+#include "workloads/classes.h"
 #include "workloads/generator.h"
 #include "workloads/population.h"
+#include "workloads/program_source.h"
 #include "workloads/resample.h"
 #include "workloads/trace.h"
 
@@ -150,18 +152,30 @@ static int workload_next(void *state, struct arrival *out, struct error *err)
     }
 }
 
+static void workload_put_back(void *state)
+{
+    struct workload *w = state;
+    w->count--;
+    w->inner.put_back(w->inner.state);
+}
+
+static const struct session_record *workload_sessions(void *state, size_t *count)
+{
+    const struct workload *w = state;
+    return w->inner.sessions(w->inner.state, count);
+}
+
 static void workload_finished(void *state, const struct request *r, sim_time at)
 {
     struct workload *w = state;
     w->inner.finished(w->inner.state, r, at);
 }
 
-/* In place of the trace and its repetitions. */
-static int open_resampled(struct workload *w, sim_time block, uint64_t seed, struct error *err)
+/* Another trace takes the place of this one and its repetitions. */
+static int resample(struct workload *w, sim_time block, uint64_t seed, struct error *err)
 {
-    struct request_source trace = {0};
-    if (trace_open(w->file, &w->trace_options, &trace, err))
-        return -1;
+    struct request_source trace = w->inner;
+    w->inner = (struct request_source){0};
     int status = resample_create(&trace, block, w->repeats_left + 1, seed, &w->inner, err);
     w->repeats_left = 0;
     request_source_destroy(&trace);
@@ -170,13 +184,24 @@ static int open_resampled(struct workload *w, sim_time block, uint64_t seed, str
 
 /* What a workload says of its source, whatever that is. */
 struct workload_said {
+    struct class_said of_class; /* first, for class_only */
     double rate_scale, prompt_scale, output_scale;
     long long requests, limit, max_output_tokens;
     const char *trace; /* this and the next ones of a trace alone */
     struct trace_options options;
-    long long repeat;
+    int loop;
+    long long repeat, lanes;
     double resample_s;
 };
+
+/* Whether requests come when the trace says, or once those are answered that they wait for. */
+enum loop { LOOP_TOLD /* by the trace's first line */, LOOP_OPEN, LOOP_CLOSED };
+
+static const struct choice loops[] = {
+    {"open", LOOP_OPEN, "each request comes when the trace says", NULL},
+    {"closed", LOOP_CLOSED, "a request comes once those are answered that it waits for, and tools and delays are over",
+     NULL},
+    {NULL, 0, NULL, NULL}};
 
 static const struct field common_fields[] = {
     {.is = {"requests", PARAM_INTEGER, "requests", 0, 1, 1e12, "how many to generate, or to take of a trace", NULL,
@@ -219,6 +244,15 @@ static const struct field trace_only[] = {
             "tokens that a hash id of a mooncake or bailian trace stands for", NULL, NULL},
      .otherwise = "told from the file",
      .into = FIELD_INTO(struct workload_said, options.block_tokens)},
+    {.is = {.name = "loop", .help = "when requests come that wait for others' answers (sessions and agents)"},
+     .kind = FIELD_CHOICE,
+     .otherwise = "told from the file's first line",
+     .choices = loops,
+     .into = FIELD_INTO(struct workload_said, loop)},
+    {.is = {"lanes", PARAM_INTEGER, "programs", 0, 1, 1e6,
+            "so many sessions or agents at once, each begun as one before it has ended; in a closed loop", NULL, NULL},
+     .otherwise = "each at its time",
+     .into = FIELD_INTO(struct workload_said, lanes)},
     {.is = {"repeat", PARAM_INTEGER, "times", 1, 1, 1e9, "times that the trace is played, one mean gap apart", NULL,
             NULL},
      .into = FIELD_INTO(struct workload_said, repeat)},
@@ -245,10 +279,74 @@ static const struct field generator_only[] = {{.is = {.name = "arrivals", .help 
 static const struct field trace_fields[] = {FIELDS_OF(trace_only), FIELDS_OF(common_fields), {.is.name = NULL}};
 static const struct field generator_fields[] = {FIELDS_OF(generator_only), FIELDS_OF(common_fields), {.is.name = NULL}};
 
+/* Of a class: it may have arrivals of its own, or a share of the workload's. */
+static const struct field class_generator_only[] = {{.is = {.name = "arrivals", .help = "when its requests come"},
+                                                     .kind = FIELD_NAMED,
+                                                     .otherwise = "its share of the workload's",
+                                                     .names = arrival_process_at,
+                                                     .title = "arrival_process"},
+                                                    {.is = {.name = "lengths",
+                                                            .help = "lengths of prompts and outputs, in tokens"},
+                                                     .kind = FIELD_FORMS,
+                                                     .required = true,
+                                                     .members = length_forms},
+                                                    {.is.name = NULL}};
+
+static const struct field class_trace_fields[] = {FIELDS_OF(class_only),
+                                                  FIELDS_OF(trace_only),
+                                                  FIELDS_OF(common_fields),
+                                                  {.is.name = NULL}};
+static const struct field class_generator_fields[] = {FIELDS_OF(class_only),
+                                                      FIELDS_OF(class_generator_only),
+                                                      FIELDS_OF(common_fields),
+                                                      {.is.name = NULL}};
+
+static const struct field class_forms[] = {{.is = {.name = "TRACE", .help = "requests of a trace"},
+                                            .kind = FIELD_OBJECT,
+                                            .when = "trace",
+                                            .members = class_trace_fields},
+                                           {.is = {.name = "GENERATED", .help = "generated requests"},
+                                            .kind = FIELD_OBJECT,
+                                            .members = class_generator_fields},
+                                           {.is.name = NULL}};
+
+static const struct field one_class[] = {{.is = {.name = "NAME",
+                                                 .help = "a class: a workload of its own, and what sets it apart"},
+                                          .kind = FIELD_FORMS,
+                                          .members = class_forms},
+                                         {.is.name = NULL}};
+
+static const struct field classes_fields[] = {
+    {.is = {.name = "classes",
+            .max = WORKLOAD_CLASSES_MAX,
+            .help = "classes of requests, at most 16; slo.classes.NAME asks something of one"},
+     .kind = FIELD_MAP,
+     .required = true,
+     .members = one_class},
+    {.is = {.name = "arrivals", .help = "when requests come of the classes that have a share of them"},
+     .kind = FIELD_NAMED,
+     .otherwise = "each class has its own",
+     .names = arrival_process_at,
+     .title = "arrival_process"},
+    {.is = {"requests", PARAM_INTEGER, "requests", 0, 1, 1e12, "how many of all classes", NULL, NULL},
+     .otherwise = "10000; all where each class ends by itself",
+     .into = FIELD_INTO(struct classes_said, requests)},
+    {.is = {"limit", PARAM_INTEGER, "requests", 0, 1, 1e12, "the workload ends after so many", NULL, NULL},
+     .otherwise = "none",
+     .into = FIELD_INTO(struct classes_said, limit)},
+    {.is = {"rate_scale", PARAM_NUMBER, "", 1, 1e-6, 1e6,
+            "divides every arrival time of all classes; not with closed_loop", NULL, NULL},
+     .into = FIELD_INTO(struct classes_said, rate_scale)},
+    {.is.name = NULL}};
+
 const struct field workload_forms[] = {{.is = {.name = "TRACE", .help = "requests of a trace"},
                                         .kind = FIELD_OBJECT,
                                         .when = "trace",
                                         .members = trace_fields},
+                                       {.is = {.name = "CLASSES", .help = "several workloads at once"},
+                                        .kind = FIELD_OBJECT,
+                                        .when = "classes",
+                                        .members = classes_fields},
                                        {.is = {.name = "GENERATED", .help = "generated requests"},
                                         .kind = FIELD_OBJECT,
                                         .members = generator_fields},
@@ -265,31 +363,64 @@ static int refuse_both(const struct json *workload, struct error *err)
     return 0;
 }
 
+/* Requests wait for others: repetitions and times between programs are the source's. */
+static int open_programs(struct workload *w, const struct workload_said *said, struct error *err)
+{
+    struct programs programs = {0};
+    const struct program_play play = {.times = w->repeats_left + 1,
+                                      .rate_scale = w->rate_scale,
+                                      .lanes = (uint64_t)said->lanes};
+    if (said->resample_s > 0 || w->prompt_scale != 1 || w->output_scale != 1)
+        return error_set(err, ERROR_INPUT,
+                         "workload: expected none of resample_s, prompt_scale and output_scale where "
+                         "requests wait for others' answers (loop \"closed\")");
+    if (said->lanes > 0 && w->rate_scale != 1)
+        return error_set(err, ERROR_INPUT,
+                         "workload.rate_scale: expected none with lanes, whose times follow from "
+                         "the service");
+    if (trace_read_programs(&w->inner, &programs, err))
+        return -1;
+    request_source_destroy(&w->inner);
+    w->repeats_left = 0;
+    w->rate_scale = 1;
+    return program_source_create(&programs, &play, &w->inner, err);
+}
+
 /* The texts live in our own copy. */
 static int open_trace(struct workload *w, const struct workload_said *said, uint64_t seed, struct error *err)
 {
     w->file = said->trace;
     w->trace_options = said->options;
+    w->trace_options.open = said->loop == LOOP_OPEN;
     if (said->requests > 0)
         w->limit = (uint64_t)said->requests;
+    if (trace_open(w->file, &w->trace_options, &w->inner, err))
+        return -1;
+    if (said->loop == LOOP_CLOSED || (said->loop == LOOP_TOLD && trace_is_closed(&w->inner)))
+        return open_programs(w, said, err);
+    if (said->lanes > 0)
+        return error_set(err, ERROR_INPUT,
+                         "workload.lanes: expected only with loop \"closed\", found it with a trace "
+                         "whose requests come at their times");
     if (said->resample_s > 0)
-        return open_resampled(w, sim_time_from_s(said->resample_s), seed, err);
+        return resample(w, sim_time_from_s(said->resample_s), seed, err);
     w->kept = w->repeats_left > 0 ? malloc(KEPT_MAX * sizeof *w->kept) : NULL; /* without it the file is read again */
-    return trace_open(w->file, &w->trace_options, &w->inner, err);
+    return 0;
 }
 
-static int open_inner(struct workload *w, const struct json *workload, uint64_t seed, struct error *err)
+static int open_inner(struct workload *w, const struct json *workload, const struct field *table, uint64_t seed,
+                      struct class_said *of_class, struct error *err)
 {
     bool is_trace = json_member(workload, "trace").node != NULL;
-    struct workload_said said = {.repeat = 1};
+    struct workload_said said = {.of_class = *of_class, .repeat = 1};
     struct json copy = *workload;
     copy.node = w->spec = cJSON_Duplicate(workload->node, 1);
     if (!w->spec)
         return error_no_memory(err);
-    if ((is_trace && refuse_both(workload, err)) ||
-        fields_read(&copy, is_trace ? trace_fields : generator_fields, &said, err) ||
+    if ((is_trace && refuse_both(workload, err)) || fields_read(&copy, table, &said, err) ||
         population_create(workload, seed, &w->population, err))
         return -1;
+    *of_class = said.of_class;
     w->rate_scale = said.rate_scale;
     w->prompt_scale = said.prompt_scale;
     w->output_scale = said.output_scale;
@@ -300,17 +431,21 @@ static int open_inner(struct workload *w, const struct json *workload, uint64_t 
     return is_trace ? open_trace(w, &said, seed, err) : generator_create(&copy, requests, seed, &w->inner, err);
 }
 
-int workload_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err)
+/* A trace or a generator, as the table of its form says. */
+static int open_one(const struct json *workload, const struct field *table, uint64_t seed, struct class_said *of_class,
+                    struct request_source *out, struct error *err)
 {
     struct workload *w = calloc(1, sizeof *w);
     if (!w)
         return error_no_memory(err);
-    if (open_inner(w, workload, seed, err)) {
+    if (open_inner(w, workload, table, seed, of_class, err)) {
         workload_destroy(w);
         return -1;
     }
     *out = (struct request_source){.next = workload_next,
                                    .finished = w->inner.finished ? workload_finished : NULL,
+                                   .put_back = w->inner.put_back ? workload_put_back : NULL,
+                                   .sessions = w->inner.sessions ? workload_sessions : NULL,
                                    .destroy = workload_destroy,
                                    .state = w};
     struct json at = json_member(workload, "clients"), scale = json_member(workload, "rate_scale");
@@ -323,13 +458,37 @@ int workload_create(const struct json *workload, uint64_t seed, struct request_s
     else if (prefixes.node && cJSON_IsNumber(turns.node) && turns.node->valuedouble > 1)
         status =
             json_complain(&prefixes, "none with turns above 1, whose prompts begin with what was said before", err);
-    else if (out->finished && at.node)
+    else if (out->finished && at.node && arrivals.node)
         status = json_complain(&at, "none with closed_loop arrivals, whose clients are the loop's", err);
+    else if (out->put_back && prefixes.node)
+        status = json_complain(&prefixes,
+                               "none where requests wait for others, whose prompts begin with what was said "
+                               "before (loop \"closed\")",
+                               err);
     else if (out->finished && w->rate_scale != 1)
         status = json_complain(&scale, "none with closed_loop arrivals, whose times follow from the service", err);
     if (status)
         workload_destroy(w);
     return status;
+}
+
+static int open_of_class(const struct json *class, uint64_t seed, struct class_said *said, struct request_source *out,
+                         struct error *err)
+{
+    bool is_trace = json_member(class, "trace").node != NULL;
+    return open_one(class, is_trace ? class_trace_fields : class_generator_fields, seed, said, out, err);
+}
+
+int workload_create(const struct json *workload, uint64_t seed, struct request_source *out, struct error *err)
+{
+    struct classes_said said = {0};
+    if (!json_member(workload, "classes").node) {
+        bool is_trace = json_member(workload, "trace").node != NULL;
+        return open_one(workload, is_trace ? trace_fields : generator_fields, seed, &(struct class_said){0}, out, err);
+    }
+    return fields_read(workload, classes_fields, &said, err)
+               ? -1
+               : classes_create(workload, &said, seed, open_of_class, out, err);
 }
 
 static bool has_any(const cJSON *object, const struct field *table)

@@ -355,6 +355,24 @@ static void print_warmup(FILE *out, const struct scenario *s, const struct run_s
         fprintf(out, "  warm-up    nothing cut (%s)\n", s->warmup == WARMUP_MSER5 ? "MSER-5" : "none asked");
 }
 
+static void print_sessions(FILE *out, const struct session_summary *s)
+{
+    const struct summary *length = &s->latencies[SESSION_LENGTH], *first = &s->latencies[SESSION_FIRST_TTFT],
+                         *later = &s->latencies[SESSION_LATER_TTFT];
+    if (s->begun == 0)
+        return;
+    fprintf(out, "  sessions   %llu of %llu complete, %.2f requests each", (unsigned long long)s->complete,
+            (unsigned long long)s->begun, s->turns);
+    if (length->count > 0)
+        fprintf(out, "; %.4g s long (p99 %.4g s), %.1f %% of that in tools", length->at[STAT_MEAN].value * 1e-9,
+                length->at[STAT_P99].value * 1e-9, 100 * s->tool_share);
+    if (first->count > 0)
+        fprintf(out, "; TTFT %.4g s of first requests", first->at[STAT_MEAN].value * 1e-9);
+    if (later->count > 0)
+        fprintf(out, ", %.4g s of later ones", later->at[STAT_MEAN].value * 1e-9);
+    fputc('\n', out);
+}
+
 void text_print_summary(FILE *out, const struct scenario *s, const struct run_summary *r, const struct run_metrics *m,
                         double wall_s)
 {
@@ -371,6 +389,7 @@ void text_print_summary(FILE *out, const struct scenario *s, const struct run_su
     fprintf(out, "  throughput %.2f requests/s, %.0f input + %.0f output tokens/s, goodput %.2f requests/s\n",
             r->requests_per_s, r->input_tokens_per_s, r->output_tokens_per_s, r->goodput_per_s);
     print_latencies(out, r);
+    print_sessions(out, &r->sessions);
     print_where_time_went(out, r);
     print_replicas(out, s, r);
     print_queueing(out, &r->system);

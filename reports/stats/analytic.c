@@ -73,7 +73,8 @@ static int take_sample(const struct scenario *s, struct sample *out, struct erro
     *out = (struct sample){0};
     if (scenario_open_workload(s, &source, err))
         return -1;
-    for (; offered < SAMPLE && (got = source.next(source.state, &a, err)) == 1; offered++) {
+    bool waits = source.finished != NULL;
+    for (; !waits && offered < SAMPLE && (got = source.next(source.state, &a, err)) == 1; offered++) {
         end = a.at;
         if (!can_be_served(&s->cluster, &a))
             continue;
@@ -88,7 +89,7 @@ static int take_sample(const struct scenario *s, struct sample *out, struct erro
     request_source_destroy(&source);
     if (got < 0)
         return -1;
-    if (got == SOURCE_WAITS || offered < 2 || end == 0)
+    if (waits || got == SOURCE_WAITS || offered < 2 || end == 0)
         return error_set(err, ERROR_INPUT, "workload: expected arrivals at a rate, found a closed loop or a batch job");
     out->offered_per_s = ((double)offered - 1) / sim_time_to_s(end);
     out->rate_per_s = out->offered_per_s * (double)out->count / (double)offered;

@@ -61,6 +61,7 @@ void run_metrics_release(struct run_metrics *m)
         bands_release(&m->sums[i].e2e_bands);
     }
     attainment_release(&m->attainment);
+    session_stats_release(&m->sessions);
     free(m->replicas);
     free(m->gaps_ahead);
     m->replicas = NULL;

@@ -10,6 +10,7 @@
 #include "reports/stats/growth.h"
 #include "reports/stats/samples.h"
 #include "reports/stats/sections.h"
+#include "reports/stats/sessions.h"
 #include "sim/cluster.h"
 #include "sim/scenario.h"
 
@@ -77,6 +78,7 @@ struct run_metrics {
     struct run_sections sections;
     struct request_sums sums[SECTIONS_MAX];
     struct attainment attainment;
+    struct session_stats sessions;                   /* asked for where the source tells of them */
     struct station_sums system, queue;               /* the whole cluster; waiting for a first batch */
     struct queue_growth queue_growth, decode_growth; /* of the shared queue; of KV on its way to replicas that decode */
     struct replica_metrics *replicas; /* [replica_count]; not fed under central routing but for busy times */
@@ -173,6 +175,7 @@ struct run_summary {
     size_t delay_count;
     struct tier_summary tiers[MOST_TIERS]; /* [tier_count] */
     size_t tier_count;
+    struct session_summary sessions;
     struct estimate wait_99; /* mean wait in seconds, after the cut, with its 99 % interval */
     struct slo_verdict slo;
     double duration_s; /* the whole run's */

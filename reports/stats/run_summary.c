@@ -339,7 +339,7 @@ int run_metrics_summarise(struct run_metrics *m, const struct scenario *s, const
     *out = (struct run_summary){.totals = *totals, .warmup = find_cut(m, s), .mfu = NAN};
     out->duration_s = duration > 0 ? duration : 1e-9;
     double rest_s = fmax(out->duration_s - sim_time_to_s(out->warmup.at), 1e-9);
-    if (m->out_of_memory || summarise_latencies(m, out, err))
+    if (m->out_of_memory || summarise_latencies(m, out, err) || session_stats_summarise(&m->sessions, &out->sessions))
         return error_no_memory(err);
     summarise_requests(m, rest_s, out);
     summarise_kv(s, out);

@@ -137,6 +137,24 @@ static int save_latencies(struct store *s, sqlite3_int64 run, const struct run_m
                : 0;
 }
 
+/* How sessions and agents fared. */
+static int save_sessions(struct store *s, sqlite3_int64 run, const struct session_summary *sessions, struct error *err)
+{
+    static const char scope[] = "sessions";
+    if (sessions->begun == 0)
+        return 0;
+    for (int i = 0; i < SESSION_LATENCIES; i++)
+        if (save_latency(s, run, session_latency_names[i], scope, &sessions->latencies[i], err))
+            return -1;
+    return save_value(s, run, "sessions", scope, "count", (double)sessions->begun, "sessions", err) ||
+                   save_value(s, run, "complete_sessions", scope, "count", (double)sessions->complete, "sessions",
+                              err) ||
+                   save_value(s, run, "turns", scope, "mean", sessions->turns, "requests", err) ||
+                   save_value(s, run, "tool_share", scope, "value", sessions->tool_share, "", err)
+               ? -1
+               : 0;
+}
+
 /* Of a replica, by the name of its pool where there are several. */
 static int save_kv_size(struct store *s, sqlite3_int64 run, const struct kv_size *kv, const char *scope,
                         struct error *err)
@@ -592,11 +610,11 @@ static int save_all(struct store *s, const struct scenario *sc, const struct run
         return -1;
     *run = sqlite3_last_insert_rowid(s->db);
     if (save_latencies(s, *run, m, r, err) || save_values(s, *run, r, err) || save_tiers(s, *run, r, err) ||
-        save_transfers(s, *run, r, err) || save_histograms(s, *run, m, r, err) ||
-        save_scopes(s, *run, &m->attainment, r, err) || save_kv(s, *run, r, err) ||
-        save_targets(s, *run, &sc->slo, &r->slo, err) || save_all_bands(s, *run, m, r, err) ||
-        save_batches(s, *run, &m->batches, err) || save_stations(s, *run, sc, m, r, err) ||
-        save_plugins(s, *run, &sc->cluster, err))
+        save_transfers(s, *run, r, err) || save_sessions(s, *run, &r->sessions, err) ||
+        save_histograms(s, *run, m, r, err) || save_scopes(s, *run, &m->attainment, r, err) ||
+        save_kv(s, *run, r, err) || save_targets(s, *run, &sc->slo, &r->slo, err) ||
+        save_all_bands(s, *run, m, r, err) || save_batches(s, *run, &m->batches, err) ||
+        save_stations(s, *run, sc, m, r, err) || save_plugins(s, *run, &sc->cluster, err))
         return -1;
     return s->rows.requests ? save_rows(s, *run, err) : 0;
 }
