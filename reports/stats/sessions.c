@@ -60,7 +60,7 @@ int session_stats_summarise(const struct session_stats *s, struct session_summar
     out->turns = (double)s->turns / (double)s->begun;
     out->tool_share = s->length_s > 0 ? s->tools_s / s->length_s : NAN;
     for (int i = 0; i < SESSION_LATENCIES; i++)
-        if (samples_summarise(&s->latencies[i], 0, &out->latencies[i]))
+        if (samples_summarise(&s->latencies[i], 0, &out->latencies[i], NULL))
             return -1;
     return s->out_of_memory ? -1 : 0;
 }
