@@ -136,7 +136,9 @@ static int check_groups(const struct scenario *s, size_t index, struct error *er
                                err);
 }
 
-/* A request whose KV comes from elsewhere would find a prefix without the blocks that its windows have left behind. */
+/* What is found of a prefix comes with the windows' blocks at its end, as whoever prefills behind it needs them. Who
+ * decodes behind the whole prompt has left most of them behind: it would ask for more than it is to hold, and in a small
+ * pool wait for ever. */
 static int check_lacking(const struct scenario *s, struct error *err)
 {
     struct json cluster = json_member(&s->root, "cluster"), links = json_member(&cluster, "links"),
