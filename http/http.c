@@ -18,8 +18,8 @@
 enum {
     ALL_BODIES = 64 << 20, /* bytes that bodies under way may take together */
     HEADER_MEMORY = 32768,
-    STACK = 256 << 10,
-    BLOCK = 4096, /* of a streamed answer */
+    STACK = 2 << 20, /* of a connection: JSON may be nested to a thousand levels */
+    BLOCK = 4096,    /* of a streamed answer */
     BACKLOG = 128,
     IDLE_S = 75 /* between two requests of a connection */
 };

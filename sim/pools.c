@@ -137,8 +137,8 @@ static int check_groups(const struct scenario *s, size_t index, struct error *er
 }
 
 /* What is found of a prefix comes with the windows' blocks at its end, as whoever prefills behind it needs them. Who
- * decodes behind the whole prompt has left most of them behind: it would ask for more than it is to hold, and in a small
- * pool wait for ever. */
+ * decodes behind the whole prompt has left most of them behind: it would ask for more than it is to hold, and in a
+ * small pool wait for ever. */
 static int check_lacking(const struct scenario *s, struct error *err)
 {
     struct json cluster = json_member(&s->root, "cluster"), links = json_member(&cluster, "links"),
