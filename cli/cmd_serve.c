@@ -105,11 +105,13 @@ static int open_scenario(const struct arguments *args, struct simulation **out, 
     return 0;
 }
 
-/* The run that is kept is of what arrived: of the trace, where there is one. */
+/* The run that is kept is of what arrived: of the trace, where there is one. Else its name says that its workload is
+ * not what was served. */
 static int name_arrivals(struct scenario *s, const char *trace, struct error *err)
 {
+    const char *how = trace ? " (served live)" : " (served live, arrivals not kept)";
     char name[sizeof s->name];
-    snprintf(name, sizeof name, "%.*s (served live)", (int)(sizeof name - 16), s->name);
+    snprintf(name, sizeof name, "%.*s%s", (int)(sizeof name - strlen(how) - 1), s->name, how);
     snprintf(s->name, sizeof s->name, "%s", name);
     cJSON *file = trace ? cJSON_CreateString(trace) : NULL;
     char *text = file ? cJSON_PrintUnformatted(file) : NULL;
